@@ -1,0 +1,3 @@
+"""imgcli: from labelled photos to an image classifier one can trust."""
+
+__version__ = "0.1.0"

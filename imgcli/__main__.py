@@ -1,0 +1,5 @@
+"""`python -m imgcli`."""
+
+from imgcli.cli.main import main
+
+main()

@@ -1,0 +1,18 @@
+"""The options that mean the same in every command, each declared once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path, typer.Option("--data", help="Dataset folder with train/ and test/.", show_default=True)
+]
+RunName = Annotated[
+    str, typer.Option("--run", help="A run: 'latest', a folder's name under runs/, or a path.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Everything random follows from this number.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists, whole.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no notes.")]

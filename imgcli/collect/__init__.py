@@ -1,0 +1,1 @@
+"""Photos come in: safe archives, class folders, the store that places photos with provenance."""

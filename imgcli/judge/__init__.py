@@ -1,0 +1,1 @@
+"""Predictions become judgement (numpy and scikit-learn only): metrics, intervals, merges."""

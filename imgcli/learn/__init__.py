@@ -1,0 +1,1 @@
+"""Networks learn (torch): batches, the one training loop, frozen features, heads, folds."""

@@ -1,0 +1,1 @@
+"""A name becomes a network: layer notation, the zoo, timm and torchvision, weights."""

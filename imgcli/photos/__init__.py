@@ -1,0 +1,1 @@
+"""Photos on disk become arrays: the one scan, the one decode, duplicates, split, row store."""

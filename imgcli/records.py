@@ -1,0 +1,267 @@
+"""The frozen things that travel between the rooms. Numpy only.
+
+A photo is its row number *i* all the way: `samples.paths[i]`, `samples.targets[i]`, row *i* of the
+features, `probs` row with `indices == i`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+Fit = Literal["squash", "crop", "pad"]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file that is not used, and why; it is listed, never swapped for another."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """N labelled photos, in one order for every part of the program.
+
+    Made by `imgcli.photos.dataset` alone. `classes` is sorted by plain code point and a target is a
+    position in it, so a class keeps its number whatever a folder or a part lacks.
+    """
+
+    root: Path
+    paths: tuple[str, ...]  # (N,) relative to root, with "/"
+    targets: IntArray  # (N,) positions in classes
+    groups: IntArray  # (N,) photos with one number are the same photo, or nearly
+    digests: tuple[str, ...]  # (N,) SHA-256 of the file's bytes, hexadecimal
+    classes: tuple[str, ...]  # (K,)
+
+    def __post_init__(self) -> None:
+        n = len(self.paths)
+        assert self.targets.shape == self.groups.shape == (n,) and len(self.digests) == n
+        assert list(self.classes) == sorted(set(self.classes))
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def file(self, index: int) -> Path:
+        """The photo of row `index` on disk."""
+        return self.root / self.paths[index]
+
+    def counts(self, indices: IntArray | None = None) -> IntArray:
+        """Photos per class, (K,), of all rows or of `indices`."""
+        targets = self.targets if indices is None else self.targets[indices]
+        return np.bincount(targets, minlength=len(self.classes)).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of `Samples` per part: every row in exactly one part, no group in two."""
+
+    parts: Mapping[str, IntArray]  # "train", "test" and, where asked for, "val"
+    seed: int | None = None  # None: the parts were made elsewhere
+    ratio: float | None = None  # share of the photos that is not test
+
+    def __post_init__(self) -> None:
+        rows = np.concatenate(list(self.parts.values()))
+        assert len(np.unique(rows)) == len(rows)
+
+    @property
+    def train(self) -> IntArray:
+        rows: IntArray = self.parts["train"]
+        return rows
+
+    @property
+    def val(self) -> IntArray | None:
+        return self.parts.get("val")
+
+    @property
+    def test(self) -> IntArray | None:
+        return self.parts.get("test")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How a decoded photo becomes the network's input; saved with the weights.
+
+    `squash` resizes the whole photo to `size` × `size`, `crop` resizes its short side and takes the
+    centre, `pad` resizes its long side and fills the rest with black.
+    """
+
+    size: int  # pixels, height and width of the network's input
+    fit: Fit = "squash"
+    crop: float = 1.0  # share of the resized short side that the centre crop keeps, fit="crop" only
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # per channel, of pixels in [0, 1]
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    def describe(self) -> str:
+        """One sentence for people."""
+        how = {
+            "squash": f"the whole photo squashed to {self.size}×{self.size}",
+            "crop": f"the centre {self.crop:.0%} of the photo, cut to {self.size}×{self.size}",
+            "pad": f"the whole photo padded to {self.size}×{self.size}",
+        }[self.fit]
+        return f"{how} ({self.interpolation}), normalised by mean {self.mean} and std {self.std}"
+
+    def geometry(self) -> str:
+        """What decides the pixels before normalising: the key of decoded pixels."""
+        return f"{self.size}-{self.fit}-{self.crop:g}-{self.interpolation}"
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**{**data, "mean": tuple(data["mean"]), "std": tuple(data["std"])})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every choice that changes what is learnt; stored in the run as `config.json`.
+
+    None means "imgcli's default for this arch"; `learn` replaces it before anything is trained, so
+    a stored config leaves nothing open but a weight decay that is chosen by validation.
+    """
+
+    arch: str
+    model_args: Mapping[str, Any] = field(default_factory=dict)  # passed to timm or torchvision
+    freeze: bool = False  # train a new head on a frozen backbone
+    pretrained: bool = True  # start from published weights, where the arch has any
+    weights: str | None = None  # file of backbone weights instead of published ones
+    epochs: int | None = None  # passes over the training photos; for lbfgs: iterations at most
+    batch_size: int = 64  # photos per step
+    lr: float | None = None  # peak learning rate, per step
+    momentum: float = 0.9  # sgd only
+    optimizer: str | None = None  # sgd, adam, adamw; lbfgs for a frozen backbone
+    weight_decay: float | None = None  # per step; for lbfgs None = chosen by validation
+    label_smoothing: float = 0.0  # share of each label spread over all classes
+    augment: str | None = None  # name of a recipe in learn.augment
+    image_size: int | None = None  # pixels
+    fit: Fit = "squash"
+    val_share: float | None = None  # share of the training photos held out for validation
+    patience: int | None = None  # epochs without a better validation loss before stopping
+    seed: int = 0
+    precision: str = "auto"  # fp32, bf16; auto is replaced by what was chosen
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**{f.name: data[f.name] for f in fields(cls)})
+
+    def with_(self, **changes: Any) -> Self:
+        """A copy with some choices replaced."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a network said of M photos; the hub from which every judgement is computed.
+
+    Each photo at most once, probabilities sum to 1 in each row, and the network never saw the photo
+    in training (`out_of_sample`) unless it says otherwise.
+    """
+
+    classes: tuple[str, ...]  # (K,)
+    indices: IntArray  # (M,) rows of the dataset's Samples
+    targets: IntArray  # (M,) true classes
+    probs: FloatArray  # (M, K)
+    fold: IntArray  # (M,) the fold that held the photo out; -1 where there are no folds
+    groups: IntArray  # (M,) near-duplicate groups, the unit of resampling
+    paths: tuple[str, ...]  # (M,) relative to the dataset
+    on: str  # the part of the dataset: "test", "train" or "all"
+    out_of_sample: bool = True
+
+    def __post_init__(self) -> None:
+        m, k = self.probs.shape
+        assert len(self.classes) == k and len(self.paths) == m
+        assert self.indices.shape == self.targets.shape == (m,)
+        assert self.fold.shape == self.groups.shape == (m,)
+        assert len(np.unique(self.indices)) == m
+        assert np.allclose(self.probs.sum(axis=1), 1.0, atol=1e-4)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def preds(self) -> IntArray:
+        """(M,) the most probable class of each photo."""
+        return np.asarray(self.probs.argmax(axis=1), dtype=np.int64)
+
+    @property
+    def folds(self) -> int | None:
+        """How many folds there were; None without folds."""
+        return None if len(self) == 0 or self.fold[0] < 0 else int(self.fold.max()) + 1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One figure with its spread: S in the JSON contract.
+
+    `value` is the pooled figure over all photos, `ci95` its 95 % interval; the rest describes the
+    figure of each fold and is None without folds.
+    """
+
+    value: float
+    ci95: tuple[float, float] | None
+    folds: tuple[float, ...] | None = None
+    mean: float | None = None
+    std: float | None = None  # sample standard deviation, n - 1
+    median: float | None = None
+    iqr: float | None = None
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class: n photos, and how far its predictions can be trusted.
+
+    `precision` is None for a class that was never predicted: there is nothing to be precise about.
+    """
+
+    name: str
+    n: int  # photos of this class
+    predicted: int  # photos predicted as this class
+    precision: float | None
+    precision_ci95: tuple[float, float] | None  # Wilson
+    recall: float | None
+    recall_ci95: tuple[float, float] | None
+    f1: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The judgement of one set of predictions.
+
+    Row i, column j of `confusion` counts photos of class i predicted as j.
+    """
+
+    on: str
+    folds: int | None
+    n: int
+    classes: tuple[str, ...]
+    confusion: IntArray  # (K, K)
+    accuracy: Summary
+    macro_precision: Summary
+    macro_f1: Summary
+    per_class: tuple[ClassFigures, ...]
+    ece: float  # expected calibration error, 15 equal-width bins
+    train: Mapping[str, Summary] | None = None  # the same three figures on the folds' train sides
+
+
+@dataclass(frozen=True)
+class MergeSuggestion:
+    """Classes that the model cannot tell apart, and what merging them would do."""
+
+    classes: tuple[str, ...]
+    kind: Literal["same", "overlap", "part-of"]
+    score: float  # larger is stronger; the list is sorted by it
+    evidence: Mapping[str, Any]
+    accuracy_after: float
+    photos: int  # photos of these classes that were scored
+    reason: str  # one sentence

@@ -1,0 +1,1 @@
+"""Judgement becomes something to look at: figures and terminal tables."""
