@@ -132,9 +132,9 @@ class TrainConfig:
     pretrained: bool = True  # start from published weights, where the arch has any
     weights: str | None = None  # file of backbone weights instead of published ones
     epochs: int | None = None  # passes over the training photos; for lbfgs: iterations at most
-    batch_size: int = 64  # photos per step
+    batch_size: int | None = None  # photos per step
     lr: float | None = None  # peak learning rate, per step
-    momentum: float = 0.9  # sgd only
+    momentum: float | None = None  # sgd only
     optimizer: str | None = None  # sgd, adam, adamw; lbfgs for a frozen backbone
     weight_decay: float | None = None  # per step; for lbfgs None = chosen by validation
     label_smoothing: float = 0.0  # share of each label spread over all classes
@@ -144,7 +144,8 @@ class TrainConfig:
     val_share: float | None = None  # share of the training photos held out for validation
     patience: int | None = None  # epochs without a better validation loss before stopping
     seed: int = 0
-    precision: str = "auto"  # fp32, bf16; auto is replaced by what was chosen
+    track_test: bool = False  # judge the test part after each epoch too; it decides nothing
+    precision: str = "auto"  # fp32 or bf16; auto is replaced by what was measured to be faster
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

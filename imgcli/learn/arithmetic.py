@@ -1,0 +1,56 @@
+"""Where and how numbers are computed: the device, and fp32 or bf16 on it."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from imgcli.errors import WrongUsage
+
+PRECISIONS = ("auto", "fp32", "bf16")
+_WORTH = 1.15  # bf16 must be this many times as fast, so that noise does not decide
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; "auto" is the GPU where there is one.
+
+    Raises:
+        WrongUsage: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise WrongUsage(f"--device {name} is not known; use auto, cpu or cuda.")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise WrongUsage("--device cuda: this machine has no CUDA GPU that torch can use; use cpu.")
+    return torch.device(name)
+
+
+def choose_precision(requested: str, device: torch.device, step: Callable[[], object]) -> str:
+    """Settle "auto" by running `step` in both precisions: two measured batches after one each.
+
+    Raises:
+        WrongUsage: an unknown precision.
+    """
+    if requested not in PRECISIONS:
+        raise WrongUsage(f"--precision {requested} is not known; use {', '.join(PRECISIONS)}.")
+    if requested != "auto":
+        return requested
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    seconds = {}
+    for precision in ("fp32", "bf16"):
+        with autocast(device, precision):
+            step()
+            start = time.perf_counter()
+            step(), step()
+            seconds[precision] = time.perf_counter() - start
+    return "bf16" if seconds["fp32"] > _WORTH * seconds["bf16"] else "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Compute in `precision`; weights stay in fp32 either way."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)

@@ -1,0 +1,167 @@
+"""One job or many become fitted networks, by the training loop or to the head's optimum."""
+
+import copy
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from imgcli.learn.heads import STRENGTHS, choose_strengths, fit_heads
+from imgcli.learn.inputs import FeatureInputs
+from imgcli.learn.loop import logits_of, train
+from imgcli.learn.measure import Measure, measure
+from imgcli.learn.task import Task, hold_out, stratified_folds
+from imgcli.records import IntArray
+
+_INNER_FOLDS = 3  # that choose a head's regularisation, inside the rows it learns from
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Rows to learn from, and what to validate on."""
+
+    rows: IntArray
+    val: IntArray | None = None  # None: taken out of `rows` by the config's val_share or folds
+    watched: Mapping[str, IntArray] = field(default_factory=dict)  # judged, deciding nothing
+    label: str = "Training"
+    checkpoint: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a job gave."""
+
+    module: nn.Module  # from the task's inputs to logits: the whole classifier, or only the head
+    history: list[dict[str, Any]]
+    epochs: int  # passes, or iterations of the fit to the optimum, whose result is kept
+    val: Measure | None
+    chosen: Mapping[str, float]  # what validation chose
+
+
+def fit_all(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
+    """Fit every job; heads on frozen features all at once, anything else in turn."""
+    if task.config.optimizer == "lbfgs":
+        yield from _fit_to_optimum(task, jobs)
+    else:
+        for job in jobs:
+            yield _fit_by_loop(task, job)
+
+
+def logits_by(task: Task, fitted: Fitted, rows: IntArray) -> Tensor:
+    """Logits `(M, K)` of rows, by what a job gave."""
+    return logits_of(fitted.module, task.inputs, rows, task.config.precision)
+
+
+def _fit_by_loop(task: Task, job: Job) -> Fitted:
+    config = task.config
+    rows, val = job.rows, job.val
+    if val is None:
+        rows, val = hold_out(task, rows, config.val_share or 0.0)
+    inputs = task.inputs
+    module: nn.Module
+    if isinstance(inputs, FeatureInputs):
+        inputs = inputs.standardised(rows)
+        module = copy.deepcopy(task.network.classifier.head)
+    else:
+        module = copy.deepcopy(task.network.classifier).to(memory_format=torch.channels_last)
+    state = train(
+        module.to(task.device),
+        inputs,
+        task.targets,
+        config,
+        rows=rows,
+        watched={**({"val": val} if len(val) else {}), **job.watched},
+        checkpoint=job.checkpoint,
+        label=job.label,
+    )
+    judged = None
+    if len(val):
+        judged = measure(logits_of(module, inputs, val, config.precision), task.targets[val])
+    if isinstance(inputs, FeatureInputs):
+        module = _on_raw_features(module, inputs)
+    return Fitted(module, state.history, state.best_epoch, judged, {})
+
+
+def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
+    """Softmax regressions for all jobs: choose by held-out rows, then fit to all of the job's."""
+    assert isinstance(task.inputs, FeatureInputs)
+    config, k = task.config, len(task.classes)
+    readable = torch.from_numpy(task.readable)
+    features, targets = task.inputs.features[readable], task.targets[readable]
+    position = np.cumsum(task.readable) - 1  # of a row among the readable ones
+
+    def mask(rows: IntArray) -> Tensor:
+        chosen = torch.zeros(len(features), dtype=torch.bool)
+        chosen[torch.from_numpy(position[rows])] = True
+        return chosen.to(features.device)
+
+    def solution(rows: IntArray, head: nn.Linear) -> Measure:
+        return measure(head(task.inputs.batch(rows)), task.targets[rows])
+
+    pairs = [_fit_and_held(task, job) for job in jobs]
+    fixed = config.weight_decay
+    choice = choose_strengths(
+        features,
+        targets,
+        [[(mask(fit), mask(held)) for fit, held in job_pairs] for job_pairs in pairs],
+        k,
+        strengths=STRENGTHS if fixed is None else (fixed,),
+        label_smoothing=config.label_smoothing,
+    )
+    assert config.epochs
+    heads = fit_heads(
+        features,
+        targets,
+        torch.stack([mask(job.rows) for job in jobs]),
+        choice.strengths,
+        k,
+        label_smoothing=config.label_smoothing,
+        max_iterations=config.epochs,
+    ).scaled(choice.temperatures)
+    for j, job in enumerate(jobs):
+        head = nn.Linear(features.shape[1], k, device=features.device)
+        head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
+        held = np.concatenate([held for _, held in pairs[j]])
+        val = measure(choice.logits[j][mask(held)], targets[mask(held)])
+        with torch.inference_mode():
+            watched = {part: solution(rows, head) for part, rows in job.watched.items()}
+            figures = {"train": solution(job.rows, head), "val": val, **watched}
+        epochs = len(heads.path) - 1
+        history: list[dict[str, Any]] = [
+            {"epoch": i, "part": "batch", "n": len(job.rows), "loss": float(loss)}
+            for i, loss in enumerate(heads.path[:, j])
+        ]
+        history += [{"epoch": epochs, "part": p, **m.to_json()} for p, m in figures.items()]
+        chosen = {
+            "weight_decay": float(choice.strengths[j]),
+            "temperature": float(choice.temperatures[j]),
+        }
+        yield Fitted(head, history, epochs, val, chosen)
+
+
+def _fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
+    """Which rows a job's choices are made on: the given validation rows, a share, or folds."""
+    if job.val is not None:
+        return [(job.rows, job.val)]
+    if task.config.val_share:
+        return [hold_out(task, job.rows, task.config.val_share)]
+    with warnings.catch_warnings():
+        # A class with fewer photos than inner folds is missing from some, which decides little.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        fold = stratified_folds(task, job.rows, _INNER_FOLDS)
+    return [(job.rows[fold != f], job.rows[fold == f]) for f in range(_INNER_FOLDS)]
+
+
+def _on_raw_features(module: nn.Module, inputs: FeatureInputs) -> nn.Linear:
+    """A head learnt on standardised features as the same head on features as they are."""
+    assert isinstance(module, nn.Linear)
+    head = copy.deepcopy(module)
+    with torch.no_grad():
+        head.weight /= torch.as_tensor(inputs.scale)
+        head.bias.sub_(head.weight @ torch.as_tensor(inputs.mean))
+    return head

@@ -1,0 +1,131 @@
+"""Stratified k-fold error estimation with a run's own recipe."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from imgcli import workspace
+from imgcli.errors import DataError, WrongUsage
+from imgcli.learn.fit import Fitted, Job, fit_all, logits_by
+from imgcli.learn.task import Task, stratified_folds
+from imgcli.records import FloatArray, IntArray, Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class FoldResult:
+    """One fold: what its network said of the photos it had not seen, and of those it had."""
+
+    rows: IntArray  # (M,) held out
+    probs: FloatArray  # (M, K)
+    train_confusion: IntArray  # (K, K) on the fold's own training photos
+
+
+def out_of_fold(
+    task: Task, part: str, k: int, seed: int, keep: Path
+) -> tuple[Predictions, NDArray[np.int64]]:
+    """Predict every photo of a part by a network that has not seen it.
+
+    Args:
+        part: "train" or "all".
+        keep: folder for finished folds; those found there are not computed again.
+
+    Returns:
+        Out-of-fold predictions, and the folds' confusion matrices on their train sides `(k, K, K)`.
+
+    Raises:
+        WrongUsage: fewer than 2 folds.
+        DataError: a class has fewer photos than there are folds.
+    """
+    rows = task.rows(part)
+    _check_counts(task, rows, k)
+    fold = stratified_folds(task, rows, k, seed)
+    folder = keep / _key(task, rows, fold)
+    folder.mkdir(parents=True, exist_ok=True)
+    results = {f: r for f in range(k) if (r := _load(folder / f"fold-{f:02d}.npz")) is not None}
+    pending = [f for f in range(k) if f not in results]
+    jobs = [Job(rows[fold != f], label=f"Fold {f + 1} of {k}") for f in pending]
+    for f, fitted in zip(pending, fit_all(task, jobs), strict=True):
+        results[f] = _judge(task, fitted, rows[fold == f], rows[fold != f])
+        workspace.save_arrays(folder / f"fold-{f:02d}.npz", vars(results[f]))
+    return (
+        predictions_of(task, part, [results[f] for f in range(k)]),
+        np.stack([results[f].train_confusion for f in range(k)]),
+    )
+
+
+def predictions_of(task: Task, part: str, results: Sequence[FoldResult]) -> Predictions:
+    """Folds joined, in the order of the photos."""
+    rows = np.concatenate([result.rows for result in results])
+    fold = np.repeat(np.arange(len(results)), [len(result.rows) for result in results])
+    probs = np.concatenate([result.probs for result in results])
+    order = np.argsort(rows)
+    return as_predictions(task, part, rows[order], probs[order], fold[order])
+
+
+def as_predictions(
+    task: Task, part: str, rows: IntArray, probs: FloatArray, fold: IntArray
+) -> Predictions:
+    """Probabilities of some rows with what the dataset knows of them."""
+    samples = task.dataset.samples
+    return Predictions(
+        classes=samples.classes,
+        indices=rows,
+        targets=samples.targets[rows],
+        probs=probs,
+        fold=fold,
+        groups=samples.groups[rows],
+        paths=tuple(samples.paths[i] for i in rows),
+        on=part,
+    )
+
+
+def probs_by(task: Task, fitted: Fitted, rows: IntArray) -> FloatArray:
+    """Probabilities `(M, K)` that sum to 1 in double precision."""
+    probs = torch.softmax(logits_by(task, fitted, rows).double(), dim=1).cpu().numpy()
+    return np.asarray(probs, dtype=np.float64)
+
+
+def _judge(task: Task, fitted: Fitted, held: IntArray, learnt: IntArray) -> FoldResult:
+    k = len(task.classes)
+    preds = logits_by(task, fitted, learnt).argmax(1).cpu().numpy()
+    cells = task.dataset.samples.targets[learnt] * k + preds
+    confusion = np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
+    return FoldResult(held, probs_by(task, fitted, held), confusion)
+
+
+def _check_counts(task: Task, rows: IntArray, k: int) -> None:
+    if k < 2:
+        raise WrongUsage(
+            f"--folds {k} is too few; use at least 2, or leave it out for the test part."
+        )
+    counts = task.dataset.samples.counts(rows)
+    for name, count in zip(task.classes, counts.tolist(), strict=True):
+        if count < k:
+            fewer = f"or use --folds {count}" if count > 1 else "or remove it"
+            raise DataError(
+                f"Class '{name}' has {count} photo{'s' * (count != 1)}; {k} folds need at least "
+                f"{k}. Add photos, merge the class, {fewer}."
+            )
+
+
+def _key(task: Task, rows: IntArray, fold: IntArray) -> str:
+    """A name for exactly these folds of exactly this task."""
+    samples = task.dataset.samples
+    digest = hashlib.sha256(repr(task.config).encode())
+    for row, number in zip(rows.tolist(), fold.tolist(), strict=True):
+        digest.update(f"{row} {samples.digests[row]} {samples.targets[row]} {number}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _load(path: Path) -> FoldResult | None:
+    """A finished fold; None where there is none, or it is damaged and must be made again."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return FoldResult(file["rows"], file["probs"], file["train_confusion"])
+    except (OSError, ValueError, KeyError, EOFError):
+        return None

@@ -1,0 +1,274 @@
+"""Heads on frozen features: softmax regressions, many at once.
+
+One problem is a softmax regression on some rows of the features with one regularisation strength:
+
+    minimise  mean over its rows of cross-entropy(x̃ V + b, target)  +  strength / 2 · ‖V‖²
+
+where x̃ is x standardised by the mean and deviation of the problem's own rows. P problems share the
+features, so a step of all of them is one matrix product `(M, D) × (D, P·K)`: ten folds cost little
+more than one. Solved by L-BFGS (Nocedal & Wright, Numerical Optimization, 2nd ed., algorithms 7.4
+and 7.5) with backtracking, each problem with its own step. The objective is strength-strongly
+convex in V, so ‖gradient‖² / (2 · strength) bounds the distance to the minimum: iteration ends when
+that bound is a small share of the objective.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # tried from strong to weak
+TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-8, 13))  # factors on the logits
+MAX_ITERATIONS = 500
+_MEMORY = 10  # steps that L-BFGS remembers
+_BUDGET = 2**28  # floats held at once; more problems than fit are solved in turn
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """Solutions of P problems, as plain linear layers on unstandardised features."""
+
+    weight: Tensor  # (P, K, D)
+    bias: Tensor  # (P, K)
+    path: Tensor  # (iterations + 1, P) the objectives on the way; the last are the ones reached
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Logits `(P, M, K)` of features `(M, D)`."""
+        return torch.einsum("md,pkd->pmk", features, self.weight) + self.bias[:, None]
+
+    def scaled(self, factors: Tensor) -> "Heads":
+        """The same heads with their logits multiplied by a factor each, `(P,)`."""
+        return Heads(self.weight * factors[:, None, None], self.bias * factors[:, None], self.path)
+
+
+def fit_heads(
+    features: Tensor,
+    targets: Tensor,
+    rows: Tensor,
+    strengths: Tensor,
+    classes: int,
+    *,
+    label_smoothing: float = 0.0,
+    tolerance: float = 1e-4,
+    max_iterations: int = MAX_ITERATIONS,
+) -> Heads:
+    """Solve P softmax regressions on the same features.
+
+    Args:
+        features: `(M, D)` float32.
+        targets: `(M,)` class of each row.
+        rows: `(P, M)` bool, the rows that each problem learns from.
+        strengths: `(P,)` regularisation of each problem.
+        tolerance: how far, relative to its minimum, each objective may stay above it.
+    """
+    size = features.shape[1] * classes
+    at_once = max(1, _BUDGET // ((2 * _MEMORY + 6) * size + 4 * len(features) * classes))
+    parts = []
+    for start in range(0, len(rows), at_once):
+        chunk = slice(start, start + at_once)
+        problem = _Problem(
+            features, targets, rows[chunk], strengths[chunk], classes, label_smoothing
+        )
+        solution, path = _minimise(problem, tolerance, max_iterations)
+        parts.append(problem.as_heads(solution, path))
+    longest = max(len(part.path) for part in parts)
+    paths = [torch.cat([p.path, p.path[-1:].expand(longest - len(p.path), -1)]) for p in parts]
+    return Heads(
+        torch.cat([part.weight for part in parts]),
+        torch.cat([part.bias for part in parts]),
+        torch.cat(paths, dim=1),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What was chosen for T tasks by the photos that their heads had not learnt from."""
+
+    strengths: Tensor  # (T,)
+    temperatures: Tensor  # (T,) factors that make the logits' probabilities calibrated
+    logits: Tensor  # (T, M, K) held-out logits with both; zero for rows that were not held out
+
+
+def choose_strengths(
+    features: Tensor,
+    targets: Tensor,
+    tasks: Sequence[Sequence[tuple[Tensor, Tensor]]],
+    classes: int,
+    *,
+    strengths: Sequence[float] = STRENGTHS,
+    label_smoothing: float = 0.0,
+) -> Choice:
+    """Choose regularisation and temperature together, by the log loss on held-out rows.
+
+    The plain log loss would choose ever weaker regularisation only because strong regularisation
+    makes timid probabilities. Scaling the logits (Guo et al., On Calibration of Modern Neural
+    Networks, 2017) takes that away, so that what is compared is which classes are told apart.
+
+    Args:
+        tasks: T tasks, each a list of (fit rows, held rows) as masks `(M,)`; a task's held rows do
+            not overlap.
+    """
+    pairs = [(t, fit, held) for t, pairs in enumerate(tasks) for fit, held in pairs]
+    rows = torch.stack([fit for _, fit, _ in pairs])
+    best = features.new_full((len(tasks),), torch.inf)
+    choice = Choice(
+        best.clone(), best.clone(), features.new_zeros(len(tasks), *targets.shape, classes)
+    )
+    for strength in strengths:
+        heads = fit_heads(
+            features,
+            targets,
+            rows,
+            features.new_full((len(pairs),), strength),
+            classes,
+            label_smoothing=label_smoothing,
+            tolerance=1e-2,  # enough to rank strengths that differ threefold
+        )
+        improved = False
+        for t in range(len(tasks)):
+            logits, held = torch.zeros_like(choice.logits[t]), torch.zeros_like(rows[0])
+            for p, (task, _, held_rows) in enumerate(pairs):
+                if task == t:
+                    logits[held_rows] = features[held_rows] @ heads.weight[p].T + heads.bias[p]
+                    held |= held_rows
+            temperature, loss = _calibrate(logits[held], targets[held])
+            if loss < best[t]:
+                improved = True
+                best[t], choice.strengths[t], choice.temperatures[t] = loss, strength, temperature
+                choice.logits[t] = logits * temperature
+        if not improved:
+            break  # the loss has one valley along the strengths
+    return choice
+
+
+def _calibrate(logits: Tensor, targets: Tensor) -> tuple[float, float]:
+    """The factor on the logits with the least log loss, and that loss."""
+    losses = [
+        float(functional.cross_entropy(logits * temperature, targets))
+        for temperature in TEMPERATURES
+    ]
+    best = min(range(len(losses)), key=losses.__getitem__)
+    return TEMPERATURES[best], losses[best]
+
+
+class _Problem:
+    """P stacked objectives over variables `(P, D + 1, K)`: standardised weights, then the bias."""
+
+    def __init__(
+        self,
+        features: Tensor,
+        targets: Tensor,
+        rows: Tensor,
+        strengths: Tensor,
+        classes: int,
+        label_smoothing: float,
+    ) -> None:
+        self.features = features
+        self.strengths = strengths
+        one_hot = functional.one_hot(targets, classes).to(features)
+        self.labels = one_hot * (1 - label_smoothing) + label_smoothing / classes  # (M, K)
+        mask = rows.to(features)
+        count = mask.sum(1, keepdim=True)
+        self.row_weights = (mask / count).T[:, :, None]  # (M, P, 1)
+        self.mean = mask @ features / count  # (P, D)
+        variance = mask @ features.square() / count - self.mean.square()
+        # A feature that never varies carries nothing; dividing by 1 leaves it at zero.
+        self.scale = torch.where(variance > 1e-10, variance.clamp_min(1e-10).sqrt(), 1.0)
+
+    def __call__(self, variables: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """Objectives `(p,)` and gradients `(p, D + 1, K)` of the problems `which`."""
+        (m, d), (p, _, k) = self.features.shape, variables.shape
+        mean, scale, weights = self.mean[which], self.scale[which], self.row_weights[:, which]
+        strengths = self.strengths[which]
+        weight, bias = _unstandardise(variables, mean, scale)
+        logits = self.features @ weight.permute(1, 0, 2).reshape(d, p * k)
+        log_probs = torch.log_softmax(logits.view(m, p, k) + bias, dim=2)  # (M, p, K)
+        labels = self.labels[:, None]
+        loss = -(log_probs * labels * weights).sum(dim=(0, 2))
+        loss += strengths / 2 * variables[:, :d].square().sum(dim=(1, 2))
+        residuals = (log_probs.exp() - labels) * weights
+        bias_gradient = residuals.sum(dim=0)  # (p, K)
+        gradient = (self.features.T @ residuals.view(m, p * k)).view(d, p, k).permute(1, 0, 2)
+        gradient = (gradient - mean[:, :, None] * bias_gradient[:, None]) / scale[:, :, None]
+        gradient += strengths[:, None, None] * variables[:, :d]
+        return loss, torch.cat([gradient, bias_gradient[:, None]], dim=1)
+
+    def start(self) -> Tensor:
+        p, d = self.mean.shape
+        return self.features.new_zeros(p, d + 1, self.labels.shape[1])
+
+    def as_heads(self, variables: Tensor, path: Tensor) -> Heads:
+        weight, bias = _unstandardise(variables, self.mean, self.scale)
+        return Heads(weight.permute(0, 2, 1).contiguous(), bias, path)
+
+
+def _unstandardise(variables: Tensor, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights `(P, D, K)` and biases `(P, K)` for features as they are."""
+    weight = variables[:, :-1] / scale[:, :, None]
+    return weight, variables[:, -1] - torch.einsum("pd,pdk->pk", mean, weight)
+
+
+def _minimise(problem: _Problem, tolerance: float, max_iterations: int) -> tuple[Tensor, Tensor]:
+    """L-BFGS on all problems side by side; returns solutions and the objectives on the way."""
+    point = problem.start()
+    everyone = torch.arange(len(point), device=point.device)
+    loss, gradient = problem(point, everyone)
+    steps: list[tuple[Tensor, Tensor, Tensor]] = []  # (step, change of gradient, 1 / their product)
+    path = [loss]
+    for _ in range(max_iterations):
+        gap = gradient.square().sum(dim=(1, 2)) / (2 * problem.strengths)
+        if bool((gap <= tolerance * loss).all()):
+            break
+        direction = -_times_inverse_hessian(gradient, steps)
+        trial, trial_loss, trial_gradient = _backtrack(problem, point, loss, gradient, direction)
+        step, change = trial - point, trial_gradient - gradient
+        product = (step * change).sum(dim=(1, 2))
+        # A step of zero (a problem at its minimum) teaches nothing; its weight is zero.
+        inverse = torch.where(product > 1e-20, 1 / product.clamp_min(1e-20), 0.0)
+        steps = [*steps[-(_MEMORY - 1) :], (step, change, inverse)]
+        point, loss, gradient = trial, trial_loss, trial_gradient
+        path.append(loss)
+    return point, torch.stack(path)
+
+
+def _times_inverse_hessian(
+    gradient: Tensor, steps: Sequence[tuple[Tensor, Tensor, Tensor]]
+) -> Tensor:
+    """The two-loop recursion: the remembered curvature's inverse times the gradient."""
+    result: Tensor = gradient.clone()
+    if not steps:
+        result /= gradient.flatten(1).norm(dim=1).clamp_min(1.0)[:, None, None]
+        return result
+    shares = []
+    for step, change, inverse in reversed(steps):
+        share = inverse * (step * result).sum(dim=(1, 2))
+        shares.append(share)
+        result -= share[:, None, None] * change
+    _, change, inverse = steps[-1]
+    curvature = inverse * change.square().sum(dim=(1, 2))
+    result *= torch.where(curvature > 0, 1 / curvature, 1.0)[:, None, None]
+    for (step, change, inverse), share in zip(steps, reversed(shares), strict=True):
+        back = share - inverse * (change * result).sum(dim=(1, 2))
+        result += back[:, None, None] * step
+    return result
+
+
+def _backtrack(
+    problem: _Problem, point: Tensor, loss: Tensor, gradient: Tensor, direction: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Shorten each problem's own step until its objective falls enough (Armijo's condition)."""
+    slope = (gradient * direction).sum(dim=(1, 2))
+    length = torch.ones_like(loss)
+    trial = point + direction
+    trial_loss, trial_gradient = problem(trial, torch.arange(len(point), device=point.device))
+    for _ in range(20):
+        # Float32 cannot tell objectives apart below a share of 1e-7.
+        failed = (trial_loss > loss + 1e-4 * length * slope + 1e-7 * loss).nonzero()[:, 0]
+        if len(failed) == 0:
+            break
+        length[failed] *= 0.4
+        trial[failed] = point[failed] + length[failed, None, None] * direction[failed]
+        trial_loss[failed], trial_gradient[failed] = problem(trial[failed], failed)
+    return trial, trial_loss, trial_gradient

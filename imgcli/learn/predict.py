@@ -1,0 +1,76 @@
+"""New photos, through a run's own preprocessing and network."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from imgcli import workspace
+from imgcli.errors import DataError
+from imgcli.learn.arithmetic import choose_device
+from imgcli.learn.inputs import forward, to_images
+from imgcli.learn.saved import load_model
+from imgcli.photos.pixels import decode_files
+from imgcli.photos.scan import photos_under
+from imgcli.records import FloatArray, Rejected
+from imgcli.workspace import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What a run says of photos that nobody has labelled."""
+
+    classes: tuple[str, ...]  # (K,)
+    paths: list[str]  # (M,)
+    probs: FloatArray  # (M, K)
+    rejected: list[Rejected]
+
+    def ranked(self, top: int) -> list[list[tuple[str, float]]]:
+        """The `top` most probable classes of each photo with their probabilities."""
+        order = np.argsort(-self.probs, axis=1, kind="stable")[:, :top]
+        return [
+            [(self.classes[k], float(p[k])) for k in best]
+            for best, p in zip(order, self.probs, strict=True)
+        ]
+
+    def write_csv(self, path: Path, top: int) -> None:
+        """One row per photo: path, class, confidence, and the runners-up."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        places = range(2, min(top, len(self.classes)) + 1)
+        others = [name for place in places for name in (f"class_{place}", f"confidence_{place}")]
+        writer.writerow(["path", "class", "confidence", *others])
+        for photo, best in zip(self.paths, self.ranked(top), strict=True):
+            writer.writerow([photo, *(cell for name, p in best for cell in (name, f"{p:.6f}"))])
+        workspace.write_atomic(path, text.getvalue())
+
+
+def predict_files(run: Run, paths: Sequence[Path], device_name: str = "auto") -> Predicted:
+    """Predict files, and all photos in folders.
+
+    Raises:
+        DataError: a path that does not exist, or no photo under any of them.
+        RunError: the run is damaged.
+    """
+    files = [file for path in paths for file in photos_under(path)]
+    if not files:
+        raise DataError(f"No photo in '{paths[0]}'. Name photos, or folders that hold some.")
+    network, classes, precision = load_model(run)
+    device = choose_device(device_name)
+    classifier = network.classifier.to(device).to(memory_format=torch.channels_last)
+    named: list[str] = []
+    probs = [np.empty((0, len(classes)))]
+    rejected: list[Rejected] = []
+    for block in decode_files(files, network.preprocess):
+        rejected += [Rejected(str(files[i]), fault.sentence) for i, fault in block.faults]
+        if len(block.indices) == 0:
+            continue
+        images = to_images(block.images, network.preprocess, device)
+        logits = forward(classifier, images, precision)
+        probs.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
+        named += [str(files[i]) for i in block.indices]
+    return Predicted(classes, named, np.concatenate(probs), rejected)

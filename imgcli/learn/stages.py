@@ -1,0 +1,165 @@
+"""The stages of a run, from photos to files in its folder: train it, score it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from imgcli import workspace
+from imgcli.errors import DataError, RunError
+from imgcli.learn.fit import Fitted, Job, fit_all, logits_by
+from imgcli.learn.folds import as_predictions, out_of_fold, probs_by
+from imgcli.learn.inputs import FeatureInputs
+from imgcli.learn.loop import CHECKPOINT
+from imgcli.learn.measure import measure
+from imgcli.learn.saved import load_model, save_history, save_model
+from imgcli.learn.task import Task, make_task
+from imgcli.models.network import Classifier, count_params, fingerprint
+from imgcli.records import Predictions, Rejected, TrainConfig
+from imgcli.workspace import Run
+
+
+def train_run(
+    config: TrainConfig, data: Path, runs: Path, device: str = "auto", resume: Run | None = None
+) -> tuple[Run, dict[str, Any], list[dict[str, Any]], tuple[Rejected, ...]]:
+    """Train by a config, or go on with an unfinished run, and store everything in its folder.
+
+    Returns:
+        The run, its document of the JSON contract, its history, and the photos it could not use.
+    """
+    start = time.perf_counter()
+    task = make_task(config, data, device)
+    run = resume or workspace.new_run(runs, task.config, data)
+    checkpoint = run.folder / CHECKPOINT
+    job = Job(
+        task.rows("train"),
+        task.rows("val") if task.dataset.split.val is not None else None,
+        watched=_tracked(task, run),
+        checkpoint=checkpoint,
+    )
+    before = fingerprint(task.network.classifier.backbone) if config.freeze else None
+    (fitted,) = fit_all(task, [job])
+    seconds = time.perf_counter() - start
+    classifier = _whole(task, fitted)
+    after = fingerprint(classifier.backbone) if config.freeze else None
+    assert before == after, "a frozen backbone changed"
+    passes = 1 if config.freeze else fitted.epochs
+    document = {
+        "run": str(run.folder),
+        "arch": task.network.arch,
+        "params": count_params(classifier, frozen_backbone=config.freeze),
+        "epochs": fitted.epochs,
+        "images_per_second": len(job.rows) * passes / seconds,
+        "seconds": seconds,
+        "train": measure(logits_by(task, fitted, job.rows), task.targets[job.rows]).to_json(),
+        "val": fitted.val and fitted.val.to_json(),
+        "test": _last(fitted.history, "test"),
+        "chosen": dict(fitted.chosen),
+    }
+    save_history(run, fitted.history)
+    facts = {key: value for key, value in document.items() if key not in ("run", "arch")}
+    save_model(run, task, classifier, {**facts, "backbone_sha256": after})
+    checkpoint.unlink(missing_ok=True)
+    return run, document, fitted.history, task.rejected
+
+
+def score_test(run: Run, data: Path | None, device: str = "auto") -> tuple[Predictions, int | None]:
+    """What the run says of the sealed test part; scored once, then read back.
+
+    Returns:
+        The predictions, and how often that test part has been scored by any run; None if this
+        run's score was there already.
+
+    Raises:
+        DataError: the dataset has no test part, or other classes than the run.
+    """
+    task = _task_of(run, data, device)
+    rows = task.rows("test")
+    if len(rows) == 0:
+        raise DataError(
+            f"'{task.dataset.samples.root}' has no test part. Make one with `imgcli split`, or "
+            "estimate the error on the train part: imgcli evaluate --folds 10"
+        )
+    name = "predictions-test.npz"
+    if (run.folder / name).is_file():
+        known = run.load_predictions(name)
+        if known.paths == tuple(task.dataset.samples.paths[i] for i in rows):
+            return known, None
+    times = _enter(task, run, "evaluate")
+    module = task.network.classifier
+    on_features = isinstance(task.inputs, FeatureInputs)
+    fitted = Fitted(module.head if on_features else module, [], 0, None, {})
+    no_fold = np.full(len(rows), -1, dtype=np.int64)
+    predictions = as_predictions(task, "test", rows, probs_by(task, fitted, rows), no_fold)
+    run.save_predictions(name, predictions)
+    return predictions, times
+
+
+def score_folds(
+    run: Run, data: Path | None, part: str, k: int, seed: int | None = None, device: str = "auto"
+) -> tuple[Predictions, NDArray[np.int64]]:
+    """Out-of-fold predictions by the run's own recipe, and the folds' train-side confusions."""
+    config = run.config
+    task = _task_of(run, data, device) if config.freeze else _fresh_task(run, data, device)
+    if part == "all" and task.dataset.split.test is not None:
+        _enter(task, run, f"evaluate --folds {k} --on all")
+    seed = config.seed if seed is None else seed
+    predictions, train_confusions = out_of_fold(task, part, k, seed, run.folder / "folds")
+    run.save_predictions("predictions-folds.npz", predictions)
+    return predictions, train_confusions
+
+
+def _whole(task: Task, fitted: Fitted) -> Classifier:
+    """The fitted network with its backbone, whichever part of it was learnt."""
+    if isinstance(fitted.module, Classifier):
+        return fitted.module
+    assert isinstance(fitted.module, torch.nn.Linear)
+    return Classifier(task.network.classifier.backbone, fitted.module)
+
+
+def _task_of(run: Run, data: Path | None, device: str) -> Task:
+    """The run's task with its trained network in place."""
+    network, classes, _ = load_model(run)
+    task = make_task(run.config, _data_of(run, data), device, network)
+    if task.classes != classes:
+        raise RunError(
+            f"'{task.dataset.samples.root}' has {len(task.classes)} classes, and the run "
+            f"'{run.folder}' knows {len(classes)} others. Name its own dataset with --data."
+        )
+    task.network.classifier.to(task.device).eval()
+    return task
+
+
+def _fresh_task(run: Run, data: Path | None, device: str) -> Task:
+    """The run's task as it was before training: the same recipe, the same initial weights."""
+    return make_task(run.config, _data_of(run, data), device)
+
+
+def _data_of(run: Run, data: Path | None) -> Path:
+    return run.data if data is None else data
+
+
+def _tracked(task: Task, run: Run) -> dict[str, NDArray[np.int64]]:
+    """The test rows, if the config asks for a test curve; entered in the ledger."""
+    if not task.config.track_test:
+        return {}
+    rows = task.rows("test")
+    if len(rows) == 0:
+        raise DataError(f"--track-test: '{task.dataset.samples.root}' has no test part.")
+    _enter(task, run, "train --track-test")
+    return {"test": rows}
+
+
+def _enter(task: Task, run: Run, why: str) -> int:
+    samples = task.dataset.samples
+    return workspace.enter_in_ledger(run, [samples.digests[i] for i in task.rows("test")], why)
+
+
+def _last(history: list[dict[str, Any]], part: str) -> dict[str, Any] | None:
+    """The last figures of a part in a history."""
+    keys = ("n", "loss", "accuracy", "macro_precision", "macro_f1")
+    found = [row for row in history if row["part"] == part]
+    return {key: found[-1][key] for key in keys} if found else None

@@ -1,0 +1,132 @@
+"""What all fits of one run share: the photos, the network as it begins, the device."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.model_selection import StratifiedGroupKFold
+from torch import Tensor
+
+from imgcli.learn.arithmetic import choose_device, choose_precision
+from imgcli.learn.augment import RECIPES
+from imgcli.learn.inputs import FeatureInputs, PixelInputs, frozen_features
+from imgcli.learn.recipe import settle
+from imgcli.models.create import create_network
+from imgcli.models.network import Network
+from imgcli.photos.dataset import Dataset, load_dataset
+from imgcli.photos.pixels import load_pixels
+from imgcli.records import IntArray, Rejected, TrainConfig
+
+_PROBE = 16  # photos in the batch that measures precision
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A dataset, a settled config and everything made from them before learning starts."""
+
+    config: TrainConfig
+    dataset: Dataset
+    network: Network  # with its weights at the start; never trained itself
+    inputs: PixelInputs | FeatureInputs
+    targets: Tensor  # (N,) on the device
+    readable: np.ndarray  # (N,) bool
+    rejected: tuple[Rejected, ...]
+    device: torch.device
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.dataset.samples.classes
+
+    def rows(self, part: str) -> IntArray:
+        """The readable rows of a part: "train", "val", "test", or "all" of them."""
+        parts = self.dataset.split.parts
+        if part == "all":
+            rows = np.concatenate(list(parts.values()))
+        else:
+            rows = parts.get(part, np.empty(0, np.int64))
+        return np.sort(rows[self.readable[rows]])
+
+
+def make_task(
+    config: TrainConfig, data: Path, device_name: str = "auto", network: Network | None = None
+) -> Task:
+    """Open the dataset, build the network, and decode or look at every photo once.
+
+    Args:
+        network: of a finished run, to judge it or to use its frozen backbone again; else it is
+            built from the config.
+
+    Raises:
+        ImgcliError: in every way that a dataset, an arch or its weights can be wrong.
+    """
+    config = settle(config)
+    device = choose_device(device_name)
+    dataset = load_dataset(data)
+    samples = dataset.samples
+    network = network or create_network(
+        config.arch,
+        len(samples.classes),
+        image_size=config.image_size,
+        fit=config.fit,
+        model_args=config.model_args,
+        pretrained=config.pretrained,
+        weights=Path(config.weights) if config.weights else None,
+        seed=config.seed,
+    )
+    config = config.with_(precision=_settled_precision(config, network, device))
+    inputs: PixelInputs | FeatureInputs
+    if config.freeze:
+        features, unreadable = frozen_features(network, samples, device, config.precision)
+        inputs, readable = FeatureInputs(features), ~features[:, 0].isnan().cpu().numpy()
+    else:
+        pixels = load_pixels(samples, network.preprocess)
+        recipe = RECIPES[config.augment or "none"]
+        inputs = PixelInputs(pixels, network.preprocess, device, recipe)
+        unreadable, readable = pixels.rejected, pixels.readable
+    targets = torch.from_numpy(samples.targets).to(device)
+    rejected = (*dataset.rejected, *unreadable)
+    return Task(config, dataset, network, inputs, targets, readable, rejected, device)
+
+
+def hold_out(task: Task, rows: IntArray, share: float) -> tuple[IntArray, IntArray]:
+    """Part of `rows` for validation: stratified, near-duplicates on one side.
+
+    Returns:
+        The rows to learn from and the rows to validate on, empty if `share` is 0.
+    """
+    pieces = max(2, round(1 / share)) if share > 0 else 0
+    if pieces == 0:
+        return rows, rows[:0]
+    fold = stratified_folds(task, rows, pieces)
+    return rows[fold != 0], rows[fold == 0]
+
+
+def stratified_folds(task: Task, rows: IntArray, k: int, seed: int | None = None) -> IntArray:
+    """The fold `(M,)` of each row: stratified by class, near-duplicates in one fold."""
+    samples = task.dataset.samples
+    folder = StratifiedGroupKFold(k, shuffle=True, random_state=seed or task.config.seed)
+    fold = np.zeros(len(rows), dtype=np.int64)
+    parts = folder.split(rows, samples.targets[rows], samples.groups[rows])
+    for number, (_, held) in enumerate(parts):
+        fold[held] = number
+    return fold
+
+
+def _settled_precision(config: TrainConfig, network: Network, device: torch.device) -> str:
+    """The precision to use, measured where it is left open on a copy that is thrown away."""
+    classifier = copy.deepcopy(network.classifier).to(device)
+    classifier.train(not config.freeze)
+    size = network.preprocess.size
+    images = torch.zeros(_PROBE, 3, size, size, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+
+    def step() -> None:
+        if config.freeze:
+            with torch.inference_mode():
+                classifier(images)
+        else:
+            classifier(images).sum().backward()
+
+    return choose_precision(config.precision, device, step)

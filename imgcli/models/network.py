@@ -1,0 +1,65 @@
+"""What every arch becomes: a backbone that makes features and a head that makes logits."""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from imgcli.records import Preprocess
+
+
+class Classifier(nn.Module):
+    """Images `(N, 3, H, W)` → backbone → features `(N, D)` → head → logits `(N, K)`.
+
+    The cut is the same for every arch, so that freezing, caching features and swapping heads are
+    each written once.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Linear) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A classifier and what it needs to be used: how its photos are prepared, and what it is."""
+
+    classifier: Classifier
+    preprocess: Preprocess
+    arch: str
+    notation: str | None  # stored with the run, so that a change of the zoo does not orphan it
+
+
+def feature_count(backbone: nn.Module, size: int) -> int:
+    """D, found by showing the backbone one black image of `size` × `size`."""
+    training = backbone.training
+    backbone.eval()
+    with torch.inference_mode():
+        features = backbone(torch.zeros(1, 3, size, size))
+    backbone.train(training)
+    assert features.ndim == 2, f"the backbone gives {tuple(features.shape)}, not (N, D)"
+    return int(features.shape[1])
+
+
+def fingerprint(module: nn.Module) -> str:
+    """SHA-256 over all parameters and buffers, hexadecimal: equal only if nothing has changed."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def count_params(classifier: Classifier, frozen_backbone: bool = False) -> dict[str, int]:
+    """Parameters by kind; `non_trainable` counts batch-norm running means and variances as well."""
+    statistics = sum(b.numel() for b in classifier.buffers() if b.is_floating_point())
+    trained = classifier.head if frozen_backbone else classifier
+    trainable = sum(p.numel() for p in trained.parameters())
+    total = sum(p.numel() for p in classifier.parameters()) + statistics
+    return {"trainable": trainable, "non_trainable": total - trainable, "total": total}

@@ -1,0 +1,184 @@
+"""Weights: read from files without ever unpickling objects, fetched where they are published.
+
+Published weights come from the hub's cache if they were fetched before. Otherwise the host is tried
+for a second, so that a machine without network hears at once what to do.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import torch
+from torch import Tensor, nn
+
+from imgcli.errors import ModelError, listed
+
+# What training programs wrap a state dict in, and what wrappers put before its names.
+_WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+_COUNTER = "num_batches_tracked"
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Tensors by name from a `.safetensors` file, or a `.pth` read with weights_only.
+
+    Raises:
+        ModelError: no such file, or nothing in it that is weights.
+    """
+    if not path.is_file():
+        raise ModelError(f"No weights file '{path}'. Give --weights a .safetensors or .pth file.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # many kinds, all of which mean the same to the user
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"'{path}' cannot be read as weights ({reason}). "
+            "Give --weights a .safetensors file, or a .pth of plain tensors."
+        ) from None
+    for wrapper in _WRAPPERS:
+        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+    if not isinstance(state, Mapping) or not any(isinstance(v, Tensor) for v in state.values()):
+        raise ModelError(f"'{path}' holds no weights by name. Save the network's state_dict there.")
+    return {_bare(name): value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def load_backbone(
+    backbone: nn.Module, state: Mapping[str, Tensor], head_names: Iterable[str], source: object
+) -> None:
+    """Put `state` into `backbone`, every tensor or none; the old head's are left aside.
+
+    Args:
+        head_names: the modules of the full network that the state's head belongs to.
+
+    Raises:
+        ModelError: names or shapes that do not fit, with the first layers concerned.
+    """
+    heads = tuple(f"{name}." for name in head_names)
+    own = backbone.state_dict()
+    given = {
+        name: value for name, value in state.items() if name in own or not name.startswith(heads)
+    }
+    # Older files lack the counters of batch norm; nothing here has a use for them.
+    missing = [n for n in own if n not in given and not n.endswith(_COUNTER)]
+    unknown = [n for n in given if n not in own and not n.endswith(_COUNTER)]
+    shapes = [
+        f"{n}: {tuple(given[n].shape)} in the file, {tuple(own[n].shape)} in the network"
+        for n in own
+        if n in given and given[n].shape != own[n].shape
+    ]
+    faults = []
+    if shapes:
+        faults.append(f"shapes differ ({'; '.join(shapes[:3])}{'; …' if len(shapes) > 3 else ''})")
+    if missing:
+        faults.append(
+            f"{len(missing)} of {len(own)} layers are missing from it ({listed(missing, 3)})"
+        )
+    if unknown:
+        faults.append(f"{len(unknown)} layers in it are unknown here ({listed(unknown, 3)})")
+    if faults:
+        raise ModelError(
+            f"The weights '{source}' do not fit: {', and '.join(faults)}. "
+            "Name the --arch and --model-arg they were made with."
+        )
+    backbone.load_state_dict({name: given.get(name, value) for name, value in own.items()})
+
+
+def published_file(arch: str, hub_id: str | None, url: str | None) -> Path:
+    """The file with an arch's published weights, from the cache or fetched.
+
+    Args:
+        hub_id: repository on the Hugging Face hub; tried before `url`.
+
+    Raises:
+        ModelError: none are published, or they are not cached and the host cannot be reached.
+    """
+    if hub_id:
+        return _from_hub(hub_id, arch)
+    if url:
+        return _from_url(url, arch)
+    raise ModelError(
+        f"No weights are published for '{arch}'. Train from scratch with --no-pretrained, "
+        "or give your own with --weights FILE."
+    )
+
+
+def _from_hub(hub_id: str, arch: str) -> Path:
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+
+    names = ("model.safetensors", "pytorch_model.bin")
+    for name in names:
+        cached = try_to_load_from_cache(hub_id, name)
+        if isinstance(cached, str):
+            return Path(cached)
+    cache = Path(constants.HF_HUB_CACHE)
+    if constants.is_offline_mode() or not _reachable(constants.ENDPOINT):
+        raise _cannot_fetch(arch, constants.ENDPOINT, cache, "cannot be reached")
+    try:
+        return Path(hf_hub_download(hub_id, names[0]))
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise _cannot_fetch(arch, f"{constants.ENDPOINT}/{hub_id}", cache, reason) from None
+
+
+def _from_url(url: str, arch: str) -> Path:
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    file = folder / Path(urlsplit(url).path).name
+    if file.is_file():
+        return file
+    if not _reachable(url):
+        raise _cannot_fetch(arch, url, folder, "cannot be reached")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(file))
+    except OSError as error:
+        raise _cannot_fetch(arch, url, folder, str(error)) from None
+    return file
+
+
+def _cannot_fetch(arch: str, host: str, cache: Path, reason: str) -> ModelError:
+    return ModelError(
+        f"The published weights of '{arch}' are not in the cache ('{cache}') and "
+        f"{host} gives none: {reason}. Give a file with --weights FILE, copy the cache from a "
+        "machine that has it, or train without with --no-pretrained."
+    )
+
+
+def _reachable(url: str, seconds: float = 1.0) -> bool:
+    """Whether something answers at the url's host, or at the proxy that leads there."""
+    if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
+        return False
+    target = urlsplit(url)
+    proxy = urlsplit(getproxies().get(target.scheme, ""))
+    host = proxy.hostname or target.hostname or ""
+    port = proxy.port or target.port or (443 if target.scheme == "https" else 80)
+    answered = threading.Event()
+
+    def try_to_connect() -> None:
+        try:
+            socket.create_connection((host, port), timeout=seconds).close()
+            answered.set()
+        except OSError:
+            pass
+
+    # In a thread, because looking a name up has no time limit of its own.
+    thread = threading.Thread(target=try_to_connect, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return answered.is_set()
+
+
+def _bare(name: str) -> str:
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name

@@ -1,0 +1,115 @@
+"""A name becomes a network: from the zoo, timm, torchvision, or a line of notation."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from imgcli.errors import ModelError
+from imgcli.models.create import create_network
+from imgcli.models.network import count_params, fingerprint
+from imgcli.models.zoo import ZOO
+
+
+def test_alexnet_has_the_parameters_of_the_paper_without_its_groups() -> None:
+    network = create_network("alexnet", 28)
+    assert count_params(network.classifier)["total"] == 58_396_060
+    assert network.preprocess.size == 227
+
+
+def test_the_companions_are_smaller_alexnets() -> None:
+    convolutions = {name: ZOO[name].notation.count("C") for name in ZOO}
+    assert convolutions["alexnet"] - convolutions["flat-alexnet"] == 2
+    narrow, whole = (create_network(name, 5) for name in ("narrow-alexnet", "alexnet"))
+    assert count_params(narrow.classifier)["total"] < count_params(whole.classifier)["total"]
+
+
+@pytest.mark.parametrize(
+    "arch",
+    [
+        "resnet18",
+        "vit_tiny_patch16_224",
+        "torchvision/squeezenet1_1",
+        "googlenet",
+        "32C5S2-P2-64",
+    ],
+)
+def test_every_kind_of_arch_gives_features_and_logits(arch: str) -> None:
+    network = create_network(arch, 7, pretrained=False)
+    size = network.preprocess.size
+    logits = network.classifier.eval()(torch.zeros(2, 3, size, size))
+    assert logits.shape == (2, 7)
+
+
+def test_a_seed_gives_one_network() -> None:
+    one, same, other = (
+        fingerprint(create_network("small-cnn", 4, seed=seed).classifier) for seed in (1, 1, 2)
+    )
+    assert one == same != other
+
+
+def test_an_unknown_arch_is_answered_with_close_names() -> None:
+    with pytest.raises(ModelError, match=r"No arch 'resnet110'.*Did you mean .*resnet101"):
+        create_network("resnet110", 3)
+
+
+def test_an_argument_that_the_arch_does_not_take_is_named() -> None:
+    with pytest.raises(ModelError, match=r"'resnet18' cannot be built .*no_such_option"):
+        create_network("resnet18", 3, pretrained=False, model_args={"no_such_option": 1})
+    with pytest.raises(ModelError, match="takes no --model-arg"):
+        create_network("alexnet", 3, model_args={"pad_type": "same"})
+
+
+def test_weights_are_loaded_whole_and_the_old_head_is_left_aside(tmp_path: Path) -> None:
+    import timm
+
+    donor = timm.create_model("resnet18", num_classes=10)
+    file = tmp_path / "donor.safetensors"
+    save_file(donor.state_dict(), file)
+    network = create_network("resnet18", 3, weights=file)
+    donor.reset_classifier(0)
+    assert fingerprint(network.classifier.backbone) == fingerprint(donor)
+
+
+def test_a_pth_is_read_as_plain_tensors_and_nothing_is_unpickled(tmp_path: Path) -> None:
+    network = create_network("small-cnn", 3, seed=1)
+    state = {f"module.{k}": v for k, v in network.classifier.backbone.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "plain.pth")
+    loaded = create_network("small-cnn", 3, seed=2, weights=tmp_path / "plain.pth")
+    assert fingerprint(loaded.classifier.backbone) == fingerprint(network.classifier.backbone)
+    torch.save({"weight": Path("a live object")}, tmp_path / "objects.pth")
+    with pytest.raises(ModelError, match=r"objects.pth' cannot be read as weights"):
+        create_network("small-cnn", 3, weights=tmp_path / "objects.pth")
+
+
+def test_weights_that_do_not_fit_are_named_by_layer(tmp_path: Path) -> None:
+    state = create_network("32C3-P2-64", 3, image_size=8).classifier.backbone.state_dict()
+    state["conv1.weight"] = torch.zeros(16, 3, 3, 3)
+    del state["dense1.bias"]
+    save_file(state, tmp_path / "other.safetensors")
+    with pytest.raises(ModelError) as caught:
+        create_network("32C3-P2-64", 3, image_size=8, weights=tmp_path / "other.safetensors")
+    assert "conv1.weight: (16, 3, 3, 3) in the file, (32, 3, 3, 3) in the network" in str(
+        caught.value
+    )
+    assert "1 of 4 layers are missing from it ('dense1.bias')" in str(caught.value)
+
+
+def test_missing_and_damaged_weight_files_are_sentences(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="No weights file"):
+        create_network("small-cnn", 3, weights=tmp_path / "none.safetensors")
+    (tmp_path / "torn.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+    with pytest.raises(ModelError, match="cannot be read as weights"):
+        create_network("small-cnn", 3, weights=tmp_path / "torn.safetensors")
+
+
+@pytest.mark.shared
+def test_the_real_weights_fit_their_arch(shared: Path) -> None:
+    network = create_network(
+        "mobilenetv2_100",
+        30,
+        model_args={"pad_type": "same"},
+        weights=shared / "weights" / "mobilenetv2_100.safetensors",
+    )
+    assert network.classifier.head.in_features == 1280

@@ -1,0 +1,107 @@
+"""Layer notation: published counts come out exactly, and a slip is pointed at."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from imgcli.errors import ModelError
+from imgcli.models.network import Classifier, count_params, feature_count
+from imgcli.models.notation import GaussianNoise, build_backbone, is_notation, parse
+
+
+def params(notation: str, shape: tuple[int, int, int], classes: int) -> dict[str, int]:
+    backbone = build_backbone(notation, shape, classes).eval()
+    features = backbone(torch.zeros(1, *shape)).shape[1]
+    return count_params(Classifier(backbone, nn.Linear(features, classes)))
+
+
+@pytest.mark.parametrize(
+    ("notation", "shape", "classes", "total", "statistics"),
+    [
+        ("28C5-P2-16C5-P2-D0.2-D0.2-64-N0.1", (1, 28, 28), 10, 62_834, 0),
+        ("28C5-B-P2-D0.4-28C5-B-P2-D0.4-54:sigmoid-B-D0.4-N0.75", (1, 28, 28), 10, 95_488, 220),
+        ("2C3-3C3", (3, 20, 20), 2, 2_515, 0),
+    ],
+)
+def test_published_networks_have_their_published_parameters(
+    notation: str, shape: tuple[int, int, int], classes: int, total: int, statistics: int
+) -> None:
+    found = params(notation, shape, classes)
+    assert found["total"] == total
+    assert found["non_trainable"] == statistics
+
+
+def test_the_line_a_paper_prints_builds_with_its_ends_and_brackets() -> None:
+    line = "784 - [32C3-32C3-32C5S2] - [64C3-64C3-64C5S2] - 128 - 10"
+    assert params(line, (1, 28, 28), 10) == params(
+        "32C3-32C3-32C5S2-64C3-64C3-64C5S2-128", (1, 28, 28), 10
+    )
+
+
+@given(
+    size=st.integers(7, 30),
+    kernel=st.integers(1, 7),
+    stride=st.integers(1, 4),
+    valid=st.booleans(),
+)
+def test_same_padding_divides_the_size_by_the_stride_and_valid_slides_inside(
+    size: int, kernel: int, stride: int, valid: bool
+) -> None:
+    token = f"2C{kernel}S{stride}{'V' if valid else ''}"
+    out = build_backbone(token, (3, size, size), 5)[:-1](torch.zeros(1, 3, size, size))
+    side = (size - kernel) // stride + 1 if valid else -(-size // stride)
+    assert out.shape == (1, 2, side, side)
+
+
+@pytest.mark.parametrize(
+    ("notation", "message"),
+    [
+        ("32C5-P2-96X3", "'96X3' at position 9 .* is no layer"),
+        ("32C5-128-P2", "'P2' at position 10 .* needs a picture"),
+        ("32C5-32C9V", "'32C9V' at position 6 .* 9×9 over 8×8 .*--image-size"),
+        ("32C5:swoosh-P2", "no known activation; use relu, sigmoid"),
+        ("1x28x28-32C5", "is not the size of the images, which are 3×8×8 = 192 values"),
+        ("784-32C5-P2", "'784' at position 1 .* is not the size of the images"),
+        ("32C5S0", "a window or stride of 0"),
+        (" - ", "names no layer"),
+    ],
+)
+def test_what_cannot_be_built_is_marked_with_its_position(notation: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        build_backbone(notation, (3, 8, 8), 10)
+
+
+def test_dense_layers_alone_make_a_network_too() -> None:
+    backbone = build_backbone("192-64-32-10", (3, 8, 8), 10)
+    assert feature_count(backbone, 8) == 32
+
+
+def test_noise_is_for_training_only() -> None:
+    noise, values = GaussianNoise(0.5), torch.zeros(1000)
+    assert 0.4 < noise.train()(values).std() < 0.6
+    assert (noise.eval()(values) == values).all()
+
+
+@pytest.mark.parametrize(
+    ("arch", "expected"),
+    [
+        ("32C5-P2-128", True),
+        ("32C5", True),
+        ("resnet101", False),
+        ("alexnet", False),
+        ("128", False),
+        ("32C5-P2-96X3", True),  # a slip in a notation is a notation
+    ],
+)
+def test_a_name_is_told_from_a_notation(arch: str, expected: bool) -> None:
+    assert is_notation(arch) is expected
+
+
+def test_tokens_know_where_they_stand() -> None:
+    assert [(t.text, t.position) for t in parse("784 - [32C3-P2]")] == [
+        ("784", 1),
+        ("32C3", 8),
+        ("P2", 13),
+    ]
