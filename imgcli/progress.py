@@ -4,7 +4,10 @@ Beside `errors` and `workspace` because every room has long work; `--quiet` turn
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 T = TypeVar("T")
 
@@ -28,9 +31,18 @@ def track(items: Iterable[T], label: str, total: int | None = None, unit: str = 
         total: how many there are, where `items` has no length.
         unit: what is counted, such as "photos".
     """
+    yield from _bar(items, label, total, unit)
+
+
+def counter(label: str, total: int, unit: str) -> "tqdm[Any]":
+    """A bar to `update` by hand, for work that is done in batches; use it in a `with`."""
+    return _bar(None, label, total, unit)
+
+
+def _bar(items: Iterable[T] | None, label: str, total: int | None, unit: str) -> "tqdm[T]":
     from tqdm import tqdm  # here: `imgcli --help` has no use for it
 
-    yield from tqdm(
+    return tqdm(
         items,
         desc=label,
         total=total,

@@ -17,6 +17,8 @@ import itertools
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -243,7 +245,7 @@ class Run:
             RunError: missing or damaged.
         """
         try:
-            with np.load(self.folder / name, allow_pickle=False) as file:
+            with load_arrays(self.folder / name) as file:
                 return Predictions(
                     classes=tuple(file["classes"].tolist()),
                     indices=file["indices"],
@@ -255,7 +257,7 @@ class Run:
                     on=str(file["on"]),
                     out_of_sample=bool(file["out_of_sample"]),
                 )
-        except (OSError, ValueError, KeyError, AssertionError, EOFError) as error:
+        except (*UNREADABLE, AssertionError) as error:
             raise self.damaged(name, error) from None
 
     def damaged(self, name: str, error: Exception) -> RunError:
@@ -272,6 +274,17 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write named arrays as one compressed `.npz`, all or nothing."""
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
+
+
+# What reading a damaged `.npz` may raise.
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+@contextmanager
+def load_arrays(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The arrays of an `.npz`, read as they are asked for; one of UNREADABLE if it is damaged."""
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        yield arrays
 
 
 def new_run(runs: Path, config: TrainConfig, data: Path) -> Run:
@@ -308,7 +321,7 @@ def find_run(name: str = "latest", runs: Path = RUNS) -> Run:
     """
     for folder in (runs / name, Path(name)):
         if folder.is_dir():
-            run = Run(folder.resolve() if folder.is_symlink() else folder)
+            run = Run(folder.parent / folder.readlink() if folder.is_symlink() else folder)
             if run.finished:
                 return run
             raise RunError(

@@ -125,7 +125,7 @@ def _key(task: Task, rows: IntArray, fold: IntArray) -> str:
 def _load(path: Path) -> FoldResult | None:
     """A finished fold; None where there is none, or it is damaged and must be made again."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with workspace.load_arrays(path) as file:
             return FoldResult(file["rows"], file["probs"], file["train_confusion"])
-    except (OSError, ValueError, KeyError, EOFError):
+    except workspace.UNREADABLE:
         return None

@@ -165,7 +165,12 @@ class _Problem:
         classes: int,
         label_smoothing: float,
     ) -> None:
-        self.features = features
+        # Brought to one scale over all rows first: a fold's own mean and deviation are then near
+        # 0 and 1, which float32 can hold whatever the features' offsets are.
+        self.centre = features.mean(0)
+        centred = features - self.centre
+        self.spread = _no_zeros(centred.square().mean(0).sqrt())
+        self.features = features = centred / self.spread
         self.strengths = strengths
         one_hot = functional.one_hot(targets, classes).to(features)
         self.labels = one_hot * (1 - label_smoothing) + label_smoothing / classes  # (M, K)
@@ -174,8 +179,7 @@ class _Problem:
         self.row_weights = (mask / count).T[:, :, None]  # (M, P, 1)
         self.mean = mask @ features / count  # (P, D)
         variance = mask @ features.square() / count - self.mean.square()
-        # A feature that never varies carries nothing; dividing by 1 leaves it at zero.
-        self.scale = torch.where(variance > 1e-10, variance.clamp_min(1e-10).sqrt(), 1.0)
+        self.scale = _no_zeros(variance.clamp_min(0).sqrt())
 
     def __call__(self, variables: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         """Objectives `(p,)` and gradients `(p, D + 1, K)` of the problems `which`."""
@@ -201,7 +205,14 @@ class _Problem:
 
     def as_heads(self, variables: Tensor, path: Tensor) -> Heads:
         weight, bias = _unstandardise(variables, self.mean, self.scale)
+        weight = weight / self.spread[:, None]
+        bias = bias - torch.einsum("d,pdk->pk", self.centre, weight)
         return Heads(weight.permute(0, 2, 1).contiguous(), bias, path)
+
+
+def _no_zeros(deviation: Tensor) -> Tensor:
+    """A feature that never varies carries nothing: dividing by 1 leaves it at zero."""
+    return torch.where(deviation > 1e-5, deviation, 1.0)
 
 
 def _unstandardise(variables: Tensor, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from imgcli.learn.augment import RECIPES, Recipe, augment
 from imgcli.models.network import Network, feature_count, fingerprint
 from imgcli.photos.pixels import Pixels, load_pixels
 from imgcli.photos.store import RowStore
-from imgcli.progress import track
+from imgcli.progress import counter
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
 
 BATCH = 64  # photos at once where nothing is learnt
@@ -90,7 +90,8 @@ def frozen_features(
     Returns:
         The features on `device`, NaN for photos that cannot be read, and those photos.
     """
-    backbone, preprocess = network.classifier.backbone.to(device).eval(), network.preprocess
+    backbone = network.classifier.backbone.to(device).to(memory_format=torch.channels_last).eval()
+    preprocess = network.preprocess
     size = feature_count(backbone, preprocess.size)
     normalised = hash_of(preprocess.mean, preprocess.std)
     name = f"{fingerprint(backbone)[:16]}-{preprocess.geometry()}-{normalised}-{precision}"
@@ -102,9 +103,11 @@ def frozen_features(
         missing = np.flatnonzero((store.rows(samples.digests) < 0) & pixels.readable)
         inputs = PixelInputs(pixels, preprocess, device, RECIPES["none"])
         try:
-            for rows in track(in_batches(missing, BATCH), "Features", unit="batches"):
-                features = forward(backbone, inputs.batch(rows), precision)
-                store.append([samples.digests[i] for i in rows], features.cpu().numpy())
+            with counter("Looking", total=len(missing), unit="photos") as bar:
+                for rows in in_batches(missing, BATCH):
+                    features = forward(backbone, inputs.batch(rows), precision)
+                    store.append([samples.digests[i] for i in rows], features.cpu().numpy())
+                    bar.update(len(rows))
         finally:
             store.flush()
     where = store.rows(samples.digests)

@@ -56,21 +56,25 @@ def predict_files(run: Run, paths: Sequence[Path], device_name: str = "auto") ->
         DataError: a path that does not exist, or no photo under any of them.
         RunError: the run is damaged.
     """
-    files = [file for path in paths for file in photos_under(path)]
-    if not files:
+    named: list[str] = []
+    rejected: list[Rejected] = []
+    for path in paths:
+        found, refused = photos_under(path)
+        named += found
+        rejected += refused
+    if not named:
         raise DataError(f"No photo in '{paths[0]}'. Name photos, or folders that hold some.")
     network, classes, precision = load_model(run)
     device = choose_device(device_name)
     classifier = network.classifier.to(device).to(memory_format=torch.channels_last)
-    named: list[str] = []
+    read: list[str] = []
     probs = [np.empty((0, len(classes)))]
-    rejected: list[Rejected] = []
-    for block in decode_files(files, network.preprocess):
-        rejected += [Rejected(str(files[i]), fault.sentence) for i, fault in block.faults]
+    for block in decode_files([Path(name) for name in named], network.preprocess):
+        rejected += [Rejected(named[i], fault.sentence) for i, fault in block.faults]
         if len(block.indices) == 0:
             continue
         images = to_images(block.images, network.preprocess, device)
         logits = forward(classifier, images, precision)
         probs.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
-        named += [str(files[i]) for i in block.indices]
-    return Predicted(classes, named, np.concatenate(probs), rejected)
+        read += [named[i] for i in block.indices]
+    return Predicted(classes, read, np.concatenate(probs), rejected)

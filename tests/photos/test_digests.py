@@ -1,0 +1,219 @@
+"""Digests are always those of the bytes; the memory of them only saves reading."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from imgcli.photos import digests
+from imgcli.photos.digests import MEMORY, digest_files, in_threads
+from imgcli.records import Rejected
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def old_file(path: Path, data: bytes, age: float = 60) -> Path:
+    """A file last modified `age` seconds ago."""
+    path.write_bytes(data)
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are really read, as they are."""
+    seen: list[str] = []
+    read = digests._read
+
+    def spy(path: str) -> tuple[os.stat_result, bytes]:
+        seen.append(path)
+        return read(path)
+
+    monkeypatch.setattr(digests, "_read", spy)
+    return seen
+
+
+def test_digests_come_in_the_order_of_the_files(tmp_path: Path) -> None:
+    sizes = [1, 1000, digests.SMALL, digests.SMALL + 1, 3 * digests.SMALL, 7]
+    contents = [bytes([i]) * size for i, size in enumerate(sizes)] * 60  # several tasks' worth
+    files = [tmp_path / f"{i}.jpg" for i in range(len(contents))]
+    for file, data in zip(files[:6], contents[:6], strict=True):
+        file.write_bytes(data)
+    for i in range(6, len(files)):
+        os.link(files[i % 6], files[i])
+    assert digest_files(files, tmp_path / "cache") == [sha(data) for data in contents]
+
+
+def test_an_unchanged_file_is_read_once(tmp_path: Path, reads: list[str]) -> None:
+    files = [old_file(tmp_path / f"{i}.jpg", b"photo %d" % i) for i in range(3)]
+    first = digest_files(files, tmp_path / "cache")
+    assert len(reads) == 3
+    assert digest_files(files, tmp_path / "cache") == first
+    assert digest_files(files[::-1], tmp_path / "cache") == first[::-1]
+    assert len(reads) == 3
+
+
+def test_relative_and_absolute_paths_are_the_same_file(
+    tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = old_file(tmp_path / "a.jpg", b"photo")
+    monkeypatch.chdir(tmp_path)
+    assert digest_files([file, Path("a.jpg")], tmp_path / "cache") == [sha(b"photo")] * 2
+    digest_files([Path("a.jpg")], tmp_path / "cache")
+    assert len(reads) <= 2  # both the first time, none the second
+
+
+def test_a_changed_file_is_read_again_however_its_times_were_set(
+    tmp_path: Path, reads: list[str]
+) -> None:
+    file = old_file(tmp_path / "a.jpg", b"before")
+    times = file.stat()
+    assert digest_files([file], tmp_path / "cache") == [sha(b"before")]
+    file.write_bytes(b"after!")  # as long as before
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert digest_files([file], tmp_path / "cache") == [sha(b"after!")]
+    os.replace(old_file(tmp_path / "b.jpg", b"other!"), file)
+    assert digest_files([file], tmp_path / "cache") == [sha(b"other!")]
+
+
+def test_a_file_modified_just_now_is_not_trusted(tmp_path: Path, reads: list[str]) -> None:
+    file = old_file(tmp_path / "a.jpg", b"photo", age=0)
+    for _ in range(2):
+        assert digest_files([file], tmp_path / "cache") == [sha(b"photo")]
+    future = old_file(tmp_path / "b.jpg", b"photo", age=-3600)
+    for _ in range(2):
+        assert digest_files([future], tmp_path / "cache") == [sha(b"photo")]
+    assert len(reads) == 4
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = old_file(tmp_path / "a.jpg", b"photo")
+    times = file.stat()
+    open_file = os.open
+
+    def changed_first(path: str, flags: int) -> int:
+        handle = open_file(path, flags)
+        monkeypatch.setattr(digests.hashlib, "sha256", changed_then)
+        return handle
+
+    def changed_then(data: bytes) -> object:
+        monkeypatch.undo()
+        old_file(file, b"other")
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        return hashlib.sha256(data)
+
+    monkeypatch.setattr(digests.os, "open", changed_first)
+    assert digest_files([file], tmp_path / "cache") == [sha(b"photo")]
+    assert digest_files([file], tmp_path / "cache") == [sha(b"other")]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "text", "other"])
+def test_a_damaged_memory_is_ignored(tmp_path: Path, damage: str, reads: list[str]) -> None:
+    files = [old_file(tmp_path / f"{i}.jpg", b"photo %d" % i) for i in range(50)]
+    expected = [sha(b"photo %d" % i) for i in range(50)]
+    assert digest_files(files, tmp_path / "cache") == expected
+    memory = tmp_path / "cache" / MEMORY
+    raw = memory.read_bytes()
+    middle = len(raw) // 2
+    memory.write_bytes(
+        {
+            "cut": raw[:middle],
+            "flipped": raw[:middle] + bytes([raw[middle] ^ 1]) + raw[middle + 1 :],
+            "emptied": b"",
+            "text": b"{}",
+            "other": b"PK\x05\x06" + bytes(18),  # a zip of nothing
+        }[damage]
+    )
+    assert digest_files(files, tmp_path / "cache") == expected
+    assert len(reads) == 100
+    assert digest_files(files, tmp_path / "cache") == expected
+    assert len(reads) == 100  # and it was written anew
+
+
+def test_without_a_cache_that_can_be_written_files_are_hashed_again(
+    tmp_path: Path, reads: list[str]
+) -> None:
+    (tmp_path / "cache").write_bytes(b"a file where the folder should be")
+    file = old_file(tmp_path / "a.jpg", b"photo")
+    for _ in range(2):
+        assert digest_files([file], tmp_path / "cache" / "below") == [sha(b"photo")]
+    assert len(reads) == 2
+
+
+def test_the_oldest_are_forgotten_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[str]
+) -> None:
+    monkeypatch.setattr(digests, "MOST", 3)
+    files = [old_file(tmp_path / f"{i}.jpg", b"%d" % i) for i in range(5)]
+    for file in files:
+        digest_files([file], tmp_path / "cache")
+    reads.clear()
+    digest_files(files[2:], tmp_path / "cache")
+    assert reads == []
+    digest_files(files[:2], tmp_path / "cache")
+    assert len(reads) == 2
+
+
+def test_what_cannot_be_read_is_rejected_with_the_reason(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "empty.jpg").touch()
+    good = old_file(tmp_path / "good.jpg", b"photo")
+    names = ["gone.jpg", "pipe.jpg", "empty.jpg", ".", "good.jpg"]
+    assert digest_files([tmp_path / name for name in names], tmp_path / "cache") == [
+        Rejected(str(tmp_path / "gone.jpg"), "cannot be read: No such file or directory"),
+        Rejected(str(tmp_path / "pipe.jpg"), "not a regular file"),
+        Rejected(str(tmp_path / "empty.jpg"), "the file is empty"),
+        Rejected(str(tmp_path), "not a regular file"),
+        sha(good.read_bytes()),
+    ]
+    assert digest_files([], tmp_path / "cache") == []
+
+
+def test_names_need_not_be_text(tmp_path: Path) -> None:
+    file = old_file(tmp_path / os.fsdecode(b"\xff\n\xe9.jpg"), b"photo")
+    assert digest_files([file], tmp_path / "cache") == [sha(b"photo")]
+    assert digest_files([file], tmp_path / "cache") == [sha(b"photo")]
+
+
+def test_an_interrupted_pass_keeps_what_it_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[str]
+) -> None:
+    files = [old_file(tmp_path / f"{i}.jpg", b"%d" % i) for i in range(4 * digests.CHUNK)]
+    whole = digests._read
+
+    def ctrl_c(path: str) -> tuple[os.stat_result, bytes]:
+        if path.endswith(f"/{2 * digests.CHUNK}.jpg"):
+            raise KeyboardInterrupt
+        return whole(path)
+
+    monkeypatch.setattr(digests, "_read", ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        digest_files(files, tmp_path / "cache")
+    reads.clear()
+    digest_files(files[: 2 * digests.CHUNK], tmp_path / "cache")
+    assert reads == []
+
+
+def test_in_threads_keeps_the_order_and_stays_close_to_its_reader() -> None:
+    begun: list[int] = []
+
+    def work(i: int) -> int:
+        begun.append(i)
+        time.sleep(0.001 * (i % 3 == 0))
+        return i * i
+
+    results = in_threads(work, range(1000))
+    assert [next(results) for _ in range(20)] == [i * i for i in range(20)]
+    time.sleep(0.05)  # in which they could have run far ahead
+    assert len(begun) <= 20 + digests.cores() + 2
+    results.close()
+    stopped = len(begun)
+    time.sleep(0.02)
+    assert len(begun) == stopped
+    assert list(in_threads(work, [])) == []
