@@ -39,10 +39,10 @@ def counter(label: str, total: int, unit: str) -> "tqdm[Any]":
     return _bar(None, label, total, unit)
 
 
-def _bar(items: Iterable[T] | None, label: str, total: int | None, unit: str) -> "tqdm[T]":
+def _bar(items: Iterable[Any] | None, label: str, total: int | None, unit: str) -> "tqdm[Any]":
     from tqdm import tqdm  # here: `imgcli --help` has no use for it
 
-    return tqdm(
+    return tqdm(  # type: ignore[return-value]  # the stubs tell tqdm(None) from tqdm(items)
         items,
         desc=label,
         total=total,

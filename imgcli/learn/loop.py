@@ -187,9 +187,9 @@ def _save(path: Path, state: State, module: nn.Module, optimizer: torch.optim.Op
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
     numbers = {name: value for name, value in vars(state).items() if name != "best"}
     with workspace.atomic_file(path) as temporary:
-        # safetensors refuses tensors that share memory, as a best state and the model never should.
-        copies = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-        save_file(copies, temporary, metadata={"state": json.dumps(numbers)})
+        # safetensors takes no tensor whose values lie in another order, as channels_last has them.
+        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        save_file(plain, temporary, metadata={"state": json.dumps(numbers)})
 
 
 def _restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> State:

@@ -1,0 +1,59 @@
+"""What a training came to, for the terminal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from imgcli.records import Rejected
+from imgcli.report.style import count, percent, safe
+
+MOST_LISTED = 10  # photos that could not be read
+PARTS = {"train": "train, learnt from", "val": "validation", "test": "test, tracked"}
+
+
+def trained(
+    document: Mapping[str, Any], drawing: Path, following: Sequence[str]
+) -> list[RenderableType]:
+    """A finished training: its figures, where it is, and what to type next.
+
+    Args:
+        document: of the JSON contract of `train`.
+    """
+    params = document["params"]
+    table = Table("part", box=None, pad_edge=False, header_style="bold")
+    for title in ("photos", "loss", "accuracy", "macro precision", "macro F1"):
+        table.add_column(title, justify="right")
+    for part, name in PARTS.items():
+        if measured := document[part]:
+            table.add_row(
+                name,
+                f"{measured['n']:,}",
+                f"{measured['loss']:.3f}",
+                *(percent(measured[key]) for key in ("accuracy", "macro_precision", "macro_f1")),
+            )
+    chosen = ", ".join(f"{key.replace('_', ' ')} {v:.3g}" for key, v in document["chosen"].items())
+    lines = [
+        "",
+        f"{safe(document['arch'])}: {params['trainable']:,} of {params['total']:,} parameters "
+        f"learnt in {count(document['epochs'], 'epoch')}, {document['seconds']:.0f} s "
+        f"({document['images_per_second']:,.0f} photos/s)",
+        *([f"Chosen by validation: {chosen}"] if chosen else []),
+        f"Run:     {safe(document['run'])}",
+        f"History: {safe(str(drawing))}",
+        "Next:    " + "\n         ".join(following),
+    ]
+    return [table, Text("\n".join(lines))]
+
+
+def unreadable(rejected: Sequence[Rejected]) -> Iterator[str]:
+    """Lines that list the photos that were not used."""
+    if rejected:
+        yield f"{count(len(rejected), 'photo')} could not be used:"
+    for photo in rejected[:MOST_LISTED]:
+        yield f"  {safe(photo.path)}: {safe(photo.reason)}"
+    if len(rejected) > MOST_LISTED:
+        yield f"  and {len(rejected) - MOST_LISTED:,} more"

@@ -1,0 +1,220 @@
+"""The house style: how numbers and names are written, and what every figure is drawn with.
+
+matplotlib is imported where it draws, so that a table in the terminal does not pay for it.
+"""
+
+import math
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from imgcli.workspace import atomic_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Of Okabe and Ito's palette: told apart with any colour vision, and by lightness in grey print.
+HELD_OUT = "#0072B2"  # blue, darker
+TRAIN = "#E69F00"  # orange, lighter
+TEST = "#000000"
+INK = "#222222"
+FAINT = "#666666"
+LINE = "#D9D9D9"
+
+DPI = 150
+SMALL, NORMAL, LARGE = 8.0, 9.0, 12.0  # points
+
+HOUSE = {
+    "font.size": NORMAL,
+    "text.color": INK,
+    "text.parse_math": False,  # a class may be called "$x_1$"
+    "text.usetex": False,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": INK,
+    "axes.labelsize": NORMAL,
+    "axes.titlesize": NORMAL,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.frameon": False,
+    "legend.fontsize": SMALL,
+}
+
+# Tried in turn for what DejaVu Sans, which comes with matplotlib, cannot write.
+FALLBACK_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "WenQuanYi Micro Hei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Noto Sans",
+    "Arial Unicode MS",
+)
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def percent(share: float | None, sign: str = " %") -> str:
+    """A share of 1 as "94.6 %"; "–" where there is none. Only what is whole reads "100.0 %"."""
+    if share is None or math.isnan(share):
+        return "–"
+    rounded = round(share * 100, 1)
+    nearly = rounded == 100 and share < 1 - 1e-9  # an interval's end may miss 1 by a rounding
+    return f"{99.9 if nearly else rounded:.1f}{sign}"
+
+
+def interval(ends: tuple[float, float] | None, sign: str = " %") -> str:
+    """Two shares as "93.5–95.6 %"; "–" where there is no interval."""
+    return "–" if ends is None else f"{percent(ends[0], '')}–{percent(ends[1], sign)}"
+
+
+def plus_minus(mean: float | None, std: float | None, sign: str = " %") -> str:
+    """Mean and standard deviation as "94.6 ± 1.6 %"; "–" where there are none."""
+    return "–" if mean is None else f"{percent(mean, '')} ± {percent(std, sign)}"
+
+
+def count(n: int, what: str, plural: str | None = None) -> str:
+    """A number of things: "1 photo", "1,850 photos"."""
+    return f"{n:,} {what if n == 1 else plural or what + 's'}"
+
+
+def safe(text: str) -> str:
+    """A user's text with control characters and stray bytes escaped."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(char: str) -> str:
+    return ascii(char)[1:-1]
+
+
+def labels(names: Sequence[str], most: int = 48) -> list[str]:
+    """Names as a figure writes them: drawable, no two alike, at most `most` characters.
+
+    A longer name keeps its head and its tail around "…"; where two names would then read the same,
+    their positions stand between.
+    """
+    whole = [drawable(name) for name in names]
+    shown = [text if len(text) <= most else _shortened(text, most, "…") for text in whole]
+    times = Counter(shown)
+    return [
+        text if times[text] == 1 else _shortened(whole[position], most, f"…{position + 1}…")
+        for position, text in enumerate(shown)
+    ]
+
+
+def _shortened(text: str, most: int, gap: str) -> str:
+    head = (most - len(gap)) * 2 // 3
+    tail = most - len(gap) - head
+    return text[:head] + gap + text[head:][-tail:]
+
+
+# --- drawing ------------------------------------------------------------------------------------
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Draw in the house style, whatever the user's matplotlibrc says, and leave no trace of it."""
+
+    @wraps(draw)
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> R:
+        from matplotlib import style
+
+        with style.context(["default", {**HOUSE, "font.family": list(_families())}]):
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+@styled
+def save(figure: "Figure", path: Path) -> None:
+    """Write `figure` as a PNG, all or nothing, grown to hold every label."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.2)
+
+
+def canvas(width: float, height: float) -> tuple["Figure", "Axes"]:
+    """A figure of so many inches, and axes that fill it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    return figure, figure.add_axes((0.0, 0.0, 1.0, 1.0))
+
+
+def titled(figure: "Figure", title: str, *lines: str) -> None:
+    """A bold title and plain lines under it, above whatever labels the first axes have on top."""
+    columns = max(92, int(figure.get_figwidth() * 72 / (NORMAL * 0.51)))
+    # No line ends between a number and what belongs to it.
+    bound = (line.replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0") for line in lines)
+    text = "\n".join(textwrap.fill(line, columns) for line in bound)
+    below = figure.axes[0].set_title(text, color=FAINT, linespacing=1.4)
+    figure.axes[0].annotate(
+        title,
+        xy=(0, 1),
+        xycoords=below,
+        xytext=(0, 5),
+        textcoords="offset points",
+        fontsize=LARGE,
+        fontweight="bold",
+        annotation_clip=False,
+    )
+
+
+def in_percent(axis: "Axis") -> None:
+    """Write the shares along `axis` as percentages."""
+    from matplotlib.ticker import PercentFormatter
+
+    axis.set_major_formatter(PercentFormatter(xmax=1, symbol=" %"))
+
+
+@styled
+def text_width(text: str, size: float) -> float:
+    """How wide the widest line of `text` will be drawn, in inches."""
+    figure, axes = canvas(1, 1)
+    return float(axes.text(0, 0, text, fontsize=size).get_window_extent().width) / figure.dpi
+
+
+def drawable(text: str) -> str:
+    """`safe` text with what no font at hand can write escaped too, instead of empty boxes."""
+    return "".join(c if _has_glyph(c) else _escaped(c) for c in safe(text))
+
+
+@cache
+def _has_glyph(char: str) -> bool:
+    return any(font.get_char_index(ord(char)) for font in _fonts())
+
+
+@cache
+def _fonts() -> list[Any]:
+    from matplotlib import font_manager
+
+    return [font_manager.get_font(font_manager.findfont(family)) for family in _families()]
+
+
+@cache
+def _families() -> tuple[str, ...]:
+    """The fonts of figures, those that are installed."""
+    from matplotlib import font_manager
+
+    installed = set(font_manager.fontManager.get_font_names())
+    return ("DejaVu Sans", *(family for family in FALLBACK_FONTS if family in installed))

@@ -1,0 +1,31 @@
+"""How names and numbers are written for people, the same in errors, tables, figures and pages."""
+
+import math
+from collections.abc import Sequence
+
+
+def printable(text: str) -> str:
+    """A user's text as it may go to a terminal: control characters and stray bytes escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def listed(names: Sequence[object], most: int = 5) -> str:
+    """Join names for a sentence, the first `most` of them: "'a', 'b' and 7 more"."""
+    shown = [f"'{name}'" for name in names[:most]]
+    if len(names) > most:
+        return f"{', '.join(shown)} and {len(names) - most} more"
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def count(n: int, what: str, plural: str | None = None) -> str:
+    """A number of things: "1 photo", "1,850 photos"."""
+    return f"{n:,} {what if n == 1 else plural or what + 's'}"
+
+
+def percent(share: float | None, sign: str = " %", digits: int = 1) -> str:
+    """A share of 1 as "94.6 %"; "–" where there is none. Only what is whole reads "100.0 %"."""
+    if share is None or math.isnan(share):
+        return "–"
+    rounded = round(share * 100, digits)
+    nearly = rounded == 100 and share < 1 - 1e-9  # an interval's end may miss 1 by a rounding
+    return f"{100 - 10**-digits if nearly else rounded:.{digits}f}{sign}"
