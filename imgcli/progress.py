@@ -42,7 +42,7 @@ def counter(label: str, total: int, unit: str) -> "tqdm[Any]":
 def _bar(items: Iterable[Any] | None, label: str, total: int | None, unit: str) -> "tqdm[Any]":
     from tqdm import tqdm  # here: `imgcli --help` has no use for it
 
-    return tqdm(  # type: ignore[return-value]  # the stubs tell tqdm(None) from tqdm(items)
+    return tqdm(
         items,
         desc=label,
         total=total,

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 def printable(text: str) -> str:
     """A user's text as it may go to a terminal: control characters and stray bytes escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else escaped(c) for c in text)
+
+
+def escaped(char: str) -> str:
+    """A character as Python writes it in ASCII: "\\x1b" for the one that starts a command."""
+    return ascii(char)[1:-1]
 
 
 def listed(names: Sequence[object], most: int = 5) -> str:
@@ -29,3 +34,13 @@ def percent(share: float | None, sign: str = " %", digits: int = 1) -> str:
     rounded = round(share * 100, digits)
     nearly = rounded == 100 and share < 1 - 1e-9  # an interval's end may miss 1 by a rounding
     return f"{100 - 10**-digits if nearly else rounded:.{digits}f}{sign}"
+
+
+def interval(ends: tuple[float, float] | None, sign: str = " %") -> str:
+    """Two shares as "93.5–95.6 %"; "–" where there is no interval."""
+    return "–" if ends is None else f"{percent(ends[0], '')}–{percent(ends[1], sign)}"
+
+
+def plus_minus(mean: float | None, std: float | None, sign: str = " %") -> str:
+    """Mean and standard deviation as "94.6 ± 1.6 %"; "–" where there are none."""
+    return "–" if mean is None else f"{percent(mean, '')} ± {percent(std, sign)}"

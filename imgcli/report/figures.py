@@ -22,16 +22,13 @@ from imgcli.records import ClassFigures, Evaluation, FloatArray, IntArray, Summa
 from imgcli.report import style
 from imgcli.report.style import (
     canvas,
-    count,
     in_percent,
-    interval,
-    percent,
-    plus_minus,
     save,
     styled,
     titled,
 )
 from imgcli.report.tables import FIGURES, measured_on, verdict
+from imgcli.wording import count, interval, percent, plus_minus
 
 __all__ = ["confusion", "folds", "history", "precision", "save", "similarity_order"]
 

@@ -9,19 +9,21 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcli.records import Rejected
-from imgcli.report.style import count, percent, safe
+from imgcli.wording import count, percent, printable
 
 MOST_LISTED = 10  # photos that could not be read
 PARTS = {"train": "train, learnt from", "val": "validation", "test": "test, tracked"}
 
 
 def trained(
-    document: Mapping[str, Any], drawing: Path, following: Sequence[str]
+    document: Mapping[str, Any], history: Path, following: Sequence[str]
 ) -> list[RenderableType]:
     """A finished training: its figures, where it is, and what to type next.
 
     Args:
         document: of the JSON contract of `train`.
+        history: the drawing of it, or the table where there is no curve to draw.
+        following: the commands to type next.
     """
     params = document["params"]
     table = Table("part", box=None, pad_edge=False, header_style="bold")
@@ -36,14 +38,14 @@ def trained(
                 *(percent(measured[key]) for key in ("accuracy", "macro_precision", "macro_f1")),
             )
     chosen = ", ".join(f"{key.replace('_', ' ')} {v:.3g}" for key, v in document["chosen"].items())
+    passes = count(document["epochs"], "iteration" if chosen else "epoch")
     lines = [
         "",
-        f"{safe(document['arch'])}: {params['trainable']:,} of {params['total']:,} parameters "
-        f"learnt in {count(document['epochs'], 'epoch')}, {document['seconds']:.0f} s "
-        f"({document['images_per_second']:,.0f} photos/s)",
+        f"{printable(document['arch'])}: {params['trainable']:,} of {params['total']:,} parameters "
+        f"learnt in {passes}, {document['seconds']:.0f} s",
         *([f"Chosen by validation: {chosen}"] if chosen else []),
-        f"Run:     {safe(document['run'])}",
-        f"History: {safe(str(drawing))}",
+        f"Run:     {printable(document['run'])}",
+        f"History: {printable(str(history))}",
         "Next:    " + "\n         ".join(following),
     ]
     return [table, Text("\n".join(lines))]
@@ -54,6 +56,6 @@ def unreadable(rejected: Sequence[Rejected]) -> Iterator[str]:
     if rejected:
         yield f"{count(len(rejected), 'photo')} could not be used:"
     for photo in rejected[:MOST_LISTED]:
-        yield f"  {safe(photo.path)}: {safe(photo.reason)}"
+        yield f"  {printable(photo.path)}: {printable(photo.reason)}"
     if len(rejected) > MOST_LISTED:
         yield f"  and {len(rejected) - MOST_LISTED:,} more"

@@ -1,9 +1,8 @@
-"""The house style: how numbers and names are written, and what every figure is drawn with.
+"""The house style: what every figure is drawn with, and how names are written in it.
 
 matplotlib is imported where it draws, so that a table in the terminal does not pay for it.
 """
 
-import math
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from imgcli.wording import escaped, printable
 from imgcli.workspace import atomic_file
 
 if TYPE_CHECKING:
@@ -72,40 +72,7 @@ FALLBACK_FONTS = (
 )
 
 
-# --- words --------------------------------------------------------------------------------------
-
-
-def percent(share: float | None, sign: str = " %") -> str:
-    """A share of 1 as "94.6 %"; "–" where there is none. Only what is whole reads "100.0 %"."""
-    if share is None or math.isnan(share):
-        return "–"
-    rounded = round(share * 100, 1)
-    nearly = rounded == 100 and share < 1 - 1e-9  # an interval's end may miss 1 by a rounding
-    return f"{99.9 if nearly else rounded:.1f}{sign}"
-
-
-def interval(ends: tuple[float, float] | None, sign: str = " %") -> str:
-    """Two shares as "93.5–95.6 %"; "–" where there is no interval."""
-    return "–" if ends is None else f"{percent(ends[0], '')}–{percent(ends[1], sign)}"
-
-
-def plus_minus(mean: float | None, std: float | None, sign: str = " %") -> str:
-    """Mean and standard deviation as "94.6 ± 1.6 %"; "–" where there are none."""
-    return "–" if mean is None else f"{percent(mean, '')} ± {percent(std, sign)}"
-
-
-def count(n: int, what: str, plural: str | None = None) -> str:
-    """A number of things: "1 photo", "1,850 photos"."""
-    return f"{n:,} {what if n == 1 else plural or what + 's'}"
-
-
-def safe(text: str) -> str:
-    """A user's text with control characters and stray bytes escaped."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(char: str) -> str:
-    return ascii(char)[1:-1]
+# --- names --------------------------------------------------------------------------------------
 
 
 def labels(names: Sequence[str], most: int = 48) -> list[str]:
@@ -195,8 +162,8 @@ def text_width(text: str, size: float) -> float:
 
 
 def drawable(text: str) -> str:
-    """`safe` text with what no font at hand can write escaped too, instead of empty boxes."""
-    return "".join(c if _has_glyph(c) else _escaped(c) for c in safe(text))
+    """Printable text with what no font at hand can write escaped too, instead of empty boxes."""
+    return "".join(c if _has_glyph(c) else escaped(c) for c in printable(text))
 
 
 @cache

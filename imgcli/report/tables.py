@@ -1,7 +1,7 @@
 """Judgement as terminal tables and sentences, made for reading at 80 columns and through pipes.
 
 Colour and weight only decorate: nothing is said by them alone. Every text that comes from the user
-goes through `safe` and into a `Text`, so no control character and no markup in it takes effect.
+goes through `printable` and into a `Text`: no control character and no markup takes effect.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcli.records import ClassFigures, Evaluation, FloatArray, MergeSuggestion, Summary
-from imgcli.report.style import count, interval, percent, plus_minus, safe
+from imgcli.wording import count, interval, percent, plus_minus, printable
 
 FIGURES = {"accuracy": "accuracy", "macro_precision": "macro precision", "macro_f1": "macro F1"}
 MOST_CLASSES = 30  # rows of the per-class table
@@ -103,7 +103,7 @@ def per_class(evaluation: Evaluation) -> RenderableType:
 def _class_cells(evaluation: Evaluation, i: int) -> list[str]:
     row: ClassFigures = evaluation.per_class[i]
     return [
-        safe(row.name),
+        printable(row.name),
         f"{row.n:,}",
         percent(row.precision, ""),
         interval(row.precision_ci95, ""),
@@ -118,7 +118,7 @@ def _most_confused(evaluation: Evaluation, i: int) -> str:
     mixed = evaluation.confusion[i] + evaluation.confusion[:, i]
     mixed[i] = 0
     other = int(np.argmax(mixed))
-    return f"{safe(evaluation.classes[other])} ({mixed[other]:,})" if mixed[other] else "–"
+    return f"{printable(evaluation.classes[other])} ({mixed[other]:,})" if mixed[other] else "–"
 
 
 def merges(suggestions: Sequence[MergeSuggestion], accuracy: float) -> RenderableType:
@@ -136,9 +136,9 @@ def merges(suggestions: Sequence[MergeSuggestion], accuracy: float) -> Renderabl
 def _suggestion(suggestion: MergeSuggestion, accuracy: float) -> Text:
     after = f"accuracy {percent(accuracy, '')} → {percent(suggestion.accuracy_after)} if merged"
     return Text.assemble(
-        (" + ".join(safe(name) for name in suggestion.classes), "bold"),
+        (" + ".join(printable(name) for name in suggestion.classes), "bold"),
         f"\n{suggestion.kind} · {count(suggestion.photos, 'photo')} · {after}\n",
-        safe(suggestion.reason),
+        printable(suggestion.reason),
     )
 
 
@@ -155,8 +155,8 @@ def predictions(paths: Iterable[str], classes: Sequence[str], probs: FloatArray)
     table.add_column("runner-up", overflow="fold")
     order = np.argsort(-probs, axis=1, kind="stable")[:, :2]
     for path, best, p in zip(paths, order, probs, strict=True):
-        second = f"{safe(classes[best[1]])} ({percent(p[best[1]])})" if len(best) > 1 else "–"
-        cells = (safe(path), safe(classes[best[0]]), percent(p[best[0]]), second)
+        second = f"{printable(classes[best[1]])} ({percent(p[best[1]])})" if len(best) > 1 else "–"
+        cells = (printable(path), printable(classes[best[0]]), percent(p[best[0]]), second)
         table.add_row(*map(Text, cells))
     return table
 

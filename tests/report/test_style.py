@@ -12,45 +12,6 @@ from imgcli.report import style
 from tests.report.evaluations import ODD_NAMES
 
 
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [
-        (0.946, "94.6 %"),
-        (0.0, "0.0 %"),
-        (1.0, "100.0 %"),
-        (0.99999, "99.9 %"),  # not all of them: never "100.0 %"
-        (1 - 1e-12, "100.0 %"),  # all of them, but for a rounding
-        (None, "–"),
-        (float("nan"), "–"),
-    ],
-)
-def test_a_share_reads_as_a_percentage(share: float | None, text: str) -> None:
-    assert style.percent(share) == text
-
-
-def test_intervals_and_spreads_read_as_one_figure() -> None:
-    assert style.interval((0.935, 0.956)) == "93.5–95.6 %"
-    assert style.interval(None) == "–"
-    assert style.plus_minus(0.946, 0.016) == "94.6 ± 1.6 %"
-    assert style.plus_minus(None, None) == "–"
-
-
-def test_counts_agree_with_their_noun() -> None:
-    assert style.count(1, "photo") == "1 photo"
-    assert style.count(1850, "photo") == "1,850 photos"
-
-
-@settings(deadline=None)
-@given(st.text())
-def test_safe_text_has_nothing_a_terminal_acts_on(text: str) -> None:
-    assert style.safe(text).isprintable()
-
-
-def test_safe_text_keeps_what_is_printable() -> None:
-    assert style.safe("straße 犬 $x_1$ [red]") == "straße 犬 $x_1$ [red]"
-    assert style.safe("a\nb\x1b[2J\udcff") == "a\\nb\\x1b[2J\\udcff"
-
-
 def test_a_glyph_that_no_font_has_is_written_as_its_number() -> None:
     assert style.drawable("é \U00013000") == "é \\U00013000"  # a hieroglyph
 

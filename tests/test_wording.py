@@ -1,0 +1,52 @@
+"""Names and numbers as people read them."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgcli import wording
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.946, "94.6 %"),
+        (0.0, "0.0 %"),
+        (1.0, "100.0 %"),
+        (0.99999, "99.9 %"),  # not all of them: never "100.0 %"
+        (1 - 1e-12, "100.0 %"),  # all of them, but for a rounding
+        (None, "–"),
+        (float("nan"), "–"),
+    ],
+)
+def test_a_share_reads_as_a_percentage(share: float | None, text: str) -> None:
+    assert wording.percent(share) == text
+
+
+def test_intervals_and_spreads_read_as_one_figure() -> None:
+    assert wording.interval((0.935, 0.956)) == "93.5–95.6 %"
+    assert wording.interval(None) == "–"
+    assert wording.plus_minus(0.946, 0.016) == "94.6 ± 1.6 %"
+    assert wording.plus_minus(None, None) == "–"
+
+
+def test_counts_agree_with_their_noun() -> None:
+    assert wording.count(1, "photo") == "1 photo"
+    assert wording.count(1850, "photo") == "1,850 photos"
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_safe_text_has_nothing_a_terminal_acts_on(text: str) -> None:
+    assert wording.printable(text).isprintable()
+
+
+def test_safe_text_keeps_what_is_printable() -> None:
+    assert wording.printable("straße 犬 $x_1$ [red]") == "straße 犬 $x_1$ [red]"
+    assert wording.printable("a\nb\x1b[2J\udcff") == "a\\nb\\x1b[2J\\udcff"
+
+
+def test_a_list_of_names_says_how_many_it_leaves_out() -> None:
+    assert wording.listed(["a"]) == "'a'"
+    assert wording.listed(["a", "b"]) == "'a' and 'b'"
+    assert wording.listed(list("abcdefg")) == "'a', 'b', 'c', 'd', 'e' and 2 more"
