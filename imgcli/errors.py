@@ -13,8 +13,6 @@ Each message says what is wrong, with the value and the path, and what to do abo
 Anything else that reaches `main()` is our own mistake.
 """
 
-from collections.abc import Sequence
-
 
 class ImgcliError(Exception):
     """Base of every error a user is meant to read; `str(error)` is the whole message."""
@@ -52,11 +50,3 @@ class Interrupted(ImgcliError):
     """The user pressed Ctrl-C; the message says what was kept and how to go on."""
 
     exit_code = 130
-
-
-def listed(names: Sequence[object], most: int = 5) -> str:
-    """Join names for a sentence, the first `most` of them: "'a', 'b' and 7 more"."""
-    shown = [f"'{name}'" for name in names[:most]]
-    if len(names) > most:
-        return f"{', '.join(shown)} and {len(names) - most} more"
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

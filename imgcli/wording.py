@@ -44,3 +44,8 @@ def interval(ends: tuple[float, float] | None, sign: str = " %") -> str:
 def plus_minus(mean: float | None, std: float | None, sign: str = " %") -> str:
     """Mean and standard deviation as "94.6 ± 1.6 %"; "–" where there are none."""
     return "–" if mean is None else f"{percent(mean, '')} ± {percent(std, sign)}"
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes as "308 MB"; small ones as "0.3 MB"."""
+    return f"{size / 1e6:,.1f} MB" if size < 1e7 else f"{size / 1e6:,.0f} MB"

@@ -31,6 +31,7 @@ import numpy as np
 from imgcli import __version__
 from imgcli.errors import RunError, StorageError
 from imgcli.records import Predictions, TrainConfig
+from imgcli.wording import megabytes
 
 CACHE = Path(".imgcli/cache")
 RUNS = Path("runs")
@@ -89,44 +90,41 @@ def sweep_temporaries(folder: Path) -> None:
 
 
 @contextmanager
-def staged_folder(out: Path, made_by_us: str, force: bool = False) -> Iterator[Path]:
+def staged_folder(out: Path, *, replace: bool, keep_old: bool = False) -> Iterator[Path]:
     """Give `<out>.incomplete/` to fill; on success it becomes `out`, whole.
 
     Args:
-        made_by_us: a file name that only a folder written by imgcli contains. With `force` such a
-            folder is replaced; any other is moved aside, since it may hold someone's photos.
+        replace: whether an `out` that exists may be replaced.
+        keep_old: then move the old one aside, since it may hold someone's photos.
 
     Raises:
-        StorageError: `out` exists and `force` was not given.
+        StorageError: `out` exists and may not be replaced, or another imgcli is writing it.
     """
-    exists = out.is_symlink() or (out.exists() and not _is_empty_folder(out))
-    if exists and not force:
-        raise StorageError(
-            f"'{out}' exists. Choose another --out, or replace it whole with --force."
-        )
-    staging = out.with_name(out.name + ".incomplete")
-    if staging.exists():
-        shutil.rmtree(staging)
     out.parent.mkdir(parents=True, exist_ok=True)
     with locked(out.with_name(f".{out.name}.lock")):
+        exists = out.is_symlink() or (out.exists() and not _is_empty_folder(out))
+        if exists and not replace:
+            raise StorageError(
+                f"'{out}' exists. Choose another --out, or replace it whole with --force."
+            )
+        staging = out.with_name(out.name + ".incomplete")
+        if staging.exists():
+            shutil.rmtree(staging)
         staging.mkdir()
         try:
             yield staging
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        aside = out.with_name(f"{out.name}.{'replaced' if keep_old else 'old'}-{stamp}")
         if exists:
-            ours = (out / made_by_us).is_file()
-            stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-            aside = out.with_name(f"{out.name}.{'old' if ours else 'replaced'}-{stamp}")
             os.rename(out, aside)
-            os.rename(staging, out)
-            if ours and not aside.is_symlink():
-                shutil.rmtree(aside, ignore_errors=True)
-        else:
-            if out.exists():
-                out.rmdir()
-            os.rename(staging, out)
+        elif out.exists():
+            out.rmdir()
+        os.rename(staging, out)
+        if exists and not keep_old and not aside.is_symlink():
+            shutil.rmtree(aside, ignore_errors=True)
     sync_folder(out.parent)
 
 
@@ -166,8 +164,8 @@ def need_space(folder: Path, size: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise StorageError(
-            f"{what} needs {size / 1e9:.1f} GB in '{folder}', where {free / 1e9:.1f} GB are free. "
-            f"Free some space, or work on another disk."
+            f"{what} needs {megabytes(size)} in '{folder}', where {megabytes(free)} are free. "
+            "Free some space, or work on another disk."
         )
 
 

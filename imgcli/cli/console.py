@@ -26,8 +26,3 @@ def note(message: str) -> None:
     """Say something on stderr that is not the result; silent with --quiet."""
     if not is_quiet():
         Console(stderr=True, highlight=False).print(message, markup=False)
-
-
-def printable(name: str) -> str:
-    """A file's name as it may go to a terminal: control characters and stray bytes escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

@@ -4,19 +4,55 @@ import errno
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
+from imgcli.cli.demo import demo
+from imgcli.cli.evaluate import evaluate
+from imgcli.cli.import_ import import_photos
+from imgcli.cli.predict import predict
+from imgcli.cli.split import split
+from imgcli.cli.suggest_merges import suggest_merges
+from imgcli.cli.train import train
 from imgcli.errors import ImgcliError, Interrupted
+from imgcli.wording import printable
+
+
+class PlainGroup(TyperGroup):
+    """The list of commands in plain text: importing rich's renderers would double its time."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "rich_markup_mode": None})
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; typer itself would end Ctrl-C without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "Interrupted. What is finished is kept; the same command goes on from there."
+            ) from None
+
 
 app = typer.Typer(
     name="imgcli",
+    cls=PlainGroup,
     help="From folders of labelled photos to a classifier one can trust.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command("import")(import_photos)
+app.command()(split)
+app.command()(train)
+app.command()(evaluate)
+app.command("suggest-merges")(suggest_merges)
+app.command()(predict)
+app.command()(demo)
 
 CRASH_LOG = Path(".imgcli/crash.log")
 
@@ -30,8 +66,8 @@ def main() -> None:
         app()
     except ImgcliError as error:
         _end(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _end("Interrupted. Run the same command again to go on.", Interrupted.exit_code)
+    except KeyboardInterrupt:  # before the command began
+        _end("Interrupted.", Interrupted.exit_code)
     except OSError as error:
         _end(_os_sentence(error), 1)
     except Exception as error:
@@ -39,16 +75,16 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    print(f"imgcli: {message}", file=sys.stderr)
+    print(f"imgcli: {printable(message)}", file=sys.stderr)
     sys.exit(code)
 
 
 def _os_sentence(error: OSError) -> str:
     """What the system refused, with the path and the remedy."""
-    where = f"'{error.filename}'" if error.filename is not None else "the disk"
+    where = f"'{error.filename}'" if error.filename is not None else "on the disk"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return f"No space left while writing {where}. Free some and run the command again."
+            return f"No space left to write {where}. Free some and run the command again."
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return (
                 f"No permission to use {where} ({error.strerror}). "

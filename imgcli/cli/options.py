@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[
-    Path, typer.Option("--data", help="Dataset folder with train/ and test/.", show_default=True)
+Data = Annotated[Path, typer.Option("--data", help="Dataset folder with train/ and test/.")]
+RunData = Annotated[
+    Path | None,
+    typer.Option("--data", help="Dataset folder.", show_default="the one the run was trained on"),
 ]
 RunName = Annotated[
     str, typer.Option("--run", help="A run: 'latest', a folder's name under runs/, or a path.")

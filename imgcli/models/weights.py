@@ -16,7 +16,8 @@ from urllib.request import getproxies
 import torch
 from torch import Tensor, nn
 
-from imgcli.errors import ModelError, listed
+from imgcli.errors import ModelError
+from imgcli.wording import listed
 
 # What training programs wrap a state dict in, and what wrappers put before its names.
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")

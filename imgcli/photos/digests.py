@@ -10,8 +10,6 @@ import os
 import stat
 import struct
 import time
-import zipfile
-import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -62,6 +60,26 @@ def digest_files(files: Sequence[Path], cache: Path = workspace.CACHE) -> list[s
             _save(cache / MEMORY, memory, fresh)
 
 
+def remember(
+    files: Sequence[Path], digests: Sequence[str], before: int, cache: Path = workspace.CACHE
+) -> None:
+    """Remember digests that are known without reading, as of links to files just hashed.
+
+    Args:
+        before: nanoseconds since the epoch; a file modified since then is not remembered.
+    """
+    here = os.getcwd()
+    fresh: Memory = {}
+    for file, digest in zip(files, digests, strict=True):
+        path = os.path.join(here, file)
+        with suppress(OSError):
+            status = os.stat(path)
+            if before - status.st_mtime_ns > RACY_NS:
+                fresh[_key(path)] = _packed(status) + bytes.fromhex(digest)
+    if fresh:
+        _save(cache / MEMORY, _load(cache / MEMORY), fresh)
+
+
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
     """`work(item)` for each item, in order, on all cores, only a few items ahead of the reader.
 
@@ -91,7 +109,7 @@ def cores() -> int:
 def _digest(file: Path, here: str, memory: Memory, fresh: Memory) -> str | Rejected:
     """The digest of one file, from memory or by reading it; what was read goes into `fresh`."""
     path = os.path.join(here, file)
-    key = hashlib.blake2b(os.fsencode(path), digest_size=16).digest()
+    key = _key(path)
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
@@ -108,6 +126,10 @@ def _digest(file: Path, here: str, memory: Memory, fresh: Memory) -> str | Rejec
     if began - status.st_mtime_ns > RACY_NS:
         fresh[key] = _packed(status) + digest
     return digest.hex()
+
+
+def _key(path: str) -> bytes:
+    return hashlib.blake2b(os.fsencode(path), digest_size=16).digest()
 
 
 def _read(path: str) -> tuple[os.stat_result, bytes]:
@@ -130,10 +152,9 @@ def _packed(status: os.stat_result) -> bytes:
 
 def _load(path: Path) -> Memory:
     try:
-        # Opened here: np.load leaves the file of a damaged zip open.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with workspace.load_arrays(path) as arrays:
             raw: bytes = arrays["v1"].tobytes()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    except workspace.UNREADABLE:
         return {}
     return {raw[i : i + 16]: raw[i + 16 : i + 80] for i in range(0, len(raw) - 79, 80)}
 

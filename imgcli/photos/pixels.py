@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcli import workspace
-from imgcli.errors import DataError, listed
+from imgcli.errors import DataError
 from imgcli.photos.decode import VERSION, Fault, decode, read_photo, to_input
 from imgcli.photos.digests import in_threads
 from imgcli.photos.store import RowStore
 from imgcli.progress import track
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
+from imgcli.wording import listed
 
 Images = NDArray[np.uint8]  # (B, S, S, 3)
 

@@ -16,8 +16,9 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from imgcli.errors import DataError, listed
+from imgcli.errors import DataError
 from imgcli.records import Rejected
+from imgcli.wording import listed
 
 # Compared in lower case; whatever begins with a dot is hidden besides.
 PASSED_OVER = {"thumbs.db", "desktop.ini", "__macosx", "provenance.jsonl"}

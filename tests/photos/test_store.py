@@ -304,7 +304,7 @@ def test_space_is_asked_for_before_it_is_needed(
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     store = opened(tmp_path / "not/yet")
     store.reserve(9)
-    with pytest.raises(StorageError, match=r"10 photos needs .* GB in .*Free some space"):
+    with pytest.raises(StorageError, match=r"10 photos needs .* MB in .*Free some space"):
         store.reserve(10)
 
 

@@ -1,0 +1,73 @@
+"""`imgcli demo`: the whole story on real handwritten digits that come with scikit-learn."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgcli.cli.options import Force, Quiet
+
+Out = Annotated[Path, typer.Option("--out", help="Folder that gets the demo's photos and runs.")]
+
+
+def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = False) -> None:
+    """Go through the main job in a minute.
+
+    Writes the 1,797 handwritten digits that come with scikit-learn as class
+    folders of PNGs, then does what the commands split, train, evaluate and
+    suggest-merges do, and ends with what to type for photos of one's own.
+
+    Examples:
+
+      imgcli demo
+
+      imgcli demo --out /tmp/digits --force
+    """
+    import shutil
+
+    from rich.text import Text
+
+    from imgcli.cli.console import show
+    from imgcli.cli.evaluate import evaluate_and_show
+    from imgcli.cli.split import split_and_show
+    from imgcli.cli.suggest_merges import suggest_and_show
+    from imgcli.cli.train import train_and_show
+    from imgcli.collect.digits import write_digits
+    from imgcli.progress import be_quiet
+    from imgcli.records import TrainConfig
+
+    be_quiet(quiet)
+    raw, dataset, runs = out / "raw", out / "dataset", out / "runs"
+
+    def step(command: str) -> None:
+        show(Text(f"\n$ imgcli {command}", style="bold"))
+
+    step(f"demo --out {out}")
+    written = write_digits(raw, force)
+    if runs.exists():
+        shutil.rmtree(runs)
+    show(f"{written:,} digits written to {raw}, a folder per class")
+    step(f"split {raw} --ratio 0.9 --out {dataset}")
+    split_and_show(raw, dataset, ratio=0.9, force=True)
+    config = TrainConfig(arch="small-cnn", image_size=16, augment="shift", epochs=12, lr=2e-3)
+    step(
+        f"train --arch small-cnn --image-size 16 --augment shift --epochs 12 --lr 0.002 "
+        f"--data {dataset} --out {runs}"
+    )
+    run = train_and_show(config, dataset, runs, "auto", None, json=False)
+    step(f"evaluate --folds 5 --run {runs}/latest")
+    evaluate_and_show(run, None, 5, "train", None, "auto", json=False)
+    step(f"suggest-merges --run {runs}/latest")
+    suggest_and_show(run, json=False)
+    show(Text(_AFTERWARDS))
+
+
+_AFTERWARDS = """
+Now with your own photos, in a folder of class folders or a zip of one:
+
+  imgcli import photos.zip --out raw
+  imgcli split raw/ --ratio 0.9
+  imgcli train --arch resnet101 --freeze
+  imgcli evaluate --folds 10
+  imgcli suggest-merges
+"""

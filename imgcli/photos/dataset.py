@@ -1,0 +1,189 @@
+"""A dataset folder becomes `Samples` and a `Split`: the one place where photos get their numbers.
+
+dataset/
+  train/cat/017.jpg      one folder per class in each part
+  val/cat/...            may be absent; also called valid/ or validation/
+  test/cat/...           may be absent
+  split.json             of `imgcli split`; absent from a dataset made elsewhere
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from imgcli import workspace
+from imgcli.errors import DataError
+from imgcli.photos.digests import digest_files
+from imgcli.photos.duplicates import duplicate_groups
+from imgcli.photos.manifest import FOLDERS, NAME, Manifest, read_manifest
+from imgcli.photos.scan import scan
+from imgcli.records import Rejected, Samples, Split
+from imgcli.wording import listed
+
+TREE = "train/<class>/<photo> and test/<class>/<photo>"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The photos, their parts, and what is not used."""
+
+    samples: Samples
+    split: Split
+    rejected: tuple[Rejected, ...]  # by their paths in the dataset
+    leaks: int  # groups of the same photo with members both in test and in another part
+
+
+class _Place(NamedTuple):
+    part: str
+    label: str
+
+
+def load_dataset(root: Path, cache: Path = workspace.CACHE) -> Dataset:
+    """Read a dataset made by `imgcli split`, or any folder with `train/` and perhaps `test/`.
+
+    Classes are the union over the parts, so a part that lacks one shifts nothing. With `split.json`
+    each photo is compared with what was split; without it near-duplicates are looked for here,
+    which decodes every photo the first time.
+
+    Raises:
+        DataError: no such dataset, fewer than two classes, or photos that changed or are gone since
+            the split.
+    """
+    made = read_manifest(root)
+    places, rejected = _scan_parts(root, made is not None)
+    paths = sorted(places)
+    digests: dict[str, str] = {}
+    for path, found in zip(paths, digest_files([root / p for p in paths], cache), strict=True):
+        if isinstance(found, Rejected):
+            rejected.append(Rejected(path, found.reason))
+        else:
+            digests[path] = found
+    groups, unused = _as_split(root, made, digests) if made else _as_seen(root, digests, cache)
+    rejected = sorted(rejected + unused, key=lambda item: item.path)
+    samples, split = _numbered(root, places, digests, groups, made)
+    tested = samples.groups[split.parts.get("test", np.empty(0, dtype=np.int64))]
+    others = [samples.groups[rows] for part, rows in split.parts.items() if part != "test"]
+    leaks = len(np.intersect1d(tested, np.concatenate(others)))
+    return Dataset(samples, split, tuple(rejected), leaks)
+
+
+def _scan_parts(root: Path, is_ours: bool) -> tuple[dict[str, _Place], list[Rejected]]:
+    """Part and class of each photo by its path, and what is no photo."""
+    places: dict[str, _Place] = {}
+    rejected: list[Rejected] = []
+    if not is_ours and not (root / "train").is_dir():
+        raise _no_train(root)
+    for part, names in FOLDERS.items():
+        folders = [name for name in names if (root / name).is_dir()]
+        if len(folders) > 1:
+            raise DataError(
+                f"'{root}' has {listed(folders)}, which all mean {part}. Keep one of them."
+            )
+        for folder in folders:
+            try:
+                photos, others = scan(root / folder)
+            except DataError:
+                if is_ours:
+                    continue  # emptied since the split: the manifest names what is missing
+                raise
+            places |= {f"{folder}/{path}": _Place(part, label) for path, label in photos}
+            rejected += (Rejected(f"{folder}/{item.path}", item.reason) for item in others)
+    return places, rejected
+
+
+def _no_train(root: Path) -> DataError:
+    if not root.is_dir():
+        return DataError(
+            f"No dataset '{root}'. Make one from a folder of class folders with `imgcli split`, or "
+            "name another with --data."
+        )
+    expected = f"'{root}' has no train/ folder. A dataset is {TREE}"
+    try:
+        classes = {label for _, label in scan(root)[0]}
+    except DataError:
+        classes = set()
+    if not classes or "test" in classes:
+        return DataError(f"{expected}; make one with `imgcli split`.")
+    return DataError(
+        f"{expected}; this holds the class folders {listed(sorted(classes), 3)}: "
+        f"run `imgcli split {root}` first."
+    )
+
+
+def _as_split(
+    root: Path, made: Manifest, digests: Mapping[str, str]
+) -> tuple[dict[str, int], list[Rejected]]:
+    """The group of each photo according to the manifest, and the photos that it does not know.
+
+    Raises:
+        DataError: photos that it knows have changed or are gone.
+    """
+    again = f"imgcli split {made.source} --out {root} --update"
+    known = {photo.path: photo for photo in made.photos}
+    gone = [path for path in known if path not in digests]
+    changed = [path for path, sha in digests.items() if path in known and known[path].sha256 != sha]
+    faults = [
+        f"In '{root}', of the photos that were split, {len(paths)} {what}: {listed(paths)}."
+        for paths, what in ((changed, "changed"), (gone, "went missing or cannot be read"))
+        if paths
+    ]
+    if faults:
+        raise DataError(f"{' '.join(faults)} Put them back, or split again: {again}")
+    reason = f"not in {NAME}: add it to '{made.source}' and run {again}"
+    groups = {path: known[path].group for path in digests if path in known}
+    return groups, [Rejected(path, reason) for path in digests if path not in known]
+
+
+def _as_seen(
+    root: Path, digests: Mapping[str, str], cache: Path
+) -> tuple[dict[str, int], list[Rejected]]:
+    """The group of each photo by what it shows, and the photos that cannot be decoded."""
+    paths = list(digests)
+    numbers, faults = duplicate_groups(
+        [root / path for path in paths], list(digests.values()), "near", cache
+    )
+    groups = dict(zip(paths, numbers.tolist(), strict=True))
+    for index, _ in faults:
+        del groups[paths[index]]
+    return groups, [Rejected(paths[index], reason) for index, reason in faults]
+
+
+def _numbered(
+    root: Path,
+    places: Mapping[str, _Place],
+    digests: Mapping[str, str],
+    groups: Mapping[str, int],
+    made: Manifest | None,
+) -> tuple[Samples, Split]:
+    """Give each photo that has a group its row, in the order of paths."""
+    paths = sorted(groups)
+    classes = sorted({places[path].label for path in paths})
+    if len(classes) < 2:
+        have = f"one class only, {listed(classes)}" if classes else "no photo that can be used"
+        raise DataError(
+            f"'{root}' has {have}; a classifier needs two classes, each in a folder of its own: "
+            f"{TREE}."
+        )
+    parts = {
+        part: np.array([i for i, path in enumerate(paths) if places[path].part == part], np.int64)
+        for part in FOLDERS
+    }
+    if not len(parts["train"]):
+        raise DataError(f"No photo in '{root / 'train'}' can be used. Add some, or split again.")
+    position = {name: i for i, name in enumerate(classes)}
+    samples = Samples(
+        root=root,
+        paths=tuple(paths),
+        targets=np.array([position[places[path].label] for path in paths], np.int64),
+        groups=np.array([groups[path] for path in paths], np.int64),
+        digests=tuple(digests[path] for path in paths),
+        classes=tuple(classes),
+    )
+    return samples, Split(
+        {part: rows for part, rows in parts.items() if len(rows)},
+        seed=made.recipe.seed if made else None,
+        ratio=made.recipe.ratio if made else None,
+    )

@@ -1,0 +1,241 @@
+"""A dataset made by `imgcli split`, as it lies on disk: its photos and `split.json`.
+
+    dataset/train/cat/017.jpg      a hard link to raw/cat/017.jpg, or a copy, or a symbolic link
+    dataset/train/cat/a__b.jpg     of raw/cat/a/b.jpg
+    dataset/split.json             the manifest: where each photo came from and what it held
+
+The manifest follows from the photos, their names and the choices of the split alone, so two
+machines write the same bytes: no time, no absolute path. One photo per line, for people and `diff`.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from imgcli import __version__, workspace
+from imgcli.errors import DataError, StorageError, WrongUsage
+from imgcli.progress import track
+
+NAME = "split.json"
+FORMAT = 1  # a reader refuses any other
+PARTS = ("train", "val", "test")
+# The folders that each part may lie in; `imgcli split` itself makes the first.
+FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+
+Duplicates = Literal["near", "exact", "off"]
+Link = Literal["auto", "hard", "symlink", "copy"]
+
+# What the system answers where a file cannot have a second name: another file system, one without
+# links, a file of somebody else's, too many links.
+NO_HARD_LINK = {errno.EXDEV, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EMLINK}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The choices a split follows from; `--update` repeats them."""
+
+    ratio: float = 0.9  # share of each class's photos that is not test
+    val: float | None = None  # share of each class's photos that is validation, out of train
+    seed: int = 0
+    duplicates: Duplicates = "near"  # what is kept on one side
+    link: Link = "auto"  # hard links, and copies where the file system refuses them
+
+    def with_(self, **choices: Any) -> Self:
+        """A copy with those of the choices that are not None."""
+        return replace(self, **{k: v for k, v in choices.items() if v is not None})
+
+    def shares(self) -> dict[str, float]:
+        """The share of each class's photos per part.
+
+        Raises:
+            WrongUsage: shares that cannot be meant.
+        """
+        if not 0 < self.ratio < 1:
+            raise WrongUsage(
+                f"--ratio {self.ratio:g} is not between 0 and 1: it is the share of the photos "
+                "that is not test, such as 0.9."
+            )
+        if self.val is None:
+            return {"train": self.ratio, "test": 1 - self.ratio}
+        if not 0 < self.val < self.ratio:
+            raise WrongUsage(
+                f"--val {self.val:g} is not between 0 and {self.ratio:g}: validation comes out of "
+                f"the {self.ratio:g} that is not test, and has to leave photos to train on."
+            )
+        return {"train": self.ratio - self.val, "val": self.val, "test": 1 - self.ratio}
+
+
+@dataclass(frozen=True)
+class PlacedPhoto:
+    """One photo of the dataset, and where it came from."""
+
+    path: str  # relative to the dataset, "train/cat/017.jpg"
+    source: str  # relative to the folder that was split
+    size: int  # bytes
+    sha256: str  # of the file's bytes
+    group: int  # photos with one number are the same photo, or nearly
+    part: str  # "train", "val" or "test"
+
+    @property
+    def label(self) -> str:
+        """The name of its class."""
+        return self.path.split("/")[1]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A whole `split.json`."""
+
+    recipe: Recipe
+    source: str  # the folder that was split, as it was typed
+    classes: tuple[str, ...]
+    photos: tuple[PlacedPhoto, ...]  # sorted by path
+
+    def write(self, folder: Path) -> None:
+        head = {
+            "format": FORMAT,
+            "imgcli": __version__,
+            **asdict(self.recipe),
+            "source": self.source,
+            "classes": self.classes,
+        }
+        opening = json.dumps(head, indent=2).removesuffix("\n}")
+        # vars(), where asdict() would take ten times as long: there may be a million photos.
+        rows = ",\n    ".join(json.dumps(vars(photo)) for photo in self.photos)
+        workspace.write_atomic(folder / NAME, f'{opening},\n  "photos": [\n    {rows}\n  ]\n}}\n')
+
+    def parts_of(self, digests: Sequence[str], sources: Sequence[str]) -> dict[int, str]:
+        """The part of each photo, by its row, that is known here by its bytes.
+
+        Bytes that are in two parts are told apart by their source; failing that, train goes first.
+        """
+        by_source = {(photo.sha256, photo.source): photo.part for photo in self.photos}
+        by_bytes: dict[str, str] = {}
+        for photo in sorted(self.photos, key=lambda photo: -PARTS.index(photo.part)):
+            by_bytes[photo.sha256] = photo.part
+        return {
+            row: by_source.get((digest, source), by_bytes[digest])
+            for row, (digest, source) in enumerate(zip(digests, sources, strict=True))
+            if digest in by_bytes
+        }
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest in `folder`; None where there is none, as in datasets made elsewhere.
+
+    Raises:
+        DataError: it is damaged, or of another version.
+    """
+    path = folder / NAME
+    again = f"split again with `imgcli split RAW --out {folder} --force`"
+    try:
+        document = json.loads(path.read_bytes())
+        found = document["format"]
+        if found == FORMAT:
+            return _parsed(document)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"'{path}' cannot be read ({reason}). Restore it, or {again}.") from None
+    raise DataError(
+        f"'{path}' has format {found}; this imgcli ({__version__}) reads format {FORMAT}. "
+        f"Use the imgcli that made it, or {again}."
+    )
+
+
+def _parsed(document: dict[str, Any]) -> Manifest:
+    return Manifest(
+        recipe=Recipe(**{field.name: document[field.name] for field in fields(Recipe)}),
+        source=document["source"],
+        classes=tuple(document["classes"]),
+        photos=tuple(PlacedPhoto(**row) for row in document["photos"]),
+    )
+
+
+def flat_names(sources: Iterable[str]) -> dict[str, str]:
+    """A file name for each photo "class/…/name", no two alike within a class.
+
+    A photo of the class folder itself keeps its name; `a/b.jpg` of a sub-folder becomes `a__b.jpg`,
+    with a hash of its path where that name is taken or too long.
+    """
+    names: dict[str, str] = {}
+    taken: set[tuple[str, str]] = set()
+    for source in sorted(sources, key=lambda source: (source.count("/"), source)):
+        label, inner = source.split("/", 1)
+        name = inner.replace("/", "__")
+        if (label, name) in taken or len(os.fsencode(name)) > 255:
+            stem, extension = os.path.splitext(name)
+            tag = hashlib.sha256(os.fsencode(source)).hexdigest()[:16]
+            name = f"{stem[:40]}-{tag}{extension[:10]}"
+        taken.add((label, name))
+        names[source] = name
+    return names
+
+
+def place_photos(
+    photos: Sequence[PlacedPhoto], raw: Path, out: Path, staging: Path, link: Link
+) -> int:
+    """Give each photo of `raw` its second place, under `staging`, which is to become `out`.
+
+    Returns:
+        How many photos had to be copied though `link` asks for links.
+
+    Raises:
+        StorageError: copies do not fit on the disk, or `link` is "hard" and cannot be.
+    """
+    far = link == "auto" and os.stat(raw).st_dev != os.stat(staging).st_dev
+    if far or link == "copy":
+        workspace.need_space(out.parent, sum(photo.size for photo in photos), f"A copy of '{raw}'")
+    for folder in {os.path.dirname(photo.path) for photo in photos}:
+        os.makedirs(staging / folder)
+    up = os.path.relpath(raw.resolve(), out.parent.resolve() / out.name)
+    copied = 0
+    for photo in track(photos, "Placing photos", unit="photos"):
+        source, target = f"{raw}/{photo.source}", f"{staging}/{photo.path}"
+        if link == "symlink":
+            os.symlink(f"../../{up}/{photo.source}", target)
+        elif link == "copy" or not _hard_link(source, target):
+            if link == "hard":
+                raise StorageError(
+                    f"'{source}' cannot have a hard link in '{out}', which is on another file "
+                    "system or one without such links. Use --link auto, symlink or copy."
+                )
+            shutil.copyfile(source, target)
+            copied += link == "auto"
+    return copied
+
+
+def _hard_link(source: str, target: str) -> bool:
+    """Make a hard link; False where the file system has none for this file."""
+    try:
+        # A link to a link would be relative to the wrong folder.
+        os.link(os.path.realpath(source) if os.path.islink(source) else source, target)
+    except OSError as error:
+        if error.errno in NO_HARD_LINK:
+            return False
+        raise
+    return True
+
+
+def strays(folder: Path) -> list[str]:
+    """Files in a dataset folder that imgcli did not put there and nobody may delete unasked."""
+    try:
+        manifest = read_manifest(folder)
+    except DataError:
+        manifest = None
+    ours = {NAME, *(photo.path for photo in manifest.photos)} if manifest else set()
+    found = []
+    for where, _, files in os.walk(folder):
+        prefix = os.path.relpath(where, folder)
+        for name in files:
+            path = name if prefix == "." else f"{prefix}/{name}"
+            if path not in ours and not name.startswith("."):
+                found.append(path)
+    return sorted(found)

@@ -1,0 +1,194 @@
+"""Dealing photos into parts: from labels, groups, digests and a seed; no file is touched."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcli.photos.manifest import PARTS
+from imgcli.records import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Photos that stay together."""
+
+    lot: float  # in [0, 1], from the bytes of its photos and the seed
+    rows: list[int]
+    counts: dict[int, int]  # photos per class
+
+
+def choose_parts(
+    targets: IntArray,
+    groups: IntArray,
+    digests: Sequence[str],
+    shares: Mapping[str, float],
+    seed: int,
+    placed: Mapping[int, str] | None = None,
+) -> dict[str, IntArray]:
+    """Deal N photos into parts, stratified by class, no group in two parts.
+
+    Each class comes as near to its shares as its groups allow; a class of two has a test photo, a
+    class of three a validation photo, and every class keeps a training photo. The order of dealing
+    follows from the bytes of the photos and the seed alone.
+
+    Args:
+        targets: (N,) class of each photo.
+        groups: (N,) photos with one number stay together.
+        digests: (N,) hash of each photo's bytes.
+        shares: of each class's photos, for "train" and whichever of "test" and "val" there are.
+        placed: the part of each row that is already dealt; it stays, and its group joins it.
+
+    Returns:
+        The rows of each part, ascending.
+    """
+    part = np.full(len(targets), "train", dtype=object)
+    free = [
+        group
+        for group in _groups_by_lot(targets, groups, digests, seed)
+        if not _follow_placed(part, group.rows, placed or {})
+    ]
+    counts = np.bincount(targets)
+    low = 0.0
+    for name, enough in (("test", 2), ("val", 3)):
+        if name not in shares:
+            continue
+        in_train = np.bincount(targets[part == "train"], minlength=len(counts))
+        quota = _Quota(
+            have=np.bincount(targets[part == name], minlength=len(counts)),
+            goal=np.maximum(shares[name] * counts, counts >= enough),
+            least=(counts >= enough).astype(np.int64),
+            spare=in_train - 1,
+        )
+        quota.fill(free, low, low + shares[name])
+        for group in quota.chosen:
+            part[group.rows] = name
+        free = [group for group in free if part[group.rows[0]] == "train"]
+        low += shares[name]
+    return {name: np.flatnonzero(part == name) for name in shares}
+
+
+def _groups_by_lot(
+    targets: IntArray, groups: IntArray, digests: Sequence[str], seed: int
+) -> list[_Group]:
+    members: dict[int, list[int]] = defaultdict(list)
+    for row, number in enumerate(groups.tolist()):
+        members[number].append(row)
+    labels = targets.tolist()
+    dealt = []
+    for rows in members.values():
+        key = f"{seed}:{min([digests[row] for row in rows])}"
+        lot = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+        counts: dict[int, int] = {}
+        for row in rows:
+            counts[labels[row]] = counts.get(labels[row], 0) + 1
+        dealt.append(_Group(lot, rows, counts))
+    return sorted(dealt, key=lambda group: (group.lot, group.rows[0]))
+
+
+def _follow_placed(part: NDArray[np.object_], rows: list[int], placed: Mapping[int, str]) -> bool:
+    """Put a group where its placed photos are; False where it has none.
+
+    Where these are in two parts already none is moved, and new ones prefer train: there they leak
+    nothing that has not leaked.
+    """
+    known = {placed[row] for row in rows if row in placed}
+    if not known:
+        return False
+    home = min(known, key=PARTS.index)
+    for row in rows:
+        part[row] = placed.get(row, home)
+    return True
+
+
+@dataclass(frozen=True, eq=False)
+class _Quota:
+    """What one part has and should have of each class; every array (K,)."""
+
+    have: IntArray
+    goal: FloatArray
+    least: IntArray
+    spare: IntArray  # photos that train can still give
+    chosen: list[_Group] = field(default_factory=list)
+
+    def fill(self, free: Sequence[_Group], low: float, high: float) -> None:
+        """Choose among the `free` groups, in the order of their lots.
+
+        A group of several classes ties their sums together. Such groups go first, by their own lot
+        in [low, high), with the chance that any photo has. Groups of one class then make up the
+        difference as nearly as any selection could. What is still missing the former may give.
+        """
+        own: dict[int, list[_Group]] = defaultdict(list)
+        later = []
+        for group in free:
+            if len(group.counts) == 1:
+                own[next(iter(group.counts))].append(group)
+            elif low <= group.lot < high and self._fits(group):
+                self._take(group)
+            else:
+                later.append(group)
+        for label, groups in own.items():
+            have, spare = int(self.have[label]), int(self.spare[label])
+            goal, least = float(self.goal[label]) - have, int(self.least[label]) - have
+            for group in _nearest_sum(groups, goal, least, spare):
+                self._take(group)
+        for group in later:
+            if self._helps(group):
+                self._take(group)
+
+    def _take(self, group: _Group) -> None:
+        self.chosen.append(group)
+        for label, n in group.counts.items():
+            self.have[label] += n
+            self.spare[label] -= n
+
+    def _fits(self, group: _Group) -> bool:
+        return all(
+            self.have[label] + n <= self.goal[label] and n <= self.spare[label]
+            for label, n in group.counts.items()
+        )
+
+    def _helps(self, group: _Group) -> bool:
+        """Whether the group's classes would be nearer to their goals, all in all."""
+        if any(n > self.spare[label] for label, n in group.counts.items()):
+            return False
+        return sum(self._gap(c, n) - self._gap(c, 0) for c, n in group.counts.items()) < 0
+
+    def _gap(self, label: int, more: int) -> float:
+        have = self.have[label] + more
+        return float(abs(have - self.goal[label]) + (have < self.least[label]))
+
+
+def _nearest_sum(groups: Sequence[_Group], goal: float, least: int, most: int) -> list[_Group]:
+    """The selection whose photos add up nearest to `goal`, early groups preferred.
+
+    The sum is at most `most`, and at least `least` where the groups allow it. Subset sums as bits
+    of whole numbers: exact, and quick because single photos are counted apart.
+    """
+    sizes = [len(group.rows) for group in groups]
+    sums = [1]  # bit s of sums[-1]: groups of several photos, from here on, can add up to s
+    for size in reversed(sizes):
+        if size > 1:
+            sums.append(sums[-1] | sums[-1] << size)
+    singles = sizes.count(1)
+    possible = [s for s in range(min(most, sum(sizes)) + 1) if _reachable(s, sums[-1], singles)]
+    missing = min(possible, key=lambda s: (s < least, round(abs(s - goal), 9), s))
+    chosen = []
+    for group, size in zip(groups, sizes, strict=True):
+        if size > 1:
+            sums.pop()
+        else:
+            singles -= 1
+        if size <= missing and _reachable(missing - size, sums[-1], singles):
+            chosen.append(group)
+            missing -= size
+    return chosen
+
+
+def _reachable(total: int, sums: int, singles: int) -> bool:
+    """Whether some of `sums`, a set of bits, and up to `singles` more make `total`."""
+    low = max(0, total - singles)
+    return (sums >> low) & ((2 << (total - low)) - 1) != 0

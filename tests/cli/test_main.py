@@ -1,0 +1,139 @@
+"""The program as a whole: its help, its completions, and errors as sentences."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer._completion_shared import get_completion_script
+
+from imgcli.cli import main as program
+from imgcli.errors import DataError, ImgcliError, Interrupted, WrongUsage
+
+HOUSE = Path(__file__).resolve().parents[2]
+COMMANDS = sorted(typer.main.get_command(program.app).commands)  # type: ignore[attr-defined]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["imgcli", *words])
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    return int(end.value.code or 0)
+
+
+def test_the_commands_are_the_ones_in_the_readme() -> None:
+    readme = (HOUSE / "README.md").read_text("utf-8")
+    assert [name for name in COMMANDS if f"imgcli {name}" not in readme] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_two_examples_to_copy(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert run(monkeypatch, command, "--help") == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert sum(line.startswith(f"imgcli {command}") for line in lines) >= 2
+
+
+@pytest.mark.parametrize(
+    ("shell", "file"), [("bash", "imgcli.bash"), ("zsh", "_imgcli"), ("fish", "imgcli.fish")]
+)
+def test_the_completions_are_those_of_the_program(shell: str, file: str) -> None:
+    script = get_completion_script(prog_name="imgcli", complete_var="_IMGCLI_COMPLETE", shell=shell)
+    assert (HOUSE / "completions" / file).read_text("utf-8") == script + "\n", (
+        "write it anew: _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION=1 "
+        f"imgcli --show-completion {shell} > completions/{file}"
+    )
+
+
+def test_completion_answers_with_commands_and_options() -> None:
+    def complete(words: str, position: int) -> str:
+        environment = {
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(position),
+            "_IMGCLI_COMPLETE": "complete_bash",
+        }
+        code = "import sys; sys.argv = ['imgcli']; from imgcli.cli.main import main; main()"
+        return subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        ).stdout
+
+    assert complete("imgcli su", 1).split() == ["suggest-merges"]
+    assert "--freeze" in complete("imgcli train --fr", 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DataError("No folder 'x'."), 1),
+        (WrongUsage("--ratio 2 is no share."), 2),
+        (Interrupted("Interrupted."), 130),
+    ],
+)
+def test_every_branch_of_errors_is_a_sentence_with_its_code(
+    error: ImgcliError,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert _fails_with(error, monkeypatch) == code
+    captured = capsys.readouterr()
+    assert captured.err == f"imgcli: {error}\n" and captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "No space left to write 'somewhere'"),
+        (errno.EACCES, "No permission to use 'somewhere'"),
+        (errno.EROFS, "No permission to use 'somewhere' (Read-only file system)"),
+        (errno.EIO, "'somewhere': Input/output error"),
+    ],
+)
+def test_what_the_system_refuses_is_a_sentence(
+    number: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import os
+
+    assert _fails_with(OSError(number, os.strerror(number), "somewhere"), monkeypatch) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_our_own_mistake_is_kept_in_a_file_and_is_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _fails_with(ZeroDivisionError("division by zero"), monkeypatch) == 1
+    said = capsys.readouterr().err
+    assert "mistake in imgcli (ZeroDivisionError: division by zero)" in said
+    assert "Traceback" not in said
+    assert "Traceback" in (tmp_path / ".imgcli/crash.log").read_text()
+
+
+def test_control_characters_in_a_name_do_not_reach_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _fails_with(DataError("No folder 'a\x1b[2Jb'."), monkeypatch)
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_ctrl_c_is_130_and_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("imgcli.photos.split.split_folder", interrupted)
+    assert run(monkeypatch, "split") == 130
+    assert "Interrupted. What is finished is kept" in capsys.readouterr().err
+
+
+def _fails_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setattr(program, "app", broken)
+    return run(monkeypatch)

@@ -1,0 +1,169 @@
+"""`imgcli split` as it is typed."""
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgcli import progress
+from imgcli.cli.main import main
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with raw/ in it: 10 cats and 20 dogs, every file different, none a picture."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    for label, n in {"cat": 10, "dog": 20}.items():
+        (tmp_path / "raw" / label).mkdir(parents=True)
+        for i in range(n):
+            (tmp_path / "raw" / label / f"{i:02d}.jpg").write_text(f"{label} {i}")
+    yield tmp_path
+    progress.be_quiet(False)
+
+
+def imgcli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Run the program with these words; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["imgcli", *words])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+Capture = pytest.CaptureFixture[str]
+Patch = pytest.MonkeyPatch
+
+
+def test_raw_becomes_dataset_without_another_word(
+    here: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    assert imgcli(monkeypatch, "split", "--duplicates", "exact") == 0
+    out = capsys.readouterr().out
+    assert [row.split() for row in out.splitlines() if "cat" in row or "dog" in row][:2] == [
+        ["│", "cat", "│", "9", "│", "1", "│", "10", "│"],
+        ["│", "dog", "│", "18", "│", "2", "│", "20", "│"],
+    ]
+    assert "2 classes" in out
+    assert "Groups of duplicates kept together: 0." in out
+    assert out.rstrip().endswith("Next: imgcli train --arch resnet101 --freeze")
+    assert (here / "dataset/split.json").is_file()
+
+
+def test_json_is_the_contract_and_nothing_else(
+    here: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    (here / "raw/cat/empty.jpg").touch()
+    (here / "raw/owl").mkdir()
+    (here / "raw/owl/1.jpg").touch()
+    (here / "raw/owl/2.jpg").touch()
+    words = ["--ratio", "0.7", "--val", "0.2", "--seed", "4", "--out", "d", "--duplicates", "exact"]
+    assert imgcli(monkeypatch, "split", "raw", *words, "--json") == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    rejected = document.pop("rejected")
+    assert document == {
+        "out": "d",
+        "seed": 4,
+        "ratio": 0.7,
+        "classes": {
+            "cat": {"train": 5, "val": 2, "test": 3},
+            "dog": {"train": 10, "val": 4, "test": 6},
+        },
+        "groups_kept_together": 0,
+    }
+    assert [item["path"] for item in rejected] == ["cat/empty.jpg", "owl/1.jpg", "owl/2.jpg"]
+    assert all(item.keys() == {"path", "reason"} and item["reason"] for item in rejected)
+    assert "Left out" in captured.err
+
+
+def test_rejected_photos_are_listed_up_to_ten(
+    here: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    for i in range(12):
+        (here / f"raw/cat/empty\x1b[31m{i:02d}.jpg").touch()
+    assert imgcli(monkeypatch, "split", "--duplicates", "exact", "--out", "d d") == 0
+    out = capsys.readouterr().out
+    assert "Rejected, and left in 'raw': 12." in out
+    assert out.count("cat/empty\\x1b[31m") == 10
+    assert "and 2 more; --json lists all" in out
+    assert "Next: imgcli train --arch resnet101 --freeze --data 'd d'" in out
+
+
+def test_an_update_says_what_changed(here: Path, monkeypatch: Patch, capsys: Capture) -> None:
+    imgcli(monkeypatch, "split", "--duplicates", "exact", "--ratio", "0.8", "--seed", "2")
+    (here / "raw/cat/new.jpg").write_text("new")
+    capsys.readouterr()
+    assert imgcli(monkeypatch, "split", "--update", "--json") == 0
+    captured = capsys.readouterr()
+    assert (json.loads(captured.out)["ratio"], json.loads(captured.out)["seed"]) == (0.8, 2)
+    assert captured.err.split() == (
+        "Updated: 1 added, 0 dropped that 'raw' no longer holds, 30 left in their parts.".split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["nowhere"], 1, "No folder 'nowhere'."),
+        (["--ratio", "1.5"], 2, "--ratio 1.5 is not between 0 and 1"),
+        (["--ratio", "0.5", "--val", "0.5"], 2, "--val 0.5 is not between 0 and 0.5"),
+        (["--out", "raw/dataset"], 1, "--out 'raw/dataset' lies inside 'raw'"),
+        (["--update"], 1, "There is nothing to update: no 'dataset/split.json'."),
+        (["--update", "--force"], 2, "Use one."),
+        (["--out", "taken"], 1, "'taken' exists. Choose another --out"),
+        (["raw/cat"], 1, "but no class folders"),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    here: Path,
+    monkeypatch: Patch,
+    capsys: Capture,
+    words: list[str],
+    code: int,
+    sentence: str,
+) -> None:
+    (here / "taken").mkdir()
+    (here / "taken/photo.jpg").write_text("mine")
+    assert imgcli(monkeypatch, "split", "--duplicates", "exact", *words) == code
+    captured = capsys.readouterr()
+    assert sentence in captured.err
+    assert captured.err.startswith("imgcli: ") and captured.err.count("\n") == 1
+    assert captured.out == ""
+    assert not (here / "dataset").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left to write"),
+        (KeyboardInterrupt(), 130, ""),  # the sentence is main's
+    ],
+)
+def test_a_full_disk_and_ctrl_c_leave_nothing_half_done(
+    here: Path,
+    monkeypatch: Patch,
+    capsys: Capture,
+    error: BaseException,
+    code: int,
+    sentence: str,
+) -> None:
+    def link(source: str, target: str) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "link", link)
+    assert imgcli(monkeypatch, "split", "--duplicates", "exact") == code
+    assert sentence in capsys.readouterr().err
+    assert {path.name for path in here.iterdir()} - {".imgcli"} == {"raw"}
+
+
+def test_help_has_two_examples(here: Path, monkeypatch: Patch, capsys: Capture) -> None:
+    assert imgcli(monkeypatch, "split", "--help") == 0
+    out = capsys.readouterr().out
+    assert "imgcli split raw/ --ratio 0.9" in out
+    assert "imgcli split raw/ --update" in out
