@@ -36,6 +36,11 @@ def percent(share: float | None, sign: str = " %", digits: int = 1) -> str:
     return f"{100 - 10**-digits if nearly else rounded:.{digits}f}{sign}"
 
 
+def times(factor: float) -> str:
+    """A factor as "30 times" or "4.5 times"."""
+    return f"{factor:.0f} times" if factor >= 10 else f"{factor:.1f} times"
+
+
 def interval(ends: tuple[float, float] | None, sign: str = " %") -> str:
     """Two shares as "93.5–95.6 %"; "–" where there is no interval."""
     return "–" if ends is None else f"{percent(ends[0], '')}–{percent(ends[1], sign)}"

@@ -50,3 +50,9 @@ def test_a_list_of_names_says_how_many_it_leaves_out() -> None:
     assert wording.listed(["a"]) == "'a'"
     assert wording.listed(["a", "b"]) == "'a' and 'b'"
     assert wording.listed(list("abcdefg")) == "'a', 'b', 'c', 'd', 'e' and 2 more"
+
+
+def test_factors_and_sizes_are_short() -> None:
+    assert [wording.times(f) for f in (4.53, 30.2)] == ["4.5 times", "30 times"]
+    assert [wording.megabytes(n) for n in (300_000, 308_000_000)] == ["0.3 MB", "308 MB"]
+    assert [wording.percent(s, digits=0) for s in (0.714, 0.9998, 1.0)] == ["71 %", "99 %", "100 %"]

@@ -1,1 +1,1 @@
-"""Predictions become judgement (numpy and scikit-learn only): metrics, intervals, merges."""
+"""Predictions become judgement (numpy, scipy and scikit-learn only): metrics, intervals, merges."""

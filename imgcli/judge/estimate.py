@@ -1,0 +1,175 @@
+"""How good a classifier is, give or take what: Predictions become an Evaluation."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from imgcli.errors import DataError
+from imgcli.judge import metrics
+from imgcli.judge.bootstrap import Figure, intervals
+from imgcli.records import ClassFigures, Evaluation, FloatArray, IntArray, Predictions, Summary
+from imgcli.wording import percent
+
+FIGURES: dict[str, Figure] = {
+    "accuracy": metrics.accuracy,
+    "macro_precision": metrics.macro_precision,
+    "macro_f1": metrics.macro_f1,
+}
+
+
+def evaluate(
+    predictions: Predictions, train_confusions: IntArray | None = None, seed: int = 0
+) -> Evaluation:
+    """Judge predictions: figures pooled over all photos with 95 % intervals, and fold by fold.
+
+    The pooled macro precision is that of one confusion matrix, not the mean of the folds': a fold
+    of three photos per class has a precision too coarse to average.
+
+    Args:
+        train_confusions: (k, K, K), each fold's model on the photos it learnt from. These figures
+            get no interval: every photo counts k - 1 times and none is new to its model, so there
+            is no population that an interval could speak of. Their spread over folds is given.
+
+    Raises:
+        DataError: there are no predictions.
+    """
+    if len(predictions) == 0:
+        raise DataError(
+            f"The part '{predictions.on}' has no predictions to judge: none of its photos was "
+            f"scored. Choose another part with --on, or add photos."
+        )
+    confusions = metrics.fold_confusions(predictions)
+    confusion = confusions.sum(axis=0)
+    values = {name: float(figure(confusion)) for name, figure in FIGURES.items()}
+    bounds = intervals(predictions, FIGURES, values, seed=seed)
+    # Large groups can leave a fold without photos: it has no figures.
+    folds = confusions[confusions.any(axis=(1, 2))] if predictions.folds else None
+    figures = {
+        name: _summary(values[name], bounds[name], None if folds is None else figure(folds))
+        for name, figure in FIGURES.items()
+    }
+    return Evaluation(
+        on=predictions.on,
+        folds=predictions.folds,
+        n=len(predictions),
+        classes=predictions.classes,
+        confusion=confusion,
+        **figures,
+        per_class=class_figures(confusion, predictions.classes),
+        ece=metrics.expected_calibration_error(predictions.probs, predictions.targets),
+        train=None if train_confusions is None else _train_side(train_confusions),
+    )
+
+
+def class_figures(confusion: IntArray, classes: tuple[str, ...]) -> tuple[ClassFigures, ...]:
+    """Precision, recall and F1 of each class, with its n and Wilson intervals."""
+    n, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall = metrics.precision(confusion), metrics.recall(confusion)
+    f1 = np.nan_to_num(metrics.f1(confusion))
+    return tuple(
+        ClassFigures(
+            name=name,
+            n=int(n[i]),
+            predicted=int(predicted[i]),
+            precision=_known(precision[i]),
+            precision_ci95=_wilson(precision[i], predicted[i]),
+            recall=_known(recall[i]),
+            recall_ci95=_wilson(recall[i], n[i]),
+            f1=float(f1[i]),
+        )
+        for i, name in enumerate(classes)
+    )
+
+
+def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
+    """The document of `evaluate --json` (DESIGN, section 6), all but its "run"."""
+    train = evaluation.train
+    return {
+        "on": evaluation.on,
+        "folds": evaluation.folds,
+        "n": evaluation.n,
+        **{name: asdict(getattr(evaluation, name)) for name in FIGURES},
+        "train": None if train is None else {name: asdict(train[name]) for name in FIGURES},
+        "per_class": [_class_json(figures) for figures in evaluation.per_class],
+        "confusion": {
+            "classes": list(evaluation.classes),
+            "matrix": evaluation.confusion.tolist(),
+        },
+        "ece": evaluation.ece,
+    }
+
+
+def gap_sentence(evaluation: Evaluation) -> str | None:
+    """What the distance between train and test accuracy says; None without a train side.
+
+    A gap counts as one when it is over two points and over two standard errors of the folds'
+    test accuracies; underfitting is said where at least half of the error is there in training.
+    """
+    if evaluation.train is None:
+        return None
+    learnt, tested = evaluation.train["accuracy"], evaluation.accuracy
+    gap, miss = learnt.value - tested.value, 1 - learnt.value
+    folds = evaluation.folds or 0
+    noise = (tested.std or 0.0) / folds**0.5 if folds > 1 else _half_width(tested) / metrics.Z95
+    found = (
+        f"{percent(learnt.value)} right on the photos it learnt from, "
+        f"{percent(tested.value)} on others"
+    )
+    if miss > 0.1 and miss > gap:
+        return (
+            f"{found}: underfitting, or labels that cannot be told apart, since most of the error "
+            "is there in training; a larger or longer trained network may help."
+        )
+    if gap > max(0.02, 2 * noise):
+        return (
+            f"{found}, a gap of {100 * gap:.1f} points: overfitting; more photos, augmentation or "
+            "stronger regularisation may help."
+        )
+    return f"{found}: no gap that speaks of over- or underfitting."
+
+
+def _summary(value: float, ci95: tuple[float, float] | None, folds: FloatArray | None) -> Summary:
+    if folds is None:
+        return Summary(value, ci95)
+    low, median, high = np.quantile(folds, [0.25, 0.5, 0.75])
+    return Summary(
+        value=value,
+        ci95=ci95,
+        folds=tuple(folds.tolist()),
+        mean=float(folds.mean()),
+        std=float(folds.std(ddof=1)) if len(folds) > 1 else None,
+        median=float(median),
+        iqr=float(high - low),
+        min=float(folds.min()),
+        max=float(folds.max()),
+    )
+
+
+def _train_side(confusions: IntArray) -> dict[str, Summary]:
+    pooled = confusions.sum(axis=0)
+    folds = confusions if len(confusions) > 1 else None
+    return {
+        name: _summary(float(figure(pooled)), None, None if folds is None else figure(folds))
+        for name, figure in FIGURES.items()
+    }
+
+
+def _class_json(figures: ClassFigures) -> dict[str, Any]:
+    document = asdict(figures)
+    return {"class": document.pop("name"), **document}
+
+
+def _known(figure: float) -> float | None:
+    return None if np.isnan(figure) else float(figure)
+
+
+def _wilson(share: float, n: int) -> tuple[float, float] | None:
+    if n == 0:
+        return None
+    low, high = metrics.wilson(share, n)
+    return float(low), float(high)
+
+
+def _half_width(summary: Summary) -> float:
+    return (summary.ci95[1] - summary.ci95[0]) / 2 if summary.ci95 else 0.0

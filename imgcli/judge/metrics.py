@@ -1,0 +1,130 @@
+"""Figures of one confusion matrix, or of a stack of them at once.
+
+Row i, column j of a confusion matrix counts photos of class i predicted as j, for all K classes
+whether or not they occur. Every figure takes `(..., K, K)` and answers `(...)` or `(..., K)`, so
+one photo set, k folds and a thousand bootstrap samples go through the same code.
+
+What has no denominator is nan: the precision of a class that was never predicted, the recall of a
+class without photos.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imgcli.records import FloatArray, IntArray, Predictions
+
+Counts = NDArray[Any]  # of photos: whole numbers, or weights
+
+Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
+
+
+def confusion_matrix(targets: IntArray, preds: IntArray, classes: int) -> IntArray:
+    """Count photos of class i predicted as j: (K, K), all classes always."""
+    cells = np.bincount(targets * classes + preds, minlength=classes * classes)
+    return cells.reshape(classes, classes).astype(np.int64)
+
+
+def fold_confusions(predictions: Predictions) -> IntArray:
+    """One confusion matrix per fold, (k, K, K); without folds the one of all photos, (1, K, K)."""
+    k = len(predictions.classes)
+    folds = predictions.folds or 1
+    fold = predictions.fold if predictions.folds else np.zeros(len(predictions), np.int64)
+    cells = (fold * k + predictions.targets) * k + predictions.preds
+    return np.bincount(cells, minlength=folds * k * k).reshape(folds, k, k).astype(np.int64)
+
+
+# --- figures of (..., K, K) ---------------------------------------------------------------------
+
+
+def accuracy(confusion: ArrayLike) -> FloatArray:
+    """Share of photos predicted as what they are, (...)."""
+    confusion = np.asarray(confusion)
+    return _share(_hits(confusion).sum(-1), confusion.sum((-2, -1)))
+
+
+def precision(confusion: ArrayLike) -> FloatArray:
+    """Share of the photos predicted as a class that are of it, (..., K); nan if never predicted."""
+    confusion = np.asarray(confusion)
+    return _share(_hits(confusion), confusion.sum(-2))
+
+
+def recall(confusion: ArrayLike) -> FloatArray:
+    """Share of the photos of a class that are predicted as it, (..., K); nan without photos."""
+    confusion = np.asarray(confusion)
+    return _share(_hits(confusion), confusion.sum(-1))
+
+
+def f1(confusion: ArrayLike) -> FloatArray:
+    """Harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN), (..., K)."""
+    confusion = np.asarray(confusion)
+    return _share(2 * _hits(confusion), confusion.sum(-1) + confusion.sum(-2))
+
+
+def macro_precision(confusion: ArrayLike) -> FloatArray:
+    """Mean precision of the classes that occur in the targets, (...).
+
+    A class that occurs and is never predicted counts 0, as with scikit-learn's `zero_division=0`:
+    leaving it out would reward a network for giving up on its hardest class. A class without a
+    photo is left out, whether it is predicted or not: no answer about it could have been right, and
+    the photos wrongly given to it already cost their own classes.
+    """
+    return _mean_of_occurring(precision(confusion), np.asarray(confusion))
+
+
+def macro_f1(confusion: ArrayLike) -> FloatArray:
+    """Mean F1 of the classes that occur in the targets, (...); never predicted counts 0."""
+    return _mean_of_occurring(f1(confusion), np.asarray(confusion))
+
+
+def _hits(confusion: Counts) -> Counts:
+    return np.diagonal(confusion, axis1=-2, axis2=-1)
+
+
+def _share(part: Counts, whole: Counts) -> FloatArray:
+    share = np.full(np.broadcast(part, whole).shape, np.nan)
+    np.divide(part, whole, out=share, where=whole > 0)
+    return share
+
+
+def _mean_of_occurring(figure: FloatArray, confusion: Counts) -> FloatArray:
+    occurs = confusion.sum(-1) > 0
+    return _share(np.where(occurs, np.nan_to_num(figure), 0.0).sum(-1), occurs.sum(-1))
+
+
+# --- intervals and probabilities ----------------------------------------------------------------
+
+
+def wilson(share: ArrayLike, n: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """The 95 % score interval of a proportion (Wilson 1927), low and high.
+
+    Args:
+        share: the proportion found, 0 to 1.
+        n: photos it was found on, above 0; need not be whole where it is an effective number.
+    """
+    p, n = np.asarray(share, np.float64), np.asarray(n, np.float64)
+    centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half = Z95 / (1 + Z95**2 / n) * np.sqrt(p * (1 - p) / n + (Z95 / (2 * n)) ** 2)
+    # The bounds at 0 and 1 are exact in theory and off by a rounding error in practice.
+    low = np.where(p <= 0, 0.0, np.clip(centre - half, 0, 1))
+    high = np.where(p >= 1, 1.0, np.clip(centre + half, 0, 1))
+    return low, high
+
+
+def expected_calibration_error(probs: FloatArray, targets: IntArray, bins: int = 15) -> float:
+    """Mean distance between confidence and accuracy over equal-width bins, weighted by photos.
+
+    Confidence is the highest probability; a bin holds its upper edge (Guo et al. 2017).
+    """
+    confidence = probs.max(axis=1)
+    right = probs.argmax(axis=1) == targets
+    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gaps = np.bincount(place, weights=confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(targets))
+
+
+def log_loss(probs: FloatArray, targets: IntArray) -> float:
+    """Mean negative natural logarithm of the true class's probability, in nats."""
+    likelihood = probs[np.arange(len(targets)), targets]
+    return float(-np.log(np.maximum(likelihood, np.finfo(np.float64).eps)).mean())
