@@ -1,7 +1,6 @@
 """One job or many become fitted networks, by the training loop or to the head's optimum."""
 
 import copy
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from imgcli.errors import DataError
 from imgcli.learn.heads import STRENGTHS, choose_strengths, fit_heads
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.loop import logits_of, train
@@ -37,6 +37,7 @@ class Fitted:
     """What a job gave."""
 
     module: nn.Module  # from the task's inputs to logits: the whole classifier, or only the head
+    learnt: IntArray  # the rows it learnt from: the job's, less those held out for validation
     history: list[dict[str, Any]]
     epochs: int  # passes, or iterations of the fit to the optimum, whose result is kept
     val: Measure | None
@@ -84,7 +85,7 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
         judged = measure(logits_of(module, inputs, val, config.precision), task.targets[val])
     if isinstance(inputs, FeatureInputs):
         module = _on_raw_features(module, inputs)
-    return Fitted(module, state.history, state.best_epoch, judged, {})
+    return Fitted(module, rows, state.history, state.best_epoch, judged, {})
 
 
 def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
@@ -141,7 +142,7 @@ def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
             "weight_decay": float(choice.strengths[j]),
             "temperature": float(choice.temperatures[j]),
         }
-        yield Fitted(head, history, epochs, val, chosen)
+        yield Fitted(head, job.rows, history, epochs, val, chosen)
 
 
 def _fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
@@ -150,11 +151,14 @@ def _fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
         return [(job.rows, job.val)]
     if task.config.val_share:
         return [hold_out(task, job.rows, task.config.val_share)]
-    with warnings.catch_warnings():
-        # A class with fewer photos than inner folds is missing from some, which decides little.
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        fold = stratified_folds(task, job.rows, _INNER_FOLDS)
-    return [(job.rows[fold != f], job.rows[fold == f]) for f in range(_INNER_FOLDS)]
+    k = min(_INNER_FOLDS, int(task.dataset.samples.counts(job.rows).max()))
+    if k < 2:
+        raise DataError(
+            f"'{task.dataset.samples.root}' has one training photo per class; two are needed to "
+            "choose the head's regularisation. Add photos."
+        )
+    fold = stratified_folds(task, job.rows, k, task.config.seed)
+    return [(job.rows[fold != f], job.rows[fold == f]) for f in range(k)]
 
 
 def _on_raw_features(module: nn.Module, inputs: FeatureInputs) -> nn.Linear:

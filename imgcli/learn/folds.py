@@ -50,7 +50,7 @@ def out_of_fold(
     pending = [f for f in range(k) if f not in results]
     jobs = [Job(rows[fold != f], label=f"Fold {f + 1} of {k}") for f in pending]
     for f, fitted in zip(pending, fit_all(task, jobs), strict=True):
-        results[f] = _judge(task, fitted, rows[fold == f], rows[fold != f])
+        results[f] = _judge(task, fitted, rows[fold == f])
         workspace.save_arrays(folder / f"fold-{f:02d}.npz", vars(results[f]))
     return (
         predictions_of(task, part, [results[f] for f in range(k)]),
@@ -90,10 +90,10 @@ def probs_by(task: Task, fitted: Fitted, rows: IntArray) -> FloatArray:
     return np.asarray(probs, dtype=np.float64)
 
 
-def _judge(task: Task, fitted: Fitted, held: IntArray, learnt: IntArray) -> FoldResult:
+def _judge(task: Task, fitted: Fitted, held: IntArray) -> FoldResult:
     k = len(task.classes)
-    preds = logits_by(task, fitted, learnt).argmax(1).cpu().numpy()
-    cells = task.dataset.samples.targets[learnt] * k + preds
+    preds = logits_by(task, fitted, fitted.learnt).argmax(1).cpu().numpy()
+    cells = task.dataset.samples.targets[fitted.learnt] * k + preds
     confusion = np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
     return FoldResult(held, probs_by(task, fitted, held), confusion)
 

@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from sklearn.metrics import f1_score, precision_score
 from torch import Tensor
 from torch.nn import functional
@@ -40,8 +39,3 @@ def measure(logits: Tensor, targets: Tensor) -> Measure:
         ),
         macro_f1=float(f1_score(y_true, preds, labels=labels, average="macro", zero_division=0)),
     )
-
-
-def all_logits(batches: list[Tensor]) -> Tensor:
-    """Logits of several batches as one `(M, K)`."""
-    return torch.cat(batches)

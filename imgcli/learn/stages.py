@@ -14,7 +14,7 @@ from imgcli.learn.fit import Fitted, Job, fit_all, logits_by
 from imgcli.learn.folds import as_predictions, out_of_fold, probs_by
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.loop import CHECKPOINT
-from imgcli.learn.measure import measure
+from imgcli.learn.measure import Measure, measure
 from imgcli.learn.saved import load_model, save_history, save_model
 from imgcli.learn.task import Task, make_task
 from imgcli.models.network import Classifier, count_params, fingerprint
@@ -52,9 +52,9 @@ def train_run(
         "arch": task.network.arch,
         "params": count_params(classifier, frozen_backbone=config.freeze),
         "epochs": fitted.epochs,
-        "images_per_second": len(job.rows) * passes / seconds,
+        "images_per_second": len(fitted.learnt) * passes / seconds,
         "seconds": seconds,
-        "train": measure(logits_by(task, fitted, job.rows), task.targets[job.rows]).to_json(),
+        "train": _learnt(task, fitted).to_json(),
         "val": fitted.val and fitted.val.to_json(),
         "test": _last(fitted.history, "test"),
         "chosen": dict(fitted.chosen),
@@ -91,7 +91,7 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> tuple[Predi
     times = _enter(task, run, "evaluate")
     module = task.network.classifier
     on_features = isinstance(task.inputs, FeatureInputs)
-    fitted = Fitted(module.head if on_features else module, [], 0, None, {})
+    fitted = Fitted(module.head if on_features else module, rows[:0], [], 0, None, {})
     no_fold = np.full(len(rows), -1, dtype=np.int64)
     predictions = as_predictions(task, "test", rows, probs_by(task, fitted, rows), no_fold)
     run.save_predictions(name, predictions)
@@ -110,6 +110,11 @@ def score_folds(
     predictions, train_confusions = out_of_fold(task, part, k, seed, run.folder / "folds")
     run.save_predictions("predictions-folds.npz", predictions)
     return predictions, train_confusions
+
+
+def _learnt(task: Task, fitted: Fitted) -> Measure:
+    """The figures on the photos that were learnt from, by the weights that were kept."""
+    return measure(logits_by(task, fitted, fitted.learnt), task.targets[fitted.learnt])
 
 
 def _whole(task: Task, fitted: Fitted) -> Classifier:

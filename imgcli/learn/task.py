@@ -1,6 +1,7 @@
 """What all fits of one run share: the photos, the network as it begins, the device."""
 
 import copy
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from imgcli.learn.recipe import settle
 from imgcli.models.create import create_network
 from imgcli.models.network import Network
 from imgcli.photos.dataset import Dataset, load_dataset
+from imgcli.photos.parts import choose_parts
 from imgcli.photos.pixels import load_pixels
 from imgcli.records import IntArray, Rejected, TrainConfig
 
@@ -91,24 +93,33 @@ def make_task(
 
 
 def hold_out(task: Task, rows: IntArray, share: float) -> tuple[IntArray, IntArray]:
-    """Part of `rows` for validation: stratified, near-duplicates on one side.
+    """Part of `rows` for validation, dealt as `imgcli split` deals: stratified, groups whole.
 
     Returns:
         The rows to learn from and the rows to validate on, empty if `share` is 0.
     """
-    pieces = max(2, round(1 / share)) if share > 0 else 0
-    if pieces == 0:
-        return rows, rows[:0]
-    fold = stratified_folds(task, rows, pieces)
-    return rows[fold != 0], rows[fold == 0]
-
-
-def stratified_folds(task: Task, rows: IntArray, k: int, seed: int | None = None) -> IntArray:
-    """The fold `(M,)` of each row: stratified by class, near-duplicates in one fold."""
     samples = task.dataset.samples
-    folder = StratifiedGroupKFold(k, shuffle=True, random_state=seed or task.config.seed)
+    parts = choose_parts(
+        samples.targets[rows],
+        samples.groups[rows],
+        [samples.digests[row] for row in rows],
+        {"train": 1 - share, **({"val": share} if share else {})},
+        task.config.seed,
+    )
+    return rows[parts["train"]], rows[parts.get("val", rows[:0])]
+
+
+def stratified_folds(task: Task, rows: IntArray, k: int, seed: int) -> IntArray:
+    """The fold `(M,)` of each row: stratified by class, near-duplicates in one fold.
+
+    A class of fewer than `k` photos is missing from some folds.
+    """
+    samples = task.dataset.samples
+    folder = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
     fold = np.zeros(len(rows), dtype=np.int64)
-    parts = folder.split(rows, samples.targets[rows], samples.groups[rows])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        parts = list(folder.split(rows, samples.targets[rows], samples.groups[rows]))
     for number, (_, held) in enumerate(parts):
         fold[held] = number
     return fold

@@ -1,0 +1,147 @@
+"""`imgcli import` as it is typed, through `main()`."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from imgcli.cli import main as program
+from imgcli.progress import be_quiet
+from tests.collect.samples import TWO_CLASSES, make_tree, make_zip, photo, tree
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    be_quiet(False)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    """Type `imgcli import WORDS...`; gives the exit code, stdout and stderr."""
+
+    def type_it(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["imgcli", "import", *words])
+        with pytest.raises(SystemExit) as end:
+            program.main()
+        seen = capsys.readouterr()
+        return int(end.value.code or 0), seen.out, seen.err
+
+    return type_it
+
+
+def test_photos_go_to_raw_and_the_next_command_is_named(run) -> None:  # type: ignore[no-untyped-def]
+    make_zip(Path("photos.zip"), TWO_CLASSES)
+    code, out, err = run("photos.zip")
+    assert (code, err) == (0, "")
+    assert tree(Path("raw")) == TWO_CLASSES
+    assert [line.split() for line in out.splitlines() if line.startswith((" a ", " b "))] == [
+        ["a", "2"],
+        ["b", "2"],
+    ]
+    assert "Added 4 photos to raw, skipped 0 already there, rejected 0 files." in out
+    assert out.endswith("Next: imgcli split raw\n")
+
+
+def test_json_is_one_document_with_the_agreed_keys(run) -> None:  # type: ignore[no-untyped-def]
+    make_tree(Path("src"), {**TWO_CLASSES, "a/3.png": photo(1), "b/x\udcff.png": b"<html>"})
+    make_tree(Path("src"), {"b/3.png": photo(1)})
+    code, out, err = run("src", "--out", "my raw", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {
+        "out": "my raw",
+        "added": 5,
+        "skipped": 1,
+        "rejected": [{"path": "src/b/x\udcff.png", "reason": "an HTML page"}],
+        "classes": {"a": 2, "b": 3},
+        "conflicts": [["a/1.png", "b/3.png"]],
+    }
+
+
+def test_names_cannot_command_the_terminal(run) -> None:  # type: ignore[no-untyped-def]
+    make_tree(Path("src"), {"[red]a/1.png": photo(1), "b/\x1b[2J\n.png": b"", "b/1.png": photo(1)})
+    code, out, _ = run("src", "--out", "x y")
+    assert code == 0
+    assert "\x1b[2J" not in out
+    assert "src/b/\\x1b[2J\\n.png: empty file" in out
+    assert " [red]a " in out
+    assert "1 photo lies in several classes, byte for byte:\n  [red]a/1.png = b/1.png" in out
+    assert "Next: imgcli split 'x y'" in out
+
+
+def test_only_the_first_rejected_are_shown(run) -> None:  # type: ignore[no-untyped-def]
+    make_tree(Path("src"), {**TWO_CLASSES, **{f"a/{n}.txt": b"text" for n in range(10, 25)}})
+    _, out, _ = run("src")
+    assert out.count("no JPEG, PNG") == 10
+    assert "and 5 more; --json lists all" in out
+
+
+def test_one_class_is_taken_and_noted(run) -> None:  # type: ignore[no-untyped-def]
+    make_tree(Path("src"), {"a/1.png": photo(1)})
+    code, out, _ = run("src")
+    assert code == 0
+    assert "One class only: import others before you split." in out
+
+
+def test_what_is_in_the_way_needs_force(run) -> None:  # type: ignore[no-untyped-def]
+    make_tree(Path("src"), TWO_CLASSES)
+    make_tree(Path("raw"), {"mine.png": photo(9)})
+    code, out, err = run("src")
+    assert (code, out) == (1, "")
+    assert "'raw' exists and was not made by imgcli. Choose another --out" in err
+    assert run("src", "--force")[0] == 0
+    assert tree(Path("raw")) == TWO_CLASSES
+    (aside,) = Path().glob("raw.replaced-*")
+    assert tree(aside) == {"mine.png": photo(9)}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["gone"], 1, "There is no 'gone'."),
+        (["flat"], 1, "'flat' holds photos but no class folders. Expected is one folder per class"),
+        (["empty"], 1, "No photos in 'empty'."),
+        (["flat/1.png"], 1, "'flat/1.png' is neither a folder nor a zip or tar"),
+        (["parts"], 2, "'parts' looks like a dataset that is already split into test, train."),
+        (["parts/train", "--out", "parts/train/raw"], 2, "--out 'parts/train/raw' lies in"),
+        ([], 2, "Missing argument"),
+    ],
+)
+def test_bad_input_is_a_sentence(run, words: list[str], code: int, sentence: str) -> None:  # type: ignore[no-untyped-def]
+    make_tree(Path("flat"), {"1.png": photo(1)})
+    make_tree(Path("parts"), {"train/a/1.png": photo(1), "test/a/2.png": photo(2)})
+    Path("empty").mkdir()
+    got, out, err = run(*words)
+    assert (got, out) == (code, "")
+    assert sentence in err
+    assert "Traceback" not in err
+    assert not Path("raw").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_a_sentence(run) -> None:  # type: ignore[no-untyped-def]
+    make_tree(Path("src"), TWO_CLASSES)
+    Path("locked").mkdir(mode=0o500)
+    code, _, err = run("src", "--out", "locked/raw")
+    assert code == 1
+    assert "No permission to use" in err
+
+
+def test_a_full_disk_is_a_sentence_and_a_rerun_completes(run) -> None:  # type: ignore[no-untyped-def]
+    import resource
+
+    make_tree(Path("src"), {**TWO_CLASSES, "b/large.png": photo(9) + bytes(100_000)})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # stands in for the full disk
+    try:
+        code, _, err = run("src")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert code == 1
+    assert "File too large" in err
+    assert tree(Path("raw")) == TWO_CLASSES
+    assert run("src")[0] == 0
+    assert len(tree(Path("raw"))) == 5

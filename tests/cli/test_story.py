@@ -1,0 +1,159 @@
+"""The five commands and predict as they are typed, from an empty folder."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgcli import progress
+from imgcli.cli.main import main
+from tests.photo_folders import write_classes
+
+TRAIN = [
+    *("train", "--arch", "resnet18", "--freeze", "--no-pretrained", "--image-size", "32"),
+    *("--precision", "fp32"),
+]
+
+
+class Shell:
+    """Types commands in one folder and keeps what they print."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        self.monkeypatch.setattr(sys, "argv", ["imgcli", *words])
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        captured = self.capsys.readouterr()
+        return code, captured.out, captured.err
+
+    def json(self, *words: str) -> dict[str, Any]:
+        code, out, err = self(*words, "--json")
+        assert code == 0, err
+        document: dict[str, Any] = json.loads(out)
+        return document
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Shell]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    write_classes(tmp_path / "photos", per_class=20)
+    yield Shell(monkeypatch, capsys)
+    progress.be_quiet(False)
+
+
+def test_the_five_commands_find_what_the_one_before_them_left(shell: Shell, tmp_path: Path) -> None:
+    imported = shell.json("import", "photos", "--out", "raw")
+    assert imported["added"] == 60 and imported["classes"] == {"blue": 20, "green": 20, "red": 20}
+
+    split = shell.json("split", "raw/", "--ratio", "0.9")
+    assert split["classes"]["red"] == {"train": 18, "test": 2}
+
+    trained = shell.json(*TRAIN)
+    assert set(trained) >= {"run", "arch", "params", "epochs", "images_per_second", "seconds"}
+    assert set(trained["train"]) == {"n", "loss", "accuracy", "macro_precision", "macro_f1"}
+    assert trained["params"]["trainable"] == 512 * 3 + 3
+
+    judged = shell.json("evaluate", "--folds", "3")
+    assert judged["run"] == trained["run"]
+    assert (judged["on"], judged["folds"], judged["n"]) == ("train", 3, 54)
+    assert set(judged["accuracy"]) == {
+        *("value", "ci95", "folds", "mean", "std", "median", "iqr", "min", "max")
+    }
+    assert len(judged["accuracy"]["folds"]) == 3
+    assert sum(map(sum, judged["confusion"]["matrix"])) == 54
+    assert {"class", "n", "precision", "precision_ci95", "recall", "recall_ci95", "f1"} <= set(
+        judged["per_class"][0]
+    )
+    run = tmp_path / judged["run"]
+    figures = {path.name for path in (run / "figures").iterdir()}
+    assert figures == {"confusion.png", "precision.png", "folds.png"}
+    assert json.loads((run / "evaluation.json").read_text())["n"] == 54
+
+    merges = shell.json("suggest-merges")
+    assert merges["run"] == judged["run"] and isinstance(merges["suggestions"], list)
+
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new/notes.jpg").write_text("no picture")
+    (tmp_path / "new/a.png").write_bytes((tmp_path / "photos/red/00.png").read_bytes())
+    predicted = shell.json("predict", "new")
+    (one,) = predicted["predictions"]
+    assert one["path"] == "new/a.png" and one["class"] == "red"
+    assert one["top"][0] == [one["class"], one["confidence"]] and len(one["top"]) == 3
+    assert sum(p for _, p in one["top"]) == pytest.approx(1)
+    assert [photo["path"] for photo in predicted["rejected"]] == ["new/notes.jpg"]
+
+
+def test_what_they_print_for_people_says_what_is_next(shell: Shell, tmp_path: Path) -> None:
+    shell("import", "photos")
+    shell("split")
+    code, out, err = shell(*TRAIN)
+    assert code == 0, err
+    assert "validation" in out and "Next:    imgcli evaluate --folds 10" in out
+    code, out, err = shell("evaluate", "--folds", "2")
+    assert code == 0, err
+    assert "of 54 photos right (2 folds of the train part" in out
+    assert "held out" in out and "train side" in out and "folds.png" in out
+    code, out, err = shell("evaluate")
+    assert code == 0, err
+    assert "The test part has now been scored once." in out
+    assert "That score is shown again" in shell("evaluate")[1].replace("that", "That")
+    code, out, err = shell("predict", "photos/red/00.png", "--csv", "found.csv")
+    assert code == 0, err
+    assert (tmp_path / "found.csv").read_text().startswith("path,class,confidence,class_2")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["split", "nowhere"], 1, "No folder 'nowhere'"),
+        (["split", "photos", "--ratio", "1.5"], 2, "--ratio 1.5 is not between 0 and 1"),
+        (["train", "--arch", "resnet18"], 1, "No dataset 'dataset'"),
+        (["train"], 2, "Name a network with --arch"),
+        (["train", "--arch", "resnet18", "--lr", "-1"], 2, "--lr -1 must be above 0"),
+        (["train", "--arch", "x", "--device", "tpu"], 2, "--device tpu is not known"),
+        (["train", "--arch", "x", "--model-arg", "pad"], 2, "--model-arg pad is not KEY=VALUE"),
+        (["train", "--resume"], 1, "No unfinished run to resume in 'runs/'"),
+        (["train", "--resume", "--lr", "1"], 2, "--lr does not go with --resume"),
+        (["train", "--arch", "x", "--run", "y"], 2, "--run y goes with --resume"),
+        (["evaluate"], 1, "No finished run in 'runs/'. Train one first"),
+        (["evaluate", "--run", "mine"], 1, "No run 'mine' in 'runs/'"),
+        (["evaluate", "--on", "all"], 2, "--on all goes with --folds"),
+        (["suggest-merges"], 1, "No finished run"),
+        (["predict", "photos"], 1, "No finished run"),
+        (["predict", "photos", "--top", "0"], 2, "--top 0 must be at least 1"),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_a_code(
+    shell: Shell, words: list[str], code: int, said: str
+) -> None:
+    found, out, err = shell(*words)
+    assert (found, out) == (code, "")
+    assert said in err and "Traceback" not in err
+
+
+def test_mistakes_after_the_split_are_sentences_too(shell: Shell, tmp_path: Path) -> None:
+    shell("import", "photos")
+    shell("split")
+    assert "exists. Choose another --out, or replace it whole with --force" in shell("split")[2]
+    unknown = shell("train", "--arch", "resnet110")
+    assert unknown[0] == 1 and "Did you mean" in unknown[2] and "resnet101" in unknown[2]
+    assert shell(*TRAIN)[0] == 0
+    assert "no out-of-fold predictions" in shell("suggest-merges")[2]
+    assert "No file or folder 'gone.jpg'" in shell("predict", "gone.jpg")[2]
+    several = shell("evaluate", "--folds", "40")
+    assert several[0] == 1 and "Class 'blue' has 18 photos; 40 folds need" in several[2]
+    photo = next((tmp_path / "raw/red").iterdir())
+    photo.write_bytes((tmp_path / "photos/blue/00.png").read_bytes())
+    changed = shell("evaluate", "--folds", "2")
+    assert changed[0] == 1 and "changed" in changed[2] and photo.name in changed[2]

@@ -1,0 +1,217 @@
+"""A run from photos to its folder: trained, scored once, cross-validated, taken up again."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgcli import workspace
+from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
+from imgcli.learn import folds as folds_module
+from imgcli.learn.saved import load_model
+from imgcli.learn.stages import score_folds, score_test, train_run
+from imgcli.models.network import fingerprint
+from imgcli.records import TrainConfig
+from imgcli.workspace import Run
+from tests.photo_folders import write_dataset
+
+CONFIG = TrainConfig(
+    arch="8C3S2-P2-16", image_size=16, epochs=3, batch_size=12, lr=0.01, augment="none",
+    precision="fp32",
+)  # fmt: skip
+FROZEN = TrainConfig(
+    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with dataset/ in it: 3 classes, 12 photos each to train and 4 to test on."""
+    write_dataset(tmp_path / "dataset")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def trained(config: TrainConfig) -> Run:
+    return train_run(config, Path("dataset"), Path("runs"), "cpu")[0]
+
+
+@pytest.mark.parametrize("config", [CONFIG, FROZEN], ids=["from scratch", "frozen"])
+def test_a_run_holds_what_the_design_says(here: Path, config: TrainConfig) -> None:
+    run, document, history, rejected = train_run(config, Path("dataset"), Path("runs"), "cpu")
+    files = {path.name for path in run.folder.iterdir()}
+    assert files == {"config.json", "model.json", "model.safetensors", "history.csv"}
+    assert workspace.find_run("latest").folder == run.folder
+    assert document["train"]["n"] == 36 - (0 if config.freeze else document["val"]["n"])
+    assert document["test"] is None and rejected == ()
+    assert {row["part"] for row in history} == {"batch", "train", "val"}
+    assert run.config.precision == "fp32" and run.config.optimizer is not None
+
+
+def test_one_config_and_seed_give_one_network(here: Path) -> None:
+    one, same, other = (trained(CONFIG.with_(seed=seed)) for seed in (1, 1, 2))
+    prints = [fingerprint(load_model(run)[0].classifier) for run in (one, same, other)]
+    assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize("config", [FROZEN, FROZEN.with_(optimizer="sgd", epochs=2)])
+def test_frozen_means_frozen_batch_norm_too(here: Path, config: TrainConfig) -> None:
+    from imgcli.models.create import create_network
+
+    run = trained(config)
+    network, classes, _ = load_model(run)
+    start = create_network("resnet18", 3, image_size=32, pretrained=False)
+    assert fingerprint(network.classifier.backbone) == fingerprint(start.classifier.backbone)
+    assert run.read_json("model.json")["backbone_sha256"] == fingerprint(start.classifier.backbone)
+    assert classes == ("blue", "green", "red")
+
+
+def test_features_are_looked_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(FROZEN)
+
+    def no_more(*args: object) -> None:
+        raise AssertionError("a photo was looked at again")
+
+    monkeypatch.setattr("imgcli.learn.inputs.load_pixels", no_more)
+    score_folds(run, None, "train", 3, device="cpu")
+    score_test(run, None, "cpu")
+
+
+def test_every_photo_is_predicted_once_by_a_fold_that_has_not_seen_it(here: Path) -> None:
+    predictions, train_confusions = score_folds(trained(FROZEN), None, "train", 4, device="cpu")
+    assert predictions.folds == 4 and len(predictions) == 36
+    assert (np.bincount(predictions.fold) == 9).all()
+    assert train_confusions.sum() == 3 * 36  # each photo was learnt from in three folds
+    assert (predictions.preds == predictions.targets).mean() > 0.9  # colours are easy
+
+
+def test_near_duplicates_share_a_fold(here: Path) -> None:
+    for i in range(3):  # the same photo under other names
+        for copy in "bcd":
+            source = here / f"dataset/train/red/{i:02}.png"
+            (here / f"dataset/train/red/{i:02}{copy}.png").write_bytes(source.read_bytes())
+    predictions, _ = score_folds(trained(FROZEN), None, "train", 3, device="cpu")
+    for group in np.unique(predictions.groups):
+        assert len(np.unique(predictions.fold[predictions.groups == group])) == 1
+
+
+def test_finished_folds_are_not_computed_again(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(CONFIG)
+    expected, _ = score_folds(run, None, "train", 3, device="cpu")
+    (folder,) = (run.folder / "folds").iterdir()
+    (folder / "fold-01.npz").unlink()
+    (folder / "fold-02.npz").write_bytes(b"damaged")
+    fitted = []
+    fit_all = folds_module.fit_all
+
+    def counted(task: object, jobs: list[object]) -> object:
+        fitted.extend(jobs)
+        return fit_all(task, jobs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(folds_module, "fit_all", counted)
+    again, _ = score_folds(run, None, "train", 3, device="cpu")
+    assert len(fitted) == 2
+    np.testing.assert_array_equal(again.probs, expected.probs)
+
+
+def test_the_test_part_is_scored_once_and_the_ledger_counts(here: Path) -> None:
+    first, second = trained(FROZEN), trained(CONFIG)
+    predictions, times = score_test(first, None, "cpu")
+    assert (len(predictions), predictions.folds, times) == (12, None, 1)
+    again, times = score_test(first, None, "cpu")
+    assert times is None
+    np.testing.assert_array_equal(again.probs, predictions.probs)
+    assert score_test(second, None, "cpu")[1] == 2
+    lines = (here / "runs/test-ledger.jsonl").read_text().splitlines()
+    assert [json.loads(line)["run"] for line in lines] == [first.folder.name, second.folder.name]
+
+
+def test_a_tracked_test_curve_is_drawn_and_entered(here: Path) -> None:
+    run, document, history, _ = train_run(
+        CONFIG.with_(track_test=True), Path("dataset"), Path("runs"), "cpu"
+    )
+    assert document["test"]["n"] == 12
+    assert sum(row["part"] == "test" for row in history) == 3
+    assert "train --track-test" in (here / "runs/test-ledger.jsonl").read_text()
+    untracked = trained(CONFIG)
+    assert fingerprint(load_model(run)[0].classifier) == fingerprint(
+        load_model(untracked)[0].classifier
+    )
+
+
+def test_an_interrupted_training_is_invisible_until_it_is_resumed_to_the_same_bits(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = trained(CONFIG)
+    save = workspace.atomic_file
+    epochs = []
+
+    def stop_in_the_second(path: Path) -> object:
+        if path.name == "checkpoint.safetensors":
+            epochs.append(path)
+            if len(epochs) == 2:
+                raise KeyboardInterrupt
+        return save(path)
+
+    monkeypatch.setattr(workspace, "atomic_file", stop_in_the_second)
+    with pytest.raises(Interrupted, match=r"imgcli train --resume"):
+        trained(CONFIG)
+    monkeypatch.setattr(workspace, "atomic_file", save)
+    assert workspace.find_run("latest").folder == whole.folder
+    unfinished = workspace.unfinished_run()
+    with pytest.raises(RunError, match=r"is not a finished run.*--resume"):
+        workspace.find_run(unfinished.folder.name)
+    resumed, _, _, _ = train_run(
+        unfinished.config, unfinished.data, Path("runs"), "cpu", resume=unfinished
+    )
+    assert resumed.folder == unfinished.folder
+    assert (resumed.folder / "history.csv").read_text() == (
+        whole.folder / "history.csv"
+    ).read_text()
+    assert (resumed.folder / "model.safetensors").read_bytes() == (
+        whole.folder / "model.safetensors"
+    ).read_bytes()
+
+
+def test_an_unreadable_photo_is_listed_and_the_rest_goes_on(here: Path) -> None:
+    (here / "dataset/train/red/00.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
+    _, document, _, rejected = train_run(FROZEN, Path("dataset"), Path("runs"), "cpu")
+    assert [photo.path for photo in rejected] == ["train/red/00.png"]
+    assert document["train"]["n"] == 35
+
+
+def test_a_class_with_fewer_photos_than_folds_is_named(here: Path) -> None:
+    run = trained(FROZEN)
+    with pytest.raises(DataError, match="Class 'blue' has 12 photos; 13 folds need at least 13"):
+        score_folds(run, None, "train", 13, device="cpu")
+    with pytest.raises(WrongUsage, match="--folds 1 is too few"):
+        score_folds(run, None, "train", 1, device="cpu")
+
+
+def test_another_dataset_or_no_test_part_is_refused(here: Path, tmp_path: Path) -> None:
+    run = trained(FROZEN)
+    write_dataset(tmp_path / "other", classes=2)
+    with pytest.raises(RunError, match=r"'other' has 2 classes, and the run .* knows 3"):
+        score_test(run, Path("other"), "cpu")
+    import shutil
+
+    shutil.rmtree(here / "dataset/test")
+    with pytest.raises(DataError, match=r"'dataset' has no test part.*--folds 10"):
+        score_test(run, None, "cpu")
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "config.json"])
+def test_a_damaged_run_is_a_sentence(here: Path, name: str) -> None:
+    run = trained(FROZEN)
+    (run.folder / name).write_bytes(b"{")
+    with pytest.raises(RunError, match=f"{name}' cannot be read"):
+        score_test(run, None, "cpu")
+
+
+def test_a_run_of_another_version_is_a_sentence(here: Path) -> None:
+    run = trained(FROZEN)
+    document = json.loads((run.folder / "model.json").read_text())
+    (run.folder / "model.json").write_text(json.dumps({**document, "format": 7}))
+    with pytest.raises(RunError, match=r"has run format 7; this imgcli .* reads format 1"):
+        score_test(run, None, "cpu")
