@@ -106,7 +106,7 @@ def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
 
     pairs = [_fit_and_held(task, job) for job in jobs]
     fixed = config.weight_decay
-    choice = choose_strengths(
+    choices = choose_strengths(
         features,
         targets,
         [[(mask(fit), mask(held)) for fit, held in job_pairs] for job_pairs in pairs],
@@ -119,16 +119,16 @@ def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
         features,
         targets,
         torch.stack([mask(job.rows) for job in jobs]),
-        choice.strengths,
+        features.new_tensor([choice.strength for choice in choices]),
         k,
         label_smoothing=config.label_smoothing,
         max_iterations=config.epochs,
-    ).scaled(choice.temperatures)
+    ).scaled(features.new_tensor([choice.temperature for choice in choices]))
     for j, job in enumerate(jobs):
         head = nn.Linear(features.shape[1], k, device=features.device)
         head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
         held = np.concatenate([held for _, held in pairs[j]])
-        val = measure(choice.logits[j][mask(held)], targets[mask(held)])
+        val = measure(choices[j].logits[mask(held)], targets[mask(held)])
         with torch.inference_mode():
             watched = {part: solution(rows, head) for part, rows in job.watched.items()}
             figures = {"train": solution(job.rows, head), "val": val, **watched}
@@ -139,8 +139,8 @@ def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
         ]
         history += [{"epoch": epochs, "part": p, **m.to_json()} for p, m in figures.items()]
         chosen = {
-            "weight_decay": float(choice.strengths[j]),
-            "temperature": float(choice.temperatures[j]),
+            "weight_decay": choices[j].strength,
+            "temperature": choices[j].temperature,
         }
         yield Fitted(head, job.rows, history, epochs, val, chosen)
 

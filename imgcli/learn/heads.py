@@ -14,6 +14,7 @@ that bound is a small share of the objective.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -22,6 +23,9 @@ from torch.nn import functional
 STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # tried from strong to weak
 TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-8, 13))  # factors on the logits
 MAX_ITERATIONS = 500
+# Log losses this near each other do not rank strengths: on frozen features of 2,056 photos the one
+# with the least loss made 0.4 points more errors than one 0.1 % above it (10 folds, 4 seeds).
+_NEAR = 1.03
 _MEMORY = 10  # steps that L-BFGS remembers
 _BUDGET = 2**28  # floats held at once; more problems than fit are solved in turn
 
@@ -84,11 +88,13 @@ def fit_heads(
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What was chosen for T tasks by the photos that their heads had not learnt from."""
+    """A task's regularisation, by photos that its heads had not learnt from."""
 
-    strengths: Tensor  # (T,)
-    temperatures: Tensor  # (T,) factors that make the logits' probabilities calibrated
-    logits: Tensor  # (T, M, K) held-out logits with both; zero for rows that were not held out
+    strength: float
+    temperature: float  # factor on the logits that calibrates their probabilities
+    errors: int  # held-out rows that are wrong
+    loss: float  # held-out log loss, with the temperature
+    logits: Tensor  # (M, K) held-out logits, with the temperature; zero for other rows
 
 
 def choose_strengths(
@@ -99,23 +105,22 @@ def choose_strengths(
     *,
     strengths: Sequence[float] = STRENGTHS,
     label_smoothing: float = 0.0,
-) -> Choice:
-    """Choose regularisation and temperature together, by the log loss on held-out rows.
+) -> list[Choice]:
+    """Choose each task's regularisation and temperature by held-out rows.
 
-    The plain log loss would choose ever weaker regularisation only because strong regularisation
-    makes timid probabilities. Scaling the logits (Guo et al., On Calibration of Modern Neural
-    Networks, 2017) takes that away, so that what is compared is which classes are told apart.
+    Of the strengths whose log loss is near the least, the one with the fewest errors. The log loss
+    is that with the best factor on the logits (Guo et al., On Calibration of Modern Neural
+    Networks, 2017); without it ever weaker regularisation would win, only because strong
+    regularisation makes timid probabilities. The loss has one valley along the strengths, so the
+    search ends where all tasks are past theirs.
 
     Args:
         tasks: T tasks, each a list of (fit rows, held rows) as masks `(M,)`; a task's held rows do
             not overlap.
     """
-    pairs = [(t, fit, held) for t, pairs in enumerate(tasks) for fit, held in pairs]
-    rows = torch.stack([fit for _, fit, _ in pairs])
-    best = features.new_full((len(tasks),), torch.inf)
-    choice = Choice(
-        best.clone(), best.clone(), features.new_zeros(len(tasks), *targets.shape, classes)
-    )
+    pairs = [pair for task in tasks for pair in task]
+    rows = torch.stack([fit for fit, _ in pairs])
+    near: list[list[Choice]] = [[] for _ in tasks]
     for strength in strengths:
         heads = fit_heads(
             features,
@@ -126,21 +131,27 @@ def choose_strengths(
             label_smoothing=label_smoothing,
             tolerance=1e-2,  # enough to rank strengths that differ threefold
         )
-        improved = False
-        for t in range(len(tasks)):
-            logits, held = torch.zeros_like(choice.logits[t]), torch.zeros_like(rows[0])
-            for p, (task, _, held_rows) in enumerate(pairs):
-                if task == t:
-                    logits[held_rows] = features[held_rows] @ heads.weight[p].T + heads.bias[p]
-                    held |= held_rows
-            temperature, loss = _calibrate(logits[held], targets[held])
-            if loss < best[t]:
-                improved = True
-                best[t], choice.strengths[t], choice.temperatures[t] = loss, strength, temperature
-                choice.logits[t] = logits * temperature
-        if not improved:
-            break  # the loss has one valley along the strengths
-    return choice
+        outcomes = iter(zip(pairs, heads.weight, heads.bias, strict=True))
+        past = True
+        for t, task in enumerate(tasks):
+            logits = features.new_zeros(len(features), classes)
+            held = torch.zeros_like(rows[0])
+            for (_, held_rows), weight, bias in islice(outcomes, len(task)):
+                logits[held_rows] = features[held_rows] @ weight.T + bias
+                held |= held_rows
+            found = _judged(strength, logits, held, targets)
+            least = min(choice.loss for choice in [*near[t], found])
+            past &= found.loss > _NEAR * least
+            near[t] = [choice for choice in [*near[t], found] if choice.loss <= _NEAR * least]
+        if past:
+            break
+    return [min(choices, key=lambda choice: (choice.errors, choice.loss)) for choices in near]
+
+
+def _judged(strength: float, logits: Tensor, held: Tensor, targets: Tensor) -> Choice:
+    temperature, loss = _calibrate(logits[held], targets[held])
+    errors = int((logits[held].argmax(1) != targets[held]).sum())
+    return Choice(strength, temperature, errors, loss, logits * temperature)
 
 
 def _calibrate(logits: Tensor, targets: Tensor) -> tuple[float, float]:

@@ -88,9 +88,21 @@ def test_noise_is_regularised_more_than_signal(
     signal, targets = problem
     noise = torch.randn(M, 60, generator=torch.Generator().manual_seed(0))
     tasks = [[(rows, ~rows) for rows in masks(3)]]
-    for_signal = choose_strengths(signal, targets, tasks, K)
-    for_noise = choose_strengths(noise, targets, tasks, K)
-    assert for_noise.strengths[0] > for_signal.strengths[0]
+    (for_signal, *_), (for_noise, *_) = (
+        choose_strengths(features, targets, tasks, K) for features in (signal, noise)
+    )
+    assert for_noise.strength > for_signal.strength
+
+
+def test_tasks_are_chosen_for_as_if_alone(
+    problem: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    features, targets = problem
+    tasks = [[(rows, ~rows) for rows in masks(k)] for k in (2, 3)]
+    together = choose_strengths(features, targets, tasks, K)
+    alone = [choose_strengths(features, targets, [task], K)[0] for task in tasks]
+    assert [c.strength for c in together] == [c.strength for c in alone]
+    assert [c.errors for c in together] == [c.errors for c in alone]
 
 
 def test_held_out_logits_cover_every_held_row_and_no_other(
@@ -98,9 +110,9 @@ def test_held_out_logits_cover_every_held_row_and_no_other(
 ) -> None:
     features, targets = problem
     held = torch.arange(M) < 50
-    choice = choose_strengths(features, targets, [[(~held, held)]], K)
-    assert (choice.logits[0][held] != 0).all()
-    assert (choice.logits[0][~held] == 0).all()
+    (choice,) = choose_strengths(features, targets, [[(~held, held)]], K)
+    assert (choice.logits[held] != 0).all()
+    assert (choice.logits[~held] == 0).all()
 
 
 def test_the_temperature_undoes_a_known_scaling() -> None:
