@@ -72,15 +72,16 @@ def _renderables(result: "Imported", out: Path) -> "list[RenderableType]":
 
     from rich.text import Text
 
-    from imgcli.wording import printable
+    from imgcli.wording import count, printable
 
     lines = [
-        f"Added to {out}: {result.added:,}. Skipped, being there already: {result.skipped:,}. "
-        f"Rejected: {len(result.rejected):,}.",
+        f"Added {count(result.added, 'photo')} to {out}, skipped {result.skipped:,} already there, "
+        f"rejected {count(len(result.rejected), 'file')}.",
         *_first([f"{r.path}: {r.reason}" for r in result.rejected]),
     ]
     if result.conflicts:
-        lines.append(f"Photos with several classes, byte for byte: {len(result.conflicts):,}.")
+        n = count(len(result.conflicts), "photo lies", "photos lie")
+        lines.append(f"{n} in several classes, byte for byte:")
         lines += _first([" = ".join(paths) for paths in result.conflicts])
     if len(result.classes) == 1:
         lines.append("One class only: import others before you split.")

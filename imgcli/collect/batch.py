@@ -1,0 +1,90 @@
+"""Many small files written safely without waiting for the disk after each."""
+
+import ctypes
+import itertools
+import os
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+
+from imgcli.errors import StorageError
+
+_counter = itertools.count()
+
+
+class Batch:
+    """Files under temporary names that become durable, and get their names, together.
+
+    A file that must survive a power cut has to be synced before it is renamed. Synced one by one,
+    60,000 photos wait four minutes for the disk (3.8 ms each, measured); one barrier for thousands
+    of them costs a fraction of a second. What a reader may rely on stays the same: under its own
+    name a file is whole or not there.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.bytes = 0
+        self._waiting: deque[tuple[str, str]] = deque()  # temporary and final paths
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, folder: str, name: str, data: bytes) -> None:
+        """Write what `commit` will call `root/folder/name`."""
+        # The pattern of workspace.atomic_file, so that workspace.sweep_temporaries finds it. Plain
+        # strings: with Path objects, this costs more than writing the file.
+        place = f"{self.root}/{folder}"
+        temporary = f"{place}/.imgcli-{os.getpid()}-b{next(_counter)}.tmp"
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+        except BaseException:
+            _remove(temporary)
+            raise
+        self._waiting.append((temporary, f"{place}/{name}"))
+        self.bytes += len(data)
+
+    def commit(self) -> None:
+        """Make what was added durable and give it its names, in the order of adding.
+
+        Raises:
+            StorageError: someone else made a file of that name meanwhile; it is not touched.
+        """
+        if self._waiting:
+            sync_file_system(self.root)
+        while self._waiting:
+            temporary, path = self._waiting.popleft()
+            if os.path.lexists(path):
+                _remove(temporary)
+                raise StorageError(f"'{path}' appeared while imgcli was writing. Run this again.")
+            os.rename(temporary, path)
+        self.bytes = 0
+
+    def discard(self) -> None:
+        """Drop what was added since the last commit."""
+        while self._waiting:
+            _remove(self._waiting.popleft()[0])
+
+
+def _remove(temporary: str) -> None:
+    with suppress(FileNotFoundError):
+        os.remove(temporary)
+
+
+def sync_file_system(folder: Path) -> None:
+    """Make everything written so far to the file system of `folder` survive a power cut.
+
+    Raises:
+        OSError: the disk could not take it.
+    """
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:  # not Linux
+        os.sync()
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if syncfs(handle) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(folder))
+    finally:
+        os.close(handle)

@@ -1,0 +1,183 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from imgcli.collect import store as module
+from imgcli.collect.candidate import Candidate, NotTaken
+from imgcli.collect.provenance import NAME
+from imgcli.collect.store import open_store
+from imgcli.errors import StorageError
+from tests.collect.samples import make_tree, photo, tree
+
+
+def candidate(label: str, name: str, data: bytes) -> Candidate:
+    return Candidate(label, name, f"here/{label}/{name}", lambda: data)
+
+
+def place(out: Path, *candidates: Candidate) -> list[bool]:
+    with open_store(out) as store:
+        return [store.place(one) for one in candidates]
+
+
+def lines(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / NAME).read_text("utf-8").splitlines()]
+
+
+def test_photos_are_placed_by_class_with_a_line_each(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    assert place(out, candidate("cat", "1.png", photo(1)), candidate("dog", "x", photo(2, "JPEG")))
+    assert tree(out) == {"cat/1.png": photo(1), "dog/x.jpg": photo(2, "JPEG")}
+    first, second = lines(out)
+    assert first.pop("imported_at")
+    assert first == {
+        "path": "cat/1.png",
+        "label": "cat",
+        "origin": "here/cat/1.png",
+        "source": "import",
+        "sha256": hashlib.sha256(photo(1)).hexdigest(),
+        "size": len(photo(1)),
+        "format": "PNG",
+    }
+    assert (second["path"], second["format"]) == ("dog/x.jpg", "JPEG")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]  # no lock is left
+
+
+def test_the_same_bytes_are_skipped_in_one_class_and_a_conflict_in_two(tmp_path: Path) -> None:
+    with open_store(tmp_path / "raw") as store:
+        assert store.place(candidate("a", "1.png", photo(1)))
+        assert not store.place(candidate("a", "2.png", photo(1)))
+        assert store.place(candidate("b", "3.png", photo(1)))
+        assert store.counts() == {"a": 1, "b": 1}
+        assert store.conflicts() == [("a/1.png", "b/3.png")]
+
+
+def test_a_name_in_use_is_left_to_its_photo(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    place(out, candidate("a", "1.png", photo(1)))
+    place(out, candidate("a", "1.png", photo(2)), candidate("a", "1.PNG", photo(3)))
+    tags = {n: hashlib.sha256(photo(n)).hexdigest()[:8] for n in (2, 3)}
+    assert tree(out) == {
+        "a/1.png": photo(1),
+        f"a/1-{tags[2]}.png": photo(2),
+        f"a/1-{tags[3]}.PNG": photo(3),  # a disk that ignores case could not hold both
+    }
+
+
+def test_labels_become_safe_folders(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    place(
+        out,
+        *(
+            candidate(label, "1.png", photo(n))
+            for n, label in enumerate(["CON", "-x", "a/b", NAME])
+        ),
+    )
+    folders = sorted(path.name for path in out.iterdir() if path.is_dir())
+    assert len(folders) == 4
+    assert [name.rsplit("-", 1)[0] for name in folders] == ["_-x", "_CON", "a_b", "provenance"]
+
+
+def test_what_is_no_photo_is_not_placed(tmp_path: Path) -> None:
+    with open_store(tmp_path / "raw") as store:
+        with pytest.raises(NotTaken, match="an HTML page"):
+            store.place(candidate("a", "1.jpg", b"<html>"))
+    assert not (tmp_path / "raw").exists()
+
+
+def test_photos_put_there_by_hand_are_known_and_left_alone(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    place(out, candidate("a", "1.png", photo(1)))
+    make_tree(out, {"a/mine.png": photo(2), "b/mine.png": photo(3), "a/notes.txt": b"mine"})
+    added = place(out, candidate("a", "2.png", photo(2)), candidate("b", "mine.png", photo(4)))
+    assert added == [False, True]
+    tag = hashlib.sha256(photo(4)).hexdigest()[:8]
+    assert set(tree(out)) == {
+        *("a/1.png", "a/mine.png", "a/notes.txt", "b/mine.png", f"b/mine-{tag}.png")
+    }
+    assert [line["path"] for line in lines(out)][1:] == ["a/mine.png", f"b/mine-{tag}.png"]
+
+
+def test_a_photo_that_was_removed_comes_in_again(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    place(out, candidate("a", "1.png", photo(1)))
+    (out / "a/1.png").unlink()
+    assert place(out, candidate("a", "1.png", photo(1))) == [True]
+    assert tree(out) == {"a/1.png": photo(1)}
+
+
+def test_what_a_killed_import_left_is_swept_repaired_and_read_back(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    place(out, candidate("a", "1.png", photo(1)), candidate("a", "2.png", photo(2)))
+    (out / "a/.imgcli-1-b0.tmp").write_bytes(b"half a pho")
+    (out / ".imgcli-1-0.tmp").write_bytes(b"")
+    text = (out / NAME).read_bytes()
+    (out / NAME).write_bytes(text[:-20])  # the line of 2.png is torn
+    assert place(out, candidate("a", "2.png", photo(2))) == [False]
+    assert tree(out) == {"a/1.png": photo(1), "a/2.png": photo(2)}
+    assert [line["path"] for line in lines(out)] == ["a/1.png", "a/2.png"]
+
+
+def test_whole_blocks_are_committed_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BLOCK_PHOTOS", 2)
+    with open_store(tmp_path / "raw") as store:
+        for n in (1, 2, 3):
+            store.place(candidate("a", f"{n}.png", photo(n)))
+        assert {"a/1.png", "a/2.png"} < set(tree(tmp_path / "raw"))
+        assert len(lines(tmp_path / "raw")) == 2
+
+
+def test_an_interruption_keeps_what_was_placed(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    with pytest.raises(KeyboardInterrupt):
+        with open_store(out) as store:
+            store.place(candidate("a", "1.png", photo(1)))
+            raise KeyboardInterrupt
+    assert tree(out) == {"a/1.png": photo(1)}
+    assert len(lines(out)) == 1
+
+
+def test_two_imports_into_one_folder_are_refused(tmp_path: Path) -> None:
+    with open_store(tmp_path / "raw"):
+        with pytest.raises(StorageError, match="Another imgcli is writing"):
+            place(tmp_path / "raw", candidate("a", "1.png", photo(1)))
+
+
+def test_an_empty_folder_may_be_filled_and_someone_elses_may_not(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    place(tmp_path / "empty", candidate("a", "1.png", photo(1)))
+    theirs = make_tree(tmp_path / "theirs", {"a/1.png": photo(9)})
+    with pytest.raises(StorageError, match=r"theirs' exists and was not made by imgcli.*--force"):
+        place(theirs, candidate("a", "1.png", photo(1)))
+    assert tree(theirs) == {"a/1.png": photo(9)}
+    with pytest.raises(StorageError, match="is a file"):
+        place(theirs / "a/1.png", candidate("a", "1.png", photo(1)))
+
+
+def test_force_replaces_whole_and_keeps_what_is_not_ours(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    place(out, candidate("old", "1.png", photo(1)))
+    with open_store(out, force=True) as store:
+        store.place(candidate("new", "1.png", photo(2)))
+        assert set(tree(out)) == {"old/1.png"}
+    assert tree(out) == {"new/1.png": photo(2)}
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+    (out / NAME).unlink()  # now it could be anyone's
+    with open_store(out, force=True) as store:
+        store.place(candidate("newer", "1.png", photo(3)))
+    assert tree(out) == {"newer/1.png": photo(3)}
+    (aside,) = tmp_path.glob("raw.replaced-*")
+    assert tree(aside) == {"new/1.png": photo(2)}
+
+
+def test_a_failed_replacement_keeps_the_old(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    place(out, candidate("old", "1.png", photo(1)))
+    with pytest.raises(KeyboardInterrupt):
+        with open_store(out, force=True) as store:
+            store.place(candidate("new", "1.png", photo(2)))
+            raise KeyboardInterrupt
+    assert tree(out) == {"old/1.png": photo(1)}
