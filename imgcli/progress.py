@@ -3,6 +3,7 @@
 Beside `errors` and `workspace` because every room has long work; `--quiet` turns it off here.
 """
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,6 +49,7 @@ def _bar(items: Iterable[Any] | None, label: str, total: int | None, unit: str) 
         total=total,
         unit=f" {unit}" if unit else "it",
         delay=0.5,
+        mininterval=0.1 if sys.stderr.isatty() else 10.0,  # seconds; a log wants few lines
         leave=False,
         dynamic_ncols=True,
         disable=_quiet,

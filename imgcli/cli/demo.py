@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.options import Force, Quiet
+from imgcli.errors import StorageError
 
 Out = Annotated[Path, typer.Option("--out", help="Folder that gets the demo's photos and runs.")]
 
@@ -32,7 +33,8 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     from imgcli.cli.split import split_and_show
     from imgcli.cli.suggest_merges import suggest_and_show
     from imgcli.cli.train import train_and_show
-    from imgcli.collect.digits import write_digits
+    from imgcli.collect.digits import digits
+    from imgcli.collect.store import open_store
     from imgcli.progress import be_quiet
     from imgcli.records import TrainConfig
 
@@ -43,9 +45,11 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
         show(Text(f"\n$ imgcli {command}", style="bold"))
 
     step(f"demo --out {out}")
-    written = write_digits(raw, force)
-    if runs.exists():
-        shutil.rmtree(runs)
+    if (out / "runs").exists() and not force:
+        raise StorageError(f"'{out}' exists. Choose another --out, or run it anew with --force.")
+    shutil.rmtree(runs, ignore_errors=True)
+    with open_store(raw, force) as store:
+        written = sum(store.place(digit) for digit in digits())
     show(f"{written:,} digits written to {raw}, a folder per class")
     step(f"split {raw} --ratio 0.9 --out {dataset}")
     split_and_show(raw, dataset, ratio=0.9, force=True)

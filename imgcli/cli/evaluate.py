@@ -81,15 +81,13 @@ def evaluate_and_show(
     from imgcli.judge.estimate import evaluate, evaluation_json, gap_sentence
     from imgcli.learn.stages import score_folds, score_test
     from imgcli.report import tables
+    from imgcli.report.runs import leaking
 
-    ledger = None
     if folds is None:
-        predictions, times = score_test(run, data, device)
-        evaluation = evaluate(predictions)
-        ledger = _ledger_line(times)
+        scored = score_test(run, data, device)
     else:
-        predictions, train_confusions = score_folds(run, data, on, folds, seed, device)
-        evaluation = evaluate(predictions, train_confusions)
+        scored = score_folds(run, data, on, folds, seed, device)
+    evaluation = evaluate(scored.predictions, scored.train_confusions)
     document = {"run": str(run.folder), **evaluation_json(evaluation)}
     run.write_json("evaluation.json", document)
     drawings = _draw(run, evaluation)
@@ -98,7 +96,9 @@ def evaluate_and_show(
         return evaluation
     show(Text(tables.verdict(evaluation), style="bold"), tables.figures(evaluation))
     show(tables.per_class(evaluation))
-    lines = [line for line in (gap_sentence(evaluation), ledger) if line]
+    lines = [line for line in (gap_sentence(evaluation),) if line]
+    lines += [_ledger_line(scored.times)] if folds is None or scored.times else []
+    lines += leaking(scored.leaks)
     lines += [f"Figure: {path}" for path in drawings]
     lines += [f"Next:   imgcli suggest-merges{_run_option(run)}"] if folds else []
     show(Text("\n".join(lines)))

@@ -280,20 +280,20 @@ def train_and_show(
     from imgcli.cli.console import note, show, show_json
     from imgcli.learn.stages import train_run
     from imgcli.report import figures
-    from imgcli.report.runs import trained, unreadable
+    from imgcli.report.runs import leaking, trained, unreadable
 
-    run, document, history, rejected = train_run(config, data, runs, device, unfinished)
-    shown = run.folder / "history.csv"
-    if sum(row["part"] == "train" for row in history) > 1:  # a fit to the optimum has no curve
-        shown = run.folder / "figures" / "history.png"
-        figures.save(figures.history(history, kept=document["epochs"]), shown)
+    result = train_run(config, data, runs, device, unfinished)
+    shown = result.run.folder / "history.csv"
+    if sum(row["part"] == "train" for row in result.history) > 1:  # else there is no curve
+        shown = result.run.folder / "figures" / "history.png"
+        figures.save(figures.history(result.history, kept=result.document["epochs"]), shown)
     if json:
-        show_json(document)
+        show_json(result.document)
     else:
-        show(*trained(document, shown, _next(data, runs)))
-    for line in unreadable(rejected):
+        show(*trained(result.document, shown, _next(runs)))
+    for line in (*unreadable(result.rejected), *leaking(result.leaks)):
         note(line)
-    return run
+    return result.run
 
 
 def parse_model_args(pairs: list[str]) -> dict[str, Any]:
@@ -322,7 +322,7 @@ def _refuse_choices(context: typer.Context) -> None:
             raise WrongUsage(f"{option} does not go with --resume, which keeps the run's choices.")
 
 
-def _next(data: Path, runs: Path) -> list[str]:
+def _next(runs: Path) -> list[str]:
     """The commands that follow, as they must be typed here."""
     run = "" if runs == Path("runs") else f" --run {runs}/latest"
     return [f"imgcli evaluate --folds 10{run}", f"imgcli suggest-merges{run}"]

@@ -65,7 +65,7 @@ def train(
 
     Raises:
         ModelError: the loss is no longer a number.
-        Interrupted: by Ctrl-C; finished epochs are kept.
+        Interrupted: by Ctrl-C, where there is a checkpoint; finished epochs are kept.
     """
     assert config.epochs and config.batch_size and config.lr and config.optimizer
     optimizer = create_optimizer_v2(
@@ -129,6 +129,8 @@ def train(
                 _save(checkpoint, state, module, optimizer)
             after_epoch(state)
     except KeyboardInterrupt:
+        if checkpoint is None:
+            raise
         kept = (
             f"The {state.epoch} finished epochs are kept"
             if state.epoch

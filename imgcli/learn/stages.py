@@ -1,6 +1,7 @@
 """The stages of a run, from photos to files in its folder: train it, score it."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,31 @@ from imgcli.records import Predictions, Rejected, TrainConfig
 from imgcli.workspace import Run
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a training came to."""
+
+    run: Run
+    document: dict[str, Any]  # of the JSON contract
+    history: list[dict[str, Any]]
+    rejected: tuple[Rejected, ...]  # photos that could not be used
+    leaks: int  # groups of duplicates that lie in the test part and outside it
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a run says of photos that it has not learnt from."""
+
+    predictions: Predictions
+    train_confusions: NDArray[np.int64] | None  # (k, K, K) the folds' train sides
+    times: int | None  # how often the test part has now been scored; None if not by this command
+    leaks: int
+
+
 def train_run(
     config: TrainConfig, data: Path, runs: Path, device: str = "auto", resume: Run | None = None
-) -> tuple[Run, dict[str, Any], list[dict[str, Any]], tuple[Rejected, ...]]:
-    """Train by a config, or go on with an unfinished run, and store everything in its folder.
-
-    Returns:
-        The run, its document of the JSON contract, its history, and the photos it could not use.
-    """
+) -> Trained:
+    """Train by a config, or go on with an unfinished run, and store everything in its folder."""
     start = time.perf_counter()
     task = make_task(config, data, device)
     run = resume or workspace.new_run(runs, task.config, data)
@@ -47,9 +65,7 @@ def train_run(
     after = fingerprint(classifier.backbone) if config.freeze else None
     assert before == after, "a frozen backbone changed"
     passes = 1 if config.freeze else fitted.epochs
-    document = {
-        "run": str(run.folder),
-        "arch": task.network.arch,
+    facts = {
         "params": count_params(classifier, frozen_backbone=config.freeze),
         "epochs": fitted.epochs,
         "images_per_second": len(fitted.learnt) * passes / seconds,
@@ -60,21 +76,18 @@ def train_run(
         "chosen": dict(fitted.chosen),
     }
     save_history(run, fitted.history)
-    facts = {key: value for key, value in document.items() if key not in ("run", "arch")}
     save_model(run, task, classifier, {**facts, "backbone_sha256": after})
     checkpoint.unlink(missing_ok=True)
-    return run, document, fitted.history, task.rejected
+    document = {"run": str(run.folder), "arch": task.network.arch, **facts}
+    return Trained(run, document, fitted.history, task.rejected, task.dataset.leaks)
 
 
-def score_test(run: Run, data: Path | None, device: str = "auto") -> tuple[Predictions, int | None]:
+def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
     """What the run says of the sealed test part; scored once, then read back.
 
-    Returns:
-        The predictions, and how often that test part has been scored by any run; None if this
-        run's score was there already.
-
     Raises:
-        DataError: the dataset has no test part, or other classes than the run.
+        DataError: the dataset has no test part.
+        RunError: the run knows other classes than the dataset.
     """
     task = _task_of(run, data, device)
     rows = task.rows("test")
@@ -83,11 +96,11 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> tuple[Predi
             f"'{task.dataset.samples.root}' has no test part. Make one with `imgcli split`, or "
             "estimate the error on the train part: imgcli evaluate --folds 10"
         )
-    name = "predictions-test.npz"
+    leaks, name = task.dataset.leaks, "predictions-test.npz"
     if (run.folder / name).is_file():
         known = run.load_predictions(name)
         if known.paths == tuple(task.dataset.samples.paths[i] for i in rows):
-            return known, None
+            return Scored(known, None, None, leaks)
     times = _enter(task, run, "evaluate")
     module = task.network.classifier
     on_features = isinstance(task.inputs, FeatureInputs)
@@ -95,21 +108,22 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> tuple[Predi
     no_fold = np.full(len(rows), -1, dtype=np.int64)
     predictions = as_predictions(task, "test", rows, probs_by(task, fitted, rows), no_fold)
     run.save_predictions(name, predictions)
-    return predictions, times
+    return Scored(predictions, None, times, leaks)
 
 
 def score_folds(
     run: Run, data: Path | None, part: str, k: int, seed: int | None = None, device: str = "auto"
-) -> tuple[Predictions, NDArray[np.int64]]:
-    """Out-of-fold predictions by the run's own recipe, and the folds' train-side confusions."""
+) -> Scored:
+    """Out-of-fold predictions by the run's own recipe, and the folds' train sides."""
     config = run.config
     task = _task_of(run, data, device) if config.freeze else _fresh_task(run, data, device)
+    times = None
     if part == "all" and task.dataset.split.test is not None:
-        _enter(task, run, f"evaluate --folds {k} --on all")
+        times = _enter(task, run, f"evaluate --folds {k} --on all")
     seed = config.seed if seed is None else seed
     predictions, train_confusions = out_of_fold(task, part, k, seed, run.folder / "folds")
     run.save_predictions("predictions-folds.npz", predictions)
-    return predictions, train_confusions
+    return Scored(predictions, train_confusions, times, 0)
 
 
 def _learnt(task: Task, fitted: Fitted) -> Measure:

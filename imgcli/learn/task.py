@@ -14,7 +14,7 @@ from imgcli.learn.arithmetic import choose_device, choose_precision
 from imgcli.learn.augment import RECIPES
 from imgcli.learn.inputs import FeatureInputs, PixelInputs, frozen_features
 from imgcli.learn.recipe import settle
-from imgcli.models.create import create_network
+from imgcli.models.create import create_network, has_published_weights, published_weights
 from imgcli.models.network import Network
 from imgcli.photos.dataset import Dataset, load_dataset
 from imgcli.photos.parts import choose_parts
@@ -65,6 +65,9 @@ def make_task(
     """
     config = settle(config)
     device = choose_device(device_name)
+    fetched = network is None and config.pretrained and not config.weights
+    if fetched and has_published_weights(config.arch) and (data / "train").is_dir():
+        published_weights(config.arch)  # before all photos are read for nothing
     dataset = load_dataset(data)
     samples = dataset.samples
     network = network or create_network(

@@ -80,19 +80,38 @@ def has_published_weights(arch: str) -> bool:
     return arch not in ZOO and not is_notation(arch)
 
 
+def published_weights(arch: str) -> Path:
+    """The file of an arch's published weights, in the cache or fetched now.
+
+    Raises:
+        ModelError: no such arch, or weights that cannot be had.
+    """
+    if timm.is_model(arch):
+        config = _timm_config(arch)
+        hub_id, url = (config.hf_hub_id, config.url) if config else (None, None)
+        return published_file(arch, hub_id, url if isinstance(url, str) else None)
+    name = arch.removeprefix(_TORCHVISION)
+    if name not in _torchvision_names():
+        raise _unknown(arch)
+    return published_file(name, None, torchvision.models.get_model_weights(name).DEFAULT.url)
+
+
+def _timm_config(arch: str) -> Any:
+    try:
+        return timm.models.get_pretrained_cfg(arch)
+    except RuntimeError as error:  # a tag that this arch does not have
+        raise ModelError(f"No arch '{arch}': {error} Tags are listed on its hub page.") from None
+
+
 def _from_timm(
     arch: str, image_size: int | None, fit: Fit, args: dict[str, Any], pretrained: bool
 ) -> tuple[nn.Module, list[str], Preprocess]:
-    try:
-        config = timm.models.get_pretrained_cfg(arch)
-    except RuntimeError as error:  # a tag that this arch does not have
-        raise ModelError(f"No arch '{arch}': {error} Tags are listed on its hub page.") from None
+    config = _timm_config(arch)
     if config is not None and config.fixed_input_size and image_size:
         args.setdefault("img_size", image_size)
     if pretrained:
-        hub_id, url = (config.hf_hub_id, config.url) if config else (None, None)
-        file = published_file(arch, hub_id, url if isinstance(url, str) else None)
-        args["pretrained_cfg_overlay"] = {"file": str(file), "custom_load": False}
+        file = str(published_weights(arch))
+        args["pretrained_cfg_overlay"] = {"file": file, "custom_load": False}
     backbone: Any = _call(
         arch, timm.create_model, arch, pretrained=pretrained, num_classes=0, **args
     )
@@ -121,7 +140,7 @@ def _from_torchvision(
     model = _call(name, torchvision.models.get_model, name, weights=None, **args)
     head_name = _last_layer(model)
     if pretrained:
-        file = published_file(name, None, published.url)
+        file = published_weights(_TORCHVISION + name)
         state = {k: v for k, v in read_state(file).items() if not k.startswith(("AuxL", "aux"))}
     layer = model.get_submodule(head_name)
     model.set_submodule(head_name, nn.Identity())

@@ -25,7 +25,7 @@ PASSED_OVER = {"thumbs.db", "desktop.ini", "__macosx", "provenance.jsonl"}
 NOT_PICTURES = {
     *(".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".html", ".htm", ".xml", ".yaml", ".yml"),
     *(".toml", ".ini", ".cfg", ".log", ".py", ".sh", ".ipynb", ".xmp", ".aae"),
-    *(".npy", ".npz", ".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".parquet"),
+    *(".tmp", ".npy", ".npz", ".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".parquet"),
     *(".mp4", ".mov", ".avi", ".mkv", ".mp3", ".wav"),
 }
 
@@ -117,7 +117,7 @@ def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name.lower()
-            if not (name.startswith(".") or name.endswith(".tmp") or name in PASSED_OVER):
+            if not (name.startswith(".") or name in PASSED_OVER):
                 yield entry
 
 

@@ -51,6 +51,15 @@ def trained(
     return [table, Text("\n".join(lines))]
 
 
+def leaking(groups: int) -> Iterator[str]:
+    """The line that says so where the test part is not out of sample."""
+    if groups:
+        yield (
+            f"{count(groups, 'group')} of duplicates in the test part and outside it: figures on "
+            "the test part flatter. Split the photos with `imgcli split`."
+        )
+
+
 def unreadable(rejected: Sequence[Rejected]) -> Iterator[str]:
     """Lines that list the photos that were not used."""
     if rejected:

@@ -34,18 +34,19 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def trained(config: TrainConfig) -> Run:
-    return train_run(config, Path("dataset"), Path("runs"), "cpu")[0]
+    return train_run(config, Path("dataset"), Path("runs"), "cpu").run
 
 
 @pytest.mark.parametrize("config", [CONFIG, FROZEN], ids=["from scratch", "frozen"])
 def test_a_run_holds_what_the_design_says(here: Path, config: TrainConfig) -> None:
-    run, document, history, rejected = train_run(config, Path("dataset"), Path("runs"), "cpu")
+    result = train_run(config, Path("dataset"), Path("runs"), "cpu")
+    run, document = result.run, result.document
     files = {path.name for path in run.folder.iterdir()}
     assert files == {"config.json", "model.json", "model.safetensors", "history.csv"}
     assert workspace.find_run("latest").folder == run.folder
     assert document["train"]["n"] == 36 - (0 if config.freeze else document["val"]["n"])
-    assert document["test"] is None and rejected == ()
-    assert {row["part"] for row in history} == {"batch", "train", "val"}
+    assert document["test"] is None and result.rejected == ()
+    assert {row["part"] for row in result.history} == {"batch", "train", "val"}
     assert run.config.precision == "fp32" and run.config.optimizer is not None
 
 
@@ -79,10 +80,12 @@ def test_features_are_looked_at_once(here: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_photo_is_predicted_once_by_a_fold_that_has_not_seen_it(here: Path) -> None:
-    predictions, train_confusions = score_folds(trained(FROZEN), None, "train", 4, device="cpu")
+    scored = score_folds(trained(FROZEN), None, "train", 4, device="cpu")
+    predictions = scored.predictions
     assert predictions.folds == 4 and len(predictions) == 36
     assert (np.bincount(predictions.fold) == 9).all()
-    assert train_confusions.sum() == 3 * 36  # each photo was learnt from in three folds
+    assert scored.train_confusions is not None
+    assert scored.train_confusions.sum() == 3 * 36  # each photo was learnt from in three folds
     assert (predictions.preds == predictions.targets).mean() > 0.9  # colours are easy
 
 
@@ -91,14 +94,14 @@ def test_near_duplicates_share_a_fold(here: Path) -> None:
         for copy in "bcd":
             source = here / f"dataset/train/red/{i:02}.png"
             (here / f"dataset/train/red/{i:02}{copy}.png").write_bytes(source.read_bytes())
-    predictions, _ = score_folds(trained(FROZEN), None, "train", 3, device="cpu")
+    predictions = score_folds(trained(FROZEN), None, "train", 3, device="cpu").predictions
     for group in np.unique(predictions.groups):
         assert len(np.unique(predictions.fold[predictions.groups == group])) == 1
 
 
 def test_finished_folds_are_not_computed_again(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = trained(CONFIG)
-    expected, _ = score_folds(run, None, "train", 3, device="cpu")
+    expected = score_folds(run, None, "train", 3, device="cpu")
     (folder,) = (run.folder / "folds").iterdir()
     (folder / "fold-01.npz").unlink()
     (folder / "fold-02.npz").write_bytes(b"damaged")
@@ -110,32 +113,30 @@ def test_finished_folds_are_not_computed_again(here: Path, monkeypatch: pytest.M
         return fit_all(task, jobs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(folds_module, "fit_all", counted)
-    again, _ = score_folds(run, None, "train", 3, device="cpu")
+    again = score_folds(run, None, "train", 3, device="cpu")
     assert len(fitted) == 2
-    np.testing.assert_array_equal(again.probs, expected.probs)
+    np.testing.assert_array_equal(again.predictions.probs, expected.predictions.probs)
 
 
 def test_the_test_part_is_scored_once_and_the_ledger_counts(here: Path) -> None:
     first, second = trained(FROZEN), trained(CONFIG)
-    predictions, times = score_test(first, None, "cpu")
-    assert (len(predictions), predictions.folds, times) == (12, None, 1)
-    again, times = score_test(first, None, "cpu")
-    assert times is None
-    np.testing.assert_array_equal(again.probs, predictions.probs)
-    assert score_test(second, None, "cpu")[1] == 2
+    scored = score_test(first, None, "cpu")
+    assert (len(scored.predictions), scored.predictions.folds, scored.times) == (12, None, 1)
+    again = score_test(first, None, "cpu")
+    assert again.times is None
+    np.testing.assert_array_equal(again.predictions.probs, scored.predictions.probs)
+    assert score_test(second, None, "cpu").times == 2
     lines = (here / "runs/test-ledger.jsonl").read_text().splitlines()
     assert [json.loads(line)["run"] for line in lines] == [first.folder.name, second.folder.name]
 
 
 def test_a_tracked_test_curve_is_drawn_and_entered(here: Path) -> None:
-    run, document, history, _ = train_run(
-        CONFIG.with_(track_test=True), Path("dataset"), Path("runs"), "cpu"
-    )
-    assert document["test"]["n"] == 12
-    assert sum(row["part"] == "test" for row in history) == 3
+    tracked = train_run(CONFIG.with_(track_test=True), Path("dataset"), Path("runs"), "cpu")
+    assert tracked.document["test"]["n"] == 12
+    assert sum(row["part"] == "test" for row in tracked.history) == 3
     assert "train --track-test" in (here / "runs/test-ledger.jsonl").read_text()
     untracked = trained(CONFIG)
-    assert fingerprint(load_model(run)[0].classifier) == fingerprint(
+    assert fingerprint(load_model(tracked.run)[0].classifier) == fingerprint(
         load_model(untracked)[0].classifier
     )
 
@@ -162,9 +163,9 @@ def test_an_interrupted_training_is_invisible_until_it_is_resumed_to_the_same_bi
     unfinished = workspace.unfinished_run()
     with pytest.raises(RunError, match=r"is not a finished run.*--resume"):
         workspace.find_run(unfinished.folder.name)
-    resumed, _, _, _ = train_run(
+    resumed = train_run(
         unfinished.config, unfinished.data, Path("runs"), "cpu", resume=unfinished
-    )
+    ).run
     assert resumed.folder == unfinished.folder
     assert (resumed.folder / "history.csv").read_text() == (
         whole.folder / "history.csv"
@@ -176,9 +177,16 @@ def test_an_interrupted_training_is_invisible_until_it_is_resumed_to_the_same_bi
 
 def test_an_unreadable_photo_is_listed_and_the_rest_goes_on(here: Path) -> None:
     (here / "dataset/train/red/00.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
-    _, document, _, rejected = train_run(FROZEN, Path("dataset"), Path("runs"), "cpu")
-    assert [photo.path for photo in rejected] == ["train/red/00.png"]
-    assert document["train"]["n"] == 35
+    result = train_run(FROZEN, Path("dataset"), Path("runs"), "cpu")
+    assert [photo.path for photo in result.rejected] == ["train/red/00.png"]
+    assert result.document["train"]["n"] == 35
+
+
+def test_a_photo_in_train_and_test_is_told(here: Path) -> None:
+    photo = (here / "dataset/train/red/00.png").read_bytes()
+    (here / "dataset/test/red/again.png").write_bytes(photo)
+    run = trained(FROZEN)
+    assert score_test(run, None, "cpu").leaks == 1
 
 
 def test_a_class_with_fewer_photos_than_folds_is_named(here: Path) -> None:
