@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from imgcli.errors import DataError
-from imgcli.learn.heads import STRENGTHS, choose_strengths, fit_heads
+from imgcli.learn.heads import MAX_ITERATIONS, STRENGTHS, choose_strengths, fit_heads
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.loop import logits_of, train
 from imgcli.learn.measure import Measure, measure
@@ -92,57 +92,59 @@ def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
     """Softmax regressions for all jobs: choose by held-out rows, then fit to all of the job's."""
     assert isinstance(task.inputs, FeatureInputs)
     config, k = task.config, len(task.classes)
-    readable = torch.from_numpy(task.readable)
-    features, targets = task.inputs.features[readable], task.targets[readable]
-    position = np.cumsum(task.readable) - 1  # of a row among the readable ones
-
-    def mask(rows: IntArray) -> Tensor:
-        chosen = torch.zeros(len(features), dtype=torch.bool)
-        chosen[torch.from_numpy(position[rows])] = True
-        return chosen.to(features.device)
-
-    def solution(rows: IntArray, head: nn.Linear) -> Measure:
-        return measure(head(task.inputs.batch(rows)), task.targets[rows])
-
+    features, targets = task.inputs.features[task.readable], task.targets[task.readable]
     pairs = [_fit_and_held(task, job) for job in jobs]
-    fixed = config.weight_decay
+    masks = [[(_mask(task, fit), _mask(task, held)) for fit, held in these] for these in pairs]
     choices = choose_strengths(
         features,
         targets,
-        [[(mask(fit), mask(held)) for fit, held in job_pairs] for job_pairs in pairs],
+        masks,
         k,
-        strengths=STRENGTHS if fixed is None else (fixed,),
+        strengths=STRENGTHS if config.weight_decay is None else (config.weight_decay,),
         label_smoothing=config.label_smoothing,
     )
-    assert config.epochs
     heads = fit_heads(
         features,
         targets,
-        torch.stack([mask(job.rows) for job in jobs]),
+        torch.stack([_mask(task, job.rows) for job in jobs]),
         features.new_tensor([choice.strength for choice in choices]),
         k,
         label_smoothing=config.label_smoothing,
-        max_iterations=config.epochs,
+        max_iterations=config.epochs or MAX_ITERATIONS,
     ).scaled(features.new_tensor([choice.temperature for choice in choices]))
-    for j, job in enumerate(jobs):
+    for j, (job, choice) in enumerate(zip(jobs, choices, strict=True)):
+        held = torch.stack([held for _, held in masks[j]]).any(0)
+        val = measure(choice.logits[held], targets[held])
         head = nn.Linear(features.shape[1], k, device=features.device)
         head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
-        held = np.concatenate([held for _, held in pairs[j]])
-        val = measure(choices[j].logits[mask(held)], targets[mask(held)])
-        with torch.inference_mode():
-            watched = {part: solution(rows, head) for part, rows in job.watched.items()}
-            figures = {"train": solution(job.rows, head), "val": val, **watched}
-        epochs = len(heads.path) - 1
-        history: list[dict[str, Any]] = [
-            {"epoch": i, "part": "batch", "n": len(job.rows), "loss": float(loss)}
-            for i, loss in enumerate(heads.path[:, j])
-        ]
-        history += [{"epoch": epochs, "part": p, **m.to_json()} for p, m in figures.items()]
-        chosen = {
-            "weight_decay": choices[j].strength,
-            "temperature": choices[j].temperature,
-        }
-        yield Fitted(head, job.rows, history, epochs, val, chosen)
+        history = _history_of(task, job, head, heads.path[:, j].tolist(), val)
+        chosen = {"weight_decay": choice.strength, "temperature": choice.temperature}
+        yield Fitted(head, job.rows, history, len(heads.path) - 1, val, chosen)
+
+
+def _mask(task: Task, rows: IntArray) -> Tensor:
+    """Rows of the dataset as a mask `(M,)` over the readable ones."""
+    chosen = np.zeros(len(task.readable), dtype=bool)
+    chosen[rows] = True
+    return torch.from_numpy(chosen[task.readable]).to(task.device)
+
+
+def _history_of(
+    task: Task, job: Job, head: nn.Linear, objectives: Sequence[float], val: Measure
+) -> list[dict[str, Any]]:
+    """The objective at each iteration, and what came of the last."""
+    figures = {"val": val}
+    for part, rows in {"train": job.rows, **job.watched}.items():
+        logits = logits_of(head, task.inputs, rows, task.config.precision)
+        figures[part] = measure(logits, task.targets[rows])
+    last = len(objectives) - 1
+    return [
+        *(
+            {"epoch": i, "part": "batch", "n": len(job.rows), "loss": v}
+            for i, v in enumerate(objectives)
+        ),
+        *({"epoch": last, "part": part, **m.to_json()} for part, m in figures.items()),
+    ]
 
 
 def _fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:

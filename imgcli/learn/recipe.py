@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from imgcli.errors import ModelError, WrongUsage
 from imgcli.learn.augment import RECIPES
+from imgcli.learn.heads import MAX_ITERATIONS
 from imgcli.models.create import has_published_weights
 from imgcli.records import TrainConfig
 
@@ -44,7 +45,9 @@ def settle(config: TrainConfig) -> TrainConfig:
         _refuse(
             config, _LOOP_ONLY, "lbfgs, the default with --freeze; add --optimizer sgd to use it"
         )
-        return config.with_(optimizer=optimizer, augment="none", epochs=config.epochs or 500)
+        return config.with_(
+            optimizer=optimizer, augment="none", epochs=config.epochs or MAX_ITERATIONS
+        )
     if optimizer != "sgd":
         _refuse(config, ["momentum"], optimizer)
     rates = {"sgd": 0.1 if config.freeze else 0.01, "adam": 3e-4, "adamw": 3e-4}

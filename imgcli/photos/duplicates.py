@@ -1,0 +1,280 @@
+"""Which photos are the same photo, or nearly: equal, resized, compressed, slightly cropped, turned.
+
+    files -> sketches -> candidates -> links -> groups
+
+Every photo is decoded once and leaves its sketch in the cache. A search over hashes of the sketches
+finds the pairs that may be of one photo, a close comparison those that are, and these links are
+joined into groups. All of it in the order of the photos' digests, so that the groups depend on
+contents alone.
+
+Of 500 planted copies of photos of caltech30, among all 2,056 of them, so many are found: resized
+to half or double or squashed, quality 40 and 15, as PNG, mirrored, turned, grey: all; cropped by
+5 % on all sides 99.0 %, by 5 % in all 99.4 %, at a corner 99.6 %; up to 15 % brighter or darker
+99.6 %; and no two others are grouped wrongly. Without planting it groups 78 photos of caltech30 in
+38 groups, each the same photo to the eye, 0.8 % of CIFAR-10 and none of 60,000 MNIST digits. For
+comparison, a 64-bit DCT hash within 12 bits finds 73 % of the crops on all sides and groups 15 % of
+caltech30, 21 % of CIFAR-10 and all digits.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcli import workspace
+from imgcli.photos import decode, sketch
+from imgcli.photos.decode import Fault
+from imgcli.photos.digests import in_threads
+from imgcli.photos.sketch import Array, Sketches
+from imgcli.photos.store import RowStore
+from imgcli.progress import track
+from imgcli.records import IntArray
+
+Mode = Literal["near", "exact", "off"]
+Bools = NDArray[np.bool_]
+Sliceable = TypeVar("Sliceable", bound=Any)
+
+FILES = 8  # per task
+BLOCK = 256  # sketches written at once
+PAIRS = 512  # compared at once, in 30 MB per core
+
+
+def duplicate_groups(
+    files: Sequence[Path],
+    digests: Sequence[str],
+    mode: Mode,
+    cache: Path = workspace.CACHE,
+) -> tuple[IntArray, list[tuple[int, str]]]:
+    """The group (N,) of each photo, numbered from 0 in the order of their first photos.
+
+    "exact" groups the photos with equal digests and opens no file, "near" those that show nearly
+    the same as well, "off" none. Which photos are grouped depends on the files' contents only.
+
+    Args:
+        digests: SHA-256 of each file, hexadecimal.
+
+    Returns:
+        The groups; and for "near" the position of each photo that cannot be decoded, with the
+        reason. Such a photo is a group of its own.
+    """
+    if mode == "off" or not files:
+        return np.arange(len(files), dtype=np.int64), []
+    unique, first, content = np.unique(np.array(digests), return_index=True, return_inverse=True)
+    if mode == "exact":
+        return _numbered(content), []
+    sketches, readable, reasons = _sketches([files[i] for i in first], unique.tolist(), cache)
+    groups = np.arange(len(unique))
+    groups[readable] = readable[group_sketches(sketches)]
+    groups = groups[content]
+    faults = [(i, reasons[c]) for i, c in enumerate(content.tolist()) if c in reasons]
+    groups[[i for i, _ in faults]] = len(files) + np.arange(len(faults))
+    return _numbered(groups), faults
+
+
+def _numbered(groups: IntArray) -> IntArray:
+    """The same groups, numbered in the order in which they appear."""
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[group].astype(np.int64)
+
+
+def group_sketches(sketches: Sketches) -> IntArray:
+    """The group (N,) of each sketch, named by the position of one of its members."""
+    groups = np.arange(len(sketches))
+    parts = list(in_threads(sketch.tolerance, _parts(sketches, 2048)))
+    tolerance = np.concatenate(parts) if parts else np.empty(0)
+    flat, rich = np.flatnonzero(tolerance == 0), np.flatnonzero(tolerance)
+    seen: dict[bytes, int] = {}
+    for i, thumbnail in zip(flat.tolist(), sketch.thumbnails(sketches[flat]), strict=True):
+        groups[i] = seen.setdefault(thumbnail.tobytes(), i)
+    if len(rich) > 1:
+        comparison = Comparison(sketches[rich], tolerance[rich])
+        links = comparison.links(comparison.candidates())
+        groups[rich] = rich[join(links, len(rich), comparison.resemble)]
+    return groups
+
+
+def _parts(items: Sliceable, size: int) -> Iterator[Sliceable]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+# --- sketches -----------------------------------------------------------------------------------
+
+
+def _sketches(
+    files: Sequence[Path], digests: Sequence[str], cache: Path
+) -> tuple[Sketches, IntArray, dict[int, str]]:
+    """Sketches of the files that can be decoded, their positions, and why the others cannot be.
+
+    Ctrl-C keeps the sketches that are done.
+    """
+    folder = cache / "sketches" / f"v{sketch.VERSION}-decode{decode.VERSION}"
+    store = RowStore(folder, (sketch.LENGTH,), "uint8")
+    todo = np.flatnonzero(store.rows(digests) < 0).tolist()
+    reasons: dict[int, str] = {}
+
+    def sketch_files(some: Sequence[int]) -> list[tuple[int, Sketches | Fault]]:
+        return [(i, _sketch_file(files[i], digests[i])) for i in some]
+
+    with closing(in_threads(sketch_files, _parts(todo, FILES))) as parts:
+        found = track(chain.from_iterable(parts), "Sketching", len(todo), "photos")
+        while block := list(islice(found, BLOCK)):
+            reasons |= {i: fault.sentence for i, fault in block if isinstance(fault, Fault)}
+            made = {digests[i]: row for i, row in block if not isinstance(row, Fault)}
+            if made:
+                store.append(list(made), np.stack(list(made.values())))
+    if todo:
+        store.flush()
+    rows = store.rows(digests)
+    readable = np.flatnonzero(rows >= 0)
+    return store.take(rows[readable]), readable, reasons
+
+
+def _sketch_file(file: Path, digest: str) -> Sketches | Fault:
+    data = decode.read_photo(file)
+    if isinstance(data, Fault):
+        return data
+    if hashlib.sha256(data).hexdigest() != digest:
+        return Fault("read", "Changed", "it changed while it was being read")
+    photo = decode.decode(data)
+    return photo if isinstance(photo, Fault) else sketch.sketch_photo(photo)
+
+
+# --- links --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """M pairs of sketches that may be of the same photo."""
+
+    first: IntArray  # (M,)
+    second: IntArray  # (M,)
+    view: IntArray  # (M,) of the first, which looks like
+    filed: IntArray  # (M,) this view of the second
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, rows: Any) -> "Pairs":
+        return Pairs(self.first[rows], self.second[rows], self.view[rows], self.filed[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """N sketches to be compared, none of them flat."""
+
+    sketches: Sketches
+    tolerance: Array  # (N,)
+
+    def limit(self, first: IntArray, second: IntArray) -> Array:
+        """The largest misfit of the same photo, for each pair."""
+        return np.minimum(self.tolerance[first], self.tolerance[second])
+
+    def candidates(self) -> Pairs:
+        """Pairs that are worth comparing, each once, in the view in which it is closest."""
+        looks = np.concatenate(list(in_threads(sketch.looks_of, _parts(self.sketches, 2048))))
+        asked, filed = sketch.neighbours(sketch.codes_of(looks), self.tolerance)
+        pairs = Pairs(
+            asked // len(sketch.VIEWS),
+            filed // sketch.FILED,
+            asked % len(sketch.VIEWS),
+            filed % sketch.FILED,
+        )
+        pairs = pairs[pairs.first != pairs.second]
+        distance = np.empty(len(pairs))
+        for rows in _parts(np.arange(len(pairs)), 1 << 16):
+            some = pairs[rows]
+            a, b = looks[some.first, some.view], looks[some.second, some.filed]
+            distance[rows] = 1 - np.einsum("md,md->m", a, b)
+        # 98 % of each kind of planted copies are closer than this in their nearest view.
+        close = distance < self.limit(pairs.first, pairs.second) ** 2
+        pairs, distance = pairs[close], distance[close]
+        one, other = np.minimum(pairs.first, pairs.second), np.maximum(pairs.first, pairs.second)
+        order = np.lexsort((distance, other, one))
+        _, best = np.unique((one * len(looks) + other)[order], return_index=True)
+        return pairs[order[best]]
+
+    def links(self, pairs: Pairs) -> IntArray:
+        """The pairs that show the same photo, (L, 2)."""
+        parts = in_threads(self._same, _parts(pairs, PAIRS))
+        found = list(track(parts, "Comparing", -(-len(pairs) // PAIRS)))
+        return np.concatenate(found) if found else np.empty((0, 2), np.int64)
+
+    def _same(self, pairs: Pairs) -> IntArray:
+        a, b = self._shown(pairs, sketch.luma)
+        limit = self.limit(pairs.first, pairs.second)
+        # At half the size most of what differs shows already, in a third of the time.
+        small = sketch.halved(a), sketch.halved(b)
+        placed = sketch.place(*small, sketch.PLACEMENTS[pairs.view], steps=2)
+        keep = sketch.misfit(*small, placed) < 1.25 * limit
+        pairs, a, b, limit = pairs[keep], a[keep], b[keep], limit[keep]
+        placed = sketch.place(a, b, placed[keep], steps=3)
+        keep = sketch.misfit(a, b, placed) < limit
+        pairs, placed = pairs[keep], placed[keep]
+        a, b = self._shown(pairs, sketch.chroma)
+        keep = sketch.colour_misfit(a, b, placed) < sketch.COLOUR_TOLERANCE
+        return np.stack([pairs.first[keep], pairs.second[keep]], axis=1)
+
+    def _shown(self, pairs: Pairs, what: Callable[[Sketches], Array]) -> tuple[Array, Array]:
+        """Both sides of each pair, turned so that they look alike."""
+        return (
+            _each_turned(what(self.sketches[pairs.first]), sketch.TURNS[pairs.view]),
+            _each_turned(what(self.sketches[pairs.second]), sketch.TURNS[pairs.filed]),
+        )
+
+    def resemble(self, centre: int, others: IntArray) -> Bools:
+        """Whether each of the others is loosely the same as the centre, in whatever turn."""
+        b = sketch.halved(sketch.luma(self.sketches[others]))
+        a = np.repeat(sketch.halved(sketch.luma(self.sketches[[centre]])), len(b), axis=0)
+        best = np.full(len(b), np.inf)
+        for turn in range(8):
+            other = sketch.turned(b, turn)
+            placed = sketch.place(a, other, np.tile(sketch.WHOLE, (len(b), 1)), steps=6)
+            best = np.minimum(best, sketch.misfit(a, other, placed))
+        return best < 2 * self.limit(np.array([centre]), others)
+
+
+def _each_turned(planes: Array, turns: IntArray) -> Array:
+    out = np.empty_like(planes)
+    for turn in np.unique(turns).tolist():
+        out[turns == turn] = sketch.turned(planes[turns == turn], turn)
+    return out
+
+
+# --- groups -------------------------------------------------------------------------------------
+
+
+def join(links: IntArray, n: int, resemble: Callable[[int, IntArray], Bools]) -> IntArray:
+    """The group (n,) of each photo, named by its centre, from links (L, 2) between photos.
+
+    A group grows from its centre, the photo with the most links that is left, along the links for
+    as long as what it meets resembles the centre. So what is linked to the centre is in its group,
+    a chain of small steps to something else is cut, and a link between two groups is rare.
+    """
+    partners: dict[int, set[int]] = {}
+    for a, b in links.tolist():
+        partners.setdefault(a, set()).add(b)
+        partners.setdefault(b, set()).add(a)
+    groups = np.arange(n)
+    left = set(partners)
+    for centre in sorted(partners, key=lambda photo: (-len(partners[photo]), photo)):
+        if centre not in left:
+            continue
+        left.remove(centre)
+        met, ring = {centre}, partners[centre] & left
+        while ring:
+            groups[list(ring)] = centre
+            left -= ring
+            met |= ring
+            beyond = sorted(set().union(*(partners[photo] for photo in ring)) & left - met)
+            if not beyond:
+                break
+            met.update(beyond)
+            alike = resemble(centre, np.array(beyond))
+            ring = {photo for photo, yes in zip(beyond, alike, strict=True) if yes}
+    return groups
