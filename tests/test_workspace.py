@@ -87,9 +87,7 @@ def test_an_output_that_exists_is_refused_replaced_or_kept_aside(tmp_path: Path)
     out = tmp_path / "dataset"
     out.mkdir()
     (out / "mine.jpg").write_text("a photo")
-    with pytest.raises(
-        StorageError, match=r"dataset' exists\. Choose another --out, or"
-    ):
+    with pytest.raises(StorageError, match=r"dataset' exists\. Choose another --out, or"):
         with workspace.staged_folder(out, replace=False):
             raise AssertionError("reached")
     with workspace.staged_folder(out, replace=True, keep_old=True) as staging:

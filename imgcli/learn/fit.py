@@ -46,7 +46,7 @@ class Fitted:
 
 def fit_all(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
     """Fit every job; heads on frozen features all at once, anything else in turn."""
-    if task.config.optimizer == "lbfgs":
+    if task.config.optimizer == "lbfgs" and jobs:
         yield from _fit_to_optimum(task, jobs)
     else:
         for job in jobs:

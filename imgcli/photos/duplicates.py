@@ -22,7 +22,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,7 +202,7 @@ class Comparison:
     def links(self, pairs: Pairs) -> IntArray:
         """The pairs that show the same photo, (L, 2)."""
         parts = in_threads(self._same, _parts(pairs, PAIRS))
-        found = list(track(parts, "Comparing", -(-len(pairs) // PAIRS)))
+        found = list(track(parts, "Comparing", -(-len(pairs) // PAIRS), "blocks"))
         return np.concatenate(found) if found else np.empty((0, 2), np.int64)
 
     def _same(self, pairs: Pairs) -> IntArray:

@@ -99,8 +99,11 @@ def test_near_duplicates_share_a_fold(here: Path) -> None:
         assert len(np.unique(predictions.fold[predictions.groups == group])) == 1
 
 
-def test_finished_folds_are_not_computed_again(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = trained(CONFIG)
+@pytest.mark.parametrize(("config", "again"), [(CONFIG, 2), (FROZEN, 3)])  # heads: all at once
+def test_finished_folds_are_not_computed_again(
+    here: Path, monkeypatch: pytest.MonkeyPatch, config: TrainConfig, again: int
+) -> None:
+    run = trained(config)
     expected = score_folds(run, None, "train", 3, device="cpu")
     (folder,) = (run.folder / "folds").iterdir()
     (folder / "fold-01.npz").unlink()
@@ -113,9 +116,11 @@ def test_finished_folds_are_not_computed_again(here: Path, monkeypatch: pytest.M
         return fit_all(task, jobs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(folds_module, "fit_all", counted)
-    again = score_folds(run, None, "train", 3, device="cpu")
-    assert len(fitted) == 2
-    np.testing.assert_array_equal(again.predictions.probs, expected.predictions.probs)
+    mended = score_folds(run, None, "train", 3, device="cpu")
+    assert len(fitted) == again
+    score_folds(run, None, "train", 3, device="cpu")
+    assert len(fitted) == again
+    np.testing.assert_array_equal(mended.predictions.probs, expected.predictions.probs)
 
 
 def test_the_test_part_is_scored_once_and_the_ledger_counts(here: Path) -> None:
