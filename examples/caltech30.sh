@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The worked example of the README: a frozen MobileNetV2 against an AlexNet from scratch, ten folds
-# and five, on 30 classes of Caltech-101. About an hour on two cores, nearly all of it AlexNet's.
+# and five, on 30 classes of Caltech-101. About twenty minutes on two cores, nearly all of it AlexNet's.
 #
 #   examples/caltech30.sh caltech30.zip mobilenetv2_100.safetensors
 #
@@ -18,5 +18,5 @@ imgcli train --arch mobilenetv2_100 --freeze $weights --model-arg pad_type=same
 imgcli evaluate --folds 10
 imgcli suggest-merges
 
-imgcli train --arch alexnet --image-size 128 --epochs @@EPOCHS@@
+imgcli train --arch alexnet --image-size 96 --epochs 20
 imgcli evaluate --folds 5

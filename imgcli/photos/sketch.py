@@ -316,14 +316,14 @@ def neighbours(codes: Codes, tolerance: Array) -> tuple[IntArray, IntArray]:
 
     def look_up(table: int) -> IntArray:
         some, every = _rotated(asked, table), _rotated(filed, table)
-        order = np.argsort(every)
-        every = every[order]
+        rows, order = np.argsort(some), np.argsort(every)  # sorted questions: half the time
+        some, every, limit = some[rows], every[order], most[rows]
         place, last = np.searchsorted(every, some), len(every) - 1
         found = []
         for step in range(-REACH, REACH):
             beside = np.clip(place + step, 0, last)
-            near = np.flatnonzero(np.bitwise_count(every[beside] ^ some) <= most)
-            found.append(near * len(filed) + order[beside[near]])
+            near = np.flatnonzero(np.bitwise_count(every[beside] ^ some) <= limit)
+            found.append(rows[near] * len(filed) + order[beside[near]])
         return np.concatenate(found)
 
     pairs = np.sort(np.concatenate(list(in_threads(look_up, range(TABLES)))))
