@@ -53,9 +53,9 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     show(f"{written:,} digits written to {raw}, a folder per class")
     step(f"split {raw} --ratio 0.9 --out {dataset}")
     split_and_show(raw, dataset, ratio=0.9, force=True)
-    config = TrainConfig(arch="small-cnn", image_size=16, augment="shift", epochs=12, lr=2e-3)
+    config = TrainConfig(arch="small-cnn", image_size=16, augment="shift", epochs=8, lr=2e-3)
     step(
-        f"train --arch small-cnn --image-size 16 --augment shift --epochs 12 --lr 0.002 "
+        f"train --arch small-cnn --image-size 16 --augment shift --epochs 8 --lr 0.002 "
         f"--data {dataset} --out {runs}"
     )
     run = train_and_show(config, dataset, runs, "auto", None, json=False)

@@ -419,7 +419,7 @@ def photos_in(archive: Path, every: int = 1, folder: str = "") -> list[Image.Ima
 def test_on_caltech30_a_twentieth_of_the_photos_at_most_is_grouped(shared: Path) -> None:
     photos = photos_in(shared / "data" / "caltech30.zip")
     groups = group_sketches(sketches_of(photos))
-    # 22 of the Leopards are mirrored copies of others; see the figures in duplicates.py.
+    # 20 of the Leopards are mirrored copies of others; see the figures in duplicates.py.
     assert 0.03 < grouped_share(groups) < 0.05
     assert np.bincount(groups).max() == 4
 
