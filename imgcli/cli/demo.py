@@ -24,7 +24,11 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
 
       imgcli demo --out /tmp/digits --force
     """
+    import os
     import shutil
+
+    # For pictures this small a second thread gains little, and waits long where cores are busy.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
     from rich.text import Text
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import namedtuple
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -273,28 +274,34 @@ def test_a_store_that_can_only_be_read_is_read(tmp_path: Path) -> None:
     assert held(opened(tmp_path)) == [1, 2]
 
 
-@pytest.fixture
-def file_limit() -> Iterator[None]:
-    """No file may grow beyond 1,000 bytes: writes end half way, as on a full disk."""
+@contextmanager
+def small_files() -> Iterator[None]:
+    """No file may grow beyond 1,000 bytes: writes end half way, as on a full disk.
+
+    Not a fixture: pytest itself writes between a test and its teardown, perhaps to a file.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_disk_that_fills_up_half_way_loses_nothing(
-    tmp_path: Path, file_limit: None, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = RowStore(tmp_path, (300,), "uint8")
-    rows = np.arange(10, dtype=np.uint8)[:, None] * np.ones((1, 300), np.uint8)
-    for i in range(0, 10, 2):
-        store.append(keys(i, i + 1), rows[i : i + 2])
-    numbers = store.rows(keys(*range(10)))
-    assert numbers.tolist() == list(range(10))
-    assert (store.take(numbers[::-1]) == rows[::-1]).all() and (store.array == rows).all()
-    assert capsys.readouterr().err.count(os.strerror(errno.EFBIG)) == 1
-    again = RowStore(tmp_path, (300,), "uint8")
-    assert again.rows(keys(*range(10))).tolist() == [0, 1] + [-1] * 8
+    with small_files():
+        store = RowStore(tmp_path, (300,), "uint8")
+        rows = np.arange(10, dtype=np.uint8)[:, None] * np.ones((1, 300), np.uint8)
+        for i in range(0, 10, 2):
+            store.append(keys(i, i + 1), rows[i : i + 2])
+        numbers = store.rows(keys(*range(10)))
+        assert numbers.tolist() == list(range(10))
+        assert (store.take(numbers[::-1]) == rows[::-1]).all() and (store.array == rows).all()
+        assert capsys.readouterr().err.count(os.strerror(errno.EFBIG)) == 1
+        again = RowStore(tmp_path, (300,), "uint8")
+        assert again.rows(keys(*range(10))).tolist() == [0, 1] + [-1] * 8
 
 
 def test_space_is_asked_for_before_it_is_needed(
