@@ -279,10 +279,13 @@ def train_and_show(
     """Train, draw the history, and print what came of it."""
     from imgcli.cli.console import note, show, show_json
     from imgcli.learn.stages import train_run
+
+    result = train_run(config, data, runs, device, unfinished)
+
+    # After the training, so that what is wrong with it is said before drawing is loaded.
     from imgcli.report import figures
     from imgcli.report.runs import leaking, trained, unreadable
 
-    result = train_run(config, data, runs, device, unfinished)
     shown = result.run.folder / "history.csv"
     if sum(row["part"] == "train" for row in result.history) > 1:  # else there is no curve
         shown = result.run.folder / "figures" / "history.png"

@@ -23,6 +23,7 @@ from imgcli.learn.inputs import BATCH, Inputs, forward, in_batches
 from imgcli.learn.measure import Measure, measure
 from imgcli.progress import track
 from imgcli.records import IntArray, TrainConfig
+from imgcli.wording import count
 
 _WARMUP = 0.05  # share of all steps in which the learning rate rises
 CHECKPOINT = "checkpoint.safetensors"
@@ -131,13 +132,9 @@ def train(
     except KeyboardInterrupt:
         if checkpoint is None:
             raise
-        kept = (
-            f"The {state.epoch} finished epochs are kept"
-            if state.epoch
-            else "No epoch was finished"
-        )
+        kept = f"{count(state.epoch, 'finished epoch')} kept" if state.epoch else "none finished"
         raise Interrupted(
-            f"Interrupted in epoch {state.epoch + 1} of {config.epochs}. {kept}; go on with "
+            f"Interrupted in epoch {state.epoch + 1} of {config.epochs}; {kept}. Go on with "
             "`imgcli train --resume`."
         ) from None
     module.load_state_dict(state.best)
