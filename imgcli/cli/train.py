@@ -289,7 +289,7 @@ def train_and_show(
     shown = result.run.folder / "history.csv"
     if sum(row["part"] == "train" for row in result.history) > 1:  # else there is no curve
         shown = result.run.folder / "figures" / "history.png"
-        figures.save(figures.history(result.history, kept=result.document["epochs"]), shown)
+        figures.save(figures.history(result.history, kept=result.document["kept_epoch"]), shown)
     if json:
         show_json(result.document)
     else:

@@ -39,7 +39,9 @@ class Fitted:
     module: nn.Module  # from the task's inputs to logits: the whole classifier, or only the head
     learnt: IntArray  # the rows it learnt from: the job's, less those held out for validation
     history: list[dict[str, Any]]
-    epochs: int  # passes, or iterations of the fit to the optimum, whose result is kept
+    epochs: int  # passes, or iterations of the fit to the optimum
+    kept: int  # the epoch whose weights are kept
+    passes: int  # over the inputs, by this process
     val: Measure | None
     chosen: Mapping[str, float]  # what validation chose
 
@@ -85,7 +87,8 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
         judged = measure(logits_of(module, inputs, val, config.precision), task.targets[val])
     if isinstance(inputs, FeatureInputs):
         module = _on_raw_features(module, inputs)
-    return Fitted(module, rows, state.history, state.best_epoch, judged, {})
+    passes = state.epoch - state.resumed_from
+    return Fitted(module, rows, state.history, state.epoch, state.best_epoch, passes, judged, {})
 
 
 def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
@@ -119,7 +122,8 @@ def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
         head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
         history = _history_of(task, job, head, heads.path[:, j].tolist(), val)
         chosen = {"weight_decay": choice.strength, "temperature": choice.temperature}
-        yield Fitted(head, job.rows, history, len(heads.path) - 1, val, chosen)
+        last = len(heads.path) - 1
+        yield Fitted(head, job.rows, history, last, last, 1, val, chosen)
 
 
 def _mask(task: Task, rows: IntArray) -> Tensor:

@@ -34,6 +34,7 @@ class State:
     """Everything that a resumed training needs to go on as if it had never stopped."""
 
     epoch: int = 0  # epochs done
+    resumed_from: int = 0  # epochs that an earlier process had done
     best_epoch: int = 0  # the epoch, from 1, whose weights are kept
     best_loss: float = math.inf
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -214,4 +215,4 @@ def _restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) ->
         raise RunError(
             f"'{path}' cannot be resumed from ({type(error).__name__}: {error}). Train again."
         ) from None
-    return State(**numbers, best=parts["best"])
+    return State(**{**numbers, "resumed_from": numbers["epoch"]}, best=parts["best"])

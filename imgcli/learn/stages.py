@@ -64,10 +64,12 @@ def train_run(
     classifier = _whole(task, fitted)
     after = fingerprint(classifier.backbone) if config.freeze else None
     assert before == after, "a frozen backbone changed"
-    passes = 1 if config.freeze else fitted.epochs
+    passes = 1 if config.freeze else fitted.passes  # frozen: each photo was looked at once
     facts = {
         "params": count_params(classifier, frozen_backbone=config.freeze),
         "epochs": fitted.epochs,
+        "kept_epoch": fitted.kept,
+        "input": task.network.preprocess.describe(),
         "images_per_second": len(fitted.learnt) * passes / seconds,
         "seconds": seconds,
         "train": _learnt(task, fitted).to_json(),
@@ -104,7 +106,7 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
     times = _enter(task, run, "evaluate")
     module = task.network.classifier
     on_features = isinstance(task.inputs, FeatureInputs)
-    fitted = Fitted(module.head if on_features else module, rows[:0], [], 0, None, {})
+    fitted = Fitted(module.head if on_features else module, rows[:0], [], 0, 0, 0, None, {})
     no_fold = np.full(len(rows), -1, dtype=np.int64)
     predictions = as_predictions(task, "test", rows, probs_by(task, fitted, rows), no_fold)
     run.save_predictions(name, predictions)

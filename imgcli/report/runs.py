@@ -44,6 +44,7 @@ def trained(
         f"{printable(document['arch'])}: {params['trainable']:,} of {params['total']:,} parameters "
         f"learnt in {passes}, {document['seconds']:.0f} s",
         *([f"Chosen by validation: {chosen}"] if chosen else []),
+        f"Input:   {document['input']}",
         f"Run:     {printable(document['run'])}",
         f"History: {printable(str(history))}",
         "Next:    " + "\n         ".join(following),
