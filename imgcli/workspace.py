@@ -35,6 +35,7 @@ from imgcli.wording import megabytes
 
 CACHE = Path(".imgcli/cache")
 RUNS = Path("runs")
+LEDGER = "test-ledger.jsonl"
 FORMAT = 1  # of run folders; a reader refuses any other
 
 _counter = itertools.count()
@@ -375,9 +376,9 @@ def enter_in_ledger(run: Run, digests: Sequence[str], why: str) -> int:
     Returns:
         How often that test part has now been looked at, by any run of this folder.
     """
-    ledger = run.folder.parent / "test-ledger.jsonl"
+    ledger = run.folder.parent / LEDGER
     lines = ledger.read_text("utf-8").splitlines() if ledger.is_file() else []
-    part = hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+    part = _part_key(digests)
     entry = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": run.folder.name,
@@ -388,6 +389,18 @@ def enter_in_ledger(run: Run, digests: Sequence[str], why: str) -> int:
     lines.append(json.dumps(entry))
     write_atomic(ledger, "\n".join(lines) + "\n")
     return sum(json.loads(line)["test_part"] == part for line in lines)
+
+
+def in_ledger(run: Run, digests: Sequence[str], why: str) -> bool:
+    """Whether `run` has looked at exactly the test part made of `digests`, for that reason."""
+    ledger = run.folder.parent / LEDGER
+    entries = map(json.loads, ledger.read_text("utf-8").splitlines()) if ledger.is_file() else []
+    looked = (run.folder.name, _part_key(digests), why)
+    return any((e["run"], e["test_part"], e["why"]) == looked for e in entries)
+
+
+def _part_key(digests: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
 def as_json(record: Any) -> dict[str, Any]:

@@ -99,10 +99,9 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
             "estimate the error on the train part: imgcli evaluate --folds 10"
         )
     leaks, name = task.dataset.leaks, "predictions-test.npz"
-    if (run.folder / name).is_file():
-        known = run.load_predictions(name)
-        if known.paths == tuple(task.dataset.samples.paths[i] for i in rows):
-            return Scored(known, None, None, leaks)
+    digests = [task.dataset.samples.digests[i] for i in rows]
+    if (run.folder / name).is_file() and workspace.in_ledger(run, digests, "evaluate"):
+        return Scored(run.load_predictions(name), None, None, leaks)
     times = _enter(task, run, "evaluate")
     module = task.network.classifier
     on_features = isinstance(task.inputs, FeatureInputs)

@@ -14,7 +14,7 @@ from imgcli.learn.stages import score_folds, score_test, train_run
 from imgcli.models.network import fingerprint
 from imgcli.records import TrainConfig
 from imgcli.workspace import Run
-from tests.photo_folders import write_dataset
+from tests.photo_folders import coloured_photo, write_dataset
 
 CONFIG = TrainConfig(
     arch="8C3S2-P2-16", image_size=16, epochs=3, batch_size=12, lr=0.01, augment="none",
@@ -133,6 +133,13 @@ def test_the_test_part_is_scored_once_and_the_ledger_counts(here: Path) -> None:
     assert score_test(second, None, "cpu").times == 2
     lines = (here / "runs/test-ledger.jsonl").read_text().splitlines()
     assert [json.loads(line)["run"] for line in lines] == [first.folder.name, second.folder.name]
+
+
+def test_a_test_part_that_changed_is_scored_anew(here: Path) -> None:
+    run = trained(FROZEN)
+    score_test(run, None, "cpu")
+    coloured_photo((200, 50, 40), seed=77).save(here / "dataset/test/red/12.png")
+    assert score_test(run, None, "cpu").times == 1  # another test part, looked at once
 
 
 def test_a_tracked_test_curve_is_drawn_and_entered(here: Path) -> None:
