@@ -135,8 +135,8 @@ class TrainConfig:
     batch_size: int | None = None  # photos per step
     lr: float | None = None  # peak learning rate, per step
     momentum: float | None = None  # sgd only
-    optimizer: str | None = None  # sgd, adam, adamw; lbfgs for a frozen backbone
-    weight_decay: float | None = None  # per step; for lbfgs None = chosen by validation
+    optimizer: str | None = None  # sgd, adam, adamw; lbfgs, ridge for a frozen backbone
+    weight_decay: float | None = None  # per step; for a head fitted to its optimum None = chosen
     label_smoothing: float = 0.0  # share of each label spread over all classes
     augment: str | None = None  # name of a recipe in learn.augment
     image_size: int | None = None  # pixels

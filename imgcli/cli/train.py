@@ -90,12 +90,13 @@ BatchSize = Annotated[
     ),
 ]
 Optimizer = Annotated[
-    Literal["sgd", "adam", "adamw", "lbfgs"] | None,
+    Literal["sgd", "adam", "adamw", "lbfgs", "ridge"] | None,
     typer.Option(
         "--optimizer",
         show_default="adamw; lbfgs with --freeze",
         rich_help_panel=TRAINING,
-        help="lbfgs fits a frozen backbone's head to its optimum.",
+        help="lbfgs and ridge fit a frozen backbone's head to its optimum: as softmax regression, "
+        "or by least squares.",
     ),
 ]
 Lr = Annotated[

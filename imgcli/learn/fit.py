@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from imgcli.errors import DataError
-from imgcli.learn.heads import MAX_ITERATIONS, STRENGTHS, choose_strengths, fit_heads
+from imgcli.learn.heads import STRENGTHS, Solver, choose_strengths, mean_heads
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.loop import logits_of, train
 from imgcli.learn.measure import Measure, measure
+from imgcli.learn.recipe import TO_OPTIMUM
+from imgcli.learn.ridge import Ridge
+from imgcli.learn.softmax import MAX_ITERATIONS, fit_softmax
 from imgcli.learn.task import Task, hold_out, stratified_folds
 from imgcli.records import IntArray
 
@@ -48,7 +52,7 @@ class Fitted:
 
 def fit_all(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
     """Fit every job; heads on frozen features all at once, anything else in turn."""
-    if task.config.optimizer == "lbfgs" and jobs:
+    if task.config.optimizer in TO_OPTIMUM and jobs:
         yield from _fit_to_optimum(task, jobs)
     else:
         for job in jobs:
@@ -92,28 +96,19 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
 
 
 def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
-    """Softmax regressions for all jobs: choose by held-out rows, then fit to all of the job's."""
+    """Heads for all jobs: choose their strengths by held-out rows, then fit to all of the job's."""
     assert isinstance(task.inputs, FeatureInputs)
     config, k = task.config, len(task.classes)
     features, targets = task.inputs.features[task.readable], task.targets[task.readable]
     pairs = [_fit_and_held(task, job) for job in jobs]
     masks = [[(_mask(task, fit), _mask(task, held)) for fit, held in these] for these in pairs]
-    choices = choose_strengths(
-        features,
-        targets,
-        masks,
-        k,
-        strengths=STRENGTHS if config.weight_decay is None else (config.weight_decay,),
-        label_smoothing=config.label_smoothing,
-    )
-    heads = fit_heads(
-        features,
-        targets,
+    solve = _solver(task, features, targets)
+    strengths = STRENGTHS if config.weight_decay is None else (config.weight_decay,)
+    choices = choose_strengths(solve, features, targets, masks, strengths)
+    heads = solve(
         torch.stack([_mask(task, job.rows) for job in jobs]),
         features.new_tensor([choice.strength for choice in choices]),
-        k,
-        label_smoothing=config.label_smoothing,
-        max_iterations=config.epochs or MAX_ITERATIONS,
+        start=mean_heads([choice.heads for choice in choices]),
     ).scaled(features.new_tensor([choice.temperature for choice in choices]))
     for j, (job, choice) in enumerate(zip(jobs, choices, strict=True)):
         held = torch.stack([held for _, held in masks[j]]).any(0)
@@ -124,6 +119,21 @@ def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
         chosen = {"weight_decay": choice.strength, "temperature": choice.temperature}
         last = len(heads.path) - 1
         yield Fitted(head, job.rows, history, last, last, 1, val, chosen)
+
+
+def _solver(task: Task, features: Tensor, targets: Tensor) -> Solver:
+    """What fits heads to their optimum, as the config says."""
+    config, k = task.config, len(task.classes)
+    if config.optimizer == "ridge":
+        return Ridge(features, targets, k)
+    return partial(
+        fit_softmax,
+        features,
+        targets,
+        classes=k,
+        label_smoothing=config.label_smoothing,
+        max_iterations=config.epochs or MAX_ITERATIONS,
+    )
 
 
 def _mask(task: Task, rows: IntArray) -> Tensor:

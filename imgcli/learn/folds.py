@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from imgcli import workspace
 from imgcli.errors import DataError, WrongUsage
 from imgcli.learn.fit import Fitted, Job, fit_all, logits_by
+from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.learn.task import Task, stratified_folds
 from imgcli.records import FloatArray, IntArray, Predictions
 
@@ -48,7 +49,7 @@ def out_of_fold(
     folder.mkdir(parents=True, exist_ok=True)
     results = {f: r for f in range(k) if (r := _load(folder / f"fold-{f:02d}.npz")) is not None}
     pending = [f for f in range(k) if f not in results]
-    if pending and task.config.optimizer == "lbfgs":
+    if pending and task.config.optimizer in TO_OPTIMUM:
         pending = list(range(k))  # fitted together, so that they come out the same again
     jobs = [Job(rows[fold != f], label=f"Fold {f + 1} of {k}") for f in pending]
     for f, fitted in zip(pending, fit_all(task, jobs), strict=True):

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 
 from imgcli.errors import ModelError, WrongUsage
 from imgcli.learn.augment import RECIPES
-from imgcli.learn.heads import MAX_ITERATIONS
+from imgcli.learn.softmax import MAX_ITERATIONS
 from imgcli.models.create import has_published_weights
 from imgcli.records import TrainConfig
 
-OPTIMIZERS = ("sgd", "adam", "adamw", "lbfgs")
+TO_OPTIMUM = ("lbfgs", "ridge")  # fit a head on frozen features as far as it goes
+OPTIMIZERS = ("sgd", "adam", "adamw", *TO_OPTIMUM)
 # What a fit to the optimum has no use for: it takes all rows at once and its own step lengths.
 _LOOP_ONLY = ("lr", "momentum", "batch_size", "patience")
 
@@ -35,16 +36,22 @@ def settle(config: TrainConfig) -> TrainConfig:
     optimizer = config.optimizer or ("lbfgs" if config.freeze else "adamw")
     if optimizer not in OPTIMIZERS:
         raise WrongUsage(f"--optimizer {optimizer} is not known; use {', '.join(OPTIMIZERS)}.")
-    if optimizer == "lbfgs" and not config.freeze:
-        raise WrongUsage("--optimizer lbfgs fits the head of a frozen backbone; add --freeze.")
+    if optimizer in TO_OPTIMUM and not config.freeze:
+        raise WrongUsage(
+            f"--optimizer {optimizer} fits the head of a frozen backbone; add --freeze."
+        )
     if config.freeze and config.augment not in (None, "none"):
         raise WrongUsage(
             f"--augment {config.augment} does not go with --freeze, which sees each photo once."
         )
-    if optimizer == "lbfgs":
-        _refuse(
-            config, _LOOP_ONLY, "lbfgs, the default with --freeze; add --optimizer sgd to use it"
-        )
+    if optimizer in TO_OPTIMUM:
+        default = ", the default with --freeze" if optimizer == "lbfgs" else ""
+        _refuse(config, _LOOP_ONLY, f"{optimizer}{default}; add --optimizer sgd to use it")
+        if optimizer == "ridge":  # solved in one go
+            _refuse(config, ["epochs"], optimizer)
+            if config.label_smoothing:
+                raise WrongUsage("--label-smoothing means nothing to --optimizer ridge.")
+            return config.with_(optimizer=optimizer, augment="none")
         return config.with_(
             optimizer=optimizer, augment="none", epochs=config.epochs or MAX_ITERATIONS
         )
