@@ -99,6 +99,7 @@ class Preprocess:
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # per channel, of pixels in [0, 1]
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    test_flip: bool = False  # judge the mean of what is said of the photo and of its mirror image
 
     def describe(self) -> str:
         """One sentence for people."""
@@ -107,11 +108,14 @@ class Preprocess:
             "crop": f"the centre {self.crop:.0%} of the photo, cut to {self.size}×{self.size}",
             "pad": f"the whole photo padded to {self.size}×{self.size}",
         }[self.fit]
-        return f"{how} ({self.interpolation}), normalised by mean {self.mean} and std {self.std}"
+        twice = ", judged together with its mirror image" if self.test_flip else ""
+        normalised = f"normalised by mean {self.mean} and std {self.std}"
+        return f"{how} ({self.interpolation}), {normalised}{twice}"
 
     def geometry(self) -> str:
         """What decides the pixels before normalising: the key of decoded pixels."""
-        return f"{self.size}-{self.fit}-{self.crop:g}-{self.interpolation}"
+        crop = f"{self.crop:g}-" if self.fit == "crop" else ""
+        return f"{self.size}-{self.fit}-{crop}{self.interpolation}"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -137,8 +141,12 @@ class TrainConfig:
     momentum: float | None = None  # sgd only
     optimizer: str | None = None  # sgd, adam, adamw; lbfgs, ridge for a frozen backbone
     weight_decay: float | None = None  # per step; for a head fitted to its optimum None = chosen
-    label_smoothing: float = 0.0  # share of each label spread over all classes
+    schedule: str | None = None  # name of a course of the learning rate in learn.schedules
+    label_smoothing: float | None = None  # share of each label spread over all classes
     augment: str | None = None  # name of a recipe in learn.augment
+    mixup: float | None = None  # alpha of the beta distribution that two photos are mixed by
+    cutmix: float | None = None  # alpha for the area of the piece cut from another photo
+    test_flip: bool | None = None  # judge a photo together with its mirror image
     image_size: int | None = None  # pixels
     fit: Fit = "squash"
     val_share: float | None = None  # share of the training photos held out for validation
@@ -152,7 +160,7 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**{f.name: data[f.name] for f in fields(cls)})
+        return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
 
     def with_(self, **changes: Any) -> Self:
         """A copy with some choices replaced."""

@@ -277,7 +277,8 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 # What reading a damaged `.npz` may raise.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+# RuntimeError: what zipfile says of a flag it does not know, as after a flipped bit.
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from imgcli.cli.bench import bench
+from imgcli.cli.cache import cache
 from imgcli.cli.demo import demo
 from imgcli.cli.evaluate import evaluate
 from imgcli.cli.import_ import import_photos
@@ -52,6 +54,8 @@ app.command()(train)
 app.command()(evaluate)
 app.command("suggest-merges")(suggest_merges)
 app.command()(predict)
+app.command()(bench)
+app.command()(cache)
 app.command()(demo)
 
 CRASH_LOG = Path(".imgcli/crash.log")

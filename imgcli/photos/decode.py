@@ -6,6 +6,7 @@ see them through `to_input`, so no two commands can disagree about a pixel.
 
 import io
 import logging
+import math
 import os
 import stat
 import threading
@@ -22,11 +23,13 @@ from PIL import (
     UnidentifiedImageError,
     WebPImagePlugin,  # noqa: F401  would import all forty plugins to find these two
 )
-from PIL.Image import Resampling, Transpose
+from PIL.Image import Transpose
+from PIL.JpegImagePlugin import JpegImageFile
 
+from imgcli.photos.resize import MARGIN, resize
 from imgcli.records import Preprocess
 
-VERSION = 1  # of the rules below; a change of pixels raises it, and stored pixels are made again
+VERSION = 2  # of the rules below; a change of pixels raises it, and stored pixels are made again
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # MPO, a JPEG with more behind it, as JPEG
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 1 << 30  # of a file; 50 million pixels of 16-bit RGBA are 0.4 GB
@@ -58,7 +61,7 @@ class Fault:
         return f"{what}: {self.reason}"
 
 
-def read_photo(file: Path, max_bytes: int = MAX_BYTES) -> bytes | Fault:
+def read_photo(file: Path | str, max_bytes: int = MAX_BYTES) -> bytes | Fault:
     """All bytes of a regular file; pipes and devices are never waited for."""
     try:
         with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
@@ -73,11 +76,19 @@ def read_photo(file: Path, max_bytes: int = MAX_BYTES) -> bytes | Fault:
         return Fault("read", type(error).__name__, error.strerror or str(error))
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image | Fault:
+def decode(
+    data: bytes, at_least: int | None = None, max_pixels: int = MAX_PIXELS
+) -> Image.Image | Fault:
     """Decode a picture fully: upright, RGB, of 8 bits, the first frame where there are several.
 
     Samples of 16 bits are scaled, never clipped; CMYK is multiplied out; whatever is transparent
     shows white. No exception and no warning leaves this function, whatever the bytes are.
+
+    Args:
+        at_least: pixels of its short side that the photo is needed at. A JPEG that has several
+            times as many is decoded at 1/2, 1/4 or 1/8 of its size, the smallest that keeps them,
+            from the low frequencies it is made of. None decodes it at its full size.
+        max_pixels: more are refused, counted at full size.
     """
     stage: Stage = "open"
     try:
@@ -87,6 +98,10 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image | Fault:
             if width * height > max_pixels:
                 return Fault("limit", "TooManyPixels", _too_many(width, height, max_pixels))
             stage = "decode"
+            if isinstance(image, JpegImageFile):
+                image.decodermaxblock = len(data)  # at once; by pieces a large one takes 7 % longer
+                if at_least:
+                    image.draft(None, (at_least, at_least))
             _match_transparent_colour(image)
             image.load()
             if 0 in image.size:
@@ -103,29 +118,45 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image | Fault:
         return Fault(stage, type(error).__name__, f"{said} ({type(error).__name__})")
 
 
-def to_input(photo: Image.Image, preprocess: Preprocess) -> NDArray[np.uint8]:
-    """The network's view of a decoded photo: (size, size, 3), antialiased where it shrinks.
+def reduction(data: bytes, at_least: int) -> int:
+    """By how much `decode` shrinks a photo that is needed at `at_least`: 1, 2, 4 or 8 times."""
+    try:
+        with _no_warnings:
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            width = image.width
+            image.draft(None, (at_least, at_least))
+            return round(width / image.width)
+    except Exception:  # for `decode` to say
+        return 1
 
-    Every photo goes through here at its full size. JPEG's scaled decoding (`draft`) would belong
-    between `decode` and this, once it is shown to change no result.
-    """
+
+# --- the network's view -------------------------------------------------------------------------
+
+
+def needed(preprocess: Preprocess) -> int:
+    """Pixels of a photo's short side that are enough for its view."""
+    short = preprocess.size / (preprocess.crop if preprocess.fit == "crop" else 1)
+    return math.ceil(MARGIN * short)
+
+
+def to_input(photo: Image.Image, preprocess: Preprocess) -> NDArray[np.uint8]:
+    """The network's view of a decoded photo: (size, size, 3), antialiased where it shrinks."""
     size = preprocess.size
-    resample = Resampling[preprocess.interpolation.upper()]
     match preprocess.fit:
         case "squash":
-            resized = photo.resize((size, size), resample)
+            return resize(photo, (size, size), preprocess.interpolation)
         case "crop":
-            resized = photo.resize((size, size), resample, _centre(photo, size, preprocess.crop))
+            box = _centre(photo, size, preprocess.crop)
+            return resize(photo, (size, size), preprocess.interpolation, box)
         case "pad":
-            resized = _padded(photo, size, resample)
-    return np.asarray(resized)
+            return _padded(photo, size, preprocess.interpolation)
 
 
 def _centre(photo: Image.Image, size: int, crop: float) -> tuple[float, float, float, float]:
     """The box of `photo` that resizing the short side and cutting out the centre would keep.
 
-    Resizing the box alone gives the same pixels (Pillow's filter looks beyond the box) without
-    making those that would be cut away. Rounding follows torchvision's Resize and CenterCrop.
+    Resizing the box alone gives the same pixels (the filter looks beyond the box) without making
+    those that would be cut away. Rounding follows torchvision's Resize and CenterCrop.
     """
     short = round(size / crop)
     box = []
@@ -137,12 +168,12 @@ def _centre(photo: Image.Image, size: int, crop: float) -> tuple[float, float, f
     return left, top, min(right, photo.width), min(bottom, photo.height)
 
 
-def _padded(photo: Image.Image, size: int, resample: Resampling) -> Image.Image:
+def _padded(photo: Image.Image, size: int, interpolation: str) -> NDArray[np.uint8]:
     scale = size / max(photo.size)
     width, height = (max(1, round(length * scale)) for length in photo.size)
-    canvas = Image.new("RGB", (size, size))
-    inside = photo.resize((width, height), resample)
-    canvas.paste(inside, ((size - width) // 2, (size - height) // 2))
+    left, top = (size - width) // 2, (size - height) // 2
+    canvas = np.zeros((size, size, 3), np.uint8)
+    canvas[top : top + height, left : left + width] = resize(photo, (width, height), interpolation)
     return canvas
 
 

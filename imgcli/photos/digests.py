@@ -39,7 +39,9 @@ CHUNK = 128  # files per task: handing over a single small file takes longer tha
 SMALL = 1 << 20  # bytes; larger files are hashed piece by piece
 
 
-def digest_files(files: Sequence[Path], cache: Path = workspace.CACHE) -> list[str | Rejected]:
+def digest_files(
+    files: Sequence[Path | str], cache: Path = workspace.CACHE
+) -> list[str | Rejected]:
     """SHA-256 of each file's bytes as hexadecimal, or why there is none, in the order given.
 
     An empty file is rejected: it is no photo, and all empty files would pass for the same one.
@@ -48,7 +50,7 @@ def digest_files(files: Sequence[Path], cache: Path = workspace.CACHE) -> list[s
     memory = _load(cache / MEMORY)
     fresh: Memory = {}
 
-    def digest_chunk(chunk: Sequence[Path]) -> list[str | Rejected]:
+    def digest_chunk(chunk: Sequence[Path | str]) -> list[str | Rejected]:
         return [_digest(file, here, memory, fresh) for file in chunk]
 
     chunks = (files[start : start + CHUNK] for start in range(0, len(files), CHUNK))
@@ -61,21 +63,26 @@ def digest_files(files: Sequence[Path], cache: Path = workspace.CACHE) -> list[s
 
 
 def remember(
-    files: Sequence[Path], digests: Sequence[str], before: int, cache: Path = workspace.CACHE
+    files: Iterable[tuple[Path | str, ...]],
+    digests: Sequence[str],
+    before: int,
+    cache: Path = workspace.CACHE,
 ) -> None:
     """Remember digests that are known without reading, as of links to files just hashed.
 
     Args:
+        files: for each digest the names that one file has, which are looked at once.
         before: nanoseconds since the epoch; a file modified since then is not remembered.
     """
     here = os.getcwd()
     fresh: Memory = {}
-    for file, digest in zip(files, digests, strict=True):
-        path = os.path.join(here, file)
+    for names, digest in zip(files, digests, strict=True):
         with suppress(OSError):
-            status = os.stat(path)
+            status = os.stat(names[0])
             if before - status.st_mtime_ns > RACY_NS:
-                fresh[_key(path)] = _packed(status) + bytes.fromhex(digest)
+                entry = _packed(status) + bytes.fromhex(digest)
+                for name in names:
+                    fresh[_key(os.path.join(here, name))] = entry
     if fresh:
         _save(cache / MEMORY, _load(cache / MEMORY), fresh)
 
@@ -106,23 +113,22 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _digest(file: Path, here: str, memory: Memory, fresh: Memory) -> str | Rejected:
+def _digest(file: Path | str, here: str, memory: Memory, fresh: Memory) -> str | Rejected:
     """The digest of one file, from memory or by reading it; what was read goes into `fresh`."""
     path = os.path.join(here, file)
     key = _key(path)
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            return Rejected(str(file), "not a regular file")
-        if status.st_size == 0:
-            return Rejected(str(file), "the file is empty")
-        known = memory.get(key, b"")
-        if known[:32] == _packed(status):
+        known = memory.get(key)
+        if known and known[:32] == _packed(os.stat(path)):
             return known[32:].hex()
         began = time.time_ns()
         status, digest = _read(path)
     except OSError as error:
         return Rejected(str(file), f"cannot be read: {error.strerror or error}")
+    if not stat.S_ISREG(status.st_mode):
+        return Rejected(str(file), "not a regular file")
+    if status.st_size == 0:
+        return Rejected(str(file), "the file is empty")
     if began - status.st_mtime_ns > RACY_NS:
         fresh[key] = _packed(status) + digest
     return digest.hex()
@@ -134,14 +140,21 @@ def _key(path: str) -> bytes:
 
 def _read(path: str) -> tuple[os.stat_result, bytes]:
     """The status of a file before it was hashed, so that a change meanwhile shows, and its hash."""
-    # Non-blocking: should a pipe have taken the file's place, nobody waits for its writer.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
-        status = os.fstat(file.fileno())
+    # Non-blocking: should a pipe lie there, nobody waits for its writer.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            return status, b""
         if status.st_size <= SMALL:
-            digest = hashlib.sha256(file.read())
-        else:
-            digest = hashlib.file_digest(file, "sha256")
-        return status, digest.digest()
+            data = os.read(handle, status.st_size + 1)
+            if len(data) == status.st_size:
+                return status, hashlib.sha256(data).digest()
+            os.lseek(handle, 0, os.SEEK_SET)  # it has just grown or shrunk
+        with open(handle, "rb", buffering=0, closefd=False) as file:
+            return status, hashlib.file_digest(file, "sha256").digest()
+    finally:
+        os.close(handle)
 
 
 def _packed(status: os.stat_result) -> bytes:
@@ -166,4 +179,5 @@ def _save(path: Path, memory: Memory, fresh: Memory) -> None:
     raw = b"".join(chain.from_iterable(entries))
     with suppress(OSError):  # a cache that cannot be written means hashing again, no more
         path.parent.mkdir(parents=True, exist_ok=True)
-        workspace.save_arrays(path, {"v1": np.frombuffer(raw, dtype=np.uint8)})
+        with workspace.atomic_file(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, v1=np.frombuffer(raw, dtype=np.uint8))  # hashes cannot be compressed

@@ -1,36 +1,30 @@
 """Decoded pixels at the size the network needs, made once per photo and preprocessing.
 
-    .imgcli/cache/pixels/<geometry>-v<VERSION>/    a RowStore of (size, size, 3) uint8
+    .imgcli/cache/pixels/<geometry>-<BY>-v<VERSION>/    a RowStore of (size, size, 3) uint8
 
 A row is found by the photo's SHA-256, so a photo that is moved, linked or split anew is not decoded
-again, and a photo that has changed is. Photos stream through in blocks: the memory needed depends
-on the number of cores and not on the number of photos.
+again, and a photo that has changed is. `imgcli split` leaves the view that most networks have.
 """
 
-import hashlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import chain, islice
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from imgcli import workspace
 from imgcli.errors import DataError
-from imgcli.photos.decode import VERSION, Fault, decode, read_photo, to_input
-from imgcli.photos.digests import in_threads
+from imgcli.photos import once, resize
+from imgcli.photos.decode import VERSION, Fault, needed, to_input
+from imgcli.photos.once import Product
 from imgcli.photos.store import RowStore
-from imgcli.progress import track
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
 from imgcli.wording import listed
 
 Images = NDArray[np.uint8]  # (B, S, S, 3)
-
-BLOCK = 64  # photos written at once
-CHANGED = "Changed"  # kind of the fault of a file whose digest is another
-CHUNK = 8  # photos per task: enough to outweigh handing them over, few enough to end together
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,91 +57,70 @@ class Block:
     faults: list[tuple[int, Fault]]  # position and reason of those in between that gave no picture
 
 
-def load_pixels(samples: Samples, preprocess: Preprocess, cache: Path = workspace.CACHE) -> Pixels:
-    """The pixels of all samples, from the cache or decoded now.
+def load_pixels(
+    samples: Samples, views: Sequence[Preprocess], cache: Path = workspace.CACHE
+) -> list[Pixels]:
+    """The pixels of all samples in each of the views, from the cache or decoded now.
 
-    Ctrl-C keeps the blocks that are done.
+    A photo that several views lack is decoded once for all of them. Ctrl-C keeps the blocks that
+    are done.
 
     Raises:
         DataError: a file no longer holds the bytes that were split.
         StorageError: the pixels will not fit on the disk.
     """
-    size = preprocess.size
-    folder = cache / "pixels" / f"{preprocess.geometry()}-v{VERSION}"
-    store = RowStore(folder, (size, size, 3), "uint8")
-    todo = np.flatnonzero(store.rows(samples.digests) < 0)
-    if len(todo) == 0:
-        return Pixels(store, store.rows(samples.digests), [])
-    store.reserve(len(todo))
-    faults = _decode_into(store, samples, todo, preprocess)
-    changed = [samples.paths[i] for i, fault in faults.items() if fault.kind == CHANGED]
+    stores = [store_of(view, cache) for view in views]
+    for store in stores:
+        missing = int((store.rows(samples.digests) < 0).sum())
+        if missing:
+            store.reserve(missing)
+    files = [samples.file(i) for i in range(len(samples))]
+    products = [view_of(view) for view in views]
+    faults = once.fill(stores, products, files, samples.digests, "Decoding")
+    changed = [samples.paths[i] for i, fault in faults.items() if fault.kind == once.CHANGED]
     if changed:
         raise DataError(
             f"{len(changed)} of {len(samples)} photos in '{samples.root}' have changed since the "
             f"split: {listed(changed)}. Run `imgcli split` again."
         )
+    return [_pixels_in(store, samples, faults) for store in stores]
+
+
+def _pixels_in(store: RowStore, samples: Samples, faults: Mapping[int, Fault]) -> Pixels:
     row = store.rows(samples.digests)
-    rejected = [
-        Rejected(samples.paths[i], faults[i].sentence) for i in np.flatnonzero(row < 0).tolist()
-    ]
-    return Pixels(store, row, rejected)
+    missing = np.flatnonzero(row < 0).tolist()
+    return Pixels(store, row, [Rejected(samples.paths[i], faults[i].sentence) for i in missing])
 
 
-def decode_files(
-    files: Sequence[Path], preprocess: Preprocess, digests: Sequence[str] | None = None
-) -> Generator[Block, None, None]:
-    """Decode files in threads over all cores, in order, a block at a time.
-
-    Args:
-        digests: SHA-256 that each file must have; one that has another is a fault.
-    """
-
-    def decode_chunk(chunk: range) -> list[tuple[int, NDArray[np.uint8] | Fault]]:
-        return [
-            (i, _decode_file(files[i], preprocess, digests[i] if digests else None)) for i in chunk
-        ]
-
-    n = len(files)
-    chunks = (range(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK))
-    photos = chain.from_iterable(in_threads(decode_chunk, chunks))
-    counted = track(photos, "Decoding", total=n, unit="photos")
-    while batch := list(islice(counted, BLOCK)):
-        images = [(i, image) for i, image in batch if not isinstance(image, Fault)]
-        block = np.empty((len(images), preprocess.size, preprocess.size, 3), np.uint8)
-        for row, (_, image) in zip(block, images, strict=True):
-            row[:] = image
-        yield Block(
-            np.array([i for i, _ in images], dtype=np.int64),
-            block,
-            [(i, fault) for i, fault in batch if isinstance(fault, Fault)],
-        )
+def enlarged(view: Preprocess, factor: float = 1.25) -> Preprocess:
+    """The same view at a larger size, for random crops to be cut from."""
+    return replace(view, size=round(view.size * factor))
 
 
-def _decode_into(
-    store: RowStore, samples: Samples, todo: IntArray, preprocess: Preprocess
-) -> dict[int, Fault]:
-    """Decode the samples `todo` into the store; the fault of each that gave no picture."""
-    files = [samples.file(i) for i in todo]
-    digests = [samples.digests[i] for i in todo]
-    faults: dict[int, Fault] = {}
-    try:
-        with closing(decode_files(files, preprocess, digests)) as blocks:
-            for block in blocks:
-                store.append([digests[j] for j in block.indices], block.images)
-                faults.update((int(todo[j]), fault) for j, fault in block.faults)
-    finally:
-        store.flush()
-    return faults
+def decode_files(files: Sequence[Path], preprocess: Preprocess) -> Generator[Block, None, None]:
+    """Decode files in threads over all cores, in order, a block at a time."""
+    empty = np.empty((0, preprocess.size, preprocess.size, 3), np.uint8)
+    with closing(once.make([view_of(preprocess)], files, None, "Decoding")) as blocks:
+        for block in blocks:
+            (views,) = block.rows
+            yield Block(
+                np.array(list(views), dtype=np.int64),
+                np.stack(list(views.values())) if views else empty,
+                list(block.faults.items()),
+            )
 
 
-def _decode_file(
-    file: Path, preprocess: Preprocess, digest: str | None
-) -> NDArray[np.uint8] | Fault:
-    """One file as the network sees it; hashed and decoded from the same bytes."""
-    data = read_photo(file)
-    if isinstance(data, Fault):
-        return data
-    if digest is not None and hashlib.sha256(data).hexdigest() != digest:
-        return Fault("read", CHANGED, "it has changed since the split")
-    photo = decode(data)
-    return photo if isinstance(photo, Fault) else to_input(photo, preprocess)
+def store_of(view: Preprocess, cache: Path) -> RowStore:
+    """Where the pixels of a view are kept."""
+    folder = cache / "pixels" / f"{view.geometry()}-{resize.BY}-v{VERSION}"
+    about = f"photos at {view.size} × {view.size} pixels ({view.fit}, {view.interpolation})"
+    return RowStore(folder, (view.size, view.size, 3), "uint8", about=about)
+
+
+def view_of(view: Preprocess) -> Product:
+    """How a view is made of a decoded photo."""
+
+    def make(photo: Image.Image) -> NDArray[np.uint8]:
+        return to_input(photo, view)
+
+    return Product(make, needed(view))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imgcli.photos.digests import in_threads
+from imgcli.photos.resize import resize
 from imgcli.records import IntArray
 
 Sketches = NDArray[np.uint8]  # (N, LENGTH)
@@ -21,7 +22,7 @@ Array = NDArray[np.floating[Any]]  # float32 throughout
 Planes = Array  # (M, n, n) square pictures of one channel
 Codes = NDArray[np.uint64]
 
-VERSION = 1  # a change of the sketches raises it
+VERSION = 2  # a change of the sketches raises it
 SIDE = 40
 LENGTH = 1 + SIDE * SIDE * 3  # the photo's short side, 255 if it is longer; the thumbnail in RGB
 
@@ -54,9 +55,9 @@ WHOLE = np.array([1, 0, 1, 0], np.float32)
 
 def sketch_photo(photo: Image.Image) -> Sketches:
     """The sketch of an upright RGB photo, (LENGTH,)."""
-    thumbnail = photo.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    thumbnail = resize(photo, (SIDE, SIDE), "bilinear")
     short = np.array([min(*photo.size, 255)], np.uint8)
-    return np.concatenate([short, np.asarray(thumbnail).reshape(-1)])
+    return np.concatenate([short, thumbnail.reshape(-1)])
 
 
 def thumbnails(sketches: Sketches) -> NDArray[np.uint8]:
@@ -131,10 +132,10 @@ def place(a: Planes, b: Planes, p: Array, steps: int) -> Array:
     x = _middles(n)
     for _ in range(steps):
         shown, rows, columns = _laid_over(a, p)
-        down, across = np.gradient(shown, 2 / n, axis=(1, 2))
-        # Offset and gain of the tones, then how b changes as p does: (M, n², 6).
+        down, across = _slope(shown.swapaxes(1, 2)).swapaxes(1, 2), _slope(shown)
+        # Offset and gain of the tones, then how b changes as p does: (M, 6, n²).
         terms = [np.full_like(shown, 100), shown, across * x, across, down * x[:, None], down]
-        table = np.stack(terms, axis=-1).reshape(m, n * n, 6)
+        table = np.stack(terms, axis=1).reshape(m, 6, n * n)
         found = _least_squares(table, seen, _outer(rows, columns))
         moves = found[:, 2:] / np.maximum(found[:, 1:2], 0.3)
         moves = np.clip(moves, -0.06, 0.06)  # 1 or 2 pixels; further the gradient misleads
@@ -156,8 +157,8 @@ def misfit(a: Planes, b: Planes, p: Array) -> Array:
         inside[:, [0, -1]] = 0  # the rim knows only half of its surroundings
     mask = _outer(rows, columns)
     tone, seen = shown.reshape(m, n * n) / 64 - 2, b.reshape(m, n * n)
-    parabola = np.stack([np.ones_like(tone), tone, tone**2], axis=-1)
-    fitted = (parabola @ _least_squares(parabola, seen, mask)[:, :, None])[:, :, 0]
+    parabola = np.stack([np.ones_like(tone), tone, tone**2], axis=1)
+    fitted = (_least_squares(parabola, seen, mask)[:, None] @ parabola)[:, 0]
     blur = _gaussian(n, 1.0)
     rest = blur @ ((seen - fitted) * mask).reshape(m, n, n) @ blur.T
     share = _outer(rows @ blur.T, columns @ blur.T)  # of the blur that fell inside
@@ -230,13 +231,22 @@ def _moment(x: Array, y: Array, weights: Array) -> Array:
     return cast(Array, (x * y * weights).sum(axis=1) / total - means)
 
 
+def _slope(planes: Planes) -> Planes:
+    """How fast pictures (M, n, n) change across; per unit of the coordinate, not per pixel."""
+    slope = np.empty_like(planes)
+    slope[..., 1:-1] = planes[..., 2:] - planes[..., :-2]
+    slope[..., [0, -1]] = 2 * (planes[..., [1, -1]] - planes[..., [0, -2]])
+    slope *= planes.shape[-1] / 4
+    return slope
+
+
 def _least_squares(terms: Array, y: Array, weights: Array) -> Array:
-    """The coefficients (M, k) with which terms (M, Q, k) make up y (M, Q) best."""
-    transposed = (terms * weights[:, :, None]).transpose(0, 2, 1)
-    normal = transposed @ terms
+    """The coefficients (M, k) with which terms (M, k, Q) make up y (M, Q) best."""
+    weighted = terms * weights[:, None]
+    normal = weighted @ terms.swapaxes(1, 2)
     ridge = 1e-6 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-6
-    normal += ridge * np.eye(terms.shape[2], dtype=np.float32)  # a flat picture has no gradient
-    return np.linalg.solve(normal, transposed @ y[:, :, None])[:, :, 0]
+    normal += ridge * np.eye(terms.shape[1], dtype=np.float32)  # a flat picture has no gradient
+    return np.linalg.solve(normal, weighted @ y[:, :, None])[:, :, 0]
 
 
 # --- many photos --------------------------------------------------------------------------------

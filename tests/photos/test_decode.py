@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from imgcli.photos.decode import Fault, decode, read_photo, to_input
+from imgcli.photos.decode import Fault, decode, needed, read_photo, reduction, to_input
 from imgcli.records import Preprocess
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -220,6 +220,82 @@ def test_an_mpo_is_read_as_the_jpeg_it_begins_with() -> None:
     first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), BLUE)
     data = encoded(first, "MPO", save_all=True, append_images=[second])
     assert np.abs(pixels(data) - RED).max() <= 2
+
+
+# --- scaled decoding ----------------------------------------------------------------------------
+
+
+def clouds(width: int, height: int) -> Image.Image:
+    """A picture without sharp edges, as large photos are at the scale of their pixels."""
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (8, 12, 3), dtype=np.uint8))
+    return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize(
+    ("at_least", "size"),
+    [
+        (None, (700, 500)),
+        (501, (700, 500)),
+        (251, (700, 500)),
+        (250, (350, 250)),
+        (126, (350, 250)),
+        (125, (175, 125)),
+        (1, (88, 63)),
+    ],
+)
+def test_a_jpeg_is_decoded_at_the_least_size_that_is_enough(
+    at_least: int | None, size: tuple[int, int]
+) -> None:
+    data = encoded(clouds(700, 500), "JPEG")
+    photo = decode(data, at_least)
+    assert isinstance(photo, Image.Image) and photo.size == size
+    if at_least:
+        assert reduction(data, at_least) == round(700 / size[0])
+
+
+def test_other_formats_are_decoded_at_their_size() -> None:
+    for format in ("PNG", "WEBP", "GIF", "BMP", "TIFF"):
+        data = encoded(clouds(70, 50), format)
+        photo = decode(data, 5)
+        assert isinstance(photo, Image.Image) and photo.size == (70, 50), format
+        assert reduction(data, 5) == 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_every_kind_of_jpeg_looks_the_same_decoded_small(
+    mode: str, progressive: bool, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = clouds(640, 480).convert(mode)
+    data = encoded(picture, "JPEG", quality=95, exif=exif, progressive=progressive)
+    whole, small = decode(data), decode(data, 100)
+    assert isinstance(whole, Image.Image) and isinstance(small, Image.Image)
+    assert small.size == ((160, 120) if orientation == 1 else (120, 160))
+    view = Preprocess(40)
+    assert needed(view) <= 100
+    assert np.abs(to_input(whole, view).astype(int) - to_input(small, view)).max() <= 4
+
+
+def test_limits_and_damage_count_at_full_size() -> None:
+    rng = np.random.default_rng(0)
+    data = encoded(Image.fromarray(rng.integers(0, 256, (300, 400, 3), np.uint8)), "JPEG")
+    assert fault(data, at_least=30, max_pixels=119_999).kind == "TooManyPixels"
+    for kept in (0.3, 0.6, 0.9, 0.98):
+        assert fault(data[: int(kept * len(data))], at_least=30).stage == "decode"
+
+
+def test_no_photo_is_reduced_that_is_none() -> None:
+    assert reduction(b"no photo", 10) == 1
+
+
+def test_a_view_needs_more_the_more_it_crops() -> None:
+    assert needed(Preprocess(224)) == 448 == needed(Preprocess(224, crop=0.5))
+    assert needed(Preprocess(224, "pad")) == 448
+    assert needed(Preprocess(224, "crop", 0.875)) == 512
 
 
 # --- what is refused ----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgcli.photos import digests
-from imgcli.photos.digests import MEMORY, digest_files, in_threads
+from imgcli.photos.digests import MEMORY, digest_files, in_threads, remember
 from imgcli.records import Rejected
 
 
@@ -111,6 +111,47 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     monkeypatch.setattr(digests.os, "open", changed_first)
     assert digest_files([file], tmp_path / "cache") == [sha(b"photo")]
     assert digest_files([file], tmp_path / "cache") == [sha(b"other")]
+
+
+def test_what_is_remembered_of_links_need_not_be_read(tmp_path: Path, reads: list[str]) -> None:
+    file, link = old_file(tmp_path / "a.jpg", b"photo"), tmp_path / "b.jpg"
+    os.link(file, link)
+    remember([(file, link)], [sha(b"photo")], time.time_ns(), tmp_path / "cache")
+    assert digest_files([str(link), file], tmp_path / "cache") == [sha(b"photo")] * 2
+    assert reads == []
+
+
+def test_what_changed_since_it_was_hashed_is_not_remembered(
+    tmp_path: Path, reads: list[str]
+) -> None:
+    began = time.time_ns() - 10**9
+    file = old_file(tmp_path / "a.jpg", b"photo", age=0)
+    remember([(file,)], [sha(b"what it was")], began, tmp_path / "cache")
+    assert digest_files([file], tmp_path / "cache") == [sha(b"photo")]
+    assert len(reads) == 1
+
+
+def test_a_file_that_is_just_growing_is_hashed_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = old_file(tmp_path / "a.jpg", b"begun")
+    read_some = os.read
+
+    def grown_meanwhile(handle: int, most: int) -> bytes:
+        file.write_bytes(b"begun, and finished")
+        return read_some(handle, most)
+
+    monkeypatch.setattr(digests.os, "read", grown_meanwhile)
+    assert digest_files([file], tmp_path / "cache") == [sha(b"begun, and finished")]
+
+
+def test_what_is_no_file_is_never_read(tmp_path: Path) -> None:
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    (tmp_path / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    files = [tmp_path / f"{name}.jpg" for name in ("zero", "folder", "pipe")]
+    expected = [Rejected(str(file), "not a regular file") for file in files]
+    assert digest_files(files, tmp_path / "cache") == expected
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "text", "other"])

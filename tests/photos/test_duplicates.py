@@ -3,6 +3,7 @@
 import hashlib
 import io
 import itertools
+import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,8 +18,9 @@ from PIL.Image import Resampling, Transpose
 from sklearn.datasets import load_digits
 
 from imgcli.photos import decode, sketch
-from imgcli.photos.duplicates import duplicate_groups, group_sketches, join
-from imgcli.records import IntArray
+from imgcli.photos.duplicates import USUAL, duplicate_groups, group_sketches, join
+from imgcli.photos.pixels import Pixels, load_pixels
+from imgcli.records import IntArray, Samples
 
 ORIENTATION = 0x0112
 STORED = {  # how a camera that writes this orientation has stored an upright photo
@@ -287,6 +289,58 @@ def test_a_second_run_opens_no_file(album: tuple[Path, list[Path], list[str]]) -
     again = [file.with_name("gone") for file in files]
     groups, faults = duplicate_groups(again, digests, "near", cache)
     assert faults == [] and len(set(groups.tolist())) == 7
+
+
+# --- the pass that is kept ----------------------------------------------------------------------
+
+
+def usual_pixels(folder: Path, files: Sequence[Path], digests: Sequence[str]) -> Pixels:
+    """What training would load; the folder is away, so that nothing can be decoded."""
+    zeros = np.zeros(len(files), np.int64)
+    names = tuple(file.name for file in files)
+    samples = Samples(folder / "gone", names, zeros, zeros, tuple(digests), ("a",))
+    (pixels,) = load_pixels(samples, [USUAL], folder / "cache")
+    return pixels
+
+
+def test_what_was_decoded_for_the_search_is_there_for_training(tmp_path: Path) -> None:
+    photos = [make_photo(seed, (900 + seed, 700)) for seed in range(3)]
+    files, digests = write(tmp_path, [jpeg(photo) for photo in photos])
+    duplicate_groups(files, digests, "near", tmp_path / "cache")
+    pixels = usual_pixels(tmp_path, files, digests)
+    assert pixels.rejected == []
+    for file, image in zip(files, pixels.gather(np.arange(3)), strict=True):
+        photo = decode.decode(file.read_bytes(), decode.needed(USUAL))
+        assert isinstance(photo, Image.Image)
+        assert (decode.to_input(photo, USUAL) == image).all()
+
+
+def test_small_photos_are_not_blown_up(tmp_path: Path) -> None:
+    sizes = [(111, 111), (112, 40), (40, 112)]
+    files, digests = write(tmp_path, [jpeg(make_photo(i, size)) for i, size in enumerate(sizes)])
+    duplicate_groups(files, digests, "near", tmp_path / "cache")
+    assert usual_pixels(tmp_path, files, digests).readable.tolist() == [False, True, True]
+
+
+def test_no_pixels_are_left_where_the_disk_is_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, digests = write(tmp_path, [jpeg(make_photo(i)) for i in range(2)])
+    usage = shutil.disk_usage(tmp_path)._replace(free=4 * 2 * 224 * 224 * 3)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    duplicate_groups(files, digests, "near", tmp_path / "cache")
+    assert not (tmp_path / "cache" / "pixels").exists()
+    assert len(list((tmp_path / "cache" / "sketches").iterdir())) == 1
+
+
+def test_a_photo_whose_sketch_is_known_is_not_decoded_for_its_pixels(tmp_path: Path) -> None:
+    files, digests = write(tmp_path, [jpeg(make_photo(i)) for i in range(2)])
+    duplicate_groups(files, digests, "near", tmp_path / "cache")
+    shutil.rmtree(tmp_path / "cache" / "pixels")
+    for file in files:
+        file.unlink()
+    groups, faults = duplicate_groups(files, digests, "near", tmp_path / "cache")
+    assert groups.tolist() == [0, 1] and faults == []
 
 
 # --- photos that cannot be read -----------------------------------------------------------------

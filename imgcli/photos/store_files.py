@@ -1,0 +1,69 @@
+"""The files of a row store, and how they are opened.
+
+meta.json    version, shape and type of a row; written last, so it vouches for the others. Its
+             time says when the store was last used
+rows.bin     the rows, one after the other; whoever reads them holds a shared lock on it
+index.bin    per row its key (32 bytes) and the CRC-32 of key and row (4 bytes)
+lock         held by whoever writes
+"""
+
+import json
+import os
+import stat
+import zlib
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+VERSION = 2
+META, ROWS, INDEX, LOCK = "meta.json", "rows.bin", "index.bin", "lock"
+KEY = 32  # bytes
+RECORD = KEY + 4  # bytes
+META_MOST = 1 << 16  # bytes; ours has about a hundred
+
+
+def read_meta(folder: Path) -> dict[str, Any] | None:
+    """What the store in a folder says of itself; None unless it is whole and readable."""
+    try:
+        # Only files as a store makes them: writing through a link could hurt what is elsewhere.
+        if not all(stat.S_ISREG(os.lstat(folder / name).st_mode) for name in (META, ROWS, INDEX)):
+            return None
+        with open_file(folder / META) as file:
+            meta = json.loads(file.read(META_MOST) or b"")
+    except (OSError, ValueError, RecursionError):
+        return None
+    return meta if isinstance(meta, dict) else None
+
+
+def checksum(key: bytes, row: memoryview) -> bytes:
+    """CRC-32 of key and row: of the row alone, half a record of another could vouch for it."""
+    return zlib.crc32(row, zlib.crc32(key)).to_bytes(RECORD - KEY, "little")
+
+
+def open_file(path: Path, mode: str = "r") -> FileIO:
+    """Open a store's file, following no link and waiting for no pipe."""
+    return FileIO(path, mode, opener=lambda name, flags: os.open(name, careful(flags), 0o666))
+
+
+def careful(flags: int) -> int:
+    """Those flags of `os.open`, following no link and waiting for no pipe."""
+    return flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def stamp_of(file: int) -> tuple[int, int]:
+    """Size and time of an open file: another stamp means other content."""
+    status = os.fstat(file)
+    return status.st_size, status.st_mtime_ns
+
+
+def cut_to(file: FileIO, size: int) -> None:
+    """Cut off what is beyond `size`; a file of that size keeps its time."""
+    if os.fstat(file.fileno()).st_size != size:
+        os.ftruncate(file.fileno(), size)
+
+
+def write_all(file: FileIO, data: memoryview, offset: int) -> None:
+    """Write all of `data` at `offset`, in as many pieces as the system takes it in."""
+    while data:
+        written = os.pwrite(file.fileno(), data, offset)
+        data, offset = data[written:], offset + written

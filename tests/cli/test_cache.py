@@ -1,0 +1,196 @@
+"""`imgcli cache` as it is typed."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgcli import progress
+from imgcli.cli.main import main
+from imgcli.photos.store import RowStore
+
+Capture = pytest.CaptureFixture[str]
+Patch = pytest.MonkeyPatch
+CACHE = Path(".imgcli/cache")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: Patch) -> Iterator[Path]:
+    """A workspace whose cache holds features, used today, and pixels, used 40 days ago."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    keep("features/f", np.ones((3, 100), np.float32), "resnet101 at 224 pixels, bf16")
+    keep("pixels/p", np.ones((2, 1000, 1000, 3), np.uint8), "64 × 64, squashed")
+    for file in (CACHE / "pixels/p").iterdir():
+        then = file.stat().st_mtime - 40 * 86_400
+        os.utime(file, (then, then))
+    yield tmp_path
+    progress.be_quiet(False)
+
+
+def keep(name: str, rows: np.ndarray, about: str) -> None:
+    store = RowStore(CACHE / name, rows.shape[1:], rows.dtype.name, about=about)
+    store.append([f"{i:064x}" for i in range(len(rows))], rows)
+
+
+def imgcli(monkeypatch: Patch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["imgcli", *words])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def answer(monkeypatch: Patch, capsys: Capture, *words: str) -> dict[str, object]:
+    assert imgcli(monkeypatch, "cache", *words, "--json") == 0
+    document: dict[str, object] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def test_it_shows_what_there_is_for_people(here: Path, monkeypatch: Patch, capsys: Capture) -> None:
+    assert imgcli(monkeypatch, "cache") == 0
+    captured = capsys.readouterr()
+    rows = [line.split() for line in captured.out.splitlines() if line.strip()]
+    assert "frozen features resnet101 at 224 pixels, bf16 3 0.0 MB today".split() in rows
+    assert "decoded pixels 64 × 64, squashed 2 6.0 MB 40 days ago".split() in rows
+    assert "2 in all 6.0 MB".split() in rows
+    assert "imgcli cache --prune" in captured.out
+    assert captured.err == ""
+
+
+def test_an_empty_cache_is_said_to_be(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert imgcli(monkeypatch, "cache") == 0
+    assert capsys.readouterr().out == "Nothing is kept.\n"
+    assert not (tmp_path / ".imgcli").exists()
+
+
+def test_json_is_the_contract_and_nothing_else(
+    here: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    document = answer(monkeypatch, capsys)
+    stores = document["stores"]
+    assert isinstance(stores, list)
+    assert document == {
+        "cache": ".imgcli/cache",
+        "stores": stores,
+        "bytes": sum(one["bytes"] for one in stores),
+        "removed": [],
+        "freed": 0,
+        "left": [],
+    }
+    features = stores[0]
+    assert features.pop("last_used").endswith("+00:00")
+    assert features == {
+        "kind": "features",
+        "path": ".imgcli/cache/features/f",
+        "about": "resnet101 at 224 pixels, bf16",
+        "rows": 3,
+        "bytes": sum(file.stat().st_size for file in (CACHE / "features/f").iterdir()),
+        "state": "current",
+    }
+
+
+def test_pruning_removes_what_was_not_used_for_a_month(
+    here: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    assert imgcli(monkeypatch, "cache", "--prune") == 0
+    out = capsys.readouterr().out
+    assert "Removed 1 entry, freed 6.0 MB." in out and "decoded pixels" not in out
+    assert os.listdir(CACHE) == ["features"]
+
+
+@pytest.mark.parametrize(
+    ("words", "remain"),
+    [
+        (["--prune", "--older-than", "41"], ["features", "pixels"]),
+        (["--prune", "--older-than", "0"], []),
+        (["--clear"], []),
+        (["--clear", "--kind", "features"], ["pixels"]),
+        (["--prune", "--kind", "features"], ["features", "pixels"]),
+    ],
+)
+def test_what_is_removed_can_be_chosen(
+    here: Path, monkeypatch: Patch, capsys: Capture, words: list[str], remain: list[str]
+) -> None:
+    before = answer(monkeypatch, capsys)
+    document = answer(monkeypatch, capsys, *words)
+    assert sorted(os.listdir(CACHE)) == remain
+    removed = document["removed"]
+    assert isinstance(removed, list) and len(removed) == 2 - len(remain)
+    assert document["freed"] == sum(one["bytes"] for one in removed)
+    assert answer(monkeypatch, capsys)["bytes"] == before["bytes"] - document["freed"]  # type: ignore[operator]
+
+
+def test_what_is_in_use_is_left_and_said(here: Path, monkeypatch: Patch, capsys: Capture) -> None:
+    user = RowStore(CACHE / "pixels/p", (1000, 1000, 3), "uint8")
+    assert answer(monkeypatch, capsys, "--clear")["left"] == [
+        {"path": ".imgcli/cache/pixels/p", "reason": "in use by another imgcli"}
+    ]
+    assert imgcli(monkeypatch, "cache", "--clear") == 0
+    assert "Left .imgcli/cache/pixels/p: in use by another imgcli." in capsys.readouterr().out
+    del user
+    assert answer(monkeypatch, capsys, "--clear")["left"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--prune", "--clear"], "give one of them"),
+        (["--older-than", "3"], "--older-than 3 goes with --prune"),
+        (["--prune", "--older-than", "-1"], "-1 is not a number of days from 0 to 36,500"),
+        (["--prune", "--older-than", "nan"], "nan is not a number of days"),
+        (["--prune", "--older-than", "inf"], "inf is not a number of days"),
+    ],
+)
+def test_options_that_cannot_be_meant(
+    here: Path, monkeypatch: Patch, capsys: Capture, words: list[str], said: str
+) -> None:
+    assert imgcli(monkeypatch, "cache", *words) == 2
+    assert said in capsys.readouterr().err
+    assert sorted(os.listdir(CACHE)) == ["features", "pixels"]
+
+
+def test_a_name_with_control_characters_does_not_reach_the_terminal(
+    here: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    (CACHE / "pixels/a\x1b[2Jb[red]").mkdir()
+    keep("features/g", np.ones((1, 2), np.uint8), "\x1b[2J[bold]")
+    assert imgcli(monkeypatch, "cache") == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "[bold]" in out
+
+
+def test_a_file_where_the_cache_should_be_is_a_sentence(
+    tmp_path: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".imgcli").mkdir()
+    (tmp_path / ".imgcli/cache").write_bytes(b"")
+    assert imgcli(monkeypatch, "cache") == 1
+    assert "'.imgcli/cache': Not a directory" in capsys.readouterr().err
+
+
+def test_pruning_leaves_what_this_version_has_just_made(
+    tmp_path: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    """The names of the stores and the versions that pruning looks for belong together."""
+    monkeypatch.chdir(tmp_path)
+    for i in range(6):
+        photo = tmp_path / f"raw/{'cat' if i % 2 else 'dog'}/{i}.png"
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((256, 240), 20 + 30 * i).convert("RGB").save(photo)
+    assert imgcli(monkeypatch, "split", "raw", "--ratio", "0.5", "--quiet") == 0
+    capsys.readouterr()
+    document = answer(monkeypatch, capsys, "--prune")
+    assert document["removed"] == document["left"] == []
+    stores = document["stores"]
+    assert isinstance(stores, list)
+    assert "sketches" in {one["kind"] for one in stores}
+    assert {one["state"] for one in stores} == {"current"}
