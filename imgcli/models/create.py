@@ -5,6 +5,7 @@
 
 import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from timm.data.config import resolve_model_data_config
 from torch import nn
 
 from imgcli.errors import ModelError
+from imgcli.models.build import build_backbone
 from imgcli.models.network import Classifier, Network, feature_count
-from imgcli.models.notation import build_backbone, is_notation
+from imgcli.models.notation import is_notation
 from imgcli.models.weights import load_backbone, published_file, read_state
 from imgcli.models.zoo import ZOO
 from imgcli.records import Fit, Preprocess
@@ -34,6 +36,7 @@ def create_network(
     model_args: Mapping[str, Any] | None = None,
     pretrained: bool = True,
     weights: Path | None = None,
+    test_flip: bool = False,
     seed: int = 0,
 ) -> Network:
     """Build the network called `arch` with a new head for `classes` classes.
@@ -43,6 +46,7 @@ def create_network(
         model_args: passed on to timm or torchvision.
         pretrained: start from published weights, if the arch is one that has any.
         weights: a file of backbone weights, instead of published ones.
+        test_flip: judge photos together with their mirror images.
         seed: of the weights that are drawn at random.
 
     Raises:
@@ -71,6 +75,7 @@ def create_network(
         raise _unknown(arch)
     if weights is not None:
         load_backbone(backbone, read_state(weights), head_names, weights)
+    preprocess = replace(preprocess, test_flip=test_flip)
     head = nn.Linear(feature_count(backbone, preprocess.size), classes)
     return Network(Classifier(backbone, head), preprocess, arch, notation)
 

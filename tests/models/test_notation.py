@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from imgcli.errors import ModelError
+from imgcli.models.build import build_backbone
+from imgcli.models.layers import GaussianNoise, Whitening
 from imgcli.models.network import Classifier, count_params, feature_count
-from imgcli.models.notation import GaussianNoise, build_backbone, is_notation, parse
+from imgcli.models.notation import is_notation, parse
 
 
 def params(notation: str, shape: tuple[int, int, int], classes: int) -> dict[str, int]:
@@ -66,6 +68,12 @@ def test_same_padding_divides_the_size_by_the_stride_and_valid_slides_inside(
         ("784-32C5-P2", "'784' at position 1 .* is not the size of the images"),
         ("32C5S0", "a window or stride of 0"),
         (" - ", "names no layer"),
+        ("32C5-R[32C5", r"'R\[' at position 6 .* is never closed"),
+        ("32C5-P2]", r"'\]' at position 8 .* closes nothing"),
+        ("32C5-R[]", "holds no layer"),
+        ("R[32C3-128]", "turns a picture into a dense layer"),
+        ("R[32C3-5C4V]", "brings 8×8 to 5×5"),
+        ("32C5-W2", "may only come first"),
     ],
 )
 def test_what_cannot_be_built_is_marked_with_its_position(notation: str, message: str) -> None:
@@ -105,3 +113,42 @@ def test_tokens_know_where_they_stand() -> None:
         ("32C3", 8),
         ("P2", 13),
     ]
+
+
+def test_a_residual_group_adds_what_goes_in() -> None:
+    backbone = build_backbone("R[3C3B:none-B]", (3, 8, 8), 2).eval()
+    images = torch.rand(2, 3, 8, 8)
+    for norm in (m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)):
+        nn.init.zeros_(norm.weight)
+    assert torch.equal(backbone(images), images.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("notation", "features"),
+    [("R[6C3S2]", 6 * 4 * 4), ("R[6C3]-GP", 6), ("24-R[12-12B]", 12), ("R[R[6C3]-6C3]-G", 6)],
+)
+def test_a_residual_group_may_change_the_shape(notation: str, features: int) -> None:
+    assert feature_count(build_backbone(notation, (3, 8, 8), 2), 8) == features
+
+
+def test_batch_norm_comes_between_a_layer_and_its_activation() -> None:
+    layers = list(build_backbone("8C3B:tanh-16B", (3, 8, 8), 2))
+    kinds = [nn.Conv2d, nn.BatchNorm2d, nn.Tanh, nn.Flatten, nn.Linear, nn.BatchNorm1d, nn.ReLU]
+    assert [type(layer) for layer in layers] == kinds
+
+
+def test_whitened_patches_are_uncorrelated_and_of_variance_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    plain = torch.randn(50, 3, 16, 16, generator=generator)
+    images = plain.cumsum(2).cumsum(3) * 0.1 + plain.sum(1, keepdim=True)
+    layer = Whitening(3, 2)
+    layer.fit(images, floor=0.0)
+    values = layer(images).transpose(0, 1).flatten(1)  # (24, patches)
+    moments = values[:12] @ values[:12].T / values.shape[1]
+    torch.testing.assert_close(moments, torch.eye(12), atol=1e-2, rtol=0)
+    torch.testing.assert_close(values[12:], -values[:12])
+
+
+def test_an_activation_may_stand_by_itself() -> None:
+    layers = list(build_backbone("8C3:none-P2-gelu", (3, 8, 8), 2))
+    assert isinstance(layers[1], nn.Identity) and isinstance(layers[3], nn.GELU)
