@@ -90,13 +90,13 @@ BatchSize = Annotated[
     ),
 ]
 Optimizer = Annotated[
-    Literal["sgd", "adam", "adamw", "lbfgs", "ridge"] | None,
+    Literal["sgd", "adam", "adamw", "nmuon", "lbfgs", "ridge"] | None,
     typer.Option(
         "--optimizer",
         show_default="adamw; lbfgs with --freeze",
         rich_help_panel=TRAINING,
-        help="lbfgs and ridge fit a frozen backbone's head to its optimum: as softmax regression, "
-        "or by least squares.",
+        help="nmuon: Muon with Nesterov momentum. lbfgs and ridge fit a frozen backbone's head to "
+        "its optimum: as softmax regression, or by least squares.",
     ),
 ]
 Lr = Annotated[
@@ -105,12 +105,24 @@ Lr = Annotated[
         "--lr",
         show_default="by optimizer",
         rich_help_panel=TRAINING,
-        help="Peak learning rate; it rises for the first 5 % of the steps and falls to 0.",
+        help="Peak learning rate.",
+    ),
+]
+Schedule = Annotated[
+    Literal["cosine", "one-cycle", "constant"] | None,
+    typer.Option(
+        "--schedule",
+        show_default="cosine",
+        rich_help_panel=TRAINING,
+        help="How the learning rate goes. cosine: up for 5 % of the steps, down in half a cosine. "
+        "one-cycle: up for 20 %, down in a line.",
     ),
 ]
 Momentum = Annotated[
     float | None,
-    typer.Option("--momentum", show_default="0.9", rich_help_panel=TRAINING, help="For sgd."),
+    typer.Option(
+        "--momentum", show_default="0.9", rich_help_panel=TRAINING, help="For sgd and nmuon."
+    ),
 ]
 WeightDecay = Annotated[
     float | None,
@@ -122,20 +134,51 @@ WeightDecay = Annotated[
     ),
 ]
 LabelSmoothing = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--label-smoothing",
+        show_default="0",
         rich_help_panel=TRAINING,
         help="Share of each label spread over all classes.",
     ),
 ]
 Augment = Annotated[
-    Literal["none", "shift", "photo"] | None,
+    Literal["none", "shift", "small", "photo", "strong"] | None,
     typer.Option(
         "--augment",
         show_default="photo; none with --freeze",
         rich_help_panel=TRAINING,
-        help="photo: random crops, mirrored. shift: small moves, for signs and digits.",
+        help="photo: random crops, mirrored. strong: and recoloured, pieces blotted out. "
+        "shift: small moves, for signs and digits. small: whole pixels, mirrored, for tiny photos.",
+    ),
+]
+Mixup = Annotated[
+    float | None,
+    typer.Option(
+        "--mixup",
+        metavar="ALPHA",
+        show_default=False,
+        rich_help_panel=TRAINING,
+        help="Learn from mixtures of two photos, such as with 0.2.",
+    ),
+]
+Cutmix = Annotated[
+    float | None,
+    typer.Option(
+        "--cutmix",
+        metavar="ALPHA",
+        show_default=False,
+        rich_help_panel=TRAINING,
+        help="Learn from photos with a piece of another, such as with 1.",
+    ),
+]
+TestFlip = Annotated[
+    bool | None,
+    typer.Option(
+        "--test-flip/--no-test-flip",
+        show_default=False,
+        rich_help_panel=TRAINING,
+        help="Judge every photo together with its mirror image; twice the work of looking.",
     ),
 ]
 ValShare = Annotated[
@@ -200,8 +243,12 @@ def train(
     lr: Lr = None,
     momentum: Momentum = None,
     weight_decay: WeightDecay = None,
-    label_smoothing: LabelSmoothing = 0.0,
+    schedule: Schedule = None,
+    label_smoothing: LabelSmoothing = None,
     augment: Augment = None,
+    mixup: Mixup = None,
+    cutmix: Cutmix = None,
+    test_flip: TestFlip = None,
     val_share: ValShare = None,
     patience: Patience = None,
     precision: Precision = "auto",
@@ -255,8 +302,12 @@ def train(
             momentum=momentum,
             optimizer=optimizer,
             weight_decay=weight_decay,
+            schedule=schedule,
             label_smoothing=label_smoothing,
             augment=augment,
+            mixup=mixup,
+            cutmix=cutmix,
+            test_flip=test_flip,
             image_size=image_size,
             fit=fit,
             val_share=val_share,

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import Tensor
 
 from imgcli.errors import WrongUsage
 
+BATCH = 64  # photos at once where nothing is learnt
 PRECISIONS = ("auto", "fp32", "bf16")
 _WORTH = 1.15  # bf16 must be this many times as fast, so that noise does not decide
 
@@ -27,7 +29,7 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def choose_precision(requested: str, device: torch.device, step: Callable[[], object]) -> str:
+def choose_precision(requested: str, device: torch.device, step: Callable[[str], object]) -> str:
     """Settle "auto" by running `step` in both precisions: two measured batches after one each.
 
     Raises:
@@ -41,11 +43,10 @@ def choose_precision(requested: str, device: torch.device, step: Callable[[], ob
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     seconds = {}
     for precision in ("fp32", "bf16"):
-        with autocast(device, precision):
-            step()
-            start = time.perf_counter()
-            step(), step()
-            seconds[precision] = time.perf_counter() - start
+        step(precision)
+        start = time.perf_counter()
+        step(precision), step(precision)
+        seconds[precision] = time.perf_counter() - start
     return "bf16" if seconds["fp32"] > _WORTH * seconds["bf16"] else "fp32"
 
 
@@ -54,3 +55,18 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
+
+
+def forward(
+    module: Callable[[Tensor], Tensor], images: Tensor, precision: str, flipped: bool = False
+) -> Tensor:
+    """Run a module that is in eval mode without learning; the result in float32.
+
+    Args:
+        flipped: the mean of what it gives for the images and for their mirror images.
+    """
+    with torch.inference_mode(), autocast(images.device, precision):
+        out: Tensor = module(images).float()
+        if flipped:
+            out = (out + module(images.flip(-1)).float()) / 2
+    return out

@@ -1,35 +1,66 @@
-"""Augmentation of whole batches on their device: recipes by name, each one affine map per photo."""
+"""Augmentation of whole batches on their device: recipes by name, drawn anew for every photo."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torchvision.transforms import v2
 
 
 class Recipe(NamedTuple):
-    area: tuple[float, float]  # share of the photo's area that is kept, drawn uniformly
-    flip: bool  # mirror left and right, half of the time
-    shift: float  # shift each way by up to this share of the side, at full area
+    area: tuple[float, float] = (1.0, 1.0)  # share of the photo's area that is kept, uniform
+    flip: bool = False  # mirror left and right, half of the time
+    shift: float = 0.0  # shift each way by up to this share of the side, at full area
+    colour: float = 0.0  # change brightness, contrast and saturation by up to this share
+    erase: float = 0.0  # probability that a rectangle is blotted out
+
+    @property
+    def crops(self) -> bool:
+        return self.area != (1.0, 1.0)
 
 
 RECIPES = {
-    "none": Recipe((1.0, 1.0), False, 0.0),
+    "none": Recipe(),
     # For signs, digits, slides: what is left and right means something.
-    "shift": Recipe((0.85, 1.0), False, 0.08),
+    "shift": Recipe(area=(0.85, 1.0), shift=0.08),
+    # For pictures of few pixels, which zooming would blur: moved by whole pixels, mirrored or not.
+    "small": Recipe(flip=True, shift=1 / 16),
     # For photos: a random part of at least 35 % of the area, mirrored or not.
-    "photo": Recipe((0.35, 1.0), True, 0.0),
+    "photo": Recipe(area=(0.35, 1.0), flip=True),
+    # For photos, where there are few and epochs are many.
+    "strong": Recipe(area=(0.25, 1.0), flip=True, colour=0.4, erase=0.25),
 }
 
+_LUMA = (0.299, 0.587, 0.114)
+_ERASED = (0.02, 0.33)  # share of the area (Zhong et al., Random Erasing, 2017)
 
-def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Crop, shift and mirror each image `(B, C, H, W)` by its own random affine map.
+
+def augment(pixels: Tensor, recipe: Recipe, size: int, generator: torch.Generator) -> Tensor:
+    """Move, crop, mirror and recolour each photo of a batch by its own draws.
 
     Args:
+        pixels: `(B, M, M, 3)` uint8, M at least `size`; larger leaves crops their sharpness.
         generator: on the CPU, so that every device draws the same.
+
+    Returns:
+        Images `(B, 3, size, size)` float32 with values of 0 to 255, channels last.
     """
-    if recipe == RECIPES["none"]:
-        return images
+    if recipe.crops or pixels.shape[1] != size:
+        images = _warp(to_planes(pixels), recipe, size, generator)
+    else:
+        images = to_planes(_move(pixels, recipe, generator))
+    return _recolour(images, recipe.colour, generator) if recipe.colour else images
+
+
+def to_planes(pixels: Tensor) -> Tensor:
+    """Pixels `(B, H, W, 3)` uint8 as images `(B, 3, H, W)` float32, channels last."""
+    return pixels.permute(0, 3, 1, 2).float()
+
+
+def _warp(images: Tensor, recipe: Recipe, size: int, generator: torch.Generator) -> Tensor:
+    """Crop, shift and mirror by one affine map per photo."""
     n = len(images)
     draws = torch.rand(n, 4, generator=generator)
     side = (recipe.area[0] + (recipe.area[1] - recipe.area[0]) * draws[:, 0]).sqrt()
@@ -38,8 +69,69 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
     theta = torch.zeros(n, 2, 3)
     theta[:, 0, 0], theta[:, 1, 1] = side * mirror, side
     theta[:, :, 2] = (2 * draws[:, 2:] - 1) * room[:, None]
-    grid = functional.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
-    warped = functional.grid_sample(
-        images, grid.to(images.dtype), padding_mode="border", align_corners=False
-    )
+    grid = functional.affine_grid(theta.to(images.device), [n, 3, size, size], align_corners=False)
+    warped = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
     return warped.contiguous(memory_format=torch.channels_last)
+
+
+def _move(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """Shift by whole pixels, what comes in at the rim being mirrored, and flip."""
+    if not (recipe.flip or recipe.shift):
+        return pixels
+    n, size = pixels.shape[:2]
+    draws = torch.rand(n, 3, generator=generator)
+    most = round(recipe.shift * size)
+    offsets = (draws[:, :2] * (2 * most + 1)).long() - most
+    places = (torch.arange(size) + offsets[:, :, None]).abs()  # (B, 2, size)
+    places = torch.where(places < size, places, 2 * (size - 1) - places)
+    if recipe.flip:
+        places[:, 1] = torch.where(draws[:, 2:] < 0.5, places[:, 1].flip(1), places[:, 1])
+    rows, columns = places.to(pixels.device).unbind(1)
+    photos = torch.arange(n, device=pixels.device)[:, None, None]
+    return pixels[photos, rows[:, :, None], columns[:, None, :]]
+
+
+def _recolour(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
+    """Scale brightness, then contrast about the photo's mean grey, then saturation about grey."""
+    factors = 1 + amount * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
+    brightness, contrast, saturation = factors.to(images.device)
+    luma = torch.tensor(_LUMA, device=images.device).view(3, 1, 1)
+    images = images * brightness
+    mean = (images * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    images = (images - mean) * contrast + mean
+    grey = (images * luma).sum(1, keepdim=True)
+    recoloured: Tensor = (images - grey) * saturation + grey
+    return recoloured.clamp(0, 255)
+
+
+def erase(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Blot out a rectangle of some of the images `(B, C, H, W)` with zeros."""
+    n, _, height, width = images.shape
+    draws = torch.rand(n, 5, generator=generator)
+    area = _ERASED[0] + (_ERASED[1] - _ERASED[0]) * draws[:, 0]
+    aspect = torch.exp((2 * draws[:, 1] - 1) * 1.2)  # 0.3 to 3.3
+    inside = []
+    for length, share, start in (
+        (height, (area * aspect).sqrt(), draws[:, 2]),
+        (width, (area / aspect).sqrt(), draws[:, 3]),
+    ):
+        share = share.clamp_max(1.0)
+        place = (torch.arange(length) + 0.5) / length - (start * (1 - share))[:, None]
+        inside.append((place >= 0) & (place < share[:, None]))  # (B, length)
+    chosen = (draws[:, 4] < probability)[:, None, None]
+    blot = (inside[0][:, :, None] & inside[1][:, None, :] & chosen)[:, None]
+    return images.masked_fill(blot.to(images.device), 0.0)
+
+
+def mixing(
+    mixup: float, cutmix: float, classes: int
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
+    """What mixes each photo of a batch with another and their targets `(B,)` to shares `(B, K)`.
+
+    Args:
+        mixup, cutmix: alpha of the beta distribution of the shares (Zhang et al., 2018; Yun et al.,
+            2019); 0 for without. With both, every batch draws one of them.
+    """
+    kinds = [(v2.MixUp, mixup), (v2.CutMix, cutmix)]
+    mixes = [kind(alpha=alpha, num_classes=classes) for kind, alpha in kinds if alpha]
+    return v2.RandomChoice(mixes) if mixes else None

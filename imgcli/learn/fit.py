@@ -12,16 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from imgcli.errors import DataError
+from imgcli.learn.augment import mixing
 from imgcli.learn.heads import STRENGTHS, Solver, choose_strengths, mean_heads
-from imgcli.learn.inputs import FeatureInputs
+from imgcli.learn.inputs import FeatureInputs, PixelInputs
 from imgcli.learn.loop import logits_of, train
 from imgcli.learn.measure import Measure, measure
 from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.learn.ridge import Ridge
 from imgcli.learn.softmax import MAX_ITERATIONS, fit_softmax
 from imgcli.learn.task import Task, hold_out, stratified_folds
+from imgcli.models.layers import Whitening
 from imgcli.records import IntArray
 
+_WHITENED = 1000  # photos, at most, in which the filters of a whitening are found
 _INNER_FOLDS = 3  # that choose a head's regularisation, inside the rows it learns from
 
 
@@ -76,6 +79,7 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
         module = copy.deepcopy(task.network.classifier.head)
     else:
         module = copy.deepcopy(task.network.classifier).to(memory_format=torch.channels_last)
+        _fit_whitening(module, inputs, rows)
     state = train(
         module.to(task.device),
         inputs,
@@ -84,6 +88,7 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
         rows=rows,
         watched={**({"val": val} if len(val) else {}), **job.watched},
         checkpoint=job.checkpoint,
+        mix=mixing(config.mixup or 0.0, config.cutmix or 0.0, len(task.classes)),
         label=job.label,
     )
     judged = None
@@ -93,6 +98,13 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
         module = _on_raw_features(module, inputs)
     passes = state.epoch - state.resumed_from
     return Fitted(module, rows, state.history, state.epoch, state.best_epoch, passes, judged, {})
+
+
+def _fit_whitening(module: nn.Module, inputs: PixelInputs, rows: IntArray) -> None:
+    """Find the filters of a whitening that has none yet, in some of the photos learnt from."""
+    for layer in module.modules():
+        if isinstance(layer, Whitening) and not layer.filters.any():
+            layer.fit(inputs.batch(rows[:: -(-len(rows) // _WHITENED)]).to(layer.filters.device))
 
 
 def _fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
@@ -131,7 +143,7 @@ def _solver(task: Task, features: Tensor, targets: Tensor) -> Solver:
         features,
         targets,
         classes=k,
-        label_smoothing=config.label_smoothing,
+        label_smoothing=config.label_smoothing or 0.0,
         max_iterations=config.epochs or MAX_ITERATIONS,
     )
 

@@ -1,50 +1,95 @@
 """What a network learns from, by row: pixels, or the features of a frozen backbone.
 
-Both give `batch(rows)` for looking and `train_batch(rows, generator)` for learning, so the training
-loop does not know which it has.
+Both give `batch(rows)` for looking and `train_batch(rows, generator)` for learning, and say whether
+what is looked at is to be looked at mirrored as well, so the training loop does not know which it
+has.
 """
 
-import hashlib
+import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from imgcli import workspace
-from imgcli.learn.arithmetic import autocast
-from imgcli.learn.augment import RECIPES, Recipe, augment
-from imgcli.models.network import Network, feature_count, fingerprint
-from imgcli.photos.pixels import Pixels, load_pixels
-from imgcli.photos.store import RowStore
-from imgcli.progress import counter
-from imgcli.records import IntArray, Preprocess, Rejected, Samples
+from imgcli.learn.augment import Recipe, augment, erase, to_planes
+from imgcli.photos.pixels import Images, Pixels
+from imgcli.records import IntArray, Preprocess
 
-BATCH = 64  # photos at once where nothing is learnt
+_RESIDENT = 0.5  # share of a GPU's free memory that photos may take
+_UPLOAD = 4096  # photos put there at once
 
 
 class Inputs(Protocol):
+    @property
+    def flips(self) -> bool: ...
+
     def batch(self, rows: IntArray) -> Tensor: ...
 
     def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)
-class PixelInputs:
-    """Photos as images `(B, 3, S, S)`, normalised, augmented when they are learnt from."""
+class DevicePixels:
+    """Stored photos `(N, S, S, 3)` uint8 on their way to a device, or there already."""
 
     pixels: Pixels
-    preprocess: Preprocess
     device: torch.device
+    resident: Tensor | None = None  # all rows, on a GPU that has room for them
+
+    @classmethod
+    def of(cls, pixels: Pixels, device: torch.device) -> Self:
+        """Put all photos on a GPU with room for them; else they come batch by batch."""
+        if device.type != "cuda":
+            return cls(pixels, device)
+        shape = (len(pixels.row), *pixels.store.shape)
+        free, _ = torch.cuda.mem_get_info(device)
+        if math.prod(shape) > _RESIDENT * free:
+            return cls(pixels, device)
+        resident = torch.zeros(shape, dtype=torch.uint8, device=device)
+        for rows in in_batches(np.flatnonzero(pixels.readable), _UPLOAD):
+            resident[torch.from_numpy(rows).to(device)] = to_device(pixels.gather(rows), device)
+        return cls(pixels, device, resident)
+
+    def gather(self, rows: IntArray) -> Tensor:
+        """Some photos, `(B, S, S, 3)` uint8 on the device."""
+        if self.resident is not None:
+            return self.resident[torch.from_numpy(rows).to(self.device)]
+        pixels = self.pixels.gather(rows)
+        return to_device(pixels, self.device)
+
+
+def to_device(pixels: Images, device: torch.device) -> Tensor:
+    """Pixels as a tensor; to a GPU through pinned memory, while it computes."""
+    tensor = torch.from_numpy(pixels)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+@dataclass(frozen=True, eq=False)
+class PixelInputs:
+    """Photos as images `(B, 3, S, S)`, normalised, augmented when they are learnt from.
+
+    Everything after the gathering is done for the whole batch on the device.
+    """
+
+    own: DevicePixels  # as the network sees them
+    learnt: DevicePixels  # as augmentation cuts from them: the same, or larger
+    preprocess: Preprocess
     recipe: Recipe
 
+    @property
+    def flips(self) -> bool:
+        return self.preprocess.test_flip
+
     def batch(self, rows: IntArray) -> Tensor:
-        return to_images(self.pixels.gather(rows), self.preprocess, self.device)
+        return normalise(to_planes(self.own.gather(rows)), self.preprocess)
 
     def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor:
-        return augment(self.batch(rows), self.recipe, generator)
+        pixels = self.learnt.gather(rows)
+        images = augment(pixels, self.recipe, self.preprocess.size, generator)
+        images = normalise(images, self.preprocess)
+        return erase(images, self.recipe.erase, generator) if self.recipe.erase else images
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +99,7 @@ class FeatureInputs:
     features: Tensor  # (N, D) float32; a row of NaN where the photo cannot be read
     mean: Tensor | float = 0.0  # (D,)
     scale: Tensor | float = 1.0  # (D,)
+    flips: bool = False  # the features are those of both already
 
     def standardised(self, rows: IntArray) -> Self:
         """The same features, standardised by `rows`."""
@@ -67,67 +113,13 @@ class FeatureInputs:
         return self.batch(rows)
 
 
-def to_images(pixels: np.ndarray, preprocess: Preprocess, device: torch.device) -> Tensor:
-    """Pixels `(B, S, S, 3)` uint8 → images `(B, 3, S, S)` float32, normalised, channels last."""
-    images = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float()  # (B, 3, S, S)
-    mean = torch.tensor(preprocess.mean, device=device).view(3, 1, 1) * 255
-    std = torch.tensor(preprocess.std, device=device).view(3, 1, 1) * 255
+def normalise(images: Tensor, preprocess: Preprocess) -> Tensor:
+    """Images `(B, 3, S, S)` with values of 0 to 255, brought to a network's mean and deviation."""
+    mean = torch.tensor(preprocess.mean, device=images.device).view(3, 1, 1) * 255
+    std = torch.tensor(preprocess.std, device=images.device).view(3, 1, 1) * 255
     return (images - mean) / std
-
-
-def frozen_features(
-    network: Network,
-    samples: Samples,
-    device: torch.device,
-    precision: str,
-    cache: Path = workspace.CACHE,
-) -> tuple[Tensor, list[Rejected]]:
-    """Every photo's features `(N, D)` from the backbone in eval mode, from the cache or made now.
-
-    The key is the photo's content, the backbone's weights, the preprocessing and the precision, so
-    a changed photo or weight is never served an old feature.
-
-    Returns:
-        The features on `device`, NaN for photos that cannot be read, and those photos.
-    """
-    backbone = network.classifier.backbone.to(device).to(memory_format=torch.channels_last).eval()
-    preprocess = network.preprocess
-    size = feature_count(backbone, preprocess.size)
-    normalised = hash_of(preprocess.mean, preprocess.std)
-    name = f"{fingerprint(backbone)[:16]}-{preprocess.geometry()}-{normalised}-{precision}"
-    store = RowStore(cache / "features" / name, (size,), "float32")
-    rejected: list[Rejected] = []
-    if (store.rows(samples.digests) < 0).any():
-        pixels = load_pixels(samples, preprocess, cache)
-        rejected = pixels.rejected
-        missing = np.flatnonzero((store.rows(samples.digests) < 0) & pixels.readable)
-        inputs = PixelInputs(pixels, preprocess, device, RECIPES["none"])
-        try:
-            with counter("Looking", total=len(missing), unit="photos") as bar:
-                for rows in in_batches(missing, BATCH):
-                    features = forward(backbone, inputs.batch(rows), precision)
-                    store.append([samples.digests[i] for i in rows], features.cpu().numpy())
-                    bar.update(len(rows))
-        finally:
-            store.flush()
-    where = store.rows(samples.digests)
-    matrix = np.full((len(samples), size), np.nan, dtype=np.float32)
-    matrix[where >= 0] = store.take(where[where >= 0])
-    return torch.from_numpy(matrix).to(device), rejected
-
-
-def forward(module: nn.Module, images: Tensor, precision: str) -> Tensor:
-    """Run a module in eval mode without learning; the result in float32."""
-    with torch.inference_mode(), autocast(images.device, precision):
-        out: Tensor = module(images)
-    return out.float()
 
 
 def in_batches(rows: IntArray, size: int) -> list[IntArray]:
     """Cut rows into batches of at most `size`, all of nearly one size."""
     return np.array_split(rows, -(-len(rows) // size)) if len(rows) else []
-
-
-def hash_of(*values: object) -> str:
-    """A short name for some plain values."""
-    return hashlib.sha256(repr(values).encode()).hexdigest()[:8]

@@ -18,15 +18,16 @@ from torch.nn import functional
 
 from imgcli import workspace
 from imgcli.errors import Interrupted, ModelError, RunError
-from imgcli.learn.arithmetic import autocast
-from imgcli.learn.inputs import BATCH, Inputs, forward, in_batches
+from imgcli.learn.arithmetic import BATCH, autocast, forward
+from imgcli.learn.inputs import Inputs, in_batches
 from imgcli.learn.measure import Measure, measure
+from imgcli.learn.schedules import rate_at
 from imgcli.progress import track
 from imgcli.records import IntArray, TrainConfig
 from imgcli.wording import count
 
-_WARMUP = 0.05  # share of all steps in which the learning rate rises
 CHECKPOINT = "checkpoint.safetensors"
+Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass
@@ -50,6 +51,7 @@ def train(
     rows: IntArray,
     watched: Mapping[str, IntArray],
     checkpoint: Path | None = None,
+    mix: Mix | None = None,
     after_epoch: Callable[[State], None] = lambda state: None,
     label: str = "Training",
 ) -> State:
@@ -64,12 +66,14 @@ def train(
         rows: the rows learnt from.
         watched: rows that are judged after each epoch, by part; only "val" decides anything.
         checkpoint: where the state is kept after each epoch, and taken up from.
+        mix: makes of a batch and its targets another one, its targets shares of classes `(B, K)`.
 
     Raises:
         ModelError: the loss is no longer a number.
         Interrupted: by Ctrl-C, where there is a checkpoint; finished epochs are kept.
     """
-    assert config.epochs and config.batch_size and config.lr and config.optimizer
+    assert config.epochs and config.batch_size and config.lr
+    assert config.optimizer and config.schedule
     optimizer = create_optimizer_v2(
         module,
         opt=config.optimizer,
@@ -90,14 +94,18 @@ def train(
             seen = []
             batches = in_batches(order, config.batch_size)
             for step, batch in enumerate(track(batches, f"{label}, epoch {epoch}", unit="steps")):
-                lr = config.lr * _schedule((epoch - 1) * steps + step, config.epochs * steps)
+                done = (epoch - 1) * steps + step
+                lr = config.lr * rate_at(config.schedule, done, config.epochs * steps)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
                 images = inputs.train_batch(batch, generator)  # (B, 3, S, S), or features (B, D)
+                goals = targets[batch]  # (B,), or shares of classes (B, K) if mixed
+                if mix:
+                    images, goals = mix(images, goals)
                 with autocast(images.device, config.precision):
                     logits = module(images).float()  # (B, K)
                 loss = functional.cross_entropy(
-                    logits, targets[batch], label_smoothing=config.label_smoothing
+                    logits, goals, label_smoothing=config.label_smoothing or 0.0
                 )
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -145,16 +153,9 @@ def train(
 def logits_of(module: nn.Module, inputs: Inputs, rows: IntArray, precision: str) -> Tensor:
     """Logits `(M, K)` of some rows, in eval mode."""
     module.eval()
-    return torch.cat([forward(module, inputs.batch(b), precision) for b in in_batches(rows, BATCH)])
-
-
-def _schedule(step: int, total: int) -> float:
-    """Share of the peak learning rate: up in a line, down in half a cosine. A function of the step
-    alone, so that a resumed run cannot restart it."""
-    warm = max(1, round(_WARMUP * total))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+    return torch.cat(
+        [forward(module, inputs.batch(b), precision, inputs.flips) for b in in_batches(rows, BATCH)]
+    )
 
 
 def _seed_of(seed: int, epoch: int) -> int:

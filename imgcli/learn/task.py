@@ -10,15 +10,17 @@ import torch
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
-from imgcli.learn.arithmetic import choose_device, choose_precision
+from imgcli.learn.arithmetic import autocast, choose_device, choose_precision, forward
 from imgcli.learn.augment import RECIPES
-from imgcli.learn.inputs import FeatureInputs, PixelInputs, frozen_features
+from imgcli.learn.features import frozen_features
+from imgcli.learn.inputs import DevicePixels, FeatureInputs, PixelInputs
+from imgcli.learn.looking import for_looking
 from imgcli.learn.recipe import settle
 from imgcli.models.create import create_network, has_published_weights, published_weights
 from imgcli.models.network import Network
 from imgcli.photos.dataset import Dataset, load_dataset
 from imgcli.photos.parts import choose_parts
-from imgcli.photos.pixels import load_pixels
+from imgcli.photos.pixels import enlarged, load_pixels
 from imgcli.records import IntArray, Rejected, TrainConfig
 
 _PROBE = 16  # photos in the batch that measures precision
@@ -78,6 +80,7 @@ def make_task(
         model_args=config.model_args,
         pretrained=config.pretrained,
         weights=Path(config.weights) if config.weights else None,
+        test_flip=bool(config.test_flip),
         seed=config.seed,
     )
     config = config.with_(precision=_settled_precision(config, network, device))
@@ -86,13 +89,22 @@ def make_task(
         features, unreadable = frozen_features(network, samples, device, config.precision)
         inputs, readable = FeatureInputs(features), ~features[:, 0].isnan().cpu().numpy()
     else:
-        pixels = load_pixels(samples, network.preprocess)
-        recipe = RECIPES[config.augment or "none"]
-        inputs = PixelInputs(pixels, network.preprocess, device, recipe)
-        unreadable, readable = pixels.rejected, pixels.readable
+        inputs, unreadable = _pixel_inputs(config, network, dataset, device)
+        readable = inputs.own.pixels.readable
     targets = torch.from_numpy(samples.targets).to(device)
     rejected = (*dataset.rejected, *unreadable)
     return Task(config, dataset, network, inputs, targets, readable, rejected, device)
+
+
+def _pixel_inputs(
+    config: TrainConfig, network: Network, dataset: Dataset, device: torch.device
+) -> tuple[PixelInputs, list[Rejected]]:
+    """The photos, each decoded once; larger as well, where crops are cut from them."""
+    recipe, view = RECIPES[config.augment or "none"], network.preprocess
+    views = [view, enlarged(view)] if recipe.crops else [view]
+    loaded = load_pixels(dataset.samples, views)
+    own, *larger = (DevicePixels.of(pixels, device) for pixels in loaded)
+    return PixelInputs(own, larger[0] if larger else own, view, recipe), loaded[0].rejected
 
 
 def hold_out(task: Task, rows: IntArray, share: float) -> tuple[IntArray, IntArray]:
@@ -130,17 +142,20 @@ def stratified_folds(task: Task, rows: IntArray, k: int, seed: int) -> IntArray:
 
 def _settled_precision(config: TrainConfig, network: Network, device: torch.device) -> str:
     """The precision to use, measured where it is left open on a copy that is thrown away."""
-    classifier = copy.deepcopy(network.classifier).to(device)
-    classifier.train(not config.freeze)
-    size = network.preprocess.size
-    images = torch.zeros(_PROBE, 3, size, size, device=device)
+    size, generator = network.preprocess.size, torch.Generator().manual_seed(0)
+    images = torch.randn(_PROBE, 3, size, size, generator=generator).to(device)
     images = images.contiguous(memory_format=torch.channels_last)
+    if config.freeze:
+        looker = for_looking(network.classifier.backbone, network.preprocess, device)
+        return choose_precision(
+            config.precision, device, lambda precision: forward(looker, images, precision)
+        )
+    classifier = copy.deepcopy(network.classifier).to(device).train()
+    classifier.to(memory_format=torch.channels_last)
 
-    def step() -> None:
-        if config.freeze:
-            with torch.inference_mode():
-                classifier(images)
-        else:
-            classifier(images).sum().backward()
+    def learn(precision: str) -> None:
+        with autocast(device, precision):
+            logits = classifier(images)
+        logits.float().sum().backward()
 
-    return choose_precision(config.precision, device, step)
+    return choose_precision(config.precision, device, learn)

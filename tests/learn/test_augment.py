@@ -2,44 +2,106 @@
 
 import pytest
 import torch
+from torch.nn import functional
 
-from imgcli.learn.augment import RECIPES, Recipe, augment
+from imgcli.learn.augment import RECIPES, Recipe, augment, erase, mixing, to_planes
+
+RANDOM = [name for name in RECIPES if name != "none"]
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_none_leaves_the_images_alone() -> None:
-    images = torch.rand(3, 3, 8, 8)
-    assert augment(images, RECIPES["none"], seeded()) is images
+def photos(n: int, side: int = 16) -> torch.Tensor:
+    return torch.randint(0, 256, (n, side, side, 3), dtype=torch.uint8, generator=seeded(7))
 
 
-@pytest.mark.parametrize("name", ["shift", "photo"])
-def test_a_seed_gives_one_result_and_shapes_stay(name: str) -> None:
-    images = torch.rand(4, 3, 16, 16)
-    one, same, other = (augment(images, RECIPES[name], seeded(s)) for s in (1, 1, 2))
-    assert one.shape == images.shape
+def test_none_leaves_the_photos_alone() -> None:
+    pixels = photos(3)
+    assert torch.equal(augment(pixels, RECIPES["none"], 16, seeded()), to_planes(pixels))
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_a_seed_gives_one_result_of_the_networks_size(name: str) -> None:
+    one, same, other = (augment(photos(4, 20), RECIPES[name], 16, seeded(s)) for s in (1, 1, 2))
+    assert one.shape == (4, 3, 16, 16)
+    assert one.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(one, same) and not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("name", ["shift", "photo"])
-def test_nothing_is_invented_beyond_the_values_of_the_image(name: str) -> None:
-    images = torch.rand(8, 3, 16, 16)
-    out = augment(images, RECIPES[name], seeded())
-    assert out.min() >= images.min() - 1e-5 and out.max() <= images.max() + 1e-5
+@pytest.mark.parametrize("name", RANDOM)
+def test_nothing_is_invented_beyond_what_a_photo_can_hold(name: str) -> None:
+    out = augment(photos(8), RECIPES[name], 16, seeded())
+    assert out.min() >= -1e-3 and out.max() <= 255 + 1e-3
 
 
-def test_half_of_the_images_are_mirrored_and_no_more_is_done_by_a_flip_alone() -> None:
-    image = torch.arange(64.0).view(1, 1, 8, 8).expand(400, 1, 8, 8)
-    out = augment(image, Recipe((1.0, 1.0), True, 0.0), seeded())
-    mirrored = torch.isclose(out, image.flip(3), atol=1e-3).flatten(1).all(1)
-    kept = torch.isclose(out, image, atol=1e-3).flatten(1).all(1)
+def test_half_of_the_photos_are_mirrored_and_no_more_is_done_by_a_flip_alone() -> None:
+    pixels = photos(1, 8).expand(400, 8, 8, 3)
+    out, image = augment(pixels, Recipe(flip=True), 8, seeded()), to_planes(pixels)
+    mirrored = (out == image.flip(3)).flatten(1).all(1)
+    kept = (out == image).flatten(1).all(1)
     assert (mirrored ^ kept).all()
     assert 150 < mirrored.sum() < 250
 
 
+def test_small_photos_move_by_whole_pixels_the_rim_mirrored() -> None:
+    pixels = photos(1, 32).expand(300, 32, 32, 3)
+    out = augment(pixels, Recipe(shift=1 / 16), 32, seeded())
+    padded = functional.pad(to_planes(pixels[:1]), (2, 2, 2, 2), mode="reflect")
+    places = [padded[0, :, y : y + 32, x : x + 32] for y in range(5) for x in range(5)]
+    found = torch.stack([(out == place).flatten(1).all(1) for place in places])
+    assert (found.sum(0) == 1).all() and found.any(1).all()  # each somewhere, and all 25 occur
+
+
 def test_a_shift_never_mirrors() -> None:
-    ramp = torch.linspace(0, 1, 32).view(1, 1, 1, 32).expand(100, 1, 32, 32)
-    out = augment(ramp, RECIPES["shift"], seeded())
+    ramp = torch.arange(0, 256, 8, dtype=torch.uint8).view(1, 1, 32, 1).expand(100, 32, 32, 3)
+    out = augment(ramp, RECIPES["shift"], 32, seeded())
     assert (out[..., -1] > out[..., 0]).all()
+
+
+def test_crops_of_larger_photos_are_sharper_than_crops_of_small_ones() -> None:
+    fine = photos(16, 40)
+    coarse = functional.interpolate(to_planes(fine), 16, mode="area")
+    coarse = coarse.round().to(torch.uint8).permute(0, 2, 3, 1)
+    from_fine, from_coarse = (
+        augment(these, RECIPES["photo"], 16, seeded()) for these in (fine, coarse)
+    )
+    assert from_fine.std() > 1.5 * from_coarse.std()
+
+
+def test_recolouring_a_grey_photo_keeps_it_grey_and_every_photo_gets_its_own_draw() -> None:
+    grey = torch.full((50, 8, 8, 3), 100, dtype=torch.uint8)
+    out = augment(grey, Recipe(colour=0.4), 8, seeded())
+    torch.testing.assert_close(out[:, 0], out[:, 2], atol=1e-3, rtol=0)
+    levels = out.mean((1, 2, 3))
+    assert levels.min() < 80 and levels.max() > 120  # brightness by up to 40 %
+    assert levels.min() >= 60 - 1e-3 and levels.max() <= 140 + 1e-3
+
+
+def test_a_share_of_the_images_loses_one_rectangle() -> None:
+    out = erase(torch.ones(400, 3, 24, 24), 0.25, seeded())
+    lost = 1 - out[:, 0]
+    erased = lost.flatten(1).any(1)
+    assert 70 < erased.sum() < 130
+    for blot in lost[erased][:20]:
+        rows, columns = blot.any(1), blot.any(0)
+        assert torch.equal(blot.bool(), rows[:, None] & columns)
+        assert blot.mean() < 0.4
+    assert torch.equal(out[:, 0], out[:, 2])
+
+
+@pytest.mark.parametrize(("mixup", "cutmix"), [(0.4, 0.0), (0.0, 1.0), (0.4, 1.0)])
+def test_mixtures_keep_the_whole_of_each_label(mixup: float, cutmix: float) -> None:
+    mix = mixing(mixup, cutmix, 5)
+    assert mix is not None
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        images, shares = mix(torch.rand(6, 3, 8, 8), torch.arange(6) % 5)
+    assert images.shape == (6, 3, 8, 8) and shares.shape == (6, 5)
+    torch.testing.assert_close(shares.sum(1), torch.ones(6))
+    assert ((shares > 0).sum(1) <= 2).all()
+
+
+def test_without_alpha_nothing_is_mixed() -> None:
+    assert mixing(0.0, 0.0, 5) is None

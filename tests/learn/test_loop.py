@@ -13,7 +13,13 @@ from imgcli.learn.loop import CHECKPOINT, State, train
 from imgcli.records import TrainConfig
 
 CONFIG = TrainConfig(
-    arch="any", optimizer="adamw", epochs=4, batch_size=16, lr=0.05, precision="fp32"
+    arch="any",
+    optimizer="adamw",
+    epochs=4,
+    batch_size=16,
+    schedule="cosine",
+    lr=0.05,
+    precision="fp32",
 )
 ROWS, VAL = np.arange(60), np.arange(60, 90)
 
@@ -52,7 +58,7 @@ def test_it_learns_and_keeps_history_per_batch_and_per_epoch() -> None:
     assert val[-1]["loss"] < val[0]["loss"]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "nmuon"])
 @pytest.mark.parametrize("stop_after", [1, 3])
 def test_a_resumed_training_ends_bit_for_bit_as_an_uninterrupted_one(
     tmp_path: Path, optimizer: str, stop_after: int
@@ -76,7 +82,9 @@ def test_a_resumed_training_ends_bit_for_bit_as_an_uninterrupted_one(
 
 
 def test_the_best_epoch_by_validation_is_kept_and_patience_ends_the_training() -> None:
-    config = CONFIG.with_(epochs=50, patience=2, lr=1.0, optimizer="sgd", momentum=0.9)
+    config = CONFIG.with_(
+        epochs=50, patience=2, lr=1.0, optimizer="sgd", schedule="cosine", momentum=0.9
+    )
     state = fit(network(), config)
     val = [row["loss"] for row in state.history if row["part"] == "val"]
     assert state.best_epoch == 1 + int(np.argmin(val))

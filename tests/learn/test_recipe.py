@@ -33,12 +33,12 @@ def test_settling_twice_is_settling_once(freeze: bool, optimizer: str | None) ->
         ({"freeze": True, "augment": "photo"}, "--augment photo does not go with --freeze"),
         ({"optimizer": "lbfgs"}, "add --freeze"),
         ({"optimizer": "adam", "momentum": 0.9}, "--momentum means nothing to --optimizer adam"),
-        ({"optimizer": "rmsprop"}, "not known; use sgd, adam, adamw, lbfgs"),
+        ({"optimizer": "rmsprop"}, "not known; use sgd, adam, adamw, nmuon, lbfgs, ridge"),
         ({"epochs": 0}, "--epochs 0 must be above 0"),
         ({"val_share": 0.95}, "--val-share 0.95 must be at least 0 and below 0.9"),
         ({"label_smoothing": -0.1}, "--label-smoothing -0.1 must be"),
         ({"weight_decay": -1.0}, "--weight-decay -1 must not be negative"),
-        ({"augment": "wild"}, "--augment wild is not known; use none, shift, photo"),
+        ({"augment": "wild"}, "--augment wild is not known; use none, shift, small, photo, strong"),
     ],
 )
 def test_choices_that_cannot_be_meant_are_refused(choices: dict[str, object], message: str) -> None:

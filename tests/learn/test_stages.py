@@ -74,7 +74,7 @@ def test_features_are_looked_at_once(here: Path, monkeypatch: pytest.MonkeyPatch
     def no_more(*args: object) -> None:
         raise AssertionError("a photo was looked at again")
 
-    monkeypatch.setattr("imgcli.learn.inputs.load_pixels", no_more)
+    monkeypatch.setattr("imgcli.learn.features.load_pixels", no_more)
     score_folds(run, None, "train", 3, device="cpu")
     score_test(run, None, "cpu")
 

@@ -1,0 +1,76 @@
+"""Features of a frozen backbone: each photo is looked at once, ever.
+
+.imgcli/cache/features/<weights>-<view>-<precision>/    a RowStore of (D,) float32
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imgcli import workspace
+from imgcli.learn.arithmetic import BATCH
+from imgcli.learn.augment import to_planes
+from imgcli.learn.inputs import normalise, to_device
+from imgcli.learn.looking import Looker, for_looking
+from imgcli.models.network import Network, feature_count, fingerprint
+from imgcli.photos import decode, resize
+from imgcli.photos.pixels import load_pixels
+from imgcli.photos.store import RowStore
+from imgcli.progress import counter
+from imgcli.records import Preprocess, Rejected, Samples
+
+
+def frozen_features(
+    network: Network,
+    samples: Samples,
+    device: torch.device,
+    precision: str,
+    cache: Path = workspace.CACHE,
+) -> tuple[Tensor, list[Rejected]]:
+    """Every photo's features `(N, D)` from the backbone in eval mode, from the cache or made now.
+
+    The key is the photo's content, the backbone's weights, the preprocessing and the precision, so
+    a changed photo or weight is never served an old feature.
+
+    Returns:
+        The features on `device`, NaN for photos that cannot be read, and those photos.
+    """
+    preprocess, backbone = network.preprocess, network.classifier.backbone
+    size = feature_count(backbone, preprocess.size)
+    store = RowStore(
+        cache / "features" / f"{fingerprint(backbone)[:16]}-{_view(preprocess)}-{precision}",
+        (size,),
+        "float32",
+        about=f"{network.arch} at {preprocess.size} pixels, {precision}",
+    )
+    rejected: list[Rejected] = []
+    if (store.rows(samples.digests) < 0).any():
+        (pixels,) = load_pixels(samples, [preprocess], cache)
+        rejected = pixels.rejected
+        missing = np.flatnonzero((store.rows(samples.digests) < 0) & pixels.readable)
+        module = for_looking(backbone, preprocess, device)
+        look = Looker(module, precision, preprocess.test_flip, -(-len(missing) // BATCH))
+        try:
+            with counter("Looking", total=len(missing), unit="photos") as bar:
+                for start in range(0, len(missing), BATCH):
+                    rows = missing[start : start + BATCH]
+                    images = to_planes(to_device(pixels.gather(rows), device))
+                    features = look(normalise(images, preprocess))
+                    store.append([samples.digests[i] for i in rows], features.numpy())
+                    bar.update(len(rows))
+        finally:
+            store.flush()
+    where = store.rows(samples.digests)
+    matrix = np.full((len(samples), size), np.nan, dtype=np.float32)
+    matrix[where >= 0] = store.take(where[where >= 0])
+    return torch.from_numpy(matrix).to(device), rejected
+
+
+def _view(preprocess: Preprocess) -> str:
+    """What decides the image a backbone sees, and which code made it, in a folder's name."""
+    rest = repr((preprocess.mean, preprocess.std, preprocess.test_flip)).encode()
+    normalised = hashlib.sha256(rest).hexdigest()[:8]
+    return f"{preprocess.geometry()}-{normalised}-{resize.BY}-v{decode.VERSION}"
