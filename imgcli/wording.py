@@ -54,3 +54,11 @@ def plus_minus(mean: float | None, std: float | None, sign: str = " %") -> str:
 def megabytes(size: int) -> str:
     """A number of bytes as "308 MB"; small ones as "0.3 MB"."""
     return f"{size / 1e6:,.1f} MB" if size < 1e7 else f"{size / 1e6:,.0f} MB"
+
+
+def duration(seconds: float) -> str:
+    """A time as "0.4 s", "17 s", "4 min" or "2 h 5 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

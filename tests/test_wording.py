@@ -56,3 +56,11 @@ def test_factors_and_sizes_are_short() -> None:
     assert [wording.times(f) for f in (4.53, 30.2)] == ["4.5 times", "30 times"]
     assert [wording.megabytes(n) for n in (300_000, 308_000_000)] == ["0.3 MB", "308 MB"]
     assert [wording.percent(s, digits=0) for s in (0.714, 0.9998, 1.0)] == ["71 %", "99 %", "100 %"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.44, "0.4 s"), (17.2, "17 s"), (59.4, "59 s"), (240, "4 min"), (7500, "2 h 5 min")],
+)
+def test_a_time_is_as_exact_as_it_matters(seconds: float, text: str) -> None:
+    assert wording.duration(seconds) == text

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcli.records import Rejected
-from imgcli.wording import count, percent, printable
+from imgcli.wording import count, duration, percent, printable, times
 
 MOST_LISTED = 10  # photos that could not be read
 PARTS = {"train": "train, learnt from", "val": "validation", "test": "test, tracked"}
@@ -48,6 +48,50 @@ def trained(
         f"Run:     {printable(document['run'])}",
         f"History: {printable(str(history))}",
         "Next:    " + "\n         ".join(following),
+    ]
+    return [table, Text("\n".join(lines))]
+
+
+STAGES = {
+    "decode": "decoding",
+    "look": "looking, learning nothing",
+    "learn": "learning",
+    "judge": "judging",
+    "heads": "heads of ten folds",
+}
+
+
+def speeds(document: Mapping[str, Any]) -> list[RenderableType]:
+    """What a machine gives, stage by stage, and how long a job will take on it.
+
+    Args:
+        document: of the JSON contract of `bench`.
+    """
+    chosen = document["precision"]
+    table = Table("photos per second", box=None, pad_edge=False, header_style="bold")
+    for title in ("fp32", "bf16"):
+        table.add_column(title, justify="right")
+    for key in ("decode", "look", "learn", "heads"):
+        speed = document[key]
+        if isinstance(speed, Mapping) and speed:
+            cells = [Text(f"{speed[p]:,.0f}", "bold" if p == chosen else "") for p in speed]
+            table.add_row(STAGES[key], *cells)
+        elif speed:
+            table.add_row(STAGES[key], f"{speed:,.0f}", "")
+    seconds = dict(document["seconds"])
+    total = seconds.pop("total")
+    parts = ", ".join(f"{STAGES[key].split(',')[0]} {duration(s)}" for key, s in seconds.items())
+    by = document["learn"] or document["look"]
+    other = next(p for p in by if p != chosen)
+    device = "the CPU" if document["device"] == "cpu" else document["device"]
+    lines = [
+        "",
+        f"On {device}, {count(document['cores'], 'core')}; {printable(document['arch'])} at "
+        f"{document['size']} pixels. {chosen} is used, {times(by[chosen] / by[other])} as fast as "
+        f"{other}.",
+        f"{count(document['folds'], 'fold')} on these {count(document['photos'], 'photo')} will "
+        f"take about {duration(total)}: {parts}.",
+        "What is decoded and looked at is kept, and costs nothing the next time.",
     ]
     return [table, Text("\n".join(lines))]
 
