@@ -1,0 +1,83 @@
+"""`imgcli bench` as it is typed."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from imgcli import progress
+from imgcli.cli.main import main
+from tests.photo_folders import write_classes
+
+SMALL = ["--arch", "8C3-P2-G", "--image-size", "8", "--quiet"]
+
+
+def bench(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["imgcli", "bench", *words])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        progress.be_quiet(False)
+    return 0
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("choice", "stages"),
+    [("--freeze", {"decode", "look", "heads"}), ("--no-freeze", {"decode", "learn", "judge"})],
+)
+def test_it_foresees_every_stage_of_the_job(
+    choice: str,
+    stages: set[str],
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_classes(here / "raw", per_class=4, classes=2)
+    assert bench(monkeypatch, *SMALL, choice, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["photos"] == 8 and found["precision"] in ("fp32", "bf16")
+    seconds = found["seconds"]
+    assert seconds.keys() == {*stages, "total"} and min(seconds.values()) > 0
+    assert seconds["total"] == pytest.approx(sum(seconds[stage] for stage in stages))
+    assert not (here / ".imgcli").exists(), "nothing is kept"
+
+
+def test_what_it_prints_names_the_precision_and_the_time(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_classes(here / "photos", per_class=4, classes=2)
+    assert bench(monkeypatch, "photos", *SMALL) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "is used," in out and "10 folds on these 8 photos will take about" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ([], 2, "There is no dataset/ or raw/ here. Name a folder"),
+        (["nowhere"], 1, "No file or folder 'nowhere'"),
+        (["empty"], 1, "'empty' holds no photo that can be read"),
+        (["empty", "--folds", "1"], 2, "--folds 1 is too few"),
+        (["empty", "--epochs", "3"], 2, "--epochs goes with --no-freeze"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_in_a_sentence(
+    words: list[str],
+    code: int,
+    message: str,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (here / "empty").mkdir()
+    assert bench(monkeypatch, *words, *SMALL) == code
+    assert message in capsys.readouterr().err
