@@ -1,5 +1,6 @@
 """Where and how numbers are computed: the device, and fp32 or bf16 on it."""
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -30,7 +31,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(requested: str, device: torch.device, step: Callable[[str], object]) -> str:
-    """Settle "auto" by running `step` in both precisions: two measured batches after one each.
+    """Settle "auto" by running `step` in both precisions by turns, the best of three of each.
 
     Raises:
         WrongUsage: an unknown precision.
@@ -41,12 +42,13 @@ def choose_precision(requested: str, device: torch.device, step: Callable[[str],
         return requested
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    seconds = {}
-    for precision in ("fp32", "bf16"):
-        step(precision)
-        start = time.perf_counter()
-        step(precision), step(precision)
-        seconds[precision] = time.perf_counter() - start
+    seconds = {"fp32": math.inf, "bf16": math.inf}
+    for turn in range(4):
+        for precision in seconds:
+            start = time.perf_counter()
+            step(precision)
+            if turn:  # the first prepares
+                seconds[precision] = min(seconds[precision], time.perf_counter() - start)
     return "bf16" if seconds["fp32"] > _WORTH * seconds["bf16"] else "fp32"
 
 

@@ -114,10 +114,17 @@ class FeatureInputs:
 
 
 def normalise(images: Tensor, preprocess: Preprocess) -> Tensor:
-    """Images `(B, 3, S, S)` with values of 0 to 255, brought to a network's mean and deviation."""
-    mean = torch.tensor(preprocess.mean, device=images.device).view(3, 1, 1) * 255
-    std = torch.tensor(preprocess.std, device=images.device).view(3, 1, 1) * 255
-    return (images - mean) / std
+    """Bring images `(B, 3, S, S)`, values of 0 to 255, to a network's mean and deviation.
+
+    In place, where they are channels last; what comes out is.
+    """
+    device, (n, _, height, width) = images.device, images.shape
+    mean = 255 * torch.tensor(preprocess.mean, device=device).repeat(width)  # (W · 3,)
+    std = 255 * torch.tensor(preprocess.std, device=device).repeat(width)
+    # By rows of pixels, in place: channel by channel it takes three times as long.
+    rows = images.permute(0, 2, 3, 1).reshape(n * height, width * 3)
+    rows.sub_(mean).div_(std)
+    return rows.view(n, height, width, 3).permute(0, 3, 1, 2)
 
 
 def in_batches(rows: IntArray, size: int) -> list[IntArray]:

@@ -9,8 +9,8 @@ features, so a step of all of them is one matrix product `(M, D) × (D, P·K)`: 
 more than one. Solved by L-BFGS (Nocedal & Wright, Numerical Optimization, 2nd ed., algorithms 7.4
 and 7.5) with backtracking, each problem with its own step. The objective is strength-strongly
 convex in V, so ‖gradient‖² / (2 · strength) bounds the distance to the minimum: iteration ends when
-that bound is a small share of the objective. The bias, which is not regularised, counts with the
-curvature it has where all classes are equally probable, if that is less.
+that bound is a small share of the objective. The bias is not regularised; its share of the gap is
+half of gradientᵀ · curvature⁻¹ · gradient, with the curvature where the iteration stands.
 """
 
 from collections.abc import Sequence
@@ -101,9 +101,7 @@ class _Problem:
         (m, d), (p, _, k) = self.features.shape, variables.shape
         mean, scale, weights = self.mean[which], self.scale[which], self.row_weights[:, which]
         strengths = self.strengths[which]
-        weight, bias = _unstandardise(variables, mean, scale)
-        logits = self.features @ weight.permute(1, 0, 2).reshape(d, p * k)
-        log_probs = torch.log_softmax(logits.view(m, p, k) + bias, dim=2)  # (M, p, K)
+        log_probs = self._log_probs(variables, which)
         labels = self.labels[:, None]
         loss = -(log_probs * labels * weights).sum(dim=(0, 2))
         loss += strengths / 2 * variables[:, :d].square().sum(dim=(1, 2))
@@ -114,16 +112,38 @@ class _Problem:
         gradient += strengths[:, None, None] * variables[:, :d]
         return loss, torch.cat([gradient, bias_gradient[:, None]], dim=1)
 
+    def _log_probs(self, variables: Tensor, which: Tensor) -> Tensor:
+        """Log probabilities `(M, p, K)` of all rows by the problems `which`."""
+        (m, d), (p, _, k) = self.features.shape, variables.shape
+        weight, bias = _unstandardise(variables, self.mean[which], self.scale[which])
+        logits = self.features @ weight.permute(1, 0, 2).reshape(d, p * k)
+        return torch.log_softmax(logits.view(m, p, k) + bias, dim=2)
+
     def zero(self) -> Tensor:
         p, d = self.mean.shape
         return self.features.new_zeros(p, d + 1, self.labels.shape[1])
 
-    def gap(self, gradient: Tensor, which: Tensor) -> Tensor:
-        """How far the objectives `which` can be above their minima, `(p,)`, by their gradients."""
-        strengths = self.strengths[which]
-        flattest = strengths.clamp_max(1 / (2 * self.labels.shape[1]))
-        squares = gradient.square().sum(dim=2)  # (p, D + 1)
-        return squares[:, :-1].sum(1) / (2 * strengths) + squares[:, -1] / (2 * flattest)
+    def solved(self, variables: Tensor, gradient: Tensor, which: Tensor, most: Tensor) -> Tensor:
+        """Whether the objectives `which` are within `most` `(p,)` of their minima, `(p,)` bool."""
+        gap = gradient[:, :-1].square().sum(dim=(1, 2)) / (2 * self.strengths[which])
+        near = (2 * gap <= most).nonzero()[:, 0]
+        if len(near):  # the curvature takes a look at all rows, and is only needed at the end
+            gap[near] += self._bias_gap(variables[near], gradient[near, -1], which[near])
+        return 2 * gap <= most  # moved together, weights and biases gain more than each alone
+
+    def _bias_gap(self, variables: Tensor, gradient: Tensor, which: Tensor) -> Tensor:
+        """What the best biases alone would gain, to second order, `(p,)`."""
+        probs = self._log_probs(variables, which).exp()
+        weighted = probs * self.row_weights[:, which]  # (M, p, K)
+        curvature = torch.diag_embed(weighted.sum(0)) - torch.einsum(
+            "mpk,mpl->pkl", weighted, probs
+        )
+        # All biases moved alike change nothing: that direction is filled up to be invertible.
+        k = curvature.shape[1]
+        level = curvature.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-12)[:, None, None]
+        curvature = curvature + level / k + 1e-6 * level * torch.eye(k, device=level.device)
+        steps = torch.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
+        return (gradient * steps).sum(1) / 2
 
     def as_variables(self, heads: Heads) -> Tensor:
         """The inverse of `as_heads`: heads as a point to start from."""
@@ -162,7 +182,7 @@ def _minimise(
     path = [loss]
     steps: list[tuple[Tensor, Tensor, Tensor]] = []  # (step, change of gradient, 1 / their product)
     for _ in range(max_iterations):
-        on = problem.gap(gradient, going) > tolerance * loss
+        on = ~problem.solved(point, gradient, going, tolerance * loss)
         if not bool(on.all()):
             solution[going] = point
             going, point, loss, gradient = going[on], point[on], loss[on], gradient[on]

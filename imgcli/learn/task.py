@@ -10,7 +10,7 @@ import torch
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
-from imgcli.learn.arithmetic import autocast, choose_device, choose_precision, forward
+from imgcli.learn.arithmetic import BATCH, autocast, choose_device, choose_precision, forward
 from imgcli.learn.augment import RECIPES
 from imgcli.learn.features import frozen_features
 from imgcli.learn.inputs import DevicePixels, FeatureInputs, PixelInputs
@@ -23,7 +23,7 @@ from imgcli.photos.parts import choose_parts
 from imgcli.photos.pixels import enlarged, load_pixels
 from imgcli.records import IntArray, Rejected, TrainConfig
 
-_PROBE = 16  # photos in the batch that measures precision
+_PROBE = 2**20  # pixels in the batch that measures precision: 20 photos of 224 × 224
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,8 @@ def stratified_folds(task: Task, rows: IntArray, k: int, seed: int) -> IntArray:
 def _settled_precision(config: TrainConfig, network: Network, device: torch.device) -> str:
     """The precision to use, measured where it is left open on a copy that is thrown away."""
     size, generator = network.preprocess.size, torch.Generator().manual_seed(0)
-    images = torch.randn(_PROBE, 3, size, size, generator=generator).to(device)
+    batch = max(16, min(_PROBE // size**2, config.batch_size or BATCH))
+    images = torch.randn(batch, 3, size, size, generator=generator).to(device)
     images = images.contiguous(memory_format=torch.channels_last)
     if config.freeze:
         looker = for_looking(network.classifier.backbone, network.preprocess, device)

@@ -35,7 +35,7 @@ ZOO: dict[str, Entry] = {
             "lr": 0.02,
             "weight_decay": 0.0,
             "batch_size": 500,
-            "epochs": 14,
+            "epochs": 13,
             "schedule": "one-cycle",
             "label_smoothing": 0.2,
             "augment": "small",

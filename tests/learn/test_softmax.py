@@ -85,3 +85,19 @@ def test_a_feature_that_never_varies_does_no_harm() -> None:
         features
     )
     torch.testing.assert_close(with_it, without, rtol=1e-3, atol=1e-3)
+
+
+def test_classes_that_lie_far_apart_are_solved_as_exactly_on_the_way_from_strong_to_weak() -> None:
+    generator = torch.Generator().manual_seed(3)
+    targets = torch.arange(100) % 5
+    centres = torch.randn(5, 400, generator=generator)
+    features = centres[targets] + 0.7 * torch.randn(100, 400, generator=generator)
+    rows = torch.stack([torch.arange(100) // 5 % 4 != fold for fold in range(4)])
+    heads = None
+    for strength in (3.0, 1.0, 0.3, 0.1, 0.03):
+        strengths = torch.full((4,), strength)
+        heads = fit_softmax(features, targets, rows, strengths, classes=5, start=heads)
+        best = fit_softmax(
+            *(features, targets, rows, strengths), classes=5, start=heads, tolerance=1e-7
+        )
+        torch.testing.assert_close(heads.path[-1], best.path[-1], rtol=1e-4, atol=0)
