@@ -1,0 +1,245 @@
+"""Training from scratch: imgcli's loop on the pixel store beside a plain PyTorch loop.
+
+`--full` also trains on all the pictures for as long as the arch's own recipe says.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.machine import imgcli, run
+from tests.benchmarks.material import Photos
+from tests.benchmarks.script import Setting, main
+from tests.benchmarks.timing import Contender, Costs, Goal, Result, alternate, repeat
+
+if TYPE_CHECKING:
+    import torch
+    from torch.utils.data import DataLoader
+
+    from imgcli.models.network import Classifier
+    from imgcli.records import Preprocess, TrainConfig
+
+ARCH = "cifar-fast"
+PLAIN = "plain PyTorch loop, fp32"
+ULTRALYTICS = "ultralytics, yolo11n-cls"
+
+
+def measure(setting: Setting) -> Iterator[Result]:
+    count, epochs = (600, 1) if setting.quick else (10_000, 3)
+    pictures = setting.material.pictures(count)
+    run(imgcli("split", pictures.root, "--duplicates", "off"), setting.work)
+    yield from beside_plain(pictures, epochs, setting)
+    if setting.full:
+        yield whole(setting)
+
+
+def beside_plain(pictures: Photos, epochs: int, setting: Setting) -> Iterator[Result]:
+    """A few epochs by the same recipe, then the test part.
+
+    Both decode in the time that counts; neither imports.
+    """
+    from imgcli.learn.arithmetic import choose_device
+    from imgcli.learn.recipe import settle
+    from imgcli.learn.stages import score_test, train_run
+    from imgcli.records import TrainConfig
+    from imgcli.workspace import finished_runs
+
+    device = choose_device(setting.device)
+    config = TrainConfig(arch=ARCH, epochs=epochs, val_share=0.0)
+    data, runs = setting.work / "dataset", setting.work / "runs"
+    images = epochs * sum(1 for _ in data.glob("train/*/*"))
+    wrong: list[float] = []
+
+    def ours(folder: Path) -> None:
+        with chdir(folder):  # where the cache is empty
+            train_run(config, data, runs, str(device))
+
+    def theirs(folder: Path) -> None:
+        network, preprocess = plain_training(data, settle(config), device)
+        trained.append(lambda: plain_errors(network, preprocess, data, device))
+
+    trained: list[Callable[[], float]] = []
+    contenders: dict[str, Contender] = {"imgcli": ours, PLAIN: theirs}
+    failure = ultralytics_failure(data, setting)
+    if not failure:
+        contenders[ULTRALYTICS] = lambda folder: ultralytics_training(
+            data, epochs, config_batch(settle(config)), device, folder
+        )
+    seconds = alternate(contenders, setting.rounds(3), setting.work)
+    with chdir(setting.work):
+        for finished in finished_runs(runs)[1:]:  # less the warm-up
+            predictions = score_test(finished, data, str(device)).predictions
+            wrong.append(100 * float((predictions.preds != predictions.targets).mean()))
+        theirs_wrong = tuple(errors() for errors in trained[1:])
+
+    work = f"{ARCH} from scratch, {epochs} epochs, {pictures}"
+    yield _rate(work, seconds, PLAIN, images, Goal("faster", 3.0))
+    tested = sum(1 for _ in data.glob("test/*/*"))
+    yield Result(
+        f"{work}: errors on the test part, {tested:,} pictures",
+        tuple(wrong),
+        theirs_wrong,
+        PLAIN,
+        "%",
+        note="after so few epochs; --full trains to the end",
+    )
+    if failure:
+        yield Result(work, (), (), f"{ULTRALYTICS}: not measured", note=failure)
+    else:
+        yield _rate(f"{work}; its own network", seconds, ULTRALYTICS, images, None)
+
+
+def _rate(
+    work: str, seconds: dict[str, Costs], peer: str, images: int, goal: Goal | None
+) -> Result:
+    return Result(work, seconds["imgcli"], seconds[peer], peer, "images/s", images, goal)
+
+
+def whole(setting: Setting) -> Result:
+    """All pictures to the end of the recipe, the whole command; once, since it takes minutes."""
+    pictures = setting.material.pictures()
+    folder = setting.work / "whole"
+    folder.mkdir()
+    run(imgcli("split", pictures.root, "--duplicates", "near"), folder)
+    seconds = repeat(
+        lambda _: run(imgcli("train", "--arch", ARCH, "--device", setting.device), folder),
+        setting.rounds(1) if setting.quick else 1,
+        setting.work,
+        warm_up=False,
+    )
+    answer = json.loads(run(imgcli("evaluate", "--json"), folder))
+    accuracy = answer["accuracy"]
+    return Result(
+        f"`train --arch {ARCH}`, {pictures}, its own recipe",
+        seconds,
+        goal=Goal("below", 1200.0),
+        note=f"{100 * accuracy['value']:.2f} % of the {answer['n']:,} pictures of the test part "
+        f"right, 95 % interval {'–'.join(f'{100 * end:.2f}' for end in accuracy['ci95'])} "
+        "(the goal is 94 %)",
+    )
+
+
+def plain_training(
+    data: Path, config: "TrainConfig", device: "torch.device"
+) -> "tuple[Classifier, Preprocess]":
+    """The loop of tutorials, float32 and as it comes: the same network, optimizer and epochs."""
+    import torch
+    from timm.optim._optim_factory import create_optimizer_v2
+    from torch.optim.lr_scheduler import OneCycleLR
+
+    from imgcli.models.create import create_network
+    from imgcli.models.layers import Whitening
+
+    classes = sum(1 for _ in (data / "train").iterdir())
+    network = create_network(ARCH, classes, seed=config.seed)
+    module = network.classifier.to(device).train()
+    batches = plain_batches(data / "train", network.preprocess, config, learn=True)
+    assert config.epochs and config.lr and config.optimizer
+    optimizer = create_optimizer_v2(
+        module,
+        opt=config.optimizer,
+        lr=config.lr,
+        weight_decay=config.weight_decay or 0.0,
+        momentum=config.momentum or 0.9,
+    )
+    for layer in module.modules():
+        if isinstance(layer, Whitening):  # as imgcli finds its filters
+            layer.fit(next(iter(batches))[0])
+    schedule = OneCycleLR(optimizer, config.lr, config.epochs * len(batches))
+    for _ in range(config.epochs):
+        for images, targets in batches:
+            logits = module(images.to(device))
+            loss = torch.nn.functional.cross_entropy(
+                logits, targets.to(device), label_smoothing=config.label_smoothing or 0.0
+            )
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            loss.item()
+    return module, network.preprocess
+
+
+def plain_batches(
+    folder: Path, preprocess: "Preprocess", config: "TrainConfig | None", *, learn: bool
+) -> "DataLoader[tuple[torch.Tensor, torch.Tensor]]":
+    from torch.utils.data import DataLoader
+    from torchvision import transforms
+    from torchvision.datasets import ImageFolder
+
+    size = preprocess.size
+    augmented = [transforms.RandomCrop(size, padding=size // 16), transforms.RandomHorizontalFlip()]
+    steps = [
+        transforms.Resize((size, size)),
+        *(augmented if learn else []),
+        transforms.ToTensor(),
+        transforms.Normalize(preprocess.mean, preprocess.std),
+    ]
+    return DataLoader(
+        ImageFolder(folder, transforms.Compose(steps)),
+        batch_size=config_batch(config),
+        shuffle=learn,
+        num_workers=2,
+        persistent_workers=learn,
+    )
+
+
+def config_batch(config: "TrainConfig | None") -> int:
+    return (config and config.batch_size) or 256
+
+
+def plain_errors(
+    module: "Classifier", preprocess: "Preprocess", data: Path, device: "torch.device"
+) -> float:
+    """Percent of the test part that a plainly trained network gets wrong."""
+    import torch
+
+    wrong = total = 0
+    with torch.inference_mode():
+        module.eval()
+        for images, targets in plain_batches(data / "test", preprocess, None, learn=False):
+            preds = module(images.to(device)).argmax(1).cpu()
+            wrong += int((preds != targets).sum())
+            total += len(targets)
+    return 100 * wrong / total
+
+
+def ultralytics_failure(data: Path, setting: Setting) -> str:
+    """Why ultralytics cannot take part; empty if one epoch with it goes well."""
+    import torch
+
+    try:
+        ultralytics_training(data, 1, 256, torch.device("cpu"), setting.work / "try")
+    except (Exception, SystemExit) as error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    return ""
+
+
+def ultralytics_training(
+    data: Path, epochs: int, batch: int, device: "torch.device", folder: Path
+) -> None:
+    """Its smallest classifier from scratch at 32 pixels, with its own recipe, without network."""
+    os.environ.update(YOLO_CONFIG_DIR=str(folder.parent), YOLO_OFFLINE="true", YOLO_VERBOSE="false")
+    from ultralytics.models import YOLO
+
+    YOLO("yolo11n-cls.yaml").train(
+        data=str(data),
+        epochs=epochs,
+        imgsz=32,
+        batch=batch,
+        device=device.type if device.type == "cpu" else 0,
+        workers=2,
+        pretrained=False,
+        amp=device.type == "cuda",
+        plots=False,
+        val=False,
+        verbose=False,
+        project=str(folder),
+    )
+
+
+if __name__ == "__main__":
+    main(measure, __doc__)
