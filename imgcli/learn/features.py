@@ -12,8 +12,7 @@ from torch import Tensor
 
 from imgcli import workspace
 from imgcli.learn.arithmetic import BATCH
-from imgcli.learn.augment import to_planes
-from imgcli.learn.inputs import normalise, to_device
+from imgcli.learn.inputs import to_device, to_images
 from imgcli.learn.looking import Looker, for_looking
 from imgcli.models.network import Network, feature_count, fingerprint
 from imgcli.photos import decode, resize
@@ -57,8 +56,7 @@ def frozen_features(
             with counter("Looking", total=len(missing), unit="photos") as bar:
                 for start in range(0, len(missing), BATCH):
                     rows = missing[start : start + BATCH]
-                    images = to_planes(to_device(pixels.gather(rows), device))
-                    features = look(normalise(images, preprocess))
+                    features = look(to_images(to_device(pixels.gather(rows), device), preprocess))
                     store.append([samples.digests[i] for i in rows], features.numpy())
                     bar.update(len(rows))
         finally:

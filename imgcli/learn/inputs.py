@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imgcli.learn.augment import Recipe, augment, erase, to_planes
+from imgcli.learn.augment import Recipe, augment, erase
 from imgcli.photos.pixels import Images, Pixels
 from imgcli.records import IntArray, Preprocess
 
 _RESIDENT = 0.5  # share of a GPU's free memory that photos may take
 _UPLOAD = 4096  # photos put there at once
+_CACHED = 2**18  # values of photos that a core's cache holds
 
 
 class Inputs(Protocol):
@@ -83,7 +84,7 @@ class PixelInputs:
         return self.preprocess.test_flip
 
     def batch(self, rows: IntArray) -> Tensor:
-        return normalise(to_planes(self.own.gather(rows)), self.preprocess)
+        return to_images(self.own.gather(rows), self.preprocess)
 
     def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor:
         pixels = self.learnt.gather(rows)
@@ -113,18 +114,40 @@ class FeatureInputs:
         return self.batch(rows)
 
 
+def to_images(pixels: Tensor, preprocess: Preprocess) -> Tensor:
+    """Pixels `(B, S, S, 3)` uint8 as a network wants them: `(B, 3, S, S)`, as by `normalise`."""
+    n, height, width, _ = pixels.shape
+    mean, std = _mean_and_std(preprocess, width, pixels.device)
+    rows = pixels.reshape(n, height, width * 3)
+    images = torch.empty(rows.shape, device=pixels.device)
+    # On a CPU some photos at a time, which stay in the cache until they are done.
+    at_once = max(1, _CACHED // rows[0].numel()) if pixels.device.type == "cpu" else n
+    for start in range(0, n, at_once):
+        some = slice(start, start + at_once)
+        torch.sub(rows[some], mean, out=images[some])
+        images[some].div_(std)
+    return images.view(n, height, width, 3).permute(0, 3, 1, 2)
+
+
 def normalise(images: Tensor, preprocess: Preprocess) -> Tensor:
     """Bring images `(B, 3, S, S)`, values of 0 to 255, to a network's mean and deviation.
 
     In place, where they are channels last; what comes out is.
     """
-    device, (n, _, height, width) = images.device, images.shape
-    mean = 255 * torch.tensor(preprocess.mean, device=device).repeat(width)  # (W · 3,)
-    std = 255 * torch.tensor(preprocess.std, device=device).repeat(width)
-    # By rows of pixels, in place: channel by channel it takes three times as long.
+    n, _, height, width = images.shape
+    mean, std = _mean_and_std(preprocess, width, images.device)
     rows = images.permute(0, 2, 3, 1).reshape(n * height, width * 3)
     rows.sub_(mean).div_(std)
     return rows.view(n, height, width, 3).permute(0, 3, 1, 2)
+
+
+def _mean_and_std(
+    preprocess: Preprocess, width: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Both for a row of pixels `(W · 3,)`: channel by channel it takes three times as long."""
+    mean = torch.tensor(preprocess.mean, device=device).repeat(width)
+    std = torch.tensor(preprocess.std, device=device).repeat(width)
+    return 255 * mean, 255 * std
 
 
 def in_batches(rows: IntArray, size: int) -> list[IntArray]:

@@ -12,8 +12,7 @@ import torch
 from imgcli import workspace
 from imgcli.errors import DataError
 from imgcli.learn.arithmetic import choose_device, forward
-from imgcli.learn.augment import to_planes
-from imgcli.learn.inputs import normalise, to_device
+from imgcli.learn.inputs import to_device, to_images
 from imgcli.learn.saved import load_model
 from imgcli.photos.pixels import decode_files
 from imgcli.photos.scan import photos_under
@@ -74,7 +73,7 @@ def predict_files(run: Run, paths: Sequence[Path], device_name: str = "auto") ->
         rejected += [Rejected(named[i], fault.sentence) for i, fault in block.faults]
         if len(block.indices) == 0:
             continue
-        images = normalise(to_planes(to_device(block.images, device)), network.preprocess)
+        images = to_images(to_device(block.images, device), network.preprocess)
         logits = forward(classifier, images, precision, network.preprocess.test_flip)
         probs.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
         read += [named[i] for i in block.indices]

@@ -142,7 +142,7 @@ class _Problem:
         k = curvature.shape[1]
         level = curvature.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-12)[:, None, None]
         curvature = curvature + level / k + 1e-6 * level * torch.eye(k, device=level.device)
-        steps = torch.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
+        steps: Tensor = torch.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
         return (gradient * steps).sum(1) / 2
 
     def as_variables(self, heads: Heads) -> Tensor:
