@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -13,6 +13,8 @@ from imgcli.errors import WrongUsage
 BATCH = 64  # photos at once where nothing is learnt
 PRECISIONS = ("auto", "fp32", "bf16")
 _WORTH = 1.15  # bf16 must be this many times as fast, so that noise does not decide
+_CLEAR = 1.5  # times as fast: no more turns are needed
+_TURNS = 3  # measured, at most
 
 
 def choose_device(name: str) -> torch.device:
@@ -30,8 +32,13 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def choose_precision(requested: str, device: torch.device, step: Callable[[str], object]) -> str:
-    """Settle "auto" by running `step` in both precisions by turns, the best of three of each.
+def choose_precision(
+    requested: str, device: torch.device, prepare: Callable[[], Callable[[str], object]]
+) -> str:
+    """Settle "auto" by running a step in both precisions by turns, until one is clearly faster.
+
+    Args:
+        prepare: makes the step, which takes the precision; called only if there is a choice.
 
     Raises:
         WrongUsage: an unknown precision.
@@ -42,13 +49,21 @@ def choose_precision(requested: str, device: torch.device, step: Callable[[str],
         return requested
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    step = prepare()
     seconds = {"fp32": math.inf, "bf16": math.inf}
-    for turn in range(4):
+    for turn in range(_TURNS + 1):
         for precision in seconds:
             start = time.perf_counter()
             step(precision)
             if turn:  # the first prepares
                 seconds[precision] = min(seconds[precision], time.perf_counter() - start)
+        if turn and max(seconds.values()) > _CLEAR * min(seconds.values()):
+            break
+    return preferred(seconds)
+
+
+def preferred(seconds: Mapping[str, float]) -> str:
+    """The precision to use, by what the same work takes in each."""
     return "bf16" if seconds["fp32"] > _WORTH * seconds["bf16"] else "fp32"
 
 

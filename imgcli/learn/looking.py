@@ -21,7 +21,7 @@ def for_looking(backbone: nn.Module, preprocess: Preprocess, device: torch.devic
     """A copy of a backbone that gives the same features faster, and cannot learn."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(2, 3, preprocess.size, preprocess.size, generator=generator)
-    folded = fold_batch_norm(backbone.cpu(), noise)
+    folded = fold_batch_norm(backbone, noise)
     return folded.to(device).to(memory_format=torch.channels_last)
 
 

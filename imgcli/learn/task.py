@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,21 +143,23 @@ def stratified_folds(task: Task, rows: IntArray, k: int, seed: int) -> IntArray:
 
 def _settled_precision(config: TrainConfig, network: Network, device: torch.device) -> str:
     """The precision to use, measured where it is left open on a copy that is thrown away."""
-    size, generator = network.preprocess.size, torch.Generator().manual_seed(0)
-    batch = max(16, min(_PROBE // size**2, config.batch_size or BATCH))
-    images = torch.randn(batch, 3, size, size, generator=generator).to(device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    if config.freeze:
-        looker = for_looking(network.classifier.backbone, network.preprocess, device)
-        return choose_precision(
-            config.precision, device, lambda precision: forward(looker, images, precision)
-        )
-    classifier = copy.deepcopy(network.classifier).to(device).train()
-    classifier.to(memory_format=torch.channels_last)
 
-    def learn(precision: str) -> None:
-        with autocast(device, precision):
-            logits = classifier(images)
-        logits.float().sum().backward()
+    def prepare() -> Callable[[str], object]:
+        size, generator = network.preprocess.size, torch.Generator().manual_seed(0)
+        batch = max(16, min(_PROBE // size**2, config.batch_size or BATCH))
+        images = torch.randn(batch, 3, size, size, generator=generator).to(device)
+        images = images.contiguous(memory_format=torch.channels_last)
+        if config.freeze:
+            looker = for_looking(network.classifier.backbone, network.preprocess, device)
+            return lambda precision: forward(looker, images, precision)
+        classifier = copy.deepcopy(network.classifier).to(device).train()
+        classifier.to(memory_format=torch.channels_last)
 
-    return choose_precision(config.precision, device, learn)
+        def learn(precision: str) -> None:
+            with autocast(device, precision):
+                logits = classifier(images)
+            logits.float().sum().backward()
+
+        return learn
+
+    return choose_precision(config.precision, device, prepare)
