@@ -82,8 +82,11 @@ def settle(config: TrainConfig) -> TrainConfig:
 
 
 def _with_zoo(config: TrainConfig) -> TrainConfig:
-    """What the zoo says of an arch, where nothing was asked for; rates go with their optimizer."""
-    suits = dict(ZOO[config.arch].recipe) if config.arch in ZOO else {}
+    """What the zoo says of training all of an arch, where nothing was asked for.
+
+    Rates go with their optimizer.
+    """
+    suits = dict(ZOO[config.arch].recipe) if config.arch in ZOO and not config.freeze else {}
     if config.optimizer not in (None, suits.get("optimizer")):
         suits = {k: v for k, v in suits.items() if k not in ("lr", "weight_decay", "momentum")}
     suits = {"label_smoothing": 0.0, "test_flip": False, **suits}

@@ -18,11 +18,28 @@ def test_everything_else_goes_through_the_loop_with_nothing_left_open() -> None:
     assert None not in (settled.epochs, settled.batch_size, settled.lr, settled.weight_decay)
 
 
-@pytest.mark.parametrize("freeze", [True, False])
-@pytest.mark.parametrize("optimizer", [None, "sgd", "adam"])
-def test_settling_twice_is_settling_once(freeze: bool, optimizer: str | None) -> None:
-    once = settle(TrainConfig(arch="resnet18", freeze=freeze, optimizer=optimizer))
+@pytest.mark.parametrize("arch", ["resnet18", "cifar-fast"])
+@pytest.mark.parametrize(
+    ("freeze", "optimizer"),
+    [(f, o) for f in (True, False) for o in (None, "sgd", "adam", "nmuon")]
+    + [(True, "lbfgs"), (True, "ridge")],
+)
+def test_settling_twice_is_settling_once(arch: str, freeze: bool, optimizer: str | None) -> None:
+    choices = TrainConfig(arch=arch, freeze=freeze, optimizer=optimizer, pretrained=False)
+    once = settle(choices)
     assert settle(once) == once
+
+
+def test_an_arch_of_the_zoo_brings_its_recipe_and_what_is_asked_for_goes_before() -> None:
+    usual = settle(TrainConfig(arch="cifar-fast"))
+    assert (usual.optimizer, usual.augment, usual.val_share) == ("nmuon", "small", 0.0)
+    asked = settle(TrainConfig(arch="cifar-fast", optimizer="sgd", epochs=3, test_flip=False))
+    assert (asked.epochs, asked.test_flip, asked.lr) == (3, False, 0.01)  # the rate is sgd's own
+
+
+def test_a_recipe_is_for_training_all_of_an_arch() -> None:
+    frozen = settle(TrainConfig(arch="cifar-fast", freeze=True, pretrained=False))
+    assert (frozen.optimizer, frozen.augment, frozen.test_flip) == ("lbfgs", "none", False)
 
 
 @pytest.mark.parametrize(
