@@ -64,9 +64,7 @@ def bench(
     from imgcli.records import TrainConfig
     from imgcli.report.runs import speeds as rendered
 
-    config = TrainConfig(
-        arch=arch, freeze=freeze, image_size=image_size, epochs=epochs, pretrained=False
-    )
+    config = TrainConfig(arch=arch, freeze=freeze, image_size=image_size, epochs=epochs)
     speeds = measure_speeds(config, folder, device)
     seconds = speeds.seconds(folds)
     document = {

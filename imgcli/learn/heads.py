@@ -24,7 +24,7 @@ class Heads:
     bias: Tensor  # (P, K)
     path: Tensor  # (iterations + 1, P) the objectives on the way; the last are the ones reached
 
-    def __getitem__(self, chosen: Tensor | slice) -> "Heads":
+    def __getitem__(self, chosen: slice) -> "Heads":
         """Some of the solutions."""
         return Heads(self.weight[chosen], self.bias[chosen], self.path[:, chosen])
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from imgcli.errors import DataError
-from imgcli.learn.arithmetic import PRECISIONS, autocast, choose_device, forward
-from imgcli.learn.heads import STRENGTHS, choose_strengths
+from imgcli.learn.arithmetic import PRECISIONS, autocast, choose_device, forward, preferred
+from imgcli.learn.heads import STRENGTHS, choose_strengths, mean_heads
 from imgcli.learn.looking import for_looking
 from imgcli.learn.recipe import settle
 from imgcli.learn.softmax import fit_softmax
@@ -46,9 +46,8 @@ class Speeds:
 
     @property
     def precision(self) -> str:
-        """The faster one."""
-        speeds = self.learn or self.look
-        return max(speeds, key=speeds.__getitem__)
+        """The one that a training here would choose."""
+        return preferred({name: 1 / rate for name, rate in (self.learn or self.look).items()})
 
     def seconds(self, folds: int) -> dict[str, float]:
         """How long error estimation by so many folds will take, by stage, nothing being cached."""
@@ -170,7 +169,8 @@ def _heads(features: int, classes: int, device: torch.device) -> float:
     def fit() -> None:
         choices = choose_strengths(solve, rows, labels, tasks)
         masks = torch.stack([place % 10 != fold for fold in range(10)])
-        solve(masks, rows.new_tensor([choice.strength for choice in choices]))
+        strengths = rows.new_tensor([choice.strength for choice in choices])
+        solve(masks, strengths, start=mean_heads([choice.heads for choice in choices]))
 
     solve(torch.ones_like(place, dtype=torch.bool)[None], rows.new_tensor(STRENGTHS[:1]))
     return _HEAD_ROWS / _seconds(fit)
