@@ -1,27 +1,22 @@
 """`imgcli bench` as it is typed."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from imgcli import progress
-from imgcli.cli.main import main
+from tests.cli.shell import imgcli
 from tests.photo_folders import write_classes
 
 SMALL = ["--arch", "8C3-P2-G", "--image-size", "8", "--quiet"]
 
 
 def bench(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["imgcli", "bench", *words])
     try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
+        return imgcli(monkeypatch, "bench", *words)
     finally:
         progress.be_quiet(False)
-    return 0
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pytest
 from PIL import Image
 
 from imgcli import progress
-from imgcli.cli.main import main
 from imgcli.photos.store import RowStore
+from tests.cli.shell import imgcli
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
@@ -36,15 +35,6 @@ def here(tmp_path: Path, monkeypatch: Patch) -> Iterator[Path]:
 def keep(name: str, rows: np.ndarray, about: str) -> None:
     store = RowStore(CACHE / name, rows.shape[1:], rows.dtype.name, about=about)
     store.append([f"{i:064x}" for i in range(len(rows))], rows)
-
-
-def imgcli(monkeypatch: Patch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["imgcli", *words])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def answer(monkeypatch: Patch, capsys: Capture, *words: str) -> dict[str, object]:

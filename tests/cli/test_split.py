@@ -3,14 +3,13 @@
 import errno
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from imgcli import progress
-from imgcli.cli.main import main
+from tests.cli.shell import imgcli
 
 
 @pytest.fixture
@@ -24,16 +23,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             (tmp_path / "raw" / label / f"{i:02d}.jpg").write_text(f"{label} {i}")
     yield tmp_path
     progress.be_quiet(False)
-
-
-def imgcli(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    """Run the program with these words; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["imgcli", *words])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 Capture = pytest.CaptureFixture[str]

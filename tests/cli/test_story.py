@@ -1,7 +1,6 @@
 """The five commands and predict as they are typed, from an empty folder."""
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 
 from imgcli import progress
-from imgcli.cli.main import main
+from tests.cli.shell import imgcli
 from tests.photo_folders import write_classes
 
 TRAIN = [
@@ -25,12 +24,7 @@ class Shell:
         self.monkeypatch, self.capsys = monkeypatch, capsys
 
     def __call__(self, *words: str) -> tuple[int, str, str]:
-        self.monkeypatch.setattr(sys, "argv", ["imgcli", *words])
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
+        code = imgcli(self.monkeypatch, *words)
         captured = self.capsys.readouterr()
         return code, captured.out, captured.err
 
