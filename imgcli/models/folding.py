@@ -14,9 +14,9 @@ _CLOSE = 1e-3  # of the features' own deviation; folding changes the rounding on
 def fold_batch_norm(module: nn.Module, images: Tensor) -> nn.Module:
     """A copy whose convolutions do the work of the batch norms that follow them.
 
-    It is on the CPU and in eval mode. Which follow which is seen by showing it `images`, so it works for networks that cannot be
-    traced. A copy that then answers otherwise, as where a layer changes its weights in its forward,
-    is thrown away for one that is not folded.
+    It is on the CPU and in eval mode. Which follow which is seen by showing it `images`, so it
+    works for networks that cannot be traced. A copy that then answers otherwise, as where a layer
+    changes its weights in its forward, is thrown away for one that is not folded.
     """
     plain = copy.deepcopy(module).cpu().eval()
     folded = copy.deepcopy(plain)
