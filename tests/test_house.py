@@ -10,13 +10,14 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
-GROUND = {"errors", "records", "workspace", "progress", "wording"}
+GROUND = {"errors", "records", "storage", "workspace", "progress", "wording"}
 ROOMS = {"collect", "photos", "models", "learn", "judge", "report"}
 ALLOWED = {
     "errors": {"wording"},
     "wording": set(),
     "progress": set(),
     "records": set(),
+    "storage": {"errors", "wording"},
     "workspace": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
     "learn": GROUND | {"learn", "photos", "models"},

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgcli import workspace
+from imgcli import storage, workspace
 from imgcli.errors import RunError, StorageError
 from imgcli.records import Predictions, TrainConfig
 
@@ -35,8 +35,8 @@ def predictions(paths: tuple[str, ...] = ("train/a/1.jpg", "train/b/2.jpg")) -> 
 
 def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
-    workspace.write_atomic(path, "old")
-    with pytest.raises(ZeroDivisionError), workspace.atomic_file(path) as temporary:
+    storage.write_atomic(path, "old")
+    with pytest.raises(ZeroDivisionError), storage.atomic_file(path) as temporary:
         temporary.write_text("half of the n")
         raise ZeroDivisionError
     assert path.read_text() == "old"
@@ -44,25 +44,25 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path
 
 
 def test_a_name_of_255_bytes_can_be_written(tmp_path: Path) -> None:
-    workspace.write_atomic(tmp_path / ("x" * 251 + ".jpg"), b"photo")
+    storage.write_atomic(tmp_path / ("x" * 251 + ".jpg"), b"photo")
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_killed_writers_leave_temporaries_that_are_swept(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from imgcli import workspace\n"
-        "with workspace.atomic_file(Path(sys.argv[1])) as temporary:\n"
+        "import os, sys; from pathlib import Path; from imgcli import storage, workspace\n"
+        "with storage.atomic_file(Path(sys.argv[1])) as temporary:\n"
         "    temporary.write_text('half'); os.kill(os.getpid(), 9)\n"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "model.json"])
     assert not (tmp_path / "model.json").exists() and len(list(tmp_path.iterdir())) == 1
-    workspace.sweep_temporaries(tmp_path)
+    storage.sweep_temporaries(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_json_takes_numpy_and_names_that_are_not_text(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
-    workspace.write_json(tmp_path / "x.json", {"n": np.int64(3), "a": np.eye(2), "path": name})
+    storage.write_json(tmp_path / "x.json", {"n": np.int64(3), "a": np.eye(2), "path": name})
     document = json.loads((tmp_path / "x.json").read_text())
     assert document == {"n": 3, "a": [[1.0, 0.0], [0.0, 1.0]], "path": name}
 
@@ -72,11 +72,11 @@ def test_json_takes_numpy_and_names_that_are_not_text(tmp_path: Path) -> None:
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     out = tmp_path / "dataset"
-    with pytest.raises(KeyboardInterrupt), workspace.staged_folder(out, replace=False) as staging:
+    with pytest.raises(KeyboardInterrupt), storage.staged_folder(out, replace=False) as staging:
         (staging / "train").mkdir()
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
-    with workspace.staged_folder(out, replace=False) as staging:
+    with storage.staged_folder(out, replace=False) as staging:
         (staging / "train").mkdir()
         assert not out.exists()
     assert [p.name for p in tmp_path.iterdir()] == ["dataset"]
@@ -88,13 +88,13 @@ def test_an_output_that_exists_is_refused_replaced_or_kept_aside(tmp_path: Path)
     out.mkdir()
     (out / "mine.jpg").write_text("a photo")
     with pytest.raises(StorageError, match=r"dataset' exists\. Choose another --out, or"):
-        with workspace.staged_folder(out, replace=False):
+        with storage.staged_folder(out, replace=False):
             raise AssertionError("reached")
-    with workspace.staged_folder(out, replace=True, keep_old=True) as staging:
+    with storage.staged_folder(out, replace=True, keep_old=True) as staging:
         (staging / "new").touch()
     (aside,) = tmp_path.glob("dataset.replaced-*")
     assert (aside / "mine.jpg").read_text() == "a photo" and (out / "new").exists()
-    with workspace.staged_folder(out, replace=True) as staging:
+    with storage.staged_folder(out, replace=True) as staging:
         (staging / "newer").touch()
     assert {p.name for p in tmp_path.iterdir()} == {"dataset", aside.name}
     assert [p.name for p in out.iterdir()] == ["newer"]
@@ -102,28 +102,28 @@ def test_an_output_that_exists_is_refused_replaced_or_kept_aside(tmp_path: Path)
 
 def test_an_old_output_survives_a_replacement_that_fails(tmp_path: Path) -> None:
     out = tmp_path / "dataset"
-    with workspace.staged_folder(out, replace=False) as staging:
+    with storage.staged_folder(out, replace=False) as staging:
         (staging / "old").touch()
-    with pytest.raises(OSError), workspace.staged_folder(out, replace=True):
+    with pytest.raises(OSError), storage.staged_folder(out, replace=True):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert [p.name for p in out.iterdir()] == ["old"]
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     lock = tmp_path / ".raw.lock"
-    with workspace.locked(lock):
+    with storage.locked(lock):
         with pytest.raises(StorageError, match="Another imgcli is writing here"):
-            with workspace.locked(lock):
+            with storage.locked(lock):
                 raise AssertionError("reached")
-    with workspace.locked(lock):
+    with storage.locked(lock):
         pass
     assert not lock.exists()
 
 
 def test_space_is_asked_for_before_it_is_needed(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"A copy of 'raw' needs [\d,]+ MB in .* are free"):
-        workspace.need_space(tmp_path, 10**15, "A copy of 'raw'")
-    workspace.need_space(tmp_path, 1, "a byte")
+        storage.need_space(tmp_path, 10**15, "A copy of 'raw'")
+    storage.need_space(tmp_path, 1, "a byte")
 
 
 # --- runs ---------------------------------------------------------------------------------------

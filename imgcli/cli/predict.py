@@ -39,7 +39,7 @@ def predict(
 
       imgcli predict a.jpg b.png --csv predictions.csv
     """
-    from imgcli import workspace
+    from imgcli import storage, workspace
     from imgcli.cli.console import note, show, show_json
     from imgcli.learn.predict import predict_files
     from imgcli.progress import be_quiet
@@ -63,7 +63,7 @@ def predict(
                     {"path": path, "class": best[0][0], "confidence": best[0][1], "top": best}
                     for path, best in zip(found.paths, ranked, strict=True)
                 ],
-                "rejected": [workspace.as_json(photo) for photo in found.rejected],
+                "rejected": [storage.as_json(photo) for photo in found.rejected],
             }
         )
         return

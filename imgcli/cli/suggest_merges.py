@@ -32,7 +32,7 @@ def suggest_merges(run: RunName = "latest", json: Json = False, quiet: Quiet = F
 
 def suggest_and_show(run: "Run", *, json: bool) -> None:
     """Judge the run's out-of-fold predictions, store the suggestions, and print them."""
-    from imgcli import workspace
+    from imgcli import storage
     from imgcli.cli.console import show, show_json
     from imgcli.judge.merges import suggest_merges
     from imgcli.report import tables
@@ -48,7 +48,7 @@ def suggest_and_show(run: "Run", *, json: bool) -> None:
     document = {
         "run": str(run.folder),
         "accuracy": accuracy,
-        "suggestions": [workspace.as_json(suggestion) for suggestion in suggestions],
+        "suggestions": [storage.as_json(suggestion) for suggestion in suggestions],
     }
     run.write_json("merges.json", document)
     if json:

@@ -31,7 +31,7 @@ class Batch:
 
     def add(self, folder: str, name: str, data: bytes) -> None:
         """Write what `commit` will call `root/folder/name`."""
-        # The pattern of workspace.atomic_file, so that workspace.sweep_temporaries finds it. Plain
+        # The pattern of storage.atomic_file, so that storage.sweep_temporaries finds it. Plain
         # strings: with Path objects, this costs more than writing the file.
         place = f"{self.root}/{folder}"
         temporary = f"{place}/.imgcli-{os.getpid()}-b{next(_counter)}.tmp"

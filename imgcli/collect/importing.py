@@ -14,8 +14,8 @@ from imgcli.collect.store import Store, open_store
 from imgcli.errors import DataError, WrongUsage
 from imgcli.progress import track
 from imgcli.records import Rejected
+from imgcli.storage import need_space
 from imgcli.wording import listed
-from imgcli.workspace import need_space
 
 
 @dataclass(frozen=True)

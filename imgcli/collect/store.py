@@ -21,7 +21,7 @@ from imgcli.collect.candidate import MB, Candidate, NotTaken
 from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.sniff import HEAD, PHOTO_SUFFIXES, photo_format, refusal
 from imgcli.errors import StorageError
-from imgcli.workspace import locked, staged_folder, sweep_temporaries
+from imgcli.storage import locked, staged_folder, sweep_temporaries
 
 BLOCK_PHOTOS = 4096  # a block costs about 0.1 s of waiting for the disk; a kill loses one at most
 BLOCK_BYTES = 256 * MB

@@ -1,6 +1,8 @@
 """Features of a frozen backbone: each photo is looked at once, ever.
 
-.imgcli/cache/features/<weights>-<view>-<precision>/    a RowStore of (D,) float32
+    .imgcli/cache/features/<weights>-<view>-<precision>/    a RowStore of (D,) float32
+
+A row's key is its photo's content.
 """
 
 import hashlib

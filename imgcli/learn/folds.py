@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imgcli import workspace
+from imgcli import storage
 from imgcli.errors import DataError, WrongUsage
 from imgcli.learn.fit import Fitted, Job, fit_all, logits_by
 from imgcli.learn.recipe import TO_OPTIMUM
@@ -54,7 +54,7 @@ def out_of_fold(
     jobs = [Job(rows[fold != f], label=f"Fold {f + 1} of {k}") for f in pending]
     for f, fitted in zip(pending, fit_all(task, jobs), strict=True):
         results[f] = _judge(task, fitted, rows[fold == f])
-        workspace.save_arrays(folder / f"fold-{f:02d}.npz", vars(results[f]))
+        storage.save_arrays(folder / f"fold-{f:02d}.npz", vars(results[f]))
     return (
         predictions_of(task, part, [results[f] for f in range(k)]),
         np.stack([results[f].train_confusion for f in range(k)]),
@@ -128,7 +128,7 @@ def _key(task: Task, rows: IntArray, fold: IntArray) -> str:
 def _load(path: Path) -> FoldResult | None:
     """A finished fold; None where there is none, or it is damaged and must be made again."""
     try:
-        with workspace.load_arrays(path) as file:
+        with storage.load_arrays(path) as file:
             return FoldResult(file["rows"], file["probs"], file["train_confusion"])
-    except workspace.UNREADABLE:
+    except storage.UNREADABLE:
         return None

@@ -16,7 +16,7 @@ from timm.optim._optim_factory import create_optimizer_v2
 from torch import Tensor, nn
 from torch.nn import functional
 
-from imgcli import workspace
+from imgcli import storage
 from imgcli.errors import Interrupted, ModelError, RunError
 from imgcli.learn.arithmetic import BATCH, autocast, forward
 from imgcli.learn.inputs import Inputs, in_batches
@@ -187,7 +187,7 @@ def _save(path: Path, state: State, module: nn.Module, optimizer: torch.optim.Op
         for name, value in values.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
     numbers = {name: value for name, value in vars(state).items() if name != "best"}
-    with workspace.atomic_file(path) as temporary:
+    with storage.atomic_file(path) as temporary:
         # safetensors takes no tensor whose values lie in another order, as channels_last has them.
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         save_file(plain, temporary, metadata={"state": json.dumps(numbers)})

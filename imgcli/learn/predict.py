@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from imgcli import workspace
+from imgcli import storage
 from imgcli.errors import DataError
 from imgcli.learn.arithmetic import choose_device, forward
 from imgcli.learn.inputs import to_device, to_images
@@ -46,7 +46,7 @@ class Predicted:
         writer.writerow(["path", "class", "confidence", *others])
         for photo, best in zip(self.paths, self.ranked(top), strict=True):
             writer.writerow([photo, *(cell for name, p in best for cell in (name, f"{p:.6f}"))])
-        workspace.write_atomic(path, text.getvalue())
+        storage.write_atomic(path, text.getvalue())
 
 
 def predict_files(run: Run, paths: Sequence[Path], device_name: str = "auto") -> Predicted:

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from imgcli import workspace
+from imgcli import storage, workspace
 from imgcli.errors import ModelError
 from imgcli.learn.task import Task
 from imgcli.models.create import create_network
@@ -29,7 +29,7 @@ def save_model(run: Run, task: Task, classifier: Classifier, facts: Mapping[str,
     state = {
         name: value.detach().cpu().contiguous() for name, value in classifier.state_dict().items()
     }
-    with workspace.atomic_file(run.folder / WEIGHTS) as temporary:
+    with storage.atomic_file(run.folder / WEIGHTS) as temporary:
         save_file(state, temporary)
     network = task.network
     workspace.finish_run(
@@ -83,4 +83,4 @@ def save_history(run: Run, history: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
-    workspace.write_atomic(run.folder / "history.csv", text.getvalue())
+    storage.write_atomic(run.folder / "history.csv", text.getvalue())

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from imgcli import workspace
+from imgcli import storage, workspace
 from imgcli.photos import decode, sketch
 from imgcli.photos.digests import MEMORY
 from imgcli.photos.store_files import INDEX, LOCK, META, RECORD, ROWS, VERSION, open_file, read_meta
@@ -183,7 +183,7 @@ def _remove_store(folder: Path) -> None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for name in FILES:  # first what vouches for the others, last what keeps others out
             (folder / name).unlink(missing_ok=True)
-        workspace.sweep_temporaries(folder)
+        storage.sweep_temporaries(folder)
     folder.rmdir()
     with suppress(OSError):  # other stores of the kind
         folder.parent.rmdir()

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from imgcli import workspace
+from imgcli import storage, workspace
 from imgcli.progress import track
 from imgcli.records import Rejected
 
@@ -165,9 +165,9 @@ def _packed(status: os.stat_result) -> bytes:
 
 def _load(path: Path) -> Memory:
     try:
-        with workspace.load_arrays(path) as arrays:
+        with storage.load_arrays(path) as arrays:
             raw: bytes = arrays["v1"].tobytes()
-    except workspace.UNREADABLE:
+    except storage.UNREADABLE:
         return {}
     return {raw[i : i + 16]: raw[i + 16 : i + 80] for i in range(0, len(raw) - 79, 80)}
 
@@ -179,5 +179,5 @@ def _save(path: Path, memory: Memory, fresh: Memory) -> None:
     raw = b"".join(chain.from_iterable(entries))
     with suppress(OSError):  # a cache that cannot be written means hashing again, no more
         path.parent.mkdir(parents=True, exist_ok=True)
-        with workspace.atomic_file(path) as temporary, open(temporary, "wb") as file:
+        with storage.atomic_file(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, v1=np.frombuffer(raw, dtype=np.uint8))  # hashes cannot be compressed

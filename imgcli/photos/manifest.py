@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from imgcli import __version__, workspace
+from imgcli import __version__, storage
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.progress import track
 
@@ -108,7 +108,7 @@ class Manifest:
         opening = json.dumps(head, indent=2).removesuffix("\n}")
         # vars(), where asdict() would take ten times as long: there may be a million photos.
         rows = ",\n    ".join(json.dumps(vars(photo)) for photo in self.photos)
-        workspace.write_atomic(folder / NAME, f'{opening},\n  "photos": [\n    {rows}\n  ]\n}}\n')
+        storage.write_atomic(folder / NAME, f'{opening},\n  "photos": [\n    {rows}\n  ]\n}}\n')
 
     def parts_of(self, digests: Sequence[str], sources: Sequence[str]) -> dict[int, str]:
         """The part of each photo, by its row, that is known here by its bytes.
@@ -192,7 +192,7 @@ def place_photos(
     """
     far = link == "auto" and os.stat(raw).st_dev != os.stat(staging).st_dev
     if far or link == "copy":
-        workspace.need_space(out.parent, sum(photo.size for photo in photos), f"A copy of '{raw}'")
+        storage.need_space(out.parent, sum(photo.size for photo in photos), f"A copy of '{raw}'")
     for folder in {os.path.dirname(photo.path) for photo in photos}:
         os.makedirs(staging / folder)
     up = os.path.relpath(raw.resolve(), out.parent.resolve() / out.name)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcli import workspace
+from imgcli import storage, workspace
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos import manifest
 from imgcli.photos.digests import digest_files, remember
@@ -87,7 +87,7 @@ def split_folder(
     aside = manifest.strays(out)
     began = time.time_ns()
     # Someone's own files in the folder make it theirs: it is then moved aside and not deleted.
-    with workspace.staged_folder(out, replace=force or update, keep_old=bool(aside)) as staging:
+    with storage.staged_folder(out, replace=force or update, keep_old=bool(aside)) as staging:
         photos, unreadable = _readable(raw, scanned, recipe.duplicates, cache)
         before = old.parts_of(photos.digests, photos.sources) if old else {}
         parts = choose_parts(

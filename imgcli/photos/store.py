@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli import workspace
+from imgcli import storage
 from imgcli.errors import StorageError
 from imgcli.photos.store_files import (
     INDEX,
@@ -232,7 +232,7 @@ class RowStore:
         size = rows * self._row_bytes
         folder = next(f for f in (self.folder, *self.folder.absolute().parents) if f.is_dir())
         if os.access(folder, os.W_OK):
-            workspace.need_space(folder, size, f"The cache for {rows} photos")
+            storage.need_space(folder, size, f"The cache for {rows} photos")
         if not self._in_memory:
             try:
                 with self._writing():
@@ -302,10 +302,10 @@ class RowStore:
         # Removed and not emptied: another process may still read the old rows.
         for name in (META, ROWS, INDEX):
             (self.folder / name).unlink(missing_ok=True)
-        workspace.sweep_temporaries(self.folder)
+        storage.sweep_temporaries(self.folder)
         for name in (ROWS, INDEX):
             self._open(name, "x").close()
-        workspace.write_json(self.folder / META, self._meta())
+        storage.write_json(self.folder / META, self._meta())
 
     def _write(
         self, keys: Sequence[bytes], array: NDArray[Any], rows: FileIO, index: FileIO

@@ -1,10 +1,12 @@
 """The files of a row store, and how they are opened.
 
-meta.json    version, shape and type of a row; written last, so it vouches for the others. Its
-             time says when the store was last used
-rows.bin     the rows, one after the other; whoever reads them holds a shared lock on it
-index.bin    per row its key (32 bytes) and the CRC-32 of key and row (4 bytes)
-lock         held by whoever writes
+    meta.json    version, shape and type of a row; written last, so it vouches for the others. Its
+                 time says when the store was last used
+    rows.bin     the rows, one after the other; whoever reads them holds a shared lock on it
+    index.bin    per row its key (32 bytes) and the CRC-32 of key and row (4 bytes)
+    lock         held by whoever writes
+
+Readers and the writer may be different processes.
 """
 
 import json

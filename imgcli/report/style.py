@@ -10,8 +10,8 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from imgcli.storage import atomic_file
 from imgcli.wording import escaped, printable
-from imgcli.workspace import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgcli import workspace
+from imgcli import storage, workspace
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.learn import folds as folds_module
 from imgcli.learn.saved import load_model
@@ -157,7 +157,7 @@ def test_an_interrupted_training_is_invisible_until_it_is_resumed_to_the_same_bi
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = trained(CONFIG)
-    save = workspace.atomic_file
+    save = storage.atomic_file
     epochs = []
 
     def stop_in_the_second(path: Path) -> object:
@@ -167,10 +167,10 @@ def test_an_interrupted_training_is_invisible_until_it_is_resumed_to_the_same_bi
                 raise KeyboardInterrupt
         return save(path)
 
-    monkeypatch.setattr(workspace, "atomic_file", stop_in_the_second)
+    monkeypatch.setattr(storage, "atomic_file", stop_in_the_second)
     with pytest.raises(Interrupted, match=r"imgcli train --resume"):
         trained(CONFIG)
-    monkeypatch.setattr(workspace, "atomic_file", save)
+    monkeypatch.setattr(storage, "atomic_file", save)
     assert workspace.find_run("latest").folder == whole.folder
     unfinished = workspace.unfinished_run()
     with pytest.raises(RunError, match=r"is not a finished run.*--resume"):
