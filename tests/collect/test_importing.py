@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imgcli import workspace
+from imgcli import storage
 from imgcli.collect.importing import import_photos
 from imgcli.collect.provenance import NAME
 from imgcli.errors import DataError, ImgcliError, StorageError, WrongUsage
@@ -167,7 +167,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(
     class Full:
         free = 10
 
-    monkeypatch.setattr(workspace.shutil, "disk_usage", lambda _: Full)
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda _: Full)
     with pytest.raises(StorageError, match=r"The import needs .* are free"):
         import_photos([source], tmp_path / "out")
     assert not (tmp_path / "out").exists()
