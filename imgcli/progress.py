@@ -1,4 +1,4 @@
-"""The one place that shows how far long work has come: a bar on stderr.
+"""The one place that says on stderr how far work has come, and what happened on the way.
 
 Beside `errors` and `workspace` because every room has long work; `--quiet` turns it off here.
 """
@@ -16,13 +16,20 @@ _quiet = False
 
 
 def be_quiet(quiet: bool = True) -> None:
-    """Show no bars from now on."""
+    """Show no bars and no notes from now on."""
     global _quiet
     _quiet = quiet
 
 
-def is_quiet() -> bool:
-    return _quiet
+def note(message: str) -> None:
+    """Say something that is not the result."""
+    if _quiet:
+        return
+    from rich.console import Console
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(sys.stderr):  # above a bar that is being drawn
+        Console(stderr=True, highlight=False).print(message, markup=False, soft_wrap=True)
 
 
 def track(items: Iterable[T], label: str, total: int | None = None, unit: str = "") -> Iterator[T]:

@@ -90,7 +90,8 @@ class Preprocess:
     """How a decoded photo becomes the network's input; saved with the weights.
 
     `squash` resizes the whole photo to `size` × `size`, `crop` resizes its short side and takes the
-    centre, `pad` resizes its long side and fills the rest with black.
+    centre, `pad` resizes its long side and fills the rest with black. With one channel the network
+    sees the photo's luma, normalised by the first mean and std.
     """
 
     size: int  # pixels, height and width of the network's input
@@ -100,6 +101,7 @@ class Preprocess:
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # per channel, of pixels in [0, 1]
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     test_flip: bool = False  # judge the mean of what is said of the photo and of its mirror image
+    channels: Literal[1, 3] = 3  # 1: grey, made of the decoded pixels, which are of 3 all the same
 
     def describe(self) -> str:
         """One sentence for people."""
@@ -109,7 +111,9 @@ class Preprocess:
             "pad": f"the whole photo padded to {self.size}×{self.size}",
         }[self.fit]
         twice = ", judged together with its mirror image" if self.test_flip else ""
-        normalised = f"normalised by mean {self.mean} and std {self.std}"
+        grey = self.channels == 1
+        mean, std = (self.mean[0], self.std[0]) if grey else (self.mean, self.std)
+        normalised = f"{'in grey, ' if grey else ''}normalised by mean {mean} and std {std}"
         return f"{how} ({self.interpolation}), {normalised}{twice}"
 
     def geometry(self) -> str:
@@ -130,30 +134,64 @@ class TrainConfig:
     a stored config leaves nothing open but a weight decay that is chosen by validation.
     """
 
+    # The network.
     arch: str
     model_args: Mapping[str, Any] = field(default_factory=dict)  # passed to timm or torchvision
+    dropout: float | None = None  # probability that a value is left out; None: as the arch says
+    batchnorm: bool | None = None  # before every activation, or nowhere; None: as the arch says
+    activation: str | None = None  # of every layer that names none
+    init: str | None = None  # how the weights that are not pretrained begin
     freeze: bool = False  # train a new head on a frozen backbone
+    unfreeze_after: int | None = None  # epochs until a frozen backbone learns as well
     pretrained: bool = True  # start from published weights, where the arch has any
-    weights: str | None = None  # file of backbone weights instead of published ones
-    epochs: int | None = None  # passes over the training photos; for lbfgs: iterations at most
-    batch_size: int | None = None  # photos per step
-    lr: float | None = None  # peak learning rate, per step
-    momentum: float | None = None  # sgd only
-    optimizer: str | None = None  # sgd, adam, adamw; lbfgs, ridge for a frozen backbone
-    weight_decay: float | None = None  # per step; for a head fitted to its optimum None = chosen
-    schedule: str | None = None  # name of a course of the learning rate in learn.schedules
-    label_smoothing: float | None = None  # share of each label spread over all classes
-    augment: str | None = None  # name of a recipe in learn.augment
-    mixup: float | None = None  # alpha of the beta distribution that two photos are mixed by
-    cutmix: float | None = None  # alpha for the area of the piece cut from another photo
-    test_flip: bool | None = None  # judge a photo together with its mirror image
+    weights: str | None = None  # file of backbone weights, or a run's folder, to start from
     image_size: int | None = None  # pixels
     fit: Fit = "squash"
-    val_share: float | None = None  # share of the training photos held out for validation
+    test_flip: bool | None = None  # judge a photo together with its mirror image
+    # The course of the training.
+    epochs: int | None = None  # passes over the training photos; for lbfgs: iterations at most
+    batch_size: int | None = None  # photos per step
+    grow_batch: int | None = None  # photos per step in the last epoch
+    optimizer: str | None = None  # a name of timm's; lbfgs, ridge for a frozen backbone
+    lr: float | Literal["auto"] | None = None  # peak learning rate, per step
+    momentum: float | None = None  # share of the last step that the next one keeps
+    dampening: float | None = None  # share of the gradient that momentum leaves out; sgd only
+    nesterov: bool | None = None  # look ahead along the momentum; sgd only
+    schedule: str | None = None  # name of a course of the learning rate in learn.schedules
+    warmup: float | None = None  # epochs in which the learning rate rises to its peak
+    decay_every: float | None = None  # epochs after which it falls by decay_factor
+    decay_factor: float | None = None
+    layer_decay: float | None = None  # of the learning rate, from each layer to the one before
     patience: int | None = None  # epochs without a better validation loss before stopping
+    val_share: float | None = None  # share of the training photos held out for validation
+    # Against learning by heart.
+    weight_decay: float | None = None  # per step; for a head fitted to its optimum None = chosen
+    l1: float | None = None  # times the sum of the weights' magnitudes, added to the loss
+    label_smoothing: float | None = None  # share of each label spread over all classes
+    clip_norm: float | None = None  # longest gradient, over all weights
+    ema: float | None = None  # keep the moving average of the weights, with this decay per step
+    balance: str | None = None  # rare classes count more in the loss, or are drawn more often
+    # What photos are changed by before they are learnt from.
+    augment: str | None = None  # name of a recipe in learn.augment; the rest replaces parts of it
+    zoom: float | None = None  # least share of the photo's area that is kept
+    shift: float | None = None  # share of the side, each way
+    rotate: float | None = None  # degrees, each way
+    shear: float | None = None  # degrees, each way
+    flip: bool | None = None  # mirror left and right, half of the time
+    colour: float | None = None  # share by which brightness, contrast and saturation change
+    erase: float | None = None  # probability that a rectangle is blotted out
+    rand_augment: int | None = None  # magnitude, 0 to 30, of two random changes per photo
+    mixup: float | None = None  # alpha of the beta distribution that two photos are mixed by
+    cutmix: float | None = None  # alpha for the area of the piece cut from another photo
+    # The rest.
     seed: int = 0
     track_test: bool = False  # judge the test part after each epoch too; it decides nothing
     precision: str = "auto"  # fp32 or bf16; auto is replaced by what was measured to be faster
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the backbone never learns, so that a photo's features are always the same."""
+        return self.freeze and self.unfreeze_after is None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -24,6 +24,8 @@ def _option(panel: str, name: str, text: str, usual: str | None = None, **more: 
 
 _network = partial(_option, "Network")
 _training = partial(_option, "Training")
+_regular = partial(_option, "Against learning by heart")
+_augmentation = partial(_option, "Augmentation")
 
 
 class Choices(TypedDict):
@@ -77,6 +79,21 @@ class Choices(TypedDict):
             "squash",
         ),
     ]
+    test_flip: Annotated[
+        bool | None,
+        _network(
+            "--test-flip/--no-test-flip",
+            "Judge every photo together with its mirror image; twice the work of looking.",
+        ),
+    ]
+    unfreeze_after: Annotated[
+        int | None,
+        _network(
+            "--unfreeze-after",
+            "With --freeze: let the backbone learn as well after so many epochs.",
+            metavar="EPOCHS",
+        ),
+    ]
     epochs: Annotated[
         int | None,
         _training(
@@ -86,67 +103,88 @@ class Choices(TypedDict):
         ),
     ]
     batch_size: Annotated[int | None, _training("--batch-size", "Photos per step.", "64")]
-    optimizer: Annotated[
-        Literal["sgd", "adam", "adamw", "nmuon", "lbfgs", "ridge"] | None,
+    grow_batch: Annotated[
+        int | None,
         _training(
-            "--optimizer",
-            "nmuon: Muon with Nesterov momentum. lbfgs and ridge fit a frozen backbone's head to "
-            "its optimum: as softmax regression, or by least squares.",
-            "adamw; lbfgs with --freeze",
+            "--grow-batch",
+            "Let the batch size grow to this, by the same factor each epoch.",
+            metavar="PHOTOS",
         ),
     ]
-    lr: Annotated[float | None, _training("--lr", "Peak learning rate.", "by optimizer")]
-    momentum: Annotated[float | None, _training("--momentum", "For sgd and nmuon.", "0.9")]
-    weight_decay: Annotated[
-        float | None,
+    optimizer: Annotated[
+        str | None,
         _training(
-            "--weight-decay",
-            "Regularisation.",
-            "by optimizer; lbfgs: chosen by cross-validation",
+            "--optimizer",
+            "sgd, momentum, adam, adamw, rmsprop, lamb, lion, nmuon or any other of timm's. lbfgs "
+            "and ridge fit a frozen backbone's head to its optimum: as softmax regression, or by "
+            "least squares.",
+            "adamw; lbfgs with --freeze",
+            metavar="NAME",
+        ),
+    ]
+    lr: Annotated[
+        str | None,
+        _training(
+            "--lr",
+            "Peak learning rate; auto tries a hundred steps with rising rates and takes one "
+            "before the loss rises.",
+            "by optimizer",
+            metavar="RATE|auto",
+        ),
+    ]
+    momentum: Annotated[
+        float | None,
+        _training("--momentum", "Share of the last step that the next one keeps.", "0.9"),
+    ]
+    dampening: Annotated[
+        float | None,
+        _training("--dampening", "sgd: share of the gradient left out of the momentum.", "0"),
+    ]
+    nesterov: Annotated[
+        bool | None,
+        _training(
+            "--nesterov/--no-nesterov", "sgd: look ahead along the momentum.", "nesterov for sgd"
         ),
     ]
     schedule: Annotated[
-        Literal["cosine", "one-cycle", "constant"] | None,
+        Literal["cosine", "one-cycle", "step", "exponential", "plateau", "constant"] | None,
         _training(
             "--schedule",
-            "How the learning rate goes. cosine: up for 5 % of the steps, down in half a cosine. "
-            "one-cycle: up for 20 %, down in a line.",
+            "How the learning rate goes. cosine: up for 5 % of the epochs, down in half a cosine. "
+            "one-cycle: up for 20 %, down in a line. step, exponential: down by a factor every so "
+            "many epochs. plateau: down when validation gets no better.",
             "cosine",
+            metavar="NAME",
         ),
     ]
-    label_smoothing: Annotated[
-        float | None,
-        _training("--label-smoothing", "Share of each label spread over all classes.", "0"),
-    ]
-    augment: Annotated[
-        Literal["none", "shift", "small", "photo", "strong"] | None,
-        _training(
-            "--augment",
-            "photo: random crops, mirrored. strong: and recoloured, pieces blotted out. "
-            "shift: small moves, for signs and digits. small: whole pixels, mirrored, for tiny "
-            "photos.",
-            "photo; none with --freeze",
-        ),
-    ]
-    mixup: Annotated[
+    warmup: Annotated[
         float | None,
         _training(
-            "--mixup", "Learn from mixtures of two photos, such as with 0.2.", metavar="ALPHA"
+            "--warmup",
+            "Epochs in which the learning rate rises to its peak.",
+            "by schedule",
+            metavar="EPOCHS",
         ),
     ]
-    cutmix: Annotated[
+    decay_every: Annotated[
         float | None,
         _training(
-            "--cutmix",
-            "Learn from photos with a piece of another, such as with 1.",
-            metavar="ALPHA",
+            "--decay-every",
+            "Epochs after which it falls; for plateau, without a better validation loss.",
+            "step: a third of all; exponential: 1; plateau: 5",
+            metavar="EPOCHS",
         ),
     ]
-    test_flip: Annotated[
-        bool | None,
+    decay_factor: Annotated[
+        float | None,
+        _training("--decay-factor", "What it falls by.", "0.1; exponential: 0.95"),
+    ]
+    layer_decay: Annotated[
+        float | None,
         _training(
-            "--test-flip/--no-test-flip",
-            "Judge every photo together with its mirror image; twice the work of looking.",
+            "--layer-decay",
+            "Smaller learning rates for earlier layers: this factor from each to the one before.",
+            metavar="FACTOR",
         ),
     ]
     val_share: Annotated[
@@ -160,7 +198,113 @@ class Choices(TypedDict):
     patience: Annotated[
         int | None,
         _training(
-            "--patience", "Stop after so many epochs without a better validation loss.", "10"
+            "--patience",
+            "Stop after so many epochs without a better validation loss; the best weights are "
+            "kept.",
+            "10",
+            metavar="EPOCHS",
+        ),
+    ]
+    weight_decay: Annotated[
+        float | None,
+        _regular(
+            "--weight-decay", "L2 regularisation.", "by optimizer; lbfgs: chosen by validation"
+        ),
+    ]
+    l1: Annotated[
+        float | None,
+        _regular("--l1", "L1 regularisation: times the sum of all weights' magnitudes.", "0"),
+    ]
+    label_smoothing: Annotated[
+        float | None,
+        _regular("--label-smoothing", "Share of each label spread over all classes.", "0"),
+    ]
+    clip_norm: Annotated[
+        float | None, _regular("--clip-norm", "Shorten gradients that are longer than this.")
+    ]
+    ema: Annotated[
+        float | None,
+        _regular(
+            "--ema",
+            "Keep the moving average of the weights, such as with 0.999.",
+            metavar="DECAY",
+        ),
+    ]
+    balance: Annotated[
+        Literal["loss", "sample"] | None,
+        _regular(
+            "--balance",
+            "Let rare classes weigh as much as frequent ones: in the loss, or by drawing their "
+            "photos more often.",
+        ),
+    ]
+    augment: Annotated[
+        Literal["none", "shift", "small", "photo", "strong"] | None,
+        _augmentation(
+            "--augment",
+            "photo: random crops, mirrored. strong: and recoloured, pieces blotted out. "
+            "shift: small moves, for signs and digits. small: whole pixels, mirrored, for tiny "
+            "photos. The options below change one part of it.",
+            "photo; none with --freeze",
+            metavar="NAME",
+        ),
+    ]
+    zoom: Annotated[
+        float | None,
+        _augmentation(
+            "--zoom", "Cut out a random part of at least this share of the area.", metavar="SHARE"
+        ),
+    ]
+    shift: Annotated[
+        float | None,
+        _augmentation("--shift", "Move by up to this share of the side.", metavar="SHARE"),
+    ]
+    rotate: Annotated[
+        float | None,
+        _augmentation("--rotate", "Turn by up to so much, each way.", metavar="DEGREES"),
+    ]
+    shear: Annotated[
+        float | None,
+        _augmentation("--shear", "Slant by up to so much, each way.", metavar="DEGREES"),
+    ]
+    flip: Annotated[
+        bool | None,
+        _augmentation("--flip/--no-flip", "Mirror half of the photos, left and right."),
+    ]
+    colour: Annotated[
+        float | None,
+        _augmentation(
+            "--colour",
+            "Change brightness, contrast and saturation by up to this share.",
+            metavar="SHARE",
+        ),
+    ]
+    erase: Annotated[
+        float | None,
+        _augmentation(
+            "--erase", "Blot out a rectangle in this share of the photos.", metavar="SHARE"
+        ),
+    ]
+    rand_augment: Annotated[
+        int | None,
+        _augmentation(
+            "--rand-augment",
+            "Two random changes to each photo, of this magnitude from 0 to 30; slow on a CPU.",
+            metavar="MAGNITUDE",
+        ),
+    ]
+    mixup: Annotated[
+        float | None,
+        _augmentation(
+            "--mixup", "Learn from mixtures of two photos, such as with 0.2.", metavar="ALPHA"
+        ),
+    ]
+    cutmix: Annotated[
+        float | None,
+        _augmentation(
+            "--cutmix",
+            "Learn from photos with a piece of another, such as with 1.",
+            metavar="ALPHA",
         ),
     ]
     precision: Annotated[
@@ -205,7 +349,16 @@ def config_of(choices: Choices) -> "TrainConfig":
     asked["model_args"] = _model_args(asked.get("model_args", []))
     if "weights" in asked:
         asked["weights"] = str(asked["weights"])
+    if asked.get("lr", "auto") != "auto":
+        asked["lr"] = _number("--lr", asked["lr"])
     return TrainConfig(**asked)
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise WrongUsage(f"{option} {text} is neither a number nor auto.") from None
 
 
 def _model_args(pairs: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What reaches the terminal: results on stdout, notes on stderr."""
+"""What reaches the terminal as a result, on stdout; notes and progress are `imgcli.progress`'s."""
 
 import json
 import sys
@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console, RenderableType
-
-from imgcli.progress import is_quiet
 
 
 def show(*renderables: RenderableType) -> None:
@@ -20,9 +18,3 @@ def show(*renderables: RenderableType) -> None:
 def show_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document on stdout; names that are not UTF-8 survive as escapes."""
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
-
-
-def note(message: str) -> None:
-    """Say something on stderr that is not the result; silent with --quiet."""
-    if not is_quiet():
-        Console(stderr=True, highlight=False).print(message, markup=False)

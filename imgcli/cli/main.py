@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from imgcli.cli.archs import archs
 from imgcli.cli.bench import bench
 from imgcli.cli.cache import cache
 from imgcli.cli.demo import demo
@@ -54,6 +55,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command("suggest-merges")(suggest_merges)
 app.command()(predict)
+app.add_typer(archs, name="archs")
 app.command()(bench)
 app.command()(cache)
 app.command()(demo)

@@ -40,9 +40,9 @@ def predict(
       imgcli predict a.jpg b.png --csv predictions.csv
     """
     from imgcli import storage, workspace
-    from imgcli.cli.console import note, show, show_json
+    from imgcli.cli.console import show, show_json
     from imgcli.learn.predict import predict_files
-    from imgcli.progress import be_quiet
+    from imgcli.progress import be_quiet, note
     from imgcli.report import runs, tables
 
     be_quiet(quiet)

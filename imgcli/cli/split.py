@@ -108,8 +108,9 @@ def split(
 
 def split_and_show(raw: Path, out: Path, *, json: bool = False, **choices: Any) -> None:
     """Split with those choices of `split_folder` and print what came of it."""
-    from imgcli.cli.console import note, show, show_json
+    from imgcli.cli.console import show, show_json
     from imgcli.photos.split import split_folder
+    from imgcli.progress import note
     from imgcli.wording import printable
 
     result = split_folder(raw, out, **choices)

@@ -82,8 +82,9 @@ def train_and_show(
     json: bool,
 ) -> "Run":
     """Train, draw the history, and print what came of it."""
-    from imgcli.cli.console import note, show, show_json
+    from imgcli.cli.console import show, show_json
     from imgcli.learn.stages import train_run
+    from imgcli.progress import note
 
     result = train_run(config, data, runs, device, unfinished)
 

@@ -1,24 +1,35 @@
 """Augmentation of whole batches on their device: recipes by name, drawn anew for every photo."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms import v2
 
+from imgcli.records import TrainConfig
+
 
 class Recipe(NamedTuple):
     area: tuple[float, float] = (1.0, 1.0)  # share of the photo's area that is kept, uniform
     flip: bool = False  # mirror left and right, half of the time
     shift: float = 0.0  # shift each way by up to this share of the side, at full area
+    rotate: float = 0.0  # turn each way by up to this many degrees
+    shear: float = 0.0  # slant each way by up to this many degrees
     colour: float = 0.0  # change brightness, contrast and saturation by up to this share
     erase: float = 0.0  # probability that a rectangle is blotted out
+    random: int | None = None  # magnitude, 0 to 30, of two random changes more
 
     @property
     def crops(self) -> bool:
+        """Whether parts are cut out, which a larger photo leaves sharper."""
         return self.area != (1.0, 1.0)
+
+    @property
+    def warps(self) -> bool:
+        """Whether pixels come to lie between pixels."""
+        return self.crops or self.rotate > 0 or self.shear > 0
 
 
 RECIPES = {
@@ -32,6 +43,23 @@ RECIPES = {
     # For photos, where there are few and epochs are many.
     "strong": Recipe(area=(0.25, 1.0), flip=True, colour=0.4, erase=0.25),
 }
+
+
+def recipe_of(config: TrainConfig) -> Recipe:
+    """The config's recipe by name, with what it asks for piece by piece."""
+    recipe = RECIPES[config.augment or "none"]
+    asked: dict[str, Any] = {
+        "flip": config.flip,
+        "shift": config.shift,
+        "rotate": config.rotate,
+        "shear": config.shear,
+        "colour": config.colour,
+        "erase": config.erase,
+        "random": config.rand_augment,
+        "area": None if config.zoom is None else (config.zoom, 1.0),
+    }
+    return recipe._replace(**{name: value for name, value in asked.items() if value is not None})
+
 
 _LUMA = (0.299, 0.587, 0.114)
 _ERASED = (0.02, 0.33)  # share of the area (Zhong et al., Random Erasing, 2017)
@@ -47,10 +75,12 @@ def augment(pixels: Tensor, recipe: Recipe, size: int, generator: torch.Generato
     Returns:
         Images `(B, 3, size, size)` float32 with values of 0 to 255, channels last.
     """
-    if recipe.crops or pixels.shape[1] != size:
+    if recipe.warps or pixels.shape[1] != size:
         images = _warp(to_planes(pixels), recipe, size, generator)
     else:
         images = to_planes(_move(pixels, recipe, generator))
+    if recipe.random is not None:
+        images = _change_at_random(images, recipe.random)
     return _recolour(images, recipe.colour, generator) if recipe.colour else images
 
 
@@ -60,15 +90,22 @@ def to_planes(pixels: Tensor) -> Tensor:
 
 
 def _warp(images: Tensor, recipe: Recipe, size: int, generator: torch.Generator) -> Tensor:
-    """Crop, shift and mirror by one affine map per photo."""
+    """Crop, shift, mirror, turn and slant by one affine map per photo."""
     n = len(images)
-    draws = torch.rand(n, 4, generator=generator)
+    draws = torch.rand(n, 6, generator=generator)
     side = (recipe.area[0] + (recipe.area[1] - recipe.area[0]) * draws[:, 0]).sqrt()
     room = 1 - side + 2 * recipe.shift  # how far the kept part's centre may lie off, in half sides
     mirror = torch.where(draws[:, 1] < 0.5, -1.0, 1.0) if recipe.flip else torch.ones(n)
+    turn, slant = torch.deg2rad(
+        (2 * draws[:, 4:] - 1) * torch.tensor([recipe.rotate, recipe.shear])
+    ).unbind(1)
     theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0], theta[:, 1, 1] = side * mirror, side
-    theta[:, :, 2] = (2 * draws[:, 2:] - 1) * room[:, None]
+    # A turn after a slant, both of the mirrored part.
+    theta[:, 0, 0], theta[:, 0, 1] = turn.cos(), turn.cos() * slant.tan() - turn.sin()
+    theta[:, 1, 0], theta[:, 1, 1] = turn.sin(), turn.sin() * slant.tan() + turn.cos()
+    theta *= side[:, None, None]
+    theta[:, :, 0] *= mirror[:, None]
+    theta[:, :, 2] = (2 * draws[:, 2:4] - 1) * room[:, None]
     grid = functional.affine_grid(theta.to(images.device), [n, 3, size, size], align_corners=False)
     warped = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
     return warped.contiguous(memory_format=torch.channels_last)
@@ -89,6 +126,17 @@ def _move(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     rows, columns = places.to(pixels.device).unbind(1)
     photos = torch.arange(n, device=pixels.device)[:, None, None]
     return pixels[photos, rows[:, :, None], columns[:, None, :]]
+
+
+def _change_at_random(images: Tensor, magnitude: int) -> Tensor:
+    """Two changes for each photo out of fourteen (Cubuk et al., RandAugment, 2020).
+
+    One photo after the other, by torch's own generator.
+    """
+    change = v2.RandAugment(num_ops=2, magnitude=magnitude)
+    planes = images.round().clamp(0, 255).to(torch.uint8)
+    changed = torch.stack([change(photo) for photo in planes])
+    return changed.float().contiguous(memory_format=torch.channels_last)
 
 
 def _recolour(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:

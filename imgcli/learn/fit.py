@@ -1,8 +1,8 @@
 """One job or many become fitted networks, by the training loop or to the head's optimum."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imgcli.errors import DataError
+from imgcli.errors import DataError, WrongUsage
 from imgcli.learn.augment import mixing
+from imgcli.learn.checkpoint import State
+from imgcli.learn.finder import find_rate
 from imgcli.learn.heads import STRENGTHS, Solver, choose_strengths, mean_heads
 from imgcli.learn.inputs import FeatureInputs, PixelInputs
 from imgcli.learn.loop import logits_of, train
@@ -37,6 +39,7 @@ class Job:
     watched: Mapping[str, IntArray] = field(default_factory=dict)  # judged, deciding nothing
     label: str = "Training"
     checkpoint: Path | None = None
+    after_epoch: Callable[[State], None] = lambda state: None  # of a training by steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,21 +70,26 @@ def logits_by(task: Task, fitted: Fitted, rows: IntArray) -> Tensor:
     return logits_of(fitted.module, task.inputs, rows, task.config.precision)
 
 
+def with_rate(task: Task) -> Task:
+    """The task with a learning rate found by trying, if that is what its config asks for."""
+    if task.config.lr != "auto":
+        return task
+    rows, _ = _rows_of(task, Job(task.rows("train")))
+    module, inputs = _at_start(task, rows)
+    rate = find_rate(module, inputs, task.targets, task.config, rows)
+    return replace(task, config=task.config.with_(lr=float(f"{rate:.2g}")))
+
+
 def _fit_by_loop(task: Task, job: Job) -> Fitted:
     config = task.config
-    rows, val = job.rows, job.val
-    if val is None:
-        rows, val = hold_out(task, rows, config.val_share or 0.0)
-    inputs = task.inputs
-    module: nn.Module
-    if isinstance(inputs, FeatureInputs):
-        inputs = inputs.standardised(rows)
-        module = copy.deepcopy(task.network.classifier.head)
-    else:
-        module = copy.deepcopy(task.network.classifier).to(memory_format=torch.channels_last)
-        _fit_whitening(module, inputs, rows)
+    rows, val = _rows_of(task, job)
+    if config.schedule == "plateau" and not len(val):
+        raise WrongUsage(
+            "--schedule plateau needs validation, and there are no photos for it. Give --val-share."
+        )
+    module, inputs = _at_start(task, rows)
     state = train(
-        module.to(task.device),
+        module,
         inputs,
         task.targets,
         config,
@@ -89,6 +97,7 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
         watched={**({"val": val} if len(val) else {}), **job.watched},
         checkpoint=job.checkpoint,
         mix=mixing(config.mixup or 0.0, config.cutmix or 0.0, len(task.classes)),
+        after_epoch=job.after_epoch,
         label=job.label,
     )
     judged = None
@@ -98,6 +107,24 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
         module = _on_raw_features(module, inputs)
     passes = state.epoch - state.resumed_from
     return Fitted(module, rows, state.history, state.epoch, state.best_epoch, passes, judged, {})
+
+
+def _rows_of(task: Task, job: Job) -> tuple[IntArray, IntArray]:
+    """The rows that a training by steps learns from, and those it is validated on."""
+    if job.val is not None:
+        return job.rows, job.val
+    return hold_out(task, job.rows, task.config.val_share or 0.0)
+
+
+def _at_start(task: Task, rows: IntArray) -> tuple[nn.Module, PixelInputs | FeatureInputs]:
+    """A copy of what is to learn from `rows`, on its device, and what it learns from."""
+    inputs = task.inputs
+    if isinstance(inputs, FeatureInputs):
+        head = copy.deepcopy(task.network.classifier.head)
+        return head.to(task.device), inputs.standardised(rows)
+    classifier = copy.deepcopy(task.network.classifier).to(memory_format=torch.channels_last)
+    _fit_whitening(classifier, inputs, rows)
+    return classifier.to(task.device), inputs
 
 
 def _fit_whitening(module: nn.Module, inputs: PixelInputs, rows: IntArray) -> None:

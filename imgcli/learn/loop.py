@@ -1,45 +1,28 @@
 """The one training loop."""
 
 import copy
-import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
-from timm.optim._optim_factory import create_optimizer_v2
+from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 from torch.nn import functional
 
-from imgcli import storage
-from imgcli.errors import Interrupted, ModelError, RunError
+from imgcli.errors import Interrupted, ModelError
 from imgcli.learn.arithmetic import BATCH, autocast, forward
+from imgcli.learn.checkpoint import State, restore_state, save_state
 from imgcli.learn.inputs import Inputs, in_batches
 from imgcli.learn.measure import Measure, measure
+from imgcli.learn.optim import make_optimizer, set_rate
 from imgcli.learn.schedules import rate_at
-from imgcli.progress import track
+from imgcli.progress import note, track
 from imgcli.records import IntArray, TrainConfig
 from imgcli.wording import count
 
-CHECKPOINT = "checkpoint.safetensors"
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-@dataclass
-class State:
-    """Everything that a resumed training needs to go on as if it had never stopped."""
-
-    epoch: int = 0  # epochs done
-    resumed_from: int = 0  # epochs that an earlier process had done
-    best_epoch: int = 0  # the epoch, from 1, whose weights are kept
-    best_loss: float = math.inf
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)  # the module's state after best_epoch
 
 
 def train(
@@ -69,74 +52,30 @@ def train(
         mix: makes of a batch and its targets another one, its targets shares of classes `(B, K)`.
 
     Raises:
-        ModelError: the loss is no longer a number.
+        ModelError: the loss is no longer a number, or not one photo fits into memory.
         Interrupted: by Ctrl-C, where there is a checkpoint; finished epochs are kept.
     """
-    assert config.epochs and config.batch_size and config.lr
-    assert config.optimizer and config.schedule
-    optimizer = create_optimizer_v2(
-        module,
-        opt=config.optimizer,
-        lr=config.lr,
-        weight_decay=config.weight_decay or 0.0,
-        momentum=config.momentum or 0.9,
-    )
-    state = _restore(checkpoint, module, optimizer) if checkpoint else State()
-    steps = len(in_batches(rows, config.batch_size))
+    assert config.epochs
+    learner = _Learner(module, inputs, targets, config, rows, mix)
+    state = State()
+    if checkpoint:
+        state = restore_state(checkpoint, learner.modules, learner.optimizer)
     try:
         for epoch in range(state.epoch + 1, config.epochs + 1):
             if config.patience and state.epoch - state.best_epoch >= config.patience:
                 break
-            torch.manual_seed(_seed_of(config.seed, epoch))  # dropout and noise
-            generator = torch.Generator().manual_seed(_seed_of(config.seed, epoch))
-            order = np.random.default_rng([config.seed, epoch]).permutation(rows)
-            module.train()
-            seen = []
-            batches = in_batches(order, config.batch_size)
-            for step, batch in enumerate(track(batches, f"{label}, epoch {epoch}", unit="steps")):
-                done = (epoch - 1) * steps + step
-                lr = config.lr * rate_at(config.schedule, done, config.epochs * steps)
-                for group in optimizer.param_groups:
-                    group["lr"] = lr
-                images = inputs.train_batch(batch, generator)  # (B, 3, S, S), or features (B, D)
-                goals = targets[batch]  # (B,), or shares of classes (B, K) if mixed
-                if mix:
-                    images, goals = mix(images, goals)
-                with autocast(images.device, config.precision):
-                    logits = module(images).float()  # (B, K)
-                loss = functional.cross_entropy(
-                    logits, goals, label_smoothing=config.label_smoothing or 0.0
-                )
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                value = loss.item()
-                if not math.isfinite(value):
-                    raise _diverged(epoch, step, value, lr)
-                seen.append((logits.detach(), targets[batch]))
-                state.history.append(
-                    {
-                        "epoch": epoch,
-                        "step": step,
-                        "part": "batch",
-                        "n": len(batch),
-                        "loss": value,
-                        "lr": lr,
-                    }
-                )
-            # The train figures of an epoch are those of its batches as they were learnt from.
-            figures = {"train": measure(*(torch.cat(part) for part in zip(*seen, strict=True)))}
+            figures = {"train": learner.learn_from_all(epoch, state, label)}
             for part, part_rows in watched.items():
-                part_logits = logits_of(module, inputs, part_rows, config.precision)
-                figures[part] = measure(part_logits, targets[part_rows])
+                logits = logits_of(learner.judged, inputs, part_rows, config.precision)
+                figures[part] = measure(logits, targets[part_rows])
             state.history.extend(
                 {"epoch": epoch, "part": part, **figure.to_json()}
                 for part, figure in figures.items()
             )
-            _keep_best(state, epoch, module, figures.get("val"))
+            _keep_best(state, epoch, learner.judged, figures.get("val"))
             state.epoch = epoch
             if checkpoint:
-                _save(checkpoint, state, module, optimizer)
+                save_state(checkpoint, state, learner.modules, learner.optimizer)
             after_epoch(state)
     except KeyboardInterrupt:
         if checkpoint is None:
@@ -150,12 +89,168 @@ def train(
     return state
 
 
+class _Learner:
+    """A module and everything that changes it, epoch by epoch."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        inputs: Inputs,
+        targets: Tensor,
+        config: TrainConfig,
+        rows: IntArray,
+        mix: Mix | None,
+    ) -> None:
+        self.module = module
+        self.inputs = inputs
+        self.targets = targets
+        self.config = config
+        self.rows = rows
+        self.mix = mix
+        self.optimizer = make_optimizer(module, config)
+        self.weighted = [p for p in module.parameters() if p.ndim > 1]  # what L1 draws to zero
+        self.average = ModelEmaV3(module, config.ema, use_warmup=True) if config.ema else None
+        counts = torch.bincount(targets[torch.from_numpy(rows)]).double()
+        # Of a photo in the loss and in the draw: so that all classes together weigh the same.
+        self.class_weights = (counts.sum() / (counts > 0).sum() / counts.clamp_min(1)).float()
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """What a checkpoint keeps."""
+        return {"model": self.module, **({"average": self.average} if self.average else {})}
+
+    @property
+    def judged(self) -> nn.Module:
+        """What the weights of an epoch are: the module's own, or their moving average."""
+        return self.average.module if self.average else self.module
+
+    def learn_from_all(self, epoch: int, state: State, label: str) -> Measure:
+        """One epoch; its figures are those of its batches as they were learnt from."""
+        config, seed = self.config, _seed_of(self.config.seed, epoch)
+        assert config.epochs and config.lr and config.lr != "auto"
+        torch.manual_seed(seed)  # dropout and noise
+        generator = torch.Generator().manual_seed(seed)
+        self._begin(epoch)
+        batches = in_batches(self._order(epoch), batch_size_in(epoch, config))
+        losses, seen = state.losses("val"), []
+        for step, batch in enumerate(track(batches, f"{label}, epoch {epoch}", unit="steps")):
+            done = epoch - 1 + (step + 0.5) / len(batches)
+            lr = config.lr * rate_at(config, done, losses)
+            set_rate(self.optimizer, lr)
+            images = self.inputs.train_batch(batch, generator)  # (B, 3, S, S) or features (B, D)
+            goals = self.targets[batch]  # (B,), or shares of classes (B, K) if mixed
+            if self.mix:
+                images, goals = self.mix(images, goals)
+            loss, logits = self._gradient(images, goals, state)
+            if not math.isfinite(loss):
+                raise _diverged(epoch, step, loss, lr)
+            self._step(state)
+            seen.append((logits, self.targets[batch]))
+            state.history.append(
+                {
+                    "epoch": epoch,
+                    "step": step,
+                    "part": "batch",
+                    "n": len(batch),
+                    "loss": loss,
+                    "lr": lr,
+                }
+            )
+        return measure(*(torch.cat(part) for part in zip(*seen, strict=True)))
+
+    def _begin(self, epoch: int) -> None:
+        """Training mode; while the backbone is frozen, its norms keep their statistics as well."""
+        self.module.train()
+        if self.config.unfreeze_after is not None:
+            backbone = self.module.get_submodule("backbone")
+            learns = epoch > self.config.unfreeze_after
+            backbone.requires_grad_(learns).train(learns)
+
+    def _order(self, epoch: int) -> IntArray:
+        """The rows of an epoch, shuffled; balanced by sampling, every class is as frequent."""
+        rng = np.random.default_rng([self.config.seed, epoch])
+        if self.config.balance != "sample":
+            return rng.permutation(self.rows)
+        weights = (
+            self.class_weights.cpu()
+            .numpy()
+            .astype(np.float64)[self.targets[torch.from_numpy(self.rows)].cpu().numpy()]
+        )
+        return rng.choice(self.rows, len(self.rows), p=weights / weights.sum())
+
+    def _gradient(self, images: Tensor, goals: Tensor, state: State) -> tuple[float, Tensor]:
+        """The batch's loss, its gradient in the weights, and its logits `(B, K)`.
+
+        A batch that does not fit into memory is taken in pieces, whose gradients add up to its own.
+        """
+        while True:
+            try:
+                self.optimizer.zero_grad(set_to_none=True)
+                pieces = zip(images.chunk(state.pieces), goals.chunk(state.pieces), strict=True)
+                parts = [self._backward(*piece, whole=len(images)) for piece in pieces]
+                return sum(loss for loss, _ in parts), torch.cat([logits for _, logits in parts])
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            if state.pieces >= len(images):
+                raise ModelError(
+                    "There is not enough memory to learn from a single photo. Use a smaller "
+                    "--image-size or a smaller network."
+                )
+            state.pieces *= 2
+            part = -(-len(images) // state.pieces)
+            note(f"Out of memory: batches of {len(images)} are now taken in pieces of {part}.")
+
+    def _backward(self, images: Tensor, goals: Tensor, whole: int) -> tuple[float, Tensor]:
+        """Add the gradient of a piece of a batch of `whole` photos; its part of the loss."""
+        config = self.config
+        with autocast(images.device, config.precision):
+            logits = self.module(images).float()
+        loss = functional.cross_entropy(
+            logits,
+            goals,
+            weight=self.class_weights if config.balance == "loss" else None,
+            label_smoothing=config.label_smoothing or 0.0,
+            reduction="sum",
+        )
+        loss = loss / whole
+        penalty = loss.new_zeros(())
+        if config.l1:
+            penalty = torch.stack([w.abs().sum() for w in self.weighted]).sum()
+            penalty = config.l1 * len(images) / whole * penalty
+        (loss + penalty).backward()  # type: ignore[no-untyped-call]
+        return loss.item(), logits.detach()
+
+    def _step(self, state: State) -> None:
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        state.steps += 1
+        if self.average:
+            self.average.update(self.module, state.steps)
+
+
+def batch_size_in(epoch: int, config: TrainConfig) -> int:
+    """Photos per step in an epoch, from 1; growing batches grow by the same factor each time."""
+    assert config.batch_size and config.epochs
+    if config.grow_batch is None or config.epochs == 1:
+        return config.batch_size
+    share = (epoch - 1) / (config.epochs - 1)
+    factor = float(config.grow_batch / config.batch_size)
+    return round(config.batch_size * math.pow(factor, share))
+
+
 def logits_of(module: nn.Module, inputs: Inputs, rows: IntArray, precision: str) -> Tensor:
     """Logits `(M, K)` of some rows, in eval mode."""
     module.eval()
     return torch.cat(
         [forward(module, inputs.batch(b), precision, inputs.flips) for b in in_batches(rows, BATCH)]
     )
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether there was no memory left, on a GPU or beside the CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _seed_of(seed: int, epoch: int) -> int:
@@ -175,45 +270,3 @@ def _diverged(epoch: int, step: int, value: float, lr: float) -> ModelError:
         f"The loss became {value} in epoch {epoch}, step {step + 1}, at learning rate {lr:.2g}. "
         f"Use a smaller --lr (such as {lr / 10:.1g}) or --precision fp32."
     )
-
-
-# --- checkpoints: one safetensors file, the numbers that are no tensors in its metadata ----------
-
-
-def _save(path: Path, state: State, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
-    tensors |= {f"best.{name}": value for name, value in state.best.items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        for name, value in values.items():
-            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
-    numbers = {name: value for name, value in vars(state).items() if name != "best"}
-    with storage.atomic_file(path) as temporary:
-        # safetensors takes no tensor whose values lie in another order, as channels_last has them.
-        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(plain, temporary, metadata={"state": json.dumps(numbers)})
-
-
-def _restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> State:
-    """Put a checkpoint back into module and optimizer; a fresh state where there is none."""
-    if not path.is_file():
-        return State()
-    try:
-        with safe_open(path, framework="pt") as file:
-            numbers = json.loads(file.metadata()["state"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
-        for name, value in tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = value
-        module.load_state_dict(parts["model"])
-        optimizer_state: dict[int, dict[str, Tensor]] = {}
-        for name, value in parts["optimizer"].items():
-            index, _, key = name.partition(".")
-            optimizer_state.setdefault(int(index), {})[key] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": optimizer_state, "param_groups": groups})
-    except Exception as error:
-        raise RunError(
-            f"'{path}' cannot be resumed from ({type(error).__name__}: {error}). Train again."
-        ) from None
-    return State(**{**numbers, "resumed_from": numbers["epoch"]}, best=parts["best"])

@@ -1,20 +1,30 @@
 """The choices a user left open, and the ones that cannot be meant together."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from imgcli.errors import ModelError, WrongUsage
-from imgcli.learn.augment import RECIPES
-from imgcli.learn.schedules import SCHEDULES
+from imgcli.learn.limits import check_limits, option
+from imgcli.learn.optim import SGD, check_optimizer, has_momentum, usual_decay, usual_rate
+from imgcli.learn.schedules import DECAYS, WARM
 from imgcli.learn.softmax import MAX_ITERATIONS
 from imgcli.models.create import has_published_weights
 from imgcli.models.zoo import ZOO
 from imgcli.records import TrainConfig
 
 TO_OPTIMUM = ("lbfgs", "ridge")  # fit a head on frozen features as far as it goes
-OPTIMIZERS = ("sgd", "adam", "adamw", "nmuon", *TO_OPTIMUM)
-_MOMENTUM = ("sgd", "nmuon")
+_HEAD_RATE = 0.1  # of sgd on features, which are far from the first layers' noise
+_GENTLY = 0.3  # of the usual rate, for weights that know something already
 # What a fit to the optimum has no use for: it takes all rows at once and its own step lengths.
-_LOOP_ONLY = ("lr", "momentum", "batch_size", "patience", "schedule")
+_BY_STEPS = (
+    *("batch_size", "grow_batch", "lr", "momentum", "dampening", "nesterov", "patience"),
+    *("schedule", "warmup", "decay_every", "decay_factor", "l1", "clip_norm", "ema", "balance"),
+)
+# What a frozen backbone's features have no use for: they are not photos any more.
+_OF_PHOTOS = (
+    *("zoom", "shift", "rotate", "shear", "flip", "colour", "erase", "rand_augment"),
+    *("mixup", "cutmix", "layer_decay"),
+)
 
 
 def settle(config: TrainConfig) -> TrainConfig:
@@ -28,56 +38,70 @@ def settle(config: TrainConfig) -> TrainConfig:
         ModelError: a frozen backbone without weights.
     """
     config = _with_zoo(config)
-    _check_ranges(config)
-    pretrained = config.weights is not None or (
-        config.pretrained and has_published_weights(config.arch)
-    )
-    if config.freeze and not pretrained and config.pretrained:
-        raise ModelError(
-            f"'{config.arch}' has no published weights, so there is nothing to freeze. Leave out "
-            "--freeze to train all of it, give --weights FILE, or choose an arch of timm."
-        )
-    optimizer = config.optimizer or ("lbfgs" if config.freeze else "adamw")
-    if optimizer not in OPTIMIZERS:
-        raise WrongUsage(f"--optimizer {optimizer} is not known; use {', '.join(OPTIMIZERS)}.")
-    if optimizer in TO_OPTIMUM and not config.freeze:
+    check_limits(config)
+    _check_freezing(config)
+    optimizer = config.optimizer or ("lbfgs" if config.frozen else "adamw")
+    if optimizer in TO_OPTIMUM:
+        return _settle_optimum(config.with_(optimizer=optimizer))
+    check_optimizer(optimizer)
+    return _settle_loop(config.with_(optimizer=optimizer))
+
+
+def _settle_optimum(config: TrainConfig) -> TrainConfig:
+    optimizer = config.optimizer
+    if not config.frozen:
         raise WrongUsage(
             f"--optimizer {optimizer} fits the head of a frozen backbone; add --freeze."
         )
-    if config.freeze and config.augment not in (None, "none"):
-        raise WrongUsage(
-            f"--augment {config.augment} does not go with --freeze, which sees each photo once."
-        )
-    if config.freeze:
-        _refuse(config, ["mixup", "cutmix"], "--freeze, whose features are not photos any more")
-    if optimizer in TO_OPTIMUM:
-        default = ", the default with --freeze" if optimizer == "lbfgs" else ""
-        _refuse(
-            config, _LOOP_ONLY, f"--optimizer {optimizer}{default}; add --optimizer sgd to use it"
-        )
-        if optimizer == "ridge":  # solved in one go
-            _refuse(config, ["epochs"], "--optimizer ridge")
-            if config.label_smoothing:
-                raise WrongUsage("--label-smoothing means nothing to --optimizer ridge.")
-            return config.with_(optimizer=optimizer, augment="none")
-        return config.with_(
-            optimizer=optimizer, augment="none", epochs=config.epochs or MAX_ITERATIONS
-        )
-    if optimizer not in _MOMENTUM:
-        _refuse(config, ["momentum"], f"--optimizer {optimizer}")
-    rates = {"sgd": 0.1 if config.freeze else 0.01, "adam": 3e-4, "adamw": 3e-4, "nmuon": 0.02}
-    decays = {"sgd": 5e-4, "adam": 0.0, "adamw": 0.05, "nmuon": 0.0}
-    return config.with_(
-        optimizer=optimizer,
-        epochs=config.epochs or (10 if pretrained else 30),
+    default = ", the default with --freeze" if optimizer == "lbfgs" else ""
+    _refuse(config, _BY_STEPS, f"--optimizer {optimizer}{default}; add --optimizer sgd to use it")
+    if optimizer == "ridge":  # solved in one go
+        _refuse(config, ["epochs"], "--optimizer ridge")
+        if config.label_smoothing:
+            raise WrongUsage("--label-smoothing means nothing to --optimizer ridge.")
+        return config.with_(augment="none")
+    return config.with_(augment="none", epochs=config.epochs or MAX_ITERATIONS)
+
+
+def _settle_loop(config: TrainConfig) -> TrainConfig:
+    optimizer, begun = config.optimizer or "", _begins_with_weights(config)
+    _check_optimizer_choices(config)
+    _check_batches(config)
+    epochs = config.epochs or (10 if begun else 30)
+    schedule = config.schedule or "cosine"
+    rate = _HEAD_RATE if config.frozen and optimizer in SGD else usual_rate(optimizer)
+    if begun and not config.frozen:
+        rate *= _GENTLY
+    config = config.with_(
+        epochs=epochs,
         batch_size=config.batch_size or 64,
-        lr=config.lr or rates[optimizer] * (1.0 if config.freeze or not pretrained else 0.3),
-        momentum=_or(config.momentum, 0.9) if optimizer in _MOMENTUM else None,
-        schedule=config.schedule or "cosine",
-        weight_decay=_or(config.weight_decay, decays[optimizer]),
-        augment=config.augment or ("none" if config.freeze else "photo"),
+        lr=config.lr or rate,
+        momentum=_or(config.momentum, 0.9) if has_momentum(optimizer) else None,
+        nesterov=_nesterov(config) if optimizer in SGD else None,
+        schedule=schedule,
+        warmup=_or(config.warmup, WARM.get(schedule, 0.0) * epochs),
+        weight_decay=_or(config.weight_decay, usual_decay(optimizer)),
+        augment=config.augment or ("none" if config.frozen else "photo"),
         val_share=_or(config.val_share, 0.1),
         patience=config.patience or 10,
+    )
+    return _settle_decay(config)
+
+
+def _settle_decay(config: TrainConfig) -> TrainConfig:
+    """When and by how much the learning rate falls, where the schedule says that it does."""
+    assert config.schedule and config.epochs is not None and config.warmup is not None
+    if config.warmup >= config.epochs:
+        raise WrongUsage(
+            f"--warmup {config.warmup:g} leaves none of {config.epochs} epochs; use fewer."
+        )
+    if config.schedule not in DECAYS:
+        _refuse(config, ["decay_every", "decay_factor"], f"--schedule {config.schedule}")
+        return config
+    every, factor = DECAYS[config.schedule]
+    return config.with_(
+        decay_every=config.decay_every or every or config.epochs / 3,
+        decay_factor=config.decay_factor or factor,
     )
 
 
@@ -93,35 +117,65 @@ def _with_zoo(config: TrainConfig) -> TrainConfig:
     return config.with_(**{k: v for k, v in suits.items() if getattr(config, k) is None})
 
 
-def _or(value: float | None, default: float) -> float:
+def _begins_with_weights(config: TrainConfig) -> bool:
+    return config.weights is not None or (config.pretrained and has_published_weights(config.arch))
+
+
+def _check_freezing(config: TrainConfig) -> None:
+    if config.unfreeze_after is not None and not config.freeze:
+        raise WrongUsage(
+            f"--unfreeze-after {config.unfreeze_after} goes with --freeze, which it ends."
+        )
+    if config.unfreeze_after and config.epochs and config.unfreeze_after >= config.epochs:
+        raise WrongUsage(
+            f"--unfreeze-after {config.unfreeze_after} leaves none of {config.epochs} epochs for "
+            "the backbone; use fewer, or leave it out."
+        )
+    if config.freeze and config.pretrained and not _begins_with_weights(config):
+        raise ModelError(
+            f"'{config.arch}' has no published weights, so there is nothing to freeze. Leave out "
+            "--freeze to train all of it, give --weights FILE, or choose an arch of timm."
+        )
+    if not config.frozen:
+        return
+    if config.augment not in (None, "none"):
+        raise WrongUsage(
+            f"--augment {config.augment} does not go with --freeze, which sees each photo once."
+        )
+    _refuse(config, _OF_PHOTOS, "--freeze, whose features are not photos any more")
+
+
+def _check_optimizer_choices(config: TrainConfig) -> None:
+    optimizer = config.optimizer or ""
+    if not has_momentum(optimizer):
+        _refuse(config, ["momentum"], f"--optimizer {optimizer}")
+    if optimizer not in SGD:
+        _refuse(config, ["dampening", "nesterov"], f"--optimizer {optimizer}; it is sgd's")
+    if config.dampening and config.nesterov:
+        raise WrongUsage(f"--dampening {config.dampening:g} does not go with --nesterov.")
+    if config.nesterov and config.momentum == 0:
+        raise WrongUsage("--nesterov looks ahead along the momentum; --momentum 0 leaves none.")
+
+
+def _nesterov(config: TrainConfig) -> bool:
+    """Whether sgd looks ahead, where it may: it does unless told otherwise."""
+    possible = not config.dampening and config.momentum != 0
+    return config.optimizer == "sgd" and possible if config.nesterov is None else config.nesterov
+
+
+def _check_batches(config: TrainConfig) -> None:
+    size = config.batch_size or 64
+    if config.grow_batch is not None and config.grow_batch < size:
+        raise WrongUsage(
+            f"--grow-batch {config.grow_batch} is less than the {size} photos it begins with."
+        )
+
+
+def _or(value: Any, default: float) -> Any:
     return default if value is None else value
 
 
 def _refuse(config: TrainConfig, names: Iterable[str], why: str) -> None:
     for name in names:
         if getattr(config, name) is not None:
-            raise WrongUsage(f"--{name.replace('_', '-')} means nothing to {why}.")
-
-
-def _check_ranges(config: TrainConfig) -> None:
-    """Refuse numbers outside what they can mean."""
-    above_zero = ("epochs", "batch_size", "lr", "image_size", "patience")
-    for name in above_zero:
-        value = getattr(config, name)
-        if value is not None and value <= 0:
-            raise WrongUsage(f"--{name.replace('_', '-')} {value:g} must be above 0.")
-    for name, top in (("momentum", 1.0), ("label_smoothing", 1.0), ("val_share", 0.9)):
-        value = getattr(config, name)
-        if value is not None and not 0 <= value < top:
-            option = "--val-share" if name == "val_share" else f"--{name.replace('_', '-')}"
-            raise WrongUsage(f"{option} {value:g} must be at least 0 and below {top:g}.")
-    if config.weight_decay is not None and config.weight_decay < 0:
-        raise WrongUsage(f"--weight-decay {config.weight_decay:g} must not be negative.")
-    for name in ("mixup", "cutmix"):
-        value = getattr(config, name)
-        if value is not None and value < 0:
-            raise WrongUsage(f"--{name} {value:g} must not be negative.")
-    if config.schedule is not None and config.schedule not in SCHEDULES:
-        raise WrongUsage(f"--schedule {config.schedule} is not known; use {', '.join(SCHEDULES)}.")
-    if config.augment is not None and config.augment not in RECIPES:
-        raise WrongUsage(f"--augment {config.augment} is not known; use {', '.join(RECIPES)}.")
+            raise WrongUsage(f"{option(name)} means nothing to {why}.")

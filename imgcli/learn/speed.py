@@ -85,8 +85,8 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
     decode = _decoding(names[:: max(1, len(names) // DECODED)], network, folder)
     look, learn = {}, {}
     for precision in PRECISIONS[1:]:
-        look[precision] = _looking(network, config.freeze, device, precision)
-        if not config.freeze:
+        look[precision] = _looking(network, config.frozen, device, precision)
+        if not config.frozen:
             learn[precision] = _learning(network, device, precision)
     features = network.classifier.head.in_features
     return Speeds(
@@ -98,8 +98,8 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
         decode,
         look,
         learn,
-        _heads(features, classes, device) if config.freeze else None,
-        1 if config.freeze else settle(config).epochs or 1,
+        _heads(features, classes, device) if config.frozen else None,
+        1 if config.frozen else settle(config).epochs or 1,
     )
 
 

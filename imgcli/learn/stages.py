@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from imgcli import workspace
 from imgcli.errors import DataError, RunError
-from imgcli.learn.fit import Fitted, Job, fit_all, logits_by
+from imgcli.learn.checkpoint import CHECKPOINT
+from imgcli.learn.fit import Fitted, Job, fit_all, logits_by, with_rate
 from imgcli.learn.folds import as_predictions, out_of_fold, probs_by
 from imgcli.learn.inputs import FeatureInputs
-from imgcli.learn.loop import CHECKPOINT
 from imgcli.learn.measure import Measure, measure
 from imgcli.learn.saved import load_model, save_history, save_model
 from imgcli.learn.task import Task, make_task
@@ -49,7 +49,7 @@ def train_run(
 ) -> Trained:
     """Train by a config, or go on with an unfinished run, and store everything in its folder."""
     start = time.perf_counter()
-    task = make_task(config, data, device)
+    task = with_rate(make_task(config, data, device))
     run = resume or workspace.new_run(runs, task.config, data)
     checkpoint = run.folder / CHECKPOINT
     job = Job(
@@ -58,15 +58,15 @@ def train_run(
         watched=_tracked(task, run),
         checkpoint=checkpoint,
     )
-    before = fingerprint(task.network.classifier.backbone) if config.freeze else None
+    before = fingerprint(task.network.classifier.backbone) if config.frozen else None
     (fitted,) = fit_all(task, [job])
     seconds = time.perf_counter() - start
     classifier = _whole(task, fitted)
-    after = fingerprint(classifier.backbone) if config.freeze else None
+    after = fingerprint(classifier.backbone) if config.frozen else None
     assert before == after, "a frozen backbone changed"
-    passes = 1 if config.freeze else fitted.passes  # frozen: each photo was looked at once
+    passes = 1 if config.frozen else fitted.passes  # frozen: each photo was looked at once
     facts = {
-        "params": count_params(classifier, frozen_backbone=config.freeze),
+        "params": count_params(classifier, frozen_backbone=config.frozen),
         "epochs": fitted.epochs,
         "kept_epoch": fitted.kept,
         "input": task.network.preprocess.describe(),
@@ -117,7 +117,7 @@ def score_folds(
 ) -> Scored:
     """Out-of-fold predictions by the run's own recipe, and the folds' train sides."""
     config = run.config
-    task = _task_of(run, data, device) if config.freeze else _fresh_task(run, data, device)
+    task = _task_of(run, data, device) if config.frozen else _fresh_task(run, data, device)
     times = None
     if part == "all" and task.dataset.split.test is not None:
         times = _enter(task, run, f"evaluate --folds {k} --on all")

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
 from imgcli.learn.arithmetic import BATCH, autocast, choose_device, choose_precision, forward
-from imgcli.learn.augment import RECIPES
+from imgcli.learn.augment import recipe_of
 from imgcli.learn.features import frozen_features
 from imgcli.learn.inputs import DevicePixels, FeatureInputs, PixelInputs
 from imgcli.learn.looking import for_looking
@@ -86,7 +86,7 @@ def make_task(
     )
     config = config.with_(precision=_settled_precision(config, network, device))
     inputs: PixelInputs | FeatureInputs
-    if config.freeze:
+    if config.frozen:
         features, unreadable = frozen_features(network, samples, device, config.precision)
         inputs, readable = FeatureInputs(features), ~features[:, 0].isnan().cpu().numpy()
     else:
@@ -101,7 +101,7 @@ def _pixel_inputs(
     config: TrainConfig, network: Network, dataset: Dataset, device: torch.device
 ) -> tuple[PixelInputs, list[Rejected]]:
     """The photos, each decoded once; larger as well, where crops are cut from them."""
-    recipe, view = RECIPES[config.augment or "none"], network.preprocess
+    recipe, view = recipe_of(config), network.preprocess
     views = [view, enlarged(view)] if recipe.crops else [view]
     loaded = load_pixels(dataset.samples, views)
     own, *larger = (DevicePixels.of(pixels, device) for pixels in loaded)
@@ -149,7 +149,7 @@ def _settled_precision(config: TrainConfig, network: Network, device: torch.devi
         batch = max(16, min(_PROBE // size**2, config.batch_size or BATCH))
         images = torch.randn(batch, 3, size, size, generator=generator).to(device)
         images = images.contiguous(memory_format=torch.channels_last)
-        if config.freeze:
+        if config.frozen:
             looker = for_looking(network.classifier.backbone, network.preprocess, device)
             return lambda precision: forward(looker, images, precision)
         classifier = copy.deepcopy(network.classifier).to(device).train()

@@ -16,7 +16,6 @@ sentence and not in a SIGBUS.
 
 import fcntl
 import os
-import sys
 import time
 import weakref
 from collections.abc import Iterator, Sequence
@@ -47,7 +46,7 @@ from imgcli.photos.store_files import (
     stamp_of,
     write_all,
 )
-from imgcli.progress import is_quiet
+from imgcli.progress import note
 from imgcli.records import IntArray
 from imgcli.wording import megabytes
 
@@ -336,12 +335,10 @@ class RowStore:
 
     def _go_on_in_memory(self, error: OSError) -> None:
         self._in_memory = True
-        if not is_quiet():
-            print(
-                f"imgcli: the cache '{self.folder}' cannot be written ({error.strerror or error}); "
-                "what it would keep stays in memory and will be made again the next time.",
-                file=sys.stderr,
-            )
+        note(
+            f"The cache '{self.folder}' cannot be written ({error.strerror or error}); what it "
+            "would keep stays in memory and will be made again the next time."
+        )
 
     def _need_memory(self, size: int) -> None:
         needed = len(self._spare) * self._row_bytes + size

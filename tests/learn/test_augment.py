@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from imgcli.learn.augment import RECIPES, Recipe, augment, erase, mixing, to_planes
+from imgcli.learn.augment import RECIPES, Recipe, augment, erase, mixing, recipe_of, to_planes
+from imgcli.records import TrainConfig
 
 RANDOM = [name for name in RECIPES if name != "none"]
 
@@ -58,6 +59,40 @@ def test_a_shift_never_mirrors() -> None:
     ramp = torch.arange(0, 256, 8, dtype=torch.uint8).view(1, 1, 32, 1).expand(100, 32, 32, 3)
     out = augment(ramp, RECIPES["shift"], 32, seeded())
     assert (out[..., -1] > out[..., 0]).all()
+
+
+def test_turned_by_a_quarter_at_most_a_photo_is_found_turned() -> None:
+    ramp = torch.arange(0, 256, 8, dtype=torch.uint8).view(1, 1, 32, 1).expand(200, 32, 32, 3)
+    out = augment(ramp, Recipe(rotate=90), 32, seeded())[:, 0]
+    slope_x = (out[:, 8:24, 20] - out[:, 8:24, 12]).mean(1)
+    slope_y = (out[:, 20, 8:24] - out[:, 12, 8:24]).mean(1)
+    angle = torch.atan2(slope_y, slope_x).rad2deg()
+    assert angle.abs().max() < 91 and angle.std() > 40
+    length = (slope_x.square() + slope_y.square()).sqrt()
+    torch.testing.assert_close(length, torch.full((200,), 64.0), atol=3, rtol=0)
+
+
+def test_a_slant_moves_rows_against_each_other_and_keeps_them_level() -> None:
+    ramp = torch.arange(0, 256, 8, dtype=torch.uint8).view(1, 32, 1, 1).expand(50, 32, 32, 3)
+    out = augment(ramp, Recipe(shear=30), 32, seeded())[:, 0]
+    assert (out[:, :, 8:24].std(2) < 1e-3).all()  # a ramp from top to bottom does not change
+    across = augment(ramp.transpose(1, 2), Recipe(shear=30), 32, seeded())[:, 0]
+    assert ((across[:, 24, 16] - across[:, 8, 16]).abs() > 20).any()
+
+
+def test_random_changes_keep_the_shape_and_differ_between_photos() -> None:
+    pixels = photos(1, 24).expand(6, 24, 24, 3)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        out = augment(pixels, Recipe(random=9), 24, seeded())
+    assert out.shape == (6, 3, 24, 24) and out.min() >= 0 and out.max() <= 255
+    assert len({photo.sum().item() for photo in out}) > 3
+
+
+def test_what_is_asked_for_replaces_its_part_of_the_recipe() -> None:
+    config = TrainConfig(arch="any", augment="photo", flip=False, zoom=0.5, rotate=10.0)
+    assert recipe_of(config) == Recipe(area=(0.5, 1.0), rotate=10.0)
+    assert recipe_of(config.with_(augment="none", zoom=None, rotate=None, flip=None)) == Recipe()
 
 
 def test_crops_of_larger_photos_are_sharper_than_crops_of_small_ones() -> None:

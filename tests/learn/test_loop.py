@@ -8,8 +8,11 @@ import torch
 from torch import nn
 
 from imgcli.errors import Interrupted, ModelError
+from imgcli.learn.checkpoint import CHECKPOINT, State
 from imgcli.learn.inputs import FeatureInputs
-from imgcli.learn.loop import CHECKPOINT, State, train
+from imgcli.learn.loop import batch_size_in, logits_of, train
+from imgcli.learn.measure import measure
+from imgcli.models.network import Classifier
 from imgcli.records import TrainConfig
 
 CONFIG = TrainConfig(
@@ -79,6 +82,139 @@ def test_a_resumed_training_ends_bit_for_bit_as_an_uninterrupted_one(
     state = fit(resumed, config, checkpoint=tmp_path / CHECKPOINT)
     assert same(whole, resumed)
     assert state.history == expected.history
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"ema": 0.9},
+        {"grow_batch": 40, "optimizer": "sgd", "momentum": 0.9},
+        {"schedule": "plateau", "decay_every": 1.0, "decay_factor": 0.3},
+        {"balance": "sample", "l1": 1e-3, "clip_norm": 0.5},
+    ],
+)
+def test_nothing_that_a_training_goes_by_is_lost_in_a_checkpoint(
+    tmp_path: Path, choices: dict[str, object]
+) -> None:
+    config = CONFIG.with_(**choices)
+    whole, resumed = network(), network()
+    expected = fit(whole, config)
+
+    def stop(state: State) -> None:
+        if state.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        fit(network(), config, checkpoint=tmp_path / CHECKPOINT, after_epoch=stop)
+    assert fit(resumed, config, checkpoint=tmp_path / CHECKPOINT).history == expected.history
+    assert same(whole, resumed)
+
+
+def test_batches_grow_by_the_same_factor_to_the_size_asked_for() -> None:
+    config = CONFIG.with_(epochs=3, batch_size=10, grow_batch=40)
+    assert [batch_size_in(epoch, config) for epoch in (1, 2, 3)] == [10, 20, 40]
+    sizes = [row["n"] for row in fit(network(), config).history if row["part"] == "batch"]
+    assert sizes == [10] * 6 + [20] * 3 + [30] * 2  # 60 photos in two batches of at most 40
+
+
+def test_l1_draws_weights_to_zero_and_is_not_counted_in_the_loss() -> None:
+    plain, sparse = network(), network()
+    fit(plain, CONFIG)
+    state = fit(sparse, CONFIG.with_(l1=0.05, weight_decay=0.0))
+    assert sparse[0].weight.abs().sum() < 0.5 * plain[0].weight.abs().sum()
+    assert state.history[0]["loss"] == fit(network(), CONFIG).history[0]["loss"]
+
+
+def test_a_clipped_gradient_moves_the_weights_no_further_than_its_norm() -> None:
+    config = CONFIG.with_(
+        optimizer="sgd", momentum=0.0, epochs=1, batch_size=60, clip_norm=1e-3, schedule="constant"
+    )
+    before, after = network(), network()
+    fit(after, config)
+    moved = [a - b for a, b in zip(after.parameters(), before.parameters(), strict=True)]
+    length = torch.cat([m.flatten() for m in moved]).norm().item()
+    assert length == pytest.approx(config.lr * 1e-3, rel=1e-3)  # type: ignore[operator]
+
+
+def test_the_moving_average_is_what_is_judged_and_kept() -> None:
+    averaged, plain = network(), network()
+    state = fit(averaged, CONFIG.with_(ema=0.99))
+    fit(plain, CONFIG)
+    assert not same(averaged, plain)
+    val = [row for row in state.history if row["part"] == "val"]
+    inputs, targets = problem()
+    logits = logits_of(averaged, inputs, VAL, "fp32")
+    assert measure(logits, targets[VAL]).loss == min(row["loss"] for row in val)
+
+
+@pytest.mark.parametrize("balance", ["loss", "sample"])
+def test_balanced_a_rare_class_is_not_given_up(balance: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    targets = (torch.arange(400) % 20 == 0).long()  # one in twenty
+    features = torch.randn(400, 2, generator=generator) + 1.0 * targets[:, None]
+    config = CONFIG.with_(epochs=30, batch_size=50)
+
+    def recall(config: TrainConfig) -> float:
+        torch.manual_seed(0)
+        head = nn.Linear(2, 2)
+        rows = np.arange(400)
+        train(head, FeatureInputs(features), targets, config, rows=rows, watched={})
+        found = head(features).argmax(1) == 1
+        return float(found[targets == 1].float().mean())
+
+    assert recall(config) < 0.3
+    assert recall(config.with_(balance=balance)) > 0.6
+
+
+def test_a_batch_that_does_not_fit_is_taken_in_pieces_to_the_same_weights(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Small(nn.Linear):
+        most = 1000
+
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            if self.training and len(features) > self.most:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(features)
+
+    def head() -> Small:
+        torch.manual_seed(0)
+        return Small(5, 3)
+
+    roomy, tight = head(), head()
+    fit(roomy)
+    tight.most = 4
+    state = fit(tight)
+    torch.testing.assert_close(tight.weight, roomy.weight)
+    assert state.pieces == 4
+    told = capsys.readouterr().err
+    assert "batches of 15 are now taken in pieces of 8" in told and "pieces of 4" in told
+    tight.most = 0
+    with pytest.raises(ModelError, match="not enough memory to learn from a single photo"):
+        fit(tight)
+
+
+def test_other_failures_are_not_taken_for_a_lack_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        fit(nn.Linear(4, 3))
+
+
+def test_a_frozen_backbone_keeps_even_its_norms_until_it_is_unfrozen() -> None:
+    def classifier() -> Classifier:
+        torch.manual_seed(0)
+        return Classifier(nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8)), nn.Linear(8, 3))
+
+    start, seen = classifier(), []
+    module = classifier()
+
+    def look(state: State) -> None:
+        backbone = module.backbone.state_dict()
+        seen.append(
+            all(torch.equal(backbone[k], v) for k, v in start.backbone.state_dict().items())
+        )
+
+    fit(module, CONFIG.with_(freeze=True, unfreeze_after=2), after_epoch=look)
+    assert seen == [True, True, False, False]
 
 
 def test_the_best_epoch_by_validation_is_kept_and_patience_ends_the_training() -> None:

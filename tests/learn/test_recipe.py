@@ -37,6 +37,24 @@ def test_an_arch_of_the_zoo_brings_its_recipe_and_what_is_asked_for_goes_before(
     assert (asked.epochs, asked.test_flip, asked.lr) == (3, False, 0.01)  # the rate is sgd's own
 
 
+def test_sgd_looks_ahead_unless_something_speaks_against_it() -> None:
+    def settled(**choices: object) -> bool | None:
+        return settle(TrainConfig(arch="mlp", **choices)).nesterov  # type: ignore[arg-type]
+
+    assert settled(optimizer="sgd") is True
+    assert settled(optimizer="sgd", nesterov=False) is False
+    assert settled(optimizer="sgd", dampening=0.2) is False
+    assert settled(optimizer="sgd", momentum=0.0) is False
+    assert settled(optimizer="momentum") is False  # timm's name for sgd without it
+    assert settled(optimizer="adam") is None
+
+
+def test_a_backbone_that_is_unfrozen_learns_gently_from_photos_by_steps() -> None:
+    settled = settle(TrainConfig(arch="resnet18", freeze=True, unfreeze_after=3))
+    assert (settled.optimizer, settled.augment, settled.epochs) == ("adamw", "photo", 10)
+    assert settled.lr == settle(TrainConfig(arch="resnet18")).lr
+
+
 def test_a_recipe_is_for_training_all_of_an_arch() -> None:
     frozen = settle(TrainConfig(arch="cifar-fast", freeze=True, pretrained=False))
     assert (frozen.optimizer, frozen.augment, frozen.test_flip) == ("lbfgs", "none", False)
@@ -50,11 +68,33 @@ def test_a_recipe_is_for_training_all_of_an_arch() -> None:
         ({"freeze": True, "augment": "photo"}, "--augment photo does not go with --freeze"),
         ({"optimizer": "lbfgs"}, "add --freeze"),
         ({"optimizer": "adam", "momentum": 0.9}, "--momentum means nothing to --optimizer adam"),
-        ({"optimizer": "rmsprop"}, "not known; use sgd, adam, adamw, nmuon, lbfgs, ridge"),
+        ({"optimizer": "amad"}, "not known. Did you mean .*adam.* lbfgs and ridge .*, sgd,"),
+        ({"optimizer": "bnbadam"}, "--optimizer bnbadam is not known"),  # needs another package
         ({"epochs": 0}, "--epochs 0 must be above 0"),
         ({"val_share": 0.95}, "--val-share 0.95 must be at least 0 and below 0.9"),
         ({"label_smoothing": -0.1}, "--label-smoothing -0.1 must be"),
-        ({"weight_decay": -1.0}, "--weight-decay -1 must not be negative"),
+        ({"weight_decay": -1.0}, "--weight-decay -1 must be at least 0"),
+        ({"lr": -1.0}, "--lr -1 must be above 0"),
+        ({"lr": "fast"}, "--lr fast is neither a number nor auto"),
+        ({"optimizer": "adam", "nesterov": True}, "--nesterov means nothing to .*it is sgd's"),
+        ({"optimizer": "sgd", "dampening": 0.5, "nesterov": True}, "does not go with --nesterov"),
+        ({"optimizer": "sgd", "momentum": 0.0, "nesterov": True}, "--momentum 0 leaves none"),
+        ({"batch_size": 64, "grow_batch": 32}, "--grow-batch 32 is less than the 64 photos"),
+        ({"grow_batch": 32}, "--grow-batch 32 is less than the 64 photos"),
+        ({"epochs": 3, "warmup": 3.0}, "--warmup 3 leaves none of 3 epochs"),
+        ({"decay_every": 2.0}, "--decay-every means nothing to --schedule cosine"),
+        ({"schedule": "step", "decay_factor": 1.0}, "--decay-factor 1 must be above 0 and below 1"),
+        ({"schedule": "stairs"}, "--schedule stairs is not known; use cosine, one-cycle, step,"),
+        ({"balance": "somehow"}, "--balance somehow is not known; use loss, sample"),
+        ({"ema": 1.0}, "--ema 1 must be at least 0 and below 1"),
+        ({"clip_norm": 0.0}, "--clip-norm 0 must be above 0"),
+        ({"rand_augment": 31}, "--rand-augment 31 must be at least 0 and at most 30"),
+        ({"unfreeze_after": 2}, "--unfreeze-after 2 goes with --freeze"),
+        ({"freeze": True, "unfreeze_after": 5, "epochs": 5}, "leaves none of 5 epochs"),
+        ({"freeze": True, "rotate": 10.0}, "--rotate means nothing to --freeze, whose features"),
+        ({"freeze": True, "layer_decay": 0.7}, "--layer-decay means nothing to --freeze"),
+        ({"freeze": True, "ema": 0.99}, "--ema means nothing to --optimizer lbfgs"),
+        ({"freeze": True, "optimizer": "ridge", "unfreeze_after": 1}, "ridge fits the head of"),
         ({"augment": "wild"}, "--augment wild is not known; use none, shift, small, photo, strong"),
     ],
 )

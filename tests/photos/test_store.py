@@ -102,7 +102,7 @@ def test_without_a_folder_it_works_in_memory_and_says_so_once(
     store.flush()
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert f"the cache '{tmp_path / 'file/store'}' cannot be written (Not a directory)" in said
+    assert f"The cache '{tmp_path / 'file/store'}' cannot be written (Not a directory)" in said
 
 
 def test_quiet_is_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

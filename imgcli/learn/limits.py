@@ -1,0 +1,92 @@
+"""What a choice may be: numbers within what they can mean, names that exist."""
+
+import math
+from typing import NamedTuple
+
+from imgcli.errors import WrongUsage
+from imgcli.learn.augment import RECIPES
+from imgcli.learn.schedules import SCHEDULES
+from imgcli.records import TrainConfig
+
+
+class Limits(NamedTuple):
+    """From `low` to `high`, both allowed unless the second half says otherwise."""
+
+    low: float = 0.0
+    high: float = math.inf
+    above: bool = False  # `low` itself is not allowed
+    below: bool = False  # `high` itself is not allowed
+
+    def hold(self, value: float) -> bool:
+        left = value > self.low if self.above else value >= self.low
+        right = value < self.high if self.below else value <= self.high
+        return left and right
+
+    def __str__(self) -> str:
+        left = f"{'above' if self.above else 'at least'} {self.low:g}"
+        if self.high == math.inf:
+            return left
+        return f"{left} and {'below' if self.below else 'at most'} {self.high:g}"
+
+
+_POSITIVE = Limits(above=True)
+_SHARE = Limits(high=1.0, below=True)
+
+LIMITS = {
+    "unfreeze_after": Limits(low=1),
+    "image_size": _POSITIVE,
+    "epochs": _POSITIVE,
+    "batch_size": _POSITIVE,
+    "grow_batch": _POSITIVE,
+    "lr": _POSITIVE,
+    "momentum": _SHARE,
+    "dampening": Limits(high=1.0),
+    "warmup": Limits(),
+    "decay_every": _POSITIVE,
+    "decay_factor": Limits(high=1.0, above=True, below=True),
+    "layer_decay": Limits(high=1.0, above=True),
+    "patience": _POSITIVE,
+    "val_share": Limits(high=0.9, below=True),
+    "weight_decay": Limits(),
+    "l1": Limits(),
+    "label_smoothing": _SHARE,
+    "clip_norm": _POSITIVE,
+    "ema": _SHARE,
+    "zoom": Limits(high=1.0, above=True),
+    "shift": Limits(high=0.5),
+    "rotate": Limits(high=180.0),
+    "shear": Limits(high=60.0),
+    "colour": Limits(high=1.0),
+    "erase": Limits(high=1.0),
+    "rand_augment": Limits(high=30.0),
+    "mixup": Limits(),
+    "cutmix": Limits(),
+}
+NAMES = {
+    "schedule": tuple(SCHEDULES),
+    "augment": tuple(RECIPES),
+    "balance": ("loss", "sample"),
+}
+
+
+def option(name: str) -> str:
+    """A choice's name as it is typed."""
+    return "--" + name.replace("_", "-")
+
+
+def check_limits(config: TrainConfig) -> None:
+    """Refuse what no choice can mean.
+
+    Raises:
+        WrongUsage: the first such choice, its value, and what it may be.
+    """
+    for name, limits in LIMITS.items():
+        value = getattr(config, name)
+        if isinstance(value, int | float) and not limits.hold(value):
+            raise WrongUsage(f"{option(name)} {value:g} must be {limits}.")
+    for name, known in NAMES.items():
+        value = getattr(config, name)
+        if value is not None and value not in known:
+            raise WrongUsage(f"{option(name)} {value} is not known; use {', '.join(known)}.")
+    if isinstance(config.lr, str) and config.lr != "auto":
+        raise WrongUsage(f"--lr {config.lr} is neither a number nor auto.")
