@@ -36,7 +36,7 @@ class Samples:
 
     root: Path
     paths: tuple[str, ...]  # (N,) relative to root, with "/"
-    targets: IntArray  # (N,) positions in classes
+    targets: IntArray  # (N,) positions in classes; -1 for a photo in no part that has no label
     groups: IntArray  # (N,) photos with one number are the same photo, or nearly
     digests: tuple[str, ...]  # (N,) SHA-256 of the file's bytes, hexadecimal
     classes: tuple[str, ...]  # (K,)
@@ -56,7 +56,7 @@ class Samples:
     def counts(self, indices: IntArray | None = None) -> IntArray:
         """Photos per class, (K,), of all rows or of `indices`."""
         targets = self.targets if indices is None else self.targets[indices]
-        return np.bincount(targets, minlength=len(self.classes)).astype(np.int64)
+        return np.bincount(targets[targets >= 0], minlength=len(self.classes)).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +146,7 @@ class TrainConfig:
     pretrained: bool = True  # start from published weights, where the arch has any
     weights: str | None = None  # file of backbone weights, or a run's folder, to start from
     image_size: int | None = None  # pixels
+    channels: Literal[1, 3] | None = None  # 1: the network sees photos in grey
     fit: Fit = "squash"
     test_flip: bool | None = None  # judge a photo together with its mirror image
     # The course of the training.
@@ -183,6 +184,12 @@ class TrainConfig:
     rand_augment: int | None = None  # magnitude, 0 to 30, of two random changes per photo
     mixup: float | None = None  # alpha of the beta distribution that two photos are mixed by
     cutmix: float | None = None  # alpha for the area of the piece cut from another photo
+    # What is learnt from.
+    labels_per_class: int | None = None  # labels of the training photos that are used
+    pick: str | None = None  # which: drawn at random, or representative of their class
+    pseudo_label: str | None = None  # folder of unlabelled photos to learn from as well
+    confidence: float | None = None  # least probability of the class that such a photo is taken for
+    bag: int | None = None  # draw the training photos with replacement, by this number
     # The rest.
     seed: int = 0
     track_test: bool = False  # judge the test part after each epoch too; it decides nothing

@@ -10,8 +10,6 @@ from typer.core import TyperGroup
 from imgcli.cli.options import Json
 from imgcli.errors import WrongUsage
 
-CLASSES = 10
-
 
 class WordsOrCommand(TyperGroup):
     """Free words are for `search`, as no word at all is; only another command must be named."""
@@ -20,7 +18,8 @@ class WordsOrCommand(TyperGroup):
         super().__init__(**{**kwargs, "rich_markup_mode": None, "subcommand_metavar": "[WORD]..."})
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not {*args[:1]} & {*self.commands, *ctx.help_option_names}:
+        named = {*args[:1]} & {*self.commands, *ctx.help_option_names}
+        if not named and (args or not ctx.resilient_parsing):  # else the shell asks what may follow
             args = ["search", *args]
         return super().parse_args(ctx, args)
 
@@ -46,7 +45,7 @@ def about() -> None:
 
 
 Words = Annotated[
-    list[str] | None, typer.Argument(metavar="[WORD]...", help="Parts of a name.", show_default="")
+    list[str] | None, typer.Argument(metavar="WORD", help="Parts of a name.", show_default=False)
 ]
 
 
@@ -104,7 +103,7 @@ Activation = Annotated[
 def describe(
     arch: Arch,
     input: Input = None,
-    classes: Classes = CLASSES,
+    classes: Classes = 10,
     dropout: Dropout = None,
     batchnorm: Batchnorm = None,
     activation: Activation = None,

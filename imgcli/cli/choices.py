@@ -26,6 +26,7 @@ _network = partial(_option, "Network")
 _training = partial(_option, "Training")
 _regular = partial(_option, "Against learning by heart")
 _augmentation = partial(_option, "Augmentation")
+_labels = partial(_option, "Few labels")
 
 
 class Choices(TypedDict):
@@ -37,6 +38,29 @@ class Choices(TypedDict):
             "--arch",
             "A timm or torchvision model, alexnet, flat-alexnet, narrow-alexnet, small-cnn, or "
             "layer notation such as 32C5-P2-64C5-P2-128.",
+        ),
+    ]
+    dropout: Annotated[
+        float | None,
+        _network("--dropout", "Share of the values left out, in every dropout of the network."),
+    ]
+    batchnorm: Annotated[
+        bool | None,
+        _network("--batchnorm/--no-batchnorm", "Batch norm before every activation; or nowhere."),
+    ]
+    activation: Annotated[
+        str | None,
+        _network(
+            "--activation", "Of all layers that name none: relu, gelu, tanh, …", metavar="NAME"
+        ),
+    ]
+    init: Annotated[
+        str | None,
+        _network(
+            "--init",
+            "How weights begin: default, xavier-normal, xavier-uniform, kaiming-normal, "
+            "kaiming-uniform, identity.",
+            metavar="NAME",
         ),
     ]
     freeze: Annotated[
@@ -71,6 +95,14 @@ class Choices(TypedDict):
         ),
     ]
     image_size: Annotated[int | None, _network("--image-size", "Pixels.", "the arch's own")]
+    channels: Annotated[
+        int | None,
+        _network(
+            "--channels",
+            "3, or 1 for a network that sees photos in grey.",
+            "the arch's own",
+        ),
+    ]
     fit: Annotated[
         Literal["squash", "crop", "pad"] | None,
         _network(
@@ -307,6 +339,35 @@ class Choices(TypedDict):
             metavar="ALPHA",
         ),
     ]
+    labels_per_class: Annotated[
+        int | None,
+        _labels(
+            "--labels-per-class",
+            "Learn from so many labelled photos of each class only.",
+            metavar="N",
+        ),
+    ]
+    pick: Annotated[
+        Literal["random", "representative"] | None,
+        _labels(
+            "--pick",
+            "Which: drawn at random, or those nearest their class's centre by features or pixels.",
+            "random",
+        ),
+    ]
+    pseudo_label: Annotated[
+        Path | None,
+        _labels(
+            "--pseudo-label",
+            "Folder of unlabelled photos; those that a first training is sure of are learnt from "
+            "as well.",
+            metavar="DIR",
+        ),
+    ]
+    confidence: Annotated[
+        float | None,
+        _labels("--confidence", "How sure it must be.", "0.95", metavar="SHARE"),
+    ]
     precision: Annotated[
         Literal["auto", "fp32", "bf16"] | None,
         _training("--precision", "auto measures which is faster.", "auto"),
@@ -347,8 +408,9 @@ def config_of(choices: Choices) -> "TrainConfig":
     if "arch" not in asked:
         raise WrongUsage("Name a network with --arch, such as --arch resnet101 --freeze.")
     asked["model_args"] = _model_args(asked.get("model_args", []))
-    if "weights" in asked:
-        asked["weights"] = str(asked["weights"])
+    for name in ("weights", "pseudo_label"):
+        if name in asked:
+            asked[name] = str(asked[name])
     if asked.get("lr", "auto") != "auto":
         asked["lr"] = _number("--lr", asked["lr"])
     return TrainConfig(**asked)

@@ -64,7 +64,7 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     )
     run = train_and_show(config, dataset, runs, "auto", None, json=False)
     step(f"evaluate --folds 5 --run {runs}/latest")
-    evaluate_and_show(run, None, 5, "train", None, "auto", json=False)
+    evaluate_and_show([run], None, 5, "train", None, "auto", json=False)
     step(f"suggest-merges --run {runs}/latest")
     suggest_and_show(run, json=False)
     show(Text(_AFTERWARDS))

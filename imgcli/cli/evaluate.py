@@ -1,14 +1,16 @@
 """`imgcli evaluate`: how good a run is, give or take what."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from imgcli.cli.options import Device, Json, Quiet, RunData, RunName
+from imgcli.cli.options import Device, Json, Quiet, RunData, RunNames
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from imgcli.records import Evaluation
     from imgcli.workspace import Run
 
@@ -34,7 +36,7 @@ FoldSeed = Annotated[
 
 def evaluate(
     folds: Folds = None,
-    run: RunName = "latest",
+    run: RunNames = ["latest"],  # noqa: B006
     on: On = "train",
     data: RunData = None,
     seed: FoldSeed = None,
@@ -54,6 +56,8 @@ def evaluate(
       imgcli evaluate --folds 10
 
       imgcli evaluate --run latest
+
+      imgcli evaluate --folds 5 --run ONE --run ANOTHER
     """
     from imgcli import workspace
     from imgcli.progress import be_quiet
@@ -61,11 +65,12 @@ def evaluate(
     be_quiet(quiet)
     if folds is None and on == "all":
         raise WrongUsage("--on all goes with --folds; without folds the test part is scored.")
-    evaluate_and_show(workspace.find_run(run), data, folds, on, seed, device, json=json)
+    runs = [workspace.find_run(name) for name in run]
+    evaluate_and_show(runs, data, folds, on, seed, device, json=json)
 
 
 def evaluate_and_show(
-    run: "Run",
+    runs: "Sequence[Run]",
     data: Path | None,
     folds: int | None,
     on: str,
@@ -74,40 +79,48 @@ def evaluate_and_show(
     *,
     json: bool,
 ) -> "Evaluation":
-    """Score, judge, draw, store, and print what came of it."""
+    """Score, judge, draw, store, and print what came of it; of several runs, only print."""
     from rich.text import Text
 
     from imgcli.cli.console import show, show_json
+    from imgcli.judge.ensemble import average
     from imgcli.judge.estimate import evaluate, evaluation_json, gap_sentence
     from imgcli.learn.stages import score_folds, score_test
     from imgcli.report import tables
     from imgcli.report.runs import leaking
 
     if folds is None:
-        scored = score_test(run, data, device)
+        each = [score_test(run, data, device) for run in runs]
     else:
-        scored = score_folds(run, data, on, folds, seed, device)
-    evaluation = evaluate(scored.predictions, scored.train_confusions)
-    document = {"run": str(run.folder), **evaluation_json(evaluation)}
-    run.write_json("evaluation.json", document)
-    drawings = _draw(run, evaluation)
+        each = [score_folds(run, data, on, folds, seed, device) for run in runs]
+    scored = each[-1]
+    train_confusions = scored.train_confusions if len(runs) == 1 else None
+    evaluation = evaluate(average([one.predictions for one in each]), train_confusions)
+    names = " + ".join(str(run.folder) for run in runs)
+    document = {"run": names, **evaluation_json(evaluation)}
+    drawings = _keep(runs[0], evaluation, document) if len(runs) == 1 else []
     if json:
         show_json(document)
         return evaluation
+    if len(runs) > 1:
+        show(f"The mean of {len(runs)} runs' probabilities:")
     show(Text(tables.verdict(evaluation), style="bold"), tables.figures(evaluation))
     show(tables.per_class(evaluation))
     lines = [line for line in (gap_sentence(evaluation),) if line]
     lines += [_ledger_line(scored.times)] if folds is None or scored.times else []
     lines += leaking(scored.leaks)
     lines += [f"Figure: {path}" for path in drawings]
-    lines += [f"Next:   imgcli suggest-merges{_run_option(run)}"] if folds else []
+    if folds and len(runs) == 1:
+        lines += [f"Next:   imgcli suggest-merges{_run_option(runs[0])}"]
     show(Text("\n".join(lines)))
     return evaluation
 
 
-def _draw(run: "Run", evaluation: "Evaluation") -> list[Path]:
+def _keep(run: "Run", evaluation: "Evaluation", document: "Mapping[str, Any]") -> list[Path]:
+    """Store an evaluation with its run, and draw it there."""
     from imgcli.report import figures
 
+    run.write_json("evaluation.json", document)
     suffix = "" if evaluation.folds else f"-{evaluation.on}"
     drawn = {
         f"confusion{suffix}": figures.confusion(evaluation),

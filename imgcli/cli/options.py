@@ -13,6 +13,15 @@ RunData = Annotated[
 RunName = Annotated[
     str, typer.Option("--run", help="A run: 'latest', a folder's name under runs/, or a path.")
 ]
+RunNames = Annotated[
+    list[str],
+    typer.Option(
+        "--run",
+        show_default="latest",
+        help="A run: 'latest', a folder's name under runs/, or a path. Of several, each after its "
+        "own --run, the probabilities are averaged.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Everything random follows from this number.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists, whole.")]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.options import Device, Json, Quiet, RunName
+from imgcli.cli.options import Device, Json, Quiet, RunNames
 from imgcli.errors import WrongUsage
 
 Paths = Annotated[list[Path], typer.Argument(help="Photos, and folders of photos.")]
@@ -20,7 +20,7 @@ Top = Annotated[int, typer.Option("--top", help="Classes to give per photo, most
 
 def predict(
     paths: Paths,
-    run: RunName = "latest",
+    run: RunNames = ["latest"],  # noqa: B006
     csv: Csv = None,
     top: Top = 5,
     device: Device = "auto",
@@ -50,7 +50,7 @@ def predict(
         raise WrongUsage(f"--top {top} must be at least 1.")
     if csv is not None and csv.exists():
         raise WrongUsage(f"--csv {csv} exists. Name another file, or move it away.")
-    chosen = workspace.find_run(run)
+    chosen = [workspace.find_run(name) for name in run]
     found = predict_files(chosen, paths, device)
     ranked = found.ranked(top)
     if csv is not None:
@@ -58,7 +58,7 @@ def predict(
     if json:
         show_json(
             {
-                "run": str(chosen.folder),
+                "run": " + ".join(str(one.folder) for one in chosen),
                 "predictions": [
                     {"path": path, "class": best[0][0], "confidence": best[0][1], "top": best}
                     for path, best in zip(found.paths, ranked, strict=True)

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from imgcli.workspace import Run
 
 Runs = Annotated[Path, typer.Option("--out", help="Folder that gets the run's folder.")]
+Bag = Annotated[
+    int | None,
+    typer.Option(
+        "--bag",
+        metavar="K",
+        show_default=False,
+        help="Train K networks, each on a bootstrap sample of the photos, to be averaged.",
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option(
@@ -37,6 +46,7 @@ def train(
     out: Runs = Path("runs"),
     seed: Seed = 0,
     device: Device = "auto",
+    bag: Bag = None,
     resume: Resume = False,
     run: Resumed = None,
     json: Json = False,
@@ -69,7 +79,10 @@ def train(
         raise WrongUsage(f"--run {run} goes with --resume; a new training gets its own folder.")
     else:
         config = config_of(choices).with_(seed=seed)
-    train_and_show(config, data, out, device, unfinished, json=json)
+    if bag is not None:
+        _train_bag(bag, config, data, out, device, json=json)
+    else:
+        train_and_show(config, data, out, device, unfinished, json=json)
 
 
 def train_and_show(
@@ -103,6 +116,26 @@ def train_and_show(
     for line in (*unreadable(result.rejected), *leaking(result.leaks)):
         note(line)
     return result.run
+
+
+def _train_bag(
+    count: int, config: "TrainConfig", data: Path, runs: Path, device: str, *, json: bool
+) -> None:
+    """Train so many networks, each on its own bootstrap sample, and say how to use them all."""
+    from imgcli.cli.console import show, show_json
+    from imgcli.learn.stages import train_run
+
+    if count < 2:
+        raise WrongUsage(f"--bag {count} has nothing to average; use at least 2.")
+    results = [train_run(config.with_(bag=i), data, runs, device) for i in range(count)]
+    if json:
+        show_json({"bag": [result.document for result in results]})
+        return
+    here = runs == Path("runs")
+    names = [r.run.folder.name if here else str(r.run.folder) for r in results]
+    together = " ".join(f"--run {name}" for name in names)
+    show(f"{count} networks, each on a bootstrap sample, are in {runs}. Together they answer to:")
+    show(f"imgcli evaluate --folds 10 {together}", f"imgcli predict PHOTOS {together}")
 
 
 def _refuse_choices(context: typer.Context) -> None:

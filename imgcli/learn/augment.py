@@ -89,6 +89,12 @@ def to_planes(pixels: Tensor) -> Tensor:
     return pixels.permute(0, 3, 1, 2).float()
 
 
+def luma(images: Tensor) -> Tensor:
+    """Images `(B, 3, H, W)` in grey, `(B, 1, H, W)`, as ITU-R 601 weighs the colours."""
+    weights = torch.tensor(_LUMA, device=images.device).view(3, 1, 1)
+    return (images * weights).sum(1, keepdim=True)
+
+
 def _warp(images: Tensor, recipe: Recipe, size: int, generator: torch.Generator) -> Tensor:
     """Crop, shift, mirror, turn and slant by one affine map per photo."""
     n = len(images)
@@ -143,11 +149,10 @@ def _recolour(images: Tensor, amount: float, generator: torch.Generator) -> Tens
     """Scale brightness, then contrast about the photo's mean grey, then saturation about grey."""
     factors = 1 + amount * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
     brightness, contrast, saturation = factors.to(images.device)
-    luma = torch.tensor(_LUMA, device=images.device).view(3, 1, 1)
     images = images * brightness
-    mean = (images * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    mean = luma(images).mean((2, 3), keepdim=True)
     images = (images - mean) * contrast + mean
-    grey = (images * luma).sum(1, keepdim=True)
+    grey = luma(images)
     recoloured: Tensor = (images - grey) * saturation + grey
     return recoloured.clamp(0, 255)
 

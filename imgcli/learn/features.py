@@ -40,7 +40,7 @@ def frozen_features(
         The features on `device`, NaN for photos that cannot be read, and those photos.
     """
     preprocess, backbone = network.preprocess, network.classifier.backbone
-    size = feature_count(backbone, preprocess.size)
+    size = feature_count(backbone, preprocess.size, preprocess.channels)
     store = RowStore(
         cache / "features" / f"{fingerprint(backbone)[:16]}-{_view(preprocess)}-{precision}",
         (size,),
@@ -71,6 +71,7 @@ def frozen_features(
 
 def _view(preprocess: Preprocess) -> str:
     """What decides the image a backbone sees, and which code made it, in a folder's name."""
-    rest = repr((preprocess.mean, preprocess.std, preprocess.test_flip)).encode()
+    seen = (preprocess.mean, preprocess.std, preprocess.test_flip, preprocess.channels)
+    rest = repr(seen).encode()
     normalised = hashlib.sha256(rest).hexdigest()[:8]
     return f"{preprocess.geometry()}-{normalised}-{resize.BY}-v{decode.VERSION}"

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from imgcli import storage
 from imgcli.errors import DataError, WrongUsage
-from imgcli.learn.fit import Fitted, Job, fit_all, logits_by
+from imgcli.learn.fit import fit_all
+from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.recipe import TO_OPTIMUM
+from imgcli.learn.saved import save_history
 from imgcli.learn.task import Task, stratified_folds
 from imgcli.records import FloatArray, IntArray, Predictions
 
@@ -54,6 +56,7 @@ def out_of_fold(
     jobs = [Job(rows[fold != f], label=f"Fold {f + 1} of {k}") for f in pending]
     for f, fitted in zip(pending, fit_all(task, jobs), strict=True):
         results[f] = _judge(task, fitted, rows[fold == f])
+        save_history(folder / f"history-{f:02d}.csv", fitted.history)
         storage.save_arrays(folder / f"fold-{f:02d}.npz", vars(results[f]))
     return (
         predictions_of(task, part, [results[f] for f in range(k)]),

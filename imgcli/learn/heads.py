@@ -71,7 +71,8 @@ class Choice:
     temperature: float  # factor on the logits that calibrates their probabilities
     errors: int  # held-out rows that are wrong
     loss: float  # held-out log loss, with the temperature
-    logits: Tensor  # (M, K) held-out logits, with the temperature; zero for other rows
+    held: Tensor  # (M,) bool, the rows that were held out
+    logits: Tensor  # (M, K) their logits, with the temperature; zero for other rows
     heads: Heads  # of its fit rows, one or several, without the temperature
 
 
@@ -91,8 +92,8 @@ def choose_strengths(
     search ends where all tasks are past theirs.
 
     Args:
-        tasks: T tasks, each a list of (fit rows, held rows) as masks `(M,)`; a task's held rows do
-            not overlap.
+        tasks: T tasks, each a list of (fit rows, held rows): how often each row is learnt from, as
+            bool or float, and a mask, `(M,)` both; a task's held rows do not overlap.
     """
     pairs = [pair for task in tasks for pair in task]
     rows = torch.stack([fit for fit, _ in pairs])
@@ -128,7 +129,7 @@ def _judged(
     held = torch.stack([rows for _, rows in task]).any(0)
     temperature, loss = _calibrate(logits[held], targets[held])
     errors = int((logits[held].argmax(1) != targets[held]).sum())
-    return Choice(strength, temperature, errors, loss, logits * temperature, heads)
+    return Choice(strength, temperature, errors, loss, held, logits * temperature, heads)
 
 
 def _calibrate(logits: Tensor, targets: Tensor) -> tuple[float, float]:

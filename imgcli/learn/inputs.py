@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imgcli.learn.augment import Recipe, augment, erase
+from imgcli.learn.augment import Recipe, augment, erase, luma, to_planes
 from imgcli.photos.pixels import Images, Pixels
 from imgcli.records import IntArray, Preprocess
 
@@ -69,7 +69,7 @@ def to_device(pixels: Images, device: torch.device) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class PixelInputs:
-    """Photos as images `(B, 3, S, S)`, normalised, augmented when they are learnt from.
+    """Photos as images `(B, C, S, S)`, normalised, augmented when they are learnt from.
 
     Everything after the gathering is done for the whole batch on the device.
     """
@@ -115,7 +115,9 @@ class FeatureInputs:
 
 
 def to_images(pixels: Tensor, preprocess: Preprocess) -> Tensor:
-    """Pixels `(B, S, S, 3)` uint8 as a network wants them: `(B, 3, S, S)`, as by `normalise`."""
+    """Pixels `(B, S, S, 3)` uint8 as a network wants them: `(B, C, S, S)`, as by `normalise`."""
+    if preprocess.channels == 1:
+        return normalise(to_planes(pixels), preprocess)
     n, height, width, _ = pixels.shape
     mean, std = _mean_and_std(preprocess, width, pixels.device)
     rows = pixels.reshape(n, height, width * 3)
@@ -130,10 +132,12 @@ def to_images(pixels: Tensor, preprocess: Preprocess) -> Tensor:
 
 
 def normalise(images: Tensor, preprocess: Preprocess) -> Tensor:
-    """Bring images `(B, 3, S, S)`, values of 0 to 255, to a network's mean and deviation.
+    """Bring images `(B, 3, S, S)`, values of 0 to 255, to a network's channels, mean and deviation.
 
-    In place, where they are channels last; what comes out is.
+    In place where the network sees colours and the images are channels last; what comes out is.
     """
+    if preprocess.channels == 1:
+        return luma(images).sub_(255 * preprocess.mean[0]).div_(255 * preprocess.std[0])
     n, _, height, width = images.shape
     mean, std = _mean_and_std(preprocess, width, images.device)
     rows = images.permute(0, 2, 3, 1).reshape(n * height, width * 3)

@@ -59,13 +59,17 @@ LIMITS = {
     "colour": Limits(high=1.0),
     "erase": Limits(high=1.0),
     "rand_augment": Limits(high=30.0),
+    "labels_per_class": Limits(low=1),
+    "confidence": Limits(high=1.0),
     "mixup": Limits(),
     "cutmix": Limits(),
 }
-NAMES = {
+KNOWN: dict[str, tuple[object, ...]] = {
+    "channels": (1, 3),
     "schedule": tuple(SCHEDULES),
     "augment": tuple(RECIPES),
     "balance": ("loss", "sample"),
+    "pick": ("random", "representative"),
 }
 
 
@@ -84,9 +88,11 @@ def check_limits(config: TrainConfig) -> None:
         value = getattr(config, name)
         if isinstance(value, int | float) and not limits.hold(value):
             raise WrongUsage(f"{option(name)} {value:g} must be {limits}.")
-    for name, known in NAMES.items():
+    for name, known in KNOWN.items():
         value = getattr(config, name)
         if value is not None and value not in known:
-            raise WrongUsage(f"{option(name)} {value} is not known; use {', '.join(known)}.")
+            raise WrongUsage(
+                f"{option(name)} {value} is not known; use {', '.join(map(str, known))}."
+            )
     if isinstance(config.lr, str) and config.lr != "auto":
         raise WrongUsage(f"--lr {config.lr} is neither a number nor auto.")

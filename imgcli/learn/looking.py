@@ -20,7 +20,8 @@ LONG = 120.0  # seconds of looking still to come, from which on that is tried
 def for_looking(backbone: nn.Module, preprocess: Preprocess, device: torch.device) -> nn.Module:
     """A copy of a backbone that gives the same features faster, and cannot learn."""
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(2, 3, preprocess.size, preprocess.size, generator=generator)
+    shape = (2, preprocess.channels, preprocess.size, preprocess.size)
+    noise = torch.randn(shape, generator=generator)
     folded = fold_batch_norm(backbone, noise)
     return folded.to(device).to(memory_format=torch.channels_last)
 
@@ -43,7 +44,7 @@ class Looker:
         self._seconds: list[float] = []
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Features or logits of images `(B, 3, S, S)`, float32 on the CPU."""
+        """Features or logits of images `(B, C, S, S)`, float32 on the CPU."""
         run = self._run if images.shape == self._shape else self._eager
         seconds, out = self._timed(run, images)
         self._left -= 1

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from imgcli import storage
-from imgcli.errors import DataError
+from imgcli.errors import DataError, RunError
 from imgcli.learn.arithmetic import choose_device, forward
 from imgcli.learn.inputs import to_device, to_images
 from imgcli.learn.saved import load_model
@@ -49,12 +49,14 @@ class Predicted:
         storage.write_atomic(path, text.getvalue())
 
 
-def predict_files(run: Run, paths: Sequence[Path], device_name: str = "auto") -> Predicted:
-    """Predict files, and all photos in folders.
+def predict_files(
+    runs: Sequence[Run], paths: Sequence[Path], device_name: str = "auto"
+) -> Predicted:
+    """Predict files, and all photos in folders; by several runs, the mean of what they say.
 
     Raises:
         DataError: a path that does not exist, or no photo under any of them.
-        RunError: the run is damaged.
+        RunError: a run is damaged, or the runs know different classes.
     """
     named: list[str] = []
     rejected: list[Rejected] = []
@@ -64,10 +66,24 @@ def predict_files(run: Run, paths: Sequence[Path], device_name: str = "auto") ->
         rejected += refused
     if not named:
         raise DataError(f"No photo in '{paths[0]}'. Name photos, or folders that hold some.")
+    said = [_predict(run, named, choose_device(device_name)) for run in runs]
+    first = said[0]
+    for run, other in zip(runs, said, strict=True):
+        if other.classes != first.classes:
+            raise RunError(
+                f"The runs '{runs[0].folder}' and '{run.folder}' know different classes; their "
+                "probabilities have no mean."
+            )
+    probs = np.mean([predicted.probs for predicted in said], axis=0)
+    return Predicted(first.classes, first.paths, probs, rejected + first.rejected)
+
+
+def _predict(run: Run, named: Sequence[str], device: torch.device) -> Predicted:
+    """One run's word on photos, in the order named; those that cannot be read are listed."""
     network, classes, precision = load_model(run)
-    device = choose_device(device_name)
     classifier = network.classifier.to(device).to(memory_format=torch.channels_last)
-    read: list[str] = []
+    read: list[int] = []
+    rejected: list[Rejected] = []
     probs = [np.empty((0, len(classes)))]
     for block in decode_files([Path(name) for name in named], network.preprocess):
         rejected += [Rejected(named[i], fault.sentence) for i, fault in block.faults]
@@ -76,5 +92,8 @@ def predict_files(run: Run, paths: Sequence[Path], device_name: str = "auto") ->
         images = to_images(to_device(block.images, device), network.preprocess)
         logits = forward(classifier, images, precision, network.preprocess.test_flip)
         probs.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
-        read += [named[i] for i in block.indices]
-    return Predicted(classes, read, np.concatenate(probs), rejected)
+        read.extend(block.indices.tolist())
+    order = np.argsort(read)
+    return Predicted(
+        classes, [named[read[i]] for i in order], np.concatenate(probs)[order], rejected
+    )

@@ -40,6 +40,7 @@ def settle(config: TrainConfig) -> TrainConfig:
     config = _with_zoo(config)
     check_limits(config)
     _check_freezing(config)
+    config = _settle_labels(config)
     optimizer = config.optimizer or ("lbfgs" if config.frozen else "adamw")
     if optimizer in TO_OPTIMUM:
         return _settle_optimum(config.with_(optimizer=optimizer))
@@ -56,7 +57,7 @@ def _settle_optimum(config: TrainConfig) -> TrainConfig:
     default = ", the default with --freeze" if optimizer == "lbfgs" else ""
     _refuse(config, _BY_STEPS, f"--optimizer {optimizer}{default}; add --optimizer sgd to use it")
     if optimizer == "ridge":  # solved in one go
-        _refuse(config, ["epochs"], "--optimizer ridge")
+        _refuse(config, ["epochs", "bag"], "--optimizer ridge")
         if config.label_smoothing:
             raise WrongUsage("--label-smoothing means nothing to --optimizer ridge.")
         return config.with_(augment="none")
@@ -82,7 +83,8 @@ def _settle_loop(config: TrainConfig) -> TrainConfig:
         warmup=_or(config.warmup, WARM.get(schedule, 0.0) * epochs),
         weight_decay=_or(config.weight_decay, usual_decay(optimizer)),
         augment=config.augment or ("none" if config.frozen else "photo"),
-        val_share=_or(config.val_share, 0.1),
+        # Few labels are worth more to learn from than to validate by.
+        val_share=_or(config.val_share, 0.1 if config.labels_per_class is None else 0.0),
         patience=config.patience or 10,
     )
     return _settle_decay(config)
@@ -102,6 +104,23 @@ def _settle_decay(config: TrainConfig) -> TrainConfig:
     return config.with_(
         decay_every=config.decay_every or every or config.epochs / 3,
         decay_factor=config.decay_factor or factor,
+    )
+
+
+def _settle_labels(config: TrainConfig) -> TrainConfig:
+    """How few labels are picked, and when a guessed one is good enough."""
+    if config.labels_per_class is None:
+        _refuse(config, ["pick"], "a training from all labels; add --labels-per-class N")
+    if config.pseudo_label is None:
+        _refuse(config, ["confidence"], "a training without --pseudo-label DIR")
+    few = config.labels_per_class is not None
+    return config.with_(
+        pick=(config.pick or "random") if few else None,
+        confidence=_or(config.confidence, 0.95) if config.pseudo_label else None,
+        # So few labels are worth more to learn from than to validate by.
+        val_share=0.0
+        if few and not config.frozen and config.val_share is None
+        else config.val_share,
     )
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
@@ -60,6 +61,7 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
             facts["notation"] or facts["arch"],
             len(classes),
             image_size=preprocess.size,
+            channels=preprocess.channels,
             model_args=facts["model_args"],
             pretrained=False,
         )
@@ -77,10 +79,10 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
     )
 
 
-def save_history(run: Run, history: Sequence[Mapping[str, Any]]) -> None:
-    """Write `history.csv`: a row per batch and, after each epoch, a row per part."""
+def save_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write a history as CSV: a row per batch and, after each epoch, a row per part."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
-    storage.write_atomic(run.folder / "history.csv", text.getvalue())
+    storage.write_atomic(path, text.getvalue())

@@ -21,7 +21,7 @@ from imgcli.models.network import Network
 from imgcli.photos.digests import cores
 from imgcli.photos.pixels import decode_files
 from imgcli.photos.scan import photos_under
-from imgcli.records import TrainConfig
+from imgcli.records import Preprocess, TrainConfig
 
 DECODED = 256  # photos, at most, that decoding is measured on
 _ENOUGH = 0.3  # seconds that a measured batch should take
@@ -121,7 +121,7 @@ def _looking(network: Network, frozen: bool, device: torch.device, precision: st
     def step(images: torch.Tensor) -> None:
         forward(module, images, precision).cpu()
 
-    return _rate(step, network.preprocess.size, device)
+    return _rate(step, network.preprocess, device)
 
 
 def _learning(network: Network, device: torch.device, precision: str) -> float:
@@ -136,12 +136,15 @@ def _learning(network: Network, device: torch.device, precision: str) -> float:
         if device.type == "cuda":
             torch.cuda.synchronize()
 
-    return _rate(step, network.preprocess.size, device)
+    return _rate(step, network.preprocess, device)
 
 
-def _rate(step: Callable[[torch.Tensor], None], size: int, device: torch.device) -> float:
+def _rate(
+    step: Callable[[torch.Tensor], None], preprocess: Preprocess, device: torch.device
+) -> float:
     """Images per second of the better of two batches, of a size that takes long enough to tell."""
-    images = torch.randn(4, 3, size, size, device=device)
+    size = preprocess.size
+    images = torch.randn(4, preprocess.channels, size, size, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
     step(images)
     seconds = _seconds(lambda: step(images))

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from imgcli import workspace
 from imgcli.errors import DataError, RunError
 from imgcli.learn.checkpoint import CHECKPOINT
-from imgcli.learn.fit import Fitted, Job, fit_all, logits_by, with_rate
+from imgcli.learn.fit import fit_all, with_rate
 from imgcli.learn.folds import as_predictions, out_of_fold, probs_by
 from imgcli.learn.inputs import FeatureInputs
+from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.measure import Measure, measure
 from imgcli.learn.saved import load_model, save_history, save_model
 from imgcli.learn.task import Task, make_task
@@ -77,7 +78,7 @@ def train_run(
         "test": _last(fitted.history, "test"),
         "chosen": dict(fitted.chosen),
     }
-    save_history(run, fitted.history)
+    save_history(run.folder / "history.csv", fitted.history)
     save_model(run, task, classifier, {**facts, "backbone_sha256": after})
     checkpoint.unlink(missing_ok=True)
     document = {"run": str(run.folder), "arch": task.network.arch, **facts}

@@ -3,8 +3,9 @@
 import copy
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from imgcli.learn.looking import for_looking
 from imgcli.learn.recipe import settle
 from imgcli.models.create import create_network, has_published_weights, published_weights
 from imgcli.models.network import Network
+from imgcli.models.variation import Variation
 from imgcli.photos.dataset import Dataset, load_dataset
 from imgcli.photos.parts import choose_parts
 from imgcli.photos.pixels import enlarged, load_pixels
+from imgcli.photos.unlabelled import with_unlabelled
 from imgcli.records import IntArray, Rejected, TrainConfig
 
 _PROBE = 2**20  # pixels in the batch that measures precision: 20 photos of 224 × 224
@@ -37,6 +40,7 @@ class Task:
     inputs: PixelInputs | FeatureInputs
     targets: Tensor  # (N,) on the device
     readable: np.ndarray  # (N,) bool
+    unlabelled: IntArray  # rows whose class nobody has told; in no part
     rejected: tuple[Rejected, ...]
     device: torch.device
 
@@ -44,14 +48,31 @@ class Task:
     def classes(self) -> tuple[str, ...]:
         return self.dataset.samples.classes
 
+    @property
+    def labelled(self) -> np.ndarray:
+        """The readable rows whose class is known, or guessed, `(N,)` bool."""
+        return self.readable & (self.dataset.samples.targets >= 0)
+
     def rows(self, part: str) -> IntArray:
-        """The readable rows of a part: "train", "val", "test", or "all" of them."""
+        """The readable rows of a part: "train", "val", "test", "all" of them, or "unlabelled"."""
         parts = self.dataset.split.parts
         if part == "all":
             rows = np.concatenate(list(parts.values()))
+        elif part == "unlabelled":
+            rows = self.unlabelled
         else:
             rows = parts.get(part, np.empty(0, np.int64))
         return np.sort(rows[self.readable[rows]])
+
+    def with_guesses(self, rows: IntArray, targets: IntArray) -> Self:
+        """The same task, where some unlabelled rows are taken to be of these classes."""
+        samples = self.dataset.samples
+        guessed = samples.targets.copy()
+        guessed[rows] = targets
+        dataset = replace(self.dataset, samples=replace(samples, targets=guessed))
+        return replace(
+            self, dataset=dataset, targets=torch.from_numpy(guessed).to(self.targets.device)
+        )
 
 
 def make_task(
@@ -71,7 +92,9 @@ def make_task(
     fetched = network is None and config.pretrained and not config.weights
     if fetched and has_published_weights(config.arch) and (data / "train").is_dir():
         published_weights(config.arch)  # before all photos are read for nothing
-    dataset = load_dataset(data)
+    dataset, unlabelled = load_dataset(data), np.empty(0, np.int64)
+    if config.pseudo_label:
+        dataset, unlabelled = with_unlabelled(dataset, Path(config.pseudo_label))
     samples = dataset.samples
     network = network or create_network(
         config.arch,
@@ -81,6 +104,8 @@ def make_task(
         model_args=config.model_args,
         pretrained=config.pretrained,
         weights=Path(config.weights) if config.weights else None,
+        channels=config.channels,
+        variation=Variation(config.dropout, config.batchnorm, config.activation, config.init),
         test_flip=bool(config.test_flip),
         seed=config.seed,
     )
@@ -94,7 +119,7 @@ def make_task(
         readable = inputs.own.pixels.readable
     targets = torch.from_numpy(samples.targets).to(device)
     rejected = (*dataset.rejected, *unreadable)
-    return Task(config, dataset, network, inputs, targets, readable, rejected, device)
+    return Task(config, dataset, network, inputs, targets, readable, unlabelled, rejected, device)
 
 
 def _pixel_inputs(
@@ -147,7 +172,8 @@ def _settled_precision(config: TrainConfig, network: Network, device: torch.devi
     def prepare() -> Callable[[str], object]:
         size, generator = network.preprocess.size, torch.Generator().manual_seed(0)
         batch = max(16, min(_PROBE // size**2, config.batch_size or BATCH))
-        images = torch.randn(batch, 3, size, size, generator=generator).to(device)
+        channels = network.preprocess.channels
+        images = torch.randn(batch, channels, size, size, generator=generator).to(device)
         images = images.contiguous(memory_format=torch.channels_last)
         if config.frozen:
             looker = for_looking(network.classifier.backbone, network.preprocess, device)

@@ -27,9 +27,8 @@ def build_backbone(notation: str, input_shape: tuple[int, int, int], classes: in
     Raises:
         ModelError: an impossible layer, or sizes that disagree; the position is marked.
     """
-    tokens = _without_ends(notation, parse(notation), input_shape, classes)
     builder = _Builder(notation, input_shape)
-    builder.add_all(tokens)
+    builder.add_all(without_ends(notation, input_shape, classes))
     if len(builder.shape) == 3:
         builder.add("flatten", nn.Flatten())
     return nn.Sequential(builder.layers)
@@ -38,9 +37,10 @@ def build_backbone(notation: str, input_shape: tuple[int, int, int], classes: in
 class _Builder:
     """Layers, one after the other, and the shape (C, H, W) or (D,) of what comes out."""
 
-    def __init__(self, notation: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, notation: str, shape: tuple[int, ...], activation: str = "relu") -> None:
         self.notation = notation
         self.shape = shape
+        self.activation = activation  # of layers that name none
         self.layers: OrderedDict[str, nn.Module] = OrderedDict()
 
     def add(self, kind: str, layer: nn.Module, **following: nn.Module) -> None:
@@ -82,6 +82,9 @@ class _Builder:
                 self.add("norm", self._norm(self.shape[0]))
             case {"activation": name}:
                 self.add("act", ACTIVATIONS[name]())
+            case {"default_act": name}:
+                self._check_activation(token, name)
+                self.activation = name
             case {"dense": units}:
                 norm = "dense_norm" in token.parts
                 dense = nn.Linear(self.shape[0], int(units), bias=not norm)
@@ -110,13 +113,17 @@ class _Builder:
     def _add_activated(
         self, kind: str, layer: nn.Module, norm: bool, token: Token, name: str | None
     ) -> None:
-        if name is not None and name not in ACTIVATIONS:
-            raise self._bad(token, f"has no known activation; use {', '.join(ACTIVATIONS)}")
+        name = name or self.activation
+        self._check_activation(token, name)
         between = {"norm": self._norm(self.shape[0])} if norm else {}
-        self.add(kind, layer, **between, act=ACTIVATIONS[name or "relu"]())
+        self.add(kind, layer, **between, act=ACTIVATIONS[name]())
+
+    def _check_activation(self, token: Token, name: str) -> None:
+        if name not in ACTIVATIONS:
+            raise self._bad(token, f"has no known activation; use {', '.join(ACTIVATIONS)}")
 
     def _add_residual(self, token: Token) -> None:
-        body = _Builder(self.notation, self.shape)
+        body = _Builder(self.notation, self.shape, self.activation)
         body.add_all(token.inside)
         if not body.layers:
             raise self._bad(token, "holds no layer")
@@ -156,10 +163,13 @@ class _Builder:
         return bad_token(self.notation, token.text, token.position, what)
 
 
-def _without_ends(
-    notation: str, tokens: list[Token], input_shape: tuple[int, int, int], classes: int
-) -> list[Token]:
-    """Check and drop a leading input size and a trailing class count."""
+def without_ends(notation: str, input_shape: tuple[int, int, int], classes: int) -> list[Token]:
+    """The layers of a notation, a leading input size and a trailing class count checked and left.
+
+    Raises:
+        ModelError: no notation, or the images are of another size.
+    """
+    tokens = parse(notation)
     first, pixels = tokens[0], math.prod(input_shape)
     spatial = any(
         part.parts.keys() & _OF_PICTURES for token in tokens for part in (token, *token.inside)

@@ -2,15 +2,18 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from imgcli.records import Preprocess
 
+Channels = Literal[1, 3]  # of a network's images: grey, or red, green and blue
+
 
 class Classifier(nn.Module):
-    """Images `(N, 3, H, W)` → backbone → features `(N, D)` → head → logits `(N, K)`.
+    """Images `(N, C, H, W)` → backbone → features `(N, D)` → head → logits `(N, K)`.
 
     The cut is the same for every arch, so that freezing, caching features and swapping heads are
     each written once.
@@ -36,12 +39,12 @@ class Network:
     notation: str | None  # stored with the run, so that a change of the zoo does not orphan it
 
 
-def feature_count(backbone: nn.Module, size: int) -> int:
-    """D, found by showing the backbone one black image of `size` × `size`."""
+def feature_count(backbone: nn.Module, size: int, channels: int = 3) -> int:
+    """D, found by showing the backbone one black image `(channels, size, size)`."""
     training = backbone.training
     backbone.eval()
     with torch.inference_mode():
-        features = backbone(torch.zeros(1, 3, size, size))
+        features = backbone(torch.zeros(1, channels, size, size))
     backbone.train(training)
     assert features.ndim == 2, f"the backbone gives {tuple(features.shape)}, not (N, D)"
     return int(features.shape[1])

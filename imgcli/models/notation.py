@@ -4,29 +4,33 @@
 
     token           layer
     32C5            convolution, 32 filters of 5×5, stride 1, padding "same"
-    96C11S4V        … stride 4, padding "valid"
+    96C11S4V        … stride 4, padding "valid": none
     P2   P3S2       maximum pooling 2×2; 3×3 with stride 2 (the stride is the size unless given)
-    A2   A3S2       average pooling
+    A2   A3S2       average pooling; none of them pads
     G    GP         global average and global maximum pooling
     128             dense layer of 128 units
     D0.25           dropout of a quarter of the values
-    B               batch normalisation
-    32C5B   128B    … between a convolution or dense layer and its activation
+    B               batch normalisation; after 32C5 it comes after the activation
+    32C5B   128B    … between a convolution or dense layer and its activation, V before B: 32C5VB
     N0.1            Gaussian noise of that standard deviation, in training only
-    32C5:tanh       another activation than relu after a convolution or dense layer; or "none"
+    32C5:tanh       the activation of a convolution or dense layer, relu unless it is named
+    :tanh           … of all that follow and name none, to the end of the bracket R[…] it stands in
     tanh            an activation by itself
     R[32C3-32C3]    residual group: what goes in is added to what comes out
     W2              the image's patches of 2×2, whitened: fixed filters found in the training photos
+    {16..64}  {3,5} a number that `imgcli tune` chooses, from a range or a list: {16..64}C{3,5}
 
 Tokens are joined by "-"; spaces and other square brackets only group for the eye. A leading input
 size (`784` or `1x28x28`) and a trailing class count are accepted and checked. The layer that gives
-the logits is not written: every network gets it as its head.
+the logits is not written: every network gets it as its head. Activations are named as in
+ACTIVATIONS below; "none" is one of them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from torch import nn
 
 from imgcli.errors import ModelError
@@ -37,7 +41,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
     "elu": nn.ELU,
+    "selu": nn.SELU,
     "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "hardswish": nn.Hardswish,
+    "softplus": nn.Softplus,
     "leaky_relu": nn.LeakyReLU,
     "none": nn.Identity,
 }
@@ -52,9 +60,10 @@ _TOKEN = re.compile(
     r"|N(?P<noise>\d*\.?\d+)"
     r"|(?P<norm>B)"
     r"|(?P<dense>\d+)(?P<dense_norm>B?)(?::(?P<dense_act>\w+))?"
+    r"|:(?P<default_act>\w+)"
     rf"|(?P<activation>{'|'.join(ACTIVATIONS)})"
 )
-_PIECE = re.compile(r"R?\[|\]|[^-\s\[\]]+")
+_PIECE = re.compile(r"R?\[|\]|(?:\{[^}]*\}|[^-\s\[\]])+")
 SHAPE = re.compile(r"\d+x\d+x\d+")
 
 
@@ -71,6 +80,11 @@ class Token:
     def units(self) -> int | None:
         """Units of a plain dense layer; None for any other token."""
         return int(self.text) if self.text.isdigit() else None
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether it is a convolution or a dense layer, with an activation of its own."""
+        return "conv" in self.parts or "dense" in self.parts
 
 
 def parse(notation: str) -> list[Token]:
@@ -106,6 +120,8 @@ def _until(
             tokens.append(Token(text, position, {k: v for k, v in found.groupdict().items() if v}))
         else:
             what = "is no layer; layers look like 32C5, P2, D0.5, 128"
+            if "{" in text:
+                what = "leaves a number open, which is for `imgcli tune`; write one number there"
             raise bad_token(notation, text, position, what)
     if opened is not None:
         raise bad_token(notation, opened.group(), opened.start() + 1, "is never closed")
@@ -117,8 +133,36 @@ def is_notation(arch: str) -> bool:
     try:
         tokens = parse(arch)
     except ModelError:
-        return "-" in arch and bool(re.search(r"(^|[-\[\s])\d+C\d", arch))
+        return "{" in arch or ("-" in arch and bool(re.search(r"(^|[-\[\s])\d+C\d", arch)))
     return len(tokens) > 1 or "filters" in tokens[0].parts
+
+
+def rewrite(
+    tokens: Sequence[Token], change: Callable[[Token, Sequence[Token]], Iterable[str]]
+) -> str:
+    """The notation of tokens, each replaced by what `change` writes for it.
+
+    Args:
+        change: gets a token and those after it in its bracket; not called for a residual group,
+            but for what that holds.
+    """
+    texts: list[str] = []
+    for i, token in enumerate(tokens):
+        if "residual" in token.parts:
+            texts.append(f"R[{rewrite(token.inside, change)}]")
+        else:
+            texts += change(token, tokens[i + 1 :])
+    return "-".join(texts)
+
+
+def written(tokens: Sequence[Token]) -> str:
+    """The notation of tokens."""
+    return rewrite(tokens, lambda token, _: [token.text])
+
+
+def decimal(value: float) -> str:
+    """A number as the language knows it: 0.00001, where Python would write 1e-05."""
+    return np.format_float_positional(value, trim="-")
 
 
 def bad_token(notation: str, text: str, position: int, what: str) -> ModelError:

@@ -1,5 +1,6 @@
 """A name becomes a network: from the zoo, timm, torchvision, or a line of notation."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.network import count_params, fingerprint
 from imgcli.models.zoo import ZOO
+from imgcli.records import Preprocess
 
 
 def test_alexnet_has_the_parameters_of_the_paper_without_its_groups() -> None:
@@ -113,3 +115,29 @@ def test_the_real_weights_fit_their_arch(shared: Path) -> None:
         weights=shared / "weights" / "mobilenetv2_100.safetensors",
     )
     assert network.classifier.head.in_features == 1280
+
+
+@pytest.mark.parametrize("arch", ["8C3-P2-16", "W2-8C3", "resnet18", "torchvision/squeezenet1_1"])
+def test_grey_photos_are_one_channel(arch: str) -> None:
+    if arch.startswith("torchvision"):
+        with pytest.raises(ModelError, match="squeezenet1_1' takes photos of 3 channels, not 1"):
+            create_network(arch, 3, channels=1, pretrained=False)
+        return
+    network = create_network(arch, 3, image_size=32, channels=1, pretrained=False)
+    assert network.preprocess.channels == 1
+    assert network.classifier.eval()(torch.zeros(2, 1, 32, 32)).shape == (2, 3)
+
+
+def test_grey_photos_are_normalised_as_the_colours_on_average() -> None:
+    network = create_network("resnet18", 3, channels=1, pretrained=False)
+    assert network.preprocess.mean == pytest.approx([(0.485 + 0.456 + 0.406) / 3] * 3)
+    assert "in grey, normalised by mean 0.449" in network.preprocess.describe()
+
+
+def test_a_preprocess_written_before_there_was_grey_is_read() -> None:
+    grey = Preprocess(28, channels=1)
+    document = asdict(grey)
+    assert Preprocess.from_json(document) == grey
+    del document["channels"]
+    assert Preprocess.from_json(document) == Preprocess(28, channels=3)
+    assert grey.geometry() == Preprocess(28).geometry()  # the decoded pixels are the same

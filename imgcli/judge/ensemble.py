@@ -1,0 +1,35 @@
+"""Several models' predictions of the same photos as one model's: their mean."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from imgcli.errors import RunError, WrongUsage
+from imgcli.records import FloatArray, Predictions
+
+
+def average(each: Sequence[Predictions]) -> Predictions:
+    """The mean of the probabilities (bagging, where the models learnt from bootstrap samples).
+
+    Out-of-fold predictions stay so only where every model held a photo out in the same fold.
+
+    Raises:
+        RunError: other classes, or other photos.
+        WrongUsage: other folds.
+    """
+    first = each[0]
+    for other in each[1:]:
+        if other.classes != first.classes:
+            raise RunError("These runs know different classes; their probabilities have no mean.")
+        if other.paths != first.paths:
+            raise RunError("These runs were scored on different photos. Name one with --data.")
+        if not np.array_equal(other.fold, first.fold):
+            raise WrongUsage("These runs divide the folds differently; give all one --seed.")
+    return replace(first, probs=mean_probs([predictions.probs for predictions in each]))
+
+
+def mean_probs(each: Sequence[FloatArray]) -> FloatArray:
+    """The mean of probabilities `(M, K)`, which sums to 1 again."""
+    mean: FloatArray = np.mean(each, axis=0)
+    return mean

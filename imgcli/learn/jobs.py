@@ -1,0 +1,45 @@
+"""What is to be fitted, and what came of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from imgcli.learn.checkpoint import State
+from imgcli.learn.loop import logits_of
+from imgcli.learn.measure import Measure
+from imgcli.learn.task import Task
+from imgcli.records import IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Rows to learn from, and what to validate on."""
+
+    rows: IntArray
+    val: IntArray | None = None  # None: taken out of `rows` by the config's val_share or folds
+    watched: Mapping[str, IntArray] = field(default_factory=dict)  # judged, deciding nothing
+    label: str = "Training"
+    checkpoint: Path | None = None
+    after_epoch: Callable[[State], None] = lambda state: None  # of a training by steps
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a job gave."""
+
+    module: nn.Module  # from the task's inputs to logits: the whole classifier, or only the head
+    learnt: IntArray  # the labelled rows it learnt from: the job's, less those held out
+    history: list[dict[str, Any]]
+    epochs: int  # passes, or iterations of the fit to the optimum
+    kept: int  # the epoch whose weights are kept
+    passes: int  # over the inputs, by this process
+    val: Measure | None
+    chosen: Mapping[str, float]  # what validation chose, and how many photos got a pseudo-label
+
+
+def logits_by(task: Task, fitted: Fitted, rows: IntArray) -> Tensor:
+    """Logits `(M, K)` of rows, by what a job gave."""
+    return logits_of(fitted.module, task.inputs, rows, task.config.precision)

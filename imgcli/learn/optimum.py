@@ -1,0 +1,146 @@
+"""Heads on frozen features, fitted to their optimum: those of all jobs as one problem."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from imgcli.errors import DataError
+from imgcli.learn.heads import STRENGTHS, Choice, Solver, choose_strengths, mean_heads
+from imgcli.learn.inputs import FeatureInputs
+from imgcli.learn.jobs import Fitted, Job
+from imgcli.learn.loop import logits_of
+from imgcli.learn.measure import Measure, measure
+from imgcli.learn.ridge import Ridge
+from imgcli.learn.sampling import bootstrap
+from imgcli.learn.softmax import MAX_ITERATIONS, fit_softmax
+from imgcli.learn.task import Task, stratified_folds
+from imgcli.records import IntArray
+
+_INNER_FOLDS = 3  # that choose a head's regularisation, inside the rows it learns from
+_ALONE = 0.1  # the strength where one photo per class leaves nothing to choose it by
+
+
+def fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
+    """Heads for all jobs: choose their strengths by held-out rows, then fit to all of the job's."""
+    assert isinstance(task.inputs, FeatureInputs)
+    features, targets = task.inputs.features[task.labelled], task.targets[task.labelled]
+    solve = _solver(task, features, targets)
+    times = [_times(task, bootstrap(task, job.rows)) for job in jobs]
+    choices = _choose(task, solve, features, targets, jobs, times)
+    strengths = [choice.strength if choice else _alone(task) for choice in choices]
+    temperatures = [choice.temperature if choice else 1.0 for choice in choices]
+    known = [choice.heads for choice in choices if choice]
+    heads = solve(
+        torch.stack(times),
+        features.new_tensor(strengths),
+        start=mean_heads(known) if len(known) == len(jobs) else None,
+    ).scaled(features.new_tensor(temperatures))
+    last = len(heads.path) - 1
+    for j, (job, choice) in enumerate(zip(jobs, choices, strict=True)):
+        head = nn.Linear(features.shape[1], len(task.classes), device=features.device)
+        head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
+        val = measure(choice.logits[choice.held], targets[choice.held]) if choice else None
+        learnt = np.setdiff1d(job.rows, task.unlabelled)
+        history = _history_of(task, job, learnt, head, heads.path[:, j].tolist(), val)
+        chosen = {"weight_decay": strengths[j], "temperature": temperatures[j]} if choice else {}
+        yield Fitted(head, learnt, history, last, last, 1, val, chosen)
+
+
+def _choose(
+    task: Task,
+    solve: Solver,
+    features: Tensor,
+    targets: Tensor,
+    jobs: Sequence[Job],
+    times: Sequence[Tensor],
+) -> list[Choice] | list[None]:
+    """Each job's regularisation, by rows held out; None where there are none to hold out.
+
+    Args:
+        times: how often each labelled row is learnt from, `(M,)` per job.
+    """
+    pairs = [_fit_and_held(task, job) for job in jobs]
+    if not all(pairs):
+        return [None] * len(jobs)
+    masks = [
+        [(drawn * _times(task, fit), (drawn * _times(task, held)) > 0) for fit, held in these]
+        for these, drawn in zip(pairs, times, strict=True)
+    ]
+    return choose_strengths(solve, features, targets, masks, _strengths(task))
+
+
+def _strengths(task: Task) -> Sequence[float]:
+    return STRENGTHS if task.config.weight_decay is None else (task.config.weight_decay,)
+
+
+def _alone(task: Task) -> float:
+    return _ALONE if task.config.weight_decay is None else task.config.weight_decay
+
+
+def _solver(task: Task, features: Tensor, targets: Tensor) -> Solver:
+    """What fits heads to their optimum, as the config says."""
+    config, k = task.config, len(task.classes)
+    if config.optimizer == "ridge":
+        return Ridge(features, targets, k)
+    return partial(
+        fit_softmax,
+        features,
+        targets,
+        classes=k,
+        label_smoothing=config.label_smoothing or 0.0,
+        max_iterations=config.epochs or MAX_ITERATIONS,
+    )
+
+
+def _history_of(
+    task: Task,
+    job: Job,
+    learnt: IntArray,
+    head: nn.Linear,
+    objectives: Sequence[float],
+    val: Measure | None,
+) -> list[dict[str, Any]]:
+    """The objective at each iteration, and what came of the last."""
+    figures = {"val": val} if val else {}
+    for part, rows in {"train": learnt, **job.watched}.items():
+        logits = logits_of(head, task.inputs, rows, task.config.precision)
+        figures[part] = measure(logits, task.targets[rows])
+    last = len(objectives) - 1
+    return [
+        *(
+            {"epoch": i, "part": "batch", "n": len(job.rows), "loss": v}
+            for i, v in enumerate(objectives)
+        ),
+        *({"epoch": last, "part": part, **m.to_json()} for part, m in figures.items()),
+    ]
+
+
+def _times(task: Task, rows: IntArray) -> Tensor:
+    """How often each labelled row of the dataset is among `rows`, `(M,)` on the device."""
+    counts = np.bincount(rows, minlength=len(task.labelled))
+    return torch.from_numpy(counts[task.labelled]).float().to(task.device)
+
+
+def _fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
+    """Which rows a job's choices are made on: the given validation rows, or folds.
+
+    Nothing is judged by a guessed label. Empty where each class has one photo, as asked for.
+    """
+    if job.val is not None:
+        return [(job.rows, job.val)]
+    k = min(_INNER_FOLDS, int(task.dataset.samples.counts(job.rows).max()))
+    if k < 2 and task.config.labels_per_class == 1:
+        return []
+    if k < 2:
+        raise DataError(
+            f"'{task.dataset.samples.root}' has one training photo per class; two are needed to "
+            "choose the head's regularisation. Add photos."
+        )
+    fold = stratified_folds(task, job.rows, k, task.config.seed)
+    return [
+        (job.rows[fold != f], np.setdiff1d(job.rows[fold == f], task.unlabelled)) for f in range(k)
+    ]

@@ -1,0 +1,177 @@
+"""Networks of timm and torchvision: their names, their published weights, their backbones."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import timm
+import torchvision
+from timm.data.config import resolve_model_data_config
+from torch import nn
+
+from imgcli.errors import ModelError
+from imgcli.models.network import Channels
+from imgcli.models.variation import Variation
+from imgcli.models.weights import load_backbone, published_file, read_state
+from imgcli.records import Fit, Preprocess
+
+TORCHVISION = "torchvision/"  # before a name that timm has as well
+
+
+class Backbone(NamedTuple):
+    """A network without its head, and what goes with it."""
+
+    module: nn.Module
+    head_names: list[str]  # what its weights call the head that was cut off
+    preprocess: Preprocess
+
+
+def timm_names() -> list[str]:
+    return [*timm.list_models()]
+
+
+def torchvision_names() -> list[str]:
+    return [*torchvision.models.list_models(module=torchvision.models)]
+
+
+def timm_config(arch: str) -> Any:
+    """What timm says of an arch's published weights and of their input; None if nothing.
+
+    Raises:
+        ModelError: a tag that the arch does not have.
+    """
+    try:
+        return timm.models.get_pretrained_cfg(arch)
+    except RuntimeError as error:
+        raise ModelError(f"No arch '{arch}': {error} Tags are listed on its hub page.") from None
+
+
+def timm_weights(arch: str) -> Path:
+    """The file of an arch's published weights, in the cache or fetched now."""
+    config = timm_config(arch)
+    hub_id, url = (config.hf_hub_id, config.url) if config else (None, None)
+    return published_file(arch, hub_id, url if isinstance(url, str) else None)
+
+
+def torchvision_weights(name: str) -> Path:
+    """The file of an arch's published weights, in the cache or fetched now."""
+    return published_file(name, None, torchvision.models.get_model_weights(name).DEFAULT.url)
+
+
+def from_timm(
+    arch: str,
+    image_size: int | None,
+    channels: Channels,
+    fit: Fit,
+    args: dict[str, Any],
+    pretrained: bool,
+    variation: Variation,
+) -> Backbone:
+    """Build timm's network; its weights are adapted to grey photos where they are wanted."""
+    args = {**args, **_dropout(arch, variation, "drop_rate")}
+    config = timm_config(arch)
+    if config is not None and config.fixed_input_size and image_size:
+        args.setdefault("img_size", image_size)
+    if channels != 3:
+        args["in_chans"] = channels
+    if pretrained:
+        overlay = {"file": str(timm_weights(arch)), "custom_load": False}
+        args["pretrained_cfg_overlay"] = overlay
+    module: Any = _call(arch, timm.create_model, arch, pretrained=pretrained, num_classes=0, **args)
+    data: dict[str, Any] = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
+    classifier = module.pretrained_cfg.get("classifier") or ()
+    preprocess = Preprocess(
+        size=image_size or data["input_size"][-1],
+        channels=channels,
+        fit=fit,
+        crop=data["crop_pct"],
+        interpolation="bilinear" if data["interpolation"] == "bilinear" else "bicubic",
+        mean=_triple(data["mean"], channels),
+        std=_triple(data["std"], channels),
+    )
+    head_names = [classifier] if isinstance(classifier, str) else list(classifier)
+    return Backbone(module, head_names, preprocess)
+
+
+def from_torchvision(
+    name: str,
+    image_size: int | None,
+    channels: Channels,
+    fit: Fit,
+    args: dict[str, Any],
+    pretrained: bool,
+    variation: Variation,
+) -> Backbone:
+    """Build torchvision's network and cut off its last layer."""
+    if channels != 3:
+        raise ModelError(
+            f"'{TORCHVISION}{name}' takes photos of 3 channels, not {channels}; timm's networks "
+            "and those in layer notation take either."
+        )
+    args = {**args, **_dropout(TORCHVISION + name, variation, "dropout")}
+    published = torchvision.models.get_model_weights(name).DEFAULT
+    data = published.transforms()
+    size = image_size or data.crop_size[0]
+    if name.startswith("vit_"):
+        args = {"image_size": size, **args}
+    if name in ("googlenet", "inception_v3"):
+        # The published weights expect the normalisation of another library; the side heads are
+        # for training by the original recipe only.
+        args = {"aux_logits": False, "init_weights": False, "transform_input": pretrained, **args}
+    model = _call(name, torchvision.models.get_model, name, weights=None, **args)
+    head_name = _last_layer(model)
+    if pretrained:
+        file = torchvision_weights(name)
+        state = {k: v for k, v in read_state(file).items() if not k.startswith(("AuxL", "aux"))}
+    layer = model.get_submodule(head_name)
+    model.set_submodule(head_name, nn.Identity())
+    assert isinstance(layer, nn.Linear | nn.Conv2d)
+    if pretrained:
+        load_backbone(model, state, [head_name], file)
+    preprocess = Preprocess(
+        size=size,
+        fit=fit,
+        crop=data.crop_size[0] / data.resize_size[0],
+        interpolation="bilinear" if data.interpolation.value == "bilinear" else "bicubic",
+        mean=tuple(data.mean),
+        std=tuple(data.std),
+    )
+    return Backbone(model, [head_name], preprocess)
+
+
+def _dropout(arch: str, variation: Variation, name: str) -> dict[str, float]:
+    """The argument that asks for dropout; the rest of a variation is for layer notation alone."""
+    for option in ("batchnorm", "activation"):
+        if getattr(variation, option) is not None:
+            raise ModelError(
+                f"--{option} is for networks in layer notation, such as alexnet or 32C5-P2-64; the "
+                f"layers of '{arch}' are fixed. See what there is: imgcli archs"
+            )
+    return {} if variation.dropout is None else {name: variation.dropout}
+
+
+def _triple(values: Any, channels: int) -> tuple[float, float, float]:
+    """The mean or deviation of three channels; of grey, their average three times."""
+    red, green, blue = values if channels == 3 else [sum(values) / len(values)] * 3
+    return red, green, blue
+
+
+def _last_layer(model: nn.Module) -> str:
+    """The name of the layer that makes the logits: the last dense layer or 1×1 convolution."""
+    layers = [name for name, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    return str(layers[-1])
+
+
+def _call(arch: str, build: Callable[..., nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
+    """Build, turning an argument that the arch does not take into a sentence."""
+    try:
+        return build(*args, **kwargs)
+    except (TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:
+        raise ModelError(
+            f"'{arch}' cannot be built with these arguments: {reason_of(error)}"
+        ) from None
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what a library says, for a sentence."""
+    return str(error).splitlines()[0].rstrip(".!") if str(error) else type(error).__name__

@@ -1,0 +1,52 @@
+"""Photos without labels, joined to a dataset that they may help to learn."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from imgcli import workspace
+from imgcli.errors import DataError
+from imgcli.photos.dataset import Dataset
+from imgcli.photos.digests import digest_files
+from imgcli.photos.scan import photos_under
+from imgcli.records import IntArray, Rejected
+
+
+def with_unlabelled(
+    dataset: Dataset, folder: Path, cache: Path = workspace.CACHE
+) -> tuple[Dataset, IntArray]:
+    """The dataset with the photos under a folder as further rows, in no part and of no class.
+
+    A photo that the dataset has already, or that comes twice, is left out: its label is known, or
+    must not be.
+
+    Returns:
+        The dataset, and the new rows.
+
+    Raises:
+        DataError: no such folder, or no photo in it.
+    """
+    names, refused = photos_under(folder)
+    if not names:
+        raise DataError(f"No photo in '{folder}'. Name a folder of photos with --pseudo-label.")
+    samples = dataset.samples
+    known = set(samples.digests)
+    paths, digests = [], []
+    for name, found in zip(names, digest_files([Path(name) for name in names], cache), strict=True):
+        if isinstance(found, Rejected):
+            refused.append(Rejected(name, found.reason))
+        elif found not in known:
+            known.add(found)
+            paths.append(str(Path(name).absolute()))
+            digests.append(found)
+    rows = np.arange(len(samples), len(samples) + len(paths))
+    groups = samples.groups.max(initial=0) + 1 + np.arange(len(paths))  # each its own
+    joined = replace(
+        samples,
+        paths=samples.paths + tuple(paths),
+        targets=np.concatenate([samples.targets, np.full(len(paths), -1)]),
+        groups=np.concatenate([samples.groups, groups]),
+        digests=samples.digests + tuple(digests),
+    )
+    return replace(dataset, samples=joined, rejected=(*dataset.rejected, *refused)), rows
