@@ -143,6 +143,7 @@ class TrainConfig:
     init: str | None = None  # how the weights that are not pretrained begin
     freeze: bool = False  # train a new head on a frozen backbone
     unfreeze_after: int | None = None  # epochs until a frozen backbone learns as well
+    norms: str | None = None  # batch norm by each batch's statistics, or by those it began with
     pretrained: bool = True  # start from published weights, where the arch has any
     weights: str | None = None  # file of backbone weights, or a run's folder, to start from
     image_size: int | None = None  # pixels

@@ -36,8 +36,8 @@ class Choices(TypedDict):
         str | None,
         _network(
             "--arch",
-            "A timm or torchvision model, alexnet, flat-alexnet, narrow-alexnet, small-cnn, or "
-            "layer notation such as 32C5-P2-64C5-P2-128.",
+            "A network of timm, torchvision or the zoo (`imgcli archs` lists them), or layer "
+            "notation such as 32C5-P2-64C5-P2-128.",
         ),
     ]
     dropout: Annotated[
@@ -74,8 +74,9 @@ class Choices(TypedDict):
         Path | None,
         _network(
             "--weights",
-            "Backbone weights to start from: .safetensors, or .pth of plain tensors.",
-            metavar="FILE",
+            "Weights to start from: a run's folder, or a file of backbone weights: .safetensors, "
+            "or .pth of plain tensors.",
+            metavar="PATH",
         ),
     ]
     pretrained: Annotated[
@@ -124,6 +125,14 @@ class Choices(TypedDict):
             "--unfreeze-after",
             "With --freeze: let the backbone learn as well after so many epochs.",
             metavar="EPOCHS",
+        ),
+    ]
+    norms: Annotated[
+        Literal["batch", "kept"] | None,
+        _network(
+            "--norms",
+            "Batch norm by the statistics of each batch, or by those that the weights came with.",
+            "kept where there are weights to start from",
         ),
     ]
     epochs: Annotated[
@@ -409,8 +418,9 @@ def config_of(choices: Choices) -> "TrainConfig":
         raise WrongUsage("Name a network with --arch, such as --arch resnet101 --freeze.")
     asked["model_args"] = _model_args(asked.get("model_args", []))
     for name in ("weights", "pseudo_label"):
-        if name in asked:
-            asked[name] = str(asked[name])
+        if name in asked:  # runs/latest will soon be another run
+            path: Path = asked[name]
+            asked[name] = str(path.parent / path.readlink() if path.is_symlink() else path)
     if asked.get("lr", "auto") != "auto":
         asked["lr"] = _number("--lr", asked["lr"])
     return TrainConfig(**asked)

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from imgcli.cli.archs import archs
 from imgcli.cli.bench import bench
 from imgcli.cli.cache import cache
+from imgcli.cli.compare import compare
 from imgcli.cli.demo import demo
 from imgcli.cli.evaluate import evaluate
 from imgcli.cli.import_ import import_photos
@@ -19,6 +20,7 @@ from imgcli.cli.predict import predict
 from imgcli.cli.split import split
 from imgcli.cli.suggest_merges import suggest_merges
 from imgcli.cli.train import train
+from imgcli.cli.tune import tune
 from imgcli.errors import ImgcliError, Interrupted
 from imgcli.wording import printable
 
@@ -52,7 +54,9 @@ app = typer.Typer(
 app.command("import")(import_photos)
 app.command()(split)
 app.command()(train)
+app.command()(tune)
 app.command()(evaluate)
+app.command()(compare)
 app.command("suggest-merges")(suggest_merges)
 app.command()(predict)
 app.add_typer(archs, name="archs")

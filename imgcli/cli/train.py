@@ -122,6 +122,8 @@ def _train_bag(
     count: int, config: "TrainConfig", data: Path, runs: Path, device: str, *, json: bool
 ) -> None:
     """Train so many networks, each on its own bootstrap sample, and say how to use them all."""
+    from rich.text import Text
+
     from imgcli.cli.console import show, show_json
     from imgcli.learn.stages import train_run
 
@@ -135,7 +137,8 @@ def _train_bag(
     names = [r.run.folder.name if here else str(r.run.folder) for r in results]
     together = " ".join(f"--run {name}" for name in names)
     show(f"{count} networks, each on a bootstrap sample, are in {runs}. Together they answer to:")
-    show(f"imgcli evaluate --folds 10 {together}", f"imgcli predict PHOTOS {together}")
+    for command in ("evaluate --folds 10", "predict PHOTOS"):
+        show(Text(f"imgcli {command} {together}", no_wrap=True, overflow="ignore"))
 
 
 def _refuse_choices(context: typer.Context) -> None:

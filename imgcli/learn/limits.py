@@ -39,6 +39,7 @@ LIMITS = {
     "batch_size": _POSITIVE,
     "grow_batch": _POSITIVE,
     "lr": _POSITIVE,
+    "dropout": _SHARE,
     "momentum": _SHARE,
     "dampening": Limits(high=1.0),
     "warmup": Limits(),
@@ -68,6 +69,7 @@ KNOWN: dict[str, tuple[object, ...]] = {
     "channels": (1, 3),
     "schedule": tuple(SCHEDULES),
     "augment": tuple(RECIPES),
+    "norms": ("batch", "kept"),
     "balance": ("loss", "sample"),
     "pick": ("random", "representative"),
 }

@@ -10,6 +10,7 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from imgcli.errors import Interrupted, ModelError
 from imgcli.learn.arithmetic import BATCH, autocast, forward
@@ -159,12 +160,16 @@ class _Learner:
         return measure(*(torch.cat(part) for part in zip(*seen, strict=True)))
 
     def _begin(self, epoch: int) -> None:
-        """Training mode; while the backbone is frozen, its norms keep their statistics as well."""
+        """Training mode, but for what is frozen and for norms that keep their statistics."""
         self.module.train()
         if self.config.unfreeze_after is not None:
             backbone = self.module.get_submodule("backbone")
             learns = epoch > self.config.unfreeze_after
             backbone.requires_grad_(learns).train(learns)
+        if self.config.norms == "kept":
+            for norm in self.module.modules():
+                if isinstance(norm, _BatchNorm):
+                    norm.eval()
 
     def _order(self, epoch: int) -> IntArray:
         """The rows of an epoch, shuffled; balanced by sampling, every class is as frequent."""

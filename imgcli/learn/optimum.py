@@ -67,7 +67,7 @@ def _choose(
     if not all(pairs):
         return [None] * len(jobs)
     masks = [
-        [(drawn * _times(task, fit), (drawn * _times(task, held)) > 0) for fit, held in these]
+        [(drawn * _times(task, fit), _times(task, held) > 0) for fit, held in these]
         for these, drawn in zip(pairs, times, strict=True)
     ]
     return choose_strengths(solve, features, targets, masks, _strengths(task))

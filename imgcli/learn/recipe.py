@@ -23,7 +23,7 @@ _BY_STEPS = (
 # What a frozen backbone's features have no use for: they are not photos any more.
 _OF_PHOTOS = (
     *("zoom", "shift", "rotate", "shear", "flip", "colour", "erase", "rand_augment"),
-    *("mixup", "cutmix", "layer_decay"),
+    *("mixup", "cutmix", "layer_decay", "norms"),
 )
 
 
@@ -79,6 +79,7 @@ def _settle_loop(config: TrainConfig) -> TrainConfig:
         lr=config.lr or rate,
         momentum=_or(config.momentum, 0.9) if has_momentum(optimizer) else None,
         nesterov=_nesterov(config) if optimizer in SGD else None,
+        norms=None if config.frozen else config.norms or ("kept" if begun else "batch"),
         schedule=schedule,
         warmup=_or(config.warmup, WARM.get(schedule, 0.0) * epochs),
         weight_decay=_or(config.weight_decay, usual_decay(optimizer)),

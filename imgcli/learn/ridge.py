@@ -55,7 +55,7 @@ class Ridge:
         """Fit P heads; exactly, whatever `start` and `tolerance` are.
 
         Args:
-            rows: `(P, M)` bool, the rows that each problem learns from.
+            rows: `(P, M)`, above 0 for the rows that each problem learns from.
             strengths: `(P,)` regularisation of each problem.
         """
         solved = [self._solve(*problem) for problem in zip(rows, strengths.tolist(), strict=True)]
@@ -64,6 +64,7 @@ class Ridge:
 
     def _solve(self, rows: Tensor, strength: float) -> tuple[Tensor, Tensor, Tensor]:
         """Weight `(K, D)` and bias `(K,)` on features as they are, and the objective."""
+        rows = rows > 0
         key = rows.cpu().numpy().tobytes()
         if key not in self._known:
             self._known[key] = self._moments(rows)

@@ -11,37 +11,40 @@ from safetensors.torch import load_file, save_file
 
 from imgcli import storage, workspace
 from imgcli.errors import ModelError
-from imgcli.learn.task import Task
 from imgcli.models.create import create_network
-from imgcli.models.network import Classifier, Network
-from imgcli.records import Preprocess
+from imgcli.models.network import Network
+from imgcli.records import Preprocess, TrainConfig
 from imgcli.workspace import Run
 
 WEIGHTS = "model.safetensors"
 _COLUMNS = ("epoch", "step", "part", "n", "loss", "accuracy", "macro_precision", "macro_f1", "lr")
 
 
-def save_model(run: Run, task: Task, classifier: Classifier, facts: Mapping[str, Any]) -> None:
+def save_model(
+    run: Run,
+    network: Network,
+    config: TrainConfig,
+    classes: tuple[str, ...],
+    facts: Mapping[str, Any],
+) -> None:
     """Write the weights, then `model.json` with all that is needed to use them.
 
     Args:
         facts: what else the run should remember: parameters, figures, seconds.
     """
-    state = {
-        name: value.detach().cpu().contiguous() for name, value in classifier.state_dict().items()
-    }
+    state = network.classifier.state_dict()
     with storage.atomic_file(run.folder / WEIGHTS) as temporary:
-        save_file(state, temporary)
-    network = task.network
+        # safetensors takes no tensor whose values lie in another order, as channels_last has them.
+        save_file({name: value.cpu().contiguous() for name, value in state.items()}, temporary)
     workspace.finish_run(
         run,
         {
             "arch": network.arch,
             "notation": network.notation,
-            "model_args": dict(task.config.model_args),
-            "classes": list(task.classes),
+            "model_args": dict(config.model_args),
+            "classes": list(classes),
             "preprocess": asdict(network.preprocess),
-            "precision": task.config.precision,
+            "precision": config.precision,
             **facts,
         },
     )
@@ -77,6 +80,25 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
         classes,
         precision,
     )
+
+
+def begin_with(network: Network, run: Run, classes: tuple[str, ...]) -> None:
+    """Put a run's weights into a network of the same arch; its head's too if the classes agree.
+
+    Raises:
+        RunError: the run is unfinished or damaged.
+        ModelError: it is of another arch.
+    """
+    other, known, _ = load_model(run)
+    try:
+        network.classifier.backbone.load_state_dict(other.classifier.backbone.state_dict())
+    except RuntimeError:
+        raise ModelError(
+            f"'{run.folder}' is a run of '{other.arch}', whose weights do not fit "
+            f"'{network.arch}'. Use --arch '{other.arch}' with the run's own options."
+        ) from None
+    if known == classes:
+        network.classifier.head.load_state_dict(other.classifier.head.state_dict())
 
 
 def save_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:

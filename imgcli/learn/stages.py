@@ -1,7 +1,7 @@
 """The stages of a run, from photos to files in its folder: train it, score it."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,8 @@ def train_run(
         "chosen": dict(fitted.chosen),
     }
     save_history(run.folder / "history.csv", fitted.history)
-    save_model(run, task, classifier, {**facts, "backbone_sha256": after})
+    network = replace(task.network, classifier=classifier)
+    save_model(run, network, task.config, task.classes, {**facts, "backbone_sha256": after})
     checkpoint.unlink(missing_ok=True)
     document = {"run": str(run.folder), "arch": task.network.arch, **facts}
     return Trained(run, document, fitted.history, task.rejected, task.dataset.leaks)

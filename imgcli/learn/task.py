@@ -18,6 +18,7 @@ from imgcli.learn.features import frozen_features
 from imgcli.learn.inputs import DevicePixels, FeatureInputs, PixelInputs
 from imgcli.learn.looking import for_looking
 from imgcli.learn.recipe import settle
+from imgcli.learn.saved import begin_with
 from imgcli.models.create import create_network, has_published_weights, published_weights
 from imgcli.models.network import Network
 from imgcli.models.variation import Variation
@@ -26,6 +27,7 @@ from imgcli.photos.parts import choose_parts
 from imgcli.photos.pixels import enlarged, load_pixels
 from imgcli.photos.unlabelled import with_unlabelled
 from imgcli.records import IntArray, Rejected, TrainConfig
+from imgcli.workspace import Run
 
 _PROBE = 2**20  # pixels in the batch that measures precision: 20 photos of 224 × 224
 
@@ -96,19 +98,7 @@ def make_task(
     if config.pseudo_label:
         dataset, unlabelled = with_unlabelled(dataset, Path(config.pseudo_label))
     samples = dataset.samples
-    network = network or create_network(
-        config.arch,
-        len(samples.classes),
-        image_size=config.image_size,
-        fit=config.fit,
-        model_args=config.model_args,
-        pretrained=config.pretrained,
-        weights=Path(config.weights) if config.weights else None,
-        channels=config.channels,
-        variation=Variation(config.dropout, config.batchnorm, config.activation, config.init),
-        test_flip=bool(config.test_flip),
-        seed=config.seed,
-    )
+    network = network or _network_at_start(config, samples.classes)
     config = config.with_(precision=_settled_precision(config, network, device))
     inputs: PixelInputs | FeatureInputs
     if config.frozen:
@@ -120,6 +110,28 @@ def make_task(
     targets = torch.from_numpy(samples.targets).to(device)
     rejected = (*dataset.rejected, *unreadable)
     return Task(config, dataset, network, inputs, targets, readable, unlabelled, rejected, device)
+
+
+def _network_at_start(config: TrainConfig, classes: tuple[str, ...]) -> Network:
+    """The config's network as it begins to learn: drawn at random, published, or a run's."""
+    weights = Path(config.weights) if config.weights else None
+    run = Run(weights) if weights and weights.is_dir() else None
+    network = create_network(
+        config.arch,
+        len(classes),
+        image_size=config.image_size,
+        channels=config.channels,
+        fit=config.fit,
+        model_args=config.model_args,
+        pretrained=config.pretrained and run is None,
+        weights=None if run else weights,
+        variation=Variation(config.dropout, config.batchnorm, config.activation, config.init),
+        test_flip=bool(config.test_flip),
+        seed=config.seed,
+    )
+    if run:
+        begin_with(network, run, classes)
+    return network
 
 
 def _pixel_inputs(

@@ -171,20 +171,41 @@ def without_ends(notation: str, input_shape: tuple[int, int, int], classes: int)
     """
     tokens = parse(notation)
     first, pixels = tokens[0], math.prod(input_shape)
-    spatial = any(
-        part.parts.keys() & _OF_PICTURES for token in tokens for part in (token, *token.inside)
-    )
     if SHAPE.fullmatch(first.text):
         if tuple(map(int, first.text.split("x"))) != input_shape:
             raise _bad_size(notation, first, input_shape)
         tokens = tokens[1:]
     elif first.units == pixels:
         tokens = tokens[1:]
-    elif first.units is not None and spatial:
+    elif first.units is not None and _is_spatial(tokens):
         raise _bad_size(notation, first, input_shape)
     if len(tokens) > 1 and tokens[-1].units == classes:
         tokens = tokens[:-1]
     return tokens
+
+
+def leading_shape(notation: str) -> tuple[int, int] | None:
+    """Channels and size of the square images that a notation begins with; None if with a layer.
+
+    A number before convolutions is the values of an image, in grey if their root is whole.
+    """
+    tokens = parse(notation)
+    first = tokens[0]
+    if SHAPE.fullmatch(first.text):
+        channels, height, width = map(int, first.text.split("x"))
+        return (channels, height) if height == width else None
+    if first.units is not None and _is_spatial(tokens):
+        for channels in (1, 3):
+            side = math.isqrt(first.units // channels)
+            if channels * side**2 == first.units:
+                return channels, side
+    return None
+
+
+def _is_spatial(tokens: Sequence[Token]) -> bool:
+    return any(
+        part.parts.keys() & _OF_PICTURES for token in tokens for part in (token, *token.inside)
+    )
 
 
 def _convolution(

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from imgcli.errors import ModelError
-from imgcli.models.build import build_backbone, without_ends
+from imgcli.models.build import build_backbone, leading_shape, without_ends
 from imgcli.models.initialise import initialise
 from imgcli.models.libraries import (
     TORCHVISION,
@@ -71,12 +71,13 @@ def create_network(
     torch.manual_seed(seed)
     args = dict(model_args or {})
     notation = ZOO[arch].notation if arch in ZOO else arch if is_notation(arch) else None
-    channels = channels or (ZOO[arch].channels if arch in ZOO else 3)
+    usual_channels, usual_size = _usual_input(arch, notation)
+    channels = channels or usual_channels
     published = pretrained and weights is None and notation is None
     if notation is not None:
         if args:
             raise ModelError(f"'{arch}' is layer notation and takes no --model-arg.")
-        size = image_size or (ZOO[arch].image_size if arch in ZOO else _NOTATION_SIZE)
+        size = image_size or usual_size
         notation = _varied(notation, variation, (channels, size, size), classes)
         module: nn.Module = build_backbone(notation, (channels, size, size), classes)
         preprocess = Preprocess(size, fit, interpolation="bilinear", channels=channels)
@@ -96,6 +97,14 @@ def create_network(
     if variation.init is not None:
         initialise(head if published or weights is not None else classifier, variation.init)
     return Network(classifier, replace(preprocess, test_flip=test_flip), arch, notation)
+
+
+def _usual_input(arch: str, notation: str | None) -> tuple[Channels, int]:
+    """Channels and size of the images that an arch of the zoo, or a notation, is made for."""
+    if arch in ZOO:
+        return ZOO[arch].channels, ZOO[arch].image_size
+    channels, size = (notation and leading_shape(notation)) or (3, _NOTATION_SIZE)
+    return 1 if channels == 1 else 3, size
 
 
 def has_published_weights(arch: str) -> bool:

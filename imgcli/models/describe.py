@@ -1,7 +1,7 @@
 """What a network is made of: its layers, their outputs, parameters and multiply-adds.
 
-Nothing is computed: the network is built without memory for its weights and shown an image without
-pixels, so the largest of them takes a second.
+Nothing is computed: the network is built without memory for its weights, where that can be done,
+and shown an image without pixels, so that networks of billions of parameters take seconds.
 """
 
 from collections import Counter
@@ -69,8 +69,10 @@ def describe(
     try:
         with torch.device("meta"):
             network = build()
-    except ModelError:  # it computes with tensors to be built, as torchvision's regnets do; or will
-        network = build()  # say again what is wrong
+    except ModelError:
+        # Torchvision's regnets compute with tensors while they are built, which then need memory.
+        # Whatever else is wrong is said again.
+        network = build()
     preprocess = network.preprocess
     shape = (preprocess.channels, preprocess.size, preprocess.size)
     layers = _layers(network.classifier.to("meta"), torch.zeros(1, *shape, device="meta"))
@@ -87,8 +89,8 @@ def describe(
 
 def _layers(classifier: Classifier, images: Tensor) -> tuple[Layer, ...]:
     """All that compute something, in the order in which the network holds them."""
-    outputs, macs = _observe(classifier, images)
-    params = _of_called(_own_params(classifier), outputs)
+    outputs, own_macs = _observe(classifier, images)
+    params, macs = (_of_called(own, outputs) for own in (_own_params(classifier), own_macs))
     return tuple(
         Layer(name.removeprefix("backbone."), kind(module), outputs[name], params[name], macs[name])
         for name, module in classifier.named_modules()
@@ -128,7 +130,7 @@ def _observe(module: nn.Module, images: Tensor) -> tuple[dict[str, tuple[int, ..
 
 
 def _of_called(counts: Mapping[str, int], called: Collection[str]) -> Counter[str]:
-    """Counts of modules that are never called themselves go to the one that uses their weights."""
+    """Counts of modules that are not called, or give no tensor, go to the one they are part of."""
     by_called: Counter[str] = Counter()
     for name, amount in counts.items():
         while name not in called:

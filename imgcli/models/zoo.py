@@ -80,8 +80,8 @@ ZOO: dict[str, Entry] = {
     ),
     # Page, How to Train Your ResNet; Jordan, 94 % on CIFAR-10 in 3.29 Seconds on a Single GPU.
     "cifar-fast": Entry(
-        "W2-gelu-64C3:none-P2-B-gelu-R[64C3B:gelu]-256C3:none-P2-B-gelu-R[256C3B:gelu]"
-        "-256C3:none-P2-B-gelu-R[256C3B:gelu]-GP",
+        ":gelu-W2-gelu-64C3:none-P2-B-gelu-R[64C3B]-256C3:none-P2-B-gelu-R[256C3B]"
+        "-256C3:none-P2-B-gelu-R[256C3B]-GP",
         32,
         "made to learn fast, after Page (2019) and Jordan (2024)",
         recipe={

@@ -25,7 +25,7 @@ def with_unlabelled(
         The dataset, and the new rows.
 
     Raises:
-        DataError: no such folder, or no photo in it.
+        DataError: no such folder, or no photo in it that is new.
     """
     names, refused = photos_under(folder)
     if not names:
@@ -41,6 +41,11 @@ def with_unlabelled(
             paths.append(str(Path(name).absolute()))
             digests.append(found)
     rows = np.arange(len(samples), len(samples) + len(paths))
+    if not paths:
+        raise DataError(
+            f"None of the {len(names)} photos in '{folder}' is new: the dataset has them all, or "
+            "they cannot be read. Name a folder of other photos with --pseudo-label."
+        )
     groups = samples.groups.max(initial=0) + 1 + np.arange(len(paths))  # each its own
     joined = replace(
         samples,

@@ -16,16 +16,17 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-from imgcli.records import ClassFigures, Evaluation, FloatArray, IntArray, Summary
+from imgcli.records import ClassFigures, Evaluation, FloatArray, IntArray
 from imgcli.report import style
 from imgcli.report.style import (
     canvas,
+    draw_box,
     in_percent,
     save,
     styled,
     titled,
+    write_at_ends,
 )
 from imgcli.report.tables import FIGURES, measured_on, verdict
 from imgcli.wording import count, interval, percent, plus_minus
@@ -185,14 +186,8 @@ def _write_right(axes: Axes, right: IntArray, n: IntArray, cell: float) -> float
     shares = np.divide(right, n, out=np.full(len(n), np.nan), where=n > 0)
     # Figure spaces are as wide as digits, so the numbers stand in columns.
     texts = [f"{percent(p):\u2007>7} of {m:,}" for p, m in zip(shares, n, strict=True)]
-    _write_at_ends(axes, np.arange(len(n)) + 0.5, texts, _name_size(cell))
+    write_at_ends(axes, np.arange(len(n)) + 0.5, texts, _name_size(cell))
     return style.text_width("\n".join(texts), _name_size(cell))
-
-
-def _write_at_ends(axes: Axes, rows: NDArray[Any], texts: Sequence[str], size: float) -> None:
-    ends = axes.secondary_yaxis("right")
-    ends.set_yticks(rows, labels=texts, fontsize=size)
-    ends.tick_params(length=0, labelcolor=style.FAINT)
 
 
 ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # shares to mark on the scale
@@ -225,8 +220,8 @@ def folds(evaluation: Evaluation) -> Figure:
     for group, (key, name) in enumerate(FIGURES.items()):
         places = group * (len(sides) + 0.5) + np.arange(len(sides))
         for x, (side, summaries) in zip(places, sides.items(), strict=True):
-            summary = summaries[key]
-            _draw_box(axes, x, summary, style.TRAIN if side == "train" else style.HELD_OUT)
+            summary, colour = summaries[key], style.TRAIN if side == "train" else style.HELD_OUT
+            draw_box(axes, x, summary.folds or (), colour)
             ticks[x] = f"{side}\n{plus_minus(summary.mean, summary.std)}"
         _name_group(axes, float(places.mean()), name)
     axes.set_xticks(list(ticks), labels=list(ticks.values()))
@@ -253,32 +248,6 @@ def _name_group(axes: Axes, x: float, name: str) -> None:
         textcoords="offset points",
         ha="center",
         fontweight="bold",
-    )
-
-
-def _draw_box(axes: Axes, x: float, summary: Summary, colour: str) -> None:
-    """A box and, on its right, every fold's point, spread sideways so that all can be seen."""
-    values = np.array(summary.folds)
-    line = {"color": colour, "linewidth": 1.2}
-    axes.boxplot(
-        values,
-        positions=[x - 0.12],
-        widths=0.36,
-        whis=(0, 100),
-        showmeans=True,
-        showfliers=False,  # the whiskers reach them all
-        patch_artist=True,
-        boxprops={"facecolor": f"{colour}40", "edgecolor": colour, "linewidth": 1.2},
-        whiskerprops=line,
-        capprops=line,
-        medianprops={"color": style.INK, "linewidth": 1.6},
-        meanprops={"marker": "D", "mfc": "white", "mec": style.INK, "markersize": 5},
-        manage_ticks=False,
-    )
-    rank = values.argsort().argsort()
-    sideways = rank * 0.618034 % 1  # multiples of the golden ratio keep neighbours apart
-    axes.plot(
-        x + 0.14 + 0.2 * sideways, values, "o", color=colour, markersize=4, mec="white", mew=0.4
     )
 
 
@@ -327,7 +296,7 @@ def _label_precisions(axes: Axes, ranked: Sequence[ClassFigures]) -> None:
     rows = np.arange(len(ranked))
     axes.set_yticks(rows, labels=style.labels([row.name for row in ranked]))
     axes.tick_params(axis="y", length=0)
-    _write_at_ends(axes, rows, [_hits(row) for row in ranked], style.SMALL)
+    write_at_ends(axes, rows, [_hits(row) for row in ranked], style.SMALL)
     in_percent(axes.xaxis)
     axes.tick_params(axis="x", labeltop=len(ranked) > TALL)
     axes.grid(axis="x")

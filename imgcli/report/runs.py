@@ -37,13 +37,20 @@ def trained(
                 f"{measured['loss']:.3f}",
                 *(percent(measured[key]) for key in ("accuracy", "macro_precision", "macro_f1")),
             )
-    chosen = ", ".join(f"{key.replace('_', ' ')} {v:.3g}" for key, v in document["chosen"].items())
+    choices = dict(document["chosen"])
+    guessed = choices.pop("pseudo_labels", None)
+    chosen = ", ".join(f"{key.replace('_', ' ')} {v:.3g}" for key, v in choices.items())
     passes = count(document["epochs"], "iteration" if chosen else "epoch")
     lines = [
         "",
         f"{printable(document['arch'])}: {params['trainable']:,} of {params['total']:,} parameters "
         f"learnt in {passes}, {document['seconds']:.0f} s",
         *([f"Chosen by validation: {chosen}"] if chosen else []),
+        *(
+            [f"Learnt from {count(guessed, 'guessed label')} as well"]
+            if guessed is not None
+            else []
+        ),
         f"Input:   {document['input']}",
         f"Run:     {printable(document['run'])}",
         f"History: {printable(str(history))}",

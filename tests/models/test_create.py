@@ -63,6 +63,24 @@ def test_an_argument_that_the_arch_does_not_take_is_named() -> None:
         create_network("alexnet", 3, model_args={"pad_type": "same"})
 
 
+@pytest.mark.parametrize("arch", ["inception_v3", "torchvision/inception_v3"])
+def test_photos_too_small_for_an_arch_are_a_sentence(arch: str) -> None:
+    with pytest.raises(
+        ModelError, match=rf"'{arch}' cannot look at photos of 3×20×20: Given input"
+    ):
+        create_network(arch, 3, image_size=20, pretrained=False)
+
+
+def test_a_network_that_gives_no_features_is_a_sentence() -> None:
+    with torch.device("meta"), pytest.raises(ModelError, match=r"gives \(1, 2048, 16, 16\), not"):
+        create_network("mobilenetv5_300m_enc", 3, pretrained=False)
+
+
+def test_the_transformers_of_torchvision_are_built_for_the_size_of_the_photos() -> None:
+    network = create_network("torchvision/vit_b_32", 3, image_size=64, pretrained=False)
+    assert network.preprocess.size == 64
+
+
 def test_weights_are_loaded_whole_and_the_old_head_is_left_aside(tmp_path: Path) -> None:
     import timm
 
@@ -141,3 +159,25 @@ def test_a_preprocess_written_before_there_was_grey_is_read() -> None:
     del document["channels"]
     assert Preprocess.from_json(document) == Preprocess(28, channels=3)
     assert grey.geometry() == Preprocess(28).geometry()  # the decoded pixels are the same
+
+
+@pytest.mark.parametrize(
+    ("notation", "channels", "size"),
+    [
+        ("784 - [32C3-32C3-32C5S2] - [64C3-64C3-64C5S2] - 128 - 10", 1, 28),
+        ("3072-8C3-P2-16", 3, 32),
+        ("3x40x40-8C3-P2-16", 3, 40),
+        ("1x12x12-30-20", 1, 12),
+        ("256-128", 3, 64),  # of dense layers only: 256 is the first of them
+    ],
+)
+def test_a_leading_input_size_is_the_size_of_the_images(
+    notation: str, channels: int, size: int
+) -> None:
+    preprocess = create_network(notation, 10).preprocess
+    assert (preprocess.channels, preprocess.size) == (channels, size)
+
+
+def test_a_leading_input_size_and_another_asked_for_disagree() -> None:
+    with pytest.raises(ModelError, match="is not the size of the images, which are 1×20×20"):
+        create_network("784-8C3-P2-16", 10, image_size=20)

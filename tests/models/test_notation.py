@@ -149,6 +149,15 @@ def test_whitened_patches_are_uncorrelated_and_of_variance_one() -> None:
     torch.testing.assert_close(values[12:], -values[:12])
 
 
+def test_the_order_of_marks_is_stride_valid_norm_activation() -> None:
+    layers = list(build_backbone("8C3S2VB:elu-A2-A3S1-9B:selu", (3, 17, 17), 2))
+    kinds = [nn.Conv2d, nn.BatchNorm2d, nn.ELU, nn.AvgPool2d, nn.AvgPool2d]
+    assert [type(layer) for layer in layers[:5]] == kinds
+    assert [type(layer) for layer in layers[6:]] == [nn.Linear, nn.BatchNorm1d, nn.SELU]
+    with pytest.raises(ModelError, match=r"'8C3BV' at position 1 .* is no layer"):
+        build_backbone("8C3BV", (3, 8, 8), 2)
+
+
 def test_an_activation_may_stand_by_itself() -> None:
     layers = list(build_backbone("8C3:none-P2-gelu", (3, 8, 8), 2))
     assert isinstance(layers[1], nn.Identity) and isinstance(layers[3], nn.GELU)

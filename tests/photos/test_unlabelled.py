@@ -45,3 +45,6 @@ def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     with pytest.raises(DataError, match=r"No photo in .*more"):
         with_unlabelled(dataset, tmp_path / "more", tmp_path / "cache")
+    shutil.copy(dataset.samples.file(0), tmp_path / "more/0.png")
+    with pytest.raises(DataError, match=r"None of the 1 photos in .*more' is new"):
+        with_unlabelled(dataset, tmp_path / "more", tmp_path / "cache")

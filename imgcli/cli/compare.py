@@ -1,0 +1,187 @@
+"""`imgcli compare`: which of several runs is better, and whether chance explains it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from imgcli.cli.options import Json, Quiet, Seed
+from imgcli.errors import StorageError, WrongUsage
+
+if TYPE_CHECKING:
+    from imgcli.judge.stored import Stored
+    from imgcli.workspace import Run
+
+Names = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN",
+        show_default=False,
+        help="Two or more runs: 'latest', a folder's name under runs/, or a path.",
+    ),
+]
+On = Annotated[
+    Literal["folds", "test"] | None,
+    typer.Option(
+        "--on",
+        show_default="folds where all runs have them",
+        help="The photos: those of evaluate --folds, or the test part.",
+    ),
+]
+Window = Annotated[
+    int, typer.Option("--window", min=2, help="Batches that the curves of the loss run over.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        show_default="comparison/ beside the first run",
+        help="Folder for figures and tables; an earlier comparison in it is replaced.",
+    ),
+]
+
+TABLES = ("comparison.json", "comparison.csv", "folds.csv", "loss.csv")
+DRAWINGS = ("boxes.png", "differences.png", "loss.png")
+
+
+def compare(
+    runs: Names,
+    on: On = None,
+    window: Window = 50,
+    out: Out = None,
+    seed: Seed = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare runs on the same photos.
+
+    Reads what `imgcli evaluate` has stored and trains nothing. Tells which
+    runs differ in accuracy and macro precision by more than chance, corrected
+    for the number of pairs, and says so where no difference is shown. Draws
+    train and test of the runs side by side, the differences to the best, and
+    the loss over batches; the same as CSV.
+
+    Another seed makes another network: a difference that should hold for a
+    choice, and not just for one training of it, is better shown on folds.
+
+    Examples:
+
+      imgcli compare 20260101-120000-alexnet 20260101-130000-resnet101
+
+      imgcli compare runs/*-alexnet --on test --out comparison
+    """
+    from imgcli import workspace
+    from imgcli.progress import be_quiet
+
+    be_quiet(quiet)
+    found = [workspace.find_run(name) for name in runs]
+    _need_different(found)
+    out = out or found[0].folder.parent / "comparison"
+    _need_free(out)
+    compare_and_show(found, on, window, out, seed, json=json)
+
+
+def compare_and_show(
+    runs: Sequence["Run"],
+    on: Literal["folds", "test"] | None,
+    window: int,
+    out: Path,
+    seed: int,
+    *,
+    json: bool,
+) -> None:
+    """Judge, draw, store, and print what came of it."""
+    from rich.text import Text
+
+    from imgcli.cli.console import show, show_json
+    from imgcli.judge import stored
+    from imgcli.judge.compare import align, compare, same_folds
+    from imgcli.report.comparison import compared
+
+    part, kept = stored.load(runs, on)
+    aligned, left_out = align({name: one.predictions for name, one in kept.items()})
+    pairs = compare(aligned, seed)
+    first, *others = aligned.values()
+    options = stored.differing(runs)
+    between = pairs[0].to_json()
+    document: dict[str, Any] = {
+        "on": part,
+        "runs": [
+            {**stored.run_json(one, aligned[name], seed), "options": differing}
+            for (name, one), differing in zip(kept.items(), options, strict=True)
+        ],
+        "best": pairs[0].runs[0],
+        "between": between["runs"],
+        "difference": between["accuracy"]["difference"],
+        "p_value": between["accuracy"]["p_value"],
+        "paired_on": len(first),
+        "left_out": left_out,
+        "same_folds": all(same_folds(first, other) for other in others),
+        "pairs": [pair.to_json() for pair in pairs],
+    }
+    document["files"] = _store(document, kept, window, out)
+    if json:
+        show_json(document)
+    else:
+        show(*compared(document), Text("\n".join(f"Written: {f}" for f in document["files"])))
+
+
+def _store(
+    document: dict[str, Any], kept: Mapping[str, "Stored"], window: int, out: Path
+) -> list[str]:
+    """Write tables and figures into one folder, whole; the paths of what is in it."""
+    from imgcli import storage
+    from imgcli.report import comparison, comparison_figures, losses
+    from imgcli.report.style import save
+
+    labels = comparison.labels(document)
+    found = {
+        name: losses.losses(one.run.folder / "history.csv", one.histories, window)
+        for name, one in kept.items()
+    }
+    curves = {name: curve for name, curve in found.items() if curve is not None}
+    drawings = {
+        "boxes.png": comparison_figures.boxes(document),
+        "differences.png": comparison_figures.forest(document),
+    }
+    if curves:
+        by_label = {labels[name]: curve for name, curve in curves.items()}
+        notes = losses.notes(document, labels, curves)
+        drawings["loss.png"] = losses.loss_curves(by_label, notes)
+    tables = {
+        "comparison.csv": comparison.comparison_csv(document),
+        "folds.csv": comparison.folds_csv(document),
+        "loss.csv": losses.losses_csv(curves),
+    }
+    files = [str(out / name) for name in (*drawings, *tables)]
+    with storage.staged_folder(out, replace=True) as staging:
+        for name, text in tables.items():
+            storage.write_atomic(staging / name, text)
+        for name, figure in drawings.items():
+            save(figure, staging / name)
+        storage.write_json(staging / "comparison.json", {**document, "files": files})
+    return files
+
+
+def _need_different(runs: Sequence["Run"]) -> None:
+    if len(runs) < 2:
+        raise WrongUsage(
+            f"One run, '{runs[0].folder}', has nothing to be compared with; name two or more."
+        )
+    seen: set[Path] = set()
+    for run in runs:
+        if run.folder.resolve() in seen:
+            raise WrongUsage(f"'{run.folder}' is named twice; compare different runs.")
+        seen.add(run.folder.resolve())
+
+
+def _need_free(out: Path) -> None:
+    """Replace nothing but an earlier comparison."""
+    if out.exists() and not out.is_dir():
+        raise StorageError(f"'{out}' is a file. Choose another --out, for a folder.")
+    if out.is_dir() and (others := {file.name for file in out.iterdir()} - {*TABLES, *DRAWINGS}):
+        raise StorageError(
+            f"'{out}' holds more than a comparison: '{min(others)}'. Choose another --out."
+        )

@@ -1,0 +1,143 @@
+"""What runs left on disk, read for comparing them; nothing is trained or scored again.
+
+Out-of-fold predictions lie in `predictions-folds.npz`, and the folds that they were joined from in
+`folds/<key>/`: `fold-00.npz` with the confusion on the fold's train side, `history-00.csv`.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from imgcli import storage, workspace
+from imgcli.errors import RunError
+from imgcli.judge.estimate import FIGURES, evaluate, evaluation_json
+from imgcli.records import IntArray, Predictions, Summary
+from imgcli.workspace import Run
+
+On = Literal["folds", "test"]
+
+NAMES: Mapping[On, str] = {"folds": "predictions-folds.npz", "test": "predictions-test.npz"}
+USUAL_FOLDS = 10
+_APART = ("arch", "track_test")  # choices that are shown by themselves, or change nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What one run said of photos that it had not learnt from, and how its folds learnt."""
+
+    run: Run
+    predictions: Predictions
+    train_confusions: IntArray | None  # (k, K, K) the folds' train sides
+    histories: tuple[Path, ...]  # of the folds' trainings, those that are kept
+
+
+def load(runs: Sequence[Run], on: On | None) -> tuple[On, dict[str, Stored]]:
+    """The runs' predictions of one part, by the runs' folders.
+
+    Args:
+        on: which; None for the folds where all runs have them, else the test part where all do.
+
+    Raises:
+        RunError: a run has none; the message names the command to type.
+    """
+    part = on or _usual_part(runs)
+    if lacking := _lacking(runs, part):
+        raise RunError(_remedy(runs, lacking, part))
+    return part, {str(run.folder): _stored(run, part) for run in runs}
+
+
+def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[str, Any]:
+    """What `compare --json` says of one run, all but its "options".
+
+    Args:
+        predictions: those that are compared.
+    """
+    evaluation = evaluate(predictions, stored.train_confusions, seed)
+    model = stored.run.read_json("model.json")
+    if evaluation.folds is None:
+        learnt = {name: Summary(model["train"][name], None) for name in FIGURES}
+        evaluation = replace(evaluation, train=learnt)
+    judged = evaluation_json(evaluation)
+    facts = {key: model[key] for key in ("arch", "params", "seconds")}
+    shown = {key: judged[key] for key in ("n", "folds", *FIGURES, "train")}
+    return {"run": str(stored.run.folder), **facts, **shown}
+
+
+def differing(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """For each run the choices, other than the arch, that are not the same in all of them."""
+    choices = [{"data": str(run.data), **run.config.to_json()} for run in runs]
+    differ = [
+        name
+        for name in choices[0]
+        if name not in _APART and any(chosen[name] != choices[0][name] for chosen in choices)
+    ]
+    return [{name: chosen[name] for name in differ} for chosen in choices]
+
+
+def _usual_part(runs: Sequence[Run]) -> On:
+    whole: list[On] = [part for part in NAMES if not _lacking(runs, part)]
+    return whole[0] if whole else "folds"
+
+
+def _lacking(runs: Sequence[Run], on: On) -> list[Run]:
+    return [run for run in runs if not (run.folder / NAMES[on]).is_file()]
+
+
+def _remedy(runs: Sequence[Run], lacking: Sequence[Run], on: On) -> str:
+    """The sentence that names the commands to type, with the folds that other runs have."""
+    what = "out-of-fold predictions" if on == "folds" else "predictions of the test part"
+    folds, seed = USUAL_FOLDS, lacking[0].config.seed
+    having = [run for run in runs if run not in lacking]
+    if on == "folds" and having:
+        folds = having[0].load_predictions(NAMES[on]).folds or USUAL_FOLDS
+        seed = having[0].config.seed
+    commands = []
+    for run in lacking:
+        name = run.folder.name if run.folder.parent == workspace.RUNS else str(run.folder)
+        command = f"imgcli evaluate --run {shlex.quote(name)}"
+        command += f" --folds {folds}" if on == "folds" else ""
+        # Which photos fall into which fold follows from the run's seed.
+        command += f" --seed {seed}" if on == "folds" and run.config.seed != seed else ""
+        commands.append(command)
+    return (
+        f"The run '{lacking[0].folder}' has no {what} to compare. Make them first: "
+        f"{' && '.join(commands)}"
+    )
+
+
+# --- folds --------------------------------------------------------------------------------------
+
+
+def _stored(run: Run, on: On) -> Stored:
+    predictions = run.load_predictions(NAMES[on])
+    for folder in sorted(run.folder.glob("folds/*/")) if predictions.folds else []:
+        confusions = _train_sides(folder, predictions)
+        if confusions is not None:
+            histories = tuple(sorted(folder.glob("history-*.csv")))
+            return Stored(run, predictions, confusions, histories)
+    return Stored(run, predictions, None, ())
+
+
+def _train_sides(folder: Path, predictions: Predictions) -> IntArray | None:
+    """The folds' confusions on what they learnt from; None if these are not the folds' predictions.
+
+    A run keeps the folds of every `evaluate --folds`, and the predictions of the last.
+    """
+    confusions = []
+    for f in range(predictions.folds or 0):
+        try:
+            with storage.load_arrays(folder / f"fold-{f:02d}.npz") as file:
+                rows, probs, confusion = file["rows"], file["probs"], file["train_confusion"]
+        except storage.UNREADABLE:
+            return None
+        held, order = predictions.fold == f, np.argsort(rows)
+        if not np.array_equal(rows[order], predictions.indices[held]):
+            return None
+        if not np.array_equal(probs[order], predictions.probs[held]):
+            return None
+        confusions.append(confusion)
+    return np.stack(confusions)

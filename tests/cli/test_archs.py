@@ -1,0 +1,189 @@
+"""`imgcli archs` as it is typed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from imgcli.models.create import create_network
+from imgcli.models.zoo import ZOO
+from tests.cli.shell import imgcli
+
+Capture = pytest.CaptureFixture[str]
+Patch = pytest.MonkeyPatch
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: Patch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+
+def typed(monkeypatch: Patch, capsys: Capture, *words: str) -> str:
+    assert imgcli(monkeypatch, "archs", *words) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def test_without_a_word_it_lists_the_zoo_and_builds_nothing(
+    monkeypatch: Patch, capsys: Capture
+) -> None:
+    def build(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a network was built")
+
+    monkeypatch.setattr("torch.nn.Module.register_parameter", build)
+    out = typed(monkeypatch, capsys)
+    assert [name for name in ZOO if f" {name} " not in out] == []
+    assert "28C5-P2-16C5-P2-D0.2-D0.2-64-N0.1" in out and "1×28×28" in out
+    assert "torchvision has 80 networks, 80 with published weights." in out
+    assert "imgcli archs resnet 50" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", [["resnet18"], ["search", "resnet18"]])
+def test_words_search_the_names_of_all_libraries(
+    monkeypatch: Patch, capsys: Capture, words: list[str]
+) -> None:
+    rows = [line.split() for line in typed(monkeypatch, capsys, *words).splitlines()]
+    assert ["resnet18", "3×224×224", "yes"] in rows
+    assert ["torchvision/resnet18", "3×224×224", "yes"] in rows
+    assert not any("alexnet" in row for row in rows)
+
+
+def test_a_long_list_says_how_much_is_left(monkeypatch: Patch, capsys: Capture) -> None:
+    out = typed(monkeypatch, capsys, "vit")
+    assert "more; add a word, or see all with --json." in out
+    assert len(out.splitlines()) < 100
+
+
+def test_a_word_that_no_name_has(monkeypatch: Patch, capsys: Capture) -> None:
+    out = typed(monkeypatch, capsys, "xyz\x1bzy", "[red]")
+    assert out.startswith("No network has 'xyz\\x1bzy' and '[red]' in its name.")
+
+
+def test_json_lists_all_that_is_found(monkeypatch: Patch, capsys: Capture) -> None:
+    document = json.loads(typed(monkeypatch, capsys, "--json", "mnist"))
+    assert document.keys() == {"words", "zoo", "timm", "torchvision"}
+    assert document["words"] == ["mnist"]
+    assert document["zoo"][0] == {
+        "name": "mnist-base",
+        "input": [1, 28, 28],
+        "weights": False,
+        "notation": ZOO["mnist-base"].notation,
+        "about": ZOO["mnist-base"].about,
+    }
+    assert len(json.loads(typed(monkeypatch, capsys, "vit", "--json"))["timm"]) > 100
+
+
+def test_a_description_is_a_table_with_totals(monkeypatch: Patch, capsys: Capture) -> None:
+    out = typed(
+        monkeypatch, capsys, "describe", "alexnet", "--input", "3x227x227", "--classes", "28"
+    )
+    rows = [line.split() for line in out.splitlines()]
+    assert "alexnet for photos of 3×227×227 and 28 classes".split() in rows
+    assert "conv1 conv 11×11, stride 4 96×55×55 34,944 105,415,200".split() in rows
+    assert "conv1_act ReLU 96×55×55 – –".split() in rows
+    assert any(row[:2] == ["parameters", "58,396,060"] for row in rows)
+    assert any(row[:2] == ["multiply-adds", "1,131,274,784"] for row in rows)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_description_as_json_is_the_contract(monkeypatch: Patch, capsys: Capture) -> None:
+    document = json.loads(
+        typed(
+            monkeypatch,
+            capsys,
+            "describe",
+            "2C3-3C3",
+            "--input",
+            "3x20x20",
+            "--classes=2",
+            "--json",
+        )
+    )
+    layers = document.pop("layers")
+    assert document == {
+        "arch": "2C3-3C3",
+        "notation": "2C3-3C3",
+        "input": [3, 20, 20],
+        "classes": 2,
+        "params": {"trainable": 2515, "non_trainable": 0, "total": 2515},
+        "macs": 400 * 3 * 9 * 2 + 400 * 2 * 9 * 3 + 1200 * 2,
+    }
+    assert layers[0] == {
+        "name": "conv1",
+        "kind": "conv 3×3, padding 1",
+        "output": [2, 20, 20],
+        "params": 56,
+        "macs": 400 * 3 * 9 * 2,
+    }
+    assert [layer["name"] for layer in layers][-2:] == ["flatten1", "head"]
+
+
+def test_the_options_of_training_vary_what_is_described(
+    monkeypatch: Patch, capsys: Capture
+) -> None:
+    words = ["--dropout", "0.25", "--batchnorm", "--activation", "gelu", "--json"]
+    document = json.loads(typed(monkeypatch, capsys, "describe", "mnist-base", *words))
+    assert document["input"] == [1, 28, 28] and document["classes"] == 10
+    assert document["notation"] == "1x28x28-:gelu-28C5B-P2-16C5B-P2-D0.25-D0.25-64B-N0.1-10"
+    network = create_network(document["notation"], 10, image_size=28, channels=1)
+    total = sum(p.numel() for p in network.classifier.parameters())
+    assert document["params"]["trainable"] == total
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["alexnet", "--input", "227"], 2, "--input 227 is not 3xSxS"),
+        (["alexnet", "--input", "3x227x100"], 2, "photos are made square"),
+        (["alexnet", "--input", "4x64x64"], 2, "is not 3xSxS, or 1xSxS for grey photos"),
+        (["alexnet", "--classes", "1"], 2, "--classes 1 is too few"),
+        (["alexnet", "--dropout", "1"], 2, "--dropout 1 must be at least 0 and below 1"),
+        (["alexnet", "--input", "3x20x20"], 1, "use larger images"),
+        (["alexnett"], 1, "Did you mean alexnet"),
+        (["resnet18", "--batchnorm"], 1, "is for networks in layer notation"),
+        (["{16..64}C5-P2"], 1, "which is for `imgcli tune`"),
+    ],
+)
+def test_what_cannot_be_described_is_a_sentence(
+    monkeypatch: Patch, capsys: Capture, words: list[str], code: int, said: str
+) -> None:
+    assert imgcli(monkeypatch, "archs", "describe", *words) == code
+    captured = capsys.readouterr()
+    assert said in captured.err and captured.out == ""
+
+
+@pytest.mark.parametrize("words", [["--help"], ["search", "--help"], ["describe", "-h"]])
+def test_help_has_examples_and_imports_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys; from imgcli.cli.main import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "assert not {'torch', 'numpy', 'timm'} & set(sys.modules)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, "archs", *words], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    assert sum(line.startswith("imgcli archs") for line in lines) >= 2
+
+
+def test_the_shell_completes_the_commands_and_their_options() -> None:
+    def complete(words: str, position: int) -> list[str]:
+        environment = {
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(position),
+            "_IMGCLI_COMPLETE": "complete_bash",
+        }
+        code = "import sys; sys.argv = ['imgcli']; from imgcli.cli.main import main; main()"
+        return subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        ).stdout.split()
+
+    assert complete("imgcli archs de", 2) == ["describe"]
+    assert "--classes" in complete("imgcli archs describe --cl", 3)

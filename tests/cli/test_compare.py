@@ -1,0 +1,158 @@
+"""`imgcli compare` as it is typed, on runs written by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgcli import progress
+from imgcli.judge.paired import flip_test
+from tests.cli.shell import imgcli
+from tests.judge.run_folders import judged, run
+
+FILES = {
+    *("boxes.png", "differences.png", "loss.png"),
+    *("comparison.csv", "folds.csv", "loss.csv", "comparison.json"),
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    # Set back even where a command has turned bars off.
+    monkeypatch.setattr(progress, "_quiet", False)
+
+
+def made(*wrong: int, k: int = 3, **choices: Any) -> list[str]:
+    """Names of runs that got so many photos wrong."""
+    losses = [2.0 - i / 10 for i in range(12)]
+    return [
+        run(Path("runs"), judged(n, k=k), judged(n), losses, dropout=n / 100, **choices).folder.name
+        for n in wrong
+    ]
+
+
+def compared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> dict[str, Any]:
+    code = imgcli(monkeypatch, "compare", *words, "--json", "--quiet")
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    document: dict[str, Any] = json.loads(out)
+    return document
+
+
+def refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, str]:
+    code = imgcli(monkeypatch, "compare", *words)
+    out, err = capsys.readouterr()
+    assert out == ""
+    return code, err
+
+
+def test_two_runs_are_compared_and_everything_lies_beside_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = made(12, 0)
+    found = compared(monkeypatch, capsys, *names, "--window", "5")
+    assert [one["run"] for one in found["runs"]] == [f"runs/{name}" for name in names]
+    assert found["best"] == f"runs/{names[1]}" and found["between"][0] == found["best"]
+    assert found["difference"] == pytest.approx(0.2) and found["paired_on"] == 60
+    assert found["p_value"] == pytest.approx(flip_test(judged(12), judged(0)))
+    assert (found["on"], found["same_folds"], found["left_out"]) == ("folds", True, 0)
+    assert found["runs"][0]["options"] == {"dropout": 0.12}
+    assert found["runs"][0]["train"]["accuracy"]["folds"] == [1.0] * 3
+    assert {path.name for path in Path("runs/comparison").iterdir()} == FILES
+    assert all(Path(path).is_file() for path in found["files"])
+    stored = json.loads(Path("runs/comparison/comparison.json").read_text())
+    assert stored == found
+
+
+def test_of_several_runs_the_best_two_stand_on_top(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = made(30, 0, 20, 3)
+    found = compared(monkeypatch, capsys, *names)
+    assert found["between"] == [f"runs/{names[1]}", f"runs/{names[3]}"]
+    assert found["difference"] == pytest.approx(3 / 60)
+    assert len(found["pairs"]) == 6
+    assert found["p_value"] == found["pairs"][0]["accuracy"]["p_value"]
+    assert found["p_value"] > found["pairs"][0]["accuracy"]["p_alone"] - 1e-12
+
+
+def test_the_table_says_who_is_best_and_what_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = made(0, 1)
+    assert imgcli(monkeypatch, "compare", *names, "--out", "kept") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "tiny, dropout 0 (best)" in out and "no difference in accuracy shown" in out
+    assert "same 3 folds" in out and "Written: kept/boxes.png" in out
+    assert "loss.png" not in out  # no run has 50 batches
+    assert {path.name for path in Path("kept").iterdir()} == FILES - {"loss.png"}
+
+
+def test_an_earlier_comparison_is_replaced_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = made(0, 1)
+    compared(monkeypatch, capsys, *names, "--window", "5")
+    compared(monkeypatch, capsys, *names)
+    assert not Path("runs/comparison/loss.png").exists()
+
+
+def test_nothing_but_a_comparison_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = made(0, 1)
+    Path("photos").mkdir()
+    Path("photos/cat.jpg").write_bytes(b"a photo")
+    code, err = refused(monkeypatch, capsys, *names, "--out", "photos")
+    assert code == 1 and "'photos' holds more than a comparison: 'cat.jpg'" in err
+    code, err = refused(monkeypatch, capsys, *names, "--out", "photos/cat.jpg")
+    assert code == 1 and "'photos/cat.jpg' is a file" in err
+    assert Path("photos/cat.jpg").read_bytes() == b"a photo"
+
+
+def test_the_test_part_is_compared_where_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = made(4, 0)
+    found = compared(monkeypatch, capsys, *names, "--on", "test")
+    assert found["on"] == "test" and found["runs"][0]["folds"] is None
+    assert found["same_folds"] is False and found["pairs"][0]["accuracy"]["folds"] is None
+
+
+def test_one_seed_gives_one_result(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = made(4, 0)
+    first = compared(monkeypatch, capsys, *names)
+    assert compared(monkeypatch, capsys, *names) == first
+    other = compared(monkeypatch, capsys, *names, "--seed", "1")
+    assert other["pairs"] != first["pairs"] and other["runs"] != first["runs"]
+    assert other["p_value"] == first["p_value"]  # the exact test draws nothing
+
+
+def test_a_run_is_not_compared_with_itself_or_with_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (name,) = made(0)
+    code, err = refused(monkeypatch, capsys, name, "latest")
+    assert code == 2 and f"'runs/{name}' is named twice" in err
+    code, err = refused(monkeypatch, capsys, name)
+    assert code == 2 and "nothing to be compared with" in err
+
+
+def test_a_run_without_folds_is_told_what_to_type(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (name,) = made(0)
+    lacking = run(Path("runs")).folder.name
+    code, err = refused(monkeypatch, capsys, name, lacking)
+    assert code == 1 and f"imgcli evaluate --run {lacking} --folds 3" in err
+    code, err = refused(monkeypatch, capsys, name, "nosuch")
+    assert code == 1 and "No run 'nosuch'" in err
