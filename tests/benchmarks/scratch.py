@@ -132,9 +132,11 @@ def plain_training(
 
     from imgcli.models.create import create_network
     from imgcli.models.layers import Whitening
+    from imgcli.models.variation import Variation
 
     classes = sum(1 for _ in (data / "train").iterdir())
-    network = create_network(ARCH, classes, seed=config.seed)
+    start = Variation(init=config.init)
+    network = create_network(ARCH, classes, variation=start, seed=config.seed)
     module = network.classifier.to(device).train()
     batches = plain_batches(data / "train", network.preprocess, config, learn=True)
     assert config.epochs and config.lr and config.optimizer

@@ -107,6 +107,38 @@ def test_what_they_print_for_people_says_what_is_next(shell: Shell, tmp_path: Pa
     assert (tmp_path / "found.csv").read_text().startswith("path,class,confidence,class_2")
 
 
+def test_a_bag_is_trained_judged_and_asked_as_one(shell: Shell, tmp_path: Path) -> None:
+    shell("import", "photos")
+    shell("split")
+    documents = shell.json(*TRAIN, "--bag", "2")["bag"]
+    together = [word for document in documents for word in ("--run", document["run"])]
+    each = [
+        json.loads((tmp_path / document["run"] / "config.json").read_text())["config"]["bag"]
+        for document in documents
+    ]
+    assert each == [0, 1]
+    judged = shell.json("evaluate", "--folds", "2", *together)
+    assert judged["n"] == 54 and judged["run"] == " + ".join(d["run"] for d in documents)
+    both, *alone = (
+        shell.json("predict", "photos/red/00.png", *runs)["predictions"][0]["top"]
+        for runs in (together, together[:2], together[2:])
+    )
+    mean = {name: (dict(alone[0])[name] + dict(alone[1])[name]) / 2 for name, _ in both}
+    assert dict(both) == pytest.approx(mean)
+    assert f"imgcli evaluate --folds 10 {' '.join(together[:1])} " in shell(*TRAIN, "--bag", "2")[1]
+
+
+def test_a_training_goes_on_from_a_run_with_its_head(shell: Shell) -> None:
+    shell("import", "photos")
+    shell("split")
+    plain = ["train", "--arch", "4C3-G", "--image-size", "8", "--lr", "1e-9", "--epochs", "1"]
+    first = shell.json(*plain[:-4], "--lr", "0.02", "--epochs", "8")
+    again = shell.json(*plain, "--weights", "runs/latest")
+    assert again["train"]["loss"] == pytest.approx(first["train"]["loss"], abs=1e-3)
+    other = shell("train", "--arch", "8C3-G", "--image-size", "8", "--weights", "runs/latest")
+    assert other[0] == 1 and "is a run of '4C3-G', whose weights do not fit '8C3-G'" in other[2]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -117,6 +149,8 @@ def test_what_they_print_for_people_says_what_is_next(shell: Shell, tmp_path: Pa
         (["train", "--arch", "resnet18", "--lr", "-1"], 2, "--lr -1 must be above 0"),
         (["train", "--arch", "x", "--device", "tpu"], 2, "--device tpu is not known"),
         (["train", "--arch", "x", "--model-arg", "pad"], 2, "--model-arg pad is not KEY=VALUE"),
+        (["train", "--arch", "x", "--bag", "1"], 2, "--bag 1 has nothing to average"),
+        (["train", "--arch", "x", "--lr", "fast"], 2, "--lr fast is neither a number nor auto"),
         (["train", "--resume"], 1, "No unfinished run to resume in 'runs/'"),
         (["train", "--resume", "--lr", "1"], 2, "--lr does not go with --resume"),
         (["train", "--arch", "x", "--run", "y"], 2, "--run y goes with --resume"),

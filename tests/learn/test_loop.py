@@ -217,6 +217,14 @@ def test_a_frozen_backbone_keeps_even_its_norms_until_it_is_unfrozen() -> None:
     assert seen == [True, True, False, False]
 
 
+@pytest.mark.parametrize(("norms", "changed"), [("batch", True), ("kept", False)])
+def test_norms_keep_the_statistics_they_began_with_if_asked(norms: str, changed: bool) -> None:
+    module = network()
+    fit(module, CONFIG.with_(norms=norms))
+    assert module[1].running_mean.any().item() is changed
+    assert not torch.equal(module[1].weight, network()[1].weight)  # they learn all the same
+
+
 def test_the_best_epoch_by_validation_is_kept_and_patience_ends_the_training() -> None:
     config = CONFIG.with_(
         epochs=50, patience=2, lr=1.0, optimizer="sgd", schedule="cosine", momentum=0.9

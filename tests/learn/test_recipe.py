@@ -55,6 +55,13 @@ def test_a_backbone_that_is_unfrozen_learns_gently_from_photos_by_steps() -> Non
     assert settled.lr == settle(TrainConfig(arch="resnet18")).lr
 
 
+def test_norms_keep_statistics_that_came_with_the_weights() -> None:
+    assert settle(TrainConfig(arch="resnet18")).norms == "kept"
+    assert settle(TrainConfig(arch="resnet18", norms="batch")).norms == "batch"
+    assert settle(TrainConfig(arch="resnet18", pretrained=False)).norms == "batch"
+    assert settle(TrainConfig(arch="mlp", weights="runs/x")).norms == "kept"
+
+
 def test_a_recipe_is_for_training_all_of_an_arch() -> None:
     frozen = settle(TrainConfig(arch="cifar-fast", freeze=True, pretrained=False))
     assert (frozen.optimizer, frozen.augment, frozen.test_flip) == ("lbfgs", "none", False)
