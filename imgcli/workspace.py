@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from imgcli import __version__, storage
-from imgcli.errors import RunError
+from imgcli.errors import RunError, WrongUsage
 from imgcli.records import Predictions, TrainConfig
 
 CACHE = Path(".imgcli/cache")
@@ -163,6 +163,20 @@ def find_run(name: str = "latest", runs: Path = RUNS) -> Run:
         )
     have = f" There are {', '.join(run.folder.name for run in known[-5:])}." if known else ""
     raise RunError(f"No run '{name}' in '{runs}/'.{have}")
+
+
+def find_runs(names: Sequence[str], runs: Path = RUNS) -> list[Run]:
+    """The finished runs of several names, as by `find_run`.
+
+    Raises:
+        WrongUsage: one run is named twice.
+    """
+    found: dict[Path, Run] = {}
+    for name in names:
+        run = find_run(name, runs)
+        if found.setdefault(run.folder.resolve(), run) is not run:
+            raise WrongUsage(f"The run '{run.folder}' is named twice; name different runs.")
+    return list(found.values())
 
 
 def finished_runs(runs: Path = RUNS) -> Sequence[Run]:

@@ -76,8 +76,8 @@ def compare(
     from imgcli.progress import be_quiet
 
     be_quiet(quiet)
-    found = [workspace.find_run(name) for name in runs]
-    _need_different(found)
+    found = workspace.find_runs(runs)
+    _need_several(found)
     out = out or found[0].folder.parent / "comparison"
     _need_free(out)
     compare_and_show(found, on, window, out, seed, json=json)
@@ -165,16 +165,11 @@ def _store(
     return files
 
 
-def _need_different(runs: Sequence["Run"]) -> None:
+def _need_several(runs: Sequence["Run"]) -> None:
     if len(runs) < 2:
         raise WrongUsage(
             f"One run, '{runs[0].folder}', has nothing to be compared with; name two or more."
         )
-    seen: set[Path] = set()
-    for run in runs:
-        if run.folder.resolve() in seen:
-            raise WrongUsage(f"'{run.folder}' is named twice; compare different runs.")
-        seen.add(run.folder.resolve())
 
 
 def _need_free(out: Path) -> None:

@@ -65,7 +65,7 @@ def evaluate(
     be_quiet(quiet)
     if folds is None and on == "all":
         raise WrongUsage("--on all goes with --folds; without folds the test part is scored.")
-    runs = [workspace.find_run(name) for name in run]
+    runs = workspace.find_runs(run)
     evaluate_and_show(runs, data, folds, on, seed, device, json=json)
 
 
@@ -93,8 +93,8 @@ def evaluate_and_show(
         each = [score_test(run, data, device) for run in runs]
     else:
         each = [score_folds(run, data, on, folds, seed, device) for run in runs]
-    scored = each[-1]
-    train_confusions = scored.train_confusions if len(runs) == 1 else None
+    times = max((one.times for one in each if one.times is not None), default=None)
+    train_confusions = each[0].train_confusions if len(runs) == 1 else None
     evaluation = evaluate(average([one.predictions for one in each]), train_confusions)
     names = " + ".join(str(run.folder) for run in runs)
     document = {"run": names, **evaluation_json(evaluation)}
@@ -107,8 +107,8 @@ def evaluate_and_show(
     show(Text(tables.verdict(evaluation), style="bold"), tables.figures(evaluation))
     show(tables.per_class(evaluation))
     lines = [line for line in (gap_sentence(evaluation),) if line]
-    lines += [_ledger_line(scored.times)] if folds is None or scored.times else []
-    lines += leaking(scored.leaks)
+    lines += [_ledger_line(times)] if folds is None or times else []
+    lines += leaking(max(one.leaks for one in each))
     lines += [f"Figure: {path}" for path in drawings]
     if folds and len(runs) == 1:
         lines += [f"Next:   imgcli suggest-merges{_run_option(runs[0])}"]

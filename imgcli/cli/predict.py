@@ -50,7 +50,7 @@ def predict(
         raise WrongUsage(f"--top {top} must be at least 1.")
     if csv is not None and csv.exists():
         raise WrongUsage(f"--csv {csv} exists. Name another file, or move it away.")
-    chosen = [workspace.find_run(name) for name in run]
+    chosen = workspace.find_runs(run)
     found = predict_files(chosen, paths, device)
     ranked = found.ranked(top)
     if csv is not None:

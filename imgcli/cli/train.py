@@ -122,14 +122,16 @@ def _train_bag(
     count: int, config: "TrainConfig", data: Path, runs: Path, device: str, *, json: bool
 ) -> None:
     """Train so many networks, each on its own bootstrap sample, and say how to use them all."""
-    from rich.text import Text
-
     from imgcli.cli.console import show, show_json
     from imgcli.learn.stages import train_run
+    from imgcli.progress import note
+    from imgcli.report.runs import leaking, unreadable
 
     if count < 2:
         raise WrongUsage(f"--bag {count} has nothing to average; use at least 2.")
     results = [train_run(config.with_(bag=i), data, runs, device) for i in range(count)]
+    for line in (*unreadable(results[0].rejected), *leaking(results[0].leaks)):
+        note(line)
     if json:
         show_json({"bag": [result.document for result in results]})
         return
@@ -138,7 +140,7 @@ def _train_bag(
     together = " ".join(f"--run {name}" for name in names)
     show(f"{count} networks, each on a bootstrap sample, are in {runs}. Together they answer to:")
     for command in ("evaluate --folds 10", "predict PHOTOS"):
-        show(Text(f"imgcli {command} {together}", no_wrap=True, overflow="ignore"))
+        print(f"imgcli {command} {together}")  # in one line, however long: there to be copied
 
 
 def _refuse_choices(context: typer.Context) -> None:

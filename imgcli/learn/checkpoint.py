@@ -53,14 +53,16 @@ def save_state(
     tensors = {f"best.{name}": value for name, value in state.best.items()}
     for part, module in modules.items():
         tensors |= {f"{part}.{name}": value for name, value in module.state_dict().items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        for name, value in values.items():
-            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
     numbers = {name: value for name, value in vars(state).items() if name != "best"}
+    counted: dict[str, Any] = {}  # by the optimizer, in numbers that are no tensors
+    for name, value in _state_of(optimizer).items():
+        place = tensors if isinstance(value, Tensor) else counted
+        place[f"optimizer.{name}"] = value
+    metadata = {"state": json.dumps(numbers), "counted": json.dumps(counted)}
     with storage.atomic_file(path) as temporary:
         # safetensors takes no tensor whose values lie in another order, as channels_last has them.
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(plain, temporary, metadata={"state": json.dumps(numbers)})
+        save_file(plain, temporary, metadata)
 
 
 def restore_state(
@@ -75,22 +77,46 @@ def restore_state(
         return State()
     try:
         with safe_open(path, framework="pt") as file:
-            numbers = json.loads(file.metadata()["state"])
+            metadata = {name: json.loads(text) for name, text in file.metadata().items()}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-        parts: dict[str, dict[str, Tensor]] = {name: {} for name in ("best", "optimizer", *modules)}
-        for name, value in tensors.items():
+        numbers = metadata["state"]
+        parts: dict[str, dict[str, Any]] = {name: {} for name in ("best", "optimizer", *modules)}
+        for name, value in {**tensors, **metadata["counted"]}.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = value
         for part, module in modules.items():
             module.load_state_dict(parts[part])
-        optimizer_state: dict[int, dict[str, Tensor]] = {}
-        for name, value in parts["optimizer"].items():
-            index, _, key = name.partition(".")
-            optimizer_state.setdefault(int(index), {})[key] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": optimizer_state, "param_groups": groups})
+        _put_back(optimizer, parts["optimizer"])
     except Exception as error:
         raise RunError(
             f"'{path}' cannot be resumed from ({type(error).__name__}: {error}). Train again."
         ) from None
     return State(**{**numbers, "resumed_from": numbers["epoch"]}, best=parts["best"])
+
+
+def _state_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """What an optimizer keeps of each weight, and of each group: some count their steps there."""
+    state = optimizer.state_dict()
+    of_weights = {
+        f"weight.{index}.{name}": value
+        for index, values in state["state"].items()
+        for name, value in values.items()
+    }
+    of_groups = {
+        f"group.{index}.{name}": value
+        for index, values in enumerate(state["param_groups"])
+        for name, value in values.items()
+        if not isinstance(value, torch.dtype)  # as it was made with, and not of JSON
+    }
+    return of_weights | of_groups
+
+
+def _put_back(optimizer: torch.optim.Optimizer, kept: Mapping[str, Any]) -> None:
+    state = optimizer.state_dict()
+    for name, value in kept.items():
+        kind, index, key = name.split(".", 2)
+        if kind == "group":
+            state["param_groups"][int(index)][key] = value
+        else:
+            state["state"].setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict(state)

@@ -6,11 +6,11 @@ import math
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from imgcli.learn.arithmetic import autocast
+from imgcli.learn.checkpoint import State
 from imgcli.learn.inputs import Inputs, in_batches
-from imgcli.learn.optim import make_optimizer, set_rate
+from imgcli.learn.loop import Learner
+from imgcli.learn.optim import set_rate
 from imgcli.progress import track
 from imgcli.records import IntArray, TrainConfig
 
@@ -29,10 +29,11 @@ def find_rate(
     A hundred steps with rates that rise by the same factor from 1e-6 to 10; a tenth of the rate at
     which the smoothed loss was least.
     """
-    assert config.batch_size
-    module = copy.deepcopy(module).train()
     rates = np.geomspace(*_RATES, _STEPS)
-    optimizer = make_optimizer(module, config.with_(lr=float(rates[0])))
+    config = config.with_(lr=float(rates[0]), ema=None)
+    assert config.batch_size and config.epochs
+    learner, state = Learner(copy.deepcopy(module), inputs, targets, config, rows, None), State()
+    learner.begin(config.epochs)  # the last of them: all that is to learn learns
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
     order = np.random.default_rng(config.seed).permutation(rows)
@@ -40,20 +41,16 @@ def find_rate(
     average, least, found = 0.0, math.inf, float(rates[0])
     for step, rate in enumerate(track(rates, "Finding a learning rate", unit="steps")):
         batch = batches[step % len(batches)]
-        set_rate(optimizer, float(rate))
+        set_rate(learner.optimizer, float(rate))
         images = inputs.train_batch(batch, generator)
-        with autocast(images.device, config.precision):
-            logits = module(images).float()
-        loss = functional.cross_entropy(logits, targets[batch])
-        if not math.isfinite(loss.item()):
+        loss, _ = learner.gradient(images, targets[batch], state)
+        if not math.isfinite(loss):
             break
-        average = _SMOOTH * average + (1 - _SMOOTH) * loss.item()
+        average = _SMOOTH * average + (1 - _SMOOTH) * loss
         smooth = average / (1 - _SMOOTH ** (step + 1))
         if smooth > _RISEN * least:
             break
         if smooth < least:
             least, found = smooth, float(rate)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        learner.step(state)
     return found / _BELOW

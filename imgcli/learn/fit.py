@@ -20,6 +20,7 @@ from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.learn.sampling import bootstrap, few_labels
 from imgcli.learn.task import Task, hold_out
 from imgcli.models.layers import Whitening
+from imgcli.progress import note
 from imgcli.records import IntArray
 
 _WHITENED = 1000  # photos, at most, in which the filters of a whitening are found
@@ -38,8 +39,9 @@ def with_rate(task: Task) -> Task:
         return task
     rows = _divided(task, Job(task.rows("train"))).rows
     module, inputs = _at_start(task, rows)
-    rate = find_rate(module, inputs, task.targets, task.config, rows)
-    return replace(task, config=task.config.with_(lr=float(f"{rate:.2g}")))
+    rate = float(f"{find_rate(module, inputs, task.targets, task.config, rows):.2g}")
+    note(f"Learning rate {rate:g}, found by trying.")
+    return replace(task, config=task.config.with_(lr=rate))
 
 
 def _divided(task: Task, job: Job) -> Job:
@@ -66,6 +68,8 @@ def _fit_again(task: Task, job: Job, fitted: Fitted) -> Fitted:
     rows = task.rows("unlabelled")
     probs = torch.softmax(logits_by(task, fitted, rows).double(), dim=1).cpu().numpy()
     sure = probs.max(axis=1) >= (task.config.confidence or 0.0)
+    if not sure.any():
+        return replace(fitted, chosen={**fitted.chosen, "pseudo_labels": 0})
     guessed = task.with_guesses(rows[sure], probs.argmax(axis=1)[sure])
     again = replace(job, rows=np.concatenate([job.rows, rows[sure]]), checkpoint=None)
     (result,) = _fit_labelled(guessed, [again])

@@ -17,6 +17,7 @@ from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.learn.saved import save_history
 from imgcli.learn.task import Task, stratified_folds
 from imgcli.records import FloatArray, IntArray, Predictions
+from imgcli.workspace import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +42,10 @@ def out_of_fold(
         Out-of-fold predictions, and the folds' confusion matrices on their train sides `(k, K, K)`.
 
     Raises:
-        WrongUsage: fewer than 2 folds.
+        WrongUsage: fewer than 2 folds, or weights to start from that know the photos.
         DataError: a class has fewer photos than there are folds.
     """
+    refuse_seen(task)
     rows = task.rows(part)
     _check_counts(task, rows, k)
     fold = stratified_folds(task, rows, k, seed)
@@ -62,6 +64,24 @@ def out_of_fold(
         predictions_of(task, part, [results[f] for f in range(k)]),
         np.stack([results[f].train_confusion for f in range(k)]),
     )
+
+
+def refuse_seen(task: Task) -> None:
+    """Refuse folds of photos that the weights to start from have learnt from: none is unseen.
+
+    Raises:
+        WrongUsage: they are a run's that was trained on the same dataset, or that began with such.
+    """
+    data, config = task.dataset.samples.root, task.config
+    while config.weights and Path(config.weights).is_dir():
+        run = Run(Path(config.weights))
+        if run.data.resolve() == data.resolve():
+            raise WrongUsage(
+                f"Folds of '{data}' would be judged by networks that have seen their photos: they "
+                f"begin with the weights of '{run.folder}', which has learnt from them. Judge by "
+                "the validation or the test part, without --folds."
+            )
+        config = run.config
 
 
 def predictions_of(task: Task, part: str, results: Sequence[FoldResult]) -> Predictions:
@@ -125,6 +145,8 @@ def _key(task: Task, rows: IntArray, fold: IntArray) -> str:
     digest = hashlib.sha256(repr(task.config).encode())
     for row, number in zip(rows.tolist(), fold.tolist(), strict=True):
         digest.update(f"{row} {samples.digests[row]} {samples.targets[row]} {number}\n".encode())
+    for row in task.unlabelled.tolist():
+        digest.update(f"{samples.digests[row]}\n".encode())
     return digest.hexdigest()[:16]
 
 

@@ -22,6 +22,7 @@ from imgcli.learn.schedules import rate_at
 from imgcli.progress import note, track
 from imgcli.records import IntArray, TrainConfig
 from imgcli.wording import count
+from imgcli.workspace import RUNS
 
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -57,7 +58,7 @@ def train(
         Interrupted: by Ctrl-C, where there is a checkpoint; finished epochs are kept.
     """
     assert config.epochs
-    learner = _Learner(module, inputs, targets, config, rows, mix)
+    learner = Learner(module, inputs, targets, config, rows, mix)
     state = State()
     if checkpoint:
         state = restore_state(checkpoint, learner.modules, learner.optimizer)
@@ -84,13 +85,13 @@ def train(
         kept = f"{count(state.epoch, 'finished epoch')} kept" if state.epoch else "none finished"
         raise Interrupted(
             f"Interrupted in epoch {state.epoch + 1} of {config.epochs}; {kept}. Go on with "
-            "`imgcli train --resume`."
+            f"`{_resuming(checkpoint.parent)}`."
         ) from None
     module.load_state_dict(state.best)
     return state
 
 
-class _Learner:
+class Learner:
     """A module and everything that changes it, epoch by epoch."""
 
     def __init__(
@@ -111,7 +112,8 @@ class _Learner:
         self.optimizer = make_optimizer(module, config)
         self.weighted = [p for p in module.parameters() if p.ndim > 1]  # what L1 draws to zero
         self.average = ModelEmaV3(module, config.ema, use_warmup=True) if config.ema else None
-        counts = torch.bincount(targets[torch.from_numpy(rows)]).double()
+        classes = int(targets.max()) + 1  # a bootstrap sample need not have them all
+        counts = torch.bincount(targets[torch.from_numpy(rows)], minlength=classes).double()
         # Of a photo in the loss and in the draw: so that all classes together weigh the same.
         self.class_weights = (counts.sum() / (counts > 0).sum() / counts.clamp_min(1)).float()
 
@@ -131,7 +133,7 @@ class _Learner:
         assert config.epochs and config.lr and config.lr != "auto"
         torch.manual_seed(seed)  # dropout and noise
         generator = torch.Generator().manual_seed(seed)
-        self._begin(epoch)
+        self.begin(epoch)
         batches = in_batches(self._order(epoch), batch_size_in(epoch, config))
         losses, seen = state.losses("val"), []
         for step, batch in enumerate(track(batches, f"{label}, epoch {epoch}", unit="steps")):
@@ -142,10 +144,10 @@ class _Learner:
             goals = self.targets[batch]  # (B,), or shares of classes (B, K) if mixed
             if self.mix:
                 images, goals = self.mix(images, goals)
-            loss, logits = self._gradient(images, goals, state)
+            loss, logits = self.gradient(images, goals, state)
             if not math.isfinite(loss):
                 raise _diverged(epoch, step, loss, lr)
-            self._step(state)
+            self.step(state)
             seen.append((logits, self.targets[batch]))
             state.history.append(
                 {
@@ -159,7 +161,7 @@ class _Learner:
             )
         return measure(*(torch.cat(part) for part in zip(*seen, strict=True)))
 
-    def _begin(self, epoch: int) -> None:
+    def begin(self, epoch: int) -> None:
         """Training mode, but for what is frozen and for norms that keep their statistics."""
         self.module.train()
         if self.config.unfreeze_after is not None:
@@ -183,7 +185,7 @@ class _Learner:
         )
         return rng.choice(self.rows, len(self.rows), p=weights / weights.sum())
 
-    def _gradient(self, images: Tensor, goals: Tensor, state: State) -> tuple[float, Tensor]:
+    def gradient(self, images: Tensor, goals: Tensor, state: State) -> tuple[float, Tensor]:
         """The batch's loss, its gradient in the weights, and its logits `(B, K)`.
 
         A batch that does not fit into memory is taken in pieces, whose gradients add up to its own.
@@ -226,7 +228,8 @@ class _Learner:
         (loss + penalty).backward()  # type: ignore[no-untyped-call]
         return loss.item(), logits.detach()
 
-    def _step(self, state: State) -> None:
+    def step(self, state: State) -> None:
+        """Move the weights by their gradient, and their average after them."""
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
         self.optimizer.step()
@@ -256,6 +259,12 @@ def logits_of(module: nn.Module, inputs: Inputs, rows: IntArray, precision: str)
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether there was no memory left, on a GPU or beside the CPU."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _resuming(folder: Path) -> str:
+    """The command that goes on with the run in `folder`."""
+    elsewhere = f" --out {folder.parent}" if folder.parent != RUNS else ""
+    return f"imgcli train --resume --run {folder.name}{elsewhere}"
 
 
 def _seed_of(seed: int, epoch: int) -> int:

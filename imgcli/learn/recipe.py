@@ -11,6 +11,7 @@ from imgcli.learn.softmax import MAX_ITERATIONS
 from imgcli.models.create import has_published_weights
 from imgcli.models.zoo import ZOO
 from imgcli.records import TrainConfig
+from imgcli.wording import count
 
 TO_OPTIMUM = ("lbfgs", "ridge")  # fit a head on frozen features as far as it goes
 _HEAD_RATE = 0.1  # of sgd on features, which are far from the first layers' noise
@@ -51,9 +52,8 @@ def settle(config: TrainConfig) -> TrainConfig:
 def _settle_optimum(config: TrainConfig) -> TrainConfig:
     optimizer = config.optimizer
     if not config.frozen:
-        raise WrongUsage(
-            f"--optimizer {optimizer} fits the head of a frozen backbone; add --freeze."
-        )
+        remedy = "leave out --unfreeze-after" if config.freeze else "add --freeze"
+        raise WrongUsage(f"--optimizer {optimizer} fits the head of a frozen backbone; {remedy}.")
     default = ", the default with --freeze" if optimizer == "lbfgs" else ""
     _refuse(config, _BY_STEPS, f"--optimizer {optimizer}{default}; add --optimizer sgd to use it")
     if optimizer == "ridge":  # solved in one go
@@ -88,6 +88,7 @@ def _settle_loop(config: TrainConfig) -> TrainConfig:
         val_share=_or(config.val_share, 0.1 if config.labels_per_class is None else 0.0),
         patience=config.patience or 10,
     )
+    _check_unfreezing(config)
     return _settle_decay(config)
 
 
@@ -96,7 +97,7 @@ def _settle_decay(config: TrainConfig) -> TrainConfig:
     assert config.schedule and config.epochs is not None and config.warmup is not None
     if config.warmup >= config.epochs:
         raise WrongUsage(
-            f"--warmup {config.warmup:g} leaves none of {config.epochs} epochs; use fewer."
+            f"--warmup {config.warmup:g} leaves none of {count(config.epochs, 'epoch')}; use fewer."
         )
     if config.schedule not in DECAYS:
         _refuse(config, ["decay_every", "decay_factor"], f"--schedule {config.schedule}")
@@ -114,14 +115,9 @@ def _settle_labels(config: TrainConfig) -> TrainConfig:
         _refuse(config, ["pick"], "a training from all labels; add --labels-per-class N")
     if config.pseudo_label is None:
         _refuse(config, ["confidence"], "a training without --pseudo-label DIR")
-    few = config.labels_per_class is not None
     return config.with_(
-        pick=(config.pick or "random") if few else None,
+        pick=None if config.labels_per_class is None else config.pick or "random",
         confidence=_or(config.confidence, 0.95) if config.pseudo_label else None,
-        # So few labels are worth more to learn from than to validate by.
-        val_share=0.0
-        if few and not config.frozen and config.val_share is None
-        else config.val_share,
     )
 
 
@@ -146,11 +142,6 @@ def _check_freezing(config: TrainConfig) -> None:
         raise WrongUsage(
             f"--unfreeze-after {config.unfreeze_after} goes with --freeze, which it ends."
         )
-    if config.unfreeze_after and config.epochs and config.unfreeze_after >= config.epochs:
-        raise WrongUsage(
-            f"--unfreeze-after {config.unfreeze_after} leaves none of {config.epochs} epochs for "
-            "the backbone; use fewer, or leave it out."
-        )
     if config.freeze and config.pretrained and not _begins_with_weights(config):
         raise ModelError(
             f"'{config.arch}' has no published weights, so there is nothing to freeze. Leave out "
@@ -163,6 +154,16 @@ def _check_freezing(config: TrainConfig) -> None:
             f"--augment {config.augment} does not go with --freeze, which sees each photo once."
         )
     _refuse(config, _OF_PHOTOS, "--freeze, whose features are not photos any more")
+    _refuse(config, ["dropout"], "--freeze, whose features are taken with nothing left out")
+
+
+def _check_unfreezing(config: TrainConfig) -> None:
+    assert config.epochs
+    if config.unfreeze_after is not None and config.unfreeze_after >= config.epochs:
+        raise WrongUsage(
+            f"--unfreeze-after {config.unfreeze_after} leaves none of "
+            f"{count(config.epochs, 'epoch')} for the backbone; use fewer, or leave it out."
+        )
 
 
 def _check_optimizer_choices(config: TrainConfig) -> None:

@@ -1,5 +1,6 @@
 """The stages of a run, from photos to files in its folder: train it, score it."""
 
+import copy
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,7 +94,9 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
         DataError: the dataset has no test part.
         RunError: the run knows other classes than the dataset.
     """
-    task = _task_of(run, data, device)
+    # What was only learnt from is not needed to judge, and need not be there any more.
+    config = run.config.with_(pseudo_label=None, confidence=None)
+    task = _task_of(run, config, data, device)
     rows = task.rows("test")
     if len(rows) == 0:
         raise DataError(
@@ -118,12 +121,10 @@ def score_folds(
     run: Run, data: Path | None, part: str, k: int, seed: int | None = None, device: str = "auto"
 ) -> Scored:
     """Out-of-fold predictions by the run's own recipe, and the folds' train sides."""
-    config = run.config
-    task = _task_of(run, data, device) if config.frozen else _fresh_task(run, data, device)
-    times = None
+    task, times = _fresh_task(run, data, device), None
     if part == "all" and task.dataset.split.test is not None:
         times = _enter(task, run, f"evaluate --folds {k} --on all")
-    seed = config.seed if seed is None else seed
+    seed = task.config.seed if seed is None else seed
     predictions, train_confusions = out_of_fold(task, part, k, seed, run.folder / "folds")
     run.save_predictions("predictions-folds.npz", predictions)
     return Scored(predictions, train_confusions, times, 0)
@@ -142,10 +143,10 @@ def _whole(task: Task, fitted: Fitted) -> Classifier:
     return Classifier(task.network.classifier.backbone, fitted.module)
 
 
-def _task_of(run: Run, data: Path | None, device: str) -> Task:
+def _task_of(run: Run, config: TrainConfig, data: Path | None, device: str) -> Task:
     """The run's task with its trained network in place."""
     network, classes, _ = load_model(run)
-    task = make_task(run.config, _data_of(run, data), device, network)
+    task = make_task(config, run.data if data is None else data, device, network)
     if task.classes != classes:
         raise RunError(
             f"'{task.dataset.samples.root}' has {len(task.classes)} classes, and the run "
@@ -156,12 +157,20 @@ def _task_of(run: Run, data: Path | None, device: str) -> Task:
 
 
 def _fresh_task(run: Run, data: Path | None, device: str) -> Task:
-    """The run's task as it was before training: the same recipe, the same initial weights."""
-    return make_task(run.config, _data_of(run, data), device)
+    """The run's task as it was before training: the same recipe, the same initial weights.
 
-
-def _data_of(run: Run, data: Path | None) -> Path:
-    return run.data if data is None else data
+    A frozen backbone is the run's own, lest its published weights be needed again; its head, which
+    may begin anywhere, is drawn anew: the run's has learnt from photos that folds hold out.
+    """
+    config = run.config
+    if not config.frozen:
+        return make_task(config, run.data if data is None else data, device)
+    task = _task_of(run, config, data, device)
+    head = copy.deepcopy(task.network.classifier.head)
+    torch.manual_seed(config.seed)
+    head.reset_parameters()
+    classifier = Classifier(task.network.classifier.backbone, head)
+    return replace(task, network=replace(task.network, classifier=classifier))
 
 
 def _tracked(task: Task, run: Run) -> dict[str, NDArray[np.int64]]:

@@ -18,6 +18,7 @@ from optuna.trial import Trial, TrialState
 from imgcli.errors import DataError, Interrupted, ModelError, Refused, WrongUsage
 from imgcli.learn.checkpoint import State
 from imgcli.learn.fit import fit_all, with_rate
+from imgcli.learn.folds import refuse_seen
 from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.measure import Measure, measure
 from imgcli.learn.recipe import settle
@@ -218,6 +219,7 @@ class _Judge:
     def _by_folds(self, task: Task, trial: Trial) -> list[Measure]:
         """On each fold of the train part, by what learnt from the others."""
         assert self.folds is not None
+        refuse_seen(task)
         rows = task.rows("train")
         fold = stratified_folds(task, rows, self.folds, self.config.seed)
         jobs = [

@@ -87,7 +87,10 @@ ZOO: dict[str, Entry] = {
         recipe={
             "optimizer": "nmuon",
             "lr": 0.02,
-            "weight_decay": 0.0,
+            "momentum": 0.6,
+            # So much that the weights keep their length, and a step its share of it.
+            "weight_decay": 1.5,
+            "init": "identity",
             "batch_size": 500,
             "epochs": 13,
             "schedule": "one-cycle",

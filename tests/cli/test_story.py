@@ -125,7 +125,13 @@ def test_a_bag_is_trained_judged_and_asked_as_one(shell: Shell, tmp_path: Path) 
     )
     mean = {name: (dict(alone[0])[name] + dict(alone[1])[name]) / 2 for name, _ in both}
     assert dict(both) == pytest.approx(mean)
-    assert f"imgcli evaluate --folds 10 {' '.join(together[:1])} " in shell(*TRAIN, "--bag", "2")[1]
+    lines = shell(*TRAIN, "--bag", "2")[1].splitlines()  # a line for each command, to be copied
+    assert [line.split()[1] for line in lines if line.count("--run ") == 2] == [
+        "evaluate",
+        "predict",
+    ]
+    twice = shell("predict", "photos/red/00.png", *together[:2], *together[:2])
+    assert twice[0] == 2 and "is named twice; name different runs" in twice[2]
 
 
 def test_a_training_goes_on_from_a_run_with_its_head(shell: Shell) -> None:

@@ -46,6 +46,19 @@ def test_the_rate_found_learns_and_suits_the_scale(scale: float) -> None:
     assert losses[-1] < 0.7 * state.history[0]["loss"]
 
 
+def test_a_batch_that_does_not_fit_is_taken_in_pieces_to_the_same_rate() -> None:
+    class Small(nn.Linear):
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            if len(features) > 8:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(features)
+
+    torch.manual_seed(0)
+    assert find_rate(Small(5, 3), *problem(1.0), CONFIG, ROWS) == pytest.approx(
+        find_rate(head(), *problem(1.0), CONFIG, ROWS)
+    )
+
+
 def test_larger_inputs_ask_for_smaller_rates() -> None:
     rates = [find_rate(head(), *problem(scale), CONFIG, ROWS) for scale in (0.3, 30.0)]
     assert rates[0] > 10 * rates[1]

@@ -61,7 +61,10 @@ def test_it_learns_and_keeps_history_per_batch_and_per_epoch() -> None:
     assert val[-1]["loss"] < val[0]["loss"]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "nmuon"])
+# The last four count steps in numbers that are no tensors, or for all weights at once.
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", "adam", "adamw", "nmuon", "lamb", "laprop", "adan", "radamlegacy"]
+)
 @pytest.mark.parametrize("stop_after", [1, 3])
 def test_a_resumed_training_ends_bit_for_bit_as_an_uninterrupted_one(
     tmp_path: Path, optimizer: str, stop_after: int
@@ -108,6 +111,17 @@ def test_nothing_that_a_training_goes_by_is_lost_in_a_checkpoint(
         fit(network(), config, checkpoint=tmp_path / CHECKPOINT, after_epoch=stop)
     assert fit(resumed, config, checkpoint=tmp_path / CHECKPOINT).history == expected.history
     assert same(whole, resumed)
+
+
+def test_the_command_that_goes_on_names_the_run_and_where_it_is(tmp_path: Path) -> None:
+    def stop(state: State) -> None:
+        raise KeyboardInterrupt
+
+    run = tmp_path / "studies" / "20260101-000000-mlp"
+    run.mkdir(parents=True)
+    go_on = rf"`imgcli train --resume --run {run.name} --out {run.parent}`"
+    with pytest.raises(Interrupted, match=go_on):
+        fit(network(), checkpoint=run / CHECKPOINT, after_epoch=stop)
 
 
 def test_batches_grow_by_the_same_factor_to_the_size_asked_for() -> None:
@@ -164,6 +178,16 @@ def test_balanced_a_rare_class_is_not_given_up(balance: str) -> None:
 
     assert recall(config) < 0.3
     assert recall(config.with_(balance=balance)) > 0.6
+
+
+@pytest.mark.parametrize("balance", ["loss", "sample"])
+def test_classes_that_a_sample_lacks_do_not_matter_to_its_balance(balance: str) -> None:
+    inputs, targets = problem()
+    rows = np.flatnonzero(targets.numpy()[:60] != 2)
+    state = train(
+        network(), inputs, targets, CONFIG.with_(balance=balance), rows=rows, watched={"val": VAL}
+    )
+    assert state.epoch == CONFIG.epochs
 
 
 def test_a_batch_that_does_not_fit_is_taken_in_pieces_to_the_same_weights(

@@ -1,5 +1,7 @@
 """Defaults follow from the other choices; choices that exclude each other are refused."""
 
+import json
+
 import pytest
 
 from imgcli.errors import ModelError, WrongUsage
@@ -28,6 +30,29 @@ def test_settling_twice_is_settling_once(arch: str, freeze: bool, optimizer: str
     choices = TrainConfig(arch=arch, freeze=freeze, optimizer=optimizer, pretrained=False)
     once = settle(choices)
     assert settle(once) == once
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"lr": "auto", "grow_batch": 128, "ema": 0.99},
+        {"schedule": "step", "epochs": 10},
+        {"schedule": "plateau", "val_share": 0.2},
+        {"freeze": True, "unfreeze_after": 3},
+        {"labels_per_class": 1, "pseudo_label": "more"},
+        {"labels_per_class": 1, "freeze": True},
+        {"labels_per_class": 1, "freeze": True, "optimizer": "sgd", "balance": "loss"},
+    ],
+)
+def test_what_a_run_has_stored_settles_to_itself(choices: dict[str, object]) -> None:
+    once = settle(TrainConfig(arch="resnet18", **choices))  # type: ignore[arg-type]
+    assert settle(TrainConfig.from_json(json.loads(json.dumps(once.to_json())))) == once
+
+
+def test_few_labels_are_not_spent_on_validation_unless_asked_for() -> None:
+    few = TrainConfig(arch="mlp", labels_per_class=5)
+    assert (settle(few).val_share, settle(few).pick) == (0.0, "random")
+    assert settle(few.with_(val_share=0.2)).val_share == 0.2
 
 
 def test_an_arch_of_the_zoo_brings_its_recipe_and_what_is_asked_for_goes_before() -> None:
@@ -98,10 +123,12 @@ def test_a_recipe_is_for_training_all_of_an_arch() -> None:
         ({"rand_augment": 31}, "--rand-augment 31 must be at least 0 and at most 30"),
         ({"unfreeze_after": 2}, "--unfreeze-after 2 goes with --freeze"),
         ({"freeze": True, "unfreeze_after": 5, "epochs": 5}, "leaves none of 5 epochs"),
+        ({"freeze": True, "unfreeze_after": 10}, "leaves none of 10 epochs"),  # the default
+        ({"freeze": True, "dropout": 0.5}, "--dropout means nothing to --freeze"),
         ({"freeze": True, "rotate": 10.0}, "--rotate means nothing to --freeze, whose features"),
         ({"freeze": True, "layer_decay": 0.7}, "--layer-decay means nothing to --freeze"),
         ({"freeze": True, "ema": 0.99}, "--ema means nothing to --optimizer lbfgs"),
-        ({"freeze": True, "optimizer": "ridge", "unfreeze_after": 1}, "ridge fits the head of"),
+        ({"freeze": True, "optimizer": "ridge", "unfreeze_after": 1}, "leave out --unfreeze-after"),
         ({"augment": "wild"}, "--augment wild is not known; use none, shift, small, photo, strong"),
     ],
 )

@@ -1,10 +1,13 @@
 """A run from photos to its folder: trained, scored once, cross-validated, taken up again."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from imgcli import storage, workspace
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
@@ -87,6 +90,43 @@ def test_every_photo_is_predicted_once_by_a_fold_that_has_not_seen_it(here: Path
     assert scored.train_confusions is not None
     assert scored.train_confusions.sum() == 3 * 36  # each photo was learnt from in three folds
     assert (predictions.preds == predictions.targets).mean() > 0.9  # colours are easy
+
+
+def test_folds_begin_with_a_head_that_has_learnt_nothing(here: Path) -> None:
+    run = trained(FROZEN.with_(optimizer="sgd", epochs=2, lr=0.001))
+    expected = score_folds(run, None, "train", 3, device="cpu").predictions
+    weights = load_file(run.folder / "model.safetensors")
+    weights["head.weight"] += torch.randn(weights["head.weight"].shape)
+    save_file(weights, run.folder / "model.safetensors")
+    shutil.rmtree(run.folder / "folds")
+    found = score_folds(run, None, "train", 3, device="cpu").predictions
+    np.testing.assert_array_equal(found.probs, expected.probs)
+
+
+@pytest.mark.parametrize("config", [CONFIG, FROZEN.with_(arch=CONFIG.arch, image_size=16)])
+def test_weights_that_know_the_photos_are_not_judged_by_folds_of_them(
+    here: Path, config: TrainConfig
+) -> None:
+    first = trained(CONFIG)
+    second = trained(config.with_(weights=str(first.folder)))
+    third = trained(config.with_(weights=str(second.folder)))
+    for run in (second, third):
+        with pytest.raises(WrongUsage, match=r"weights of 'runs/.*, which has learnt from them"):
+            score_folds(run, None, "train", 3, device="cpu")
+    write_dataset(here / "other")
+    assert len(score_folds(third, here / "other", "train", 3, device="cpu").predictions) == 36
+    assert len(score_test(third, None, "cpu").predictions) == 12
+
+
+def test_unlabelled_photos_are_not_needed_to_score_the_test_part(here: Path) -> None:
+    more = here / "more"
+    more.mkdir()
+    for i in range(4):
+        coloured_photo((200, 50, 40), seed=500 + i).save(more / f"{i}.png")
+    run = trained(CONFIG.with_(pseudo_label="more", confidence=0.0))
+    assert run.read_json("model.json")["chosen"]["pseudo_labels"] == 4
+    shutil.rmtree(more)
+    assert len(score_test(run, None, "cpu").predictions) == 12
 
 
 def test_near_duplicates_share_a_fold(here: Path) -> None:
@@ -214,8 +254,6 @@ def test_another_dataset_or_no_test_part_is_refused(here: Path, tmp_path: Path) 
     write_dataset(tmp_path / "other", classes=2)
     with pytest.raises(RunError, match=r"'other' has 2 classes, and the run .* knows 3"):
         score_test(run, Path("other"), "cpu")
-    import shutil
-
     shutil.rmtree(here / "dataset/test")
     with pytest.raises(DataError, match=r"'dataset' has no test part.*--folds 10"):
         score_test(run, None, "cpu")

@@ -16,6 +16,7 @@ from imgcli.errors import Interrupted, ModelError, StorageError, WrongUsage
 from imgcli.learn import tune as tune_module
 from imgcli.learn.fit import fit_all
 from imgcli.learn.space import parse_search, usual_space
+from imgcli.learn.stages import train_run
 from imgcli.learn.study import LOG, ranked
 from imgcli.learn.task import Task, make_task
 from imgcli.learn.tune import Tuned, tune
@@ -101,6 +102,12 @@ def test_folds_judge_every_training_photo(here: Path) -> None:
         assert row["value"] * 36 == pytest.approx(round(row["value"] * 36))
     with pytest.raises(WrongUsage, match="--folds 1 is too few"):
         searched(folds=1)
+
+
+def test_weights_that_know_the_photos_are_not_judged_by_folds_of_them(here: Path) -> None:
+    run = train_run(CONFIG, Path("dataset"), Path("runs"), "cpu").run
+    with pytest.raises(ModelError, match=r"None of 1 trial could be trained\. Folds of 'dataset'"):
+        searched(config=CONFIG.with_(weights=str(run.folder)), folds=2, trials=1)
 
 
 def test_photos_and_features_are_looked_at_once(
