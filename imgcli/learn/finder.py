@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from imgcli.learn.checkpoint import State
 from imgcli.learn.inputs import Inputs, in_batches
 from imgcli.learn.loop import Learner
-from imgcli.learn.optim import set_rate
+from imgcli.learn.optim import set_rate, usual_rate
 from imgcli.progress import track
 from imgcli.records import IntArray, TrainConfig
 
@@ -19,6 +19,8 @@ _STEPS = 100
 _SMOOTH = 0.9  # share of the loss so far in its moving average
 _RISEN = 2.0  # times the least loss: nothing is to be learnt from larger rates
 _BELOW = 10.0  # the rate taken is so many times below the one with the least loss
+# Times the usual rate, at most: what is learnt without a mistake never shows a rate to be too high.
+_MOST = 100.0
 
 
 def find_rate(
@@ -27,7 +29,7 @@ def find_rate(
     """A peak learning rate for training `module` on `rows`.
 
     A hundred steps with rates that rise by the same factor from 1e-6 to 10; a tenth of the rate at
-    which the smoothed loss was least.
+    which the smoothed loss was least, or 100 times the optimizer's usual rate if that is less.
     """
     rates = np.geomspace(*_RATES, _STEPS)
     config = config.with_(lr=float(rates[0]), ema=None)
@@ -53,4 +55,4 @@ def find_rate(
         if smooth < least:
             least, found = smooth, float(rate)
         learner.step(state)
-    return found / _BELOW
+    return min(found / _BELOW, _MOST * usual_rate(config.optimizer or ""))

@@ -56,6 +56,8 @@ def _settle_optimum(config: TrainConfig) -> TrainConfig:
         raise WrongUsage(f"--optimizer {optimizer} fits the head of a frozen backbone; {remedy}.")
     default = ", the default with --freeze" if optimizer == "lbfgs" else ""
     _refuse(config, _BY_STEPS, f"--optimizer {optimizer}{default}; add --optimizer sgd to use it")
+    if _begins_with_weights(config):
+        _refuse(config, ["init"], f"--optimizer {optimizer}, which ends where it ends")
     if optimizer == "ridge":  # solved in one go
         _refuse(config, ["epochs", "bag"], "--optimizer ridge")
         if config.label_smoothing:
@@ -190,6 +192,8 @@ def _check_batches(config: TrainConfig) -> None:
         raise WrongUsage(
             f"--grow-batch {config.grow_batch} is less than the {size} photos it begins with."
         )
+    if config.grow_batch is not None and config.epochs == 1:
+        raise WrongUsage(f"--grow-batch {config.grow_batch} needs more than one epoch to grow in.")
 
 
 def _or(value: Any, default: float) -> Any:

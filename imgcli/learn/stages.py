@@ -104,7 +104,7 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
             "estimate the error on the train part: imgcli evaluate --folds 10"
         )
     leaks, name = task.dataset.leaks, "predictions-test.npz"
-    digests = [task.dataset.samples.digests[i] for i in rows]
+    digests = _digests(task, rows)
     if (run.folder / name).is_file() and workspace.in_ledger(run, digests, "evaluate"):
         return Scored(run.load_predictions(name), None, None, leaks)
     times = _enter(task, run, "evaluate")
@@ -180,13 +180,18 @@ def _tracked(task: Task, run: Run) -> dict[str, NDArray[np.int64]]:
     rows = task.rows("test")
     if len(rows) == 0:
         raise DataError(f"--track-test: '{task.dataset.samples.root}' has no test part.")
-    _enter(task, run, "train --track-test")
+    why = "train --track-test"
+    if not workspace.in_ledger(run, _digests(task, rows), why):  # a resumed training is the same
+        _enter(task, run, why)
     return {"test": rows}
 
 
 def _enter(task: Task, run: Run, why: str) -> int:
-    samples = task.dataset.samples
-    return workspace.enter_in_ledger(run, [samples.digests[i] for i in task.rows("test")], why)
+    return workspace.enter_in_ledger(run, _digests(task, task.rows("test")), why)
+
+
+def _digests(task: Task, rows: NDArray[np.int64]) -> list[str]:
+    return [task.dataset.samples.digests[i] for i in rows]
 
 
 def _last(history: list[dict[str, Any]], part: str) -> dict[str, Any] | None:

@@ -113,6 +113,8 @@ def test_a_recipe_is_for_training_all_of_an_arch() -> None:
         ({"optimizer": "sgd", "momentum": 0.0, "nesterov": True}, "--momentum 0 leaves none"),
         ({"batch_size": 64, "grow_batch": 32}, "--grow-batch 32 is less than the 64 photos"),
         ({"grow_batch": 32}, "--grow-batch 32 is less than the 64 photos"),
+        ({"epochs": 1, "grow_batch": 128}, "--grow-batch 128 needs more than one epoch"),
+        ({"freeze": True, "init": "xavier-normal"}, "--init means nothing to"),
         ({"epochs": 3, "warmup": 3.0}, "--warmup 3 leaves none of 3 epochs"),
         ({"decay_every": 2.0}, "--decay-every means nothing to --schedule cosine"),
         ({"schedule": "step", "decay_factor": 1.0}, "--decay-factor 1 must be above 0 and below 1"),
