@@ -14,10 +14,9 @@ from imgcli.errors import DataError, WrongUsage
 from imgcli.learn.fit import fit_all
 from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.recipe import TO_OPTIMUM
-from imgcli.learn.saved import save_history
+from imgcli.learn.saved import runs_before, save_history
 from imgcli.learn.task import Task, stratified_folds
 from imgcli.records import FloatArray, IntArray, Predictions
-from imgcli.workspace import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +71,13 @@ def refuse_seen(task: Task) -> None:
     Raises:
         WrongUsage: they are a run's that was trained on the same dataset, or that began with such.
     """
-    data, config = task.dataset.samples.root, task.config
-    while config.weights and Path(config.weights).is_dir():
-        run = Run(Path(config.weights))
-        if run.data.resolve() == data.resolve():
-            raise WrongUsage(
-                f"Folds of '{data}' would be judged by networks that have seen their photos: they "
-                f"begin with the weights of '{run.folder}', which has learnt from them. Judge by "
-                "the validation or the test part, without --folds."
-            )
-        config = run.config
+    data = task.dataset.samples.root
+    for run in runs_before(task.config, data):
+        raise WrongUsage(
+            f"Folds of '{data}' would be judged by networks that have seen their photos: they "
+            f"begin with the weights of '{run.folder}', which has learnt from them. Judge by the "
+            "validation or the test part, without --folds."
+        )
 
 
 def predictions_of(task: Task, part: str, results: Sequence[FoldResult]) -> Predictions:

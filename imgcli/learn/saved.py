@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from imgcli import storage, workspace
 from imgcli.errors import ModelError
+from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.models.create import create_network
 from imgcli.models.network import Network
 from imgcli.records import Preprocess, TrainConfig
@@ -99,6 +100,30 @@ def begin_with(network: Network, run: Run, classes: tuple[str, ...]) -> None:
         ) from None
     if known == classes:
         network.classifier.head.load_state_dict(other.classifier.head.state_dict())
+
+
+def runs_before(config: TrainConfig, data: Path) -> Iterator[Run]:
+    """The runs of the same dataset whose weights a training begins with, or those began with."""
+    while config.weights and Path(config.weights).is_dir():
+        run = Run(Path(config.weights))
+        if run.data.resolve() == data.resolve():
+            yield run
+        config = run.config
+
+
+def learnt_validation(config: TrainConfig, data: Path) -> Run | None:
+    """A run before this training that may have learnt from the photos held out for validation.
+
+    One that held the same ones out has not: by steps, with the same seed and share.
+    """
+    for run in runs_before(config, data):
+        held = [
+            (c.seed, c.val_share, c.labels_per_class, c.pick, c.optimizer in TO_OPTIMUM)
+            for c in (config, run.config)
+        ]
+        if held[0] != held[1]:
+            return run
+    return None
 
 
 def save_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:

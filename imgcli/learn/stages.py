@@ -18,7 +18,7 @@ from imgcli.learn.folds import as_predictions, out_of_fold, probs_by
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.measure import Measure, measure
-from imgcli.learn.saved import load_model, save_history, save_model
+from imgcli.learn.saved import learnt_validation, load_model, save_history, save_model
 from imgcli.learn.task import Task, make_task
 from imgcli.models.network import Classifier, count_params, fingerprint
 from imgcli.records import Predictions, Rejected, TrainConfig
@@ -67,6 +67,7 @@ def train_run(
     after = fingerprint(classifier.backbone) if config.frozen else None
     assert before == after, "a frozen backbone changed"
     passes = 1 if config.frozen else fitted.passes  # frozen: each photo was looked at once
+    knows = learnt_validation(task.config, data) if task.dataset.split.val is None else None
     facts = {
         "params": count_params(classifier, frozen_backbone=config.frozen),
         "epochs": fitted.epochs,
@@ -76,6 +77,7 @@ def train_run(
         "seconds": seconds,
         "train": _learnt(task, fitted).to_json(),
         "val": fitted.val and fitted.val.to_json(),
+        "val_learnt_by": str(knows.folder) if fitted.val and knows else None,
         "test": _last(fitted.history, "test"),
         "chosen": dict(fitted.chosen),
     }

@@ -51,12 +51,22 @@ def trained(
             if guessed is not None
             else []
         ),
+        *_flattering(document.get("val_learnt_by")),
         f"Input:   {document['input']}",
         f"Run:     {printable(document['run'])}",
         f"History: {printable(str(history))}",
         "Next:    " + "\n         ".join(following),
     ]
     return [table, Text("\n".join(lines))]
+
+
+def _flattering(run: str | None) -> Iterator[str]:
+    """The line that says so where validation is not out of sample."""
+    if run:
+        yield (
+            f"Validation flatters: '{printable(run)}', whose weights it began with, may have "
+            "learnt from these photos. Judge by the test part: imgcli evaluate"
+        )
 
 
 STAGES = {

@@ -141,6 +141,9 @@ def test_a_training_goes_on_from_a_run_with_its_head(shell: Shell) -> None:
     first = shell.json(*plain[:-4], "--lr", "0.02", "--epochs", "8")
     again = shell.json(*plain, "--weights", "runs/latest")
     assert again["train"]["loss"] == pytest.approx(first["train"]["loss"], abs=1e-3)
+    assert again["val_learnt_by"] is None  # both held out the same photos
+    flattered = shell(*plain, "--weights", first["run"], "--seed", "3")[1]
+    assert f"Validation flatters: '{first['run']}', whose weights it began with" in flattered
     other = shell("train", "--arch", "8C3-G", "--image-size", "8", "--weights", "runs/latest")
     assert other[0] == 1 and "is a run of '4C3-G', whose weights do not fit '8C3-G'" in other[2]
 
