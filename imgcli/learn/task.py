@@ -29,7 +29,7 @@ from imgcli.photos.unlabelled import with_unlabelled
 from imgcli.records import IntArray, Rejected, TrainConfig
 from imgcli.workspace import Run
 
-_PROBE = 2**20  # pixels in the batch that measures precision: 20 photos of 224 × 224
+_PROBE = 2**17  # pixels in the batch that measures precision: 128 photos of 32 × 32
 
 
 @dataclass(frozen=True, eq=False)
