@@ -225,8 +225,10 @@ def ultralytics_training(
 ) -> None:
     """Its smallest classifier from scratch at 32 pixels, with its own recipe, without network."""
     os.environ.update(YOLO_CONFIG_DIR=str(folder.parent), YOLO_OFFLINE="true", YOLO_VERBOSE="false")
+    import torch
     from ultralytics.models import YOLO
 
+    threads = torch.get_num_threads()
     YOLO("yolo11n-cls.yaml").train(
         data=str(data),
         epochs=epochs,
@@ -241,6 +243,7 @@ def ultralytics_training(
         verbose=False,
         project=str(folder),
     )
+    torch.set_num_threads(threads)  # it leaves one core less to whoever comes after it
 
 
 if __name__ == "__main__":
