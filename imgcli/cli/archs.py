@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from imgcli.cli.choices import Activation, Batchnorm, Dropout
 from imgcli.cli.options import Json
 from imgcli.errors import WrongUsage
 
@@ -81,22 +82,6 @@ Input = Annotated[
     ),
 ]
 Classes = Annotated[int, typer.Option("--classes", help="Classes to tell apart.")]
-Dropout = Annotated[
-    float | None,
-    typer.Option("--dropout", show_default=False, help="Share of the values dropped."),
-]
-Batchnorm = Annotated[
-    bool | None,
-    typer.Option(
-        "--batchnorm/--no-batchnorm",
-        show_default=False,
-        help="Batch norm before every activation, or nowhere.",
-    ),
-]
-Activation = Annotated[
-    str | None,
-    typer.Option("--activation", show_default=False, help="Of all layers that name none."),
-]
 
 
 @archs.command()

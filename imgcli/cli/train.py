@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
-from imgcli.cli.choices import Choices, config_of, with_choices
+from imgcli.cli.choices import Choices
+from imgcli.cli.chosen import config_of, with_choices
 from imgcli.cli.options import Data, Device, Json, Quiet, Seed
 from imgcli.errors import WrongUsage
 
