@@ -126,8 +126,7 @@ def to_images(pixels: Tensor, preprocess: Preprocess) -> Tensor:
     at_once = max(1, _CACHED // rows[0].numel()) if pixels.device.type == "cpu" else n
     for start in range(0, n, at_once):
         some = slice(start, start + at_once)
-        torch.sub(rows[some], mean, out=images[some])
-        images[some].div_(std)
+        images[some].copy_(rows[some]).sub_(mean).div_(std)
     return images.view(n, height, width, 3).permute(0, 3, 1, 2)
 
 

@@ -74,7 +74,7 @@ def load_pixels(
         missing = int((store.rows(samples.digests) < 0).sum())
         if missing:
             store.reserve(missing)
-    files = [samples.file(i) for i in range(len(samples))]
+    files = [f"{samples.root}/{path}" for path in samples.paths]  # a Path takes a kilobyte
     products = [view_of(view) for view in views]
     faults = once.fill(stores, products, files, samples.digests, "Decoding")
     changed = [samples.paths[i] for i, fault in faults.items() if fault.kind == once.CHANGED]

@@ -9,6 +9,7 @@ from imgcli import workspace
 from imgcli.errors import DataError
 from imgcli.photos.dataset import Dataset
 from imgcli.photos.digests import digest_files
+from imgcli.photos.duplicates import duplicate_groups
 from imgcli.photos.scan import photos_under
 from imgcli.records import IntArray, Rejected
 
@@ -18,8 +19,8 @@ def with_unlabelled(
 ) -> tuple[Dataset, IntArray]:
     """The dataset with the photos under a folder as further rows, in no part and of no class.
 
-    A photo that the dataset has already, or that comes twice, is left out: its label is known, or
-    must not be.
+    A photo that the dataset has already, or nearly, is left out: its label is known, or must not
+    be. So is one that comes twice.
 
     Returns:
         The dataset, and the new rows.
@@ -40,18 +41,21 @@ def with_unlabelled(
             known.add(found)
             paths.append(str(Path(name).absolute()))
             digests.append(found)
-    rows = np.arange(len(samples), len(samples) + len(paths))
-    if not paths:
+    files = [*(f"{samples.root}/{path}" for path in samples.paths), *paths]
+    groups, _ = duplicate_groups(files, [*samples.digests, *digests], "near", cache)
+    old, new = np.split(groups, [len(samples)])
+    fresh = np.flatnonzero(~np.isin(new, old)).tolist()
+    rows = np.arange(len(samples), len(samples) + len(fresh))
+    if not fresh:
         raise DataError(
             f"None of the {len(names)} photos in '{folder}' is new: the dataset has them all, or "
-            "they cannot be read. Name a folder of other photos with --pseudo-label."
+            "nearly, or they cannot be read. Name a folder of other photos with --pseudo-label."
         )
-    groups = samples.groups.max(initial=0) + 1 + np.arange(len(paths))  # each its own
     joined = replace(
         samples,
-        paths=samples.paths + tuple(paths),
-        targets=np.concatenate([samples.targets, np.full(len(paths), -1)]),
-        groups=np.concatenate([samples.groups, groups]),
-        digests=samples.digests + tuple(digests),
+        paths=samples.paths + tuple(paths[i] for i in fresh),
+        targets=np.concatenate([samples.targets, np.full(len(fresh), -1)]),
+        groups=np.concatenate([samples.groups, samples.groups.max(initial=0) + 1 + new[fresh]]),
+        digests=samples.digests + tuple(digests[i] for i in fresh),
     )
     return replace(dataset, samples=joined, rejected=(*dataset.rejected, *refused)), rows

@@ -21,7 +21,7 @@ SPLIT = "import sys, splitfolders; splitfolders.ratio(sys.argv[1], 'out', ratio=
 def measure(setting: Setting) -> Iterator[Result]:
     material, quick = setting.material, setting.quick
     digits = material.digits(2_000 if quick else 60_000)
-    large = material.enlarged(40 if quick else 600, (1600, 1067))
+    large = material.enlarged(40 if quick else 3_000, (1600, 1067))
     yield from exact(digits, 2.0, setting)
     yield from exact(large, 5.0, setting)
     yield near(material.photos(*((100, 5) if quick else ())), setting)

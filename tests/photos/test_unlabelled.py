@@ -9,6 +9,7 @@ from imgcli.errors import DataError
 from imgcli.photos.dataset import load_dataset
 from imgcli.photos.unlabelled import with_unlabelled
 from tests.photo_folders import coloured_photo, write_dataset
+from tests.photos.test_duplicates import make_photo
 
 
 def test_new_photos_are_rows_after_the_others_and_in_no_part(tmp_path: Path) -> None:
@@ -38,6 +39,24 @@ def test_photos_of_the_dataset_are_no_news_and_what_is_no_photo_is_listed(tmp_pa
     joined, rows = with_unlabelled(dataset, more, tmp_path / "cache")
     assert [Path(joined.samples.paths[i]).name for i in rows] == ["again.png"]
     assert [Path(item.path).name for item in joined.rejected] == ["empty.png"]
+
+
+def test_what_shows_nearly_the_same_as_a_photo_of_the_dataset_is_left_out(tmp_path: Path) -> None:
+    data, more = tmp_path / "dataset", tmp_path / "more"
+    for part in ("train", "test"):
+        for label in ("a", "b"):
+            (data / part / label).mkdir(parents=True)
+    photos = [make_photo(seed) for seed in range(6)]
+    places = ["train/a/0", "train/a/1", "train/b/2", "test/a/3", "test/b/4"]
+    for photo, place in zip(photos, places, strict=False):
+        photo.save(data / f"{place}.png")
+    more.mkdir()
+    photos[0].save(more / "of-train.jpg", quality=60)
+    photos[3].resize((80, 60)).save(more / "of-test.png")
+    photos[5].save(more / "new.png")
+    dataset = load_dataset(data, tmp_path / "cache")
+    joined, rows = with_unlabelled(dataset, more, tmp_path / "cache")
+    assert [Path(joined.samples.paths[i]).name for i in rows] == ["new.png"]
 
 
 def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
