@@ -1,0 +1,233 @@
+"""The one way to the network: `Client.get`.
+
+For each URL, and each that a redirect leads to: its host's robots.txt is asked, its addresses are
+checked, its turn is waited for; then one GET, repeated only where that may help.
+"""
+
+import logging
+import os
+import ssl
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from imgcli import __version__
+from imgcli.collect.net.answer import Answer, Broken, NotFetched
+from imgcli.collect.net.host import Host
+from imgcli.collect.net.limits import LIMITS, MOST, ROBOTS, ROBOTS_HOLD, NetLimits
+from imgcli.collect.net.pacing import OVERLOADED, backoff, retriable
+from imgcli.collect.net.robots import Rules, closed_by, forbidden_use, rules_of
+from imgcli.collect.net.urls import Target, allowed_host, redirected, target_of
+from imgcli.errors import WrongUsage
+
+WHOLE = (200, 203)
+REDIRECTS = (301, 302, 303, 307, 308)
+OPEN = 100  # connections that may be open without being used
+AGENT = f"imgcli/{__version__}"
+CONTACT = "IMGCLI_CONTACT"  # environment variable
+
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it logs URLs whole, keys included
+
+
+class Client:
+    """Fetches what may be fetched; usable from many threads, which wait only for their own host."""
+
+    def __init__(
+        self,
+        contact: str | None = None,
+        allow_hosts: Sequence[str] = (),
+        limits: NetLimits = LIMITS,
+    ) -> None:
+        """Make a client; nothing is fetched yet.
+
+        Args:
+            contact: an address for the people who run the hosts; else the environment's
+                IMGCLI_CONTACT.
+            allow_hosts: HOST:PORT that may be asked although they are not on the open internet.
+
+        Raises:
+            WrongUsage: a contact that no header can hold, an entry without host or port.
+        """
+        self._agent = user_agent(contact or os.environ.get(CONTACT))
+        self._allowed = frozenset(map(allowed_host, allow_hosts))
+        self._limits = limits
+        self._tls = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+        self._closed = threading.Event()
+        self._hosts: dict[str, Host] = {}
+        self._hosts_lock = threading.Lock()
+
+    def get(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        api: bool = False,
+        most: int = MOST,
+    ) -> Answer:
+        """Fetch a URL, waiting until its host may be asked.
+
+        Args:
+            headers: sent to the URL's own host only, not along a redirect to another one.
+            api: the URL is of an API made for programs, so that robots.txt is not asked.
+            most: bytes of the body.
+
+        Raises:
+            NotFetched: with the reason; `later` says whether another run may fetch it.
+        """
+        target = target_of(url, params)
+        own = target.origin
+
+        def permit(there: Target) -> None:
+            if not api or there.origin != own:
+                self._check_robots(there)
+
+        answer = self._follow(target, headers or {}, most, permit, _wanted)
+        at = target_of(answer.url).at
+        if answer.status not in WHOLE:
+            raise NotFetched(f"{at} answered {_status(answer)}")
+        if not answer.body:
+            raise NotFetched(f"{at} sent no bytes")
+        return answer
+
+    def close(self) -> None:
+        """End every `get` that is waiting or reading; they raise `NotFetched`."""
+        self._closed.set()
+        with self._hosts_lock:
+            hosts = list(self._hosts.values())
+        for host in hosts:
+            host.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _follow(
+        self,
+        target: Target,
+        headers: Mapping[str, str],
+        most: int,
+        permit: Callable[[Target], None],
+        wanted: Callable[[Answer], bool],
+    ) -> Answer:
+        """The answer at the end of the redirects, each of which is checked like the first URL."""
+        for _ in range(self._limits.redirects + 1):
+            permit(target)
+            answer = self._persist(target, headers, most, wanted)
+            if answer.status not in REDIRECTS:
+                return answer
+            there = redirected(target, answer.headers.get("Location", ""))
+            headers = headers if there.origin == target.origin else {}
+            target = there
+        raise NotFetched(f"redirected more than {self._limits.redirects} times")
+
+    def _persist(
+        self,
+        target: Target,
+        headers: Mapping[str, str],
+        most: int,
+        wanted: Callable[[Answer], bool],
+    ) -> Answer:
+        """Ask, and ask again where that may help."""
+        host = self._host(target)
+        sent = {**headers, "User-Agent": self._agent}
+        for tries in range(1, self._limits.tries + 1):
+            try:
+                answer = host.ask(target, sent, most, wanted)
+            except Broken as error:
+                problem, overloaded = str(error), False
+            else:
+                if not retriable(answer.status):
+                    return answer
+                problem = f"{target.at} answered {_status(answer)}"
+                overloaded = answer.status in OVERLOADED
+            if tries < self._limits.tries and not overloaded:  # then the host waits by itself
+                self._closed.wait(backoff(tries, self._limits.backoff))
+        host.strike(problem)
+        raise NotFetched(f"{problem}, {self._limits.tries} times", later=True)
+
+    def _check_robots(self, target: Target) -> None:
+        """Raise `NotFetched` if the host's robots.txt does not let us fetch `target`."""
+        host = self._host(target)
+        with host.rules_lock:
+            if host.rules is None or monotonic() > host.rules_until:
+                host.rules = self._read_robots(target)
+                host.rules_until = monotonic() + ROBOTS_HOLD
+                host.delay = max(self._limits.delay, host.rules.delay(AGENT))
+        rules = host.rules
+        if rules.closed is not None:
+            raise rules.closed
+        if host.delay > self._limits.longest_delay:
+            raise NotFetched(
+                f"{target.at} asks for {host.delay:g} s between requests, "
+                f"more than {self._limits.longest_delay:g} s"
+            )
+        if not rules.allow(target.url, AGENT):
+            raise NotFetched(f"the robots.txt of {target.at} forbids it")
+
+    def _read_robots(self, target: Target) -> Rules:
+        robots = redirected(target, "/robots.txt")
+        try:
+            answer = self._follow(robots, {}, ROBOTS, lambda _: None, _is_2xx)
+        except NotFetched as error:
+            return closed_by(target.at, error)
+        return rules_of(answer, target.at)
+
+    def _host(self, target: Target) -> Host:
+        with self._hosts_lock:
+            if target.origin not in self._hosts:
+                if len(self._hosts) % OPEN == 0:
+                    for other in self._hosts.values():
+                        other.rest()
+                anywhere = target.at in self._allowed
+                self._hosts[target.origin] = Host(
+                    target.at, anywhere, self._limits, self._tls, self._closed
+                )
+            return self._hosts[target.origin]
+
+
+def user_agent(contact: str | None) -> str:
+    """How imgcli presents itself: "imgcli/0.1.0 (+me@example.org)".
+
+    Raises:
+        WrongUsage: the contact has characters that no header can hold.
+    """
+    if not contact:
+        return AGENT
+    if not (contact.isascii() and contact.isprintable()):
+        raise WrongUsage(f"The contact '{contact}' must be an address in ASCII characters.")
+    return f"{AGENT} (+{contact})"
+
+
+def _wanted(head: Answer) -> bool:
+    """Whether an answer's body is worth reading; raises where the host forbids our use of it."""
+    if head.status not in WHOLE:
+        return False
+    directive = forbidden_use(head.headers.get("X-Robots-Tag", ""))
+    if directive is not None:
+        raise NotFetched(f"the host marks it '{directive}'")
+    return True
+
+
+def _is_2xx(head: Answer) -> bool:
+    return 200 <= head.status < 300
+
+
+def _status(answer: Answer) -> str:
+    """ "404 Not Found"; the phrase is the standard's, since the host's own could be anything."""
+    try:
+        return f"{answer.status} {HTTPStatus(answer.status).phrase}"
+    except ValueError:
+        return str(answer.status)

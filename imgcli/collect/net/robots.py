@@ -1,0 +1,55 @@
+"""What a host wants of programs: its robots.txt, and the directives of X-Robots-Tag."""
+
+import re
+from dataclasses import dataclass
+
+from protego import Protego
+
+from imgcli.collect.net.answer import Answer, NotFetched, Unreachable
+
+# "none" is short for "noindex, nofollow".
+REFUSALS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
+
+
+def forbidden_use(directives: str) -> str | None:
+    """The first directive of an X-Robots-Tag or a robots meta tag that forbids what we do.
+
+    One addressed to another program ("googlebot: noindex") counts as well.
+    """
+    for piece in re.split("[,;]", directives.lower()):
+        name, _, directive = piece.rpartition(":")
+        if directive.strip() in REFUSALS and name.strip() != "max-image-preview":
+            return directive.strip()
+    return None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A host's robots.txt; `closed` says why nothing may be fetched, whatever it holds."""
+
+    robots: Protego
+    closed: NotFetched | None = None
+
+    def delay(self, agent: str) -> float:
+        """Seconds between requests that `agent` is asked for."""
+        return self.robots.crawl_delay(agent) or 0.0
+
+    def allow(self, url: str, agent: str) -> bool:
+        return bool(self.robots.can_fetch(url, agent))
+
+
+def rules_of(answer: Answer, at: str) -> Rules:
+    """2xx is read, 4xx permits everything, anything else permits nothing."""
+    if 200 <= answer.status < 300:
+        return Rules(Protego.parse(answer.body.decode("utf-8-sig", errors="replace")))
+    if 400 <= answer.status < 500:
+        return Rules(Protego())
+    return closed_by(at, NotFetched(f"it answered {answer.status}", later=True))
+
+
+def closed_by(at: str, error: NotFetched) -> Rules:
+    """The rules of a host whose robots.txt could not be read: nothing may be fetched."""
+    if isinstance(error, Unreachable) and error.at == at:
+        return Rules(Protego(), error)
+    why = NotFetched(f"the robots.txt of {at} cannot be read: {error}", later=error.later)
+    return Rules(Protego(), why)
