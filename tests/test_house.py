@@ -10,7 +10,7 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
-GROUND = {"errors", "records", "storage", "workspace", "progress", "wording"}
+GROUND = {"errors", "records", "storage", "batch", "workspace", "progress", "wording"}
 ROOMS = {"collect", "photos", "models", "learn", "judge", "report"}
 ALLOWED = {
     "errors": {"wording"},
@@ -18,6 +18,7 @@ ALLOWED = {
     "progress": set(),
     "records": set(),
     "storage": {"errors", "wording"},
+    "batch": {"errors"},
     "workspace": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
     "learn": GROUND | {"learn", "photos", "models"},
@@ -73,6 +74,139 @@ def test_nothing_unsafe_is_called() -> None:
                 assert name not in FORBIDDEN_NAMES, f"{path}:{node.lineno}"
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 assert isinstance(node.value, ast.Constant) and node.value.value is False
+
+
+# Where files may be written at all, and why there. A file that is written beside these three goes
+# through one of them: `with storage.atomic_file(path) as temporary`, `write_json`, a `Batch`, …
+WRITERS = {
+    "storage.py": "the atomic writer",
+    "batch.py": "many small files made durable together, and lines that are only added",
+    "workspace.py": "the link runs/latest, made beside it and renamed over it",
+}
+# What else writes by itself: the calls it makes, each with the reason that no writer could do it.
+EXCEPTIONS = {
+    "cli/main.py": ({"write_text"}, "the crash log: when imgcli fails, nothing of it is relied on"),
+    "collect/store.py": ({"replace"}, "a placed photo is set aside whole, by renaming it"),
+    "photos/quarantine.py": ({"rename"}, "photos are moved, and back, by a journal written first"),
+    "learn/study.py": ({"truncate"}, "drops half a line that a kill left in Optuna's own journal"),
+    "photos/manifest.py": ({"copyfile"}, "photos of any size into a staged folder, renamed whole"),
+    "photos/merge.py": ({"copyfile"}, "photos of any size into a staged folder, renamed whole"),
+    "photos/store_files.py": ({"FileIO"}, "a memory-mapped cache whose index says what is whole"),
+}
+OS_WRITERS = {"rename", "renames", "replace", "truncate", "sendfile"}
+SHUTIL_WRITERS = {"copy", "copy2", "copyfile", "copyfileobj", "copytree", "move"}
+
+
+def name_of(function: ast.expr) -> tuple[str, str]:
+    """What is called, as ("os", "rename"), ("", "open"), ("path", "write_text")."""
+    if isinstance(function, ast.Attribute):
+        value = function.value
+        return (value.id if isinstance(value, ast.Name) else "?"), function.attr
+    return "", function.id if isinstance(function, ast.Name) else "?"
+
+
+def mode_of(call: ast.Call, position: int) -> str:
+    """The mode that a file is opened in; "?" where it is computed."""
+    given = [keyword.value for keyword in call.keywords if keyword.arg == "mode"]
+    given += call.args[position : position + 1]
+    if not given:
+        return "r"
+    return str(given[0].value) if isinstance(given[0], ast.Constant) else "?"
+
+
+def writes(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The calls that write to, rename or copy a file, but for a temporary of `atomic_file`."""
+    temporary = {
+        item.optional_vars.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With)
+        for item in node.items
+        if isinstance(item.context_expr, ast.Call)
+        and name_of(item.context_expr.func)[1] == "atomic_file"
+        and isinstance(item.optional_vars, ast.Name)
+    }
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        owner, name = name_of(call.func)
+        first = call.args[0] if call.args else None
+        if owner in temporary or (isinstance(first, ast.Name) and first.id in temporary):
+            continue
+        opened = (owner, name) in (("", "open"), ("io", "open"), ("", "FileIO"), ("io", "FileIO"))
+        if opened and set(mode_of(call, 1)) & set("wax+?"):
+            yield call.lineno, name
+        elif name == "open" and owner not in ("", "io", "os") and isinstance(first, ast.Constant):
+            if set(str(first.value)) & set("wax+") and len(str(first.value)) < 4:
+                yield call.lineno, "open"  # path.open("w")
+        elif (owner == "os" and name in OS_WRITERS) or (
+            owner == "shutil" and name in SHUTIL_WRITERS
+        ):
+            yield call.lineno, name
+        elif name in ("write_text", "write_bytes", "touch"):
+            yield call.lineno, name
+        elif name in ("rename", "replace") and len(call.args) == 1 and not call.keywords:
+            yield call.lineno, name  # of a path; a string's replace has two
+
+
+def test_nothing_is_written_beside_the_writers() -> None:
+    unused = {path: set(calls) for path, (calls, _) in EXCEPTIONS.items()}
+    for _, path, tree in modules():
+        relative = path.relative_to(PACKAGE).as_posix()
+        if relative in WRITERS:
+            continue
+        allowed, _ = EXCEPTIONS.get(relative, (set(), ""))
+        found = list(writes(tree))
+        wrong = [(line, name) for line, name in found if name not in allowed]
+        assert not wrong, f"{relative} writes by itself: {wrong}; see imgcli/storage.py"
+        unused.get(relative, set()).difference_update(name for _, name in found)
+    assert not any(unused.values()), f"exceptions that nothing needs: {unused}"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "open(path, 'w')",
+        "open(path, mode='ab')",
+        "open(path, mode)",
+        "path.open('w')",
+        "path.write_bytes(data)",
+        "path.rename(other)",
+        "os.replace(a, b)",
+        "shutil.copy2(a, b)",
+        "FileIO(path, 'r+')",
+        "with open(temporary, 'w') as file: pass",
+    ],
+)
+def test_a_write_of_ones_own_is_found(code: str) -> None:
+    assert list(writes(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "open(path)",
+        "open(path, 'rb')",
+        "os.open(path, flags)",
+        "Image.open(file)",
+        "text.replace('a', 'b')",
+        "with storage.atomic_file(path) as temporary, open(temporary, 'wb') as file: pass",
+        "with atomic_file(path) as temporary:\n    temporary.write_bytes(data)",
+    ],
+)
+def test_reading_and_the_atomic_writer_are_no_write_of_ones_own(code: str) -> None:
+    assert not list(writes(ast.parse(code)))
+
+
+NETWORK = {"requests", "urllib3", "http", "socket", "httpx", "aiohttp"}
+ASKS = {"models/weights.py": {"socket"}}  # whether the hub can be reached, before it is tried
+
+
+def test_only_the_polite_client_speaks_to_the_network() -> None:
+    for _, path, tree in modules():
+        if path.is_relative_to(PACKAGE / "collect/net"):
+            continue
+        used = {name.partition(".")[0] for name in imported(tree)} & NETWORK
+        assert not used - ASKS.get(path.relative_to(PACKAGE).as_posix(), set()), path
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            assert name_of(call.func)[1] not in ("urlopen", "urlretrieve"), f"{path}:{call.lineno}"
 
 
 def test_the_top_level_is_what_the_readme_draws() -> None:

@@ -15,11 +15,12 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
-from imgcli.collect.candidate import CHUNK, LIMITS, MB, Budget, Entry, Limits, NotTaken, read_photo
+from imgcli.collect.candidate import CHUNK, LIMITS, MB, Budget, Entry, Limits, Metered, NotTaken
 from imgcli.collect.layout import is_passed_over
 from imgcli.errors import DataError
 from imgcli.records import Rejected
@@ -90,12 +91,12 @@ def zip_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rejecte
                 parts = member_parts(name)
                 if any(is_passed_over(part) for part in parts):
                     continue
-                _check_zip_member(info, limits)
+                _check_zip_member(info)
             except NotTaken as reason:
                 yield Rejected(inside + name, str(reason))
                 continue
-            read = partial(_read_zip_member, archive, info, whole, limits)
-            yield Entry(parts, inside + name, info.file_size, read)
+            opened = partial(_open_zip_member, archive, info, whole, limits)
+            yield Entry(parts, inside + name, info.file_size, opened, limits)
             if whole.spent:
                 yield Rejected(str(path), f"{whole.reason}; the rest was not read")
                 return
@@ -112,7 +113,7 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
     return name.replace("\\", "/")  # the format knows only "/"; some Windows tools do not
 
 
-def _check_zip_member(info: zipfile.ZipInfo, limits: Limits) -> None:
+def _check_zip_member(info: zipfile.ZipInfo) -> None:
     mode = info.external_attr >> 16
     if info.create_system == 3 and stat.S_IFMT(mode) not in (0, stat.S_IFREG):  # 3 is Unix
         raise NotTaken("a link" if stat.S_ISLNK(mode) else "a device or pipe")
@@ -120,23 +121,24 @@ def _check_zip_member(info: zipfile.ZipInfo, limits: Limits) -> None:
         raise NotTaken("encrypted; unpack it with its password and import the folder")
     if info.compress_type not in _KNOWN:
         raise NotTaken(f"compressed by a method unknown here ({info.compress_type})")
-    if info.file_size > limits.photo:
-        raise NotTaken(f"larger than {limits.photo // MB} MB")
 
 
-def _read_zip_member(
+@contextmanager
+def _open_zip_member(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, whole: Budget, limits: Limits
-) -> bytes:
+) -> Iterator[Metered]:
     packed = max(limits.member_unjudged, limits.ratio * info.compress_size)
     ratio = Budget(packed, f"unpacks to more than {limits.ratio} times its packed size")
     try:
         with archive.open(info) as file:
-            data = read_photo(file, whole, ratio, limits=limits, chunk=_KNOWN[info.compress_type])
+            metered = Metered(file, whole, ratio, at_once=_KNOWN[info.compress_type])
+            yield metered
+            ended = not file.read(1)
     except BROKEN as error:
         raise NotTaken(f"damaged in the archive ({_said(error)})") from None
-    if len(data) != info.file_size:
-        raise NotTaken(f"damaged in the archive ({len(data)} bytes, said to be {info.file_size})")
-    return data
+    if ended and metered.given != info.file_size:
+        said = f"{metered.given} bytes, said to be {info.file_size}"
+        raise NotTaken(f"damaged in the archive ({said})")
 
 
 # --- tar ----------------------------------------------------------------------------------------
@@ -211,19 +213,18 @@ def _tar_member(
             return
         if not member.isreg():
             raise NotTaken("a link" if member.issym() or member.islnk() else "a device or pipe")
-        if member.size > limits.photo:
-            raise NotTaken(f"larger than {limits.photo // MB} MB")
     except NotTaken as reason:
         yield Rejected(origin, str(reason))
         return
-    yield Entry(parts, origin, member.size, partial(_read_tar_member, tar, member, limits))
+    yield Entry(parts, origin, member.size, partial(_open_tar_member, tar, member), limits)
 
 
-def _read_tar_member(tar: tarfile.TarFile, member: tarfile.TarInfo, limits: Limits) -> bytes:
+@contextmanager
+def _open_tar_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[IO[bytes]]:
     file = tar.extractfile(member)
     assert file is not None  # _tar_member gives regular files only
     try:
-        return read_photo(file, limits=limits)
+        yield file
     except BROKEN as error:
         raise NotTaken(f"damaged in the archive ({_said(error)})") from None
 

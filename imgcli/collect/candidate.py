@@ -8,13 +8,15 @@ Limits, counted while reading and never taken from what a file says of itself:
     files in one source             2,000,000
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from imgcli.collect.sniff import HEAD, refusal
 
 MB = 1_000_000
+PARTS = ("train", "val", "test")  # what a split makes
 CHUNK = 1 << 16  # bytes asked for at a time
 
 
@@ -45,24 +47,58 @@ class Readable(Protocol):
 class Entry:
     """A file found in a source, before its class is known.
 
-    `read` gives the whole photo or raises `NotTaken`. A tar can only be read forwards, so call it
-    before asking the source for the next entry.
+    Opening it, and reading what was opened, gives its bytes or raises `NotTaken`. A tar can only be
+    read forwards, so do it before asking the source for the next entry.
     """
 
     parts: tuple[str, ...]  # folders and file name below the source
     origin: str  # for people and provenance: "photos.zip!photos/crab/1.jpg"
     size: int  # bytes, as the source has it
-    read: Callable[[], bytes]
+    open: Callable[[], AbstractContextManager[Readable]]
+    limits: Limits = LIMITS
+
+    @property
+    def path(self) -> str:
+        return "/".join(self.parts)
+
+    def read(self) -> bytes:
+        """The whole photo.
+
+        Raises:
+            NotTaken: no photo, or larger than the limit.
+        """
+        self._refuse_large()
+        with self.open() as file:
+            return read_photo(file, limits=self.limits)
+
+    def content(self) -> bytes:
+        """All bytes of a file that need not be a photo, such as a list of labels.
+
+        Raises:
+            NotTaken: larger than a photo may be.
+        """
+        self._refuse_large()
+        with self.open() as file:
+            return read_all(file, limits=self.limits)
+
+    def _refuse_large(self) -> None:
+        if self.size > self.limits.photo:
+            raise NotTaken(f"larger than {self.limits.photo // MB} MB")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A labelled photo on its way into the store; `read` as in `Entry`."""
+    """A labelled photo on its way into the store.
+
+    `read` gives the whole photo or raises `NotTaken`; call it before asking for the next candidate.
+    """
 
     label: str
     name: str  # the file name it came with; the store makes it safe
     origin: str
     read: Callable[[], bytes]
+    part: str = ""  # one of PARTS where the source was split already
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # what else its line is to say
 
 
 @dataclass
@@ -87,23 +123,54 @@ class Budget:
         return self.left < 0
 
 
-def read_photo(
-    file: Readable, *budgets: Budget, limits: Limits = LIMITS, chunk: int = CHUNK
-) -> bytes:
+class Metered:
+    """A file whose bytes are counted against budgets as they are read, a little at a time."""
+
+    def __init__(self, file: Readable, *budgets: Budget, at_once: int = CHUNK) -> None:
+        self.given = 0  # bytes
+        self._file = file
+        self._budgets = budgets
+        self._at_once = at_once
+
+    def read(self, size: int, /) -> bytes:
+        data = self._file.read(min(size, self._at_once))
+        self.given += len(data)
+        for budget in self._budgets:
+            budget.spend(len(data))
+        return data
+
+
+def read_photo(file: Readable, *budgets: Budget, limits: Limits = LIMITS) -> bytes:
     """Read a whole photo, stopping at the first bytes of anything that is none.
 
     Raises:
         NotTaken: no photo, larger than the limit, or one of `budgets` is used up.
     """
-    data = bytearray(file.read(HEAD))
-    reason = refusal(bytes(data))
+    metered = Metered(file, *budgets)
+    head = metered.read(HEAD)
+    reason = refusal(head)
     if reason is not None:
         raise NotTaken(reason)
-    size = Budget(limits.photo, f"larger than {limits.photo // MB} MB")
-    more = bytes(data)
-    while more:
-        for budget in (size, *budgets):
-            budget.spend(len(more))
-        more = file.read(chunk)
+    return read_all(metered, head, limits)
+
+
+def read_all(file: Readable, head: bytes = b"", limits: Limits = LIMITS) -> bytes:
+    """All bytes of a file of which `head` was read already.
+
+    Raises:
+        NotTaken: larger than a photo may be.
+    """
+    data = bytearray(head)
+    while more := file.read(CHUNK):
+        data += more
+        if len(data) > limits.photo:
+            raise NotTaken(f"larger than {limits.photo // MB} MB")
+    return bytes(data)
+
+
+def read_exactly(file: Readable, size: int) -> bytes:
+    """`size` bytes, though the file may give fewer at a time; fewer only at its end."""
+    data = bytearray()
+    while len(data) < size and (more := file.read(size - len(data))):
         data += more
     return bytes(data)

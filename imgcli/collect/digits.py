@@ -4,7 +4,6 @@
 Handwritten Digits", E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998.
 """
 
-import io
 from collections.abc import Iterator
 from functools import partial
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcli.collect.candidate import Candidate
+from imgcli.collect.png import png
 
 
 def digits() -> Iterator[Candidate]:
@@ -29,9 +29,4 @@ def digits() -> Iterator[Candidate]:
 
 
 def _png(picture: NDArray[np.float64]) -> bytes:
-    from PIL import Image
-
-    grey = np.round(picture * (255 / 16)).astype(np.uint8)
-    data = io.BytesIO()
-    Image.fromarray(grey).save(data, "PNG")
-    return data.getvalue()
+    return png(np.round(picture * (255 / 16)).astype(np.uint8))

@@ -3,10 +3,12 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import IO
 
-from imgcli.collect.candidate import Entry, NotTaken, read_photo
+from imgcli.collect.candidate import Entry, NotTaken
 from imgcli.collect.layout import is_passed_over
 from imgcli.records import Rejected
 
@@ -52,7 +54,7 @@ def _entry(
         kind = "broken link" if entry.is_symlink() else "cannot be read"
         return Rejected(origin, f"{kind} ({error.strerror})")
     if stat.S_ISREG(status.st_mode):
-        return Entry(parts, origin, status.st_size, partial(_read, entry.path))
+        return Entry(parts, origin, status.st_size, partial(open_file, entry.path))
     if not stat.S_ISDIR(status.st_mode):
         return Rejected(origin, "a pipe, socket or device, not a file")
     if entry.is_symlink():
@@ -73,16 +75,22 @@ def _linked_folder(
     return None
 
 
-def _read(path: str) -> bytes:
+@contextmanager
+def open_file(path: str) -> Iterator[IO[bytes]]:
+    """Open a regular file to read.
+
+    Raises:
+        NotTaken: it is gone, something else, or may not be read.
+    """
     try:
         # Non-blocking: should a pipe have taken the file's place, opening it must not hang.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise NotTaken("no longer a file")
-            return read_photo(file)
+                raise NotTaken("not a file")
+            yield file
     except OSError as error:
-        raise NotTaken(f"cannot be read ({error.strerror})") from None
+        raise NotTaken(f"cannot be read ({error.strerror or error})") from None
 
 
 def _origin(source: Path, parts: tuple[str, ...]) -> str:

@@ -1,15 +1,16 @@
 """From sources, in whatever form, to one folder of class folders."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from glob import glob, has_magic
 from os.path import abspath
 from pathlib import Path
 
-from imgcli.collect.archives import archive_entries
-from imgcli.collect.candidate import LIMITS, Candidate, Entry, NotTaken
-from imgcli.collect.folders import folder_entries
-from imgcli.collect.layout import Folder, class_root, labelled, survey
+from imgcli.collect.candidate import Candidate, NotTaken
+from imgcli.collect.conflicts import OnConflict, settled
+from imgcli.collect.formats import open_source
+from imgcli.collect.formats.source import Candidates, Reading, Source
+from imgcli.collect.selection import Selection
 from imgcli.collect.store import Store, open_store
 from imgcli.errors import DataError, WrongUsage
 from imgcli.progress import track
@@ -27,67 +28,98 @@ class Imported:
     rejected: tuple[Rejected, ...]
     classes: dict[str, int]  # photos per class in the whole output folder
     conflicts: tuple[tuple[str, ...], ...]  # paths of one photo that lies in several classes
+    parts: dict[str, int] | None = None  # photos per part, where the split was kept
+    notes: tuple[str, ...] = ()  # sentences about what is out of the ordinary
 
 
-@dataclass(frozen=True)
-class Source:
-    """A folder or archive whose class folders have been found."""
-
-    entries: Callable[[], Iterator[Entry | Rejected]]
-    root: Folder  # the folder in it that holds the class folders
-    files: int
-    size: int  # bytes
-
-    def candidates(self) -> Iterator[Candidate | Rejected]:
-        """Everything in it, labelled, one at a time."""
-        return (labelled(item, self.root) for item in self.entries())
-
-
-def open_source(path: Path) -> Source:
-    """Find out what `path` is and where its class folders are; nothing is unpacked.
-
-    Raises:
-        DataError: it does not exist, is neither a folder nor a zip or tar, is damaged, or holds no
-            class folders with photos.
-        WrongUsage: it is a dataset that is split already.
-    """
-    if not path.exists():
-        raise DataError(f"There is no '{path}'. Name a folder, a zip or a tar of class folders.")
-    entries = partial(folder_entries if path.is_dir() else archive_entries, path)
-    found = survey(track(entries(), "look through", unit="files"), str(path), LIMITS.files)
-    return Source(entries, class_root(found, str(path)), found.files, found.size)
-
-
-def import_photos(sources: Sequence[Path], out: Path, force: bool = False) -> Imported:
+def import_photos(
+    sources: Sequence[Path],
+    out: Path,
+    force: bool = False,
+    *,
+    reading: Reading | None = None,
+    selection: Selection | None = None,
+    on_conflict: OnConflict = "keep",
+) -> Imported:
     """Copy the photos of all sources into `out/<class>/`; the sources are only read.
 
     Args:
+        sources: folders, archives and tables; patterns such as "shards/*.tar" too.
+        out: gets `<part>/<class>/` instead where `reading` keeps the split.
         force: replace `out` whole instead of adding to it.
 
     Raises:
         DataError: a source that cannot serve, or no photo in any of them.
         StorageError: `out` is someone else's, in use, or on a disk that is too small.
-        WrongUsage: `out` and a source lie in one another.
+        WrongUsage: `out` and a source lie in one another, or choices that cannot be meant.
     """
+    reading, selection = reading or Reading(), selection or Selection()
+    sources = [path for source in sources for path in _matching(source)]
     # "." and ".." have no name, and so no place for a lock beside them.
     target = out if out.name not in ("", "..") else Path(abspath(out))
     _refuse_overlap(sources, out, target)
-    opened = [open_source(path) for path in sources]
-    with open_store(target, force) as store:
-        need_space(store.folder, sum(s.size for s in opened) - store.bytes_found, "The import")
-        added, skipped, rejected = _place_all(opened, store)
+    opened = [open_source(path, reading) for path in sources]
+
+    def wanted() -> Candidates:
+        return selection.of(lambda: _all_of(opened, reading.keep_split))
+
+    with open_store(target, force, reading.keep_split) as store:
+        if selection.limit is None and not selection.only:
+            size = sum(source.size for source in opened)
+            need_space(store.folder, size - store.bytes_found, "The import")
+        count = sum(source.count for source in opened)
+        items = settled(wanted, on_conflict, store, count)
+        added, skipped, rejected = _place_all(track(items, "import", count, "photos"), store)
         if added + skipped == 0:
-            raise _nothing(sources, rejected)
-        conflicts = tuple(store.conflicts())
-        return Imported(added, skipped, tuple(rejected), store.counts(), conflicts)
+            raise _nothing(sources, rejected, list(selection.unmet()))
+        return Imported(
+            added=added,
+            skipped=skipped,
+            rejected=tuple(rejected),
+            classes=store.counts(),
+            conflicts=tuple(store.conflicts()),
+            parts=store.part_counts() if reading.keep_split else None,
+            notes=(*selection.unmet(), *_mixed(opened, reading.keep_split)),
+        )
 
 
-def _place_all(sources: Sequence[Source], store: Store) -> tuple[int, int, list[Rejected]]:
+def _matching(source: Path) -> list[Path]:
+    """The paths that a pattern matches, sorted; a path that exists is none."""
+    if source.exists() or not has_magic(str(source)):
+        return [source]
+    found = sorted(map(Path, glob(str(source))))
+    if not found:
+        raise DataError(f"Nothing matches '{source}'. Name a folder, an archive or a table.")
+    return found
+
+
+def _all_of(sources: Sequence[Source], keep_split: bool) -> Candidates:
+    for source in sources:
+        for item in source.candidates():
+            if isinstance(item, Rejected) or not source.parts or keep_split == bool(item.part):
+                yield item
+            elif keep_split:
+                yield Rejected(item.origin, "lies in no part of the split")
+            else:
+                yield replace(item, part="")
+
+
+def _mixed(sources: Sequence[Source], keep_split: bool) -> Iterator[str]:
+    for source in sources:
+        if source.parts and not keep_split:
+            yield (
+                f"The parts {listed(source.parts)} of '{source.path}' are mixed here; "
+                "--keep-split keeps them apart."
+            )
+
+
+def _place_all(
+    items: Iterator[Candidate | Rejected], store: Store
+) -> tuple[int, int, list[Rejected]]:
     """Place what can be placed; returns how many were added and skipped, and what was rejected."""
     added = skipped = 0
     rejected: list[Rejected] = []
-    items = (item for source in sources for item in source.candidates())
-    for item in track(items, "import", sum(source.files for source in sources), "photos"):
+    for item in items:
         if isinstance(item, Rejected):
             rejected.append(item)
             continue
@@ -118,9 +150,14 @@ def _refuse_overlap(sources: Sequence[Path], out: Path, target: Path) -> None:
                 )
 
 
-def _nothing(sources: Sequence[Path], rejected: Sequence[Rejected]) -> DataError:
-    reasons = "; ".join(f"{r.path}: {r.reason}" for r in rejected[:3])
+def _nothing(
+    sources: Sequence[Path], rejected: Sequence[Rejected], unmet: Sequence[str]
+) -> DataError:
+    why = " ".join(unmet)
+    if rejected:
+        reasons = "; ".join(f"{r.path}: {r.reason}" for r in rejected[:3])
+        why += f" Rejected: {len(rejected)}, such as {reasons}."
     return DataError(
-        f"No photo could be taken from {listed(sources)}. Rejected: {len(rejected)}, such as "
-        f"{reasons}. imgcli takes JPEG, PNG, WebP, GIF, BMP and TIFF."
+        f"No photo could be taken from {listed(sources)}. {why.strip()} imgcli takes JPEG, PNG, "
+        "WebP, GIF, BMP and TIFF."
     )

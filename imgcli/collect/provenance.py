@@ -4,41 +4,15 @@
      "source": "import", "sha256": "…", "size": 15302, "format": "JPEG", "imported_at": "…"}
 
 Lines are only ever appended, after their photos have their names. If a photo has two, the later one
-holds; a line whose photo is gone says nothing.
+holds; a line whose photo is gone says nothing. They are written by `imgcli.batch`.
 """
 
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 NAME = "provenance.jsonl"
-
-
-def begin(folder: Path) -> None:
-    """Mark `folder` as imgcli's, before the first photo is in it."""
-    with open(folder / NAME, "ab") as file:
-        os.fsync(file.fileno())
-
-
-def repair(folder: Path) -> None:
-    """Drop the last line if a kill tore it in the middle of being appended."""
-    path = folder / NAME
-    with open(path, "r+b") as file:
-        end = file.seek(0, os.SEEK_END)
-        whole = end
-        while whole > 0:
-            start = max(0, whole - 4096)
-            file.seek(start)
-            newline = file.read(whole - start).rfind(b"\n")
-            if newline >= 0:
-                whole = start + newline + 1
-                break
-            whole = start
-        if whole < end:
-            file.truncate(whole)
-            os.fsync(file.fileno())
 
 
 def read(folder: Path) -> Iterator[dict[str, Any]]:
@@ -50,13 +24,8 @@ def read(folder: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             try:
                 entry = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(entry, dict) and {"path", "sha256", "size"} <= entry.keys():
-                yield entry
-
-
-def append(folder: Path, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Add lines, without waiting for the disk."""
-    with open(folder / NAME, "ab") as file:
-        file.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
+                if isinstance(entry["path"], str) and isinstance(entry["sha256"], str):
+                    yield entry

@@ -1,5 +1,7 @@
 """The one door through which photos come in: `<out>/<class>/<photo>` with its provenance.
 
+A store that is split has `<out>/<part>/<class>/<photo>` instead, for photos that come with a part.
+
 In blocks: photos are written under temporary names, made durable together, renamed, and their
 provenance lines appended. A kill or a power cut at any moment leaves photos that are whole, and at
 most temporaries, a torn line, or photos without a line; the next start sweeps, repairs and reads
@@ -9,22 +11,23 @@ those back, so the same command completes to the tree that an uninterrupted run 
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from imgcli.batch import Batch, append_lines, begin_lines, mend_lines, sync_file_system
 from imgcli.collect import provenance
-from imgcli.collect.batch import Batch, sync_file_system
-from imgcli.collect.candidate import MB, Candidate, NotTaken
+from imgcli.collect.candidate import MB, PARTS, Candidate, NotTaken
 from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.sniff import HEAD, PHOTO_SUFFIXES, photo_format, refusal
 from imgcli.errors import StorageError
-from imgcli.storage import locked, staged_folder, sweep_temporaries
+from imgcli.storage import locked, staged_folder, sweep_temporaries, sync_folder
 
 BLOCK_PHOTOS = 4096  # a block costs about 0.1 s of waiting for the disk; a kill loses one at most
 BLOCK_BYTES = 256 * MB
+REJECTED = ".rejected"  # hidden, so that no command takes it for a class
 
 
 class Store:
@@ -34,18 +37,20 @@ class Store:
     name that another photo has is not taken from it: the newcomer gets digits of its SHA-256.
     """
 
-    def __init__(self, folder: Path, source: str = "import") -> None:
+    def __init__(self, folder: Path, source: str = "import", split: bool = False) -> None:
         self.folder = folder
+        self.split = split
         self.source = source  # for the provenance: what kind of collecting this is
         self.bytes_found = 0  # size of the photos that were there when the store was opened
         self._paths: defaultdict[str, list[str]] = defaultdict(list)  # SHA-256 -> relative paths
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> names, folded
-        self._folders: dict[str, str] = {}  # label -> class folder
+        self._folders: dict[tuple[str, str], str] = {}  # part and label -> class folder
         self._unrecorded: set[str] = set()  # photos without a provenance line
         self._lines: list[dict[str, Any]] = []
         self._batch = Batch(folder)
         self._now = datetime.now(UTC).isoformat(timespec="seconds")
-        self._ours = (folder / provenance.NAME).is_file()
+        self._provenance = folder / provenance.NAME
+        self._ours = self._provenance.is_file()
         if self._ours:
             self._open()
 
@@ -63,7 +68,8 @@ class Store:
         if image_format is None:
             raise NotTaken(refusal(data[:HEAD]))
         digest = hashlib.sha256(data).hexdigest()
-        folder = self._folders.get(candidate.label) or self._class_folder(candidate.label)
+        where = (candidate.part, candidate.label)
+        folder = self._folders.get(where) or self._class_folder(*where)
         line = {
             "label": candidate.label,
             "origin": candidate.origin,
@@ -72,8 +78,9 @@ class Store:
             "size": len(data),
             "format": image_format,
             "imported_at": self._now,
+            **candidate.provenance,
         }
-        here = next((path for path in self._paths[digest] if path.startswith(f"{folder}/")), None)
+        here = next((p for p in self._paths.get(digest, ()) if p.startswith(f"{folder}/")), None)
         if here is not None:
             if here in self._unrecorded:
                 self._record(here, line)
@@ -87,6 +94,26 @@ class Store:
             self.commit()
         return True
 
+    def begin(self) -> None:
+        """Mark the folder as imgcli's, before anything is in it."""
+        if not self._ours:
+            begin_lines(self._provenance)
+            self._ours = True
+
+    def find(self, label: str, digest: str) -> str | None:
+        """The path of the photo with these bytes in a class."""
+        folder = self._folders.get(("", label)) or self._class_folder("", label)
+        paths = self._paths.get(digest, ())
+        return next((path for path in paths if path.startswith(f"{folder}/")), None)
+
+    def set_aside(self, path: str, digest: str) -> None:
+        """Take a placed photo out of its class: to the same path under `.rejected/`."""
+        aside = self.folder / REJECTED / path
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(self.folder / path, aside)
+        sync_folder(aside.parent)
+        self._paths[digest].remove(path)
+
     def commit(self) -> None:
         """Put what was taken in since the last commit in place, and its lines after it.
 
@@ -95,7 +122,7 @@ class Store:
         self._batch.commit()
         lines, self._lines = self._lines, []
         if lines:
-            provenance.append(self.folder, lines)
+            append_lines(self._provenance, lines)
 
     def close(self) -> None:
         """Commit, and make all of it durable."""
@@ -107,38 +134,63 @@ class Store:
             self._batch.discard()
 
     def counts(self) -> dict[str, int]:
-        """Photos in each class folder, sorted by name."""
-        classes = Counter(path.split("/")[0] for paths in self._paths.values() for path in paths)
+        """Photos in each class, sorted by name."""
+        classes = Counter(_class_of(path) for paths in self._paths.values() for path in paths)
         return dict(sorted(classes.items()))
+
+    def part_counts(self) -> dict[str, int]:
+        """Photos in each part of a store that is split."""
+        parts = Counter(path.split("/")[0] for paths in self._paths.values() for path in paths)
+        return {part: parts[part] for part in PARTS if parts[part]}
+
+    def classes_of(self, digest: str) -> set[str]:
+        """The classes in which a photo with these bytes lies."""
+        return {_class_of(path) for path in self._paths.get(digest, ())}
 
     def conflicts(self) -> list[tuple[str, ...]]:
         """Photos whose very bytes lie in several classes: the paths of each, sorted."""
         return sorted(
             tuple(sorted(paths))
             for paths in self._paths.values()
-            if len({path.split("/")[0] for path in paths}) > 1
+            if len({_class_of(path) for path in paths}) > 1
         )
 
     # --- opening --------------------------------------------------------------------------------
 
     def _open(self) -> None:
         sweep_temporaries(self.folder)
-        provenance.repair(self.folder)
+        mend_lines(self._provenance)
         known = {e["path"]: (e["sha256"], e["size"]) for e in provenance.read(self.folder)}
-        for folder in self.folder.iterdir():
-            if folder.is_dir() and not folder.name.startswith("."):
-                sweep_temporaries(folder)
-                self._list(folder, known)
+        self._refuse_other_layout(known)
+        tops = [self.folder / part for part in PARTS] if self.split else [self.folder]
+        for top in tops:
+            for folder in top.iterdir() if top.is_dir() else ():
+                if folder.is_dir() and not folder.name.startswith("."):
+                    sweep_temporaries(folder)
+                    self._list(folder.relative_to(self.folder).as_posix(), known)
 
-    def _list(self, folder: Path, known: dict[str, tuple[str, int]]) -> None:
+    def _refuse_other_layout(self, known: Iterable[str]) -> None:
+        """Class folders and parts do not mix.
+
+        Raises:
+            StorageError: the photos that are there lie otherwise than those to come.
+        """
+        if any((path.count("/") > 1) != self.split for path in known):
+            here = "class folders" if self.split else "train and test parts"
+            raise StorageError(
+                f"'{self.folder}' holds {here}, which --keep-split "
+                f"{'does not make' if self.split else 'makes'}. Choose another --out."
+            )
+
+    def _list(self, folder: str, known: dict[str, tuple[str, int]]) -> None:
         """Take note of the photos in one class folder, hashing those that no line knows."""
-        with os.scandir(folder) as entries:
+        with os.scandir(self.folder / folder) as entries:
             for entry in entries:
-                self._names[folder.name].add(entry.name.casefold())
+                self._names[folder].add(entry.name.casefold())
                 suffix = os.path.splitext(entry.name)[1].lower()
                 if suffix not in PHOTO_SUFFIXES or not entry.is_file():
                     continue
-                path = f"{folder.name}/{entry.name}"
+                path = f"{folder}/{entry.name}"
                 size = entry.stat().st_size
                 self.bytes_found += size
                 digest, recorded_size = known.get(path, ("", -1))
@@ -150,16 +202,16 @@ class Store:
 
     # --- placing --------------------------------------------------------------------------------
 
-    def _class_folder(self, label: str) -> str:
+    def _class_folder(self, part: str, label: str) -> str:
         """The class's folder, made if it is not there."""
         folder = safe_name(label)
         if folder == provenance.NAME:
             folder = safe_name(folder + ".")  # a class may be called anything
-        if not self._ours:
-            provenance.begin(self.folder)
-            self._ours = True
-        (self.folder / folder).mkdir(exist_ok=True)
-        self._folders[label] = folder
+        self.begin()
+        if self.split:
+            folder = f"{part}/{folder}"
+        (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        self._folders[part, label] = folder
         return folder
 
     def _free_name(self, folder: str, name: str, digest: str) -> str:
@@ -174,13 +226,18 @@ class Store:
         self._unrecorded.discard(path)
 
 
+def _class_of(path: str) -> str:
+    return path.split("/")[-2]
+
+
 @contextmanager
-def open_store(out: Path, force: bool = False) -> Iterator[Store]:
+def open_store(out: Path, force: bool = False, split: bool = False) -> Iterator[Store]:
     """Open the store at `out` for one writer; what was placed stays, whatever happens inside.
 
     Args:
         force: build anew beside `out` and replace it whole at the end, if all went well; what
             imgcli did not make is moved aside.
+        split: whether the photos come with their parts, and keep them.
 
     Raises:
         StorageError: `out` is someone else's, or another imgcli writes to it.
@@ -188,7 +245,7 @@ def open_store(out: Path, force: bool = False) -> Iterator[Store]:
     if force:
         ours = (out / provenance.NAME).is_file()
         with staged_folder(out, replace=True, keep_old=not ours) as staging:
-            with open_store(staging) as new:
+            with open_store(staging, split=split) as new:
                 yield new
         return
     _refuse_strangers(out)
@@ -196,7 +253,7 @@ def open_store(out: Path, force: bool = False) -> Iterator[Store]:
     with locked(out.with_name(f".{out.name}.lock")):
         made = not out.exists()
         out.mkdir(exist_ok=True)
-        store = Store(out)
+        store = Store(out, split=split)
         try:
             yield store
         finally:

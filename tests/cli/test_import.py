@@ -121,6 +121,88 @@ def test_bad_input_is_a_sentence(run, words: list[str], code: int, sentence: str
     assert not Path("raw").exists()
 
 
+def test_a_split_is_kept_and_goes_to_the_dataset(run) -> None:  # type: ignore[no-untyped-def]
+    make_tree(Path("src"), {"train/a/1.png": photo(1), "test/a/2.png": photo(2)})
+    make_tree(Path("src"), {"train/b/3.png": photo(3)})
+    code, out, err = run("src", "--keep-split")
+    assert (code, err) == (0, "")
+    assert "Split as it came: 2 train, 1 test." in out
+    assert out.endswith("Next: imgcli train --arch resnet101 --freeze\n")
+    assert set(tree(Path("dataset"))) == {"train/a/1.png", "test/a/2.png", "train/b/3.png"}
+    document = json.loads(run("src", "--keep-split", "--json")[1])
+    assert document["parts"] == {"train": 2, "test": 1}
+    assert (document["out"], document["skipped"]) == ("dataset", 3)
+
+
+def test_classes_are_renamed_chosen_and_limited(run) -> None:  # type: ignore[no-untyped-def]
+    many = {
+        f"{label}_{n}.png": photo(n + 50 * k) for k, label in enumerate("abc") for n in range(9)
+    }
+    make_tree(Path("src"), many)
+    words = ["--label-from", "(.)_", "--rename", "a=cat", "--rename", "x=y", "--limit", "4"]
+    code, out, err = run("src", *words, "--only", "cat,b", "--json")
+    assert code == 0
+    assert json.loads(out)["classes"] == {"b": 4, "cat": 4}
+    assert err == "--rename: no class is called 'x'; the sources have 'a', 'b' and 'c'.\n"
+    again = run("src", *words, "--only", "cat,b", "--seed", "0", "--out", "again", "--json")[1]
+    assert json.loads(again)["added"] == 8
+    assert tree(Path("again")) == tree(Path("raw"))
+
+
+def test_a_conflict_says_what_settles_it(run) -> None:  # type: ignore[no-untyped-def]
+    make_tree(Path("src"), {"a/1.png": photo(1), "b/1.png": photo(1), "b/2.png": photo(2)})
+    assert "Settle that by --on-conflict first or skip, with --force." in run("src")[1]
+    assert run("src", "--on-conflict", "skip", "--force")[0] == 0
+    assert set(tree(Path("raw"))) == {"b/2.png"}
+    code, _, err = run("src", "--on-conflict", "error", "--out", "other")
+    assert (code, Path("other").exists()) == (1, False)
+    assert "1 photo is of two classes, such as 'src/a/1.png' (a) = 'src/b/1.png' (b)." in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (
+            ["src", "--only", "z"],
+            1,
+            "--only: no class is called 'z'; the sources have 'a' and 'b'.",
+        ),
+        (["src", "--limit", "0"], 2, "--limit 0 takes no photo."),
+        (["src", "--rename", "ab"], 2, "--rename 'ab' is neither old=new nor"),
+        (
+            ["src", "--label-from", "x(9)"],
+            2,
+            "--label-from 'x(9)' matches no path in 'src' such as",
+        ),
+        (["src", "--keep-split"], 2, "--keep-split: 'src' holds class folders without train"),
+        (["src", "--on-conflict", "maybe"], 2, "Invalid value for '--on-conflict'"),
+        (["flat"], 1, "Where the file names hold the classes, say how: --label-from '([a-z]+)_'"),
+        (
+            ["urls.csv"],
+            1,
+            "import touches no network. Fetch them with: imgcli scrape urls urls.csv",
+        ),
+        (["*.tar"], 1, "Nothing matches '*.tar'."),
+    ],
+)
+def test_choices_that_cannot_serve_are_a_sentence(  # type: ignore[no-untyped-def]
+    run, words: list[str], code: int, sentence: str
+) -> None:
+    make_tree(Path("src"), TWO_CLASSES)
+    make_tree(Path("flat"), {"1.png": photo(1)})
+    Path("urls.csv").write_text("url,label\nhttps://example.org/1.jpg,a\n")
+    got, out, err = run(*words)
+    assert (got, out) == (code, "")
+    assert sentence in err
+    assert not Path("raw").exists()
+
+
+def test_the_help_fits_a_screen_and_shows_the_examples_as_typed(run) -> None:  # type: ignore[no-untyped-def]
+    _, out, _ = run("--help")
+    assert len(out.splitlines()) <= 75
+    assert "imgcli import scans/ --label-from '(.+)_'" in out
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_a_sentence(run) -> None:  # type: ignore[no-untyped-def]
     make_tree(Path("src"), TWO_CLASSES)

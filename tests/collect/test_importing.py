@@ -1,10 +1,13 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,20 @@ def recorded(out: Path) -> dict[str, str]:
     """SHA-256 by path, as the provenance has it."""
     lines = [json.loads(line) for line in (out / NAME).read_text("utf-8").splitlines()]
     return {line["path"]: line["sha256"] for line in lines}
+
+
+@pytest.fixture
+def quick_path(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder in memory, where there is such a place.
+
+    A kill loses nothing more there, and nobody waits for a disk to sync.
+    """
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
 
 
 def test_folder_zip_and_tar_give_the_same_tree(tmp_path: Path) -> None:
@@ -182,14 +199,16 @@ KILLER = """
     from pathlib import Path
     from imgcli.collect import store
     from imgcli.collect.importing import import_photos
+    from imgcli.collect.formats.source import Reading
     from imgcli.progress import be_quiet
     from tests.collect.samples import tree
     from tests.collect.test_importing import recorded
 
-    source, out, whole = map(Path, sys.argv[1:])
+    source, out, whole = map(Path, sys.argv[1:4])
+    reading = Reading(keep_split=sys.argv[4] == "split")
     store.BLOCK_PHOTOS = 3
     be_quiet()
-    import_photos([source], whole)
+    import_photos([source], whole, reading=reading)
 
     def killed_at(left):
         def watch(event, args):
@@ -201,7 +220,7 @@ KILLER = """
         child = os.fork()
         if child == 0:
             sys.addaudithook(watch)
-            import_photos([source], out)
+            import_photos([source], out, reading=reading)
             os._exit(0)
         return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
@@ -209,7 +228,7 @@ KILLER = """
     while killed_at(moments):
         if moments % 3 == 0:
             killed_at(2 * moments)  # and killed again while completing
-        import_photos([source], out)
+        import_photos([source], out, reading=reading)
         assert tree(out) == tree(whole), moments
         assert recorded(out) == recorded(whole), moments
         shutil.rmtree(out)
@@ -218,18 +237,122 @@ KILLER = """
 """
 
 
-def test_an_import_killed_at_any_step_completes_to_the_same_tree(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["classes", "split"])
+def test_an_import_killed_at_any_step_completes_to_the_same_tree(
+    quick_path: Path, kind: str
+) -> None:
     names = ["a/1.png", "a/sub/1.png", "b/1", "a/2.png", "b/x\ny.png", "CON/1.png", "c/1.png"]
-    source = make_zip(tmp_path / "x.zip", {name: photo(n) for n, name in enumerate(names)})
+    if kind == "split":
+        names = [f"{'test' if n % 3 else 'train'}/{name}" for n, name in enumerate(names)]
+    source = make_zip(quick_path / "x.zip", {name: photo(n) for n, name in enumerate(names)})
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(KILLER)]
-        + [str(path) for path in (source, tmp_path / "out", tmp_path / "whole")],
+        + [str(path) for path in (source, quick_path / "out", quick_path / "whole", kind)],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
     )
     assert done.stderr == ""
     assert int(done.stdout) > 20
+
+
+# Forks an import and kills it after a random time, MOMENTS times over.
+AT_RANDOM = """
+    import os, random, shutil, signal, sys, threading, time
+    from pathlib import Path
+    from tqdm import tqdm
+    from imgcli.collect import store
+    from imgcli.collect.importing import import_photos
+    from imgcli.progress import be_quiet
+    from tests.collect.samples import tree
+    from tests.collect.test_importing import recorded
+
+    source, out, whole = map(Path, sys.argv[1:4])
+    store.BLOCK_PHOTOS = 20
+    tqdm.set_lock(threading.RLock())  # its own is shared with forks, and dies with one for all
+    be_quiet()
+    began = time.monotonic()
+    import_photos([source], whole)
+    takes = time.monotonic() - began
+    expected, lines = tree(whole), recorded(whole)
+    killed = 0
+    for moment in range(int(sys.argv[4])):
+        child = os.fork()
+        if child == 0:
+            import_photos([source], out)
+            os._exit(0)
+        time.sleep(random.Random(moment).uniform(0, takes))
+        os.kill(child, signal.SIGKILL)
+        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        if moment % 4:  # every fourth is killed again while it completes
+            import_photos([source], out)
+            assert tree(out) == expected, moment
+            assert recorded(out) == lines, moment
+            shutil.rmtree(out)
+    print(killed)
+"""
+MOMENTS = 12  # 200 were tried
+
+
+def test_an_import_killed_at_random_moments_completes_to_the_same_tree(quick_path: Path) -> None:
+    source = make_zip(quick_path / "x.zip", {f"{n % 4}/{n}.png": photo(n) for n in range(150)})
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(AT_RANDOM)]
+        + [str(path) for path in (source, quick_path / "out", quick_path / "whole", MOMENTS)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.stderr == ""
+    assert int(done.stdout) > MOMENTS // 4
+
+
+# A file system of its own, in a name space of mounts that ends with the command.
+SMALL_DISK = """
+    mount -t tmpfs -o size=8m,nr_inodes={inodes} tmpfs {disk}
+    {python} -m imgcli import {source} --out {disk}/raw -q; echo "code $?"
+    mount -o remount,nr_inodes=1000{mode} tmpfs {disk}
+    {python} -m imgcli import {source} --out {disk}/raw -q >&2; echo "code $?"
+    {mend}
+    {python} -m imgcli import {source} --out {disk}/raw -q --json
+"""
+
+
+def on_a_small_disk(tmp_path: Path, inodes: int, mode: str, mend: str) -> tuple[str, str]:
+    """Import 60 photos thrice: what the commands print on stdout and stderr."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("only root may mount a small disk")
+    source = make_zip(tmp_path / "x.zip", {f"{n % 3}/{n}.png": photo(n) for n in range(60)})
+    (tmp_path / "disk").mkdir()
+    names = {"python": sys.executable, "source": source, "disk": tmp_path / "disk"}
+    script = textwrap.dedent(SMALL_DISK).format(inodes=inodes, mode=mode, mend=mend, **names)
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, cwd=tmp_path
+    )
+    if "mount:" in done.stderr:
+        pytest.skip(f"no small disk here: {done.stderr}")
+    return done.stdout, done.stderr
+
+
+def test_a_disk_that_fills_up_is_one_line_and_a_rerun_completes(tmp_path: Path) -> None:
+    out, err = on_a_small_disk(tmp_path, 30, "", "true")
+    assert err.startswith("imgcli: No space left to write '")
+    assert err.count("imgcli:") == 1 and "Traceback" not in err
+    first, second, document = out.split("\n", 2)
+    assert (first, second) == ("code 1", "code 0")
+    assert json.loads(document)["classes"] == {"0": 20, "1": 20, "2": 20}
+
+
+def test_a_disk_that_may_only_be_read_is_one_line_and_a_rerun_completes(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    out, err = on_a_small_disk(tmp_path, 30, ",ro", f"mount -o remount,rw tmpfs {disk}")
+    lines = err.strip().split("\n")
+    assert len(lines) == 2 and "No space left" in lines[0]
+    assert lines[1].startswith("imgcli: No permission to use '")
+    assert "Read-only file system" in lines[1]
+    first, second, document = out.split("\n", 2)
+    assert (first, second) == ("code 1", "code 1")
+    assert json.loads(document)["classes"] == {"0": 20, "1": 20, "2": 20}
 
 
 @pytest.mark.parametrize("photos", [1, 150, 299])

@@ -1,8 +1,8 @@
 import pytest
 
 from imgcli.collect.candidate import Candidate, Entry
-from imgcli.collect.layout import class_root, labelled, survey
-from imgcli.errors import DataError, WrongUsage
+from imgcli.collect.layout import class_root, labelled, part_folders, part_named, survey
+from imgcli.errors import DataError
 from imgcli.records import Rejected
 
 
@@ -62,13 +62,45 @@ def test_no_photos_at_all_is_said() -> None:
 
 
 @pytest.mark.parametrize("held_out", ["test", "val", "Validation"])
-def test_a_split_dataset_is_not_taken_for_two_classes(held_out: str) -> None:
-    with pytest.raises(WrongUsage, match=r"already split.*imgcli train --data src/wrap"):
-        root_of("wrap/train/a/1.jpg", f"wrap/{held_out}/a/1.jpg")
+def test_train_and_a_held_out_folder_are_parts(held_out: str) -> None:
+    found = survey(map(entry, ["wrap/train/a/1.jpg", f"wrap/{held_out}/a/1.jpg"]), "src", 100)
+    part = "test" if held_out == "test" else "val"
+    assert part_folders(found, ("wrap",)) == {"train": "train", held_out: part}
+    item = labelled(entry(f"wrap/{held_out}/a/x/1.jpg"), ("wrap",), {held_out: part})
+    assert isinstance(item, Candidate) and (item.label, item.part) == ("a", part)
+
+
+def test_photos_beside_the_parts_are_rejected() -> None:
+    parts = {"train": "train", "test": "test"}
+    assert labelled(entry("more/a/1.jpg"), (), parts) == Rejected(
+        "src/more/a/1.jpg", "lies in none of test, train"
+    )
+    assert labelled(entry("1.jpg"), (), parts) == Rejected(
+        "src/1.jpg", "lies in none of test, train"
+    )
+    assert labelled(entry("train/1.jpg"), (), parts) == Rejected(
+        "src/train/1.jpg", "lies in no class folder"
+    )
+
+
+@pytest.mark.parametrize(
+    ("folders", "part"),
+    [("coco/train2017", "train"), ("val_2014/x", "val"), ("valid", "val"), ("trainers", "")],
+)
+def test_a_folders_name_may_say_the_part(folders: str, part: str) -> None:
+    assert part_named(tuple(folders.split("/"))) == part
+
+
+def test_only_so_many_names_are_remembered() -> None:
+    found = survey((entry(f"{n}.{n % 1500}") for n in range(3000)), "src", 10_000)
+    assert len(found.others) == 1000
+    assert len(survey((entry(f"{n}.cls") for n in range(900)), "src", 1000).others[".cls"]) == 200
 
 
 def test_a_class_may_be_called_train() -> None:
-    assert root_of("train/1.jpg", "bus/1.jpg", "train/2.jpg") == ()
+    found = survey(map(entry, ["train/1.jpg", "bus/1.jpg", "train/2.jpg"]), "src", 100)
+    assert class_root(found, "src") == ()
+    assert part_folders(found, ()) == {}
 
 
 def test_too_many_files_are_refused() -> None:

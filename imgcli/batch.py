@@ -1,11 +1,18 @@
-"""Many small files written safely without waiting for the disk after each."""
+"""Much written safely without waiting for the disk after each piece: small files, and lines.
+
+Beside `storage`, whose rules hold here too: under its own name a file is whole or not there. A list
+of lines is the one thing that is added to in place: a torn last line is dropped when it is opened.
+"""
 
 import ctypes
 import itertools
+import json
 import os
 from collections import deque
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from imgcli.errors import StorageError
 
@@ -88,3 +95,36 @@ def sync_file_system(folder: Path) -> None:
             raise OSError(code, os.strerror(code), str(folder))
     finally:
         os.close(handle)
+
+
+# --- lines --------------------------------------------------------------------------------------
+
+
+def begin_lines(path: Path) -> None:
+    """Make the list of lines at `path` if there is none, durably."""
+    with open(path, "ab") as file:
+        os.fsync(file.fileno())
+
+
+def append_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Add a line of JSON for each entry, without waiting for the disk."""
+    with open(path, "ab") as file:
+        file.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
+
+
+def mend_lines(path: Path) -> None:
+    """Drop the last line if a kill tore it in the middle of being appended."""
+    with open(path, "r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        whole = end
+        while whole > 0:
+            start = max(0, whole - 4096)
+            file.seek(start)
+            newline = file.read(whole - start).rfind(b"\n")
+            if newline >= 0:
+                whole = start + newline + 1
+                break
+            whole = start
+        if whole < end:
+            file.truncate(whole)
+            os.fsync(file.fileno())

@@ -1,0 +1,166 @@
+"""Tables as sources: a photo's path and its label in each row of a CSV, TSV or JSON lines file.
+
+    path,label              {"file_name": "1.jpg", "class": "crab"}
+    photos/1.jpg,crab       {"file_name": "2.jpg", "class": "lobster"}
+
+Paths are relative to the table or absolute. Columns are found by the usual names, see `labels`.
+"""
+
+import csv
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from imgcli.collect.candidate import LIMITS, Candidate, read_photo
+from imgcli.collect.folders import open_file
+from imgcli.collect.formats.labels import LABELS, PATHS, URLS, column, label_text
+from imgcli.collect.formats.source import Candidates, Reading, Source
+from imgcli.errors import DataError, WrongUsage
+from imgcli.records import Rejected
+from imgcli.wording import listed
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+
+Row = tuple[int, Mapping[str, Any] | Rejected]  # line number, cells by column
+
+
+def table_source(path: Path, reading: Reading) -> Source:
+    """The photos that a table names.
+
+    Raises:
+        DataError: an empty or damaged table, one without the columns, or one of web addresses.
+    """
+    rows = partial(_json_rows if path.suffix.lower() in (".jsonl", ".ndjson") else _rows, path)
+    first = next((cells for _, cells in rows() if not isinstance(cells, Rejected)), None)
+    if first is None:
+        raise DataError(f"'{path}' has no rows. Expected are columns such as path and label.")
+    paths, labels = find_columns(path, list(first), reading)
+
+    def candidates() -> Candidates:
+        for number, cells in rows():
+            where = f"{path}:{number}"
+            if isinstance(cells, Rejected):
+                yield cells
+            else:
+                yield photo_of(path, where, cells.get(paths), partial(_label, cells, labels))
+
+    files, size = _survey(path, candidates())
+    return Source(path, "a table", candidates, files, size)
+
+
+def find_columns(
+    table: Path, names: list[str], reading: Reading, paths: str | None = None
+) -> tuple[str, str]:
+    """The columns of a table that hold photos' paths and their labels.
+
+    Args:
+        paths: the column of photos, where the table itself says it.
+
+    Raises:
+        WrongUsage: a column that was asked for is not there.
+        DataError: there is none by a usual name; the message lists those there are.
+    """
+    have = f"it has {listed(names, 12)}" if names else "it has none"
+    asked = {"--path-column": reading.path_column, "--label-column": reading.label_column}
+    for option, name in asked.items():
+        if name is not None and name not in names:
+            raise WrongUsage(f"{option} '{name}' is no column of '{table}': {have}.")
+    paths = reading.path_column or paths or column(names, PATHS)
+    labels = reading.label_column or column(names, LABELS)
+    if paths is None and column(names, URLS) is not None:
+        raise _web_address(table)
+    if paths is None or labels is None:
+        what = "photos' paths (--path-column)" if paths is None else "labels (--label-column)"
+        raise DataError(
+            f"'{table}' has no column that looks like {what}: {have}. Name the column, or give the "
+            "table a first line such as: path,label"
+        )
+    return paths, labels
+
+
+def photo_of(table: Path, where: str, named: Any, label: Callable[[], str]) -> Candidate | Rejected:
+    """The photo in a row, by its path.
+
+    Raises:
+        DataError: it is a web address.
+    """
+    if not isinstance(named, str) or not named.strip() or "\0" in named:
+        return Rejected(where, "names no photo")
+    named = named.strip()
+    if re.match(r"[a-z][a-z0-9+.-]+://", named, re.IGNORECASE):
+        raise _web_address(table)
+    file = os.path.join(table.parent, named)
+    if "\\" in named and not os.path.exists(file):
+        file = os.path.join(table.parent, named.replace("\\", "/"))  # a table made on Windows
+    try:
+        return Candidate(label(), os.path.basename(file), file, partial(_read, file))
+    except ValueError as reason:
+        return Rejected(f"{where} ({named})", str(reason))
+
+
+def _label(cells: Mapping[str, Any], labels: str) -> str:
+    return label_text(cells.get(labels))
+
+
+def _read(file: str) -> bytes:
+    with open_file(file) as opened:
+        return read_photo(opened)
+
+
+def _web_address(table: Path) -> DataError:
+    return DataError(
+        f"'{table}' names web addresses, and import touches no network. Fetch them with: "
+        f"imgcli scrape urls {table}"
+    )
+
+
+def _survey(path: Path, candidates: Iterable[Candidate | Rejected]) -> tuple[int, int]:
+    """How many rows there are, and how many bytes their photos have."""
+    files = size = 0
+    for item in candidates:
+        files += 1
+        if files > LIMITS.files:
+            raise DataError(f"'{path}' has more than {LIMITS.files:,} rows. Cut it in several.")
+        if isinstance(item, Candidate):
+            try:
+                size += os.stat(item.origin).st_size
+            except OSError:  # it is listed when its turn comes
+                continue
+    return files, size
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    """The rows of a CSV or TSV, whichever of the usual characters separates its cells."""
+    with open(path, "rb") as raw:
+        utf16 = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")  # as Excel's "Unicode text"
+    encoding = "utf-16" if utf16 else "utf-8-sig"
+    errors = "strict" if utf16 else "surrogateescape"  # names need not be text
+    try:
+        with open(path, encoding=encoding, errors=errors, newline="") as file:
+            head = file.readline()
+            file.seek(0)
+            table = csv.DictReader(file, delimiter=max("\t,;|", key=head.count))
+            for cells in table:
+                yield table.line_num, {str(name).strip(): cell for name, cell in cells.items()}
+    except (csv.Error, UnicodeError) as error:
+        raise DataError(f"'{path}' is no table that can be read ({error}).") from None
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                cells = json.loads(line)
+            except (ValueError, RecursionError):
+                cells = None
+            fault = Rejected(f"{path}:{number}", "not one JSON object in a line")
+            yield number, cells if isinstance(cells, dict) else fault
