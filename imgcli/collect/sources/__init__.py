@@ -1,0 +1,1 @@
+"""Places that photos come from, one file each."""
