@@ -30,6 +30,7 @@ from PIL import Image
 
 from imgcli import workspace
 from imgcli.photos import decode, once, resize, sketch
+from imgcli.photos.decode import Fault
 from imgcli.photos.digests import in_threads
 from imgcli.photos.once import Product
 from imgcli.photos.pixels import store_of, view_of
@@ -69,14 +70,39 @@ def duplicate_groups(
     if mode == "exact":
         seen: dict[str, int] = {}
         return np.array([seen.setdefault(digest, len(seen)) for digest in digests]), []
+    looked = look_at(files, digests, cache)
+    return looked.groups(), [(i, fault.sentence) for i, fault in looked.faults.items()]
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What N files show."""
+
+    sketches: Sketches  # (S, LENGTH) one of each content that can be decoded, by digest
+    row: IntArray  # (N,) of each file's sketch; -1 for a file that cannot be decoded
+    faults: dict[int, Fault]  # of the latter, by position
+
+    def groups(self) -> IntArray:
+        """The group (N,) of each file, as of `duplicate_groups`."""
+        groups = len(self.sketches) + np.arange(len(self.row))
+        readable = self.row >= 0
+        groups[readable] = group_sketches(self.sketches)[self.row[readable]]
+        return _numbered(groups)
+
+    def distances(self, file: int, others: IntArray) -> Array:
+        """How far (M,) the other files are from showing what `file` shows: the misfit."""
+        grey = sketch.luma(self.sketches[self.row[[file, *others]]])
+        return _misfits(grey[0], grey[1:])
+
+
+def look_at(files: Sequence[Path | str], digests: Sequence[str], cache: Path) -> Looked:
+    """Sketch the files, from the cache or decoded now; Ctrl-C keeps what is done."""
     unique, first, content = np.unique(np.array(digests), return_index=True, return_inverse=True)
-    sketches, readable, reasons = _sketches([files[i] for i in first], unique.tolist(), cache)
-    groups = np.arange(len(unique))
-    groups[readable] = readable[group_sketches(sketches)]
-    groups = groups[content]
-    faults = [(i, reasons[c]) for i, c in enumerate(content.tolist()) if c in reasons]
-    groups[[i for i, _ in faults]] = len(files) + np.arange(len(faults))
-    return _numbered(groups), faults
+    sketches, readable, faults = _sketches([files[i] for i in first], unique.tolist(), cache)
+    row = np.full(len(unique), -1)
+    row[readable] = np.arange(len(readable))
+    found = {i: faults[c] for i, c in enumerate(content.tolist()) if c in faults}
+    return Looked(sketches, row[content], found)
 
 
 def _numbered(groups: IntArray) -> IntArray:
@@ -110,7 +136,7 @@ def _parts(items: Sliceable, size: int) -> Iterator[Sliceable]:
 
 def _sketches(
     files: Sequence[Path | str], digests: Sequence[str], cache: Path
-) -> tuple[Sketches, IntArray, dict[int, str]]:
+) -> tuple[Sketches, IntArray, dict[int, Fault]]:
     """Sketches of the files that can be decoded, their positions, and why the others cannot be.
 
     The photos that are decoded for it leave the view that most networks have in the cache as well,
@@ -126,8 +152,7 @@ def _sketches(
     faults = once.fill(stores, products, files, digests, "Sketching")
     rows = store.rows(digests)
     readable = np.flatnonzero(rows >= 0)
-    reasons = {i: fault.sentence for i, fault in faults.items()}
-    return store.take(rows[readable]), readable, reasons
+    return store.take(rows[readable]), readable, faults
 
 
 def _usual_view(photo: Image.Image) -> NDArray[np.uint8] | None:
@@ -239,14 +264,19 @@ class Comparison:
 
     def resemble(self, centre: int, others: IntArray) -> Bools:
         """Whether each of the others is loosely the same as the centre, in whatever turn."""
-        b = self.halves[others]
-        a = np.repeat(self.halves[[centre]], len(b), axis=0)
-        best = np.full(len(b), np.inf)
-        for turn in range(8):
-            other = sketch.turned(b, turn)
-            placed = sketch.place(a, other, np.tile(sketch.WHOLE, (len(b), 1)), steps=6)
-            best = np.minimum(best, sketch.misfit(a, other, placed))
-        return best < 2 * self.limit(np.array([centre]), others)
+        limit = self.limit(np.array([centre]), others)
+        return _misfits(self.halves[centre], self.halves[others]) < 2 * limit
+
+
+def _misfits(plane: Array, others: Array) -> Array:
+    """The misfit (M,) of a picture (n, n) and each of the others (M, n, n) in its best turn."""
+    a = np.repeat(plane[None], len(others), axis=0)
+    best = np.full(len(others), np.inf)
+    for turn in range(8):
+        b = sketch.turned(others, turn)
+        placed = sketch.place(a, b, np.tile(sketch.WHOLE, (len(b), 1)), steps=6)
+        best = np.minimum(best, sketch.misfit(a, b, placed))
+    return best
 
 
 def _each_turned(planes: Array, turns: IntArray) -> Array:

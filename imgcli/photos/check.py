@@ -1,0 +1,235 @@
+"""`imgcli check`: what is wrong, or odd, with the photos of a folder.
+
+The folder is `root/<class>/<photo>`, or a dataset `root/{train,test[,val]}/<class>/<photo>`. It is
+only read. Photos go through the pass that `split` makes, so what either has decoded, the other has
+not to decode again.
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgcli import workspace
+from imgcli.photos.balance import Association, associations, in_bins, uneven
+from imgcli.photos.decode import FORMATS
+from imgcli.photos.digests import digest_files
+from imgcli.photos.duplicates import Looked, look_at
+from imgcli.photos.facts import METADATA, Facts, facts_of
+from imgcli.photos.manifest import Manifest
+from imgcli.photos.places import Place, find_places
+from imgcli.photos.quality import Issue, oddities
+from imgcli.photos.same import Conflict, Group, conflicts, joined, placeholders
+from imgcli.records import FloatArray, IntArray, Rejected
+
+# What a collection remembers of its photos: the lines of its provenance.
+ReadLines = Callable[[Path], Iterable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that gives no picture."""
+
+    path: str
+    stage: str  # how far it came: "read", "identify", "open", "limit", "decode", "convert"
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What a check found."""
+
+    root: Path
+    places: Mapping[str, Place]  # of the photos that can be used, by path
+    files: int  # in all
+    unreadable: list[Unreadable]
+    duplicates: list[Group]  # of equal bytes
+    near_duplicates: list[Group]  # with two contents at least; copies of equal bytes among them
+    conflicts: list[Conflict]
+    issues: list[Issue]
+    associations: list[Association]
+    metadata: Mapping[str, int]  # photos that have it
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """Photos per class."""
+        return dict(sorted(Counter(place.label for place in self.places.values()).items()))
+
+
+def check_folder(root: Path, provenance: ReadLines, cache: Path = workspace.CACHE) -> Checked:
+    """Look at every photo under `root`.
+
+    Args:
+        provenance: reads what a collected folder remembers of its photos: lines with "path",
+            "sha256" and "source". It may raise OSError where there is nothing.
+
+    Raises:
+        DataError: no such folder, or no photos in class folders.
+    """
+    places, unused, made = find_places(root)
+    paths = sorted(places)
+    unreadable: list[Unreadable] = []
+    digests: dict[str, str] = {}
+    for path, digest in zip(
+        paths, digest_files([f"{root}/{p}" for p in paths], cache), strict=True
+    ):
+        if isinstance(digest, Rejected):
+            unreadable.append(Unreadable(path, "read", digest.reason))
+        else:
+            digests[path] = digest
+    photos = _Photos.look(root, digests, cache, unreadable)
+    used = {path: places[path] for path in photos.paths}
+    recorded, sources = _recorded(root, made, provenance)
+    exact, near = photos.groups()
+    same = joined(exact, near)
+    issues = [
+        *(Issue("not-used", item.reason, item.path) for item in unused),
+        *_changed(digests, recorded, made),
+        *placeholders(same, used),
+        *oddities(photos.paths, photos.facts, photos.looked.sketches, photos.row),
+    ]
+    checked = Checked(
+        root=root,
+        places=used,
+        files=len(paths),
+        unreadable=sorted(unreadable, key=lambda item: item.path),
+        duplicates=exact,
+        near_duplicates=near,
+        conflicts=list(conflicts(same, used)),
+        issues=issues,
+        associations=_associations(photos, used, sources),
+        metadata={key: int(getattr(photos.facts, key).sum()) for key in METADATA},
+    )
+    if used:
+        labels = sorted({place.label for place in places.values()})
+        said = uneven({label: checked.classes.get(label, 0) for label in labels})
+        issues += (Issue("balance", what, label=label) for label, what in said.items())
+    issues += (Issue(f"class-{a.attribute}", a.sentence) for a in checked.associations if a.tells)
+    return checked
+
+
+# --- what they were when they came --------------------------------------------------------------
+
+
+def _recorded(
+    root: Path, made: Manifest | None, provenance: ReadLines
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The SHA-256 that each path had when it was placed, and where each content came from."""
+    lines: list[Mapping[str, Any]] = []
+    with suppress(OSError):
+        lines = list(provenance(Path(made.source) if made else root))
+    sources = {line["sha256"]: str(line["source"]) for line in lines if line.get("source")}
+    if made:
+        return {photo.path: photo.sha256 for photo in made.photos}, sources
+    return {line["path"]: line["sha256"] for line in lines}, sources
+
+
+def _changed(
+    digests: Mapping[str, str], recorded: Mapping[str, str], made: Manifest | None
+) -> Iterator[Issue]:
+    """Photos that are not what they were when they were collected or split."""
+    when = "since the split" if made else "since it was collected"
+    for path, digest in digests.items():
+        if recorded.get(path, digest) != digest:
+            yield Issue("changed", f"has changed {when}: its SHA-256 is another", path)
+    for path in sorted(recorded.keys() - digests.keys()) if made else ():
+        yield Issue("missing", f"is gone, or cannot be read, {when}", path)
+
+
+# --- photos that show the same ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Photos:
+    """The N photos that can be decoded."""
+
+    root: Path
+    paths: list[str]
+    digests: list[str]
+    facts: Facts[FloatArray]
+    looked: Looked  # of all files, in the order of `file`
+    file: IntArray  # (N,)
+    group: IntArray  # (N,)
+
+    @classmethod
+    def look(
+        cls, root: Path, digests: Mapping[str, str], cache: Path, unreadable: list[Unreadable]
+    ) -> "_Photos":
+        """Decode the files, or find what is kept of them; what gives no picture is added."""
+        names, shas = list(digests), list(digests.values())
+        files = [f"{root}/{path}" for path in names]
+        looked = look_at(files, shas, cache)
+        unreadable += (Unreadable(names[i], f.stage, f.sentence) for i, f in looked.faults.items())
+        good = np.flatnonzero(looked.row >= 0)
+        facts = facts_of([files[i] for i in good], [shas[i] for i in good], cache)
+        return cls(
+            root=root,
+            paths=[names[i] for i in good],
+            digests=[shas[i] for i in good],
+            facts=facts,
+            looked=looked,
+            file=good,
+            group=looked.groups()[good],
+        )
+
+    @property
+    def row(self) -> IntArray:
+        """(N,) of each photo's sketch."""
+        return self.looked.row[self.file]
+
+    def groups(self) -> tuple[list[Group], list[Group]]:
+        """Those of equal bytes, and those that show nearly the same."""
+        exact: dict[str, list[int]] = defaultdict(list)
+        near: dict[int, list[int]] = defaultdict(list)
+        for i, (digest, group) in enumerate(zip(self.digests, self.group.tolist(), strict=True)):
+            exact[digest].append(i)
+            near[group].append(i)
+        return (
+            [self._group(members) for members in exact.values() if len(members) > 1],
+            [
+                self._group(members)
+                for members in near.values()
+                if len({self.digests[i] for i in members}) > 1
+            ],
+        )
+
+    def _group(self, members: list[int]) -> Group:
+        keep, *others = sorted(members, key=self._rank)
+        distances = self.looked.distances(int(self.file[keep]), self.file[others])
+        return Group(
+            tuple(self.paths[i] for i in (keep, *others)),
+            (
+                0.0,
+                *(
+                    0.0 if self.digests[i] == self.digests[keep] else round(float(d), 3)
+                    for i, d in zip(others, distances, strict=True)
+                ),
+            ),
+        )
+
+    def _rank(self, i: int) -> tuple[float, int, str]:
+        size = os.stat(f"{self.root}/{self.paths[i]}").st_size
+        return -min(self.facts.width[i], self.facts.height[i]), -size, self.paths[i]
+
+
+# --- what a model could learn instead of the class ----------------------------------------------
+
+
+def _associations(
+    photos: _Photos, places: Mapping[str, Place], sources: Mapping[str, str]
+) -> list[Association]:
+    if not photos.paths:
+        return []
+    facts = photos.facts
+    properties = {
+        "size": in_bins(facts.width * facts.height / 1e6, "megapixels", 3),
+        "shape": in_bins(facts.width / facts.height, "times as wide as high", 2),
+        "format": [FORMATS[number] for number in facts.format.astype(int).tolist()],
+        "source": [f"from {sources.get(digest, 'elsewhere')}" for digest in photos.digests],
+    }
+    return associations([places[path].label for path in photos.paths], properties)
