@@ -11,7 +11,8 @@ from imgcli.errors import WrongUsage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from imgcli.records import Evaluation
+    from imgcli.learn.stages import Scored
+    from imgcli.records import Evaluation, Predictions
     from imgcli.workspace import Run
 
 Folds = Annotated[
@@ -22,6 +23,12 @@ Folds = Annotated[
         show_default=False,
         help="Estimate the error by K folds of the train part. Without it the sealed test part is "
         "scored, once.",
+    ),
+]
+Repeats = Annotated[
+    int,
+    typer.Option(
+        "--repeats", metavar="R", help="Deal the folds R times; all figures are pooled over them."
     ),
 ]
 On = Annotated[
@@ -36,6 +43,7 @@ FoldSeed = Annotated[
 
 def evaluate(
     folds: Folds = None,
+    repeats: Repeats = 1,
     run: RunNames = ["latest"],  # noqa: B006
     on: On = "train",
     data: RunData = None,
@@ -55,6 +63,8 @@ def evaluate(
 
       imgcli evaluate --folds 10
 
+      imgcli evaluate --folds 10 --repeats 5
+
       imgcli evaluate --run latest
 
       imgcli evaluate --folds 5 --run ONE --run ANOTHER
@@ -65,8 +75,12 @@ def evaluate(
     be_quiet(quiet)
     if folds is None and on == "all":
         raise WrongUsage("--on all goes with --folds; without folds the test part is scored.")
+    if repeats < 1:
+        raise WrongUsage(f"--repeats {repeats} must be at least 1.")
+    if folds is None and repeats > 1:
+        raise WrongUsage("--repeats goes with --folds; the test part is scored once.")
     runs = workspace.find_runs(run)
-    evaluate_and_show(runs, data, folds, on, seed, device, json=json)
+    evaluate_and_show(runs, data, folds, on, seed, device, repeats=repeats, json=json)
 
 
 def evaluate_and_show(
@@ -78,59 +92,115 @@ def evaluate_and_show(
     device: str,
     *,
     json: bool,
+    repeats: int = 1,
 ) -> "Evaluation":
     """Score, judge, draw, store, and print what came of it; of several runs, only print."""
-    from rich.text import Text
-
-    from imgcli.cli.console import show, show_json
+    from imgcli.cli.console import show_json
     from imgcli.judge.ensemble import average
-    from imgcli.judge.estimate import evaluate, evaluation_json, gap_sentence
+    from imgcli.judge.estimate import evaluate
     from imgcli.learn.stages import score_folds, score_test
-    from imgcli.report import tables
-    from imgcli.report.runs import leaking
 
     if folds is None:
         each = [score_test(run, data, device) for run in runs]
     else:
-        each = [score_folds(run, data, on, folds, seed, device) for run in runs]
-    times = max((one.times for one in each if one.times is not None), default=None)
+        each = [score_folds(run, data, on, folds, seed, device, repeats) for run in runs]
+    predictions = average([one.predictions for one in each])
+    again = [average(same) for same in zip(*(one.again for one in each), strict=True)]
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
-    evaluation = evaluate(average([one.predictions for one in each]), train_confusions)
+    evaluation = evaluate(predictions, train_confusions, again=again)
     names = " + ".join(str(run.folder) for run in runs)
-    document = {"run": names, **evaluation_json(evaluation)}
-    drawings = _keep(runs[0], evaluation, document) if len(runs) == 1 else []
+    document = {"run": names, **_document(evaluation, predictions, again)}
+    drawings: list[Path] = []
+    if len(runs) == 1:
+        document["calibration"] = _calibration(runs[0], predictions)
+        drawings = _keep(runs[0], evaluation, predictions, document)
     if json:
         show_json(document)
-        return evaluation
-    if len(runs) > 1:
-        show(f"The mean of {len(runs)} runs' probabilities:")
-    show(Text(tables.verdict(evaluation), style="bold"), tables.figures(evaluation))
-    show(tables.per_class(evaluation))
-    lines = [line for line in (gap_sentence(evaluation),) if line]
-    lines += [_ledger_line(times)] if folds is None or times else []
-    lines += leaking(max(one.leaks for one in each))
-    lines += [f"Figure: {path}" for path in drawings]
-    if folds and len(runs) == 1:
-        lines += [f"Next:   imgcli suggest-merges{_run_option(runs[0])}"]
-    show(Text("\n".join(lines)))
+    else:
+        _show(runs, each, evaluation, document, drawings)
     return evaluation
 
 
-def _keep(run: "Run", evaluation: "Evaluation", document: "Mapping[str, Any]") -> list[Path]:
+def _document(
+    evaluation: "Evaluation", predictions: "Predictions", again: "Sequence[Predictions]"
+) -> "dict[str, Any]":
+    from imgcli.judge.estimate import evaluation_json, gap_sentence
+    from imgcli.judge.scores import per_repeat, scores, scores_json
+
+    return {
+        **evaluation_json(evaluation),
+        **scores_json(scores(predictions, again=again)),
+        "gap": gap_sentence(evaluation),
+        "repeats": 1 + len(again),
+        "per_repeat": per_repeat([predictions, *again]),
+    }
+
+
+def _calibration(run: "Run", predictions: "Predictions") -> "dict[str, Any]":
+    """How far the run's probabilities mean what they say; what out-of-fold ones teach is kept."""
+    from imgcli.judge import calibration
+
+    if predictions.folds:
+        found = calibration.calibration_json(predictions)
+        run.write_json(calibration.NAME, found)
+        return found
+    return calibration.checked_json(predictions, calibration.factor_of(run))
+
+
+def _keep(
+    run: "Run",
+    evaluation: "Evaluation",
+    predictions: "Predictions",
+    document: "Mapping[str, Any]",
+) -> list[Path]:
     """Store an evaluation with its run, and draw it there."""
+    from imgcli.judge.calibration import reliability
     from imgcli.report import figures
+    from imgcli.report.reliability import reliability as draw_reliability
+    from imgcli.report.style import save
 
     run.write_json("evaluation.json", document)
     suffix = "" if evaluation.folds else f"-{evaluation.on}"
     drawn = {
         f"confusion{suffix}": figures.confusion(evaluation),
         f"precision{suffix}": figures.precision(evaluation),
+        f"reliability{suffix}": draw_reliability(evaluation, reliability(predictions)),
         **({"folds": figures.folds(evaluation)} if evaluation.folds else {}),
     }
     paths = {run.folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
     for path, figure in paths.items():
-        figures.save(figure, path)
+        save(figure, path)
     return list(paths)
+
+
+def _show(
+    runs: "Sequence[Run]",
+    each: "Sequence[Scored]",
+    evaluation: "Evaluation",
+    document: "Mapping[str, Any]",
+    drawings: "Sequence[Path]",
+) -> None:
+    """Print an evaluation for people."""
+    from rich.text import Text
+
+    from imgcli.cli.console import show
+    from imgcli.report import tables
+    from imgcli.report.reliability import calibration_line, repeats_line, scores_line
+    from imgcli.report.runs import leaking
+
+    times = max((one.times for one in each if one.times is not None), default=None)
+    if len(runs) > 1:
+        show(f"The mean of {len(runs)} runs' probabilities:")
+    show(Text(tables.verdict(evaluation), style="bold"), tables.figures(evaluation))
+    show(tables.per_class(evaluation))
+    lines = [scores_line(document), calibration_line(document), repeats_line(document)]
+    lines += [document["gap"]]
+    lines += [_ledger_line(times)] if evaluation.folds is None or times else []
+    lines += leaking(max(one.leaks for one in each))
+    lines += [f"Figure: {path}" for path in drawings]
+    if evaluation.folds and len(runs) == 1:
+        lines += [f"Next:   imgcli suggest-merges{_run_option(runs[0])}"]
+    show(Text("\n".join(line for line in lines if line)))
 
 
 def _ledger_line(times: int | None) -> str:

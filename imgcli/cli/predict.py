@@ -1,12 +1,19 @@
 """`imgcli predict`: what is in new photos."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgcli.cli.options import Device, Json, Quiet, RunNames
 from imgcli.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgcli.judge.promise import Promise
+    from imgcli.learn.predict import Predicted
+    from imgcli.workspace import Run
 
 Paths = Annotated[list[Path], typer.Argument(help="Photos, and folders of photos.")]
 Csv = Annotated[
@@ -16,6 +23,16 @@ Csv = Annotated[
     ),
 ]
 Top = Annotated[int, typer.Option("--top", help="Classes to give per photo, most probable first.")]
+MinPrecision = Annotated[
+    float | None,
+    typer.Option(
+        "--min-precision",
+        metavar="SHARE",
+        show_default="answer all",
+        help="Answer 'unsure' where the run is not confident enough for this share of its answers "
+        "to be right, such as 0.95. By its out-of-fold predictions, so evaluate it first.",
+    ),
+]
 
 
 def predict(
@@ -23,6 +40,7 @@ def predict(
     run: RunNames = ["latest"],  # noqa: B006
     csv: Csv = None,
     top: Top = 5,
+    min_precision: MinPrecision = None,
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
@@ -31,45 +49,103 @@ def predict(
 
     Each goes through the run's own preprocessing. Folders are searched
     through. A photo that cannot be read is listed with its reason and the
-    rest goes on.
+    rest goes on. Confidence is calibrated once the run has been judged by
+    `imgcli evaluate --folds`.
 
     Examples:
 
       imgcli predict holiday/
 
       imgcli predict a.jpg b.png --csv predictions.csv
+
+      imgcli predict holiday/ --min-precision 0.95
     """
-    from imgcli import storage, workspace
-    from imgcli.cli.console import show, show_json
+    from imgcli import workspace
+    from imgcli.cli.console import show_json
+    from imgcli.judge.calibration import factor_of
     from imgcli.learn.predict import predict_files
-    from imgcli.progress import be_quiet, note
-    from imgcli.report import runs, tables
+    from imgcli.progress import be_quiet
 
     be_quiet(quiet)
     if top < 1:
         raise WrongUsage(f"--top {top} must be at least 1.")
+    if min_precision is not None and not 0 < min_precision < 1:
+        raise WrongUsage(
+            f"--min-precision {min_precision:g} is not a share between 0 and 1, such as 0.95."
+        )
     if csv is not None and csv.exists():
         raise WrongUsage(f"--csv {csv} exists. Name another file, or move it away.")
     chosen = workspace.find_runs(run)
-    found = predict_files(chosen, paths, device)
-    ranked = found.ranked(top)
+    factors = [factor_of(one) for one in chosen]
+    promised = None if min_precision is None else _promised(chosen, factors, min_precision)
+    found = predict_files(chosen, paths, device, factors)
     if csv is not None:
-        found.write_csv(csv, top)
+        found.write_csv(csv, top, promised.threshold if promised else None)
     if json:
         show_json(
             {
                 "run": " + ".join(str(one.folder) for one in chosen),
-                "predictions": [
-                    {"path": path, "class": best[0][0], "confidence": best[0][1], "top": best}
-                    for path, best in zip(found.paths, ranked, strict=True)
-                ],
-                "rejected": [storage.as_json(photo) for photo in found.rejected],
+                **_document(found, top, promised),
             }
         )
-        return
-    if csv is None:
-        show(tables.predictions(found.paths, found.classes, found.probs))
     else:
+        _show(found, csv, promised)
+
+
+def _promised(runs: "Sequence[Run]", factors: "Sequence[float]", min_precision: float) -> "Promise":
+    """The confidence to ask for, by what the runs said out-of-fold, calibrated as they are now."""
+    from dataclasses import replace
+
+    from imgcli.judge.calibration import calibrated
+    from imgcli.judge.ensemble import average
+    from imgcli.judge.promise import promise
+    from imgcli.judge.stored import out_of_fold
+
+    said = [out_of_fold(run) for run in runs]
+    each = [
+        replace(one, probs=calibrated(one.probs, factor))
+        for one, factor in zip(said, factors, strict=True)
+    ]
+    return promise(average(each), min_precision)
+
+
+def _document(found: "Predicted", top: int, promised: "Promise | None") -> dict[str, Any]:
+    from imgcli import storage
+
+    rows = [
+        {"path": path, "class": best[0][0], "confidence": best[0][1], "top": best}
+        for path, best in zip(found.paths, found.ranked(top), strict=True)
+    ]
+    document: dict[str, Any] = {"predictions": rows}
+    if promised:
+        sure = found.sure(promised.threshold).tolist()
+        for row, answered in zip(rows, sure, strict=True):
+            row.update({"unsure": not answered, **({} if answered else {"class": None})})
+        document["promise"] = promised.to_json()
+        document["answered"] = sum(sure)
+    return {**document, "rejected": [storage.as_json(photo) for photo in found.rejected]}
+
+
+def _show(found: "Predicted", csv: Path | None, promised: "Promise | None") -> None:
+    """Print what was found for people: the answers, and apart from them what is unsure."""
+    from rich.text import Text
+
+    from imgcli.cli.console import show
+    from imgcli.progress import note
+    from imgcli.report import runs, tables
+    from imgcli.report.reliability import promise_lines
+
+    sure = found.sure(promised.threshold if promised else 0.0)
+    parts = [found.only(sure), found.only(~sure)]
+    if csv is not None:
         show(f"{len(found.paths):,} predictions in {csv}")
+    else:
+        for part, title in zip(parts, ("", "Unsure; most probable:"), strict=True):
+            if part.paths:
+                show(*([title] if title else []))
+                show(tables.predictions(part.paths, part.classes, part.probs))
+    if promised:
+        lines = promise_lines(promised.to_json(), len(parts[0].paths), len(found.paths))
+        show(Text("\n".join(lines)))
     for line in runs.unreadable(found.rejected):
         note(line)

@@ -5,7 +5,7 @@ are drawn regardless of class: drawing within classes keeps their sizes fixed, a
 its intervals for macro precision held the truth as rarely as 88 % of the time.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,15 +25,20 @@ def intervals(
     values: Mapping[str, float],
     repeats: int = 1000,
     seed: int = 0,
+    again: Sequence[Predictions] = (),
 ) -> dict[str, tuple[float, float]]:
     """95 % intervals of figures of the confusion matrix, each a share between 0 and 1.
 
     The bootstrap gives the figure's variance, the variance an effective number of photos, and that
     the Wilson interval (Franco et al. 2019). Unlike the bootstrap's own percentiles it holds near
     0 and 1 and does not shrink to nothing where every photo is right.
+
+    Args:
+        again: the same photos predicted again, in other folds. What is said of a photo in each is
+            drawn together with it, so repeats add no photos.
     """
     draws: dict[str, list[FloatArray]] = {name: [] for name in figures}
-    for confusions in resampled_confusions(predictions, repeats, seed):
+    for confusions in resampled_confusions(predictions, repeats, seed, again):
         for name, figure in figures.items():
             draws[name].append(figure(confusions))
     return {
@@ -42,12 +47,17 @@ def intervals(
     }
 
 
-def resampled_confusions(predictions: Predictions, repeats: int, seed: int) -> Iterator[FloatArray]:
+def resampled_confusions(
+    predictions: Predictions, repeats: int, seed: int, again: Sequence[Predictions] = ()
+) -> Iterator[FloatArray]:
     """Confusion matrices of as many groups drawn with replacement, (b, K, K) at a time."""
     rng = np.random.default_rng(seed)
     k = len(predictions.classes)
-    cells, cell = np.unique(predictions.targets * k + predictions.preds, return_inverse=True)
-    groups, group = np.unique(predictions.groups, return_inverse=True)
+    every = (predictions, *again)
+    cells, cell = np.unique(
+        np.concatenate([one.targets * k + one.preds for one in every]), return_inverse=True
+    )
+    groups, group = np.unique(np.concatenate([one.groups for one in every]), return_inverse=True)
     n = len(groups)
     # (groups, cells in use): photos of each group in each cell of the confusion matrix
     photos = csr_array((np.ones(len(cell)), (group, cell)), shape=(n, len(cells)))

@@ -1,5 +1,6 @@
 """How good a classifier is, give or take what: Predictions become an Evaluation."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,7 +20,10 @@ FIGURES: dict[str, Figure] = {
 
 
 def evaluate(
-    predictions: Predictions, train_confusions: IntArray | None = None, seed: int = 0
+    predictions: Predictions,
+    train_confusions: IntArray | None = None,
+    seed: int = 0,
+    again: Sequence[Predictions] = (),
 ) -> Evaluation:
     """Judge predictions: figures pooled over all photos with 95 % intervals, and fold by fold.
 
@@ -30,6 +34,9 @@ def evaluate(
         train_confusions: (k, K, K), each fold's model on the photos it learnt from. These figures
             get no interval: every photo counts k - 1 times and none is new to its model, so there
             is no population that an interval could speak of. Their spread over folds is given.
+        again: the same photos predicted once more by each repeat of the folds, dealt anew. All
+            figures are pooled over the repeats, and their folds are those of all; what is counted
+            (`n`, the confusion matrix) is counted in the first, so that a photo is a photo.
 
     Raises:
         DataError: there are no predictions.
@@ -39,39 +46,58 @@ def evaluate(
             f"The part '{predictions.on}' has no predictions to judge: none of its photos was "
             f"scored. Choose another part with --on, or add photos."
         )
-    confusions = metrics.fold_confusions(predictions)
-    confusion = confusions.sum(axis=0)
-    values = {name: float(figure(confusion)) for name, figure in FIGURES.items()}
-    bounds = intervals(predictions, FIGURES, values, seed=seed)
-    # Large groups can leave a fold without photos: it has no figures.
-    folds = confusions[confusions.any(axis=(1, 2))] if predictions.folds else None
-    figures = {
-        name: _summary(values[name], bounds[name], None if folds is None else figure(folds))
-        for name, figure in FIGURES.items()
-    }
+    every = (predictions, *again)
     return Evaluation(
         on=predictions.on,
         folds=predictions.folds,
         n=len(predictions),
         classes=predictions.classes,
-        confusion=confusion,
-        **figures,
-        per_class=class_figures(confusion, predictions.classes),
-        ece=metrics.expected_calibration_error(predictions.probs, predictions.targets),
+        confusion=metrics.fold_confusions(predictions).sum(axis=0),
+        **summaries(predictions, FIGURES, seed, again),
+        per_class=class_figures(_confusions(every).sum(axis=0), predictions.classes, len(every)),
+        ece=metrics.expected_calibration_error(
+            np.concatenate([one.probs for one in every]),
+            np.concatenate([one.targets for one in every]),
+        ),
         train=None if train_confusions is None else _train_side(train_confusions),
     )
 
 
-def class_figures(confusion: IntArray, classes: tuple[str, ...]) -> tuple[ClassFigures, ...]:
-    """Precision, recall and F1 of each class, with its n and Wilson intervals."""
-    n, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+def summaries(
+    predictions: Predictions,
+    figures: Mapping[str, Figure],
+    seed: int = 0,
+    again: Sequence[Predictions] = (),
+) -> dict[str, Summary]:
+    """Figures of the confusion matrix: pooled, with 95 % intervals, and fold by fold."""
+    confusions = _confusions((predictions, *again))
+    pooled = confusions.sum(axis=0)
+    values = {name: float(figure(pooled)) for name, figure in figures.items()}
+    bounds = intervals(predictions, figures, values, seed=seed, again=again)
+    # Large groups can leave a fold without photos: it has no figures.
+    folds = confusions[confusions.any(axis=(1, 2))] if predictions.folds else None
+    return {
+        name: summary_of(values[name], bounds[name], None if folds is None else figure(folds))
+        for name, figure in figures.items()
+    }
+
+
+def class_figures(
+    confusion: IntArray, classes: tuple[str, ...], repeats: int = 1
+) -> tuple[ClassFigures, ...]:
+    """Precision, recall and F1 of each class, with its n and Wilson intervals.
+
+    Args:
+        repeats: how often each photo is counted; that narrows no interval.
+    """
+    n, predicted = confusion.sum(axis=1) / repeats, confusion.sum(axis=0) / repeats
     precision, recall = metrics.precision(confusion), metrics.recall(confusion)
     f1 = np.nan_to_num(metrics.f1(confusion))
     return tuple(
         ClassFigures(
             name=name,
             n=int(n[i]),
-            predicted=int(predicted[i]),
+            predicted=round(predicted[i]),
             precision=_known(precision[i]),
             precision_ci95=_wilson(precision[i], predicted[i]),
             recall=_known(recall[i]),
@@ -129,7 +155,8 @@ def gap_sentence(evaluation: Evaluation) -> str | None:
     return f"{found}: no gap that speaks of over- or underfitting."
 
 
-def _summary(value: float, ci95: tuple[float, float] | None, folds: FloatArray | None) -> Summary:
+def summary_of(value: float, ci95: tuple[float, float] | None, folds: FloatArray | None) -> Summary:
+    """A figure with its interval and, where there are folds, how it spreads over them."""
     if folds is None:
         return Summary(value, ci95)
     low, median, high = np.quantile(folds, [0.25, 0.5, 0.75])
@@ -146,11 +173,16 @@ def _summary(value: float, ci95: tuple[float, float] | None, folds: FloatArray |
     )
 
 
+def _confusions(every: Sequence[Predictions]) -> IntArray:
+    """The confusion matrices of all folds of all repeats, (folds, K, K)."""
+    return np.concatenate([metrics.fold_confusions(one) for one in every])
+
+
 def _train_side(confusions: IntArray) -> dict[str, Summary]:
     pooled = confusions.sum(axis=0)
     folds = confusions if len(confusions) > 1 else None
     return {
-        name: _summary(float(figure(pooled)), None, None if folds is None else figure(folds))
+        name: summary_of(float(figure(pooled)), None, None if folds is None else figure(folds))
         for name, figure in FIGURES.items()
     }
 
@@ -164,7 +196,7 @@ def _known(figure: float) -> float | None:
     return None if np.isnan(figure) else float(figure)
 
 
-def _wilson(share: float, n: int) -> tuple[float, float] | None:
+def _wilson(share: float, n: float) -> tuple[float, float] | None:
     if n == 0:
         return None
     low, high = metrics.wilson(share, n)

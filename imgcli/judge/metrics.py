@@ -73,6 +73,11 @@ def macro_precision(confusion: ArrayLike) -> FloatArray:
     return _mean_of_occurring(precision(confusion), np.asarray(confusion))
 
 
+def macro_recall(confusion: ArrayLike) -> FloatArray:
+    """Mean recall of the classes that occur in the targets, (...): the balanced accuracy."""
+    return _mean_of_occurring(recall(confusion), np.asarray(confusion))
+
+
 def macro_f1(confusion: ArrayLike) -> FloatArray:
     """Mean F1 of the classes that occur in the targets, (...); never predicted counts 0."""
     return _mean_of_occurring(f1(confusion), np.asarray(confusion))
@@ -124,7 +129,30 @@ def expected_calibration_error(probs: FloatArray, targets: IntArray, bins: int =
     return float(np.abs(gaps).sum() / len(targets))
 
 
-def log_loss(probs: FloatArray, targets: IntArray) -> float:
-    """Mean negative natural logarithm of the true class's probability, in nats."""
+def log_losses(probs: FloatArray, targets: IntArray) -> FloatArray:
+    """Negative natural logarithm of each photo's true class's probability, (M,), in nats."""
     likelihood = probs[np.arange(len(targets)), targets]
-    return float(-np.log(np.maximum(likelihood, np.finfo(np.float64).eps)).mean())
+    losses: FloatArray = -np.log(np.maximum(likelihood, np.finfo(np.float64).eps))
+    return losses
+
+
+def log_loss(probs: FloatArray, targets: IntArray) -> float:
+    """Their mean."""
+    return float(log_losses(probs, targets).mean())
+
+
+def brier_scores(probs: FloatArray, targets: IntArray) -> FloatArray:
+    """Each photo's squared distance from certainty of its true class, (M,), 0 to 2 (Brier 1950)."""
+    scores: FloatArray = np.square(probs - np.eye(probs.shape[1])[targets]).sum(axis=1)
+    return scores
+
+
+def among_first(probs: FloatArray, targets: IntArray, k: int) -> FloatArray:
+    """1.0 for each photo whose true class is among the k most probable, else 0.0, (M,).
+
+    Of equally probable classes the first comes first, as where only one is asked for.
+    """
+    own = probs[np.arange(len(targets)), targets][:, None]
+    earlier = np.arange(probs.shape[1]) < targets[:, None]
+    before = (probs > own) | ((probs == own) & earlier)
+    return np.asarray(before.sum(axis=1) < k, dtype=np.float64)

@@ -95,18 +95,37 @@ def _remedy(runs: Sequence[Run], lacking: Sequence[Run], on: On) -> str:
     if on == "folds" and having:
         folds = having[0].load_predictions(NAMES[on]).folds or USUAL_FOLDS
         seed = having[0].config.seed
-    commands = []
-    for run in lacking:
-        name = run.folder.name if run.folder.parent == workspace.RUNS else str(run.folder)
-        command = f"imgcli evaluate --run {shlex.quote(name)}"
-        command += f" --folds {folds}" if on == "folds" else ""
+    commands = [
         # Which photos fall into which fold follows from the run's seed.
-        command += f" --seed {seed}" if on == "folds" and run.config.seed != seed else ""
-        commands.append(command)
+        _command(run, on, folds)
+        + (f" --seed {seed}" if on == "folds" and run.config.seed != seed else "")
+        for run in lacking
+    ]
     return (
         f"The run '{lacking[0].folder}' has no {what} to compare. Make them first: "
         f"{' && '.join(commands)}"
     )
+
+
+def _command(run: Run, on: On, folds: int) -> str:
+    """What makes a run's predictions of a part."""
+    name = run.folder.name if run.folder.parent == workspace.RUNS else str(run.folder)
+    command = f"imgcli evaluate --run {shlex.quote(name)}"
+    return f"{command} --folds {folds}" if on == "folds" else command
+
+
+def out_of_fold(run: Run) -> Predictions:
+    """What a run said of the photos of its folds.
+
+    Raises:
+        RunError: it has never been judged by folds; the message names the command to type.
+    """
+    if not (run.folder / NAMES["folds"]).is_file():
+        raise RunError(
+            f"The run '{run.folder}' has no out-of-fold predictions to judge by, and the test part "
+            f"decides nothing. Make them first: {_command(run, 'folds', USUAL_FOLDS)}"
+        )
+    return run.load_predictions(NAMES["folds"])
 
 
 # --- folds --------------------------------------------------------------------------------------

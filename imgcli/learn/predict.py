@@ -5,9 +5,11 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from imgcli import storage
 from imgcli.errors import DataError, RunError
@@ -18,6 +20,8 @@ from imgcli.photos.pixels import decode_files
 from imgcli.photos.scan import photos_under
 from imgcli.records import FloatArray, Rejected
 from imgcli.workspace import Run
+
+UNSURE = "unsure"  # in the place of a class
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +41,46 @@ class Predicted:
             for best, p in zip(order, self.probs, strict=True)
         ]
 
-    def write_csv(self, path: Path, top: int) -> None:
-        """One row per photo: path, class, confidence, and the runners-up."""
+    def sure(self, threshold: float) -> NDArray[np.bool_]:
+        """Which photos are answered, `(M,)`: with at least that confidence."""
+        return np.asarray(self.probs.max(axis=1) >= threshold)
+
+    def only(self, rows: NDArray[np.bool_]) -> Self:
+        """Some of the photos; none that could not be read."""
+        paths = [path for path, chosen in zip(self.paths, rows, strict=True) if chosen]
+        return type(self)(self.classes, paths, self.probs[rows], [])
+
+    def write_csv(self, path: Path, top: int, threshold: float | None = None) -> None:
+        """One row per photo: path, class, confidence, and the runners-up.
+
+        Args:
+            threshold: below it the class is "unsure", and a last column says what it likely is.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         places = range(2, min(top, len(self.classes)) + 1)
         others = [name for place in places for name in (f"class_{place}", f"confidence_{place}")]
-        writer.writerow(["path", "class", "confidence", *others])
-        for photo, best in zip(self.paths, self.ranked(top), strict=True):
-            writer.writerow([photo, *(cell for name, p in best for cell in (name, f"{p:.6f}"))])
+        likely = [] if threshold is None else ["likely"]
+        writer.writerow(["path", "class", "confidence", *others, *likely])
+        sure = self.sure(threshold or 0.0)
+        for photo, best, answered in zip(self.paths, self.ranked(top), sure, strict=True):
+            (name, p), *rest = best
+            cells = [cell for other, q in rest for cell in (other, f"{q:.6f}")]
+            answer = name if answered else UNSURE
+            writer.writerow([photo, answer, f"{p:.6f}", *cells, *(name for _ in likely)])
         storage.write_atomic(path, text.getvalue())
 
 
 def predict_files(
-    runs: Sequence[Run], paths: Sequence[Path], device_name: str = "auto"
+    runs: Sequence[Run],
+    paths: Sequence[Path],
+    device_name: str = "auto",
+    factors: Sequence[float] | None = None,
 ) -> Predicted:
     """Predict files, and all photos in folders; by several runs, the mean of what they say.
+
+    Args:
+        factors: on each run's logits, that calibrate them.
 
     Raises:
         DataError: a path that does not exist, or no photo under any of them.
@@ -66,7 +94,11 @@ def predict_files(
         rejected += refused
     if not named:
         raise DataError(f"No photo in '{paths[0]}'. Name photos, or folders that hold some.")
-    said = [_predict(run, named, choose_device(device_name)) for run in runs]
+    device = choose_device(device_name)
+    said = [
+        _predict(run, named, device, factor)
+        for run, factor in zip(runs, factors or [1.0] * len(runs), strict=True)
+    ]
     first = said[0]
     for run, other in zip(runs, said, strict=True):
         if other.classes != first.classes:
@@ -78,7 +110,7 @@ def predict_files(
     return Predicted(first.classes, first.paths, probs, rejected + first.rejected)
 
 
-def _predict(run: Run, named: Sequence[str], device: torch.device) -> Predicted:
+def _predict(run: Run, named: Sequence[str], device: torch.device, factor: float) -> Predicted:
     """One run's word on photos, in the order named; those that cannot be read are listed."""
     network, classes, precision = load_model(run)
     classifier = network.classifier.to(device).to(memory_format=torch.channels_last)
@@ -91,7 +123,7 @@ def _predict(run: Run, named: Sequence[str], device: torch.device) -> Predicted:
             continue
         images = to_images(to_device(block.images, device), network.preprocess)
         logits = forward(classifier, images, precision, network.preprocess.test_flip)
-        probs.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
+        probs.append(torch.softmax(logits.double() * factor, dim=1).cpu().numpy())
         read.extend(block.indices.tolist())
     order = np.argsort(read)
     return Predicted(

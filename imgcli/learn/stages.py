@@ -44,6 +44,7 @@ class Scored:
     train_confusions: NDArray[np.int64] | None  # (k, K, K) the folds' train sides
     times: int | None  # how often the test part has now been scored; None if not by this command
     leaks: int
+    again: tuple[Predictions, ...] = ()  # of further repeats of the folds, in the same order
 
 
 def train_run(
@@ -120,16 +121,30 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
 
 
 def score_folds(
-    run: Run, data: Path | None, part: str, k: int, seed: int | None = None, device: str = "auto"
+    run: Run,
+    data: Path | None,
+    part: str,
+    k: int,
+    seed: int | None = None,
+    device: str = "auto",
+    repeats: int = 1,
 ) -> Scored:
-    """Out-of-fold predictions by the run's own recipe, and the folds' train sides."""
-    task, times = _fresh_task(run, data, device), None
+    """Out-of-fold predictions by the run's own recipe, and the folds' train sides.
+
+    Args:
+        repeats: how often to deal the folds, by `seed` and the numbers after it. The first ones are
+            the run's out-of-fold predictions from now on; the others are kept with the folds.
+    """
+    task, times = fresh_task(run, data, device), None
     if part == "all" and task.dataset.split.test is not None:
         times = _enter(task, run, f"evaluate --folds {k} --on all")
     seed = task.config.seed if seed is None else seed
-    predictions, train_confusions = out_of_fold(task, part, k, seed, run.folder / "folds")
-    run.save_predictions("predictions-folds.npz", predictions)
-    return Scored(predictions, train_confusions, times, 0)
+    dealt = [
+        out_of_fold(task, part, k, seed + repeat, run.folder / "folds") for repeat in range(repeats)
+    ]
+    (first, *again), train_confusions = zip(*dealt, strict=True)
+    run.save_predictions("predictions-folds.npz", first)
+    return Scored(first, np.concatenate(train_confusions), times, 0, tuple(again))
 
 
 def _learnt(task: Task, fitted: Fitted) -> Measure:
@@ -158,7 +173,7 @@ def _task_of(run: Run, config: TrainConfig, data: Path | None, device: str) -> T
     return task
 
 
-def _fresh_task(run: Run, data: Path | None, device: str) -> Task:
+def fresh_task(run: Run, data: Path | None, device: str) -> Task:
     """The run's task as it was before training: the same recipe, the same initial weights.
 
     A frozen backbone is the run's own, lest its published weights be needed again; its head, which

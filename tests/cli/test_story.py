@@ -70,8 +70,8 @@ def test_the_five_commands_find_what_the_one_before_them_left(shell: Shell, tmp_
         judged["per_class"][0]
     )
     run = tmp_path / judged["run"]
-    figures = {path.name for path in (run / "figures").iterdir()}
-    assert figures == {"confusion.png", "precision.png", "folds.png"}
+    figures = {path.name for path in (run / "figures").glob("*.png")}
+    assert figures == {"confusion.png", "precision.png", "folds.png", "reliability.png"}
     assert json.loads((run / "evaluation.json").read_text())["n"] == 54
 
     merges = shell.json("suggest-merges")

@@ -93,6 +93,28 @@ def test_one_train_side_has_no_folds() -> None:
     assert train["accuracy"].value == 17 / 18 and train["accuracy"].folds is None
 
 
+def test_repeats_are_pooled_and_photos_counted_once() -> None:
+    first = folded()
+    again = predictions(
+        first.targets, sure([0, 1, 0, 1, 0, 1, 0, 1], 2), fold=[3, 3, 2, 2, 1, 1, 0, 0]
+    )
+    found = evaluate(first, again=[again])
+    assert found.accuracy.value == pytest.approx((5 / 8 + 1) / 2)
+    assert found.accuracy.folds == (1.0, 0.5, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0)
+    assert (found.n, found.folds, found.confusion.sum()) == (8, 4, 8)
+    a = found.per_class[0]
+    assert (a.n, a.recall) == (4, 7 / 8)
+    assert a.recall_ci95 == tuple(map(float, metrics.wilson(7 / 8, 4)))
+
+
+def test_the_same_answers_again_add_no_certainty() -> None:
+    some = of_confusion([[40, 10], [5, 45]], fold=np.arange(100) % 5)
+    once, thrice = evaluate(some), evaluate(some, again=[some, some])
+    assert thrice.accuracy.ci95 == pytest.approx(once.accuracy.ci95)
+    assert thrice.macro_precision.ci95 == pytest.approx(once.macro_precision.ci95)
+    assert thrice.ece == pytest.approx(once.ece)
+
+
 def test_no_predictions_are_refused() -> None:
     with pytest.raises(DataError, match="'train' has no predictions to judge"):
         evaluate(predictions([], np.zeros((0, 3))))

@@ -1,0 +1,47 @@
+"""The features of the photos a run was judged on, where its frozen backbone has looked at them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from imgcli.errors import DataError
+from imgcli.learn.arithmetic import choose_device
+from imgcli.learn.features import frozen_features
+from imgcli.learn.saved import load_model
+from imgcli.photos.dataset import load_dataset
+from imgcli.records import FloatArray, Predictions
+from imgcli.workspace import Run
+
+
+def features_of(
+    run: Run, predictions: Predictions, data: Path | None = None, device: str = "auto"
+) -> FloatArray | None:
+    """Features `(M, D)` of the photos of a run's predictions, from the cache or made again.
+
+    Returns:
+        None for a run whose backbone has learnt: its features are not the ones it was judged by.
+
+    Raises:
+        DataError: the dataset is another one by now, or a photo cannot be read any more.
+        RunError: the run is damaged.
+    """
+    if not run.config.frozen:
+        return None
+    network, _, precision = load_model(run)
+    samples = load_dataset(run.data if data is None else data).samples
+    row_of = {path: row for row, path in enumerate(samples.paths)}
+    rows = np.array([row_of.get(path, -1) for path in predictions.paths])
+    if (rows < 0).any():
+        gone = predictions.paths[int(np.argmin(rows))]
+        raise DataError(
+            f"'{gone}' is not in '{samples.root}' any more: the run '{run.folder}' was judged on "
+            "another dataset. Judge it anew: imgcli evaluate --folds 10"
+        )
+    features, rejected = frozen_features(network, samples, choose_device(device), precision)
+    found = features.cpu().numpy()[rows]
+    if np.isnan(found).any():
+        raise DataError(
+            f"'{rejected[0].path}' cannot be read any more ({rejected[0].reason}). Restore it, or "
+            "judge the run anew: imgcli evaluate --folds 10"
+        )
+    return np.asarray(found, dtype=np.float64)

@@ -1,0 +1,119 @@
+"""evaluate --repeats, predict --min-precision and learning-curve, as they are typed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imgcli import progress
+from tests.cli.shell import imgcli
+from tests.photo_folders import write_dataset
+
+TRAIN = [
+    *("train", "--arch", "resnet18", "--freeze", "--no-pretrained", "--image-size", "32"),
+    *("--precision", "fp32", "--quiet"),
+]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A folder with a dataset of 3 classes, 40 photos each to train on, and a run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    write_dataset(tmp_path / "dataset", train=40, test=4)
+    assert imgcli(monkeypatch, *TRAIN) == 0
+    yield tmp_path
+    progress.be_quiet(False)
+
+
+def test_repeats_are_pooled_and_the_first_is_the_runs(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def evaluated(*words: str) -> dict[str, Any]:
+        capsys.readouterr()
+        assert imgcli(monkeypatch, "evaluate", "--folds", "3", *words, "--json") == 0
+        document: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return document
+
+    once = evaluated()
+    first = np.load("runs/latest/predictions-folds.npz")["probs"]
+    twice = evaluated("--repeats", "2")
+    np.testing.assert_array_equal(np.load("runs/latest/predictions-folds.npz")["probs"], first)
+    assert (once["repeats"], twice["repeats"]) == (1, 2)
+    assert len(twice["accuracy"]["folds"]) == len(twice["train"]["accuracy"]["folds"]) == 6
+    assert twice["accuracy"]["folds"][:3] == once["accuracy"]["folds"]
+    assert twice["n"] == sum(map(sum, twice["confusion"]["matrix"])) == 120
+    each = twice["per_repeat"]["accuracy"]
+    assert np.mean(each) == pytest.approx(twice["accuracy"]["value"])
+    assert twice["balanced_accuracy"] == twice["macro_recall"] and twice["top5"] is None
+    assert twice["log_loss"]["value"] > 0 and len(twice["brier"]["folds"]) == 6
+    assert twice["gap"].endswith(".") and twice["calibration"]["folds"] == 3
+    stored = json.loads(Path("runs/latest/calibration.json").read_text())
+    assert stored["factor"] == twice["calibration"]["factor"]
+    assert imgcli(monkeypatch, "evaluate", "--folds", "3", "--repeats", "2") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "2 repeats of the folds: accuracy" in text
+    assert "Also: macro recall (balanced accuracy)" in text and "reliability.png" in text
+
+
+def test_a_precision_is_promised_by_the_folds(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", "dataset/test", "--min-precision", "0.9"]
+    capsys.readouterr()
+    assert imgcli(monkeypatch, *words) == 1
+    assert "has no out-of-fold predictions to judge by" in capsys.readouterr().err
+    assert imgcli(monkeypatch, "evaluate", "--folds", "3") == 0
+    capsys.readouterr()
+    assert imgcli(monkeypatch, *words, "--json", "--csv", "found.csv") == 0
+    document = json.loads(capsys.readouterr().out)
+    rows = document["predictions"]
+    assert document["promise"]["min_precision"] == 0.9 and len(rows) == 12
+    for row in rows:
+        assert row["unsure"] == (row["confidence"] < document["promise"]["threshold"])
+        assert row["class"] == (None if row["unsure"] else row["top"][0][0])
+    assert document["answered"] == sum(not row["unsure"] for row in rows)
+    lines = Path("found.csv").read_text().splitlines()
+    assert lines[0] == "path,class,confidence,class_2,confidence_2,class_3,confidence_3,likely"
+    for row, line in zip(rows, lines[1:], strict=True):
+        cells = line.split(",")
+        assert cells[1] == ("unsure" if row["unsure"] else row["top"][0][0])
+        assert cells[-1] == row["top"][0][0]
+    assert imgcli(monkeypatch, *words) == 0
+    assert f"Answered {document['answered']} of 12 photos" in capsys.readouterr().out
+
+
+def test_the_learning_curve_is_told_kept_and_drawn(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert imgcli(monkeypatch, "learning-curve", "--folds", "2", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["sentence"].startswith("Twice the photos would bring about")
+    assert {row["class"] for row in document["per_class"]} == {"blue", "green", "red"}
+    assert document["points"][-1]["photos"] == 60 and document["n"] == 120
+    assert (here / "runs/latest/figures/learning-curve.png").is_file()
+    assert json.loads(Path("runs/latest/learning-curve.json").read_text())["times"] == 2.0
+    assert imgcli(monkeypatch, "learning-curve", "--folds", "2") == 0
+    assert "120, expected" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["evaluate", "--repeats", "2"], "--repeats goes with --folds"),
+        (["evaluate", "--folds", "2", "--repeats", "0"], "--repeats 0 must be at least 1"),
+        (["predict", "x", "--min-precision", "95"], "--min-precision 95 is not a share between"),
+        (["predict", "x", "--min-precision", "nan"], "--min-precision nan is not a share between"),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    assert imgcli(monkeypatch, *words) == 2
+    assert said in capsys.readouterr().err
