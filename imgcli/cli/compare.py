@@ -43,7 +43,7 @@ Out = Annotated[
 ]
 
 TABLES = ("comparison.json", "comparison.csv", "folds.csv", "loss.csv")
-DRAWINGS = ("boxes.png", "differences.png", "loss.png")
+DRAWINGS = ("boxes.png", "differences.png", "loss.png")  # each with its SVG beside it
 
 
 def compare(
@@ -176,7 +176,12 @@ def _need_free(out: Path) -> None:
     """Replace nothing but an earlier comparison."""
     if out.exists() and not out.is_dir():
         raise StorageError(f"'{out}' is a file. Choose another --out, for a folder.")
-    if out.is_dir() and (others := {file.name for file in out.iterdir()} - {*TABLES, *DRAWINGS}):
+    if out.is_dir() and (others := _names(out) - {*TABLES, *DRAWINGS}):
         raise StorageError(
             f"'{out}' holds more than a comparison: '{min(others)}'. Choose another --out."
         )
+
+
+def _names(folder: Path) -> set[str]:
+    """What lies in a folder, an SVG under the name of its PNG."""
+    return {file.name.replace(".svg", ".png") for file in folder.iterdir()}

@@ -64,9 +64,9 @@ def confusion(
     """
     shown = _most_mistaken(evaluation.confusion)
     if order == "similarity":
-        shown = shown[similarity_order(evaluation.confusion[np.ix_(shown, shown)])]
+        shown = by_similarity(evaluation.confusion)
     matrix = evaluation.confusion[np.ix_(shown, shown)]
-    shares = _row_shares(evaluation.confusion)[np.ix_(shown, shown)]
+    shares = row_shares(evaluation.confusion)[np.ix_(shown, shown)]
     k = len(shown)
     cell = min(0.9, 0.09 + 5.5 / k)  # inches; at 100 classes a count of three digits still fits
     figure, axes = canvas(k * cell, k * cell)
@@ -91,6 +91,12 @@ ORDERS = {
 }
 
 
+def by_similarity(matrix: IntArray) -> IntArray:
+    """Positions of the classes that are drawn, similar ones side by side."""
+    shown = _most_mistaken(matrix)
+    return shown[similarity_order(matrix[np.ix_(shown, shown)])]
+
+
 def similarity_order(matrix: IntArray) -> IntArray:
     """Positions that put classes side by side which are mistaken for each other.
 
@@ -103,7 +109,7 @@ def similarity_order(matrix: IntArray) -> IntArray:
     k = len(matrix)
     if k < 3:
         return np.arange(k)
-    shares = _row_shares(matrix)
+    shares = row_shares(matrix)
     # The square root lets rare mistakes count beside frequent ones.
     distances = 1 - np.sqrt((shares + shares.T) / 2)
     by_name = np.abs(np.subtract.outer(np.arange(k), np.arange(k))) / k
@@ -114,7 +120,8 @@ def similarity_order(matrix: IntArray) -> IntArray:
     return leaves if leaves[0] <= leaves[-1] else leaves[::-1]  # either direction is optimal
 
 
-def _row_shares(matrix: IntArray) -> FloatArray:
+def row_shares(matrix: IntArray) -> FloatArray:
+    """Each cell's share of its row's photos; 0 in a row without photos."""
     n = matrix.sum(axis=1, keepdims=True)
     shares: FloatArray = np.divide(matrix, n, out=np.zeros(matrix.shape), where=n > 0)
     return shares
@@ -130,22 +137,27 @@ def _draw_cells(axes: Axes, matrix: IntArray, shares: FloatArray, cell: float) -
     """Colour the cells that are not empty and write their counts; returns the mistakes' scale."""
     k = len(matrix)
     right, empty = np.eye(k, dtype=bool), matrix == 0
-    # Where mistakes are rare even the worst of them stay pale.
-    most = max(0.1, float(shares[~right].max(initial=0)))
-    wrong_norm, right_norm = PowerNorm(0.5, 0, most), Normalize(0, 1)
+    wrong_norm, right_norm = PowerNorm(0.5, 0, worst_share(shares)), Normalize(0, 1)
     hits = np.ma.masked_where(~right | empty, shares)
     mistakes = np.ma.masked_where(right | empty, shares)
     hit_scale = axes.pcolormesh(hits, cmap=RIGHT, norm=right_norm)
     mistake_scale = axes.pcolormesh(mistakes, cmap=WRONG, norm=wrong_norm)
     for row, column in np.argwhere(~empty):
         scale = hit_scale if row == column else mistake_scale
-        ink = _ink_on(scale.to_rgba(shares[row, column]))
+        ink = ink_on(scale.to_rgba(shares[row, column]))
         _write_count(axes, row, column, str(matrix[row, column]), ink, cell)
     axes.hlines(np.arange(k + 1), 0, k, color=style.LINE, linewidth=0.4)
     axes.vlines(np.arange(k + 1), 0, k, color=style.LINE, linewidth=0.4)
     axes.set(xlim=(0, k), ylim=(k, 0))
     axes.spines[["top", "right"]].set_visible(True)
     return mistake_scale
+
+
+def worst_share(shares: FloatArray) -> float:
+    """The share of a row that the mistakes' scale ends with."""
+    mistakes = shares[~np.eye(len(shares), dtype=bool)]
+    # Where mistakes are rare even the worst of them stay pale.
+    return max(0.1, float(mistakes.max(initial=0)))
 
 
 def _write_count(axes: Axes, row: int, column: int, text: str, ink: str, cell: float) -> None:
@@ -156,7 +168,7 @@ def _write_count(axes: Axes, row: int, column: int, text: str, ink: str, cell: f
         written.set(ha="center", va="center_baseline", in_layout=False)
 
 
-def _ink_on(background: Any) -> str:
+def ink_on(background: Any) -> str:
     """White or dark, whichever reads on `background` (RGBA)."""
     lightness = float(np.dot(background[:3], (0.299, 0.587, 0.114)))
     return "white" if lightness < 0.55 else style.INK
@@ -319,7 +331,9 @@ PARTS = {
 
 
 @styled
-def history(rows: Sequence[Mapping[str, Any]], kept: int | None = None) -> Figure:
+def history(
+    rows: Sequence[Mapping[str, Any]], kept: int | None = None, unit: str = "epoch"
+) -> Figure:
     """Loss and accuracy over the epochs, one line per part, and faintly the loss of each batch.
 
     Args:
@@ -327,36 +341,39 @@ def history(rows: Sequence[Mapping[str, Any]], kept: int | None = None) -> Figur
             at least one, in any order; figures that are None, missing or not finite leave a gap.
             Rows of the part "batch" hold a loss each, in the order in which they were learnt from.
         kept: the epoch whose weights the run kept, marked.
+        unit: "iteration" where the rows are of a head that is fitted to its optimum: then "batch"
+            holds what is minimised, of all photos at once.
     """
     figure = Figure(figsize=(8.4, 3.2))
     loss = figure.add_axes((0.0, 0.0, 0.45, 1.0))
     accuracy = figure.add_axes((0.55, 0.0, 0.45, 1.0))
     epochs = {row["epoch"] for row in rows}
-    _draw_batches(loss, [row for row in rows if row["part"] == "batch"])
+    _draw_batches(loss, [row for row in rows if row["part"] == "batch"], unit)
     for axes, key, best in ((loss, "loss", 0), (accuracy, "accuracy", 1)):
         _draw_curves(axes, rows, key)
         axes.update_datalim([(min(epochs), best)])  # how far it is to perfect can be seen
         axes.autoscale_view()
         if kept is not None:
             axes.axvline(kept, color=style.FAINT, linestyle=":", linewidth=1.2, zorder=0)
-        axes.set(xlabel="epoch", ylabel=key, xlim=(max(min(epochs) - 1, 0), max(epochs) + 0.5))
+        axes.set(xlabel=unit, ylabel=key, xlim=(max(min(epochs) - 1, 0), max(epochs) + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(axis="y")
     in_percent(accuracy.yaxis)
     loss.set_ylim(bottom=0)
     loss.legend()
-    titled(figure, f"Training history, {count(max(epochs), 'epoch')}", _kept_line(rows, kept))
+    titled(figure, f"Training history, {count(max(epochs), unit)}", _kept_line(rows, kept, unit))
     return figure
 
 
-def _draw_batches(axes: Axes, batches: Sequence[Mapping[str, Any]]) -> None:
+def _draw_batches(axes: Axes, batches: Sequence[Mapping[str, Any]], unit: str) -> None:
     """A thin line that reaches an epoch's number with the last batch of that epoch."""
     if not batches:
         return
     per_epoch = Counter(row["epoch"] for row in batches)
     x = [epoch - 1 + np.arange(1, n + 1) / n for epoch, n in sorted(per_epoch.items())]
     losses = [row["loss"] for row in batches]
-    axes.plot(np.concatenate(x), losses, color=style.TRAIN, alpha=0.6, lw=0.9, label="each batch")
+    name = "each batch" if unit == "epoch" else "minimised: loss and penalty"
+    axes.plot(np.concatenate(x), losses, color=style.TRAIN, alpha=0.6, lw=0.9, label=name)
 
 
 def _draw_curves(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str) -> None:
@@ -370,10 +387,16 @@ def _draw_curves(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str) -> Non
             curve.set(linestyle=line, marker=marker, markersize=3)
 
 
-def _kept_line(rows: Sequence[Mapping[str, Any]], kept: int | None) -> str:
+KEPT_LINES = {
+    "epoch": "Loss and accuracy after each epoch",
+    "iteration": "What is minimised, of all photos at once; loss and accuracy after the last",
+}
+
+
+def _kept_line(rows: Sequence[Mapping[str, Any]], kept: int | None, unit: str) -> str:
     """Which epoch's weights were kept and how good they were on photos held out for choosing."""
     if kept is None:
-        return "Loss and accuracy after each epoch"
+        return KEPT_LINES[unit]
     line = f"Kept, dotted: the weights of epoch {kept}"
     for row in rows:
         if row["epoch"] == kept and row["part"] == "val":

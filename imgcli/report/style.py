@@ -3,6 +3,7 @@
 matplotlib is imported where it draws, so that a table in the terminal does not pay for it.
 """
 
+import io
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -59,6 +60,8 @@ HOUSE = {
     "ytick.labelsize": SMALL,
     "legend.frameon": False,
     "legend.fontsize": SMALL,
+    "svg.fonttype": "none",  # text stays text: to be searched, read aloud and edited
+    "svg.hashsalt": "imgcli",
 }
 
 # Tried in turn for what DejaVu Sans, which comes with matplotlib, cannot write.
@@ -117,10 +120,26 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 @styled
 def save(figure: "Figure", path: Path) -> None:
-    """Write `figure` as a PNG, all or nothing, grown to hold every label."""
+    """Write `figure` as `path`, a PNG, and as SVG beside it, grown to hold every label."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.2)
+    for file, metadata in ((path, None), (path.with_suffix(".svg"), UNDATED)):
+        with atomic_file(file) as temporary:
+            kind = file.suffix.removeprefix(".")
+            figure.savefig(
+                temporary, format=kind, dpi=DPI, pad_inches=0.2, metadata=metadata, **TIGHT
+            )
+
+
+@styled
+def svg(figure: "Figure") -> str:
+    """`figure` as the text of an SVG document, grown to hold every label."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", pad_inches=0.02, metadata=UNDATED, **TIGHT)
+    return text.getvalue()
+
+
+TIGHT: dict[str, Any] = {"bbox_inches": "tight"}
+UNDATED = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # the same figure is the same file
 
 
 def canvas(width: float, height: float) -> tuple["Figure", "Axes"]:
@@ -132,7 +151,11 @@ def canvas(width: float, height: float) -> tuple["Figure", "Axes"]:
 
 
 def titled(figure: "Figure", title: str, *lines: str) -> None:
-    """A bold title and plain lines under it, above whatever labels the first axes have on top."""
+    """A bold title and plain lines under it, above whatever labels the first axes have on top.
+
+    They are the figure's label too, for `untitled`.
+    """
+    figure.set_label("\n".join((title, *lines)))
     columns = max(92, int(figure.get_figwidth() * 72 / (NORMAL * 0.51)))
     # No line ends between a number and what belongs to it.
     bound = (line.replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0") for line in lines)
@@ -147,7 +170,21 @@ def titled(figure: "Figure", title: str, *lines: str) -> None:
         fontsize=LARGE,
         fontweight="bold",
         annotation_clip=False,
+        gid=TITLE,
     )
+
+
+TITLE = "title"
+
+
+def untitled(figure: "Figure") -> tuple[str, list[str]]:
+    """Take title and lines off a figure, for a page that writes them as text of its own."""
+    axes = figure.axes[0]
+    axes.set_title("", loc="left")
+    for text in [text for text in axes.texts if text.get_gid() == TITLE]:
+        text.remove()
+    title, *lines = str(figure.get_label()).split("\n")
+    return title, lines
 
 
 def in_percent(axis: "Axis") -> None:
@@ -223,7 +260,8 @@ def _has_glyph(char: str) -> bool:
 def _fonts() -> list[Any]:
     from matplotlib import font_manager
 
-    return [font_manager.get_font(font_manager.findfont(family)) for family in _families()]
+    families = (font_manager.FontProperties(family=[family]) for family in _families())
+    return [font_manager.get_font(font_manager.findfont(family)) for family in families]
 
 
 @cache
@@ -232,4 +270,6 @@ def _families() -> tuple[str, ...]:
     from matplotlib import font_manager
 
     installed = set(font_manager.fontManager.get_font_names())
-    return ("DejaVu Sans", *(family for family in FALLBACK_FONTS if family in installed))
+    fallback = (family for family in FALLBACK_FONTS if family in installed)
+    # The last for an SVG's viewer, which may have no DejaVu.
+    return ("DejaVu Sans", *fallback, "sans-serif")

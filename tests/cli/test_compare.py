@@ -12,7 +12,7 @@ from tests.cli.shell import imgcli
 from tests.judge.run_folders import judged, run
 
 FILES = {
-    *("boxes.png", "differences.png", "loss.png"),
+    *(f"{name}.{kind}" for name in ("boxes", "differences", "loss") for kind in ("png", "svg")),
     *("comparison.csv", "folds.csv", "loss.csv", "comparison.json"),
 }
 
@@ -92,7 +92,7 @@ def test_the_table_says_who_is_best_and_what_is_not_shown(
     assert "tiny, dropout 0 (best)" in out and "no difference in accuracy shown" in out
     assert "same 3 folds" in out and "Written: kept/boxes.png" in out
     assert "loss.png" not in out  # no run has 50 batches
-    assert {path.name for path in Path("kept").iterdir()} == FILES - {"loss.png"}
+    assert {path.name for path in Path("kept").iterdir()} == FILES - {"loss.png", "loss.svg"}
 
 
 def test_an_earlier_comparison_is_replaced_whole(

@@ -349,6 +349,15 @@ def test_the_batches_of_an_epoch_lead_up_to_it() -> None:
     assert "2 epochs" in title(loss.get_figure())
 
 
+def test_a_fitted_head_shows_what_was_minimised_at_each_iteration() -> None:
+    rows = [row(i, "batch", 3.0 - i, None) for i in range(3)] + [row(2, "val", 0.2, 0.9)]
+    figure = figures.history(rows, unit="iteration")
+    loss = figure.axes[0]
+    assert curves(loss)["minimised: loss and penalty"] == [[0, 3.0], [1, 2.0], [2, 1.0]]
+    assert loss.get_xlabel() == "iteration" and "2 iterations" in title(figure)
+    assert "What is minimised, of all photos at once" in title(figure)
+
+
 def test_the_test_curve_is_there_only_when_it_was_tracked() -> None:
     tracked = figures.history([*ROWS, row(1, "test", 1.3, 0.3), row(2, "test", 1.0, 0.5)])
     assert list(curves(tracked.axes[0])) == ["train", "validation", "test"]

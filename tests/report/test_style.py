@@ -49,7 +49,16 @@ def test_saving_makes_the_folder_and_leaves_no_temporary(tmp_path: Path) -> None
     path = tmp_path / "figures" / "figure.png"
     style.save(Figure(), path)
     assert path.read_bytes().startswith(b"\x89PNG")
-    assert [file.name for file in path.parent.iterdir()] == ["figure.png"]
+    assert {file.name for file in path.parent.iterdir()} == {"figure.png", "figure.svg"}
+
+
+def test_an_svg_lies_beside_and_is_the_same_file_whenever_it_is_written(tmp_path: Path) -> None:
+    texts = set()
+    for _ in range(2):
+        style.save(Figure(), tmp_path / "figure.png")
+        texts.add((tmp_path / "figure.svg").read_text("utf-8"))
+    (text,) = texts
+    assert "<svg" in text and "date" not in text
 
 
 def test_a_figure_that_cannot_be_drawn_leaves_the_old_one(tmp_path: Path) -> None:

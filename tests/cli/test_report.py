@@ -1,0 +1,126 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from imgcli.workspace import enter_in_ledger
+from tests.cli.shell import imgcli
+from tests.photo_folders import write_classes
+from tests.report.report_runs import predictions, run, write_photos
+
+COUNTS = ((6, 2, 0), (1, 7, 0), (0, 0, 8))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> str:
+    assert imgcli(monkeypatch, "report", *words) == 1
+    return capsys.readouterr().err
+
+
+def test_a_report_is_one_file_in_the_run_with_its_figures_beside(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said, tested = predictions(COUNTS, folds=4), predictions(COUNTS, on="test")
+    made = run(Path(), said, tested)
+    write_photos(Path(), said, tested)
+    for why in ("evaluate", "--track-test"):
+        enter_in_ledger(made, ["a", "b"], why)
+    assert imgcli(monkeypatch, "report", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    page = Path(document["report"])
+    assert page == made.folder / "report.html" and page.stat().st_size == document["bytes"]
+    names = ("folds", "precision", "map", "reliability", "history")
+    assert document["figures"] == [str(made.folder / "figures" / f"{name}.png") for name in names]
+    files = [Path(path) for path in document["figures"]]
+    files += [path.with_suffix(".svg") for path in files]
+    assert all(file.stat().st_size > 1000 for file in files)
+    text = page.read_text("utf-8")
+    assert "87.5\u00a0% right: 21 of 24 photos" in text
+    assert "On the sealed test part, looked at 2 times so far," in text
+    assert "no picture" not in text.split("<dialog")[0]
+    assert f"imgcli evaluate --folds 4 --run {made.folder.name}" in text
+
+
+def test_a_run_without_folds_is_told_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tested = predictions(COUNTS, on="test")
+    made = run(Path(), test=tested)
+    write_photos(Path(), tested)
+    assert imgcli(monkeypatch, "report") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Not in it: the spread over folds, which classes to merge, wrong labels." in out
+    assert f"imgcli evaluate --folds 10 --run {made.folder.name}" in out
+    text = (made.folder / "report.html").read_text("utf-8")
+    assert "photos of the sealed test part" in text and "Classes to merge" not in text
+
+
+def test_a_run_that_was_only_trained_has_its_history(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = run(Path())
+    assert imgcli(monkeypatch, "report", "--quiet") == 0
+    text = (made.folder / "report.html").read_text("utf-8")
+    assert "Not judged yet." in text and "Training history, 3 epochs" in text
+    assert "there is no 'dataset'" in capsys.readouterr().out
+
+
+def test_predictions_of_other_classes_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(Path(), predictions(COUNTS, folds=2), classes=("cat", "dog"))
+    error = refused(monkeypatch, capsys)
+    assert "is not of this run: its classes are not those of the model" in error
+    assert "imgcli evaluate --folds 10 --run" in error
+
+
+def test_predictions_that_are_damaged_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = run(Path(), predictions(COUNTS, folds=2))
+    (made.folder / "predictions-folds.npz").write_bytes(b"PK\x03\x04 and no more")
+    assert "predictions-folds.npz' cannot be read" in refused(monkeypatch, capsys)
+
+
+def test_photos_that_are_not_in_the_dataset_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = predictions(COUNTS, folds=4)
+    made = run(Path(), said)
+    write_photos(Path(), said)
+    Path("dataset", said.paths[0]).unlink()
+    assert imgcli(monkeypatch, "report") == 0
+    text = (made.folder / "report.html").read_text("utf-8")
+    assert "1 photo of those judged" in text and "no picture" in text
+
+
+def test_predictions_of_another_split_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_classes(Path("raw"), per_class=6)
+    assert imgcli(monkeypatch, "split", "raw", "--quiet") == 0
+    made = run(Path(), predictions(COUNTS, ("blue", "green", "red"), folds=4))
+    assert imgcli(monkeypatch, "report") == 0
+    text = (made.folder / "report.html").read_text("utf-8")
+    assert "Of the 24 photos that were judged, 24 are not what" in text
+
+
+def test_a_report_is_replaced_and_nothing_else_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(Path(), epochs=1)
+    for _ in range(2):
+        assert imgcli(monkeypatch, "report", "--out", "new/page.html") == 0
+    Path("notes.html").write_text("my notes")
+    error = refused(monkeypatch, capsys, "--out", "notes.html")
+    assert "'notes.html' exists and is no report" in error
+    assert Path("notes.html").read_text() == "my notes"
+    assert "is a folder" in refused(monkeypatch, capsys, "--out", "new")
+
+
+def test_one_photo_makes_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    run(Path(), test=predictions([[0, 1, 0], [0, 0, 0], [0, 0, 0]], on="test"))
+    assert imgcli(monkeypatch, "report") == 0
