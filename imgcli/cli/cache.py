@@ -22,6 +22,7 @@ KINDS = {
     "pixels": "decoded pixels",
     "features": "frozen features",
     "sketches": "sketches",
+    "facts": "sizes and sharpness",
     "digests": "hashes of files",
     "unfinished": "given up half way",
 }
@@ -43,7 +44,7 @@ OlderThan = Annotated[
 ]
 Clear = Annotated[bool, typer.Option("--clear", help="Remove everything.")]
 Kind = Annotated[
-    Literal["pixels", "features", "sketches", "digests"] | None,
+    Literal["pixels", "features", "sketches", "facts", "digests"] | None,
     typer.Option("--kind", show_default="all", help="Show, prune or clear this kind alone."),
 ]
 

@@ -1,6 +1,6 @@
 """What the cache of a workspace holds, and how it is emptied.
 
-    .imgcli/cache/<kind>/<name>/    a row store of decoded pixels, frozen features or sketches
+    .imgcli/cache/<kind>/<name>/    a row store of pixels, frozen features, sketches or facts
     .imgcli/cache/digests.npz       what `digests` remembers of files
 
 All of it can be made again, so what is removed costs time and nothing else. Removed is only what
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from imgcli import storage, workspace
-from imgcli.photos import decode, sketch
+from imgcli.photos import decode, facts, sketch
 from imgcli.photos.digests import MEMORY
 from imgcli.photos.store_files import INDEX, LOCK, META, RECORD, ROWS, VERSION, open_file, read_meta
 
@@ -33,7 +33,7 @@ State = Literal["current", "other-version", "damaged"]
 class Stored:
     """One store, or one file, of the cache."""
 
-    kind: str  # "pixels", "features", "sketches", "digests"; "unfinished": a killed writer's file
+    kind: str  # a folder of the cache, or "digests"; "unfinished": a killed writer's file
     path: Path
     about: str  # for people: what its rows are; "" for a file
     rows: int | None  # None where that is not known
@@ -150,10 +150,10 @@ def _time(seconds: float) -> datetime:
 
 def _is_current(kind: str, name: str) -> bool:
     """Whether the versions that stand in a store's name are those of this imgcli."""
-    ours = {"decode": decode.VERSION, "v": decode.VERSION}
+    ours = {"decode": decode.VERSION, "facts": facts.VERSION, "v": decode.VERSION}
     if kind == "sketches":
         ours["v"] = sketch.VERSION
-    made_by = re.findall(r"(?:^|-)(decode|v)(\d+)(?=-|$)", name)
+    made_by = re.findall(r"(?:^|-)(decode|facts|v)(\d+)(?=-|$)", name)
     return all(int(version) == ours[what] for what, version in made_by)
 
 

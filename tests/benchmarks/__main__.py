@@ -15,7 +15,18 @@ from tests.benchmarks import machine
 from tests.benchmarks.script import load, options
 from tests.benchmarks.timing import table
 
-NAMES = ("startup", "files", "pixels", "features", "heads", "folds", "scratch")
+NAMES = (
+    "startup",
+    "files",
+    "pixels",
+    "features",
+    "heads",
+    "folds",
+    "scratch",
+    "duplicates",
+    "labels",
+    "merges",
+)
 RESULTS = Path(__file__).parent / "RESULTS.md"
 TITLE = """# How fast, measured
 
