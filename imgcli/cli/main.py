@@ -12,11 +12,18 @@ from typer.core import TyperGroup
 from imgcli.cli.archs import archs
 from imgcli.cli.bench import bench
 from imgcli.cli.cache import cache
+from imgcli.cli.check import check
 from imgcli.cli.compare import compare
+from imgcli.cli.credits import write_credits
 from imgcli.cli.demo import demo
 from imgcli.cli.evaluate import evaluate
 from imgcli.cli.import_ import import_photos
+from imgcli.cli.learning_curve import learning_curve
+from imgcli.cli.merge import merge
 from imgcli.cli.predict import predict
+from imgcli.cli.report import report
+from imgcli.cli.restore import restore
+from imgcli.cli.scrape import scrape
 from imgcli.cli.split import split
 from imgcli.cli.suggest_merges import suggest_merges
 from imgcli.cli.train import train
@@ -51,13 +58,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command()(scrape)
 app.command("import")(import_photos)
+app.command("credits")(write_credits)
+app.command()(check)
+app.command()(restore)
 app.command()(split)
 app.command()(train)
 app.command()(tune)
 app.command()(evaluate)
 app.command()(compare)
 app.command("suggest-merges")(suggest_merges)
+app.command()(merge)
+app.command()(report)
+app.command("learning-curve")(learning_curve)
 app.command()(predict)
 app.add_typer(archs, name="archs")
 app.command()(bench)

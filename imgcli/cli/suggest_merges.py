@@ -1,41 +1,67 @@
 """`imgcli suggest-merges`: which classes nobody can tell apart."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from imgcli.cli.options import Json, Quiet, RunName
-from imgcli.errors import RunError
+import typer
+
+from imgcli.cli.options import Json, Quiet, RunData, RunName
+from imgcli.errors import RunError, WrongUsage
 
 if TYPE_CHECKING:
+    from imgcli.records import MergeSuggestion, Predictions
     from imgcli.workspace import Run
 
+Retrain = Annotated[
+    bool,
+    typer.Option(
+        "--retrain",
+        help="Run the same folds again with each merge, too: seconds each, for a frozen run.",
+    ),
+]
 
-def suggest_merges(run: RunName = "latest", json: Json = False, quiet: Quiet = False) -> None:
+
+def suggest_merges(
+    run: RunName = "latest",
+    retrain: Retrain = False,
+    data: RunData = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Suggest which classes to merge.
 
     Looks at what the model confuses, and only on photos that it had not seen:
     the predictions of the last `imgcli evaluate --folds`. For each suggestion:
-    the evidence, the accuracy after the merge, and why. An empty list is a
-    good answer.
+    the evidence, accuracy and macro precision after the merge, what it costs,
+    photos to look at, and why. An empty list is a good answer.
+
+    merges.json in the run keeps a plan to edit, for `imgcli merge --plan`.
 
     Examples:
 
       imgcli suggest-merges
 
-      imgcli suggest-merges --run latest --json
+      imgcli suggest-merges --run latest --retrain --json
     """
     from imgcli import workspace
     from imgcli.progress import be_quiet
 
     be_quiet(quiet)
-    suggest_and_show(workspace.find_run(run), json=json)
+    if data is not None and not retrain:
+        raise WrongUsage(f"--data {data} goes with --retrain; without it no photo is needed.")
+    suggest_and_show(workspace.find_run(run), retrain=retrain, data=data, json=json)
 
 
-def suggest_and_show(run: "Run", *, json: bool) -> None:
+def suggest_and_show(
+    run: "Run", *, retrain: bool = False, data: Path | None = None, json: bool
+) -> None:
     """Judge the run's out-of-fold predictions, store the suggestions, and print them."""
     from imgcli import storage
     from imgcli.cli.console import show, show_json
-    from imgcli.judge.merges import suggest_merges
-    from imgcli.report import tables
+    from imgcli.judge.merges import disjoint, suggest_merges
+    from imgcli.report import merges as tables
 
     if not (run.folder / "predictions-folds.npz").is_file():
         raise RunError(
@@ -45,13 +71,47 @@ def suggest_and_show(run: "Run", *, json: bool) -> None:
     predictions = run.load_predictions("predictions-folds.npz")
     accuracy = float((predictions.preds == predictions.targets).mean())
     suggestions = suggest_merges(predictions)
-    document = {
+    if retrain and suggestions:
+        suggestions = _retrained(run, data, predictions, suggestions)
+    plan = [
+        {"classes": list(classes), "name": "+".join(classes)} for classes in disjoint(suggestions)
+    ]
+    document: dict[str, Any] = {
         "run": str(run.folder),
         "accuracy": accuracy,
         "suggestions": [storage.as_json(suggestion) for suggestion in suggestions],
+        "data": str(run.data),
+        "merges": plan,
     }
     run.write_json("merges.json", document)
     if json:
         show_json(document)
     else:
-        show(tables.merges(suggestions, accuracy))
+        show(*tables.suggestions(suggestions, accuracy, run.folder / "merges.json"))
+
+
+def _retrained(
+    run: "Run",
+    data: Path | None,
+    before: "Predictions",
+    suggestions: "Sequence[MergeSuggestion]",
+) -> "list[MergeSuggestion]":
+    """The suggestions with what the folds say once their classes are one."""
+    from imgcli.judge.merged import accuracy, macro_precision
+    from imgcli.learn.retrain import retrained
+    from imgcli.progress import track
+
+    merges = [suggestion.classes for suggestion in suggestions]
+    again = retrained(run, data, before, merges)
+    found = []
+    for suggestion, after in zip(
+        suggestions, track(again, "Training again", len(merges), "merges"), strict=True
+    ):
+        figures = {
+            "accuracy": accuracy(after),
+            "gain": accuracy(after) - accuracy(before),
+            "macro_precision": macro_precision(after),
+        }
+        evidence = {**suggestion.evidence, "retrained": figures}
+        found.append(replace(suggestion, evidence=evidence))
+    return found

@@ -4,11 +4,15 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from imgcli.errors import DataError
 from imgcli.judge.chance import chance_table
+from imgcli.judge.contrast import Contrast
+from imgcli.judge.examples import examples
+from imgcli.judge.merged import accuracy, consequences, merged_predictions
 from imgcli.judge.metrics import confusion_matrix
 from imgcli.judge.pairs import ALPHA, PairEvidence, evidence_of
 from imgcli.records import MergeSuggestion, Predictions
@@ -26,8 +30,10 @@ def suggest_merges(
     """Groups of classes that the model cannot tell apart, best first; none is a good answer.
 
     A pair is suggested when it is confused more often than errors without structure would confuse
-    it (so a gain that any merge would bring is no reason), often enough to matter, and not just
-    for want of a better threshold. Three and more are suggested together when each of their pairs
+    it (so a gain that any merge would bring is no reason) and told apart far worse than either
+    class is from others (so a class that is hard, or named too readily, is no reason), or where the
+    same photos lie in both; often enough to matter, and not just for want of a better threshold.
+    Three and more are suggested together when each of their pairs
     is: a chain a-b-c is not a group. A group comes beside its pairs, or in their place where all of
     them are `same`, because merging two of three would leave a coin to toss.
 
@@ -56,24 +62,25 @@ def suggest_merges(
     }
     found = [_pair(predictions, pair, links[pair]) for pair in links if pair not in settled]
     found += [_group(predictions, group, _within(links, group)) for group in groups]
+    found = [suggestion for suggestion in found if suggestion.evidence["gain_beyond_chance"] > 0]
     return sorted(found, key=lambda suggestion: (-suggestion.score, suggestion.classes))
 
 
-def accuracy_after(predictions: Predictions, merged: Sequence[int]) -> float:
-    """The accuracy with the classes numbered `merged` made one.
+def disjoint(suggestions: Sequence[MergeSuggestion]) -> list[tuple[str, ...]]:
+    """Suggestions that can be carried out together: the largest first, then the best.
 
-    Their probabilities are added up before the most probable class is taken: a model that knows
-    only the merged class has no reason to split its belief, so this says more than relabelling
-    the confusion matrix, where a photo can be lost to a third class between two half-believed ones.
+    One that shares a class with one that is taken already is left out.
     """
-    probs, targets = predictions.probs, predictions.targets
-    if merged:
-        first, *others = merged
-        probs = probs.copy()
-        probs[:, first] = predictions.probs[:, list(merged)].sum(axis=1)
-        probs[:, others] = -1.0  # never the most probable
-        targets = np.where(np.isin(targets, others), first, targets)
-    return float((probs.argmax(axis=1) == targets).mean())
+    taken: list[tuple[str, ...]] = []
+    for suggestion in sorted(suggestions, key=lambda s: (-len(s.classes), -s.score, s.classes)):
+        if not set(itertools.chain(*taken)) & set(suggestion.classes):
+            taken.append(suggestion.classes)
+    return taken
+
+
+def accuracy_after(predictions: Predictions, merged: Sequence[int]) -> float:
+    """The accuracy with the classes numbered `merged` made one."""
+    return accuracy(merged_predictions(predictions, merged))
 
 
 def _links(predictions: Predictions, alpha: float, min_rate: float, max_auc: float) -> Links:
@@ -82,12 +89,25 @@ def _links(predictions: Predictions, alpha: float, min_rate: float, max_auc: flo
         return {}
     confusion = confusion_matrix(predictions.targets, predictions.preds, len(predictions.classes))
     chance = chance_table(predictions)
+    contrast = Contrast(predictions)
     links = {}
-    for a, b in np.argwhere(np.triu(chance.p_values <= alpha, 1)).tolist():
-        evidence = evidence_of(predictions, confusion, chance, a, b)
-        if evidence.rate >= min_rate and evidence.apart.auc_ci95[1] <= max_auc:
+    for a, b in _candidates(predictions, chance.p_values <= alpha):
+        evidence = evidence_of(predictions, confusion, chance, contrast, a, b)
+        often = evidence.rate >= min_rate and evidence.apart.auc_ci95[1] <= max_auc
+        beyond_chance = evidence.p_value <= alpha and evidence.stands_out
+        if often and (beyond_chance or evidence.much_shared):
             links[a, b] = evidence
     return links
+
+
+def _candidates(predictions: Predictions, confused: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The pairs worth a closer look: confused by more than chance, or with a photo in both."""
+    pairs = {(a, b) for a, b in np.argwhere(np.triu(confused, 1)).tolist()}
+    members = np.unique(np.stack([predictions.groups, predictions.targets]), axis=1)
+    _, counts = np.unique(members[0], return_counts=True)
+    for classes in np.split(members[1], np.cumsum(counts)[:-1]):  # ascending
+        pairs |= set(itertools.combinations(classes.tolist(), 2))
+    return sorted(pairs)
 
 
 def _groups(links: Links, classes: int) -> list[tuple[int, ...]]:
@@ -112,13 +132,16 @@ def _within(links: Links, group: Sequence[int]) -> list[PairEvidence]:
 def _pair(
     predictions: Predictions, pair: tuple[int, int], evidence: PairEvidence
 ) -> MergeSuggestion:
-    after = accuracy_after(predictions, pair)
     return MergeSuggestion(
         classes=evidence.classes,
         kind=evidence.kind,
         score=evidence.score,
-        evidence={**evidence.to_json(), "gain": after - accuracy_after(predictions, ())},
-        accuracy_after=after,
+        evidence={
+            **evidence.to_json(),
+            **consequences(predictions, pair, evidence.chance_gain),
+            "examples": examples(predictions, pair),
+        },
+        accuracy_after=accuracy_after(predictions, pair),
         photos=sum(evidence.n),
         reason=evidence.reason(),
     )
@@ -127,7 +150,6 @@ def _pair(
 def _group(
     predictions: Predictions, group: tuple[int, ...], pairs: Sequence[PairEvidence]
 ) -> MergeSuggestion:
-    after = accuracy_after(predictions, group)
     names = tuple(predictions.classes[i] for i in group)
     photos = int(np.isin(predictions.targets, group).sum())
     confused = sum(sum(pair.confused) for pair in pairs)
@@ -140,10 +162,10 @@ def _group(
         evidence={
             "pairs": [{"classes": list(pair.classes), **pair.to_json()} for pair in pairs],
             "p_value": max(pair.p_value for pair in pairs),
-            "gain": after - accuracy_after(predictions, ()),
-            "chance_gain": sum(pair.chance_gain for pair in pairs),
+            **consequences(predictions, group, sum(pair.chance_gain for pair in pairs)),
+            "examples": examples(predictions, group),
         },
-        accuracy_after=after,
+        accuracy_after=accuracy_after(predictions, group),
         photos=photos,
         reason=(
             f"{confused} of {photos} photos of {', '.join(names[:-1])} and {names[-1]} are called "

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from imgcli.errors import DataError
 from imgcli.judge.chance import Chance, chance_table
+from imgcli.judge.contrast import Contrast
 from imgcli.judge.metrics import Z95, confusion_matrix
 from imgcli.judge.separability import Separability, separability
 from imgcli.records import IntArray, Predictions
@@ -13,9 +14,13 @@ from imgcli.wording import listed, percent, times
 Kind = Literal["same", "overlap", "part-of"]
 
 ALPHA = 0.05  # largest p-value, corrected, that counts as more than chance
-COIN = 0.55  # AUC; an interval that reaches down to here leaves the two labels arbitrary,
+COIN = 0.52  # AUC; an interval that reaches down to here leaves the two labels arbitrary,
 MOST = 0.70  # unless the AUC itself is above this: then there are too few photos to say so
 PART = 2 / 3  # share of a part that must lie among its whole
+STANDS_OUT = 4.0  # times the usual loss, 1 - AUC, that a pair must have at least,
+POOR = 0.35  # or this: a model that tells few classes apart leaves no room for four times as much
+SHARED = 0.1  # share of the smaller class's photos that, being in both classes, make the two one,
+FEW = 3  # if they are so many
 UNEVEN = 0.2  # how much larger that share must be than the whole's among its part
 
 
@@ -30,7 +35,9 @@ class PairEvidence:
     chance_gain: float  # accuracy that merging two such classes would gain by chance
     p_value: float  # of so many confusions by chance, corrected for the number of pairs
     apart: Separability
-    shared_groups: int  # near-duplicate groups with photos in both classes
+    usual_auc: float  # what to expect of the AUC, by how the two are told from other classes
+    groups: tuple[int, int]  # near-duplicate groups: photos that differ
+    shared_groups: int  # of them, those with photos in both classes
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -46,6 +53,17 @@ class PairEvidence:
     def score(self) -> float:
         """How far the two are one, 2 (1 - AUC): 0 = told apart always, 1 = a coin."""
         return min(1.0, 2 * (1 - self.apart.auc))
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether the two are told apart far worse than is usual for such classes."""
+        usual = 1 - self.usual_auc
+        return 1 - self.apart.auc_ci95[1] > min(STANDS_OUT * usual, max(POOR, usual))
+
+    @property
+    def much_shared(self) -> bool:
+        """Whether photos that lie in both classes are reason enough."""
+        return self.shared_groups >= max(FEW, SHARED * min(self.groups))
 
     @property
     def part(self) -> str | None:
@@ -96,6 +114,7 @@ class PairEvidence:
             "p_value": self.p_value,
             "auc": self.apart.auc,
             "auc_ci95": list(self.apart.auc_ci95),
+            "auc_usual": self.usual_auc,
             "among": list(self.apart.among),
             "part": self.part if self.kind == "part-of" else None,
             "shared_groups": self.shared_groups,
@@ -123,11 +142,17 @@ def pair_evidence(predictions: Predictions, a: str, b: str) -> PairEvidence:
                 f"No photo of class '{name}' is among the predictions of part "
                 f"'{predictions.on}'. Evaluate with --folds to have one for every photo."
             )
-    return evidence_of(predictions, confusion, chance_table(predictions), first, second)
+    chance, contrast = chance_table(predictions), Contrast(predictions)
+    return evidence_of(predictions, confusion, chance, contrast, first, second)
 
 
 def evidence_of(
-    predictions: Predictions, confusion: IntArray, chance: Chance, a: int, b: int
+    predictions: Predictions,
+    confusion: IntArray,
+    chance: Chance,
+    contrast: Contrast,
+    a: int,
+    b: int,
 ) -> PairEvidence:
     """The evidence on classes number a and b, from what was computed once for all pairs."""
     expected = float(chance.expected[a, b] + chance.expected[b, a])
@@ -141,5 +166,7 @@ def evidence_of(
         chance_gain=expected / int(chance.counted.sum()),
         p_value=float(chance.p_values[a, b]),
         apart=separability(predictions, a, b),
+        usual_auc=1.0 - contrast.usual(a, b),
+        groups=(len(groups[0]), len(groups[1])),
         shared_groups=len(groups[0] & groups[1]),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.sparse import csr_array
 from scipy.stats import rankdata
 
 from imgcli.judge.metrics import Z95
@@ -54,14 +55,30 @@ def separability(predictions: Predictions, a: int, b: int, seed: int = 0) -> Sep
 
 def log_odds(predictions: Predictions, a: int, b: int) -> tuple[FloatArray, FloatArray]:
     """Log p_a - log p_b of the photos of a and of b, one mean per near-duplicate group."""
-    logs = np.log(np.maximum(predictions.probs[:, [a, b]], np.finfo(np.float64).tiny))
-    scores = logs[:, 0] - logs[:, 1]
-    found = []
-    for target in (a, b):
-        rows = predictions.targets == target
-        _, group = np.unique(predictions.groups[rows], return_inverse=True)
-        found.append(np.bincount(group, weights=scores[rows]) / np.bincount(group))
-    return found[0], found[1]
+    return (
+        log_odds_of(mean_logs(predictions, a), a, b),
+        log_odds_of(mean_logs(predictions, b), a, b),
+    )
+
+
+def log_odds_of(logs: FloatArray, a: int, b: int) -> FloatArray:
+    """Log p_a - log p_b from logarithms of probabilities `(G, K)`."""
+    odds: FloatArray = logs[:, a] - logs[:, b]
+    return odds
+
+
+def mean_logs(predictions: Predictions, target: int) -> FloatArray:
+    """The logarithms of the probabilities of a class's photos, mean per near-duplicate group.
+
+    Returns:
+        `(G, K)`, a row per group that has photos of the class.
+    """
+    rows = predictions.targets == target
+    logs = np.log(np.maximum(predictions.probs[rows], np.finfo(np.float64).tiny))
+    _, group = np.unique(predictions.groups[rows], return_inverse=True)
+    members = csr_array((np.ones(len(group)), (group, np.arange(len(group)))))
+    means: FloatArray = (members @ logs) / np.bincount(group)[:, None]
+    return means
 
 
 def passed(of_a: FloatArray, of_b: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -21,7 +21,14 @@ from imgcli.records import Rejected
 from imgcli.wording import listed
 
 # Compared in lower case; whatever begins with a dot is hidden besides.
-PASSED_OVER = {"thumbs.db", "desktop.ini", "__macosx", "provenance.jsonl", "credits.html"}
+PASSED_OVER = {
+    "thumbs.db",
+    "desktop.ini",
+    "__macosx",
+    "provenance.jsonl",
+    "credits.html",
+    "merge.json",
+}
 NOT_PICTURES = {
     *(".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".html", ".htm", ".xml", ".yaml", ".yml"),
     *(".toml", ".ini", ".cfg", ".log", ".py", ".sh", ".ipynb", ".xmp", ".aae"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from imgcli.errors import DataError
-from imgcli.judge.merges import accuracy_after, suggest_merges
+from imgcli.judge.merges import accuracy_after, disjoint, suggest_merges
 from imgcli.judge.pairs import pair_evidence
 from tests.judge.planted import (
     independent,
@@ -76,7 +76,7 @@ def test_three_classes_that_are_one_come_as_one_group_in_place_of_their_pairs() 
 
 
 def test_a_chain_is_no_group() -> None:
-    matrix = np.diag([60] * 6)
+    matrix = np.diag([60] * 10)
     matrix[:4, :4] = [[40, 20, 0, 0], [20, 20, 20, 0], [0, 20, 20, 20], [0, 0, 20, 40]]
     found = suggest_merges(of_confusion(matrix.tolist()))
     chain = {("c00", "c01"), ("c01", "c02"), ("c02", "c03")}
@@ -133,6 +133,39 @@ def test_evidence_is_what_was_counted() -> None:
     assert evidence["p_value"] < 0.001
     assert evidence["auc"] == pytest.approx(1 - (0.2 + 0.25) / 2)  # one confidence: ties, or not
     json.dumps(asdict(suggestion))
+
+
+def test_near_duplicates_in_both_classes_are_evidence_where_errors_are_too_few() -> None:
+    """A class full of near-identical photos, split at random: few groups, and all in both."""
+    rng = np.random.default_rng(0)
+    targets = np.repeat(np.arange(8), 40)
+    groups = np.arange(320)
+    groups[:80] = rng.integers(0, 6, 80) + 1000  # six scenes, their photos in c00 and c01
+    probs = sure(targets, 8)
+    for group in range(1000, 1006):
+        probs[groups == group] = sure([group % 2] * (groups == group).sum(), 8, 0.6)
+    found = suggest_merges(predictions(targets, probs, groups=groups))
+    assert [(s.classes, s.kind) for s in found] == [(("c00", "c01"), "same")]
+    assert found[0].evidence["shared_groups"] == 6
+    apart = suggest_merges(predictions(targets, probs))  # were they 80 different photos
+    assert apart[0].evidence["shared_groups"] == 0
+
+
+def test_a_photo_in_two_classes_does_not_make_them_one() -> None:
+    groups = np.arange(120)
+    groups[[40, 41, 42, 43, 44]] = groups[:5]
+    targets = np.repeat([0, 1, 2], 40)
+    assert suggest_merges(predictions(targets, sure(targets, 3), groups=groups)) == []
+
+
+def test_a_plan_takes_groups_first_and_no_class_twice() -> None:
+    matrix = np.diag([60] * 8)
+    matrix[:3, :3] = [[30, 16, 14], [14, 30, 16], [15, 15, 30]]
+    matrix[3:5, 3:5] = 30
+    found = suggest_merges(of_confusion(matrix.tolist()))
+    assert len(found) == 5
+    assert disjoint(found) == [("c00", "c01", "c02"), ("c03", "c04")]
+    assert disjoint([]) == []
 
 
 def test_the_reason_is_one_plain_sentence() -> None:

@@ -1,0 +1,247 @@
+"""Classes made one in a new tree of links, and taken apart again.
+
+    raw/crab/1.jpg               ->  raw-merged/shellfish/crab__1.jpg
+    raw/owl/2019/7.jpg           ->  raw-merged/owl/2019/7.jpg
+    dataset/test/crab/1.jpg      ->  dataset-merged/test/shellfish/crab__1.jpg
+    merge.json                       which classes were made one, and each of their photos' old path
+
+Works on class folders and on split datasets, whose parts stay as they are; `split.json` and
+`provenance.jsonl` follow. Files that are no photos come along; hidden ones don't.
+"""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from imgcli import storage
+from imgcli.errors import DataError, StorageError
+from imgcli.photos.manifest import FOLDERS, NO_HARD_LINK, flat_names, read_manifest
+from imgcli.photos.scan import scan
+from imgcli.photos.wanted import Merge, check_merges
+from imgcli.progress import track
+
+NAME = "merge.json"
+FORMAT = 1  # a reader refuses any other
+PROVENANCE = "provenance.jsonl"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge, or its undoing, made."""
+
+    out: Path
+    merges: tuple[Merge, ...]
+    classes: Mapping[str, int]  # photos per class
+    split: bool  # whether it has parts
+    copied: int  # files that could not be linked
+    left: tuple[str, ...]  # photos added since the merge, which have no old class
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """The files of a folder of class folders, or of a split dataset."""
+
+    photos: dict[str, str]  # path -> class
+    others: list[str]  # files that are no photos
+    parts: tuple[str, ...]  # folders of the parts; none in a folder of class folders
+
+    @property
+    def classes(self) -> list[str]:
+        return sorted(set(self.photos.values()))
+
+
+def classes_in(root: Path) -> list[str]:
+    """The classes of a folder of class folders or of a split dataset.
+
+    Raises:
+        DataError: it is neither.
+    """
+    return _look(root).classes
+
+
+def merge_classes(root: Path, merges: Sequence[Merge], out: Path, force: bool = False) -> Merged:
+    """Make `out` with the photos of `root`, some of its classes made one.
+
+    Raises:
+        DataError: the merges do not fit the classes, or `root` has none.
+        StorageError: `out` exists, or the two lie in one another.
+    """
+    tree = _look(root)
+    check_merges(merges, tree.classes, root)
+    name_of = {old: merge.name for merge in merges for old in merge.classes}
+    moved = _new_paths(tree, name_of)
+    before = _read_merge(root) if (root / NAME).is_file() else None
+    document = {
+        "format": FORMAT,
+        "source": str(root),
+        "merges": [{"classes": list(m.classes), "name": m.name} for m in merges],
+        "photos": [{"path": new, "was": old} for old, new in sorted(moved.items())],
+        "before": before,
+    }
+    copied = _write(root, out, tree, moved, document, force)
+    counts = Counter(name_of.get(label, label) for label in tree.photos.values())
+    return Merged(out, tuple(merges), dict(sorted(counts.items())), bool(tree.parts), copied, ())
+
+
+def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
+    """Make `out` with the photos of a merged tree under the paths that they had before.
+
+    A photo added to a merged class since then has no old class and keeps its place.
+
+    Raises:
+        DataError: `root` was not made by a merge.
+        StorageError: `out` exists, or the two lie in one another.
+    """
+    document = _read_merge(root)
+    tree = _look(root)
+    merges = tuple(Merge(tuple(m["classes"]), m["name"]) for m in document["merges"])
+    known = {photo["path"]: photo["was"] for photo in document["photos"]}
+    moved = {path: known[path] for path in tree.photos if path in known}
+    names = {merge.name for merge in merges}
+    left = tuple(p for p, label in tree.photos.items() if label in names and p not in known)
+    copied = _write(root, out, tree, moved, document["before"], force)
+    counts = Counter(_label(moved.get(path, path), tree) for path in tree.photos)
+    return Merged(out, merges, dict(sorted(counts.items())), bool(tree.parts), copied, left)
+
+
+# --- looking ------------------------------------------------------------------------------------
+
+
+def _look(root: Path) -> _Tree:
+    """Find what is to be placed; imgcli's own documents are written anew, and are not among it."""
+    parts = tuple(name for names in FOLDERS.values() for name in names if (root / name).is_dir())
+    if "train" not in parts:
+        photos, others = _scanned(root, "")
+        return _Tree(photos, [path for path in others if path != NAME], ())
+    photos, others = {}, []
+    for part in parts:
+        found, more = _scanned(root / part, f"{part}/")
+        photos |= found
+        others += more
+    return _Tree(photos, others, parts)
+
+
+def _scanned(folder: Path, prefix: str) -> tuple[dict[str, str], list[str]]:
+    """The class of each photo by its path, and the files that are no photos."""
+    photos, rejected = scan(folder)
+    others = [item.path for item in rejected if (folder / item.path).is_file()]
+    return {f"{prefix}{path}": label for path, label in photos}, [f"{prefix}{p}" for p in others]
+
+
+def _label(path: str, tree: _Tree) -> str:
+    return path.split("/")[1 if tree.parts else 0]
+
+
+def _new_paths(tree: _Tree, name_of: Mapping[str, str]) -> dict[str, str]:
+    """Where the photos of merged classes go: into one folder, each named after its old class."""
+    moved = {}
+    for part in tree.parts or ("",):
+        prefix = f"{part}/" if part else ""
+        paths = [p for p, label in tree.photos.items() if label in name_of and p.startswith(prefix)]
+        sources = {f"{name_of[tree.photos[p]]}/{p.removeprefix(prefix)}": p for p in paths}
+        for source, name in flat_names(sources).items():
+            moved[sources[source]] = f"{prefix}{source.split('/')[0]}/{name}"
+    return moved
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def _write(
+    root: Path,
+    out: Path,
+    tree: _Tree,
+    moved: Mapping[str, str],
+    document: Mapping[str, Any] | None,
+    force: bool,
+) -> int:
+    """Make the new tree, whole or not at all; how many files had to be copied."""
+    _check_places(root, out)
+    files = [*tree.photos, *tree.others]
+    # An `out` that exists may hold photos of its own: it is moved aside, not deleted.
+    with storage.staged_folder(out, replace=force, keep_old=True) as staging:
+        copied = 0
+        for path in track(files, "Placing photos", unit="photos"):
+            target = staging / moved.get(path, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copied += _place(root / path, target)
+        _write_manifest(root, staging, moved)
+        _write_provenance(root, staging, moved)
+        if document is not None:
+            storage.write_json(staging / NAME, document)
+    return copied
+
+
+def _place(source: Path, target: Path) -> bool:
+    """Link a file, or copy it where the file system has no links; whether it was copied."""
+    real = os.path.realpath(source)  # a link to a link would be relative to the wrong folder
+    try:
+        os.link(real, target)
+    except OSError as error:
+        if error.errno not in NO_HARD_LINK:
+            raise
+        shutil.copyfile(real, target)
+        return True
+    return False
+
+
+def _write_manifest(root: Path, staging: Path, moved: Mapping[str, str]) -> None:
+    """`split.json` of the new tree: the same photos in the same parts, under their new classes."""
+    made = read_manifest(root)
+    if made is None:
+        return
+    photos = [replace(photo, path=moved.get(photo.path, photo.path)) for photo in made.photos]
+    photos.sort(key=lambda photo: photo.path)
+    classes = tuple(sorted({photo.label for photo in photos}))
+    replace(made, photos=tuple(photos), classes=classes).write(staging)
+
+
+def _write_provenance(root: Path, staging: Path, moved: Mapping[str, str]) -> None:
+    """`provenance.jsonl` with the new paths and classes; a line of another photo stays as it is."""
+    if (root / PROVENANCE).is_file():
+        lines = (root / PROVENANCE).read_bytes().splitlines(keepends=True)
+        new = b"".join(_provenance_line(line, moved) for line in lines)
+        storage.write_atomic(staging / PROVENANCE, new)
+
+
+def _provenance_line(line: bytes, moved: Mapping[str, str]) -> bytes:
+    try:
+        entry = json.loads(line)
+        path = moved[entry["path"]]
+    except (ValueError, LookupError, TypeError):
+        return line
+    entry |= {"path": path, "label": path.split("/")[0]}
+    return json.dumps(entry).encode() + b"\n"
+
+
+def _read_merge(root: Path) -> dict[str, Any]:
+    """The `merge.json` of a merged tree.
+
+    Raises:
+        DataError: there is none, or it cannot be read.
+    """
+    path = root / NAME
+    try:
+        document: dict[str, Any] = json.loads(path.read_bytes())
+        if document["format"] == FORMAT and {"merges", "photos", "before"} <= document.keys():
+            return document
+        reason = f"format {document['format']}, where {FORMAT} is expected"
+    except FileNotFoundError:
+        raise DataError(
+            f"There is no '{path}', so '{root}' was not made by `imgcli merge` and has nothing to "
+            "undo. Name a folder that was."
+        ) from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise DataError(f"'{path}' cannot be read ({reason}). Restore it, or merge again.")
+
+
+def _check_places(root: Path, out: Path) -> None:
+    source, target = root.resolve(), out.resolve()
+    if target.is_relative_to(source) or source.is_relative_to(target):
+        raise StorageError(f"--out '{out}' and '{root}' lie in one another. Name a place outside.")

@@ -1,0 +1,153 @@
+"""Classes made one in a new tree of links, and taken apart again."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from imgcli.errors import DataError, StorageError
+from imgcli.photos.dataset import load_dataset
+from imgcli.photos.manifest import PlacedPhoto, read_manifest
+from imgcli.photos.merge import NAME, Merged, classes_in, merge_classes, undo_merge
+from imgcli.photos.split import split_folder
+from imgcli.photos.wanted import Merge
+from tests.photo_folders import write_classes
+
+TWO = [Merge(("blue", "red"), "purple")]
+
+
+def tree(root: Path) -> Mapping[str, bytes]:
+    """Every file by its path."""
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Three classes of four photos, one in a sub-folder, with notes and provenance."""
+    root = write_classes(tmp_path / "raw", per_class=4)
+    (root / "blue/2019").mkdir()
+    (root / "blue/00.png").rename(root / "blue/2019/00.png")
+    (root / "red/notes.txt").write_text("mine")
+    (root / "labels.csv").write_text("path,label\n")
+    lines = [{"path": "red/01.png", "label": "red", "sha256": "…"}, {"path": "gone/1.png"}]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (root / "provenance.jsonl").write_text(text + "torn")
+    return root
+
+
+def test_merged_photos_are_links_that_tell_their_old_class(raw: Path, tmp_path: Path) -> None:
+    made = merge_classes(raw, TWO, tmp_path / "out")
+    assert made == Merged(tmp_path / "out", tuple(TWO), {"green": 4, "purple": 8}, False, 0, ())
+    assert {path.name for path in (tmp_path / "out/purple").iterdir()} == {
+        *("blue__01.png", "blue__02.png", "blue__03.png", "blue__2019__00.png"),
+        *("red__00.png", "red__01.png", "red__02.png", "red__03.png"),
+    }
+    assert os.path.samefile(raw / "red/00.png", tmp_path / "out/purple/red__00.png")
+    assert os.path.samefile(raw / "green/00.png", tmp_path / "out/green/00.png")
+
+
+def test_provenance_follows_and_other_lines_stay(raw: Path, tmp_path: Path) -> None:
+    merge_classes(raw, TWO, tmp_path / "out")
+    first, second, torn = (tmp_path / "out/provenance.jsonl").read_text().split("\n")
+    moved = {"path": "purple/red__01.png", "label": "purple", "sha256": "…"}
+    assert (json.loads(first), second, torn) == (moved, '{"path": "gone/1.png"}', "torn")
+
+
+def test_undoing_gives_exactly_the_old_tree(raw: Path, tmp_path: Path) -> None:
+    before = tree(raw)
+    merge_classes(raw, TWO, tmp_path / "out")
+    merge_classes(tmp_path / "out", [Merge(("green", "purple"), "all")], tmp_path / "again")
+    undo_merge(tmp_path / "again", tmp_path / "once")
+    assert tree(tmp_path / "once") == tree(tmp_path / "out")
+    undone = undo_merge(tmp_path / "once", tmp_path / "back")
+    assert tree(tmp_path / "back") == before == tree(raw)
+    assert undone.classes == {"blue": 4, "green": 4, "red": 4}
+
+
+def test_a_photo_added_since_the_merge_is_told_and_left(raw: Path, tmp_path: Path) -> None:
+    merge_classes(raw, TWO, tmp_path / "out")
+    (tmp_path / "out/purple/new.png").write_bytes(b"new")
+    (tmp_path / "out/purple/red__00.png").unlink()
+    undone = undo_merge(tmp_path / "out", tmp_path / "back")
+    assert undone.left == ("purple/new.png",)
+    assert undone.classes == {"blue": 4, "green": 4, "purple": 1, "red": 3}
+
+
+def test_a_split_dataset_keeps_its_parts_and_its_manifest_is_true(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    split_folder(raw, Path("dataset"), ratio=0.5)
+    before = tree(Path("dataset"))
+    old = {photo.sha256: photo for photo in load_manifest("dataset")}
+    made = merge_classes(Path("dataset"), TWO, Path("merged"))
+    assert made.split and made.classes == {"green": 4, "purple": 8}
+    paths = [photo.path for photo in load_manifest("merged")]
+    assert paths == sorted(paths)
+    for photo in load_manifest("merged"):
+        assert photo.part == old[photo.sha256].part == photo.path.split("/")[0]
+        assert photo.label == {"green": "green"}.get(old[photo.sha256].label, "purple")
+        assert photo.source == old[photo.sha256].source
+    loaded = load_dataset(Path("merged"))
+    assert loaded.samples.classes == ("green", "purple") and not loaded.rejected
+    undo_merge(Path("merged"), Path("back"))
+    assert tree(Path("back")) == before
+
+
+def load_manifest(folder: str) -> list[PlacedPhoto]:
+    made = read_manifest(Path(folder))
+    assert made is not None
+    return list(made.photos)
+
+
+def test_a_dataset_made_elsewhere_is_merged_part_by_part(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (raw / "labels.csv").unlink()
+    (raw / "provenance.jsonl").unlink()
+    raw.rename(tmp_path / "theirs/train")
+    write_classes(tmp_path / "theirs/valid", per_class=1, classes=2)
+    made = merge_classes(tmp_path / "theirs", TWO, tmp_path / "out")
+    assert made.classes == {"green": 5, "purple": 9} and made.split
+    assert (tmp_path / "out/valid/purple/blue__00.png").is_file()
+    assert classes_in(tmp_path / "out") == ["green", "purple"]
+
+
+def test_where_links_fail_photos_are_copied(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: str) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    made = merge_classes(raw, TWO, tmp_path / "out")
+    assert made.copied == 14
+    assert (tmp_path / "out/purple/red__00.png").read_bytes() == (raw / "red/00.png").read_bytes()
+
+
+def test_what_exists_is_not_replaced_unasked_nor_lost(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("mine")
+    with pytest.raises(StorageError, match=r"out' exists\. Choose another --out"):
+        merge_classes(raw, TWO, tmp_path / "out")
+    merge_classes(raw, TWO, tmp_path / "out", force=True)
+    (aside,) = tmp_path.glob("out.replaced-*")
+    assert (aside / "mine.txt").read_text() == "mine"
+
+
+def test_places_inside_one_another_are_refused(raw: Path) -> None:
+    with pytest.raises(StorageError, match="lie in one another"):
+        merge_classes(raw, TWO, raw / "out")
+    with pytest.raises(StorageError, match="lie in one another"):
+        merge_classes(raw, TWO, raw)
+
+
+def test_what_was_not_merged_cannot_be_undone(raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"There is no '.*merge\.json', so .* nothing to undo"):
+        undo_merge(raw, tmp_path / "out")
+    for damaged in ("{", "[]", '{"format": 2}', '{"format": 1}'):
+        (raw / NAME).write_text(damaged)
+        with pytest.raises(DataError, match=r"merge\.json' cannot be read"):
+            undo_merge(raw, tmp_path / "out")
