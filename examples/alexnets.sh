@@ -12,7 +12,7 @@ weights=${2:+--weights $2}
 [ -d dataset ] || imgcli split raw/ --ratio 0.9
 
 study() {
-    imgcli train --image-size 96 --epochs 10 --patience 10 --quiet "$@"
+    imgcli train --image-size 67 --epochs 8 --patience 8 --quiet "$@"
     imgcli evaluate --folds 5 --quiet
 }
 
@@ -22,7 +22,6 @@ study --arch narrow-alexnet
 study --arch narrow-alexnet --dropout 0
 study --arch narrow-alexnet --dropout 0.25
 study --arch narrow-alexnet --batchnorm
-study --arch narrow-alexnet --batchnorm --dropout 0
 study --arch narrow-alexnet --optimizer sgd
 study --arch narrow-alexnet --optimizer adam
 
