@@ -88,7 +88,6 @@ EXCEPTIONS = {
     "cli/main.py": ({"write_text"}, "the crash log: when imgcli fails, nothing of it is relied on"),
     "collect/store.py": ({"replace"}, "a placed photo is set aside whole, by renaming it"),
     "photos/quarantine.py": ({"rename"}, "photos are moved, and back, by a journal written first"),
-    "learn/study.py": ({"truncate"}, "drops half a line that a kill left in Optuna's own journal"),
     "photos/manifest.py": ({"copyfile"}, "photos of any size into a staged folder, renamed whole"),
     "photos/merge.py": ({"copyfile"}, "photos of any size into a staged folder, renamed whole"),
     "photos/store_files.py": ({"FileIO"}, "a memory-mapped cache whose index says what is whole"),

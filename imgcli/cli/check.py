@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgcli.cli.options import Json, Quiet
+from imgcli.cli.options import Json, Quiet, RunData, RunName
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
     from imgcli.photos.check import Checked
-    from imgcli.photos.quarantine import Move
 
 SHEET = Path(".imgcli/check/contact.html")
 
@@ -19,7 +18,8 @@ Dir = Annotated[
     typer.Argument(
         metavar="DIR",
         show_default="raw/, or else dataset/",
-        help="Folder of class folders, or a dataset with train/ and test/.",
+        help="Folder of class folders, or a dataset with train/ and test/. --labels without DIR "
+        "looks at labels alone.",
     ),
 ]
 Fix = Annotated[
@@ -30,7 +30,25 @@ Fix = Annotated[
         show_default=False,
         help="Move the photos of these kinds into quarantine/ beside DIR: unreadable, duplicates, "
         "near-duplicates, conflicts, placeholder, tiny, blank, dark, blurred, shape, extension, "
-        "gps, animated, changed. Of duplicates one per class stays.",
+        "gps, animated, changed. Of duplicates one per class stays. Or a plan of --labels, such as "
+        "relabel.csv: its photos move to their new class folders.",
+    ),
+]
+Labels = Annotated[
+    bool,
+    typer.Option(
+        "--labels",
+        help="Find photos that are probably labelled wrong, by the folds of a run, and write a "
+        "plan to edit.",
+    ),
+]
+Plan = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE",
+        show_default="relabel.csv",
+        help="Where --labels writes its plan; one that exists is never overwritten.",
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only list what --fix would move.")]
@@ -49,6 +67,10 @@ def check(
     folder: Dir = None,
     fix: Fix = None,
     dry_run: DryRun = False,
+    labels: Labels = False,
+    run: RunName = "latest",
+    data: RunData = None,
+    plan: Plan = None,
     sheet: Sheet = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -61,43 +83,58 @@ def check(
     changed, unless --fix moves photos into quarantine/; `imgcli restore` moves
     them back.
 
+    --labels asks a run, judged by `imgcli evaluate --folds 10`, which photos
+    look like another class than the one they lie in. It writes relabel.csv:
+    delete rows, or write another class as new_label; then give it to --fix.
+
     Examples:
 
       imgcli check raw/
 
       imgcli check raw/ --fix unreadable,near-duplicates
+
+      imgcli check --labels
+
+      imgcli check --fix relabel.csv
     """
+    from imgcli import workspace
+    from imgcli.cli.fixed import kinds_in, plan_in, relabel_and_show
+    from imgcli.cli.labelled import look_at_labels
+    from imgcli.progress import be_quiet
+
+    be_quiet(quiet)
+    fixes = fix or []
+    if dry_run and not fixes:
+        raise WrongUsage("--dry-run goes with --fix, such as --fix duplicates.")
+    if not labels and (plan or data or run != "latest"):
+        raise WrongUsage("--run, --data and --plan go with --labels.")
+    if edited := plan_in(fixes):
+        if labels or len(fixes) > 1:
+            raise WrongUsage(f"--fix {edited} carries out a plan; give nothing else to fix or do.")
+        relabel_and_show(edited, folder, _usual(), dry_run=dry_run, json=json)
+        return
+    kinds = kinds_in(fixes)
+    document = look_at_labels(workspace.find_run(run), data, plan) if labels else {}
+    if folder or kinds or not labels:
+        _check(document, folder or _usual(), kinds, dry_run=dry_run)
+    document["sheet"] = _write_sheet(document, sheet)
+    _show(document, json=json)
+
+
+def _check(document: dict[str, Any], root: Path, kinds: list[str], *, dry_run: bool) -> None:
+    """Add to the document what is found in `root`, and what was done about it."""
+    from imgcli.cli.fixed import move_or_say
     from imgcli.collect import provenance
     from imgcli.photos import quarantine
     from imgcli.photos.check import check_folder
     from imgcli.photos.fixing import moves
-    from imgcli.progress import be_quiet
 
-    be_quiet(quiet)
-    kinds = _kinds(fix or [])
-    if dry_run and not kinds:
-        raise WrongUsage("--dry-run goes with --fix, such as --fix duplicates.")
-    root = folder or _usual()
     if kinds:
         quarantine.refuse_split(root)
     checked = check_folder(root, provenance.read)
-    document = {**_document(checked), "sheet": None}
-    document["sheet"] = _write_sheet(document, root, sheet)
-    chosen = moves(checked, kinds)
+    document |= _document(checked)
     if kinds:
-        document["fixed"] = _fixed(root, chosen, dry_run=dry_run)
-    _show(document, root, json=json)
-
-
-def _kinds(given: list[str]) -> list[str]:
-    """The kinds to fix: given one by one or joined by commas."""
-    from imgcli.photos.fixing import KINDS
-
-    named = [word.strip().replace("_", "-") for words in given for word in words.split(",")]
-    unknown = [word for word in named if word not in KINDS]
-    if unknown:
-        raise WrongUsage(f"--fix {unknown[0]} is not a kind; there are {', '.join(KINDS)}.")
-    return list(dict.fromkeys(named))
+        document["fixed"] = move_or_say(root, moves(checked, kinds), dry_run=dry_run)
 
 
 def _usual() -> Path:
@@ -110,6 +147,7 @@ def _document(checked: "Checked") -> dict[str, Any]:
         "photos": len(checked.places),
         "files": checked.files,
         "classes": checked.classes,
+        "parts": checked.parts,
         "unreadable": [vars(item) for item in checked.unreadable],
         "duplicates": [list(group.paths) for group in checked.duplicates],
         "near_duplicates": [list(group.paths) for group in checked.near_duplicates],
@@ -133,15 +171,17 @@ def _document(checked: "Checked") -> dict[str, Any]:
     }
 
 
-def _write_sheet(document: dict[str, Any], root: Path, sheet: Path | None) -> str | None:
+def _write_sheet(document: dict[str, Any], sheet: Path | None) -> str | None:
     """Draw the contact sheet; None where its usual place cannot be written."""
     from imgcli import storage
+    from imgcli.cli.labelled import for_the_sheet
     from imgcli.photos.thumbnails import thumbnails
     from imgcli.progress import note
     from imgcli.report import contact
 
-    file = sheet or SHEET
-    page = contact.page(document, lambda paths, side: thumbnails(root, paths, side, {}))
+    file, root = sheet or SHEET, Path(document["dir"])
+    shown = for_the_sheet(document) if "labels" in document else document
+    page = contact.page(shown, lambda paths, side: thumbnails(root, paths, side, {}))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         storage.write_atomic(file, page)
@@ -153,39 +193,40 @@ def _write_sheet(document: dict[str, Any], root: Path, sheet: Path | None) -> st
     return str(file)
 
 
-def _fixed(root: Path, chosen: "list[Move]", *, dry_run: bool) -> dict[str, Any]:
-    """Move what was chosen, or only say what would be moved."""
-    from os.path import relpath
-
-    from imgcli.photos import quarantine
-
-    if dry_run or not chosen:
-        return {"quarantine": None, "moved": [], "left": [], "would_move": list(map(vars, chosen))}
-    moved = quarantine.quarantine(root, chosen)
-    done = set(moved.done)
-    return {
-        "quarantine": relpath(moved.batches[0]),
-        "moved": [vars(move) for move in chosen if move.path in done],
-        "left": [vars(item) for item in moved.left],
-    }
-
-
-def _show(document: dict[str, Any], root: Path, *, json: bool) -> None:
+def _show(document: dict[str, Any], *, json: bool) -> None:
     from shlex import quote
 
     from rich.text import Text
 
     from imgcli.cli.console import show, show_json
-    from imgcli.report import checking
+    from imgcli.report import checking, labels
     from imgcli.wording import printable
 
     if json:
         show_json(document)
         return
-    lines = []
+    root, lines = quote(document["dir"]), []
     if document["sheet"]:
         lines.append(f"To look at: {document['sheet']}")
     if "fixed" in document:
-        lines += checking.fixed(document["fixed"], f"imgcli restore {quote(str(root))}")
-    lines.append(f"Next: imgcli split {quote(str(root))}")
-    show(*checking.found(document), *(Text(printable(line)) for line in lines))
+        lines += checking.fixed(document["fixed"], f"imgcli restore {root}")
+    lines += _next_steps(document, root)
+    show(
+        *(checking.found(document) if "files" in document else []),
+        *([labels.table(document["labels"])] if "labels" in document else []),
+        *(Text(printable(line)) for line in lines),
+    )
+
+
+def _next_steps(document: dict[str, Any], root: str) -> list[str]:
+    from shlex import quote
+
+    if document.get("plan"):
+        plan = quote(document["plan"])
+        return [
+            f"To edit: {plan}, where a row that is deleted leaves its photo as it is",
+            f"Next: imgcli check --fix {plan}",
+        ]
+    if "labels" in document:
+        return []
+    return [f"Next: imgcli {'train --data' if document['parts'] else 'split'} {root}"]

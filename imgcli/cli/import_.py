@@ -1,6 +1,5 @@
 """`imgcli import`: photos come in."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from imgcli.collect.importing import Imported
-
-MOST_LISTED = 10  # rejected photos and conflicts on the terminal; --json has all of them
 
 Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, archives, tables.")]
 Out = Annotated[
@@ -173,17 +170,18 @@ def _renderables(result: "Imported", out: Path) -> "list[RenderableType]":
 
     from rich.text import Text
 
+    from imgcli.cli.collected import class_table, first
     from imgcli.wording import count, printable
 
     lines = [
         f"Added {count(result.added, 'photo')} to {out}, skipped {result.skipped:,} already there, "
         f"rejected {count(len(result.rejected), 'file')}.",
-        *_first([f"{r.path}: {r.reason}" for r in result.rejected]),
+        *first([f"{r.path}: {r.reason}" for r in result.rejected]),
     ]
     if result.conflicts:
         n = count(len(result.conflicts), "photo lies", "photos lie")
         lines.append(f"{n} in several classes, byte for byte:")
-        lines += _first([" = ".join(paths) for paths in result.conflicts])
+        lines += first([" = ".join(paths) for paths in result.conflicts])
         lines.append("Settle that by --on-conflict first or skip, with --force.")
     lines += result.notes
     if result.parts is not None:
@@ -192,7 +190,7 @@ def _renderables(result: "Imported", out: Path) -> "list[RenderableType]":
     if len(result.classes) == 1:
         lines.append("One class only: import others before you split.")
     lines.append(f"Next: {_next(out, result.parts is not None, quote(str(out)))}")
-    return [_table(result), *(Text(printable(line)) for line in lines)]
+    return [class_table(result.classes), *(Text(printable(line)) for line in lines)]
 
 
 def _next(out: Path, is_split: bool, quoted: str) -> str:
@@ -200,27 +198,3 @@ def _next(out: Path, is_split: bool, quoted: str) -> str:
         return f"imgcli split {quoted}"
     data = "" if out == Path("dataset") else f" --data {quoted}"
     return f"imgcli train --arch resnet101 --freeze{data}"
-
-
-def _table(result: "Imported") -> "RenderableType":
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from imgcli.wording import printable
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("class")
-    table.add_column("photos", justify="right")
-    for name, photos in result.classes.items():
-        table.add_row(Text(printable(name)), f"{photos:,}")
-    table.add_section()
-    table.add_row(f"{len(result.classes)} in all", f"{sum(result.classes.values()):,}")
-    return table
-
-
-def _first(lines: Sequence[str]) -> list[str]:
-    shown = [f"  {line}" for line in lines[:MOST_LISTED]]
-    if len(lines) > MOST_LISTED:
-        shown.append(f"  and {len(lines) - MOST_LISTED:,} more; --json lists all")
-    return shown

@@ -22,11 +22,11 @@ Place = Annotated[
 
 
 def restore(place: Place = None, json: Json = False, quiet: Quiet = False) -> None:
-    """Move photos back that `imgcli check --fix` moved into quarantine/.
+    """Move photos back that `imgcli check --fix` moved into quarantine/ or relabelled.
 
     Each goes back to where it was, with its name, bytes and times. Where
-    something else lies by now, that stays, and so does the photo in
-    quarantine. It can be interrupted and given again.
+    something else lies by now, that stays, and so does the photo. It can be
+    interrupted and given again.
 
     Examples:
 
@@ -43,7 +43,7 @@ def restore(place: Place = None, json: Json = False, quiet: Quiet = False) -> No
     _show(moved, json=json)
     if moved.left:
         raise StorageError(
-            f"Still in quarantine: {listed([item.path for item in moved.left])} "
+            f"Not moved back: {listed([item.path for item in moved.left])} "
             f"({moved.left[0].reason}). Mend that and run the command again."
         )
 

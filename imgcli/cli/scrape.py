@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from imgcli.collect.scraping import Scraped
     from imgcli.records import Rejected
 
-MOST_LISTED = 10  # photos that were not taken, on the terminal; --json has all of them
-
 SourceName = Annotated[
     str,
     typer.Argument(
@@ -212,53 +210,35 @@ def _renderables(result: "Scraped", out: Path) -> "list[RenderableType]":
 
     from rich.text import Text
 
+    from imgcli.cli.collected import class_table, first
     from imgcli.wording import count, printable
 
     lines = [
         f"Added {count(result.added, 'photo')} to {out}, skipped {result.skipped:,} already there, "
         f"rejected {len(result.rejected):,}, put off {len(result.deferred):,}.",
-        *_first(result.rejected),
+        *first(_told(result.rejected)),
     ]
     if result.deferred:
-        lines += ["Put off; the same command tries them again:", *_first(result.deferred)]
+        lines += ["Put off; the same command tries them again:", *first(_told(result.deferred))]
     if result.short:
         lacking = ", ".join(f"{label} {n:,}" for label, n in result.short.items())
         lines.append(f"Lacking of what was asked for: {lacking}.")
     if result.classes:
         lines.append(f"Credit the photos where you show them: imgcli credits {quote(str(out))}")
         lines.append(f"Next: imgcli check {quote(str(out))}")
-    table = [_table(result)] if result.classes else []
+    table = [class_table(result.classes)] if result.classes else []
     return [*table, *(Text(printable(line)) for line in lines)]
 
 
-def _table(result: "Scraped") -> "RenderableType":
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from imgcli.wording import printable
-
-    table = Table("class", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("photos", justify="right")
-    for name, photos in result.classes.items():
-        table.add_row(Text(printable(name)), f"{photos:,}")
-    table.add_section()
-    table.add_row(f"{len(result.classes)} in all", f"{sum(result.classes.values()):,}")
-    return table
-
-
-def _first(photos: "Sequence[Rejected]") -> list[str]:
-    shown = [f"  {photo.path}: {photo.reason}" for photo in photos[:MOST_LISTED]]
-    if len(photos) > MOST_LISTED:
-        shown.append(f"  and {len(photos) - MOST_LISTED:,} more; --json lists all")
-    return shown
+def _told(photos: "Sequence[Rejected]") -> list[str]:
+    return [f"{photo.path}: {photo.reason}" for photo in photos]
 
 
 def _nothing(result: "Scraped") -> DataError:
     """Not one photo, in this run or before."""
     from imgcli.collect.offer import NO_LICENCE
 
-    reasons = [f"{photo.path}: {photo.reason}" for photo in (*result.rejected, *result.deferred)]
+    reasons = _told((*result.rejected, *result.deferred))
     if not reasons:
         return DataError("The source has no such photos. Try other words.")
     if all(photo.reason == NO_LICENCE for photo in result.rejected) and not result.deferred:
@@ -266,6 +246,5 @@ def _nothing(result: "Scraped") -> DataError:
             f"No photo was taken: of {len(reasons):,} none has a licence. If you may use them all "
             "the same, add --allow-unlicensed."
         )
-    return DataError(
-        f"No photo was taken. Rejected or put off: {len(reasons):,}, such as {reasons[0]}."
-    )
+    such = reasons[0].removesuffix(".")
+    return DataError(f"No photo was taken. Rejected or put off: {len(reasons):,}, such as {such}.")

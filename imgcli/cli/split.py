@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from imgcli.photos.split import SplitResult
 
-MOST_LISTED = 10  # rejected photos on the terminal; --json has all of them
 
 Raw = Annotated[Path, typer.Argument(help="Folder of class folders. Nothing in it is changed.")]
 Ratio = Annotated[
@@ -139,6 +138,7 @@ def _renderables(result: "SplitResult", raw: Path) -> "list[RenderableType]":
 
     from rich.text import Text
 
+    from imgcli.cli.collected import first
     from imgcli.wording import printable
 
     lines = [
@@ -147,9 +147,7 @@ def _renderables(result: "SplitResult", raw: Path) -> "list[RenderableType]":
     ]
     if result.rejected:
         lines.append(f"Rejected, and left in '{raw}': {len(result.rejected):,}.")
-        lines += [f"  {r.path}: {r.reason}" for r in result.rejected[:MOST_LISTED]]
-    if len(result.rejected) > MOST_LISTED:
-        lines.append(f"  and {len(result.rejected) - MOST_LISTED:,} more; --json lists all")
+        lines += first([f"{r.path}: {r.reason}" for r in result.rejected])
     data = "" if result.out == Path("dataset") else f" --data {quote(str(result.out))}"
     lines.append(f"Next: imgcli train --arch resnet101 --freeze{data}")
     return [_table(result), *(Text(printable(line)) for line in lines)]

@@ -24,7 +24,7 @@ class Imported:
     """What became of the photos of all sources."""
 
     added: int
-    skipped: int  # photos whose very bytes were in their class already
+    skipped: int  # photos whose very bytes are in their class, or were and have another one now
     rejected: tuple[Rejected, ...]
     classes: dict[str, int]  # photos per class in the whole output folder
     conflicts: tuple[tuple[str, ...], ...]  # paths of one photo that lies in several classes
@@ -153,11 +153,9 @@ def _refuse_overlap(sources: Sequence[Path], out: Path, target: Path) -> None:
 def _nothing(
     sources: Sequence[Path], rejected: Sequence[Rejected], unmet: Sequence[str]
 ) -> DataError:
-    why = " ".join(unmet)
+    why = list(unmet)
     if rejected:
         reasons = "; ".join(f"{r.path}: {r.reason}" for r in rejected[:3])
-        why += f" Rejected: {len(rejected)}, such as {reasons}."
-    return DataError(
-        f"No photo could be taken from {listed(sources)}. {why.strip()} imgcli takes JPEG, PNG, "
-        "WebP, GIF, BMP and TIFF."
-    )
+        why.append(f"Rejected: {len(rejected)}, such as {reasons}.")
+    known = "imgcli takes JPEG, PNG, WebP, GIF, BMP and TIFF."
+    return DataError(" ".join([f"No photo could be taken from {listed(sources)}.", *why, known]))

@@ -32,10 +32,10 @@ PART_FOLDERS = {
 }
 NAMED = 200  # files that are no photos remembered by name, per suffix; 1,000 suffixes
 
-TREE = """Expected is one folder per class:
-    photos/crab/1.jpg
-    photos/crab/2.jpg
-    photos/lobster/1.jpg"""
+TREE = (
+    "Expected is one folder per class, such as photos/crab/1.jpg, photos/crab/2.jpg and "
+    "photos/lobster/1.jpg."
+)
 OTHERWISE = (
     "Where the file names hold the classes, say how: --label-from '([a-z]+)_'. Where a table does, "
     "import the table."
@@ -104,7 +104,7 @@ def class_root(found: Survey, source: str) -> Folder:
         raise DataError(f"No photos in '{source}'{why}. {TREE}")
     if set(files) == {()}:
         what = "photos" if found.photos else "files"
-        raise DataError(f"'{source}' holds {what} but no class folders. {TREE}\n{OTHERWISE}")
+        raise DataError(f"'{source}' holds {what} but no class folders. {TREE} {OTHERWISE}")
     return _look_through(files)
 
 

@@ -4,7 +4,9 @@
      "source": "import", "sha256": "…", "size": 15302, "format": "JPEG", "imported_at": "…"}
 
 Lines are only ever appended, after their photos have their names. If a photo has two, the later one
-holds; a line whose photo is gone says nothing. They are written by `imgcli.batch`.
+holds; a line whose photo is gone says nothing but that its class had these bytes. A photo that
+`imgcli check --fix relabel.csv` moves has a line with "moved_from". They are written by
+`imgcli.batch`.
 """
 
 import json

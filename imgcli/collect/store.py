@@ -34,7 +34,8 @@ class Store:
     """Class folders that photos are added to; nothing in them is changed, renamed or removed.
 
     Within a class the content decides what is new: bytes that are there already are skipped. A
-    name that another photo has is not taken from it: the newcomer gets digits of its SHA-256.
+    name that another photo has is not taken from it: the newcomer gets digits of its SHA-256. A
+    photo that was placed in a class and has been moved to another since does not come back.
     """
 
     def __init__(self, folder: Path, source: str = "import", split: bool = False) -> None:
@@ -46,6 +47,7 @@ class Store:
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> names, folded
         self._folders: dict[tuple[str, str], str] = {}  # part and label -> class folder
         self._unrecorded: set[str] = set()  # photos without a provenance line
+        self._moved_on: set[tuple[str, str]] = set()  # class folder and SHA-256
         self._lines: list[dict[str, Any]] = []
         self._batch = Batch(folder)
         self._now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -58,7 +60,7 @@ class Store:
         """Take a photo in.
 
         Returns:
-            Whether it was new to its class.
+            Whether it is new in its class.
 
         Raises:
             NotTaken: it cannot be read within the limits or is no photo.
@@ -81,6 +83,8 @@ class Store:
             **candidate.provenance,
         }
         here = next((p for p in self._paths.get(digest, ()) if p.startswith(f"{folder}/")), None)
+        if here is None and (folder, digest) in self._moved_on:
+            return False
         if here is not None:
             if here in self._unrecorded:
                 self._record(here, line)
@@ -168,6 +172,13 @@ class Store:
                 if folder.is_dir() and not folder.name.startswith("."):
                     sweep_temporaries(folder)
                     self._list(folder.relative_to(self.folder).as_posix(), known)
+        # Photos that a class had and another has now: someone has given them that label.
+        gone = known.keys() - {path for paths in self._paths.values() for path in paths}
+        self._moved_on = {
+            (os.path.dirname(path), known[path][0])
+            for path in gone
+            if known[path][0] in self._paths
+        }
 
     def _refuse_other_layout(self, known: Iterable[str]) -> None:
         """Class folders and parts do not mix.
@@ -267,6 +278,5 @@ def _refuse_strangers(out: Path) -> None:
         raise StorageError(f"'{out}' is a file. Choose another --out.")
     if out.is_dir() and any(out.iterdir()) and not (out / provenance.NAME).is_file():
         raise StorageError(
-            f"'{out}' exists and was not made by imgcli. Choose another --out, or replace it whole "
-            "with --force."
+            f"'{out}' exists and was not made by imgcli. Choose another --out, or move it away."
         )

@@ -8,7 +8,6 @@ writer needs no database locks, which network file systems do not keep.
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from imgcli import storage
+from imgcli.batch import begin_lines, mend_lines
 from imgcli.errors import StorageError, WrongUsage
 
 LOG = "trials.log"
@@ -54,7 +54,9 @@ def open_study(
         return
     with storage.locked(folder / ".lock"):
         log = folder / LOG
-        _mend(log)
+        log.with_name(log.name + ".lock").unlink(missing_ok=True)  # a killed writer's
+        begin_lines(log)
+        mend_lines(log)
         study = _study_in(JournalStorage(JournalFileBackend(str(log))), name, asked)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
@@ -138,11 +140,3 @@ def _database(url: str) -> BaseStorage:
     except (ImportError, SQLAlchemyError) as error:
         reason = str(error).splitlines()[0]
         raise StorageError(f"--storage {url} cannot be used: {reason}") from None
-
-
-def _mend(log: Path) -> None:
-    """Remove what a killed writer leaves: its lock, and half a line."""
-    log.with_name(log.name + ".lock").unlink(missing_ok=True)
-    if log.is_file():
-        written = log.read_bytes()
-        os.truncate(log, written.rfind(b"\n") + 1)

@@ -28,12 +28,8 @@ class Association:
     cramers_v: float
     p_value: float  # the smallest that there is, 1 / (SHUFFLES + 1), says "at most"
     n: int
+    tells: bool  # strong, and more than chance
     sentence: str
-
-    @property
-    def tells(self) -> bool:
-        """Whether it is strong and more than chance."""
-        return self.cramers_v >= STRONG and self.p_value <= SURE
 
 
 def associations(
@@ -49,12 +45,18 @@ def associations(
         table = _table(targets, value)
         v, p = cramers_v(table), _p_value(targets, value, seed)
         telling = _most_telling(table, classes.tolist(), values.tolist())
-        sentence = (
-            f"{name.capitalize()} and class go together (Cramér's V {v:.2f}, p "
-            f"{'≤' if p * (SHUFFLES + 1) < 1.5 else '='} {p:.3f}, n = {len(targets):,}): "
-            f"{telling} A model may learn the {name} instead."
+        tells = v >= STRONG and p <= SURE
+        figures = (
+            f"Cramér's V {v:.2f}, p {'≤' if p * (SHUFFLES + 1) < 1.5 else '='} {p:.3f}, "
+            f"n = {len(targets):,}"
         )
-        found.append(Association(name, v, p, len(targets), sentence))
+        sentence = (
+            f"{name.capitalize()} and class go together ({figures}): {telling} A model may learn "
+            f"the {name} instead."
+            if tells
+            else f"{name.capitalize()} is not shown to give the class away ({figures})."
+        )
+        found.append(Association(name, v, p, len(targets), tells, sentence))
     return found
 
 

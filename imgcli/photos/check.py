@@ -60,6 +60,11 @@ class Checked:
         """Photos per class."""
         return dict(sorted(Counter(place.label for place in self.places.values()).items()))
 
+    @property
+    def parts(self) -> dict[str, int]:
+        """Photos per part; of a folder of class folders, which has none, an empty one."""
+        return dict(sorted(Counter(p.part for p in self.places.values() if p.part).items()))
+
 
 def check_folder(root: Path, provenance: ReadLines, cache: Path = workspace.CACHE) -> Checked:
     """Look at every photo under `root`.

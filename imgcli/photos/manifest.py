@@ -201,7 +201,7 @@ def place_photos(
         source, target = f"{raw}/{photo.source}", f"{staging}/{photo.path}"
         if link == "symlink":
             os.symlink(f"../../{up}/{photo.source}", target)
-        elif link == "copy" or not _hard_link(source, target):
+        elif link == "copy" or not hard_link(source, target):
             if link == "hard":
                 raise StorageError(
                     f"'{source}' cannot have a hard link in '{out}', which is on another file "
@@ -212,7 +212,7 @@ def place_photos(
     return copied
 
 
-def _hard_link(source: str, target: str) -> bool:
+def hard_link(source: str, target: str) -> bool:
     """Make a hard link; False where the file system has none for this file."""
     try:
         # A link to a link would be relative to the wrong folder.

@@ -10,7 +10,6 @@ Works on class folders and on split datasets, whose parts stay as they are; `spl
 """
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import Any
 
 from imgcli import storage
 from imgcli.errors import DataError, StorageError
-from imgcli.photos.manifest import FOLDERS, NO_HARD_LINK, flat_names, read_manifest
+from imgcli.photos.manifest import FOLDERS, flat_names, hard_link, read_manifest
 from imgcli.photos.scan import scan
 from imgcli.photos.wanted import Merge, check_merges
 from imgcli.progress import track
@@ -169,25 +168,14 @@ def _write(
         for path in track(files, "Placing photos", unit="photos"):
             target = staging / moved.get(path, path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            copied += _place(root / path, target)
+            if not hard_link(str(root / path), str(target)):
+                shutil.copyfile(root / path, target)
+                copied += 1
         _write_manifest(root, staging, moved)
         _write_provenance(root, staging, moved)
         if document is not None:
             storage.write_json(staging / NAME, document)
     return copied
-
-
-def _place(source: Path, target: Path) -> bool:
-    """Link a file, or copy it where the file system has no links; whether it was copied."""
-    real = os.path.realpath(source)  # a link to a link would be relative to the wrong folder
-    try:
-        os.link(real, target)
-    except OSError as error:
-        if error.errno not in NO_HARD_LINK:
-            raise
-        shutil.copyfile(real, target)
-        return True
-    return False
 
 
 def _write_manifest(root: Path, staging: Path, moved: Mapping[str, str]) -> None:

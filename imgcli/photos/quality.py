@@ -81,17 +81,16 @@ def oddities(
     spread, highest = light.spread[row], light.highest[row]
     short, long = np.minimum(facts.width, facts.height), np.maximum(facts.width, facts.height)
     usual, usual_shape = float(np.median(short)), float(np.median(long / short))
-    blank = spread < BLANK
     found: list[tuple[str, Bools, Callable[[int], str]]] = [
         (
             "tiny",
             (short < TINY) & (short < usual / 2),
             lambda i: f"{_size(facts, i)}; usual here are {usual:.0f} on the short side",
         ),
-        ("blank", blank, lambda i: "one colour all over"),
+        ("blank", spread < BLANK, lambda i: "one colour all over"),
         (
             "dark",
-            (highest < DARK) & ~blank,
+            highest < DARK,
             lambda i: (
                 f"{percent(NEARLY_ALL, digits=0)} of it is darker than {highest[i]:.0f} of 255"
             ),

@@ -4,15 +4,18 @@
     quarantine/raw-20261121-101500/cat/017.jpg     where it is now; no scan of `raw` looks there
     quarantine/raw-20261121-101500/journal.json    every move, written before the first of them
 
+A photo that gets another label moves within `raw`, to `raw/dog/017.jpg`; the journal is the same,
+and the photo is known again by its bytes.
+
 A move is a rename, so bytes, times and permissions stay as they were. Whenever a command is killed,
 each photo is in one of its two places, and the journal knows both: restoring moves back whatever
-lies in quarantine, and can itself be killed and repeated.
+has been moved, and can itself be killed and repeated.
 """
 
 import errno
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,6 +24,8 @@ from typing import Any
 
 from imgcli import __version__, storage
 from imgcli.errors import DataError
+from imgcli.photos.digests import digest_files
+from imgcli.photos.lines import add_lines, drop_lines
 from imgcli.photos.manifest import NAME as MANIFEST
 from imgcli.photos.manifest import Manifest, read_manifest
 from imgcli.progress import track
@@ -38,6 +43,8 @@ class Move:
     path: str  # relative to the folder that was checked, and to the batch
     kind: str  # what `check` calls it
     reason: str
+    to: str | None = None  # where in the same folder; None: into the quarantine
+    sha256: str | None = None  # of what stays in the folder
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Moved:
 
 
 def quarantine(root: Path, moves: Sequence[Move]) -> Moved:
-    """Move photos of `root` into a new batch of the quarantine beside it.
+    """Move photos of `root` into a new batch of the quarantine beside it, or to another class.
 
     Raises:
         DataError: `root` was made by `imgcli split`, whose manifest vouches for every photo.
@@ -64,12 +71,13 @@ def quarantine(root: Path, moves: Sequence[Move]) -> Moved:
             "format": FORMAT,
             "imgcli": __version__,
             "folder": home.name,
-            "moves": [asdict(move) for move in moves],
+            "moves": [{k: v for k, v in asdict(m).items() if v is not None} for m in moves],
         }
         storage.write_json(batch / JOURNAL, journal)
         storage.sync_folder(batch.parent)
-        tracked = track(moves, "Moving", unit="photos")
-        done, left = _rename_all((m.path for m in tracked), home, batch)
+        add_lines(home, {m.path: (m.to, m.sha256) for m in moves if m.to and m.sha256})
+        places = ((m.path, home / m.path, home / m.to if m.to else batch / m.path) for m in moves)
+        done, left = _rename_all(track(places, "Moving", len(moves), "photos"))
     return Moved((batch,), done, left)
 
 
@@ -93,8 +101,12 @@ def restore(place: Path | None = None) -> Moved:
             continue
         home = batch.parent.parent / journal["folder"]
         with storage.locked(home.with_name(f".{home.name}.lock")):
-            waiting = [m["path"] for m in journal["moves"] if os.path.lexists(batch / m["path"])]
-            back, stay = _rename_all(track(waiting, "Moving back", unit="photos"), batch, home)
+            waiting, lost = _waiting(journal["moves"], batch, home)
+            back, stay = _rename_all(track(waiting, "Moving back", unit="photos"))
+            stay = (*stay, *lost)
+            kept = {item.path for item in stay}
+            moves = ((m["path"], m.get("to")) for m in journal["moves"])
+            drop_lines(home, {path: to for path, to in moves if to and path not in kept})
             if not stay:
                 _remove_emptied(batch)
         done += (f"{journal['folder']}/{path}" for path in back)
@@ -124,12 +136,11 @@ def refuse_split(root: Path) -> None:
 
 
 def _rename_all(
-    paths: Iterator[str], source: Path, target: Path
+    places: Iterable[tuple[str, Path, Path]],
 ) -> tuple[tuple[str, ...], tuple[Rejected, ...]]:
-    """Rename each path under `source` to the same under `target`; nothing is overwritten."""
-    done, left = [], []
-    for path in paths:
-        old, new = source / path, target / path
+    """Rename files that are called so, from where to where; nothing is overwritten."""
+    done, left, folders = [], [], set()
+    for path, old, new in places:
         try:
             os.makedirs(new.parent, exist_ok=True)
             if os.path.lexists(new):
@@ -139,7 +150,8 @@ def _rename_all(
             left.append(Rejected(path, _why(error)))
         else:
             done.append(path)
-    for folder in {(target / path).parent for path in done}:
+            folders.add(new.parent)
+    for folder in folders:
         storage.sync_folder(folder)
     return tuple(done), tuple(left)
 
@@ -162,6 +174,24 @@ def _new_batch(home: Path) -> Path:
 
 
 # --- finding what was moved ---------------------------------------------------------------------
+
+
+def _waiting(
+    moves: Sequence[Mapping[str, Any]], batch: Path, home: Path
+) -> tuple[list[tuple[str, Path, Path]], list[Rejected]]:
+    """What has been moved and is not back, with both its places; and what cannot be found."""
+    inside = [move for move in moves if "to" in move]
+    digests = digest_files([home / move["to"] for move in inside])
+    same = {m["to"]: d == m["sha256"] for m, d in zip(inside, digests, strict=True)}
+    waiting: list[tuple[str, Path, Path]] = []
+    lost: list[Rejected] = []
+    for move in moves:
+        path, to = move["path"], move.get("to")
+        if same[to] if to else os.path.lexists(batch / path):
+            waiting.append((path, home / to if to else batch / path, home / path))
+        elif to and not os.path.lexists(home / path):
+            lost.append(Rejected(path, f"what was moved to '{to}' is not there, or has changed"))
+    return waiting, lost
 
 
 def _batches(place: Path) -> tuple[Path, list[tuple[Path, dict[str, Any] | None]]]:
@@ -194,7 +224,7 @@ def _journal(batch: Path) -> dict[str, Any]:
     file = batch / JOURNAL
     try:
         journal = json.loads(file.read_bytes())
-        paths = [move["path"] for move in journal["moves"]]
+        paths = [move[key] for move in journal["moves"] for key in ("path", "to") if key in move]
         inside = all(not os.path.isabs(p) and ".." not in p.split("/") for p in paths)
         inside &= journal["folder"] not in ("", ".", "..") and "/" not in journal["folder"]
         if journal["format"] == FORMAT and inside:

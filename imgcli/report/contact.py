@@ -8,12 +8,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from imgcli.report.checking import CONFLICTS, KINDS, sentences
 from imgcli.report.thumbnails import Thumbnails, gallery_images
-from imgcli.wording import count, printable
+from imgcli.wording import count, percent, printable
 
 # What is shown of each kind; the JSON document lists all.
 GROUPS = 40
 TILES = 8  # of one group
 PHOTOS = 48
+
+BELIEVED = "suggested_probability"
 
 ABOUT = {
     "conflicts": "One photo cannot be two things, and what is tested on must not be learnt from. "
@@ -22,6 +24,8 @@ ABOUT = {
     "near-duplicates keeps the first of each class. Distance is how far a photo is from showing "
     "what the first shows, in its worst spot, in units of contrast: 0 is the same, 0.28 the most "
     "that counts.",
+    "labels": "Each with its label, what it looks like, and how far the network, which had not "
+    "seen it, believes in that. Look before you relabel: a rare but right label can look wrong.",
     "exact": "The same bytes under several names. --fix duplicates keeps the first of each class.",
 }
 
@@ -51,7 +55,12 @@ class Section:
 
 def sections(document: Mapping[str, Any]) -> list[Section]:
     """What to show of a check's JSON document; nothing where nothing was found."""
-    found = [*_conflicts(document), *_duplicates(document), *_oddities(document)]
+    found = [
+        *_labels(document.get("labels", [])),
+        *_conflicts(document),
+        *_duplicates(document),
+        *_oddities(document),
+    ]
     return [section for section in found if section.groups]
 
 
@@ -74,6 +83,15 @@ def page(document: Mapping[str, Any], thumbnails: Thumbnails) -> str:
         sentences=sentences(document),
         widths={name: 100 * n / most for name, n in document["classes"].items()},
     )
+
+
+def _labels(issues: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
+    groups = tuple(
+        (Tile(one["path"], f"{one['label']} → {one['suggestion']}, {percent(one[BELIEVED])}"),)
+        for one in issues[:PHOTOS]
+    )
+    more = f"and {len(issues) - PHOTOS:,} more" if len(issues) > PHOTOS else ""
+    yield Section("Probably labelled wrong", ABOUT["labels"], groups, more)
 
 
 def _conflicts(document: Mapping[str, Any]) -> Iterator[Section]:

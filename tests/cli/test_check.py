@@ -129,7 +129,7 @@ def test_where_a_place_is_taken_restore_says_so(
     document = json.loads(captured.out)
     assert document["restored"] == ["raw/dog/half.jpg"]
     assert [item["path"] for item in document["left"]] == ["raw/cat/1.jpg"]
-    assert "Still in quarantine: 'raw/cat/1.jpg' (something else lies" in captured.err
+    assert "Not moved back: 'raw/cat/1.jpg' (something else lies" in captured.err
     assert (here / "raw/cat/1.jpg").read_bytes() == b"mine"
 
 

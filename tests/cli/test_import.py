@@ -103,7 +103,8 @@ def test_what_is_in_the_way_needs_force(run) -> None:  # type: ignore[no-untyped
     [
         (["gone"], 1, "There is no 'gone'."),
         (["flat"], 1, "'flat' holds photos but no class folders. Expected is one folder per class"),
-        (["empty"], 1, "No photos in 'empty'."),
+        (["empty"], 1, "No photos in 'empty'. Expected is one folder per class, such as photos/"),
+        (["none.csv"], 1, "from 'none.csv'. Rejected: 1, such as none.csv:2: names no photo."),
         (["flat/1.png"], 1, "'flat/1.png' is neither a folder nor a zip or tar"),
         (["parts"], 2, "'parts' looks like a dataset that is already split into test, train."),
         (["parts/train", "--out", "parts/train/raw"], 2, "--out 'parts/train/raw' lies in"),
@@ -114,10 +115,11 @@ def test_bad_input_is_a_sentence(run, words: list[str], code: int, sentence: str
     make_tree(Path("flat"), {"1.png": photo(1)})
     make_tree(Path("parts"), {"train/a/1.png": photo(1), "test/a/2.png": photo(2)})
     Path("empty").mkdir()
+    Path("none.csv").write_text("path,label\n,crab\n")
     got, out, err = run(*words)
     assert (got, out) == (code, "")
     assert sentence in err
-    assert "Traceback" not in err
+    assert "Traceback" not in err and "\\n" not in err
     assert not Path("raw").exists()
 
 

@@ -144,6 +144,13 @@ def test_loopback_is_not_asked_unless_allowed(shell: Shell) -> None:
         assert placed("cat") == {photo(1)}
 
 
+def test_a_source_that_refuses_ends_in_one_sentence(shell: Shell) -> None:
+    with FakeHost({"/g": b'<meta name="robots" content="noai">'}) as host:
+        words = ("scrape", "gallery", f"x={host.url('/g')}", "--allow-host", host.at)
+        code, _, err = shell(*words)
+    assert code == 1 and err.endswith("not to be used (noai).\n")
+
+
 def test_what_is_rejected_and_put_off_is_shown_and_cannot_command_the_terminal(
     shell: Shell,
 ) -> None:

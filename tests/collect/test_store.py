@@ -53,6 +53,19 @@ def test_the_same_bytes_are_skipped_in_one_class_and_a_conflict_in_two(tmp_path:
         assert store.conflicts() == [("a/1.png", "b/3.png")]
 
 
+def test_a_photo_that_was_moved_to_another_class_does_not_come_back(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    place(out, candidate("a", "1.png", photo(1)), candidate("b", "2.png", photo(2)))
+    (out / "a/1.png").rename(out / "b/1.png")
+    with open_store(out) as store:
+        assert not store.place(candidate("a", "1.png", photo(1)))
+        assert store.conflicts() == []
+    (out / "b/1.png").rename(out / "a/1.png")
+    with open_store(out) as store:
+        assert not store.place(candidate("a", "1.png", photo(1)))
+        assert store.place(candidate("b", "1.png", photo(1)))
+
+
 def test_a_name_in_use_is_left_to_its_photo(tmp_path: Path) -> None:
     out = tmp_path / "raw"
     place(out, candidate("a", "1.png", photo(1)))
@@ -150,7 +163,7 @@ def test_an_empty_folder_may_be_filled_and_someone_elses_may_not(tmp_path: Path)
     (tmp_path / "empty").mkdir()
     place(tmp_path / "empty", candidate("a", "1.png", photo(1)))
     theirs = make_tree(tmp_path / "theirs", {"a/1.png": photo(9)})
-    with pytest.raises(StorageError, match=r"theirs' exists and was not made by imgcli.*--force"):
+    with pytest.raises(StorageError, match=r"theirs' exists and was not made by.*or move it away"):
         place(theirs, candidate("a", "1.png", photo(1)))
     assert tree(theirs) == {"a/1.png": photo(9)}
     with pytest.raises(StorageError, match="is a file"):

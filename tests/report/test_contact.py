@@ -109,3 +109,11 @@ def test_metadata_is_a_sentence_where_there_is_any() -> None:
     assert checking.sentences(document(metadata={"gps": 2, "alpha": 0})) == [
         "Metadata: 2 with GPS."
     ]
+
+
+def test_wrong_labels_are_shown_first_with_what_they_look_like() -> None:
+    said = {"label": "cat", "suggestion": "<dog>", "suggested_probability": 0.97}
+    issues = [{"path": f"cat/{i}.jpg", **said} for i in range(60)]
+    shown = contact.page(document(labels=issues), pictures)
+    assert "cat → &lt;dog&gt;, 97.0 %" in shown and "and 12 more; --json lists all" in shown
+    assert shown.count('alt="cat/') == 48

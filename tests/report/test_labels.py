@@ -1,16 +1,11 @@
-"""Wrong labels as a table and as a plan that people edit."""
+"""Wrong labels as a table, and what became of a plan."""
 
 import io
-from pathlib import Path
 from typing import Any
 
-import pytest
 from rich.console import Console
 
-from imgcli.errors import DataError
-from imgcli.report.labels import Relabel, read_plan, table, write_plan
-
-CLASSES = ("cat", "dog", "owl, barn")
+from imgcli.report.labels import relabelled, table
 
 
 def issue(path: str = "train/cat/1.jpg", **more: Any) -> dict[str, Any]:
@@ -44,7 +39,7 @@ def test_the_table_shows_what_speaks_for_it() -> None:
 
 def test_of_many_the_worst_are_shown_and_it_says_so() -> None:
     text = " ".join(printed(*(issue(f"{i}.jpg") for i in range(25))).split())
-    assert "5 photos more: --json lists them all." in text and "24.jpg" not in text
+    assert "5 photos more: the plan lists them all." in text and "24.jpg" not in text
 
 
 def test_names_are_shown_and_never_acted_on() -> None:
@@ -52,49 +47,23 @@ def test_names_are_shown_and_never_acted_on() -> None:
     assert "\x1b" not in text and "[red]x[/red]" in text
 
 
-def test_a_plan_left_alone_does_what_it_suggests(tmp_path: Path) -> None:
-    names = ["a b.jpg", "c,d.jpg", 'e"f.jpg', "line\nbreak.jpg", "odd\udcff.jpg"]
-    write_plan(tmp_path / "p.csv", [issue(name, suggestion="owl, barn") for name in names])
-    found = read_plan(tmp_path / "p.csv", CLASSES)
-    assert found == [Relabel(name, "cat", "owl, barn") for name in names]
+def done(**more: Any) -> dict[str, Any]:
+    moved = [{"path": f"cat/{i}.jpg", "to": f"dog/{i}.jpg"} for i in range(25)]
+    return {"quarantine": "quarantine/raw-1", "moved": moved, "left": [], **more}
 
 
-def test_rows_that_are_deleted_emptied_or_set_back_leave_their_photos(tmp_path: Path) -> None:
-    plan = tmp_path / "p.csv"
-    write_plan(plan, [issue(f"{i}.jpg") for i in range(4)])
-    header, first, second, third, _ = plan.read_text().splitlines()
-    kept = [header, first, second.replace(",dog,", ",,"), third.replace(",dog,", ",cat,")]
-    plan.write_text("\n".join(kept) + "\n\n")
-    assert [row.path for row in read_plan(plan, CLASSES)] == ["0.jpg"]
+def test_what_was_relabelled_is_listed_with_the_way_back_and_on() -> None:
+    said = relabelled(done(), "imgcli restore raw", "imgcli split raw")
+    assert said[:2] == ["Relabelled 25 photos:", "  cat/0.jpg → dog/0.jpg"]
+    assert said[-3:] == [
+        "  and 5 more; --json lists all",
+        "Undo: imgcli restore raw",
+        "Next: imgcli split raw",
+    ]
 
 
-def test_what_a_spreadsheet_makes_of_it_is_read(tmp_path: Path) -> None:
-    plan = tmp_path / "p.csv"
-    plan.write_bytes("\ufeffpath;label;new_label\r\n1.jpg;cat;dog\r\n".encode())
-    assert read_plan(plan, CLASSES) == [Relabel("1.jpg", "cat", "dog")]
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("path,label\n1.jpg,cat\n", "has no column 'new_label'"),
-        ("", "has no column 'path'"),
-        (
-            "path,label,new_label\n1.jpg,cat,dgo\n",
-            r"Line 2 of .* the label 'dgo', which is no class\. Did you mean 'dog'",
-        ),
-        (
-            "path,label,new_label\n1.jpg,cat,dog\n1.jpg,cat,dog\n",
-            r"Line 3 of .* names '1\.jpg' a second time",
-        ),
-    ],
-)
-def test_a_plan_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    (tmp_path / "p.csv").write_text(text)
-    with pytest.raises(DataError, match=said):
-        read_plan(tmp_path / "p.csv", CLASSES)
-
-
-def test_a_plan_that_is_not_there_says_how_to_write_one(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="Write one with `imgcli check --labels`"):
-        read_plan(tmp_path / "p.csv", CLASSES)
+def test_what_would_be_done_and_nothing_are_told_apart() -> None:
+    would = done(quarantine=None, moved=[], would_move=done()["moved"][:1])
+    assert relabelled(would, "", "") == ["Would relabel 1 photo:", "  cat/0.jpg → dog/0.jpg"]
+    (nothing,) = relabelled({**would, "would_move": []}, "", "")
+    assert nothing == "The plan asks for no other label. Nothing was moved."

@@ -3,12 +3,14 @@
 from functools import partial
 from pathlib import Path
 
+from imgcli.collect import provenance
 from imgcli.collect.archives import archive_entries
 from imgcli.collect.candidate import LIMITS
 from imgcli.collect.folders import folder_entries
 from imgcli.collect.formats import cifar, classes, coco, idx, parquet, tables, webdataset, yolo
 from imgcli.collect.formats.source import Files, Reading, Source
 from imgcli.collect.layout import class_names, survey
+from imgcli.collect.rows import SUFFIXES
 from imgcli.errors import DataError, WrongUsage
 from imgcli.progress import track
 
@@ -42,7 +44,7 @@ def _open_table(path: Path, reading: Reading) -> Source | None:
         return None
     with open(path, "rb") as file:
         is_parquet = file.read(4) == parquet.MAGIC
-    if not is_parquet and path.suffix.lower() not in tables.SUFFIXES:
+    if not is_parquet and path.suffix.lower() not in SUFFIXES:
         return None
     if reading.label_from is not None:
         raise WrongUsage(f"--label-from is for photos; the table '{path}' has labels of its own.")
@@ -103,9 +105,9 @@ def _table_beside(files: Files) -> Path | None:
     found = files.found
     names = [
         parts[0]
-        for suffix in tables.SUFFIXES
+        for suffix in SUFFIXES
         for parts in found.others.get(suffix, [])
-        if len(parts) == 1 and parts[0] != "provenance.jsonl"
+        if len(parts) == 1 and parts[0] != provenance.NAME
     ]
     if not files.path.is_dir() or len(class_names(found)) > 1 or not names:
         return None

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from imgcli.collect.candidate import LIMITS, Candidate, read_photo
-from imgcli.collect.formats.labels import label_text
 from imgcli.collect.formats.source import Candidates, Reading, Source
 from imgcli.collect.formats.tables import find_columns, photo_of
+from imgcli.collect.labels import label_text
 from imgcli.errors import DataError, Refused
 from imgcli.records import Rejected
 

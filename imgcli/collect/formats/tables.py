@@ -6,26 +6,21 @@
 Paths are relative to the table or absolute. Columns are found by the usual names, see `labels`.
 """
 
-import csv
-import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from imgcli.collect.candidate import LIMITS, Candidate, read_photo
 from imgcli.collect.folders import open_file
-from imgcli.collect.formats.labels import LABELS, PATHS, URLS, column, label_text
 from imgcli.collect.formats.source import Candidates, Reading, Source
+from imgcli.collect.labels import LABELS, PATHS, URLS, column, label_text
+from imgcli.collect.rows import SUFFIXES, table_rows
 from imgcli.errors import DataError, WrongUsage
 from imgcli.records import Rejected
 from imgcli.wording import listed
-
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
-
-Row = tuple[int, Mapping[str, Any] | Rejected]  # line number, cells by column
 
 
 def table_source(path: Path, reading: Reading) -> Source:
@@ -34,7 +29,7 @@ def table_source(path: Path, reading: Reading) -> Source:
     Raises:
         DataError: an empty or damaged table, one without the columns, or one of web addresses.
     """
-    rows = partial(_json_rows if path.suffix.lower() in (".jsonl", ".ndjson") else _rows, path)
+    rows = partial(table_rows, path)
     first = next((cells for _, cells in rows() if not isinstance(cells, Rejected)), None)
     if first is None:
         raise DataError(f"'{path}' has no rows. Expected are columns such as path and label.")
@@ -112,9 +107,11 @@ def _read(file: str) -> bytes:
 
 
 def _web_address(table: Path) -> DataError:
+    text = table if table.suffix.lower() in SUFFIXES else table.with_suffix(".csv")
     return DataError(
-        f"'{table}' names web addresses, and import touches no network. Fetch them with: "
-        f"imgcli scrape urls {table}"
+        f"'{table}' names web addresses, and import touches no network. "
+        f"{'Fetch them' if text == table else 'Save it as CSV, and fetch them'} with: "
+        f"imgcli scrape urls {text}"
     )
 
 
@@ -131,36 +128,3 @@ def _survey(path: Path, candidates: Iterable[Candidate | Rejected]) -> tuple[int
             except OSError:  # it is listed when its turn comes
                 continue
     return files, size
-
-
-# --- reading ------------------------------------------------------------------------------------
-
-
-def _rows(path: Path) -> Iterator[Row]:
-    """The rows of a CSV or TSV, whichever of the usual characters separates its cells."""
-    with open(path, "rb") as raw:
-        utf16 = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")  # as Excel's "Unicode text"
-    encoding = "utf-16" if utf16 else "utf-8-sig"
-    errors = "strict" if utf16 else "surrogateescape"  # names need not be text
-    try:
-        with open(path, encoding=encoding, errors=errors, newline="") as file:
-            head = file.readline()
-            file.seek(0)
-            table = csv.DictReader(file, delimiter=max("\t,;|", key=head.count))
-            for cells in table:
-                yield table.line_num, {str(name).strip(): cell for name, cell in cells.items()}
-    except (csv.Error, UnicodeError) as error:
-        raise DataError(f"'{path}' is no table that can be read ({error}).") from None
-
-
-def _json_rows(path: Path) -> Iterator[Row]:
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                cells = json.loads(line)
-            except (ValueError, RecursionError):
-                cells = None
-            fault = Rejected(f"{path}:{number}", "not one JSON object in a line")
-            yield number, cells if isinstance(cells, dict) else fault

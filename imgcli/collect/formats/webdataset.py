@@ -14,8 +14,8 @@ from functools import partial
 from os.path import splitext
 
 from imgcli.collect.candidate import Candidate, Entry, NotTaken
-from imgcli.collect.formats.labels import LABELS, column, label_text
 from imgcli.collect.formats.source import Candidates, Files, Source
+from imgcli.collect.labels import LABELS, column, label_text
 from imgcli.collect.layout import Folder
 from imgcli.collect.sniff import PHOTO_SUFFIXES
 from imgcli.records import Rejected
@@ -42,11 +42,11 @@ def find(files: Files) -> Source | None:
 
 
 def _beside(others: dict[str, list[Folder]], photos: Counter[Folder]) -> bool:
-    """Whether there is a text for each photo, or for as many as are remembered."""
+    """Whether there is a text for most of the photos, or for as many as are remembered."""
     n = max(len(others.get(suffix, [])) for suffix in (".json", ".txt"))
     (folder,) = photos
     inside = [p for s in (".json", ".txt") for p in others.get(s, []) if p[:-1] == folder]
-    return n >= min(photos[folder], 100) and len(inside) >= n
+    return 2 * n > min(photos[folder], 100) and len(inside) >= n
 
 
 def _candidates(files: Files) -> Candidates:

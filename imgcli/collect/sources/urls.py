@@ -3,26 +3,28 @@
     url,label,license,creator
     https://example.org/1.jpg,owl,by-sa 4.0,Jane Doe
 
-`url` and `label` are needed. license, license_version, license_url, title, creator, creator_url,
-landing_url and attribution are used where they are there; other columns are not.
+A url and a label are needed, in columns called so or as usual, see `labels`. license,
+license_version, license_url, title, creator, creator_url, landing_url and attribution are used
+where they are there; other columns are not.
 """
 
-import csv
 import hashlib
-import io
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from imgcli.collect.labels import LABELS, PATHS, URLS, column
 from imgcli.collect.licences import licence
 from imgcli.collect.offer import Offer, Page, Search
+from imgcli.collect.rows import table_rows
 from imgcli.collect.sources.answers import text
 from imgcli.errors import DataError
 from imgcli.records import Rejected
 from imgcli.wording import listed
 
 PAGE_SIZE = 500  # rows
+URL = (*URLS, *PATHS)
+LABEL = ("label", *LABELS)
 
 Row = Mapping[str, object]
 
@@ -61,74 +63,53 @@ class Urls:
 
     def _read(self, table: Path) -> None:
         try:
-            data = table.read_bytes()
-            rows = list(_rows(table, data.decode("utf-8-sig")))
+            with open(table, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
             raise DataError(f"There is no '{table}'. Name a table of url and label.") from None
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"'{table}' cannot be read ({error}). Save it as UTF-8.") from None
-        if not any(row.get("url") and row.get("label") for _, row in rows):
-            raise DataError(
-                f"'{table}' holds no row with url and label, which is what each photo needs."
-            )
         # A table that was changed is another search, so that its new rows are found.
-        query = f"{table.name}@{hashlib.sha256(data).hexdigest()[:8]}"
-        for number, row in rows:
-            url, label = text(row.get("url")), text(row.get("label"))
+        query = f"{table.name}@{digest[:8]}"
+        columns: list[str] = []
+        taken = 0
+        for number, cells in table_rows(table):
+            if isinstance(cells, Rejected):
+                self.rejected.append(cells)
+                continue
+            columns = columns or list(cells)
+            url, label = _cell(cells, URL), _cell(cells, LABEL)
             if url is None or label is None:
                 missing = "url" if url is None else "label"
-                self.rejected.append(Rejected(f"{table}, row {number}", f"has no {missing}"))
+                self.rejected.append(Rejected(f"{table}:{number}", f"has no {missing}"))
                 continue
-            self._rows[Search(label, query)].append(_offer(url, row))
+            taken += 1
+            self._rows[Search(label, query)].append(_offer(url, cells))
+        if not taken:
+            raise _useless(table, columns)
 
 
-def _rows(table: Path, content: str) -> Iterator[tuple[int, Row]]:
-    """The rows with their numbers, by lower-case column."""
-    if table.suffix.lower() in (".jsonl", ".ndjson") or content.lstrip()[:1] == "{":
-        yield from _json_rows(table, content)
-        return
-    first = content.partition("\n")[0]
-    tabs = table.suffix.lower() in (".tsv", ".tab") or first.count("\t") > first.count(",")
-    reader = csv.DictReader(io.StringIO(content, newline=""), delimiter="\t" if tabs else ",")
-    columns = [name.strip().lower() for name in reader.fieldnames or ("",)]
-    _need_columns(table, columns)
-    reader.fieldnames = columns
-    yield from enumerate(reader, start=2)  # the header is row 1
+def _useless(table: Path, columns: Sequence[str]) -> DataError:
+    have = f"its columns are {listed(columns, 12)}" if columns else "it has no rows"
+    return DataError(
+        f"'{table}' holds no row with url and label, which is what each photo needs: {have}. "
+        "Name them url and label in its first line."
+    )
 
 
-def _json_rows(table: Path, content: str) -> Iterator[tuple[int, Row]]:
-    for number, line in enumerate(content.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"'{table}', line {number}, is no JSON ({error}). Mend it.") from None
-        if not isinstance(row, dict):
-            raise DataError(f"'{table}', line {number}, is no JSON object. Mend it.")
-        yield number, {name.strip().lower(): value for name, value in row.items()}
+def _cell(cells: Row, usual: Sequence[str]) -> str | None:
+    """What a row holds in the first of the `usual` columns."""
+    name = column(list(cells), usual)
+    return None if name is None else text(cells[name])
 
 
-def _need_columns(table: Path, columns: Iterable[str]) -> None:
-    found = list(columns)
-    missing = [name for name in ("url", "label") if name not in found]
-    if missing:
-        raise DataError(
-            f"'{table}' has no column {listed(missing)}; its columns are {listed(found)}. "
-            "Name them url and label in its first line."
-        )
-
-
-def _offer(url: str, row: Row) -> Offer:
+def _offer(url: str, cells: Row) -> Offer:
+    said = {name.lower(): text(value) for name, value in cells.items()}
     return Offer(
         source_id=url,
         file_url=url,
-        landing_url=text(row.get("landing_url")),
-        title=text(row.get("title")),
-        creator=text(row.get("creator")),
-        creator_url=text(row.get("creator_url")),
-        licence=licence(
-            text(row.get("license")), text(row.get("license_version")), text(row.get("license_url"))
-        ),
-        attribution=text(row.get("attribution")),
+        landing_url=said.get("landing_url"),
+        title=said.get("title"),
+        creator=said.get("creator"),
+        creator_url=said.get("creator_url"),
+        licence=licence(said.get("license"), said.get("license_version"), said.get("license_url")),
+        attribution=said.get("attribution"),
     )

@@ -38,10 +38,13 @@ class Wikimedia:
 
     def page(self, search: Search, cursor: str) -> Page:
         """One batch, whose pages may come in parts and again in each part."""
-        onward: dict[str, str] = json.loads(cursor or "{}")
+        begin: dict[str, str] = json.loads(cursor or "{}")
+        onward: dict[str, str] = {}
         pages: dict[str, dict[str, Any]] = {}
         for _ in range(MOST_PARTS):
-            answer = ask(self._client, self._url, {**_params(search), **onward}, busy=_busy)
+            answer = ask(
+                self._client, self._url, {**_params(search), **begin, **onward}, busy=_busy
+            )
             if "error" in answer:
                 raise DataError(f"Wikimedia refuses '{search.query}': {_said(answer)}.")
             for key, part in (answer.get("query") or {}).get("pages", {}).items():

@@ -78,6 +78,17 @@ def test_samples_that_cannot_serve_are_listed(tmp_path: Path) -> None:
     }
 
 
+def test_a_shard_is_known_although_a_few_photos_lack_their_text(tmp_path: Path) -> None:
+    files = {"1.png": photo(1), "1.txt": b"crab", "2.png": photo(2), "2.txt": b"owl"}
+    source = make_tar(tmp_path / "x.tar", {**files, "3.png": photo(3)})
+    result = import_photos([source], tmp_path / "out")
+    assert set(tree(tmp_path / "out")) == {"crab/1.png", "owl/2.png"}
+    assert [r.path for r in result.rejected] == [f"{source}!3.png"]
+    one_class = {"crab/1.png": photo(1), "crab/2.png": photo(2), "crab/readme.txt": b"of a class"}
+    result = import_photos([make_tar(tmp_path / "y.tar", one_class)], tmp_path / "out")
+    assert result.added == 1 and result.classes == {"crab": 2, "owl": 1}
+
+
 def test_class_folders_with_texts_beside_the_photos_stay_class_folders(tmp_path: Path) -> None:
     files = {"a/1.png": photo(1), "a/1.txt": b"a caption", "b/2.png": photo(2), "b/2.txt": b"text"}
     result = import_photos([make_tar(tmp_path / "x.tar", files)], tmp_path / "out")

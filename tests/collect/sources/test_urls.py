@@ -83,22 +83,25 @@ def test_several_tables_are_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("table", "said"),
     [
-        ("link,label\nx,cat\n", r"no column 'url'; its columns are 'link' and 'label'"),
-        ("https://a.test/1.jpg,cat\n", "no column 'url' and 'label'"),
+        (
+            "where,label\nx,cat\n",
+            r"holds no row with url and label.*: its columns are 'where' and",
+        ),
+        (
+            "https://a.test/1.jpg,cat\nhttps://a.test/2.jpg,cat\n",
+            r"its columns are 'https://a\.test/1\.jpg' and 'cat'\. Name them url and label",
+        ),
         ("url,label\n", "holds no row with url and label"),
-        ("", "no column 'url' and 'label'"),
+        ("", "each photo needs: it has no rows"),
         ("url,label\nhttps://a.test/1.jpg\n,cat\n", "holds no row with url and label"),
-        (b"url,label\n\xff\xfe,cat\n", "cannot be read .* Save it as UTF-8"),
-        ('{"url": "x"}\n{', r"line 2, is no JSON"),
         ('{"url": "https://a.test/1.jpg"}', "holds no row with url and label"),
-        ('{"url": "u", "label": "a"}\n[1]', "line 2, is no JSON object"),
     ],
 )
-def test_what_is_wrong_with_a_table_is_said(text: str | bytes, said: str, tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_table_is_said(table: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=said):
-        Urls([write(tmp_path, text)])
+        Urls([write(tmp_path, table)])
 
 
 def test_rows_that_lack_something_are_listed(tmp_path: Path) -> None:
@@ -106,9 +109,29 @@ def test_rows_that_lack_something_are_listed(tmp_path: Path) -> None:
     urls = Urls([path])
     assert urls.counts() == {"cat": 2, "dog": 1}
     assert [(r.path, r.reason) for r in urls.rejected] == [
-        (f"{path}, row 5", "has no label"),
-        (f"{path}, row 6", "has no url"),
+        (f"{path}:5", "has no label"),
+        (f"{path}:7", "has no url"),
     ]
+
+
+def test_a_row_that_is_no_json_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
+    path = write(tmp_path, '{"url": "u", "label": "a"}\n[1]\n{', "t.jsonl")
+    urls = Urls([path])
+    assert urls.counts() == {"a": 1}
+    assert [r.path for r in urls.rejected] == [f"{path}:2", f"{path}:3"]
+
+
+@pytest.mark.parametrize("columns", ["image_url,class", "link,species", "path,label"])
+def test_what_import_sends_here_is_read(columns: str, tmp_path: Path) -> None:
+    """`imgcli import` names `imgcli scrape urls` for any table of web addresses."""
+    table = f"{columns}\nhttps://a.test/1.jpg,cat\n"
+    assert Urls([write(tmp_path, table)]).counts() == {"cat": 1}
+
+
+def test_the_columns_called_url_and_label_go_first(tmp_path: Path) -> None:
+    table = "path,class_name,url,label\n1.jpg,x,https://a.test/1.jpg,cat\n"
+    (offer,) = offers(Urls([write(tmp_path, table)]))["cat"]
+    assert offer.file_url == "https://a.test/1.jpg"
 
 
 def test_a_missing_table_is_said(tmp_path: Path) -> None:

@@ -59,6 +59,15 @@ def test_the_next_page_goes_on_where_the_last_one_ended() -> None:
         assert asked(host, 0)["gsroffset"] == "50"
 
 
+def test_the_parts_of_a_later_batch_are_asked_for_from_where_it_began() -> None:
+    first = {"continue": {"iistart": "a"}, "query": {"pages": {"1": wikimedia_page(1)}}}
+    last = batch(2, **{"continue": {"gsroffset": 100}})
+    with FakeHost(answers(first, last)) as host:
+        page = source(host).page(OWLS, '{"gsroffset": "50"}')
+        assert (asked(host, 1)["gsroffset"], asked(host, 1)["iistart"]) == ("50", "a")
+    assert json.loads(page.cursor or "") == {"gsroffset": "100"}
+
+
 def test_pages_come_in_the_order_of_the_search() -> None:
     with FakeHost(answers(batch(30, 4, 200))) as host:
         found = source(host).page(OWLS, "").offers

@@ -1,0 +1,84 @@
+"""Photos that are probably labelled wrong, and the plan that gives them other labels."""
+
+from os.path import relpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imgcli.records import Predictions
+    from imgcli.workspace import Run
+
+KEPT = "labels.json"
+
+# What the contact sheet wants to know besides, where only labels were looked at.
+UNCHECKED = ("unreadable", "duplicates", "near_duplicates", "distances", "conflicts", "issues")
+
+
+def look_at_labels(run: "Run", data: Path | None, plan: Path | None) -> dict[str, Any]:
+    """Judge the labels of a run's dataset, write the plan, and keep the list in the run.
+
+    Returns:
+        A JSON document like that of `check`, of the photos that were judged.
+
+    Raises:
+        DataError: the dataset is not the one that the run was judged on.
+        RunError: the run has not been judged by folds.
+        StorageError: `plan` exists and holds something else.
+    """
+    from numpy import bincount
+
+    from imgcli import storage
+    from imgcli.judge import stored
+    from imgcli.judge.labels import label_issues
+    from imgcli.photos import relabel
+
+    predictions = stored.out_of_fold(run)
+    data = data or run.data
+    features = None
+    if run.config.frozen:  # else torch is not needed
+        from imgcli.learn.neighbours import features_of
+
+        features = features_of(run, predictions, data)
+    issues = [storage.as_json(issue) for issue in label_issues(predictions, features)]
+    folder, origins = relabel.origins(data, [issue["path"] for issue in issues])
+    written = relabel.write_plan(plan, folder, origins, issues) if issues else None
+    run.write_json(KEPT, {"predictions": _digest(run), "labels": issues})
+    sizes = bincount(predictions.targets, minlength=len(predictions.classes)).tolist()
+    return {
+        "dir": str(data),
+        "photos": len(predictions),
+        "classes": dict(zip(predictions.classes, sizes, strict=True)),
+        "run": str(run.folder),
+        "data": str(data),
+        "labels": issues,
+        "plan": None if written is None else str(written),
+    }
+
+
+def known_issues(run: "Run", predictions: "Predictions") -> list[dict[str, Any]]:
+    """The list of the last `check --labels`; before it, what the probabilities alone say."""
+    from imgcli import storage
+    from imgcli.judge.labels import label_issues
+
+    if (run.folder / KEPT).is_file():
+        kept = run.read_json(KEPT)
+        if kept.get("predictions") == _digest(run):  # else the run was judged again since
+            return list(kept["labels"])
+    return [storage.as_json(issue) for issue in label_issues(predictions)]
+
+
+def _digest(run: "Run") -> str:
+    """SHA-256 of the out-of-fold predictions."""
+    import hashlib
+
+    from imgcli.judge.stored import NAMES
+
+    with open(run.folder / NAMES["folds"], "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def for_the_sheet(document: dict[str, Any]) -> dict[str, Any]:
+    """The document as the contact sheet wants it, all paths from its folder."""
+    data, root = document["data"], document["dir"]
+    labels = [{**one, "path": relpath(f"{data}/{one['path']}", root)} for one in document["labels"]]
+    return {**dict.fromkeys(UNCHECKED, ()), "metadata": {}, **document, "labels": labels}

@@ -1,0 +1,222 @@
+"""The relabel plan: photos that are to have another label, in a table that the user edits.
+
+    folder,path,label,new_label,score,reason,sha256
+    raw,cat/017.jpg,cat,dog,0.9871,"The network, which had not seen it, …",9f2c…
+
+A row that is deleted, or whose new label is its label or empty, leaves the photo as it is. The
+columns `folder`, `score`, `reason` and `sha256` may be missing. Nothing is moved before every row
+has been understood and every photo found to be the one that was looked at.
+"""
+
+import csv
+import difflib
+import io
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgcli import storage
+from imgcli.errors import DataError, StorageError
+from imgcli.photos.digests import digest_files
+from imgcli.photos.manifest import read_manifest
+from imgcli.photos.places import Place, find_places
+from imgcli.photos.quarantine import Move, refuse_split
+from imgcli.records import Rejected
+from imgcli.wording import listed
+
+PLAN = Path("relabel.csv")
+COLUMNS = ("folder", "path", "label", "new_label", "score", "reason", "sha256")
+NEEDED = ("path", "label", "new_label")
+TOLD = ("folder", *NEEDED, "sha256")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a photo of a dataset was collected."""
+
+    path: str  # relative to the folder that was split; of a dataset made elsewhere, to itself
+    sha256: str
+
+
+def origins(data: Path, paths: Sequence[str]) -> tuple[Path, list[Origin]]:
+    """The folder that a dataset was made of, and where in it these of its photos lie.
+
+    Raises:
+        DataError: the dataset does not have one of them.
+    """
+    made = read_manifest(data)
+    known = {photo.path: photo.source for photo in made.photos} if made else {p: p for p in paths}
+    found = []
+    for path, digest in zip(paths, digest_files([data / path for path in paths]), strict=True):
+        if isinstance(digest, Rejected) or path not in known:
+            raise DataError(
+                f"'{path}' is not in '{data}' any more: the run was judged on another dataset, or "
+                "on this one before it was split again. Judge it anew: imgcli evaluate --folds 10"
+            )
+        found.append(Origin(known[path], digest))
+    return Path(made.source) if made else data, found
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def write_plan(
+    file: Path | None,
+    folder: Path,
+    origins: Sequence[Origin],
+    issues: Sequence[Mapping[str, Any]],
+) -> Path:
+    """Write a plan; one that exists, and may have been edited, stays as it is.
+
+    Args:
+        file: None stands for `relabel.csv`, or the first of `relabel-2.csv`, … that is free.
+        issues: the photos of `origins`, each with "label", "suggestion", "score" and "reason".
+
+    Raises:
+        StorageError: `file` exists, and holds something else.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for origin, issue in zip(origins, issues, strict=True):
+        said = (issue["suggestion"], f"{issue['score']:.4f}", issue["reason"])
+        writer.writerow([folder, origin.path, issue["label"], *said, origin.sha256])
+    data = text.getvalue().encode("utf-8", "surrogateescape")
+    numbered = (PLAN.with_stem(f"{PLAN.stem}-{n}") for n in itertools.count(2))
+    for place in [file] if file else itertools.chain([PLAN], numbered):
+        if not os.path.lexists(place):
+            storage.write_atomic(place, data)
+            return place
+        if place.is_file() and place.read_bytes() == data:
+            return place
+    raise StorageError(
+        f"'{file}' exists and holds something else, such as an edited plan. Name another --plan."
+    )
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Row:
+    where: str  # for messages: the line
+    folder: str
+    path: str
+    label: str
+    new_label: str
+    sha256: str
+
+
+def planned(file: Path, folder: Path | None, usual: Path) -> tuple[Path, list[Move]]:
+    """The folder that a plan, as the user left it, is about, and what is to be moved in it.
+
+    Args:
+        folder: in place of the one that the plan names.
+        usual: where neither names one.
+
+    Raises:
+        DataError: the plan cannot be read or meant, or is not of the photos that lie there; the
+            message names the line.
+    """
+    rows = _read(file)
+    named = list(dict.fromkeys(row.folder for row in rows if row.folder))
+    if len(named) > 1:
+        raise DataError(f"The plan '{file}' is about {listed(named)}. Keep the rows of one folder.")
+    root = folder or Path(named[0] if named else usual)
+    if not rows:
+        return root, []
+    refuse_split(root)
+    places, _, _ = find_places(root)
+    digests = digest_files([root / row.path for row in rows])
+    for row, digest in zip(rows, digests, strict=True):
+        _check_photo(row, places.get(row.path), digest, root)
+    classes = sorted({place.label for place in places.values()})
+    taken: set[str] = set()
+    moves = []
+    for row, digest in zip(rows, map(str, digests), strict=True):
+        label = _known(row, classes)
+        part = f"{row.path.split('/')[0]}/" if places[row.path].part else ""
+        to = _free(root, f"{part}{label}", row.path.split("/")[-1], digest, taken)
+        moves.append(Move(row.path, "label", f"is {label}, not {row.label}", to, digest))
+    return root, moves
+
+
+def _read(file: Path) -> list[_Row]:
+    """The rows of a plan that ask for something."""
+    try:
+        text = file.read_text("utf-8", "surrogateescape").removeprefix("\ufeff")
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+        lines = [(reader.line_num, line) for line in reader]
+    except (OSError, csv.Error) as error:
+        raise DataError(
+            f"The plan '{file}' cannot be read ({getattr(error, 'strerror', None) or error}). "
+            "Write one with `imgcli check --labels`."
+        ) from None
+    if missing := [name for name in NEEDED if name not in (reader.fieldnames or ())]:
+        raise DataError(
+            f"The plan '{file}' has no column '{missing[0]}'. Keep its first line: "
+            f"{','.join(COLUMNS)}"
+        )
+    rows: dict[str, _Row] = {}
+    for number, line in lines:
+        folder, path, label, new, sha256 = (line.get(name) or "" for name in TOLD)
+        if new.strip() in ("", label.strip()):
+            continue
+        row = _Row(f"Line {number} of '{file}'", folder, path, label, new, sha256.strip())
+        if path in rows:
+            raise DataError(f"{row.where} names '{path}' a second time. Keep one of the two lines.")
+        rows[path] = row
+    return list(rows.values())
+
+
+def _delimiter(text: str) -> str:
+    """Spreadsheets of some countries write semicolons."""
+    first = text.partition("\n")[0]
+    return ";" if first.count(";") > first.count(",") else ","
+
+
+def _check_photo(row: _Row, place: Place | None, digest: str | Rejected, root: Path) -> None:
+    """Refuse a row that is not about the photo that lies there."""
+    if place is None or isinstance(digest, Rejected):
+        raise DataError(
+            f"{row.where} is about '{row.path}', which is no photo in '{root}': the plan was made "
+            "for another folder, or has been carried out. Write a new one: imgcli check --labels"
+        )
+    if place.label != row.label:
+        raise DataError(
+            f"{row.where} calls '{row.path}' {row.label}, but it lies in {place.label}. Edit "
+            "new_label alone, or write a new plan: imgcli check --labels"
+        )
+    if row.sha256 not in ("", digest):
+        raise DataError(
+            f"{row.where} is about another photo than '{root / row.path}' is now: it has changed, "
+            "or the plan was made for another folder. Look at it, and delete the line."
+        )
+
+
+def _known(row: _Row, classes: Sequence[str]) -> str:
+    """The class that a row asks for; a slip of the finger would otherwise make a class."""
+    for label in (row.new_label, row.new_label.strip()):
+        if label in classes:
+            return label
+    near = difflib.get_close_matches(row.new_label, classes, 1)
+    hint = f"Did you mean '{near[0]}'?" if near else f"There are {listed(classes)}."
+    raise DataError(
+        f"{row.where} gives '{row.path}' the label '{row.new_label}', which is no class. {hint}"
+    )
+
+
+def _free(root: Path, folder: str, name: str, sha256: str, taken: set[str]) -> str:
+    """A path in a class folder that nothing has, there or earlier in the plan."""
+    stem, extension = os.path.splitext(name)
+    tagged = f"{stem[:40]}-{sha256[:8]}"
+    others = (f"{tagged}-{n}{extension[:10]}" for n in itertools.count(2))
+    for choice in itertools.chain([name, f"{tagged}{extension[:10]}"], others):
+        path = f"{folder}/{choice}"
+        if path.casefold() not in taken and not os.path.lexists(root / path):
+            break
+    taken.add(path.casefold())
+    return path

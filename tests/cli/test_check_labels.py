@@ -1,0 +1,153 @@
+"""`imgcli check --labels`, and the plan that `--fix` carries out, as they are typed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgcli.records import Predictions
+from imgcli.workspace import Run
+from tests.cli.shell import imgcli
+from tests.photo_folders import write_classes
+from tests.report import report_runs
+
+Patch = pytest.MonkeyPatch
+Capture = pytest.CaptureFixture[str]
+WRONG = "blue/12.png"  # a red one
+
+
+def judged(data: Path, seed: int = 0) -> Predictions:
+    """What a good network says of the train part: that WRONG is red."""
+    photos = json.loads((data / "split.json").read_bytes())["photos"]
+    train = [photo for photo in photos if photo["part"] == "train"]
+    classes = ("blue", "green", "red")
+    targets = np.array([classes.index(photo["path"].split("/")[1]) for photo in train])
+    said = [2 if photo["source"] == WRONG else t for photo, t in zip(train, targets, strict=True)]
+    probs = np.random.default_rng(seed).uniform(0.0, 0.05, (len(train), 3))
+    probs[np.arange(len(train)), said] = 0.95
+    return Predictions(
+        classes=classes,
+        indices=np.arange(len(train)),
+        targets=targets,
+        probs=probs / probs.sum(axis=1, keepdims=True),
+        fold=np.arange(len(train)) % 3,
+        groups=np.arange(len(train)),
+        paths=tuple(photo["path"] for photo in train),
+        on="train",
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> Run:
+    """A run, judged by folds, on photos one of which lies in the wrong class."""
+    monkeypatch.chdir(tmp_path)
+    write_classes(Path("raw"))
+    Path("raw/red/00.png").rename(Path("raw") / WRONG)
+    assert imgcli(monkeypatch, "split", "raw", "--seed", "1", "-q") == 0
+    made = report_runs.run(tmp_path, judged(Path("dataset")))
+    made.write_json("config.json", {**made.read_json("config.json"), "data": "dataset"})
+    capsys.readouterr()
+    return made
+
+
+def names(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_a_wrong_label_is_found_corrected_and_put_back(
+    run: Run, monkeypatch: Patch, capsys: Capture
+) -> None:
+    before = names(Path("raw"))
+    assert imgcli(monkeypatch, "check", "--labels", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    (issue,) = found["labels"]
+    assert (issue["path"], issue["suggestion"]) == (f"train/{WRONG}", "red")
+    assert found["plan"] == "relabel.csv" and "duplicates" not in found
+    assert 'alt="train/blue/12.png"' in Path(found["sheet"]).read_text("utf-8")
+    assert names(Path("raw")) == before
+    assert imgcli(monkeypatch, "check", "--fix", "relabel.csv") == 0
+    out = capsys.readouterr().out
+    assert "Relabelled 1 photo:\n  blue/12.png → red/12.png" in out
+    assert "Undo: imgcli restore raw\nNext: imgcli split raw --update, then imgcli train" in out
+    assert not Path("raw", WRONG).exists()
+    assert imgcli(monkeypatch, "split", "raw", "--update", "-q") == 0
+    assert imgcli(monkeypatch, "check", "--labels") == 1
+    assert "Judge it anew: imgcli evaluate --folds 10" in capsys.readouterr().err
+    assert imgcli(monkeypatch, "restore") == 0
+    assert names(Path("raw")) == before
+
+
+def test_for_people_it_names_the_plan_and_what_to_type(
+    run: Run, monkeypatch: Patch, capsys: Capture
+) -> None:
+    assert imgcli(monkeypatch, "check", "--labels", "--plan", "my plan.csv") == 0
+    out = capsys.readouterr().out
+    assert "train/blue/12.png" in out and "Next: imgcli check --fix 'my plan.csv'" in out
+    assert "exact duplicates" not in out and "photos of 3 classes" not in out
+    assert imgcli(monkeypatch, "check", "--fix", "my plan.csv", "--dry-run") == 0
+    assert "Would relabel 1 photo:" in capsys.readouterr().out
+    assert Path("raw", WRONG).exists()
+
+
+def test_with_a_folder_that_is_checked_too(run: Run, monkeypatch: Patch, capsys: Capture) -> None:
+    assert imgcli(monkeypatch, "check", "raw", "--labels") == 0
+    out = capsys.readouterr().out
+    assert "36 photos of 3 classes" in out and "train/blue/12.png" in out
+    page = Path(".imgcli/check/contact.html").read_text("utf-8")
+    assert 'alt="../dataset/train/blue/12.png"' in page and "<img " in page
+    assert page.count("blue → red, ") == 1
+
+
+def test_the_report_shows_the_list_that_was_found_until_the_run_is_judged_again(
+    run: Run, monkeypatch: Patch
+) -> None:
+    from imgcli.cli.labelled import known_issues
+
+    predictions = run.load_predictions("predictions-folds.npz")
+    assert [issue["path"] for issue in known_issues(run, predictions)] == [f"train/{WRONG}"]
+    assert imgcli(monkeypatch, "check", "--labels") == 0
+    kept = run.read_json("labels.json")
+    run.write_json("labels.json", {**kept, "labels": [{"path": "kept"}]})
+    assert known_issues(run, predictions) == [{"path": "kept"}]
+    run.save_predictions("predictions-folds.npz", judged(Path("dataset"), seed=1))
+    assert [issue["path"] for issue in known_issues(run, predictions)] == [f"train/{WRONG}"]
+
+
+def test_right_labels_make_no_plan(run: Run, monkeypatch: Patch, capsys: Capture) -> None:
+    said = judged(Path("dataset"))
+    sure = np.eye(3)[said.targets] * 0.9 + 0.1 / 3
+    run.save_predictions("predictions-folds.npz", Predictions(**{**vars(said), "probs": sure}))
+    assert imgcli(monkeypatch, "check", "--labels") == 0
+    assert "No photo looks as if it were labelled wrong." in capsys.readouterr().out
+    assert not Path("relabel.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["--fix", "gone.csv"], 1, "The plan 'gone.csv' cannot be read (No such file"),
+        (["--fix", "labels"], 2, "and plans that `imgcli check --labels` wrote"),
+        (["--fix", "gone.csv", "--fix", "dark"], 2, "give nothing else to fix or do"),
+        (["--labels", "--fix", "gone.csv"], 2, "give nothing else to fix or do"),
+        (["--plan", "p.csv"], 2, "--run, --data and --plan go with --labels"),
+        (["--labels", "--data", "nowhere"], 1, "is not in 'nowhere' any more"),
+        (["--labels", "--run", "nowhere"], 1, "No run 'nowhere'"),
+        (["dataset", "--fix", "mine.csv"], 1, "'dataset' was made by imgcli split"),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    run: Run, monkeypatch: Patch, capsys: Capture, words: list[str], code: int, sentence: str
+) -> None:
+    Path("mine.csv").write_text("path,label,new_label\nblue/01.png,blue,red\n")
+    assert imgcli(monkeypatch, "check", *words) == code
+    captured = capsys.readouterr()
+    assert sentence in captured.err and captured.err.count("\n") == 1 and captured.out == ""
+
+
+def test_a_run_without_folds_is_told_to_make_them(
+    run: Run, monkeypatch: Patch, capsys: Capture
+) -> None:
+    (run.folder / "predictions-folds.npz").unlink()
+    assert imgcli(monkeypatch, "check", "--labels") == 1
+    assert "imgcli evaluate --run" in (err := capsys.readouterr().err) and "--folds 10" in err
