@@ -12,7 +12,7 @@ weights=${2:+--weights $2}
 [ -d dataset ] || imgcli split raw/ --ratio 0.9
 
 study() {
-    imgcli train --image-size 67 --epochs 8 --patience 8 --quiet "$@"
+    imgcli train --image-size 67 --epochs 6 --patience 6 --quiet "$@"
     imgcli evaluate --folds 5 --quiet
 }
 

@@ -128,10 +128,11 @@ def _times(task: Task, rows: IntArray) -> Tensor:
 def _fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
     """Which rows a job's choices are made on: the given validation rows, or folds.
 
-    Nothing is judged by a guessed label. Empty where each class has one photo, as asked for.
+    Nothing is judged by a guessed label. Empty where each class has one photo, as asked for, and
+    where the validation rows given are none.
     """
     if job.val is not None:
-        return [(job.rows, job.val)]
+        return [(job.rows, job.val)] if len(job.val) else []
     k = min(_INNER_FOLDS, int(task.dataset.samples.counts(job.rows).max()))
     if k < 2 and task.config.labels_per_class == 1:
         return []

@@ -12,10 +12,11 @@ from imgcli.errors import RunError
 from imgcli.learn.fit import fit_all
 from imgcli.learn.folds import FoldResult, predictions_of, probs_by
 from imgcli.learn.jobs import Job
+from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.learn.saved import load_model
 from imgcli.learn.task import Task, make_task
 from imgcli.models.network import Classifier
-from imgcli.records import Predictions
+from imgcli.records import Predictions, TrainConfig
 from imgcli.wording import count, duration
 from imgcli.workspace import Run
 
@@ -24,6 +25,10 @@ def retrained(
     run: Run, data: Path | None, before: Predictions, merges: Sequence[Sequence[str]]
 ) -> Iterator[Predictions]:
     """What the run's recipe says out of fold, for each merge by itself, by the same folds.
+
+    The regularisation of heads fitted to their optimum is the run's, chosen once with the classes
+    apart; to choose it anew is six times the work. So their probabilities are not calibrated, which
+    changes nothing of what is predicted.
 
     Args:
         data: the dataset, where it is not the one the run was trained on.
@@ -38,19 +43,28 @@ def retrained(
     network, _, _ = load_model(run)
     task = make_task(run.config, run.data if data is None else data, network=network)
     _need_same_photos(run, task, before)
+    task = replace(task, config=_as_chosen(run, task.config))
     for names in merges:
         yield _out_of_fold(_merged(task, names), before)
 
 
 def _out_of_fold(task: Task, before: Predictions) -> Predictions:
     held = [before.indices[before.fold == f] for f in range(before.folds or 0)]
-    jobs = [Job(np.setdiff1d(before.indices, rows)) for rows in held]
+    settled = task.config.optimizer in TO_OPTIMUM and task.config.weight_decay is not None
+    val = before.indices[:0] if settled else None
+    jobs = [Job(np.setdiff1d(before.indices, rows), val) for rows in held]
     unused = np.zeros((len(task.classes), len(task.classes)), np.int64)
     results = [
         FoldResult(rows, probs_by(task, fitted, rows), unused)
         for rows, fitted in zip(held, fit_all(task, jobs), strict=True)
     ]
     return predictions_of(task, before.on, results)
+
+
+def _as_chosen(run: Run, config: TrainConfig) -> TrainConfig:
+    """The config with the regularisation that the run's validation chose, where it chose one."""
+    chosen = run.read_json("model.json").get("chosen") or {}
+    return config.with_(weight_decay=chosen.get("weight_decay", config.weight_decay))
 
 
 def _merged(task: Task, names: Sequence[str]) -> Task:

@@ -1,5 +1,6 @@
 """A run's folds once more with merged classes, through the same folds."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,11 @@ from PIL import Image
 
 from imgcli import workspace
 from imgcli.errors import RunError
+from imgcli.learn.fit import fit_all
+from imgcli.learn.jobs import Fitted, Job
 from imgcli.learn.retrain import retrained
 from imgcli.learn.stages import score_folds, train_run
+from imgcli.learn.task import Task
 from imgcli.records import Predictions, TrainConfig
 from imgcli.workspace import Run
 from tests.photo_folders import write_dataset
@@ -40,6 +44,25 @@ def test_merged_labels_go_through_the_same_folds(judged: tuple[Run, Predictions]
     np.testing.assert_array_equal(blue.targets, np.where(before.targets == 3, 0, before.targets))
     right = blue.preds == blue.targets
     assert right.mean() > (before.preds == before.targets).mean()
+
+
+def test_the_regularisation_is_the_runs_and_each_head_is_blind_to_what_it_judges(
+    judged: tuple[Run, Predictions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, before = judged
+    seen: list[tuple[float, list[int]]] = []
+
+    def watched(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
+        for fitted in fit_all(task, jobs):
+            seen.append((task.config.weight_decay or 0.0, fitted.learnt.tolist()))
+            yield fitted
+
+    monkeypatch.setattr("imgcli.learn.retrain.fit_all", watched)
+    list(retrained(run, None, before, [("blue", "violet")]))
+    chosen = run.read_json("model.json")["chosen"]["weight_decay"]
+    assert [strength for strength, _ in seen] == [chosen] * 3
+    for fold, (_, learnt) in enumerate(seen):
+        assert learnt == before.indices[before.fold != fold].tolist()
 
 
 def test_other_photos_are_refused(judged: tuple[Run, Predictions], tmp_path: Path) -> None:
