@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,6 +111,12 @@ class Run:
         path = self.folder / name
         if isinstance(error, FileNotFoundError) or not path.exists():
             return RunError(f"'{path}' is missing: the run is unfinished or damaged. Train again.")
+        if name.startswith(("predictions-", "calibration")):  # what judging makes again
+            folds = "" if name.startswith("predictions-test") else " --folds 10"
+            return RunError(
+                f"'{path}' cannot be read: it is damaged ({type(error).__name__}). Remove it and "
+                f"judge the run again: imgcli evaluate{folds} --run {shlex.quote(named(self))}"
+            )
         return RunError(
             f"'{path}' cannot be read ({type(error).__name__}: {error}). Restore it or train again."
         )
@@ -199,6 +206,11 @@ def unfinished_run(name: str | None = None, runs: Path = RUNS) -> Run:
     return begun[-1]
 
 
+def named(run: Run) -> str:
+    """The run as `--run` takes it: by its name alone where it lies under runs/."""
+    return run.folder.name if run.folder.parent == RUNS else str(run.folder)
+
+
 def _run_folders(runs: Path) -> list[Run]:
     if not runs.is_dir():
         return []
@@ -218,8 +230,7 @@ def enter_in_ledger(run: Run, digests: Sequence[str], why: str) -> int:
     Returns:
         How often that test part has now been looked at, by any run of this folder.
     """
-    ledger = run.folder.parent / LEDGER
-    lines = ledger.read_text("utf-8").splitlines() if ledger.is_file() else []
+    ledger, entries = run.folder.parent / LEDGER, _entries(run)
     part = _part_key(digests)
     entry = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -228,17 +239,44 @@ def enter_in_ledger(run: Run, digests: Sequence[str], why: str) -> int:
         "n": len(digests),
         "why": why,
     }
-    lines.append(json.dumps(entry))
-    storage.write_atomic(ledger, "\n".join(lines) + "\n")
-    return sum(json.loads(line)["test_part"] == part for line in lines)
+    entries.append(entry)
+    storage.write_atomic(ledger, "".join(f"{json.dumps(entry)}\n" for entry in entries))
+    return sum(entry["test_part"] == part for entry in entries)
 
 
 def in_ledger(run: Run, digests: Sequence[str], why: str) -> bool:
     """Whether `run` has looked at exactly the test part made of `digests`, for that reason."""
-    ledger = run.folder.parent / LEDGER
-    entries = map(json.loads, ledger.read_text("utf-8").splitlines()) if ledger.is_file() else []
     looked = (run.folder.name, _part_key(digests), why)
-    return any((e["run"], e["test_part"], e["why"]) == looked for e in entries)
+    return any((e["run"], e["test_part"], e["why"]) == looked for e in _entries(run))
+
+
+def looks(run: Run) -> int:
+    """How often the test parts that `run` has looked at were looked at, by any run of its folder.
+
+    Raises:
+        RunError: the ledger is damaged.
+    """
+    entries = _entries(run)
+    parts = {entry["test_part"] for entry in entries if entry["run"] == run.folder.name}
+    return sum(entry["test_part"] in parts for entry in entries)
+
+
+def _entries(run: Run) -> list[dict[str, Any]]:
+    """The ledger that `run` is entered in, oldest first."""
+    ledger = run.folder.parent / LEDGER
+    try:
+        lines = ledger.read_text("utf-8").splitlines()
+        entries = [json.loads(line) for line in lines]
+        if any(not {"run", "test_part", "why"} <= entry.keys() for entry in entries):
+            raise ValueError("an entry names no run or no test part")
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"'{ledger}' cannot be read ({type(error).__name__}: {error}). Restore it; it counts "
+            "how often the test part has been looked at."
+        ) from None
+    return entries
 
 
 def _part_key(digests: Sequence[str]) -> str:

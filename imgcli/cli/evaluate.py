@@ -98,6 +98,7 @@ def evaluate_and_show(
     from imgcli.cli.console import show_json
     from imgcli.judge.ensemble import average
     from imgcli.judge.estimate import evaluate
+    from imgcli.judge.stored import beside_learnt
     from imgcli.learn.stages import score_folds, score_test
 
     if folds is None:
@@ -108,6 +109,8 @@ def evaluate_and_show(
     again = [average(same) for same in zip(*(one.again for one in each), strict=True)]
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
     evaluation = evaluate(predictions, train_confusions, again=again)
+    if folds is None and len(runs) == 1:
+        evaluation = beside_learnt(evaluation, runs[0])
     names = " + ".join(str(run.folder) for run in runs)
     document = {"run": names, **_document(evaluation, predictions, again)}
     drawings: list[Path] = []
@@ -136,7 +139,7 @@ def _document(
     }
 
 
-def _calibration(run: "Run", predictions: "Predictions") -> "dict[str, Any]":
+def _calibration(run: "Run", predictions: "Predictions") -> "dict[str, Any] | None":
     """How far the run's probabilities mean what they say; what out-of-fold ones teach is kept."""
     from imgcli.judge import calibration
 
@@ -144,6 +147,8 @@ def _calibration(run: "Run", predictions: "Predictions") -> "dict[str, Any]":
         found = calibration.calibration_json(predictions)
         run.write_json(calibration.NAME, found)
         return found
+    if not (run.folder / calibration.NAME).is_file():
+        return None  # predict takes the probabilities as they are
     return calibration.checked_json(predictions, calibration.factor_of(run))
 
 
@@ -156,13 +161,14 @@ def _keep(
     """Store an evaluation with its run, and draw it there."""
     from imgcli.judge.calibration import reliability
     from imgcli.report import figures
+    from imgcli.report.confusion import confusion
     from imgcli.report.reliability import reliability as draw_reliability
     from imgcli.report.style import save
 
     run.write_json("evaluation.json", document)
     suffix = "" if evaluation.folds else f"-{evaluation.on}"
     drawn = {
-        f"confusion{suffix}": figures.confusion(evaluation),
+        f"confusion{suffix}": confusion(evaluation),
         f"precision{suffix}": figures.precision(evaluation),
         f"reliability{suffix}": draw_reliability(evaluation, reliability(predictions)),
         **({"folds": figures.folds(evaluation)} if evaluation.folds else {}),
@@ -215,9 +221,10 @@ def _ledger_line(times: int | None) -> str:
 
 
 def _run_option(run: "Run") -> str:
+    from shlex import quote
+
     from imgcli import workspace
 
     if (workspace.RUNS / "latest").resolve() == run.folder.resolve():
         return ""
-    here = run.folder.parent == workspace.RUNS
-    return f" --run {run.folder.name if here else run.folder}"
+    return f" --run {quote(workspace.named(run))}"

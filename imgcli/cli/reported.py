@@ -27,8 +27,8 @@ def material(run: "Run", data: Path | None) -> "Report":
     """
     from datetime import datetime
 
-    from imgcli import storage
-    from imgcli.judge.labels import label_issues
+    from imgcli import workspace
+    from imgcli.cli.labelled import known_issues
     from imgcli.judge.merges import suggest_merges
     from imgcli.photos.manifest import read_manifest
     from imgcli.report.contents import Report
@@ -50,9 +50,9 @@ def material(run: "Run", data: Path | None) -> "Report":
         warnings=list(_warnings(data, manifest, judged, samples, split)),
         judged=judged,
         tested=test.evaluation if folds and test else None,
-        looks=_looks(run),
+        looks=workspace.looks(run) or None,
         merges=suggest_merges(folds.predictions) if folds else None,
-        issues=[storage.as_json(i) for i in label_issues(folds.predictions)] if folds else None,
+        issues=known_issues(run, folds.predictions) if folds else None,
         samples=samples,
         split=split,
     )
@@ -74,6 +74,9 @@ def shown_photos(report: "Report") -> "Thumbnails":
 
 def _judged(run: "Run", on: Literal["folds", "test"]) -> "Judged | None":
     """The run's predictions of one part, judged; None where it has none."""
+    from shlex import quote
+
+    from imgcli import workspace
     from imgcli.judge import stored
     from imgcli.judge.estimate import evaluate, gap_sentence
     from imgcli.report.contents import Judged
@@ -87,7 +90,8 @@ def _judged(run: "Run", on: Literal["folds", "test"]) -> "Judged | None":
         again = "imgcli evaluate --folds 10" if on == "folds" else "imgcli evaluate"
         raise RunError(
             f"'{run.folder / name}' is not of this run: its classes are not those of the model. "
-            f"Remove it and judge the run again: {again} --run {_named(run)}"
+            f"Remove it and judge the run again: {again} --run "
+            f"{quote(workspace.named(run))}"
         )
     evaluation = evaluate(one.predictions, one.train_confusions)
     return Judged(one.predictions, evaluation, gap_sentence(evaluation))
@@ -113,22 +117,6 @@ def _figures(run: "Run", judged: "Judged | None") -> "dict[str, Figure]":
         unit = history.unit(run.config)
         found["history"] = figures.history(rows, kept if unit == "epoch" else None, unit)
     return {name: figure for name, figure in found.items() if figure is not None}
-
-
-def _looks(run: "Run") -> int | None:
-    """How often the test part that this run was scored on has been looked at; None if never."""
-    import json
-
-    from imgcli.workspace import LEDGER
-
-    ledger = run.folder.parent / LEDGER
-    entries = (
-        [json.loads(line) for line in ledger.read_text("utf-8").splitlines()]
-        if (ledger.is_file())
-        else []
-    )
-    parts = {entry["test_part"] for entry in entries if entry["run"] == run.folder.name}
-    return sum(entry["test_part"] in parts for entry in entries) or None
 
 
 # --- the dataset --------------------------------------------------------------------------------
@@ -211,22 +199,26 @@ def _missing(
     run: "Run", data: Path, folds: "Judged | None", test: "Judged | None"
 ) -> "Iterator[Missing]":
     """What there is no material for, and the commands that make it."""
+    from shlex import quote
+
+    from imgcli import workspace
     from imgcli.report.contents import Missing
 
+    name = quote(workspace.named(run))
     if folds is None:
         what = "how good the run is on photos it has not seen, which classes to merge, wrong labels"
         if test is not None:
             what = "the spread over folds, which classes to merge, wrong labels"
-        yield Missing(what, f"imgcli evaluate --folds 10 --run {_named(run)}")
+        yield Missing(what, f"imgcli evaluate --folds 10 --run {name}")
     if test is None:
         yield Missing(
             "the score on the sealed test part, to be looked at once, at the end",
-            f"imgcli evaluate --run {_named(run)}",
+            f"imgcli evaluate --run {name}",
         )
     if not data.is_dir():
         yield Missing(
             f"the photos: there is no '{data}'",
-            f"imgcli report --run {_named(run)} --data FOLDER",
+            f"imgcli report --run {name} --data FOLDER",
         )
 
 
@@ -240,19 +232,21 @@ def _commands(
     """What was typed to come here, as it would be typed again."""
     from shlex import join
 
+    from imgcli import workspace
     from imgcli.cli.words import typed_train
 
+    name = workspace.named(run)
     if manifest is not None:
         yield join(["imgcli", "split", manifest.source, *_recipe_words(manifest, data)])
     yield typed_train(run.config, run.data, run.folder.parent)
     if folds is not None:
         on = ["--on", "all"] if folds.predictions.on == "all" else []
         words = ["evaluate", "--folds", str(folds.predictions.folds), *on]
-        yield join(["imgcli", *words, "--run", _named(run)])
-        yield join(["imgcli", "suggest-merges", "--run", _named(run)])
+        yield join(["imgcli", *words, "--run", name])
+        yield join(["imgcli", "suggest-merges", "--run", name])
     if test is not None:
-        yield join(["imgcli", "evaluate", "--run", _named(run)])
-    yield join(["imgcli", "report", "--run", _named(run)])
+        yield join(["imgcli", "evaluate", "--run", name])
+    yield join(["imgcli", "report", "--run", name])
 
 
 def _recipe_words(manifest: "Manifest", data: Path) -> "Iterator[str]":
@@ -278,10 +272,3 @@ def _versions() -> "Mapping[str, str]":
         except PackageNotFoundError:
             continue
     return found | {"system": f"{platform.system()} {platform.machine()}"}
-
-
-def _named(run: "Run") -> str:
-    """The run as `--run` takes it."""
-    from imgcli import workspace
-
-    return run.folder.name if run.folder.parent == workspace.RUNS else str(run.folder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgcli.cli.options import Json, Quiet, RunData, RunName
-from imgcli.errors import RunError, WrongUsage
+from imgcli.errors import Refused, RunError, WrongUsage
 
 if TYPE_CHECKING:
     from imgcli.records import MergeSuggestion, Predictions
@@ -30,12 +30,15 @@ def suggest_merges(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Suggest which classes to merge.
+    """Suggest which classes to merge, and which to split.
 
     Looks at what the model confuses, and only on photos that it had not seen:
     the predictions of the last `imgcli evaluate --folds`. For each suggestion:
     the evidence, accuracy and macro precision after the merge, what it costs,
     photos to look at, and why. An empty list is a good answer.
+
+    A class whose photos are of two kinds is named as well, for a run with a
+    frozen backbone: by its features, so the photos must still be there.
 
     merges.json in the run keeps a plan to edit, for `imgcli merge --plan`.
 
@@ -49,9 +52,13 @@ def suggest_merges(
     from imgcli.progress import be_quiet
 
     be_quiet(quiet)
-    if data is not None and not retrain:
-        raise WrongUsage(f"--data {data} goes with --retrain; without it no photo is needed.")
-    suggest_and_show(workspace.find_run(run), retrain=retrain, data=data, json=json)
+    found = workspace.find_run(run)
+    if data is not None and not (retrain or found.config.frozen):
+        raise WrongUsage(
+            f"--data {data} goes with a run on a frozen backbone; for '{found.folder}' no photo "
+            "is needed."
+        )
+    suggest_and_show(found, retrain=retrain, data=data, json=json)
 
 
 def suggest_and_show(
@@ -73,6 +80,7 @@ def suggest_and_show(
     suggestions = suggest_merges(predictions)
     if retrain and suggestions:
         suggestions = _retrained(run, data, predictions, suggestions)
+    splits = _splits(run, data, predictions)
     plan = [
         {"classes": list(classes), "name": "+".join(classes)} for classes in disjoint(suggestions)
     ]
@@ -80,6 +88,7 @@ def suggest_and_show(
         "run": str(run.folder),
         "accuracy": accuracy,
         "suggestions": [storage.as_json(suggestion) for suggestion in suggestions],
+        "splits": splits,
         "data": str(run.data),
         "merges": plan,
     }
@@ -88,6 +97,29 @@ def suggest_and_show(
         show_json(document)
     else:
         show(*tables.suggestions(suggestions, accuracy, run.folder / "merges.json"))
+        show(*tables.splits(splits or []))
+
+
+def _splits(
+    run: "Run", data: Path | None, predictions: "Predictions"
+) -> "list[dict[str, Any]] | None":
+    """Which classes fall apart into two; None where there are no features to tell by."""
+    if not run.config.frozen:
+        return None
+    from imgcli.judge.splits import suggest_splits
+    from imgcli.learn.neighbours import features_of
+    from imgcli.progress import note
+
+    try:
+        features = features_of(run, predictions, data)
+    except Refused as error:
+        if data is not None:
+            raise
+        note(f"Whether a class is two was not looked at. {error}")
+        return None
+    assert features is not None  # the backbone is frozen
+    found = suggest_splits(features, predictions.targets, predictions.groups, predictions.classes)
+    return [split.to_json(predictions.paths) for split in found]
 
 
 def _retrained(

@@ -70,8 +70,7 @@ def _shares(errors: IntArray, sizes: IntArray) -> FloatArray:
     """Row a, column b: the share of a's errors that falls on b by chance, (K, K)."""
     by_size = np.tile(sizes.astype(np.float64), (len(sizes), 1))
     # One imagined error per class of average size: who was never named wrongly yet may still be.
-    by_name = np.stack([_named(np.delete(errors, a, axis=0)) for a in range(len(errors))])
-    by_name += by_size / sizes[sizes > 0].mean()
+    by_name = _named(errors) + by_size / sizes[sizes > 0].mean()
     for weights in (by_size, by_name):
         np.fill_diagonal(weights, 0.0)
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
@@ -80,14 +79,22 @@ def _shares(errors: IntArray, sizes: IntArray) -> FloatArray:
 
 
 def _named(errors: IntArray) -> FloatArray:
-    """How often each class is named wrongly (K,) by classes at large, given their errors (J, K).
+    """Row a, column b: how often b is named wrongly by classes at large other than a, (K, K).
 
     A class that names it far more often than the middle one does is a case of its own, not a sign
     of readiness: else three classes that are one would excuse each other.
     """
-    # Each column holds its own class's 0: the middle of the others lies one place further up.
-    middle = np.sort(errors, axis=0)[len(errors) // 2]
-    named: FloatArray = np.minimum(errors, 2 * middle + 1).sum(axis=0).astype(np.float64)
+    # Each column holds its own class's 0: the middle of the others lies one place further up, and
+    # yet another without a class that lies below it.
+    place = min((len(errors) - 1) // 2, len(errors) - 2)
+    lower, upper = np.sort(errors, axis=0)[[place, place + 1]]
+
+    def of_others(middle: IntArray) -> FloatArray:
+        capped = np.minimum(errors, 2 * middle + 1)
+        rest: IntArray = capped.sum(axis=0) - capped
+        return rest.astype(np.float64)
+
+    named: FloatArray = np.where(errors <= lower, of_others(upper), of_others(lower))
     return named
 
 

@@ -34,11 +34,13 @@ def merged_predictions(predictions: Predictions, merged: Sequence[int]) -> Predi
     first = np.arange(len(predictions.classes))
     first[list(merged)] = min(merged)
     kept, place = np.unique(first, return_inverse=True)
+    probs = predictions.probs[:, kept]
+    probs[:, place[min(merged)]] = predictions.probs[:, list(merged)].sum(axis=1)
     return replace(
         predictions,
         classes=tuple(predictions.classes[i] for i in kept),
         targets=place[predictions.targets],
-        probs=predictions.probs @ np.eye(len(kept))[place],
+        probs=probs,
     )
 
 

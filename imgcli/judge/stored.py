@@ -15,7 +15,7 @@ import numpy as np
 from imgcli import storage, workspace
 from imgcli.errors import RunError
 from imgcli.judge.estimate import FIGURES, evaluate, evaluation_json
-from imgcli.records import IntArray, Predictions, Summary
+from imgcli.records import Evaluation, IntArray, Predictions, Summary
 from imgcli.workspace import Run
 
 On = Literal["folds", "test"]
@@ -57,14 +57,19 @@ def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[st
         predictions: those that are compared.
     """
     evaluation = evaluate(predictions, stored.train_confusions, seed)
-    model = stored.run.read_json("model.json")
     if evaluation.folds is None:
-        learnt = {name: Summary(model["train"][name], None) for name in FIGURES}
-        evaluation = replace(evaluation, train=learnt)
+        evaluation = beside_learnt(evaluation, stored.run)
     judged = evaluation_json(evaluation)
+    model = stored.run.read_json("model.json")
     facts = {key: model[key] for key in ("arch", "params", "seconds")}
     shown = {key: judged[key] for key in ("n", "folds", *FIGURES, "train")}
     return {"run": str(stored.run.folder), **facts, **shown}
+
+
+def beside_learnt(evaluation: Evaluation, run: Run) -> Evaluation:
+    """The evaluation of a run itself, beside its figures on the photos it learnt from."""
+    learnt = run.read_json("model.json")["train"]
+    return replace(evaluation, train={name: Summary(learnt[name], None) for name in FIGURES})
 
 
 def differing(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -109,8 +114,7 @@ def _remedy(runs: Sequence[Run], lacking: Sequence[Run], on: On) -> str:
 
 def _command(run: Run, on: On, folds: int) -> str:
     """What makes a run's predictions of a part."""
-    name = run.folder.name if run.folder.parent == workspace.RUNS else str(run.folder)
-    command = f"imgcli evaluate --run {shlex.quote(name)}"
+    command = f"imgcli evaluate --run {shlex.quote(workspace.named(run))}"
     return f"{command} --folds {folds}" if on == "folds" else command
 
 

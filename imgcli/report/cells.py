@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 
 from imgcli.records import Evaluation, IntArray, Predictions
-from imgcli.report import figures
+from imgcli.report import confusion
 
 LEVELS = 10  # of each colour scale
 
@@ -55,13 +55,13 @@ class Cells:
 
 def cells(evaluation: Evaluation, predictions: Predictions) -> Cells:
     """Lay out the matrix of these predictions."""
-    order = figures.by_similarity(evaluation.confusion)
+    order = confusion.by_similarity(evaluation.confusion)
     counts = evaluation.confusion[np.ix_(order, order)]
     rows = _rows_by_cell(predictions, order)
     true, predicted = np.nonzero(counts)
     n = counts[true, predicted]
-    shares = figures.row_shares(evaluation.confusion)[np.ix_(order, order)]
-    most = figures.worst_share(shares)
+    shares = confusion.row_shares(evaluation.confusion)[np.ix_(order, order)]
+    most = confusion.worst_share(shares)
     levels = np.ceil(LEVELS * np.sqrt(shares / most)).astype(int)
     np.fill_diagonal(levels, np.ceil(LEVELS * shares.diagonal()))
     table: list[list[Cell | None]] = [[None] * len(order) for _ in order]
@@ -84,14 +84,14 @@ def _rows_by_cell(predictions: Predictions, order: IntArray) -> IntArray:
 
 def rules() -> tuple[str, str]:
     """The style rules of the cells' colours, on light paper and on dark."""
-    light = {"r": figures.RIGHT, "w": figures.WRONG}
+    light = {"r": confusion.RIGHT, "w": confusion.WRONG}
     dark = {"r": RIGHT_DARK, "w": WRONG_DARK}
     return _rules(light), _rules(dark)
 
 
 def _rules(scales: dict[str, LinearSegmentedColormap]) -> str:
     return "\n".join(
-        f".{name}{level}{{background:{to_hex(colour)};color:{figures.ink_on(colour)}}}"
+        f".{name}{level}{{background:{to_hex(colour)};color:{confusion.ink_on(colour)}}}"
         for name, scale in scales.items()
         for level, colour in _colours(scale)
     )

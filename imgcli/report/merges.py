@@ -1,6 +1,6 @@
 """Merge suggestions on the terminal: what, what it would do, why, and where to look."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,40 @@ def suggestions(
     """
     if not found:
         return [Text("No merge to suggest: no classes are confused more than chance explains.")]
+    grid = _ranked([_suggestion(suggestion, accuracy) for suggestion in found])
+    return [grid, Text(printable(f"Look at the photos, edit the plan, then: {_command(plan)}"))]
+
+
+def splits(found: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """The classes that fall apart into two, as --json has them; nothing where there are none."""
+    if not found:
+        return []
+    return [
+        Text("\nClasses that may be two", "bold"),
+        _ranked([_split(split) for split in found]),
+        Text(
+            "Look at the photos. If they are two kinds, sort them into two folders where the "
+            "photos were collected, then: imgcli split"
+        ),
+    ]
+
+
+def _ranked(entries: Sequence[Text]) -> Table:
     grid = Table.grid(padding=(0, 2, 1, 0))
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(overflow="fold")
-    for rank, suggestion in enumerate(found, start=1):
-        grid.add_row(Text(f"{rank}"), _suggestion(suggestion, accuracy))
-    return [grid, Text(printable(f"Look at the photos, edit the plan, then: {_command(plan)}"))]
+    for rank, entry in enumerate(entries, start=1):
+        grid.add_row(Text(f"{rank}"), entry)
+    return grid
+
+
+def _split(split: Mapping[str, Any]) -> Text:
+    parts = [
+        f"  {count(n, 'photo')} like {', '.join(paths)}"
+        for n, paths in zip(split["parts"], split["examples"], strict=True)
+    ]
+    lines = "".join(f"\n{printable(line)}" for line in (split["reason"], *parts))
+    return Text.assemble((printable(split["class"]), "bold"), lines)
 
 
 def _suggestion(suggestion: MergeSuggestion, accuracy: float) -> Text:

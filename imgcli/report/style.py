@@ -35,6 +35,8 @@ LINE = "#D9D9D9"
 
 DPI = 150
 SMALL, NORMAL, LARGE = 8.0, 9.0, 12.0  # points
+MOST_CLASSES = 200  # in one figure; of more, the worst are drawn
+TALL = 40  # classes; a taller figure has its column labels on top too
 
 HOUSE = {
     "font.size": NORMAL,
@@ -172,6 +174,11 @@ def titled(figure: "Figure", title: str, *lines: str) -> None:
         annotation_clip=False,
         gid=TITLE,
     )
+
+
+def left_out(shown: int, classes: int, which: str) -> list[str]:
+    """The line that says so where not every class is drawn."""
+    return [] if shown == classes else [f"Shown: the {shown} of {classes:,} classes with {which}"]
 
 
 TITLE = "title"

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from imgcli.records import ClassFigures, Evaluation, FloatArray, MergeSuggestion, Summary
+from imgcli.records import ClassFigures, Evaluation, FloatArray, Summary
 from imgcli.wording import count, interval, percent, plus_minus, printable
 
 FIGURES = {"accuracy": "accuracy", "macro_precision": "macro precision", "macro_f1": "macro F1"}
@@ -36,7 +36,10 @@ def measured_on(evaluation: Evaluation) -> str:
     """Which photos were scored, and whether the network had learnt from them."""
     part = "all photos" if evaluation.on == "all" else f"the {evaluation.on} part"
     if evaluation.folds is not None:
-        return f"{evaluation.folds} folds of {part}, out-of-fold"
+        # A fold without photos has no figures.
+        repeats = round(len(evaluation.accuracy.folds or ()) / evaluation.folds)
+        times = f"{repeats} × " if repeats > 1 else ""
+        return f"{times}{evaluation.folds} folds of {part}, out-of-fold"
     return part if evaluation.on == "test" else f"{part}, which it learnt from"
 
 
@@ -119,27 +122,6 @@ def _most_confused(evaluation: Evaluation, i: int) -> str:
     mixed[i] = 0
     other = int(np.argmax(mixed))
     return f"{printable(evaluation.classes[other])} ({mixed[other]:,})" if mixed[other] else "–"
-
-
-def merges(suggestions: Sequence[MergeSuggestion], accuracy: float) -> RenderableType:
-    """What to merge, best first: the classes, what it would do to `accuracy`, and why."""
-    if not suggestions:
-        return Text("No merge to suggest: no classes are confused more than chance explains.")
-    grid = Table.grid(padding=(0, 2, 1, 0))
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for rank, suggestion in enumerate(suggestions, start=1):
-        grid.add_row(Text(f"{rank}"), _suggestion(suggestion, accuracy))
-    return grid
-
-
-def _suggestion(suggestion: MergeSuggestion, accuracy: float) -> Text:
-    after = f"accuracy {percent(accuracy, '')} → {percent(suggestion.accuracy_after)} if merged"
-    return Text.assemble(
-        (" + ".join(printable(name) for name in suggestion.classes), "bold"),
-        f"\n{suggestion.kind} · {count(suggestion.photos, 'photo')} · {after}\n",
-        printable(suggestion.reason),
-    )
 
 
 def predictions(paths: Iterable[str], classes: Sequence[str], probs: FloatArray) -> Table:

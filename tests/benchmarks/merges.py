@@ -5,7 +5,8 @@
 DATASET is caltech30 as `imgcli split` leaves it, WEIGHTS those of mobilenetv2_100. Ten random
 classes of 40 photos and more are split at random into twins, a linear head is fitted on frozen
 features in five folds, and all three rank the pairs of classes by the same probabilities. Then
-twins of 1:20 photos, drawn in feature space since so few photos have none to spare, and clean sets.
+twins of 1:20 photos, drawn in feature space since so few photos have none to spare, clean sets, and
+classes that are two joined ones and should be split.
 A peer ranks all pairs; imgcli lists what it is sure of, and is judged by that list, where what is
 not listed comes last, and with the other pairs after it. Not among the timed benchmarks.
 """
@@ -27,8 +28,10 @@ from sklearn.model_selection import cross_val_predict
 from imgcli.judge.contrast import Contrast
 from imgcli.judge.merges import suggest_merges
 from imgcli.judge.metrics import confusion_matrix
+from imgcli.judge.splits import suggest_splits
 from imgcli.learn.fit import fit_all
 from imgcli.learn.folds import FoldResult, predictions_of, probs_by
+from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.jobs import Job
 from imgcli.learn.task import Task, make_task, stratified_folds
 from imgcli.records import FloatArray, IntArray, Predictions, TrainConfig
@@ -159,6 +162,18 @@ def uneven(seed: int) -> tuple[Predictions, set[Pair]]:
     return predictions(targets, probs), {(2 * i, 2 * i + 1) for i in range(TWINS)}
 
 
+def split_of_joined(task: Task, seed: int) -> tuple[bool, int]:
+    """Two random classes made one: whether it is named as two kinds, and how many others are."""
+    assert isinstance(task.inputs, FeatureInputs)
+    rows, samples = task.rows("all"), task.dataset.samples
+    kept, gone = np.random.default_rng(seed).choice(len(samples.classes), 2, replace=False)
+    labels = np.where(samples.targets[rows] == gone, kept, samples.targets[rows])
+    features = task.inputs.features[rows].double().numpy()
+    found = suggest_splits(features, labels, samples.groups[rows], samples.classes)
+    others = [split for split in found if split.name != samples.classes[kept]]
+    return len(others) < len(found), len(others)
+
+
 # --- figures ------------------------------------------------------------------------------------
 
 
@@ -194,6 +209,9 @@ def main() -> None:
     report("twins of caltech30", [with_twins(task, seed) for seed in seeds])
     alarms = [bool(suggest_merges(clean(task, seed))) for seed in range(4 * chosen.seeds)]
     print(f"\nclean sets with a suggestion: {sum(alarms)} of {len(alarms)}")
+    splits = [split_of_joined(task, seed) for seed in range(10 * chosen.seeds)]
+    found, others = sum(found for found, _ in splits), sum(others for _, others in splits)
+    print(f"classes joined of two, found: {found} of {len(splits)}; single ones named: {others}")
 
 
 if __name__ == "__main__":

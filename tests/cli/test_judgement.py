@@ -58,6 +58,18 @@ def test_repeats_are_pooled_and_the_first_is_the_runs(
     assert "Also: macro recall (balanced accuracy)" in text and "reliability.png" in text
 
 
+def test_the_test_part_stands_beside_what_was_learnt_from(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert imgcli(monkeypatch, "evaluate", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    learnt = json.loads(Path("runs/latest/model.json").read_text())["train"]
+    assert document["train"]["accuracy"]["value"] == learnt["accuracy"]
+    assert "right on the photos it learnt from" in document["gap"]
+    assert document["calibration"] is None  # nothing was learnt from folds yet
+
+
 def test_a_precision_is_promised_by_the_folds(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

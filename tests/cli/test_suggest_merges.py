@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from imgcli import progress
+from imgcli.learn.stages import score_folds, train_run
+from imgcli.records import TrainConfig
+from imgcli.workspace import Run
 from tests.cli.shell import imgcli
 from tests.judge import run_folders
 from tests.judge.planted import with_twins
+from tests.photo_folders import write_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +42,7 @@ def test_the_plan_in_the_run_is_what_merge_takes(
     assert document["merges"] == [{"classes": ["c00", "c01"], "name": "c00+c01"}]
     stored = json.loads(Path("runs/latest/merges.json").read_text())
     assert stored["merges"] == document["merges"] and stored["data"] == "dataset"
+    assert document["splits"] is None  # the backbone has learnt
     assert imgcli(monkeypatch, "suggest-merges") == 0
     assert "imgcli merge --plan" in capsys.readouterr().out
 
@@ -48,4 +53,39 @@ def test_training_again_is_refused_where_it_would_take_long(
     assert imgcli(monkeypatch, "suggest-merges", "--retrain") == 1
     assert "5 folds for each of 1 merge would take about 10 s" in capsys.readouterr().err
     assert imgcli(monkeypatch, "suggest-merges", "--data", "x") == 2
-    assert "--data x goes with --retrain" in capsys.readouterr().err
+    assert "--data x goes with a run on a frozen backbone" in capsys.readouterr().err
+
+
+@pytest.fixture
+def two_kinds(tmp_path: Path) -> Run:
+    """A frozen run with folds, and a class of some blue photos and some red ones."""
+    write_dataset(tmp_path / "dataset", train=40, test=2)
+    (tmp_path / "dataset/train/mixed").mkdir()
+    for colour in ("blue", "red"):
+        for photo in sorted((tmp_path / "dataset/train" / colour).iterdir())[:15]:
+            photo.rename(tmp_path / "dataset/train/mixed" / f"{colour}-{photo.name}")
+    config = TrainConfig("resnet18", freeze=True, pretrained=False, image_size=32, precision="fp32")
+    run = train_run(config, Path("dataset"), Path("runs")).run
+    score_folds(run, None, "train", 3)
+    return run
+
+
+def test_a_class_of_two_kinds_is_told_by_the_features_while_there_are_photos(
+    two_kinds: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imgcli(monkeypatch, "suggest-merges", "--json") == 0
+    (split,) = json.loads(capsys.readouterr().out)["splits"]
+    assert split["class"] == "mixed" and split["parts"] == [15, 15]
+    for part in split["examples"]:
+        assert len({path.split("/")[-1].split("-")[0] for path in part}) == 1
+    assert imgcli(monkeypatch, "suggest-merges") == 0
+    assert "Classes that may be two" in capsys.readouterr().out
+    Path("dataset").rename("elsewhere")
+    assert imgcli(monkeypatch, "suggest-merges", "--json") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["splits"] is None
+    assert "Whether a class is two was not looked at. " in said.err
+    assert imgcli(monkeypatch, "suggest-merges", "--json", "--data", "elsewhere") == 0
+    assert len(json.loads(capsys.readouterr().out)["splits"]) == 1
+    assert imgcli(monkeypatch, "suggest-merges", "--data", "nowhere") == 1
+    assert "nowhere" in capsys.readouterr().err

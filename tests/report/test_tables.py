@@ -1,5 +1,6 @@
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from imgcli.records import MergeSuggestion
 from imgcli.report import tables
 from tests.report.evaluations import ODD_NAMES, evaluation, matrix
 
@@ -118,42 +118,9 @@ def test_no_name_crowds_out_a_number(names: list[str], n: int, width: int) -> No
     assert text.count("90.0–100.0") == max(len(names) - 2, 0)
 
 
-def suggestion(**changes: object) -> MergeSuggestion:
-    fields: dict[str, object] = {
-        "classes": ("lotus", "water_lilly"),
-        "kind": "overlap",
-        "score": 1.0,
-        "evidence": {},
-        "accuracy_after": 0.952,
-        "photos": 103,
-        "reason": "Of 103 photos 31 were taken for the other class, in both directions alike. " * 3,
-    }
-    return MergeSuggestion(**{**fields, **changes})  # type: ignore[arg-type]
-
-
-def test_merges_say_what_they_would_do_and_why() -> None:
-    other = suggestion(classes=("a", "b", "c"), kind="same", reason="They are one.")
-    text = piped(tables.merges([suggestion(), other], accuracy=0.946))
-    assert "1  lotus + water_lilly" in text
-    assert "overlap · 103 photos · accuracy 94.6 → 95.2 % if merged" in text
-    assert suggestion().reason.strip() in words(text)
-    assert "2  a + b + c" in text and "They are one." in text
-
-
-def test_a_long_reason_wraps_under_itself() -> None:
-    lines = piped(tables.merges([suggestion()], accuracy=0.9)).rstrip().splitlines()
-    assert all(line.startswith("   ") for line in lines[1:])
-    assert max(map(len, lines)) <= 80
-
-
-def test_nothing_to_merge_is_said() -> None:
-    assert "No merge to suggest" in piped(tables.merges([], accuracy=0.9))
-
-
-def test_markup_in_a_suggestion_is_text() -> None:
-    odd = suggestion(classes=("[bold]a", "b\x1b[2J"), reason="[link=x]y[/link] and \x07")
-    text = piped(tables.merges([odd], accuracy=0.9))
-    assert "[bold]a + b\\x1b[2J" in text and "[link=x]y[/link] and \\x07" in text
+def test_repeated_folds_are_named_so() -> None:
+    twice = replace(evaluation([[9, 1], [2, 8]], folds=(0.8, 0.8, 0.9, 0.9)), folds=2)
+    assert tables.measured_on(twice) == "2 × 2 folds of the train part, out-of-fold"
 
 
 def test_predictions_name_the_class_its_confidence_and_the_runner_up() -> None:
