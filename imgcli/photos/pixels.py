@@ -6,6 +6,7 @@ A row is found by the photo's SHA-256, so a photo that is moved, linked or split
 again, and a photo that has changed is. `imgcli split` leaves the view that most networks have.
 """
 
+import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -74,7 +75,7 @@ def load_pixels(
         missing = int((store.rows(samples.digests) < 0).sum())
         if missing:
             store.reserve(missing)
-    files = [f"{samples.root}/{path}" for path in samples.paths]  # a Path takes a kilobyte
+    files = [os.path.join(samples.root, path) for path in samples.paths]  # a Path takes a kilobyte
     products = [view_of(view) for view in views]
     faults = once.fill(stores, products, files, samples.digests, "Decoding")
     changed = [samples.paths[i] for i, fault in faults.items() if fault.kind == once.CHANGED]
