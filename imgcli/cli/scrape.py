@@ -134,6 +134,7 @@ def scrape(
     import os
 
     from imgcli.cli.console import show, show_json
+    from imgcli.collect.host_memory import open_host_memory
     from imgcli.collect.licences import licence_codes
     from imgcli.collect.net.client import Client
     from imgcli.collect.offer import Terms
@@ -145,7 +146,7 @@ def scrape(
     if max_size is not None and max_size < 16:
         raise WrongUsage(f"--max-size {max_size} must be at least 16 pixels.")
     terms = Terms(licence_codes(licenses) if licenses is not None else None, allow_unlicensed)
-    with Client(contact, allow_host) as client:
+    with open_host_memory() as memory, Client(contact, allow_host, memory=memory) as client:
         order = place_order(
             *(source, words or (), labels, per_class),
             client=client,

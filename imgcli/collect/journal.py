@@ -16,14 +16,14 @@ folder already is not fetched again.
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from imgcli.collect.database import in_sentences, open_database, transaction
 from imgcli.collect.offer import Offer, Page, Search
-from imgcli.errors import StorageError
 
 NAME = ".scrape.sqlite"
 State = Literal["seen", "decoded", "placed", "duplicate", "rejected", "deferred"]
@@ -75,21 +75,14 @@ def open_journal(folder: Path) -> Iterator["Journal"]:
     """Open the journal of `folder`, made if it is not there.
 
     Raises:
-        StorageError: it is damaged.
+        StorageError: it is damaged, or cannot be written.
     """
-    path = folder / NAME
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            database.execute("PRAGMA journal_mode = WAL")
-            # A power cut may take the last changes with it, never the whole.
-            database.execute("PRAGMA synchronous = NORMAL")
-            database.executescript(_TABLES)
-            yield Journal(database)
-    except sqlite3.DatabaseError as error:
-        raise StorageError(
-            f"'{path}', which remembers what was fetched, cannot be used ({error}). If the disk is "
-            "well, move it away: the photos stay, and those of them that come again are skipped."
-        ) from None
+    without = "the photos stay, and those of them that come again are skipped"
+    with (
+        in_sentences(folder / NAME, "what was fetched", without),
+        open_database(folder / NAME, _TABLES) as database,
+    ):
+        yield Journal(database)
 
 
 class Journal:
@@ -111,7 +104,7 @@ class Journal:
     def add_page(self, source: str, search: Search, page: Page) -> list[Item]:
         """Remember a page and where the next one begins; the items of it that are new."""
         ended = None if page.cursor is not None else datetime.now(UTC).isoformat()
-        with self._transaction():
+        with transaction(self._database):
             new = [item for o in page.offers if (item := self._add(source, search, o))]
             self._database.execute(
                 "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?)",
@@ -177,13 +170,3 @@ class Journal:
             Item(number, source, Search(label, query), Offer.from_json(json.loads(offer)), *rest)
             for number, source, label, query, offer, *rest in rows
         ]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")

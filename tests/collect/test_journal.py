@@ -1,3 +1,4 @@
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ def test_a_page_and_the_place_of_the_next_are_remembered(tmp_path: Path) -> None
         journal.add_page("s", CAT, Page((), None))
         cursor, ended = journal.cursor("s", CAT)
         assert cursor == "" and ended is not None
+
+
+def test_a_full_disk_is_not_taken_for_damage(tmp_path: Path) -> None:
+    full = sqlite3.OperationalError("database or disk is full")
+    with pytest.raises(StorageError, match=r"cannot be written .*disk is full"):
+        with open_journal(tmp_path):
+            raise full
 
 
 def test_a_state_is_kept_with_all_that_was_found(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from time import monotonic
+from time import time
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +20,7 @@ from imgcli import __version__
 from imgcli.collect.net.answer import Answer, Broken, NotFetched
 from imgcli.collect.net.host import Host
 from imgcli.collect.net.limits import LIMITS, MOST, ROBOTS, ROBOTS_HOLD, NetLimits
+from imgcli.collect.net.memory import Memory, ShortMemory
 from imgcli.collect.net.pacing import OVERLOADED, backoff, retriable
 from imgcli.collect.net.robots import Rules, closed_by, forbidden_use, rules_of
 from imgcli.collect.net.urls import Target, allowed_host, redirected, target_of
@@ -42,6 +43,7 @@ class Client:
         contact: str | None = None,
         allow_hosts: Sequence[str] = (),
         limits: NetLimits = LIMITS,
+        memory: Memory | None = None,
     ) -> None:
         """Make a client; nothing is fetched yet.
 
@@ -49,6 +51,8 @@ class Client:
             contact: an address for the people who run the hosts; else the environment's
                 IMGCLI_CONTACT.
             allow_hosts: HOST:PORT that may be asked although they are not on the open internet.
+            memory: where to keep what is to be known of hosts in the next run, too; it has to
+                outlive the client.
 
         Raises:
             WrongUsage: a contact that no header can hold, an entry without host or port.
@@ -56,6 +60,7 @@ class Client:
         self._agent = user_agent(contact or os.environ.get(CONTACT))
         self._allowed = frozenset(map(allowed_host, allow_hosts))
         self._limits = limits
+        self._memory = memory or ShortMemory()
         self._tls = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
         self._closed = threading.Event()
         self._hosts: dict[str, Host] = {}
@@ -162,9 +167,8 @@ class Client:
         """Raise `NotFetched` if the host's robots.txt does not let us fetch `target`."""
         host = self._host(target)
         with host.rules_lock:
-            if host.rules is None or monotonic() > host.rules_until:
-                host.rules = self._read_robots(target)
-                host.rules_until = monotonic() + ROBOTS_HOLD
+            if host.rules is None or time() > host.rules_until:
+                host.rules, host.rules_until = self._rules(target)
                 host.delay = max(self._limits.delay, host.rules.delay(AGENT))
         rules = host.rules
         if rules.closed is not None:
@@ -176,6 +180,19 @@ class Client:
             )
         if not rules.allow(target.url, AGENT):
             raise NotFetched(f"the robots.txt of {target.at} forbids it")
+
+    def _rules(self, target: Target) -> tuple[Rules, float]:
+        """A host's rules and until when they hold: those remembered, or else as it gives them.
+
+        A robots.txt that could not be read is not remembered: the next run asks again.
+        """
+        text, until = self._memory.robots(target.origin) or ("", 0.0)
+        if time() < until:
+            return Rules(text), until
+        rules, until = self._read_robots(target), time() + ROBOTS_HOLD
+        if rules.closed is None:
+            self._memory.keep_robots(target.origin, rules.text, until)
+        return rules, until
 
     def _read_robots(self, target: Target) -> Rules:
         robots = redirected(target, "/robots.txt")
@@ -193,7 +210,7 @@ class Client:
                         other.rest()
                 anywhere = target.at in self._allowed
                 self._hosts[target.origin] = Host(
-                    target.at, anywhere, self._limits, self._tls, self._closed
+                    target, anywhere, self._limits, self._tls, self._memory, self._closed
                 )
             return self._hosts[target.origin]
 

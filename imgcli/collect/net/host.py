@@ -3,7 +3,7 @@
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from time import monotonic
+from time import time
 
 from urllib3.connection import HTTPConnection
 
@@ -12,7 +12,8 @@ from imgcli.collect.net import wire
 from imgcli.collect.net.addresses import addresses_of
 from imgcli.collect.net.answer import Answer, Broken, NotFetched, Unreachable
 from imgcli.collect.net.limits import NetLimits
-from imgcli.collect.net.pacing import OVERLOADED, asked_wait, backoff, seen_at
+from imgcli.collect.net.memory import Memory
+from imgcli.collect.net.pacing import LATENESS, OVERLOADED, asked_wait, backoff
 from imgcli.collect.net.robots import Rules
 from imgcli.collect.net.urls import Target
 from imgcli.wording import duration
@@ -21,28 +22,30 @@ TOLD = 30.0  # seconds of waiting that people are told of
 
 
 class Host:
-    """What is known of a host in this run. `ask` may be called from many threads."""
+    """A host in this run. `ask` may be called from many threads."""
 
     def __init__(
         self,
-        at: str,
+        target: Target,  # any URL of it
         anywhere: bool,  # whether its addresses may be on the inside
         limits: NetLimits,
         tls: ssl.SSLContext,
+        memory: Memory,
         closed: threading.Event,
     ) -> None:
         self.delay = limits.delay
         self.rules: Rules | None = None
-        self.rules_until = 0.0  # on the monotonic clock
+        self.rules_until = 0.0  # seconds since 1970
         self.rules_lock = threading.Lock()
-        self._at = at
+        self._at = target.at
+        self._origin = target.origin
         self._anywhere = anywhere
         self._limits = limits
         self._tls = tls
+        self._memory = memory
         self._closed = closed
         self._turn = threading.Lock()  # held from the wait for a request to its last byte
-        self._last_start = float("-inf")  # on the monotonic clock, as the host sees it
-        self._held_until = 0.0
+        self._taken = 0.0  # the turn in use, as `Pace.asked`
         self._addresses: list[str] = []
         self._connection: HTTPConnection | None = None
         self._watchdog: wire.Watchdog | None = None
@@ -64,19 +67,20 @@ class Host:
             Broken: another try may help.
         """
         with self._turn:
-            self._wait()
+            self._check_aside()
+            self._wait(take=False)
             connection = self._connected(target)
-            sent = monotonic()
+            self._wait(take=True)  # another imgcli may have been faster
 
             def heard(head: Answer) -> bool:
-                self._last_start = seen_at(sent, monotonic())
+                self._seen()
                 self._learn(head)
                 return wanted(head)
 
             try:
                 answer = self._timed(connection, target, headers, most, heard)
             except BaseException:
-                self._last_start = seen_at(sent, monotonic())
+                self._seen()
                 self._disconnect()
                 raise
             if not answer.body:  # one not read would be taken for the next answer
@@ -107,16 +111,31 @@ class Host:
             self._watchdog.fire()
         self.rest()
 
-    def _wait(self) -> None:
-        """Until the host may be asked."""
-        self._check_aside()
-        while (left := self._free_at() - monotonic()) > 0 and not self._closed.wait(left):
-            pass
+    def _wait(self, take: bool) -> None:
+        """Until the host may be asked; then `take` that turn, which nobody else has."""
+        while (left := self._left(take)) > 0 and not self._closed.is_set():
+            if left > TOLD + self.delay:
+                wait = duration(left)
+                progress.note(f"{self._at} wants to be left alone for {wait}; waiting.")
+            self._closed.wait(left)
         if self._closed.is_set():
             raise NotFetched("stopped", later=True)
 
-    def _free_at(self) -> float:
-        return max(self._held_until, self._last_start + self.delay)
+    def _left(self, take: bool) -> float:
+        """Seconds until the host may be asked. Without any, a turn taken is kept before its use."""
+        with self._memory.pace(self._origin) as pace:
+            left = max(pace.held_until, pace.asked + self.delay) - time()
+            if left > max(self._limits.longest_wait, self.delay) + LATENESS:
+                pace.asked = pace.held_until = left = 0.0  # the clock was put back since
+            if take and left <= 0:
+                pace.asked = self._taken = time() + LATENESS
+            return left
+
+    def _seen(self) -> None:
+        """The host has seen the request by now."""
+        with self._memory.pace(self._origin) as pace:
+            if pace.asked == self._taken:  # else another imgcli has had a turn since
+                pace.asked = min(pace.asked, time())
 
     def _check_aside(self) -> None:
         if self._strikes >= self._limits.strikes:
@@ -139,7 +158,8 @@ class Host:
             self._addresses.append(address)
             self._connection = wire.connect(target, address, self._tls, self._limits.connect)
         except Broken as error:
-            self._last_start = monotonic()
+            with self._memory.pace(self._origin) as pace:
+                pace.asked = max(pace.asked, time())
             self.strike(str(error))
             raise
         return self._connection
@@ -182,9 +202,8 @@ class Host:
             self._overloads = min(self._overloads + 1, self._limits.tries)
             wait = backoff(self._overloads, self._limits.backoff) if wait is None else wait
         if wait is not None:
-            self._held_until = monotonic() + wait
-            if wait >= TOLD:
-                progress.note(f"{self._at} wants to be left alone for {duration(wait)}; waiting.")
+            with self._memory.pace(self._origin) as pace:
+                pace.held_until = max(pace.held_until, time() + wait)
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -8,7 +8,10 @@ from urllib3.util import Retry
 from imgcli.collect.net.answer import Answer
 
 OVERLOADED = (429, 503)
-LATENESS = 0.1  # seconds that a request may be on its way; see `seen_at`
+# Seconds that a request may be on its way. The delay to the next one begins when the host sees it,
+# between its being sent and the answer. To take the answer would be certain, but a slow host would
+# then be asked more rarely than it allows.
+LATENESS = 0.1
 
 
 def asked_wait(answer: Answer, longest: float) -> float | None:
@@ -27,12 +30,3 @@ def backoff(tries: int, first: float) -> float:
 def retriable(status: int) -> bool:
     """Whether the same request may be answered otherwise another time."""
     return status in (408, 429) or status >= 500
-
-
-def seen_at(sent: float, heard: float) -> float:
-    """When the host saw a request, at the latest: the delay to the next one begins then.
-
-    It was between `sent` and `heard`. To take `heard` would be certain, but a slow host would then
-    be asked more rarely than it allows; a request is on its way for a moment only.
-    """
-    return min(heard, sent + LATENESS)

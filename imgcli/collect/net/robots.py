@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from protego import Protego
 
@@ -27,29 +28,38 @@ def forbidden_use(directives: str) -> str | None:
 class Rules:
     """A host's robots.txt; `closed` says why nothing may be fetched, whatever it holds."""
 
-    robots: Protego
+    text: str = ""
     closed: NotFetched | None = None
 
     def delay(self, agent: str) -> float:
         """Seconds between requests that `agent` is asked for."""
-        return self.robots.crawl_delay(agent) or 0.0
+        return self._robots.crawl_delay(agent) or 0.0
 
     def allow(self, url: str, agent: str) -> bool:
-        return bool(self.robots.can_fetch(url, agent))
+        return bool(self._robots.can_fetch(url, agent))
+
+    @cached_property
+    def _robots(self) -> Protego:
+        return Protego.parse(self.text)
 
 
 def rules_of(answer: Answer, at: str) -> Rules:
-    """2xx is read, 4xx permits everything, anything else permits nothing."""
+    """2xx is read, 4xx permits everything, anything else permits nothing.
+
+    429 and 408 come here only as what is anything else: after all tries they are no answers of
+    `Client`. They are 4xx, but do not say that there is no robots.txt, as 404 does; a host that has
+    no time for that one file has none for its photos.
+    """
     if 200 <= answer.status < 300:
-        return Rules(Protego.parse(answer.body.decode("utf-8-sig", errors="replace")))
+        return Rules(answer.body.decode("utf-8-sig", errors="replace"))
     if 400 <= answer.status < 500:
-        return Rules(Protego())
+        return Rules()
     return closed_by(at, NotFetched(f"it answered {answer.status}", later=True))
 
 
 def closed_by(at: str, error: NotFetched) -> Rules:
     """The rules of a host whose robots.txt could not be read: nothing may be fetched."""
     if isinstance(error, Unreachable) and error.at == at:
-        return Rules(Protego(), error)
+        return Rules(closed=error)
     why = NotFetched(f"the robots.txt of {at} cannot be read: {error}", later=error.later)
-    return Rules(Protego(), why)
+    return Rules(closed=why)
