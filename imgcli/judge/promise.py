@@ -30,6 +30,7 @@ class Promise:
     n: int
     precision: float  # of the answers, out-of-fold
     precision_ci95: tuple[float, float]
+    weak: dict[str, float]  # precision of the classes whose own answers are surely worse
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -72,7 +73,24 @@ def promise(predictions: Predictions, min_precision: float) -> Promise:
         n=len(ranked),
         precision=precision,
         precision_ci95=(float(low), float(high)),
+        weak=_weak(predictions, order[:kept], min_precision),
     )
+
+
+def _weak(predictions: Predictions, answered: IntArray, min_precision: float) -> dict[str, float]:
+    """Precision of the classes that, when answered, are right less often than promised of all.
+
+    Those whose 95 % interval (Wilson) ends below the promise, the worst first.
+    """
+    preds = predictions.preds[answered]
+    right, groups = preds == predictions.targets[answered], predictions.groups[answered]
+    found = {}
+    for k in np.unique(preds).tolist():
+        own = preds == k
+        precision = float(right[own].mean())
+        if wilson(precision, independent(groups[own]))[1] < min_precision:
+            found[predictions.classes[k]] = precision
+    return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
 def _tries(min_precision: float, n: int, copies: float) -> list[int]:

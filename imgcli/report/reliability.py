@@ -12,7 +12,7 @@ from imgcli.records import Evaluation
 from imgcli.report import style
 from imgcli.report.style import canvas, in_percent, styled, titled
 from imgcli.report.tables import measured_on
-from imgcli.wording import count, interval, percent
+from imgcli.wording import count, interval, percent, printable
 
 Document = Mapping[str, Any]
 
@@ -74,9 +74,9 @@ def calibration_line(document: Document) -> str | None:
     if not found:
         return f"Confidence is off by {percent(document['ece'])} on average (ECE)."
     return (
-        f"Confidence is off by {percent(found['ece_before'])} on average (ECE), "
-        f"{percent(found['ece'])} with the logits times {found['factor']:.2f}"
-        + (", as predict does from now on." if found["folds"] else ", as predict does.")
+        f"Confidence is off by {percent(found['ece_before'])} on average (ECE), by "
+        f"{percent(found['ece'])} once corrected (logits times {found['factor']:.2f}), "
+        f"as `predict` does{' from now on' if found['folds'] else ''}."
     )
 
 
@@ -98,6 +98,7 @@ def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
         promise: of the JSON contract of `predict --min-precision`.
         answered: of the `n` photos at hand.
     """
+    weak = [f"{printable(name)} ({percent(p, digits=0)})" for name, p in promise["weak"].items()]
     return [
         f"Answered {answered:,} of {count(n, 'photo')}, those with a confidence of at least "
         f"{percent(promise['threshold'])}; the rest is unsure.",
@@ -105,4 +106,5 @@ def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
         f"such answers were right, {promise['answered']:,} of {count(promise['n'], 'photo')} "
         f"({percent(promise['share'])}) being answered: for photos like those, no fewer than "
         f"{percent(promise['min_precision'])} at 95 % certainty.",
+        *([f"That is of all answers; less often right are: {', '.join(weak)}."] if weak else []),
     ]

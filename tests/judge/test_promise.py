@@ -46,6 +46,17 @@ def test_a_higher_promise_never_answers_more() -> None:
     assert answered == sorted(answered, reverse=True)
 
 
+def test_classes_whose_own_answers_are_worse_are_named() -> None:
+    probs = np.full((1000, 3), 0.02)
+    says = np.r_[np.zeros(900, int), np.full(60, 1), np.full(40, 2)]
+    probs[np.arange(1000), says] = 0.96
+    targets = says.copy()
+    targets[900:920] = 0  # a third of what is called class 1 is class 0
+    found = promise(predictions(targets, probs), 0.95)
+    assert found.answered == 1000 and list(found.weak.values()) == [pytest.approx(40 / 60)]
+    assert list(found.weak) == [predictions(targets, probs).classes[1]]
+
+
 def test_copies_count_once() -> None:
     assert independent(np.repeat(np.arange(10), 3)) == pytest.approx(10)
     confidence = np.linspace(0.5, 0.99, 50)

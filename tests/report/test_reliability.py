@@ -57,8 +57,8 @@ def test_the_curve_goes_on_to_what_is_expected() -> None:
 def test_lines_say_what_changes() -> None:
     kept = {"factor": 0.7, "ece_before": 0.08, "ece": 0.01, "folds": 5}
     assert calibration_line({"calibration": kept}) == (
-        "Confidence is off by 8.0 % on average (ECE), 1.0 % with the logits times 0.70, as predict "
-        "does from now on."
+        "Confidence is off by 8.0 % on average (ECE), by 1.0 % once corrected (logits times 0.70), "
+        "as `predict` does from now on."
     )
     assert calibration_line({"ece": 0.02}) == "Confidence is off by 2.0 % on average (ECE)."
     assert repeats_line({"per_repeat": {"accuracy": [0.9]}}) is None
@@ -70,6 +70,9 @@ def test_lines_say_what_changes() -> None:
         "answered": 90,
         "n": 100,
         "share": 0.9,
+        "weak": {"lily": 0.7, "a\x1b": 0.8},
     }
-    first, second = promise_lines(promise, 4, 5)
+    first, second, third = promise_lines(promise, 4, 5)
+    assert third == "That is of all answers; less often right are: lily (70 %), a\\x1b (80 %)."
+    assert len(promise_lines({**promise, "weak": {}}, 4, 5)) == 2
     assert first.startswith("Answered 4 of 5 photos") and "90 of 100 photos (90.0 %)" in second
