@@ -307,6 +307,7 @@ class Evaluation:
     per_class: tuple[ClassFigures, ...]
     ece: float  # expected calibration error, 15 equal-width bins
     train: Mapping[str, Summary] | None = None  # the same three figures on the folds' train sides
+    repeats: int = 1  # how often the folds were dealt; the figures are pooled over them
 
 
 @dataclass(frozen=True)

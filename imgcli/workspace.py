@@ -29,6 +29,7 @@ from imgcli.records import Predictions, TrainConfig
 CACHE = Path(".imgcli/cache")
 RUNS = Path("runs")
 LEDGER = "test-ledger.jsonl"
+FOLDS = "predictions-folds.npz"  # in a run; further repeats are predictions-folds-2.npz, ...
 FORMAT = 1  # of run folders; a reader refuses any other
 
 
@@ -105,6 +106,31 @@ class Run:
                 )
         except (*storage.UNREADABLE, AssertionError) as error:
             raise self.damaged(name, error) from None
+
+    def save_folds(self, repeats: Sequence[Predictions]) -> None:
+        """Keep what every repeat of the folds said, in place of what earlier ones did."""
+        for stale in self.folder.glob(_repeat("*")):
+            stale.unlink()
+        first, *again = repeats
+        self.save_predictions(FOLDS, first)
+        for number, predictions in enumerate(again, start=2):
+            self.save_predictions(_repeat(number), predictions)
+
+    def load_again(self, first: Predictions) -> list[Predictions]:
+        """What further repeats of the folds said of the photos of the first.
+
+        Raises:
+            RunError: damaged, or of other photos.
+        """
+        again: list[Predictions] = []
+        while (self.folder / (name := _repeat(len(again) + 2))).is_file():
+            again.append(self.load_predictions(name))
+            if again[-1].paths != first.paths or again[-1].classes != first.classes:
+                raise RunError(
+                    f"'{self.folder / name}' is of other photos than {FOLDS} beside it. Judge the "
+                    f"run again: imgcli evaluate --folds 10 --run {shlex.quote(named(self))}"
+                )
+        return again
 
     def damaged(self, name: str, error: Exception) -> RunError:
         """The error for a document that is missing or cannot be read."""
@@ -209,6 +235,11 @@ def unfinished_run(name: str | None = None, runs: Path = RUNS) -> Run:
 def named(run: Run) -> str:
     """The run as `--run` takes it: by its name alone where it lies under runs/."""
     return run.folder.name if run.folder.parent == RUNS else str(run.folder)
+
+
+def _repeat(number: int | str) -> str:
+    """The file of a further repeat of the folds."""
+    return FOLDS.replace(".", f"-{number}.")
 
 
 def _run_folders(runs: Path) -> list[Run]:

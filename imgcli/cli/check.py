@@ -213,7 +213,7 @@ def _show(document: dict[str, Any], *, json: bool) -> None:
     lines += _next_steps(document, root)
     show(
         *(checking.found(document) if "files" in document else []),
-        *([labels.table(document["labels"])] if "labels" in document else []),
+        *([labels.table(document["labels"], document["too_few"])] if "labels" in document else []),
         *(Text(printable(line)) for line in lines),
     )
 

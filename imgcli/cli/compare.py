@@ -63,6 +63,8 @@ def compare(
     train and test of the runs side by side, the differences to the best, and
     the loss over batches; the same as CSV.
 
+    Of folds that were repeated the first repeat is compared.
+
     Another seed makes another network: a difference that should hold for a
     choice, and not just for one training of it, is better shown on folds.
 

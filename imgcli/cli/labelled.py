@@ -29,11 +29,11 @@ def look_at_labels(run: "Run", data: Path | None, plan: Path | None) -> dict[str
 
     from imgcli import storage
     from imgcli.judge import stored
-    from imgcli.judge.labels import label_issues
+    from imgcli.judge.labels import few_for_labels, label_issues
     from imgcli.photos import relabel
 
-    predictions = stored.out_of_fold(run)
     data = data or run.data
+    predictions = stored.out_of_fold(run, data)
     features = None
     if run.config.frozen:  # else torch is not needed
         from imgcli.learn.neighbours import features_of
@@ -51,6 +51,7 @@ def look_at_labels(run: "Run", data: Path | None, plan: Path | None) -> dict[str
         "run": str(run.folder),
         "data": str(data),
         "labels": issues,
+        "too_few": None if issues else few_for_labels(predictions),
         "plan": None if written is None else str(written),
     }
 

@@ -29,7 +29,8 @@ def material(run: "Run", data: Path | None) -> "Report":
 
     from imgcli import workspace
     from imgcli.cli.labelled import known_issues
-    from imgcli.judge.merges import suggest_merges
+    from imgcli.judge.labels import few_for_labels
+    from imgcli.judge.merges import few_for_merges, suggest_merges
     from imgcli.photos.manifest import read_manifest
     from imgcli.report.contents import Report
 
@@ -53,6 +54,8 @@ def material(run: "Run", data: Path | None) -> "Report":
         looks=workspace.looks(run) or None,
         merges=suggest_merges(folds.predictions) if folds else None,
         issues=known_issues(run, folds.predictions) if folds else None,
+        few_for_merges=few_for_merges(folds.predictions) if folds else None,
+        few_for_labels=few_for_labels(folds.predictions) if folds else None,
         samples=samples,
         split=split,
     )
@@ -78,7 +81,7 @@ def _judged(run: "Run", on: Literal["folds", "test"]) -> "Judged | None":
 
     from imgcli import workspace
     from imgcli.judge import stored
-    from imgcli.judge.estimate import evaluate, gap_sentence
+    from imgcli.judge.estimate import gap_sentence
     from imgcli.report.contents import Judged
 
     name = stored.NAMES[on]
@@ -93,7 +96,7 @@ def _judged(run: "Run", on: Literal["folds", "test"]) -> "Judged | None":
             f"Remove it and judge the run again: {again} --run "
             f"{quote(workspace.named(run))}"
         )
-    evaluation = evaluate(one.predictions, one.train_confusions)
+    evaluation = stored.pooled(one)
     return Judged(one.predictions, evaluation, gap_sentence(evaluation))
 
 
@@ -163,6 +166,7 @@ def _warnings(
     """What a reader must know before believing the rest."""
     import numpy as np
 
+    from imgcli.judge.stored import not_in
     from imgcli.report.runs import leaking
     from imgcli.wording import count
 
@@ -176,8 +180,7 @@ def _warnings(
                 "run with --data."
             )
     if judged is not None:
-        gone = sum(not (data / path).is_file() for path in judged.predictions.paths)
-        if gone:
+        if gone := not_in(data, judged.predictions):
             yield f"{count(gone, 'photo')} of those judged are not in '{data}' any more."
     if samples is not None and split is not None and split.test is not None:
         others = [samples.groups[rows] for part, rows in split.parts.items() if part != "test"]
@@ -241,7 +244,9 @@ def _commands(
     yield typed_train(run.config, run.data, run.folder.parent)
     if folds is not None:
         on = ["--on", "all"] if folds.predictions.on == "all" else []
-        words = ["evaluate", "--folds", str(folds.predictions.folds), *on]
+        repeats = folds.evaluation.repeats
+        again = ["--repeats", str(repeats)] if repeats > 1 else []
+        words = ["evaluate", "--folds", str(folds.predictions.folds), *again, *on]
         yield join(["imgcli", *words, "--run", name])
         yield join(["imgcli", "suggest-merges", "--run", name])
     if test is not None:

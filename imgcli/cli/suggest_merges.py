@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgcli.cli.options import Json, Quiet, RunData, RunName
-from imgcli.errors import Refused, RunError, WrongUsage
+from imgcli.errors import Refused, WrongUsage
 
 if TYPE_CHECKING:
     from imgcli.records import MergeSuggestion, Predictions
@@ -67,15 +67,11 @@ def suggest_and_show(
     """Judge the run's out-of-fold predictions, store the suggestions, and print them."""
     from imgcli import storage
     from imgcli.cli.console import show, show_json
-    from imgcli.judge.merges import disjoint, suggest_merges
+    from imgcli.judge.merges import disjoint, few_for_merges, suggest_merges
+    from imgcli.judge.stored import out_of_fold
     from imgcli.report import merges as tables
 
-    if not (run.folder / "predictions-folds.npz").is_file():
-        raise RunError(
-            f"The run '{run.folder}' has no out-of-fold predictions to judge by, and the test part "
-            "decides nothing. Make them first: imgcli evaluate --folds 10"
-        )
-    predictions = run.load_predictions("predictions-folds.npz")
+    predictions = out_of_fold(run, data or run.data)
     accuracy = float((predictions.preds == predictions.targets).mean())
     suggestions = suggest_merges(predictions)
     if retrain and suggestions:
@@ -88,6 +84,7 @@ def suggest_and_show(
         "run": str(run.folder),
         "accuracy": accuracy,
         "suggestions": [storage.as_json(suggestion) for suggestion in suggestions],
+        "too_few": None if suggestions else few_for_merges(predictions),
         "splits": splits,
         "data": str(run.data),
         "merges": plan,
@@ -96,7 +93,8 @@ def suggest_and_show(
     if json:
         show_json(document)
     else:
-        show(*tables.suggestions(suggestions, accuracy, run.folder / "merges.json"))
+        kept = run.folder / "merges.json"
+        show(*tables.suggestions(suggestions, accuracy, kept, document["too_few"]))
         show(*tables.splits(splits or []))
 
 

@@ -5,7 +5,8 @@ they differ sees what two separate intervals hide. The unit is the near-duplicat
 share their fate.
 
 What is compared are networks as they were trained. Another seed trains another network; with folds
-there are as many trainings as folds, and what chance does to one partly cancels out.
+there are as many trainings as folds, and what chance does to one partly cancels out. Where folds
+were repeated, the first repeat is compared: runs need not have as many.
 """
 
 from collections.abc import Mapping, Sequence

@@ -60,6 +60,7 @@ def evaluate(
             np.concatenate([one.targets for one in every]),
         ),
         train=None if train_confusions is None else _train_side(train_confusions),
+        repeats=len(every),
     )
 
 

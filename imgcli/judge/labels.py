@@ -15,6 +15,7 @@ from scipy.special import expit, log_softmax
 
 from imgcli.errors import DataError
 from imgcli.judge.calibration import best_factor, logs
+from imgcli.judge.enough import too_few
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.wording import percent
 
@@ -25,6 +26,7 @@ RIDGE = 1.0  # variance of a label that the linear fit leaves unexplained
 # Log odds from which on a photo is listed. With 5 % of labels flipped, 65 to 75 % of what is then
 # listed was, and 85 to 99 % of what was is listed (frozen features of 2,056 photos).
 LISTED = 2.0
+LEAST = 6  # photos; of two classes with fewer no log odds reach LISTED once they are calibrated
 _AT_ONCE = 1024  # photos whose similarities to all others are held
 
 
@@ -77,6 +79,11 @@ def label_issues(predictions: Predictions, features: FloatArray | None = None) -
         _issue(predictions, row, int(suggested[row]), float(expit(odds[row])), around)
         for row in wrong[np.argsort(-odds[wrong], kind="stable")]
     ]
+
+
+def few_for_labels(predictions: Predictions) -> str | None:
+    """The sentence that no issue is no answer; None where there are photos enough."""
+    return too_few(predictions, LEAST, "whether one is labelled wrong")
 
 
 def suspicion(

@@ -11,6 +11,7 @@ from scipy.spatial.distance import squareform
 from imgcli.errors import DataError
 from imgcli.judge.chance import chance_table
 from imgcli.judge.contrast import Contrast
+from imgcli.judge.enough import too_few
 from imgcli.judge.examples import examples
 from imgcli.judge.merged import accuracy, consequences, merged_predictions
 from imgcli.judge.metrics import confusion_matrix
@@ -19,6 +20,8 @@ from imgcli.records import MergeSuggestion, Predictions
 from imgcli.wording import percent, times
 
 Links = dict[tuple[int, int], PairEvidence]
+
+LEAST = 8  # photos; of all confusions of two classes among fewer, none is beyond chance
 
 
 def suggest_merges(
@@ -64,6 +67,11 @@ def suggest_merges(
     found += [_group(predictions, group, _within(links, group)) for group in groups]
     found = [suggestion for suggestion in found if suggestion.evidence["gain_beyond_chance"] > 0]
     return sorted(found, key=lambda suggestion: (-suggestion.score, suggestion.classes))
+
+
+def few_for_merges(predictions: Predictions) -> str | None:
+    """The sentence that no suggestion is no answer; None where there are photos enough."""
+    return too_few(predictions, LEAST, "which classes are confused by more than chance")
 
 
 def disjoint(suggestions: Sequence[MergeSuggestion]) -> list[tuple[str, ...]]:

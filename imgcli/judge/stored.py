@@ -1,6 +1,7 @@
-"""What runs left on disk, read for comparing them; nothing is trained or scored again.
+"""What runs left on disk, read for judging them; nothing is trained or scored again.
 
-Out-of-fold predictions lie in `predictions-folds.npz`, and the folds that they were joined from in
+Out-of-fold predictions lie in `predictions-folds.npz`, those of further repeats of the folds in
+`predictions-folds-2.npz` and so on, and the folds that they were joined from in
 `folds/<key>/`: `fold-00.npz` with the confusion on the fold's train side, `history-00.csv`.
 """
 
@@ -15,24 +16,30 @@ import numpy as np
 from imgcli import storage, workspace
 from imgcli.errors import RunError
 from imgcli.judge.estimate import FIGURES, evaluate, evaluation_json
+from imgcli.progress import note
 from imgcli.records import Evaluation, IntArray, Predictions, Summary
+from imgcli.wording import count
 from imgcli.workspace import Run
 
 On = Literal["folds", "test"]
 
-NAMES: Mapping[On, str] = {"folds": "predictions-folds.npz", "test": "predictions-test.npz"}
+NAMES: Mapping[On, str] = {"folds": workspace.FOLDS, "test": "predictions-test.npz"}
 USUAL_FOLDS = 10
 _APART = ("arch", "track_test")  # choices that are shown by themselves, or change nothing
 
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """What one run said of photos that it had not learnt from, and how its folds learnt."""
+    """What one run said of photos that it had not learnt from, and how its folds learnt.
+
+    Where the folds were repeated that is the first repeat, and the others are `again`.
+    """
 
     run: Run
     predictions: Predictions
     train_confusions: IntArray | None  # (k, K, K) the folds' train sides
     histories: tuple[Path, ...]  # of the folds' trainings, those that are kept
+    again: tuple["Stored", ...] = ()
 
 
 def load(runs: Sequence[Run], on: On | None) -> tuple[On, dict[str, Stored]]:
@@ -50,8 +57,18 @@ def load(runs: Sequence[Run], on: On | None) -> tuple[On, dict[str, Stored]]:
     return part, {str(run.folder): _stored(run, part) for run in runs}
 
 
+def pooled(stored: Stored) -> Evaluation:
+    """The judgement of all that one run said, its repeats together, as `evaluate` prints it."""
+    sides = [one.train_confusions for one in (stored, *stored.again)]
+    known = [side for side in sides if side is not None]
+    learnt = np.concatenate(known) if len(known) == len(sides) else None
+    return evaluate(stored.predictions, learnt, again=[one.predictions for one in stored.again])
+
+
 def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[str, Any]:
     """What `compare --json` says of one run, all but its "options".
+
+    Of a run whose folds were repeated that is the first repeat, as the tests are of it.
 
     Args:
         predictions: those that are compared.
@@ -63,7 +80,8 @@ def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[st
     model = stored.run.read_json("model.json")
     facts = {key: model[key] for key in ("arch", "params", "seconds")}
     shown = {key: judged[key] for key in ("n", "folds", *FIGURES, "train")}
-    return {"run": str(stored.run.folder), **facts, **shown}
+    repeats = 1 + len(stored.again)
+    return {"run": str(stored.run.folder), **facts, **shown, "repeats": repeats}
 
 
 def beside_learnt(evaluation: Evaluation, run: Run) -> Evaluation:
@@ -118,8 +136,11 @@ def _command(run: Run, on: On, folds: int) -> str:
     return f"{command} --folds {folds}" if on == "folds" else command
 
 
-def out_of_fold(run: Run) -> Predictions:
+def out_of_fold(run: Run, data: Path | None = None) -> Predictions:
     """What a run said of the photos of its folds.
+
+    Args:
+        data: the dataset that they should be of; where it is there without them, a note says so.
 
     Raises:
         RunError: it has never been judged by folds; the message names the command to type.
@@ -129,7 +150,19 @@ def out_of_fold(run: Run) -> Predictions:
             f"The run '{run.folder}' has no out-of-fold predictions to judge by, and the test part "
             f"decides nothing. Make them first: {_command(run, 'folds', USUAL_FOLDS)}"
         )
-    return run.load_predictions(NAMES["folds"])
+    predictions = run.load_predictions(NAMES["folds"])
+    if data is not None and data.is_dir() and (absent := not_in(data, predictions)):
+        note(
+            f"'{data}' lacks {absent:,} of {count(len(predictions), 'photo')} that the run "
+            f"'{run.folder}' was judged on: it is another dataset, or has changed since. "
+            f"Judge it again: {_command(run, 'folds', predictions.folds or USUAL_FOLDS)}"
+        )
+    return predictions
+
+
+def not_in(data: Path, predictions: Predictions) -> int:
+    """How many of the photos that were judged do not lie in a dataset's folder."""
+    return sum(not (data / path).is_file() for path in predictions.paths)
 
 
 # --- folds --------------------------------------------------------------------------------------
@@ -137,6 +170,13 @@ def out_of_fold(run: Run) -> Predictions:
 
 def _stored(run: Run, on: On) -> Stored:
     predictions = run.load_predictions(NAMES[on])
+    again = run.load_again(predictions) if on == "folds" else []
+    return replace(
+        _with_folds(run, predictions), again=tuple(_with_folds(run, one) for one in again)
+    )
+
+
+def _with_folds(run: Run, predictions: Predictions) -> Stored:
     for folder in sorted(run.folder.glob("folds/*/")) if predictions.folds else []:
         confusions = _train_sides(folder, predictions)
         if confusions is not None:

@@ -133,7 +133,7 @@ def score_folds(
 
     Args:
         repeats: how often to deal the folds, by `seed` and the numbers after it. The first ones are
-            the run's out-of-fold predictions from now on; the others are kept with the folds.
+            the run's out-of-fold predictions from now on; the others are kept beside them.
     """
     task, times = fresh_task(run, data, device), None
     if part == "all" and task.dataset.split.test is not None:
@@ -143,7 +143,7 @@ def score_folds(
         out_of_fold(task, part, k, seed + repeat, run.folder / "folds") for repeat in range(repeats)
     ]
     (first, *again), train_confusions = zip(*dealt, strict=True)
-    run.save_predictions("predictions-folds.npz", first)
+    run.save_folds([first, *again])
     return Scored(first, np.concatenate(train_confusions), times, 0, tuple(again))
 
 

@@ -129,6 +129,8 @@ def paired_on(document: Document) -> str:
         line = f"Paired on {photos}, held out in the same {document['runs'][0]['folds']} folds"
     else:
         line = f"Paired on {photos}; the folds are not the same in all runs"
+    if any(run["repeats"] > 1 for run in document["runs"]):
+        line += "; of repeated folds the first repeat is compared"
     if document["left_out"]:
         line += f"; {count(document['left_out'], 'photo')} left out that not every run had"
     return line

@@ -55,6 +55,8 @@ class Report:
     looks: int | None = None  # at the test part, up to now
     merges: Sequence[MergeSuggestion] | None = None  # None: nothing to judge by
     issues: Sequence[Mapping[str, Any]] | None = None  # of labels; None: nothing to judge by
+    few_for_merges: str | None = None  # the sentence that photos are too few to suggest any
+    few_for_labels: str | None = None  # or to find any
     samples: Samples | None = None  # the dataset as it lies on disk
     split: Split | None = None
 

@@ -18,10 +18,14 @@ MOST_LISTED = 20  # rows of the table
 Issue = Mapping[str, Any]
 
 
-def table(issues: Sequence[Issue]) -> RenderableType:
-    """The worst of them: the photo, its label, what it looks like, and what speaks for that."""
+def table(issues: Sequence[Issue], too_few: str | None = None) -> RenderableType:
+    """The worst of them: the photo, its label, what it looks like, and what speaks for that.
+
+    Args:
+        too_few: the sentence that it says nothing if there is none.
+    """
     if not issues:
-        return Text("No photo looks as if it were labelled wrong.")
+        return Text(too_few or "No photo looks as if it were labelled wrong.")
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for title in ("photo", "label", "looks like"):
         shown.add_column(title, overflow="fold")

@@ -15,16 +15,18 @@ MOST_PHOTOS = 4  # named per suggestion; --json has all of them
 
 
 def suggestions(
-    found: Sequence[MergeSuggestion], accuracy: float, plan: Path
+    found: Sequence[MergeSuggestion], accuracy: float, plan: Path, too_few: str | None = None
 ) -> list[RenderableType]:
     """Best first; then how to act on them.
 
     Args:
         accuracy: before any merge.
         plan: the file that `imgcli merge --plan` takes.
+        too_few: the sentence that it says nothing if there is none.
     """
     if not found:
-        return [Text("No merge to suggest: no classes are confused more than chance explains.")]
+        none = "No merge to suggest: no classes are confused more than chance explains."
+        return [Text(too_few or none)]
     grid = _ranked([_suggestion(suggestion, accuracy) for suggestion in found])
     return [grid, Text(printable(f"Look at the photos, edit the plan, then: {_command(plan)}"))]
 

@@ -36,11 +36,14 @@ def measured_on(evaluation: Evaluation) -> str:
     """Which photos were scored, and whether the network had learnt from them."""
     part = "all photos" if evaluation.on == "all" else f"the {evaluation.on} part"
     if evaluation.folds is not None:
-        # A fold without photos has no figures.
-        repeats = round(len(evaluation.accuracy.folds or ()) / evaluation.folds)
-        times = f"{repeats} × " if repeats > 1 else ""
-        return f"{times}{evaluation.folds} folds of {part}, out-of-fold"
+        return f"{folds_of(evaluation)} of {part}, out-of-fold"
     return part if evaluation.on == "test" else f"{part}, which it learnt from"
+
+
+def folds_of(evaluation: Evaluation) -> str:
+    """How many folds there were: "5 folds", "2 × 5 folds"."""
+    times = f"{evaluation.repeats} × " if evaluation.repeats > 1 else ""
+    return f"{times}{evaluation.folds} folds"
 
 
 def figures(evaluation: Evaluation) -> Table:

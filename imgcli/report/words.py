@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from imgcli.records import Evaluation, Samples
+from imgcli.report.tables import folds_of
 from imgcli.wording import count, interval, percent, plus_minus, printable
 
 FEW = 100  # photos; under that many the interval is too wide to choose by
@@ -12,10 +13,12 @@ FEW = 100  # photos; under that many the interval is too wide to choose by
 
 def headline(evaluation: Evaluation) -> str:
     """The first sentence: how much was right."""
-    right = int(evaluation.confusion.trace())
+    accuracy, right = percent(evaluation.accuracy.value), int(evaluation.confusion.trace())
     seen = "of the sealed test part" if evaluation.on == "test" else "it had not learnt from"
     photos = count(evaluation.n, "photo")
-    return f"{percent(evaluation.accuracy.value)} right: {right:,} of {photos} {seen}"
+    if evaluation.repeats > 1:  # what is counted is the first repeat, and the figure of all
+        return f"{accuracy} right of {photos} {seen}, each asked {evaluation.repeats} times"
+    return f"{accuracy} right: {right:,} of {photos} {seen}"
 
 
 def verdict(evaluation: Evaluation) -> list[str]:
@@ -30,11 +33,11 @@ def verdict(evaluation: Evaluation) -> list[str]:
 
 
 def _certainty(evaluation: Evaluation) -> Iterator[str]:
-    wrong = evaluation.n - int(evaluation.confusion.trace())
-    if wrong > evaluation.n / 2:
+    wrong = 1 - evaluation.accuracy.value
+    if wrong > 0.5:
         yield "Most were called something else."
     elif wrong:
-        yield f"About 1 photo in {evaluation.n / wrong:.0f} was called something else."
+        yield f"About 1 photo in {1 / wrong:.0f} was called something else."
     if evaluation.accuracy.ci95:
         few = ", a wide range: there are few photos" if evaluation.n < FEW else ""
         yield (
@@ -47,7 +50,7 @@ def _folds(evaluation: Evaluation) -> Iterator[str]:
     accuracy = evaluation.accuracy
     if accuracy.min is not None and accuracy.max is not None:
         yield (
-            f"Over the {evaluation.folds} folds it was {plus_minus(accuracy.mean, accuracy.std)}, "
+            f"Over the {folds_of(evaluation)} it was {plus_minus(accuracy.mean, accuracy.std)}, "
             f"at worst {percent(accuracy.min)} and at best {percent(accuracy.max)}."
         )
 
@@ -67,17 +70,20 @@ def _weakest(evaluation: Evaluation) -> Iterator[str]:
     found = [row for row in evaluation.per_class if row.recall is not None and row.recall < 1]
     if found and len(evaluation.classes) > 2:
         row = min(found, key=lambda row: (row.recall or 0.0, -row.n))
-        got = round((row.recall or 0.0) * row.n)
-        yield f"It has most trouble with {_quoted(row.name)}: {got:,} of {row.n:,} were recognised."
+        got = f"{round((row.recall or 0.0) * row.n):,} of {row.n:,}"
+        if evaluation.repeats > 1:
+            got = f"{percent(row.recall)} of {count(row.n, 'photo')}"
+        yield f"It has most trouble with {_quoted(row.name)}: {got} were recognised."
 
 
 def _pair(evaluation: Evaluation) -> Iterator[str]:
     mixed = np.triu(evaluation.confusion + evaluation.confusion.T, 1)
     if len(evaluation.classes) > 2 and mixed.any():
         a, b = np.unravel_index(int(mixed.argmax()), mixed.shape)
+        first = " of the first repeat" if evaluation.repeats > 1 else ""
         yield (
             f"It mixes up {_quoted(evaluation.classes[a])} and {_quoted(evaluation.classes[b])} "
-            f"most, in {count(int(mixed[a, b]), 'photo')}."
+            f"most, in {count(int(mixed[a, b]), 'photo')}{first}."
         )
 
 

@@ -151,3 +151,27 @@ def test_a_run_without_folds_is_told_to_make_them(
     (run.folder / "predictions-folds.npz").unlink()
     assert imgcli(monkeypatch, "check", "--labels") == 1
     assert "imgcli evaluate --run" in (err := capsys.readouterr().err) and "--folds 10" in err
+
+
+def test_photos_of_another_dataset_and_too_few_of_them_are_told(
+    run: Run, monkeypatch: Patch, capsys: Capture
+) -> None:
+    said = judged(Path("dataset"))
+    run.save_predictions(
+        "predictions-folds.npz",
+        Predictions(
+            classes=said.classes,
+            indices=said.indices[:1],
+            targets=said.targets[:1],
+            probs=said.probs[:1],
+            fold=np.zeros(1, int),
+            groups=said.groups[:1],
+            paths=("train/zz/gone.png",),
+            on="train",
+        ),
+    )
+    assert imgcli(monkeypatch, "check", "--labels") == 0
+    out, told = (" ".join(text.split()) for text in capsys.readouterr())
+    assert told.startswith("'dataset' lacks 1 of 1 photo that the run")
+    assert "1 photo is too few to tell whether one is labelled wrong" in out
+    assert "No photo looks" not in out

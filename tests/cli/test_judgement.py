@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from imgcli import progress
+from imgcli.wording import percent
 from tests.cli.shell import imgcli
 from tests.photo_folders import write_dataset
 
@@ -56,6 +57,14 @@ def test_repeats_are_pooled_and_the_first_is_the_runs(
     text = " ".join(capsys.readouterr().out.split())
     assert "2 repeats of the folds: accuracy" in text
     assert "Also: macro recall (balanced accuracy)" in text and "reliability.png" in text
+    assert imgcli(monkeypatch, "report", "--quiet") == 0
+    page = Path("runs/latest/report.html").read_text("utf-8").replace("\u00a0", " ")
+    right, run = percent(twice["accuracy"]["value"]), Path("runs/latest").resolve().name
+    assert f"{right} right of 120 photos it had not learnt from, each asked 2 times" in page
+    assert "120 photos, 2 × 3 folds of the train part, out-of-fold" in page
+    assert f"imgcli evaluate --folds 3 --repeats 2 --run {run}" in page
+    evaluated()
+    assert not Path("runs/latest/predictions-folds-2.npz").exists()
 
 
 def test_the_test_part_stands_beside_what_was_learnt_from(

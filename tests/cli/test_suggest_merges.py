@@ -10,7 +10,7 @@ import pytest
 from imgcli import progress
 from imgcli.learn.stages import score_folds, train_run
 from imgcli.records import TrainConfig
-from imgcli.workspace import Run
+from imgcli.workspace import Run, find_run
 from tests.cli.shell import imgcli
 from tests.judge import run_folders
 from tests.judge.planted import with_twins
@@ -89,3 +89,26 @@ def test_a_class_of_two_kinds_is_told_by_the_features_while_there_are_photos(
     assert len(json.loads(capsys.readouterr().out)["splits"]) == 1
     assert imgcli(monkeypatch, "suggest-merges", "--data", "nowhere") == 1
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_one_photo_is_too_few_to_tell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = find_run()
+    one = run_folders.judged(1, k=1, n=1)
+    made.save_predictions("predictions-folds.npz", one)
+    assert imgcli(monkeypatch, "suggest-merges") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.startswith("1 photo is too few to tell which classes are confused by more than")
+    assert "chance explains" not in out
+    assert imgcli(monkeypatch, "suggest-merges", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["too_few"] == out
+
+
+def test_photos_of_another_dataset_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dataset(Path("dataset"), train=2, test=1)
+    assert imgcli(monkeypatch, "suggest-merges") == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.startswith("'dataset' lacks 280 of 280 photos that the run 'runs/")

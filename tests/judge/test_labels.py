@@ -6,7 +6,9 @@ from sklearn.metrics import average_precision_score
 
 from imgcli.errors import DataError
 from imgcli.judge.labels import (
+    LEAST,
     NEAREST,
+    few_for_labels,
     label_issues,
     linear_fit,
     neighbours,
@@ -139,3 +141,13 @@ def test_usual_confusion_is_the_mean_belief_of_a_class() -> None:
 def test_photos_that_were_learnt_from_are_refused() -> None:
     with pytest.raises(DataError, match="say nothing about their labels"):
         label_issues(predictions([0, 1], sure([0, 1], 2), out_of_sample=False))
+
+
+def test_of_two_classes_six_photos_are_the_fewest_that_can_be_flagged() -> None:
+    targets = np.array([1, 1, 0, 0, 0, 0])
+    enough = predictions(targets, sure([1, 1, 0, 0, 0, 1], 2))
+    assert len(enough) == LEAST and len(label_issues(enough)) == 1
+    assert few_for_labels(enough) is None
+    fewer = predictions(targets[1:], sure([1, 0, 0, 0, 1], 2))
+    assert label_issues(fewer) == []
+    assert (few_for_labels(fewer) or "").startswith("5 photos are too few to tell whether one is")

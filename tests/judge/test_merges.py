@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from imgcli.errors import DataError
-from imgcli.judge.merges import accuracy_after, disjoint, suggest_merges
+from imgcli.judge.merges import (
+    LEAST,
+    accuracy_after,
+    disjoint,
+    few_for_merges,
+    suggest_merges,
+)
 from imgcli.judge.pairs import pair_evidence
 from tests.judge.planted import (
     independent,
@@ -213,3 +219,20 @@ def test_predictions_of_learnt_photos_are_refused() -> None:
     learnt = predictions([0, 1], sure([0, 1], 3), out_of_sample=False)
     with pytest.raises(DataError, match=r"learnt from.*imgcli evaluate --folds 10"):
         suggest_merges(learnt)
+
+
+def test_the_fewest_photos_that_can_bring_a_suggestion_are_enough() -> None:
+    confused = of_confusion([[0, 5, 0], [0, 2, 0], [0, 1, 0]])
+    assert len(confused) == LEAST and few_for_merges(confused) is None
+    sentence = few_for_merges(predictions([0], sure([1], 3)))
+    assert sentence is not None and sentence.startswith("1 photo is too few to tell which classes")
+    assert "imgcli evaluate --folds 10" in sentence
+    assert few_for_merges(of_confusion(np.eye(30, dtype=int))) is not None  # one of each class
+
+
+@pytest.mark.parametrize("k", [2, 3, 6])
+def test_fewer_photos_never_bring_a_suggestion(k: int) -> None:
+    rng = np.random.default_rng(k)
+    for _ in range(40):
+        some = predictions(rng.integers(0, k, LEAST - 1), sure(rng.integers(0, k, LEAST - 1), k))
+        assert suggest_merges(some) == [] and few_for_merges(some) is not None

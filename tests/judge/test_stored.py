@@ -8,7 +8,7 @@ import pytest
 
 from imgcli import storage
 from imgcli.errors import RunError
-from imgcli.judge.stored import differing, load, run_json
+from imgcli.judge.stored import differing, load, out_of_fold, pooled, run_json
 from tests.judge.run_folders import judged, keep, run
 
 
@@ -104,3 +104,48 @@ def test_rows_of_a_fold_may_lie_in_any_order(tmp_path: Path) -> None:
     turned = {key: np.flip(arrays[key], axis=0) for key in ("rows", "probs")}
     storage.save_arrays(path, {**arrays, **turned})
     assert load([made], "folds")[1][str(made.folder)].train_confusions is not None
+
+
+def test_repeats_are_pooled_with_their_train_sides_and_the_first_is_compared(
+    tmp_path: Path,
+) -> None:
+    first, second = judged(0, k=4), judged(6, k=4)
+    made = run(tmp_path, first)
+    keep(made, "b2", second, [])
+    made.save_folds([first, second])
+    one = load([made], "folds")[1][str(made.folder)]
+    evaluation = pooled(one)
+    assert evaluation.accuracy.value == pytest.approx(0.95)
+    assert (evaluation.repeats, evaluation.n, len(evaluation.accuracy.folds or ())) == (2, 60, 8)
+    assert evaluation.train is not None and len(evaluation.train["accuracy"].folds or ()) == 8
+    told = run_json(one, one.predictions)
+    assert (told["accuracy"]["value"], told["repeats"]) == (1.0, 2)
+    assert len(told["train"]["accuracy"]["folds"]) == 4
+    made.save_folds([first])
+    assert load([made], "folds")[1][str(made.folder)].again == ()
+
+
+def test_a_repeat_of_other_photos_is_refused(tmp_path: Path) -> None:
+    made = run(tmp_path)
+    made.save_folds([judged(0, k=3), judged(0, k=3, n=30)])
+    with pytest.raises(RunError, match=r"predictions-folds-2\.npz' is of other photos"):
+        load([made], "folds")
+
+
+def test_photos_that_the_dataset_does_not_hold_are_told_and_judged_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, data = run(tmp_path, judged(1, k=2, n=6)), tmp_path / "dataset"
+    assert len(out_of_fold(made, data)) == 6
+    assert capsys.readouterr().err == ""  # it was moved or deleted
+    (data / "cat").mkdir(parents=True)
+    for name in ("1.jpg", "2.jpg"):
+        (data / "cat" / name).touch()
+    assert len(out_of_fold(made, data)) == 6
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.startswith(f"'{data}' lacks 4 of 6 photos that the run '{made.folder}' was")
+    assert told.endswith(f"imgcli evaluate --run {made.folder} --folds 2")
+    for i in range(6):
+        (data / "cat" / f"{i}.jpg").touch()
+    out_of_fold(made, data)
+    assert capsys.readouterr().err == ""

@@ -30,6 +30,7 @@ def told(
         "seconds": 75.0,
         "n": 100,
         "folds": None if spread is None else len(spread),
+        "repeats": 1,
         **dict.fromkeys(KEYS, held),
         "train": None if learnt is None else dict.fromkeys(KEYS, learnt),
     }

@@ -113,6 +113,8 @@ def test_many_runs_are_each_held_against_the_best() -> None:
 def test_which_photos_were_paired_is_said() -> None:
     assert "Paired on 1,234 photos, held out in the same 2 folds." in said(two())
     assert "the folds are not the same in all runs" in said({**two(), "same_folds": False})
+    repeated = [{**run, "repeats": 2} for run in two()["runs"]]
+    assert "of repeated folds the first repeat is compared" in said({**two(), "runs": repeated})
     assert "; 7 photos left out that not every run had" in said({**two(), "left_out": 7})
     on_test = said(two(on="test"))
     assert "1,234 photos of the test part" in on_test and "do not choose by it" in on_test

@@ -119,7 +119,8 @@ def test_no_name_crowds_out_a_number(names: list[str], n: int, width: int) -> No
 
 
 def test_repeated_folds_are_named_so() -> None:
-    twice = replace(evaluation([[9, 1], [2, 8]], folds=(0.8, 0.8, 0.9, 0.9)), folds=2)
+    folds = (0.8, 0.8, 0.9, 0.9)
+    twice = replace(evaluation([[9, 1], [2, 8]], folds=folds), folds=2, repeats=2)
     assert tables.measured_on(twice) == "2 × 2 folds of the train part, out-of-fold"
 
 

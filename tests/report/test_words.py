@@ -42,3 +42,17 @@ def test_the_test_part_is_reported_with_how_often_it_was_looked_at() -> None:
     assert "looked at once so far, it got 100.0 % of 10 photos right" in words.tested(found, 1)
     assert "looked at 3 times so far" in words.tested(found, 3)
     assert "looked" not in words.tested(found, None)
+
+
+def test_repeats_are_told_by_shares_and_only_the_first_is_counted() -> None:
+    counts = [[18, 2, 0], [0, 20, 0], [4, 0, 16]]
+    first, second = (
+        predictions(c, folds=3) for c in (counts, [[20, 0, 0], [0, 20, 0], [0, 0, 20]])
+    )
+    found = evaluate(first, again=[second])
+    text = " ".join([words.headline(found), *words.verdict(found)])
+    assert text.startswith("95.0 % right of 60 photos it had not learnt from, each asked 2 times")
+    assert "54" not in text and "About 1 photo in 20 was called something else." in text
+    assert "Over the 2 × 3 folds it was 95.0 ±" in text
+    assert "“\u2068class_002\u2069”: 90.0 % of 20 photos were recognised" in text
+    assert "most, in 4 photos of the first repeat" in text
