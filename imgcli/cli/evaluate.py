@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from imgcli.cli.options import Device, Json, Quiet, RunData, RunNames
+from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunNames
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ Repeats = Annotated[
 On = Annotated[
     Literal["train", "all"],
     typer.Option("--on", help="What the folds divide: the train part, or the test part too."),
-]
-FoldSeed = Annotated[
-    int | None,
-    typer.Option("--seed", show_default="the run's", help="Which photos fall into which fold."),
 ]
 
 

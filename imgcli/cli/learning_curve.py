@@ -4,13 +4,9 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.options import Device, Json, Quiet, RunData, RunName
+from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunName
 
 Folds = Annotated[int, typer.Option("--folds", metavar="K", help="Folds of the train part.")]
-FoldSeed = Annotated[
-    int | None,
-    typer.Option("--seed", show_default="the run's", help="Which photos fall into which part."),
-]
 
 
 def learning_curve(

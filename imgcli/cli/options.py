@@ -23,6 +23,10 @@ RunNames = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Everything random follows from this number.")]
+FoldSeed = Annotated[
+    int | None,
+    typer.Option("--seed", show_default="the run's", help="Which photos fall into which fold."),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists, whole.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
