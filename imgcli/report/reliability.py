@@ -41,6 +41,7 @@ def reliability(evaluation: Evaluation, bins: Sequence[Mapping[str, Any]]) -> Fi
     below.bar(starts, photos, widths, align="edge", color=style.HELD_OUT, ec="white", lw=0.6)
     below.set(xlim=(0, 1.01), xlabel="confidence: probability of the class answered")
     below.set_ylabel("photos", labelpad=8)
+    below.yaxis.set_major_formatter("{x:,.0f}")
     for axis in (axes.xaxis, axes.yaxis, below.xaxis):
         in_percent(axis)
     titled(
