@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 from imgcli.collect.candidate import Candidate
 from imgcli.collect.journal import Item, Journal
 from imgcli.collect.licences import attribution
-from imgcli.collect.names import safe_name, tagged
-from imgcli.collect.store import REJECTED, Store
+from imgcli.collect.names import tagged
+from imgcli.collect.store import REJECTED, Store, class_name
 from imgcli.wording import listed
 
 PLACEHOLDER = 3  # URLs of one file
@@ -85,7 +85,7 @@ class Arrivals:
         if len(others) + 1 >= PLACEHOLDER:
             n = len(others) + 1
             return self._reject(item, others, f"a placeholder: the same file came from {n} URLs")
-        elsewhere = self._store.classes_of(digest) - {safe_name(item.search.label)}
+        elsewhere = self._store.classes_of(digest) - {class_name(item.search.label)}
         if elsewhere:  # imported, or put there by hand
             return self._reject(item, (), f"the same file lies in {listed(sorted(elsewhere))}")
         if others or not self._place(item, fetched.checked.data):

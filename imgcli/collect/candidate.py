@@ -69,7 +69,7 @@ class Entry:
         """
         self._refuse_large()
         with self.open() as file:
-            return read_photo(file, limits=self.limits)
+            return read_photo(file, self.limits)
 
     def content(self) -> bytes:
         """All bytes of a file that need not be a photo, such as a list of labels.
@@ -140,18 +140,17 @@ class Metered:
         return data
 
 
-def read_photo(file: Readable, *budgets: Budget, limits: Limits = LIMITS) -> bytes:
+def read_photo(file: Readable, limits: Limits = LIMITS) -> bytes:
     """Read a whole photo, stopping at the first bytes of anything that is none.
 
     Raises:
-        NotTaken: no photo, larger than the limit, or one of `budgets` is used up.
+        NotTaken: no photo, or larger than the limit.
     """
-    metered = Metered(file, *budgets)
-    head = metered.read(HEAD)
+    head = file.read(HEAD)
     reason = refusal(head)
     if reason is not None:
         raise NotTaken(reason)
-    return read_all(metered, head, limits)
+    return read_all(file, head, limits)
 
 
 def read_all(file: Readable, head: bytes = b"", limits: Limits = LIMITS) -> bytes:

@@ -14,8 +14,7 @@ from typing import Literal
 
 from imgcli.collect.candidate import Candidate, NotTaken
 from imgcli.collect.formats.source import Candidates
-from imgcli.collect.names import safe_name
-from imgcli.collect.store import Store
+from imgcli.collect.store import Store, class_name
 from imgcli.errors import DataError
 from imgcli.progress import track
 from imgcli.wording import count
@@ -66,7 +65,7 @@ class _Labels:
             digest = hashlib.sha256(item.read()).digest()
         except NotTaken:
             return
-        here = safe_name(item.label)
+        here = class_name(item.label)
         first = self.seen.setdefault(digest, (here, item.origin))
         there = sorted(self.store.classes_of(digest.hex()) - {here})
         if first[0] != here or there:
@@ -80,7 +79,7 @@ class _Labels:
             NotTaken: it is in another class as well.
         """
         data = item.read()
-        digest, here = hashlib.sha256(data).digest(), safe_name(item.label)
+        digest, here = hashlib.sha256(data).digest(), class_name(item.label)
         classes = {label for label, _ in self.contested.get(digest, [])}
         classes |= self.store.classes_of(digest.hex())
         if classes - {here}:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from glob import glob, has_magic
-from os.path import abspath
 from pathlib import Path
 
 from imgcli.collect.candidate import Candidate, NotTaken
@@ -11,7 +10,7 @@ from imgcli.collect.conflicts import OnConflict, settled
 from imgcli.collect.formats import open_source
 from imgcli.collect.formats.source import Candidates, Reading, Source
 from imgcli.collect.selection import Selection
-from imgcli.collect.store import Store, open_store
+from imgcli.collect.store import Store, named, open_store
 from imgcli.errors import DataError, WrongUsage
 from imgcli.progress import track
 from imgcli.records import Rejected
@@ -55,15 +54,13 @@ def import_photos(
     """
     reading, selection = reading or Reading(), selection or Selection()
     sources = [path for source in sources for path in _matching(source)]
-    # "." and ".." have no name, and so no place for a lock beside them.
-    target = out if out.name not in ("", "..") else Path(abspath(out))
-    _refuse_overlap(sources, out, target)
+    _refuse_overlap(sources, out)
     opened = [open_source(path, reading) for path in sources]
 
     def wanted() -> Candidates:
         return selection.of(lambda: _all_of(opened, reading.keep_split))
 
-    with open_store(target, force, reading.keep_split) as store:
+    with open_store(out, force, reading.keep_split) as store:
         if selection.limit is None and not selection.only:
             size = sum(source.size for source in opened)
             need_space(store.folder, size - store.bytes_found, "The import")
@@ -133,8 +130,9 @@ def _place_all(
     return added, skipped, rejected
 
 
-def _refuse_overlap(sources: Sequence[Path], out: Path, target: Path) -> None:
+def _refuse_overlap(sources: Sequence[Path], out: Path) -> None:
     """Neither copy a folder into itself nor replace a source."""
+    target = named(out)
     if not target.name:
         raise WrongUsage(f"--out '{out}' is the root of the disk. Name a folder such as --out raw.")
     for source in sources:

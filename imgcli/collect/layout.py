@@ -120,7 +120,13 @@ def part_folders(found: Survey, root: Folder) -> dict[str, str]:
     files = found.photos or found.folders
     names = {folder[len(root)] for folder in files if folder[: len(root)] == root != folder}
     parts = {name: PART_FOLDERS[name.lower()] for name in names if name.lower() in PART_FOLDERS}
-    return parts if "train" in parts.values() and len(set(parts.values())) > 1 else {}
+    return parts if split_into(parts.values()) else {}
+
+
+def split_into(parts: Iterable[str]) -> tuple[str, ...]:
+    """The parts that photos come in, if those make a split: train, a held-out one, no others."""
+    found = set(parts)
+    return tuple(sorted(found)) if {"train"} < found and "" not in found else ()
 
 
 def labelled(

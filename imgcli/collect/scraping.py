@@ -11,7 +11,6 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from os.path import abspath
 from pathlib import Path
 
 from imgcli.collect.arrivals import Arrivals, Check, Fetched
@@ -58,9 +57,7 @@ def scrape(order: Order, out: Path, *, client: Client, check: Check, terms: Term
     Raises:
         StorageError: `out` is someone else's or in use, or its journal is damaged.
     """
-    # "." and ".." have no name, and so no place for a lock beside them.
-    target = out if out.name not in ("", "..") else Path(abspath(out))
-    with open_store(target) as store:
+    with open_store(out) as store:
         store.begin()
         with open_journal(store.folder) as journal:
             return _Scrape(order.provider, store, journal, client, check, terms).run(order)

@@ -4,7 +4,7 @@ import csv
 import heapq
 import json
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ class Selection:
     only: tuple[str, ...] = ()  # classes, by the names they get; all where none is named
     limit: int | None = None  # photos per class and part
     seed: int = 0
-    seen: Counter[str] = field(default_factory=Counter)  # photos by class as it came
+    seen: set[str] = field(default_factory=set)  # classes as they come
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -43,12 +43,12 @@ class Selection:
             if isinstance(item, Rejected) or most is None or lots.draw(item) <= most[_key(item)]:
                 yield item
 
-    def _named(self, items: Candidates, seen: Counter[str] | None = None) -> Candidates:
+    def _named(self, items: Candidates, seen: set[str] | None = None) -> Candidates:
         wanted = {*self.only, *(name for many in self.only for name in split_list(many))}
         for item in items:
             if isinstance(item, Candidate):
                 if seen is not None:
-                    seen[item.label] += 1
+                    seen.add(item.label)
                 if item.label in self.rename:
                     item = replace(item, label=self.rename[item.label])
                 if wanted and item.label not in wanted:

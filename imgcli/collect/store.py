@@ -38,10 +38,9 @@ class Store:
     photo that was placed in a class and has been moved to another since does not come back.
     """
 
-    def __init__(self, folder: Path, source: str = "import", split: bool = False) -> None:
+    def __init__(self, folder: Path, split: bool = False) -> None:
         self.folder = folder
         self.split = split
-        self.source = source  # for the provenance: what kind of collecting this is
         self.bytes_found = 0  # size of the photos that were there when the store was opened
         self._paths: defaultdict[str, list[str]] = defaultdict(list)  # SHA-256 -> relative paths
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> names, folded
@@ -70,19 +69,18 @@ class Store:
         if image_format is None:
             raise NotTaken(refusal(data[:HEAD]))
         digest = hashlib.sha256(data).hexdigest()
-        where = (candidate.part, candidate.label)
-        folder = self._folders.get(where) or self._class_folder(*where)
+        folder = self._class_folder(candidate.part, candidate.label)
         line = {
             "label": candidate.label,
             "origin": candidate.origin,
-            "source": self.source,
+            "source": "import",  # where the candidate does not say it otherwise
             "sha256": digest,
             "size": len(data),
             "format": image_format,
             "imported_at": self._now,
             **candidate.provenance,
         }
-        here = next((p for p in self._paths.get(digest, ()) if p.startswith(f"{folder}/")), None)
+        here = self._path_in(folder, digest)
         if here is None and (folder, digest) in self._moved_on:
             return False
         if here is not None:
@@ -106,9 +104,7 @@ class Store:
 
     def find(self, label: str, digest: str) -> str | None:
         """The path of the photo with these bytes in a class."""
-        folder = self._folders.get(("", label)) or self._class_folder("", label)
-        paths = self._paths.get(digest, ())
-        return next((path for path in paths if path.startswith(f"{folder}/")), None)
+        return self._path_in(self._class_folder("", label), digest)
 
     def set_aside(self, path: str, digest: str) -> None:
         """Take a placed photo out of its class: to the same path under `.rejected/`."""
@@ -215,15 +211,17 @@ class Store:
 
     def _class_folder(self, part: str, label: str) -> str:
         """The class's folder, made if it is not there."""
-        folder = safe_name(label)
-        if folder == provenance.NAME:
-            folder = safe_name(folder + ".")  # a class may be called anything
-        self.begin()
-        if self.split:
-            folder = f"{part}/{folder}"
-        (self.folder / folder).mkdir(parents=True, exist_ok=True)
-        self._folders[part, label] = folder
-        return folder
+        if (part, label) not in self._folders:
+            self.begin()
+            folder = f"{part}/{class_name(label)}" if self.split else class_name(label)
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
+            self._folders[part, label] = folder
+        return self._folders[part, label]
+
+    def _path_in(self, folder: str, digest: str) -> str | None:
+        """The path of the photo with these bytes in a class's folder."""
+        paths = self._paths.get(digest, ())
+        return next((path for path in paths if path.startswith(f"{folder}/")), None)
 
     def _free_name(self, folder: str, name: str, digest: str) -> str:
         """A name that no other file in `folder` has, not on a disk that ignores case either."""
@@ -235,6 +233,12 @@ class Store:
     def _record(self, path: str, line: dict[str, Any]) -> None:
         self._lines.append({"path": path, **line})
         self._unrecorded.discard(path)
+
+
+def class_name(label: str) -> str:
+    """What the folder of a class is called."""
+    name = safe_name(label)
+    return safe_name(name + ".") if name == provenance.NAME else name  # it may be called anything
 
 
 def _class_of(path: str) -> str:
@@ -253,6 +257,7 @@ def open_store(out: Path, force: bool = False, split: bool = False) -> Iterator[
     Raises:
         StorageError: `out` is someone else's, or another imgcli writes to it.
     """
+    out = named(out)
     if force:
         ours = (out / provenance.NAME).is_file()
         with staged_folder(out, replace=True, keep_old=not ours) as staging:
@@ -271,6 +276,11 @@ def open_store(out: Path, force: bool = False, split: bool = False) -> Iterator[
             store.close()
             if made and not any(out.iterdir()):
                 out.rmdir()
+
+
+def named(out: Path) -> Path:
+    """`out` by a name: "." and ".." have none, and so no place for a lock beside them."""
+    return out if out.name not in ("", "..") else Path(os.path.abspath(out))
 
 
 def _refuse_strangers(out: Path) -> None:

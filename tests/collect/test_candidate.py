@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from imgcli.collect.candidate import Budget, Limits, NotTaken, read_photo
+from imgcli.collect.candidate import Budget, Limits, Metered, NotTaken, read_photo
 from tests.collect.samples import photo
 
 
@@ -48,8 +48,8 @@ def test_what_is_no_photo_is_not_read_on() -> None:
 def test_a_budget_is_shared_by_all_that_is_read() -> None:
     budget = Budget(1000, "enough")
     data = photo(1).ljust(600, b"\0")
-    read_photo(io.BytesIO(data), budget)
+    read_photo(Metered(io.BytesIO(data), budget))
     assert not budget.spent
     with pytest.raises(NotTaken, match="enough"):
-        read_photo(io.BytesIO(data), budget)
+        read_photo(Metered(io.BytesIO(data), budget))
     assert budget.spent

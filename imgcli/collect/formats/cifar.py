@@ -15,6 +15,7 @@ import numpy as np
 
 from imgcli.collect.candidate import Candidate, Entry, NotTaken, read_exactly
 from imgcli.collect.formats.source import Candidates, Files, Source
+from imgcli.collect.layout import split_into
 from imgcli.collect.png import png
 from imgcli.errors import DataError
 from imgcli.records import Rejected
@@ -24,6 +25,7 @@ PIXELS = 3 * SIDE * SIDE  # bytes
 TEN = re.compile(r"(data_batch_\d+|test_batch)\.bin")
 HUNDRED = re.compile(r"(train|test)\.bin")
 NAMES = {TEN: "batches.meta.txt", HUNDRED: "fine_label_names.txt"}
+LABELS = {TEN: 1, HUNDRED: 2}  # bytes before the pixels; the last is the label
 PICKLES = {"batches.meta", "meta"}
 
 
@@ -38,7 +40,7 @@ def find(files: Files) -> Source | None:
     kind = next((k for k in (TEN, HUNDRED) if any(map(k.fullmatch, named))), None)
     if kind is None:
         return None
-    record = PIXELS + (1 if kind is TEN else 2)
+    record = LABELS[kind] + PIXELS
     classes: list[str] = []
     count = 0
     parts = set()
@@ -59,7 +61,7 @@ def find(files: Files) -> Source | None:
         candidates=partial(_candidates, files, kind, classes),
         count=count,
         size=count * record,
-        parts=tuple(sorted(parts)) if len(parts) > 1 else (),
+        parts=split_into(parts),
     )
 
 
@@ -79,7 +81,7 @@ def _candidates(files: Files, kind: re.Pattern[str], classes: list[str]) -> Cand
         if isinstance(entry, Rejected):
             yield entry
         elif kind.fullmatch(entry.parts[-1]):
-            yield from _pictures(entry, 1 if kind is TEN else 2, classes)
+            yield from _pictures(entry, LABELS[kind], classes)
 
 
 def _pictures(entry: Entry, labels: int, classes: list[str]) -> Candidates:

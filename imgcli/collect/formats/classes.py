@@ -11,6 +11,7 @@ from imgcli.collect.layout import (
     labelled,
     part_folders,
     part_named,
+    split_into,
 )
 from imgcli.errors import DataError, WrongUsage
 from imgcli.records import Rejected
@@ -34,8 +35,7 @@ def class_folders(files: Files, keep_split: bool) -> Source:
         return (labelled(item, root, parts) for item in files.entries())
 
     what = "class folders in train and test" if parts else "class folders"
-    names = tuple(sorted(set(parts.values())))
-    return Source(path, what, candidates, found.files, found.size, names)
+    return Source(path, what, candidates, found.files, found.size, split_into(parts.values()))
 
 
 def _split_already(files: Files, root: Folder, parts: list[str]) -> WrongUsage:
@@ -85,9 +85,8 @@ def labels_in_paths(files: Files, pattern: str) -> Source:
     def candidates() -> Candidates:
         return map(partial(_found_in_path, regex), files.entries())
 
-    names = tuple(sorted(parts)) if {"train"} < parts and "" not in parts else ()
-    what = "photos labelled by their names"
-    return Source(files.path, what, candidates, files.found.files, files.found.size, names)
+    what, found = "photos labelled by their names", files.found
+    return Source(files.path, what, candidates, found.files, found.size, split_into(parts))
 
 
 def _found_in_path(regex: re.Pattern[str], item: Entry | Rejected) -> Candidate | Rejected:

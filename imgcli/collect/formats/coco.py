@@ -17,7 +17,7 @@ from typing import Any
 
 from imgcli.collect.candidate import Candidate, Entry, NotTaken
 from imgcli.collect.formats.source import Candidates, Files, Source
-from imgcli.collect.layout import Folder, part_named
+from imgcli.collect.layout import Folder, part_named, split_into
 from imgcli.errors import DataError
 from imgcli.records import Rejected
 
@@ -59,14 +59,14 @@ def find(files: Files, only: str | None = None) -> Source | None:
     ]
     if not read:
         return None
-    parts = {part_named(folder) for folder in files.found.photos}
+    parts = {part_named(folder) for folder in files.found.photos} - {""}  # some may lie in none
     return Source(
         path=files.path,
         what="COCO's annotations",
         candidates=partial(_candidates, files, read),
         count=files.found.files,
         size=files.found.size,
-        parts=tuple(sorted(parts)) if "train" in parts and len(parts - {""}) > 1 else (),
+        parts=split_into(parts),
     )
 
 

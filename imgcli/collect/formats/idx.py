@@ -29,7 +29,7 @@ from imgcli.collect.candidate import (
     read_exactly,
 )
 from imgcli.collect.formats.source import Candidates, Files, Source
-from imgcli.collect.layout import Folder
+from imgcli.collect.layout import Folder, split_into
 from imgcli.collect.png import png
 from imgcli.errors import DataError
 from imgcli.records import Rejected
@@ -69,7 +69,6 @@ def find(files: Files) -> Source | None:
             raise DataError(f"'{entry.origin}' cannot be used: {reason}.") from None
     for pair in pairs:
         _check_pair(files, pair, labels.get(pair), images[pair][1] if pair in images else None)
-    parts = {_part(pair) for pair in pairs}
     count = sum(map(len, labels.values()))
     return Source(
         path=files.path,
@@ -77,7 +76,7 @@ def find(files: Files) -> Source | None:
         candidates=partial(_candidates, files, labels, {file for file, _ in images.values()}),
         count=count,
         size=sum(n * (height * width + 100) for _, (n, height, width) in images.values()),
-        parts=tuple(sorted(parts)) if len(parts) > 1 and "" not in parts else (),
+        parts=split_into(map(_part, pairs)),
     )
 
 

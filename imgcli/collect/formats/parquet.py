@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imgcli.collect.candidate import LIMITS, Candidate, read_photo
+from imgcli.collect.candidate import Candidate, read_photo
 from imgcli.collect.formats.source import Candidates, Reading, Source
-from imgcli.collect.formats.tables import find_columns, photo_of
+from imgcli.collect.formats.tables import find_columns, photo_of, refuse_long
 from imgcli.collect.labels import label_text
 from imgcli.errors import DataError, Refused
 from imgcli.records import Rejected
@@ -40,8 +40,7 @@ def parquet_source(path: Path, reading: Reading) -> Source:
             schema, count = file.schema_arrow, file.metadata.num_rows
     except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
         raise DataError(f"'{path}' is damaged or no Parquet file ({_line(error)}).") from None
-    if count > LIMITS.files:
-        raise DataError(f"'{path}' has more than {LIMITS.files:,} rows. Cut it in several.")
+    refuse_long(path, count)
     features = _features(schema.metadata or {})
     image = next((name for name in schema.names if _holds_photos(schema, name, features)), None)
     labels = [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"]

@@ -97,6 +97,12 @@ def photo_of(table: Path, where: str, named: Any, label: Callable[[], str]) -> C
         return Rejected(f"{where} ({named})", str(reason))
 
 
+def refuse_long(table: Path, rows: int) -> None:
+    """Refuse a table of more rows than one source may have photos."""
+    if rows > LIMITS.files:
+        raise DataError(f"'{table}' has more than {LIMITS.files:,} rows. Cut it in several.")
+
+
 def _label(cells: Mapping[str, Any], labels: str) -> str:
     return label_text(cells.get(labels))
 
@@ -120,8 +126,7 @@ def _survey(path: Path, candidates: Iterable[Candidate | Rejected]) -> tuple[int
     files = size = 0
     for item in candidates:
         files += 1
-        if files > LIMITS.files:
-            raise DataError(f"'{path}' has more than {LIMITS.files:,} rows. Cut it in several.")
+        refuse_long(path, files)
         if isinstance(item, Candidate):
             try:
                 size += os.stat(item.origin).st_size
