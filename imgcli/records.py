@@ -191,6 +191,7 @@ class TrainConfig:
     pseudo_label: str | None = None  # folder of unlabelled photos to learn from as well
     confidence: float | None = None  # least probability of the class that such a photo is taken for
     bag: int | None = None  # draw the training photos with replacement, by this number
+    bag_of: int | None = None  # how many such networks are trained together
     # The rest.
     seed: int = 0
     track_test: bool = False  # judge the test part after each epoch too; it decides nothing

@@ -29,7 +29,7 @@ Resume = Annotated[
     typer.Option(
         "--resume",
         rich_help_panel="Going on",
-        help="Go on with the newest unfinished run, by its own choices.",
+        help="Go on with the newest unfinished run, by its own choices; of a --bag, with the rest.",
     ),
 ]
 Resumed = Annotated[
@@ -79,9 +79,9 @@ def train(
     elif run is not None:
         raise WrongUsage(f"--run {run} goes with --resume; a new training gets its own folder.")
     else:
-        config = config_of(choices).with_(seed=seed)
-    if bag is not None:
-        _train_bag(bag, config, data, out, device, json=json)
+        config = config_of(choices).with_(seed=seed, bag_of=bag)
+    if config.bag_of is not None:
+        _train_bag(config, data, out, device, unfinished, json=json)
     else:
         train_and_show(config, data, out, device, unfinished, json=json)
 
@@ -120,25 +120,31 @@ def train_and_show(
 
 
 def _train_bag(
-    count: int, config: "TrainConfig", data: Path, runs: Path, device: str, *, json: bool
+    config: "TrainConfig",
+    data: Path,
+    runs: Path,
+    device: str,
+    unfinished: "Run | None",
+    *,
+    json: bool,
 ) -> None:
-    """Train so many networks, each on its own bootstrap sample, and say how to use them all."""
+    """Train networks on bootstrap samples, or the rest of them, and say how to use them all."""
     from imgcli.cli.console import show, show_json
-    from imgcli.learn.stages import train_run
+    from imgcli.learn.stages import train_bag
     from imgcli.progress import note
     from imgcli.report.runs import leaking, unreadable
+    from imgcli.workspace import Run, named
 
-    if count < 2:
+    count = config.bag_of
+    if count is None or count < 2:
         raise WrongUsage(f"--bag {count} has nothing to average; use at least 2.")
-    results = [train_run(config.with_(bag=i), data, runs, device) for i in range(count)]
-    for line in (*unreadable(results[0].rejected), *leaking(results[0].leaks)):
+    documents, last = train_bag(config, data, runs, device, unfinished)
+    for line in (*unreadable(last.rejected), *leaking(last.leaks)):
         note(line)
     if json:
-        show_json({"bag": [result.document for result in results]})
+        show_json({"bag": documents})
         return
-    here = runs == Path("runs")
-    names = [r.run.folder.name if here else str(r.run.folder) for r in results]
-    together = " ".join(f"--run {name}" for name in names)
+    together = " ".join(f"--run {named(Run(Path(document['run'])))}" for document in documents)
     show(f"{count} networks, each on a bootstrap sample, are in {runs}. Together they answer to:")
     for command in ("evaluate --folds 10", "predict PHOTOS"):
         print(f"imgcli {command} {together}")  # in one line, however long: there to be copied

@@ -1,5 +1,6 @@
 """The stages of a run, from photos to files in its folder: train it, score it."""
 
+import contextlib
 import copy
 import time
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from imgcli import workspace
-from imgcli.errors import DataError, RunError
+from imgcli.errors import DataError, RunError, WrongUsage
 from imgcli.learn.checkpoint import CHECKPOINT
 from imgcli.learn.fit import fit_all, with_rate
 from imgcli.learn.folds import as_predictions, out_of_fold, probs_by
@@ -23,6 +24,11 @@ from imgcli.learn.task import Task, make_task
 from imgcli.models.network import Classifier, count_params, fingerprint
 from imgcli.records import Predictions, Rejected, TrainConfig
 from imgcli.workspace import Run
+
+_FACTS = (  # of a finished run that are told of it
+    *("params", "epochs", "kept_epoch", "input", "images_per_second", "seconds"),
+    *("train", "val", "val_learnt_by", "test", "chosen"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +58,10 @@ def train_run(
 ) -> Trained:
     """Train by a config, or go on with an unfinished run, and store everything in its folder."""
     start = time.perf_counter()
-    task = with_rate(make_task(config, data, device))
+    task = make_task(config, data, device)
+    if resume is None:
+        _check_patience(config, task)
+    task = with_rate(task)
     run = resume or workspace.new_run(runs, task.config, data)
     checkpoint = run.folder / CHECKPOINT
     job = Job(
@@ -86,8 +95,25 @@ def train_run(
     network = replace(task.network, classifier=classifier)
     save_model(run, network, task.config, task.classes, {**facts, "backbone_sha256": after})
     checkpoint.unlink(missing_ok=True)
-    document = {"run": str(run.folder), "arch": task.network.arch, **facts}
-    return Trained(run, document, fitted.history, task.rejected, task.dataset.leaks)
+    return Trained(run, _document(run), fitted.history, task.rejected, task.dataset.leaks)
+
+
+def train_bag(
+    config: TrainConfig, data: Path, runs: Path, device: str = "auto", resume: Run | None = None
+) -> tuple[list[dict[str, Any]], Trained]:
+    """Train `config.bag_of` networks, each on a bootstrap sample, or go on where that was left.
+
+    Returns:
+        The documents of all of them, and the last training.
+    """
+    assert config.bag_of
+    done = _bagged_before(resume, runs) if resume else {}
+    documents = [_document(done[number]) for number in sorted(done)]
+    for number in (n for n in range(config.bag_of) if n not in done):
+        trained = train_run(config.with_(bag=number), data, runs, device, resume)
+        documents.append(trained.document)
+        resume = None
+    return documents, trained
 
 
 def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
@@ -145,6 +171,36 @@ def score_folds(
     (first, *again), train_confusions = zip(*dealt, strict=True)
     run.save_folds([first, *again])
     return Scored(first, np.concatenate(train_confusions), times, 0, tuple(again))
+
+
+def _check_patience(config: TrainConfig, task: Task) -> None:
+    """Refuse to wait for a better validation loss where there is none."""
+    held_out = task.config.val_share or task.dataset.split.val is not None
+    if config.patience is not None and not held_out:
+        raise WrongUsage(
+            f"--patience {config.patience} waits for a better validation loss, and no photos are "
+            "held out for one; add --val-share 0.1, or leave it out."
+        )
+
+
+def _document(run: Run) -> dict[str, Any]:
+    """What a finished training came to, for the JSON contract."""
+    facts = run.read_json("model.json")
+    return {"run": str(run.folder), "arch": facts["arch"], **{key: facts[key] for key in _FACTS}}
+
+
+def _bagged_before(resume: Run, runs: Path) -> dict[int, Run]:
+    """The finished networks of the bag that an unfinished one belongs to, by their numbers."""
+    config, found = resume.config, dict[int, Run]()
+    assert config.bag is not None
+    for run in workspace.finished_runs(runs):  # the newest comes last
+        with contextlib.suppress(RunError):  # another, which is damaged
+            other = run.config
+            chosen = {"bag": config.bag, "lr": config.lr, "precision": config.precision}
+            belongs = other.with_(**chosen) == config and run.data == resume.data
+            if belongs and other.bag is not None and other.bag < config.bag:
+                found[other.bag] = run
+    return found
 
 
 def _learnt(task: Task, fitted: Fitted) -> Measure:

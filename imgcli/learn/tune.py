@@ -37,7 +37,7 @@ _OF_LEARNING = (
     *("epochs", "batch_size", "grow_batch", "optimizer", "lr", "momentum", "dampening"),
     *("nesterov", "schedule", "warmup", "decay_every", "decay_factor", "layer_decay", "patience"),
     *("weight_decay", "l1", "label_smoothing", "clip_norm", "ema", "balance", "mixup", "cutmix"),
-    *("norms", "labels_per_class", "pick", "confidence", "bag"),
+    *("norms", "labels_per_class", "pick", "confidence", "bag", "bag_of"),
 )
 
 

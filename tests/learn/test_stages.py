@@ -13,7 +13,7 @@ from imgcli import storage, workspace
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.learn import folds as folds_module
 from imgcli.learn.saved import load_model
-from imgcli.learn.stages import score_folds, score_test, train_run
+from imgcli.learn.stages import score_folds, score_test, train_bag, train_run
 from imgcli.models.network import fingerprint
 from imgcli.records import TrainConfig
 from imgcli.workspace import Run
@@ -225,6 +225,45 @@ def test_an_interrupted_training_is_invisible_until_it_is_resumed_to_the_same_bi
     assert (resumed.folder / "model.safetensors").read_bytes() == (
         whole.folder / "model.safetensors"
     ).read_bytes()
+
+
+def test_the_rest_of_an_interrupted_bag_is_trained_as_it_would_have_been(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = CONFIG.with_(bag_of=3)
+    whole, last = train_bag(bag, Path("dataset"), Path("runs"), "cpu")
+    assert [document["run"] for document in whole][-1] == str(last.run.folder)
+    save = storage.atomic_file
+    epochs = []
+
+    def stop_in_the_fifth(path: Path) -> object:
+        if path.name == "checkpoint.safetensors":
+            epochs.append(path)
+            if len(epochs) == 5:  # the second of the second network
+                raise KeyboardInterrupt
+        return save(path)
+
+    monkeypatch.setattr(storage, "atomic_file", stop_in_the_fifth)
+    with pytest.raises(Interrupted, match=r"imgcli train --resume"):
+        train_bag(bag, Path("dataset"), Path("runs"), "cpu")
+    monkeypatch.setattr(storage, "atomic_file", save)
+    unfinished = workspace.unfinished_run()
+    resumed, _ = train_bag(unfinished.config, unfinished.data, Path("runs"), "cpu", unfinished)
+    assert len(workspace.finished_runs()) == 6
+    assert resumed[1]["run"] == str(unfinished.folder)
+    for one, other in zip(whole, resumed, strict=True):
+        assert one["run"] != other["run"] and one["train"] == other["train"]
+        prints = [fingerprint(load_model(Run(Path(d["run"])))[0].classifier) for d in (one, other)]
+        assert prints[0] == prints[1]
+
+
+def test_there_is_no_waiting_for_a_validation_loss_without_validation(here: Path) -> None:
+    blind = CONFIG.with_(val_share=0.0)
+    with pytest.raises(WrongUsage, match=r"--patience 3 waits .* add --val-share 0.1"):
+        trained(blind.with_(patience=3))
+    assert not Path("runs").exists()
+    trained(CONFIG.with_(patience=3))
+    assert trained(blind).config.patience  # what it is settled to does no harm
 
 
 def test_an_unreadable_photo_is_listed_and_the_rest_goes_on(here: Path) -> None:
