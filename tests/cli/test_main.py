@@ -26,6 +26,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 def test_the_commands_are_the_ones_in_the_readme() -> None:
     readme = (HOUSE / "README.md").read_text("utf-8")
     assert [name for name in COMMANDS if f"imgcli {name}" not in readme] == []
+    outside = [line for line in readme.splitlines() if line.startswith("imgcli ")]
+    assert outside == []  # of a block of code, where a line would run into the next
 
 
 @pytest.mark.parametrize("command", COMMANDS)
