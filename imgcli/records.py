@@ -179,6 +179,7 @@ class TrainConfig:
     shift: float | None = None  # share of the side, each way
     rotate: float | None = None  # degrees, each way
     shear: float | None = None  # degrees, each way
+    elastic: float | None = None  # share of the side by which points move, apart from each other
     flip: bool | None = None  # mirror left and right, half of the time
     colour: float | None = None  # share by which brightness, contrast and saturation change
     erase: float | None = None  # probability that a rectangle is blotted out

@@ -302,6 +302,15 @@ class Choices(TypedDict):
         float | None,
         _augmentation("--shear", "Slant by up to so much, each way.", metavar="DEGREES"),
     ]
+    elastic: Annotated[
+        float | None,
+        _augmentation(
+            "--elastic",
+            "Bend: points move apart from each other by about this share of the side, such as "
+            "0.02 for handwriting.",
+            metavar="SHARE",
+        ),
+    ]
     flip: Annotated[
         bool | None,
         _augmentation("--flip/--no-flip", "Mirror half of the photos, left and right."),

@@ -17,6 +17,7 @@ class Recipe(NamedTuple):
     shift: float = 0.0  # shift each way by up to this share of the side, at full area
     rotate: float = 0.0  # turn each way by up to this many degrees
     shear: float = 0.0  # slant each way by up to this many degrees
+    elastic: float = 0.0  # bend: standard deviation, share of the side, of where points move
     colour: float = 0.0  # change brightness, contrast and saturation by up to this share
     erase: float = 0.0  # probability that a rectangle is blotted out
     random: int | None = None  # magnitude, 0 to 30, of two random changes more
@@ -29,7 +30,7 @@ class Recipe(NamedTuple):
     @property
     def warps(self) -> bool:
         """Whether pixels come to lie between pixels."""
-        return self.crops or self.rotate > 0 or self.shear > 0
+        return self.crops or self.rotate > 0 or self.shear > 0 or self.elastic > 0
 
 
 RECIPES = {
@@ -53,6 +54,7 @@ def recipe_of(config: TrainConfig) -> Recipe:
         "shift": config.shift,
         "rotate": config.rotate,
         "shear": config.shear,
+        "elastic": config.elastic,
         "colour": config.colour,
         "erase": config.erase,
         "random": config.rand_augment,
@@ -62,6 +64,7 @@ def recipe_of(config: TrainConfig) -> Recipe:
 
 
 _LUMA = (0.299, 0.587, 0.114)
+_KNOTS = 6  # along a side, between which a bent photo is smooth
 _ERASED = (0.02, 0.33)  # share of the area (Zhong et al., Random Erasing, 2017)
 
 
@@ -96,7 +99,7 @@ def luma(images: Tensor) -> Tensor:
 
 
 def _warp(images: Tensor, recipe: Recipe, size: int, generator: torch.Generator) -> Tensor:
-    """Crop, shift, mirror, turn and slant by one affine map per photo."""
+    """Crop, shift, mirror, turn and slant by one affine map per photo, and bend it."""
     n = len(images)
     draws = torch.rand(n, 6, generator=generator)
     side = (recipe.area[0] + (recipe.area[1] - recipe.area[0]) * draws[:, 0]).sqrt()
@@ -113,8 +116,20 @@ def _warp(images: Tensor, recipe: Recipe, size: int, generator: torch.Generator)
     theta[:, :, 0] *= mirror[:, None]
     theta[:, :, 2] = (2 * draws[:, 2:4] - 1) * room[:, None]
     grid = functional.affine_grid(theta.to(images.device), [n, 3, size, size], align_corners=False)
+    if recipe.elastic:
+        grid = grid + _bends(n, size, recipe.elastic, generator).to(grid.device)
     warped = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
     return warped.contiguous(memory_format=torch.channels_last)
+
+
+def _bends(n: int, size: int, amount: float, generator: torch.Generator) -> Tensor:
+    """How far each point moves, in half sides, `(n, size, size, 2)`.
+
+    Random moves of a coarse grid, smooth in between (Ronneberger, Fischer and Brox, U-Net, 2015).
+    """
+    moves = torch.randn(n, 2, _KNOTS, _KNOTS, generator=generator) * 2 * amount
+    smooth = functional.interpolate(moves, size, mode="bicubic", align_corners=True)
+    return smooth.permute(0, 2, 3, 1)
 
 
 def _move(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:

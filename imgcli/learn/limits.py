@@ -57,6 +57,7 @@ LIMITS = {
     "shift": Limits(high=0.5),
     "rotate": Limits(high=180.0),
     "shear": Limits(high=60.0),
+    "elastic": Limits(high=0.2),
     "colour": Limits(high=1.0),
     "erase": Limits(high=1.0),
     "rand_augment": Limits(high=30.0),

@@ -23,8 +23,8 @@ _BY_STEPS = (
 )
 # What a frozen backbone's features have no use for: they are not photos any more.
 _OF_PHOTOS = (
-    *("zoom", "shift", "rotate", "shear", "flip", "colour", "erase", "rand_augment"),
-    *("mixup", "cutmix", "layer_decay", "norms"),
+    *("zoom", "shift", "rotate", "shear", "elastic", "flip", "colour", "erase"),
+    *("rand_augment", "mixup", "cutmix", "layer_decay", "norms"),
 )
 
 

@@ -80,6 +80,17 @@ def test_a_slant_moves_rows_against_each_other_and_keeps_them_level() -> None:
     assert ((across[:, 24, 16] - across[:, 8, 16]).abs() > 20).any()
 
 
+def test_an_elastic_photo_is_bent_smoothly_by_as_much_as_was_asked_for() -> None:
+    ramp = torch.arange(0, 256, 8, dtype=torch.uint8).view(1, 1, 32, 1).expand(400, 32, 32, 3)
+    out = augment(ramp, Recipe(elastic=0.04), 32, seeded())[:, 0]
+    moved = (out - to_planes(ramp)[:, 0])[:, 8:24, 8:24] / 8  # pixels, where no rim is near
+    assert 0.7 * 0.04 * 32 < moved.std() < 1.1 * 0.04 * 32  # between the knots a bit less
+    assert moved.mean().abs() < 0.1
+    assert (moved[:, 1:] - moved[:, :-1]).std() < 0.4 * moved.std()
+    flat = torch.full((3, 16, 16, 3), 90, dtype=torch.uint8)
+    torch.testing.assert_close(augment(flat, Recipe(elastic=0.1), 16, seeded()), to_planes(flat))
+
+
 def test_random_changes_keep_the_shape_and_differ_between_photos() -> None:
     pixels = photos(1, 24).expand(6, 24, 24, 3)
     with torch.random.fork_rng():
