@@ -16,6 +16,7 @@ from imgcli.errors import WrongUsage
 from imgcli.records import TrainConfig
 
 SGD = ("sgd", "momentum")  # torch's own; timm's sgd looks ahead unless told otherwise
+_FUSED = (*SGD, "adam", "adamw")  # that torch steps in one pass over the weights, not in ten
 _MUON = ("muon", "nmuon")
 # timm's names that need other packages or gradients of gradients, or say what --nesterov says.
 _LEFT_OUT = ("bnb", "fused", "kron", "adahessian", "nesterov", "larc", "nlarc")
@@ -69,6 +70,8 @@ def make_optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimi
     own: dict[str, Any] = {}
     if config.optimizer in SGD:
         own = {"nesterov": bool(config.nesterov), "dampening": config.dampening or 0.0}
+    if config.optimizer in _FUSED:
+        own["fused"] = True
     optimizer: torch.optim.Optimizer = create_optimizer_v2(
         _layer_groups(module, config) if config.layer_decay else module,
         opt=config.optimizer,
