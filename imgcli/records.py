@@ -203,6 +203,12 @@ class TrainConfig:
         """Whether the backbone never learns, so that a photo's features are always the same."""
         return self.freeze and self.unfreeze_after is None
 
+    @property
+    def made(self) -> list[str]:
+        """The choices that are not left to their defaults, by their names."""
+        usual = type(self)(arch="")
+        return [f.name for f in fields(self) if getattr(self, f.name) != getattr(usual, f.name)]
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -14,7 +14,7 @@ import itertools
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +54,12 @@ class Run:
             return TrainConfig.from_json(document["config"])
         except (KeyError, TypeError) as error:
             raise self.damaged("config.json", error) from None
+
+    @property
+    def asked(self) -> frozenset[str] | None:
+        """The choices of the config that were made, not settled; None where that was not kept."""
+        asked = self.read_json("config.json").get("asked")
+        return None if asked is None else frozenset(asked)
 
     @property
     def data(self) -> Path:
@@ -148,8 +154,14 @@ class Run:
         )
 
 
-def new_run(runs: Path, config: TrainConfig, data: Path) -> Run:
-    """Make the folder of a training that begins now and store its config."""
+def new_run(
+    runs: Path, config: TrainConfig, data: Path, asked: Collection[str] | None = None
+) -> Run:
+    """Make the folder of a training that begins now and store its config.
+
+    Args:
+        asked: the choices of the config that were made, where the others were settled.
+    """
     slug = "".join(c if c.isalnum() or c in "._" else "-" for c in config.arch)[:40].strip("-.")
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     runs.mkdir(parents=True, exist_ok=True)
@@ -161,7 +173,8 @@ def new_run(runs: Path, config: TrainConfig, data: Path) -> Run:
             continue
         break
     run = Run(folder)
-    run.write_json("config.json", {"data": str(data), "config": config.to_json()})
+    document: dict[str, Any] = {"data": str(data), "config": config.to_json()}
+    run.write_json("config.json", document if asked is None else {**document, "asked": [*asked]})
     return run
 
 

@@ -111,7 +111,11 @@ def compare_and_show(
     document: dict[str, Any] = {
         "on": part,
         "runs": [
-            {**stored.run_json(one, aligned[name], seed), "options": differing}
+            {
+                **stored.run_json(one, aligned[name], seed),
+                "options": differing,
+                "asked": stored.asked(one.run, differing),
+            }
             for (name, one), differing in zip(kept.items(), options, strict=True)
         ],
         "best": pairs[0].runs[0],

@@ -6,7 +6,7 @@ Out-of-fold predictions lie in `predictions-folds.npz`, those of further repeats
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -66,7 +66,7 @@ def pooled(stored: Stored) -> Evaluation:
 
 
 def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[str, Any]:
-    """What `compare --json` says of one run, all but its "options".
+    """What `compare --json` says of one run, all but its choices.
 
     Of a run whose folds were repeated that is the first repeat, as the tests are of it.
 
@@ -99,6 +99,12 @@ def differing(runs: Sequence[Run]) -> list[dict[str, Any]]:
         if name not in _APART and any(chosen[name] != choices[0][name] for chosen in choices)
     ]
     return [{name: chosen[name] for name in differ} for chosen in choices]
+
+
+def asked(run: Run, choices: Collection[str]) -> list[str]:
+    """Those of the choices that were made for the run; all where it is not known any more."""
+    made = run.asked
+    return [name for name in choices if made is None or name in made]
 
 
 def _usual_part(runs: Sequence[Run]) -> On:

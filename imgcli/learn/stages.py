@@ -62,7 +62,7 @@ def train_run(
     if resume is None:
         _check_patience(config, task)
     task = with_rate(task)
-    run = resume or workspace.new_run(runs, task.config, data)
+    run = resume or workspace.new_run(runs, task.config, data, config.made)
     checkpoint = run.folder / CHECKPOINT
     job = Job(
         task.rows("train"),

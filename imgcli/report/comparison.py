@@ -6,7 +6,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -30,29 +30,33 @@ FEW = 3  # runs, up to which every pair gets its sentences; of more, each is hel
 def labels(document: Document) -> dict[str, str]:
     """What tells each run from the others, by its folder: its arch and its uncommon choices.
 
-    A choice that more than half of the runs have made goes without saying. Runs that differ in
-    nothing are told apart by their folders.
+    A choice that more than half of the runs have made goes without saying, and so does one that
+    followed from others, unless the runs are alike without it. Runs that differ in nothing are told
+    apart by their folders.
     """
     runs = document["runs"]
     made = Counter((name, repr(v)) for run in runs for name, v in run["options"].items())
-    told = [
-        ", ".join(
-            [run["arch"]]
-            + [
-                _choice(name, value)
-                for name, value in run["options"].items()
-                if name != "precision"  # settled by measuring speed
-                and value is not None
-                and 2 * made[name, repr(value)] <= len(runs)
-            ]
-        )
-        for run in runs
-    ]
-    alike = Counter(told)
-    return {
-        run["run"]: text if alike[text] == 1 else f"{text}, {_folder(run['run'])}"
-        for run, text in zip(runs, told, strict=True)
-    }
+
+    def told(run: Mapping[str, Any], choices: Collection[str]) -> str:
+        uncommon = [
+            _choice(name, value)
+            for name, value in run["options"].items()
+            if name in choices
+            and name != "precision"  # settled by measuring speed
+            and value is not None
+            and 2 * made[name, repr(value)] <= len(runs)
+        ]
+        return ", ".join([run["arch"], *uncommon])
+
+    found = {run["run"]: told(run, run["asked"]) for run in runs}
+    for more in ({run["run"]: told(run, run["options"]) for run in runs}, _with_folders(found)):
+        alike = {text for text, n in Counter(found.values()).items() if n > 1}
+        found = {run: more[run] if text in alike else text for run, text in found.items()}
+    return found
+
+
+def _with_folders(names: Mapping[str, str]) -> dict[str, str]:
+    return {run: f"{text}, {_folder(run)}" for run, text in names.items()}
 
 
 def _folder(run: str) -> str:
@@ -60,10 +64,14 @@ def _folder(run: str) -> str:
 
 
 def _choice(name: str, value: Any) -> str:
-    """A choice in words: "dropout 0.5", "freeze", "no pretrained"."""
+    """A choice in words: "dropout 0.5", "freeze", "no pretrained", a file by its name."""
     words = name.replace("_", " ")
     if isinstance(value, bool):
         return words if value else f"no {words}"
+    if isinstance(value, Mapping):
+        return f"{words} {', '.join(f'{key}={v}' for key, v in value.items())}"
+    if name == "weights":
+        return f"{words} {_folder(value)}"
     return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
 
 

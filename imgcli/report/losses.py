@@ -118,7 +118,8 @@ def loss_curves(runs: Mapping[str, Losses], notes: Sequence[str] = ()) -> Figure
             _draw_curve(axes, curve, window, color=colour, linestyle=stroke, label=label)
     for axes, name in zip(panels, ("mean", "standard deviation"), strict=True):
         axes.set(xlabel="batches learnt from", ylabel=f"loss, rolling {name}")
-        axes.set(xlim=(0, None), ylim=(0, None))
+        low, high = axes.get_ylim()
+        axes.set(xlim=(0, None), ylim=(0 if low < high / 2 else low, high))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y")
     columns = 1 if max(map(len, shown)) > LONGEST // 2 else 2

@@ -12,7 +12,11 @@ Values = Sequence[float]
 
 
 def told(
-    name: str, folds: Values | float, train: Values | float | None = None, **options: Any
+    name: str,
+    folds: Values | float,
+    train: Values | float | None = None,
+    asked: Sequence[str] | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """A run: the figures of its folds held out and in training, or one of each without folds."""
     spread = None if isinstance(folds, float) else folds
@@ -26,6 +30,7 @@ def told(
         "run": f"runs/{name}",
         "arch": name,
         "options": options,
+        "asked": [*options] if asked is None else asked,
         "params": {"trainable": 90, "non_trainable": 0, "total": 1234},
         "seconds": 75.0,
         "n": 100,

@@ -67,6 +67,31 @@ def test_runs_that_differ_in_nothing_are_told_apart_by_their_folders() -> None:
     assert named(("x", {}), ("x", {}), ("y", {})) == ["x, 0-x", "x, 1-x", "y"]
 
 
+def test_what_followed_from_other_choices_goes_without_saying() -> None:
+    steps = {"lr": 0.01, "momentum": 0.9}
+    plain, sgd = {"optimizer": "adamw", "lr": 0.001}, {"optimizer": "sgd", **steps}
+    asked = {"asked": ["optimizer"]}
+    assert named(
+        ("x", {**plain, "asked": []}), ("y", {**plain, "asked": []}), ("x", sgd | asked)
+    ) == [
+        "x",
+        "y",
+        "x, optimizer sgd",
+    ]
+    # Where nothing else tells two runs apart it is said.
+    assert named(("x", {"lr": 0.1, "asked": []}), ("x", {"lr": 0.2, "asked": []})) == [
+        "x, lr 0.1",
+        "x, lr 0.2",
+    ]
+
+
+def test_a_file_is_called_by_its_name_and_a_mapping_as_it_is_typed() -> None:
+    choices = {"weights": "/far/away/net.safetensors", "model_args": {"pad_type": "same"}}
+    assert named(("x", {}), ("y", {}), ("z", choices))[2] == (
+        "z, weights net.safetensors, model args pad_type=same"
+    )
+
+
 def test_precision_settled_by_speed_sets_no_run_apart() -> None:
     assert named(("x", {"precision": "bf16"}), ("y", {"precision": "fp32"})) == ["x", "y"]
 
