@@ -19,6 +19,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from imgcli import storage
@@ -129,14 +130,30 @@ def _study_in(where: BaseStorage, name: str, asked: Mapping[str, Any]) -> Study:
     return study
 
 
-def _database(url: str) -> BaseStorage:
+def without_password(url: str) -> str:
+    """A database's address as it may be shown.
+
+    Raises:
+        WrongUsage: it is none.
+    """
     try:
-        return RDBStorage(url, heartbeat_interval=_BEAT, grace_period=_SILENCE)
+        return make_url(url).render_as_string(hide_password=True)
     except ArgumentError:
         raise WrongUsage(
             f"--storage {url} is no address of a database, such as sqlite:///tune.db or "
             "postgresql://user@host/name."
         ) from None
-    except (ImportError, SQLAlchemyError) as error:
+
+
+def _database(url: str) -> BaseStorage:
+    shown = without_password(url)
+    try:
+        return RDBStorage(url, heartbeat_interval=_BEAT, grace_period=_SILENCE)
+    except ImportError as error:
+        driver = getattr(error.__cause__, "name", None) or "its driver"
+        raise StorageError(
+            f"--storage {shown} needs the Python package {driver}. Install it beside imgcli."
+        ) from None
+    except SQLAlchemyError as error:
         reason = str(error).splitlines()[0]
-        raise StorageError(f"--storage {url} cannot be used: {reason}") from None
+        raise StorageError(f"--storage {shown} cannot be used: {reason}") from None

@@ -23,7 +23,15 @@ from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.measure import Measure, measure
 from imgcli.learn.recipe import settle
 from imgcli.learn.space import Space, sample
-from imgcli.learn.study import DONE, importance, open_study, ranked, rows_of, try_failed_again
+from imgcli.learn.study import (
+    DONE,
+    importance,
+    open_study,
+    ranked,
+    rows_of,
+    try_failed_again,
+    without_password,
+)
 from imgcli.learn.task import Task, hold_out, make_task, stratified_folds
 from imgcli.progress import counter, note
 from imgcli.records import IntArray, TrainConfig
@@ -100,9 +108,10 @@ def tune(
                     study.sampler = _sampler(config.seed, begun, shared=url is not None)
                     study.optimize(judge, n_trials=1)
             except KeyboardInterrupt:
+                where = folder if url is None else without_password(url)
                 raise Interrupted(
                     f"Interrupted. {count(len(rows_of(study)), 'trial')} of {trials} kept in "
-                    f"'{folder if url is None else url}'; the same command goes on from there."
+                    f"'{where}'; the same command goes on from there."
                 ) from None
             return _outcome(study, config)
 
