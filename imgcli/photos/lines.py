@@ -1,6 +1,6 @@
 """What a collected folder remembers of its photos, where they get another label.
 
-A photo that moves gets a line more in `provenance.jsonl`, which says where it was:
+A photo that moves within it gets a line more in `provenance.jsonl`, which says where it was:
 
     {"path": "dog/017.jpg", "label": "dog", …, "sha256": "…", "moved_from": "cat/017.jpg"}
 
@@ -56,6 +56,22 @@ def drop_lines(root: Path, moves: Mapping[str, str]) -> None:
     ]
     if len(kept) < len(lines):
         storage.write_atomic(file, b"".join(kept))
+
+
+def copy_lines(root: Path, copy: Path, moved: Mapping[str, tuple[str, str]]) -> None:
+    """Write the lines for a copy of the folder in which some photos have other places and labels.
+
+    Args:
+        moved: by the photo's path in `root`, its path and its label in `copy`.
+    """
+    if not (root / NAME).is_file():
+        return
+    lines = (root / NAME).read_bytes().splitlines(keepends=True)
+    for i, entry in enumerate(map(_parsed, lines)):
+        if (path := entry.get("path", "")) in moved:
+            to, label = moved[path]
+            lines[i] = json.dumps({**entry, "path": to, "label": label}).encode() + b"\n"
+    storage.write_atomic(copy / NAME, b"".join(lines))
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from imgcli import storage
 from imgcli.errors import DataError, StorageError
+from imgcli.photos.lines import copy_lines
 from imgcli.photos.manifest import FOLDERS, flat_names, hard_link, read_manifest
 from imgcli.photos.scan import scan
 from imgcli.photos.wanted import Merge, check_merges
@@ -26,7 +27,6 @@ from imgcli.progress import track
 
 NAME = "merge.json"
 FORMAT = 1  # a reader refuses any other
-PROVENANCE = "provenance.jsonl"
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _write(
                 shutil.copyfile(root / path, target)
                 copied += 1
         _write_manifest(root, staging, moved)
-        _write_provenance(root, staging, moved)
+        copy_lines(root, staging, {old: (new, _label(new, tree)) for old, new in moved.items()})
         if document is not None:
             storage.write_json(staging / NAME, document)
     return copied
@@ -187,24 +187,6 @@ def _write_manifest(root: Path, staging: Path, moved: Mapping[str, str]) -> None
     photos.sort(key=lambda photo: photo.path)
     classes = tuple(sorted({photo.label for photo in photos}))
     replace(made, photos=tuple(photos), classes=classes).write(staging)
-
-
-def _write_provenance(root: Path, staging: Path, moved: Mapping[str, str]) -> None:
-    """`provenance.jsonl` with the new paths and classes; a line of another photo stays as it is."""
-    if (root / PROVENANCE).is_file():
-        lines = (root / PROVENANCE).read_bytes().splitlines(keepends=True)
-        new = b"".join(_provenance_line(line, moved) for line in lines)
-        storage.write_atomic(staging / PROVENANCE, new)
-
-
-def _provenance_line(line: bytes, moved: Mapping[str, str]) -> bytes:
-    try:
-        entry = json.loads(line)
-        path = moved[entry["path"]]
-    except (ValueError, LookupError, TypeError):
-        return line
-    entry |= {"path": path, "label": path.split("/")[0]}
-    return json.dumps(entry).encode() + b"\n"
 
 
 def _read_merge(root: Path) -> dict[str, Any]:

@@ -56,6 +56,18 @@ def test_provenance_follows_and_other_lines_stay(raw: Path, tmp_path: Path) -> N
     assert (json.loads(first), second, torn) == (moved, '{"path": "gone/1.png"}', "torn")
 
 
+def test_provenance_of_an_imported_split_names_the_class_not_the_part(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        write_classes(tmp_path / "dataset" / part, per_class=1)
+    line = {"path": "train/red/00.png", "label": "red", "sha256": "…"}
+    (tmp_path / "dataset/provenance.jsonl").write_text(json.dumps(line) + "\n")
+    merge_classes(tmp_path / "dataset", TWO, tmp_path / "out")
+    moved = {"path": "train/purple/red__00.png", "label": "purple", "sha256": "…"}
+    assert json.loads((tmp_path / "out/provenance.jsonl").read_text()) == moved
+    undo_merge(tmp_path / "out", tmp_path / "back")
+    assert json.loads((tmp_path / "back/provenance.jsonl").read_text()) == line
+
+
 def test_undoing_gives_exactly_the_old_tree(raw: Path, tmp_path: Path) -> None:
     before = tree(raw)
     merge_classes(raw, TWO, tmp_path / "out")
