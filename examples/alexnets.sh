@@ -12,7 +12,7 @@ weights=${2:+--weights $2}
 [ -d dataset ] || imgcli split raw/ --ratio 0.9
 
 study() {
-    imgcli train --image-size 67 --epochs 6 --batch-size 32 --quiet "$@"
+    imgcli train --image-size 67 --epochs 6 --quiet "$@"
     imgcli evaluate --folds 5 --quiet
 }
 
@@ -22,8 +22,10 @@ study --arch narrow-alexnet
 study --arch narrow-alexnet --dropout 0
 study --arch narrow-alexnet --dropout 0.25
 study --arch narrow-alexnet --batchnorm
-study --arch narrow-alexnet --optimizer sgd --lr auto
+study --arch narrow-alexnet --optimizer sgd
 study --arch narrow-alexnet --optimizer adam
+study --arch narrow-alexnet --batchnorm --optimizer sgd
+study --arch narrow-alexnet --batchnorm --optimizer adam
 
 imgcli train --arch mobilenetv2_100 --freeze $weights --model-arg pad_type=same --quiet
 imgcli evaluate --folds 5 --quiet
