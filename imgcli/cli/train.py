@@ -153,11 +153,12 @@ def _train_bag(
 def _refuse_choices(context: typer.Context) -> None:
     """A resumed run goes by its own choices; any other given beside --resume is a mistake."""
     allowed = {"resume", "run", "out", "device", "json", "quiet"}
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in allowed and source is not None and source.name == "COMMANDLINE":
-            option = "--" + name.replace("_", "-")
-            raise WrongUsage(f"{option} does not go with --resume, which keeps the run's choices.")
+    for option in context.command.params:
+        source = context.get_parameter_source(str(option.name))
+        if option.name not in allowed and source is not None and source.name == "COMMANDLINE":
+            raise WrongUsage(
+                f"{option.opts[0]} does not go with --resume, which keeps the run's choices."
+            )
 
 
 def _next(runs: Path) -> list[str]:

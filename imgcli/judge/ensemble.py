@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from imgcli.errors import RunError, WrongUsage
-from imgcli.records import FloatArray, Predictions
+from imgcli.records import Predictions
 
 
 def average(each: Sequence[Predictions]) -> Predictions:
@@ -26,10 +26,4 @@ def average(each: Sequence[Predictions]) -> Predictions:
             raise RunError("These runs were scored on different photos. Name one with --data.")
         if not np.array_equal(other.fold, first.fold):
             raise WrongUsage("These runs divide the folds differently; give all one --seed.")
-    return replace(first, probs=mean_probs([predictions.probs for predictions in each]))
-
-
-def mean_probs(each: Sequence[FloatArray]) -> FloatArray:
-    """The mean of probabilities `(M, K)`, which sums to 1 again."""
-    mean: FloatArray = np.mean(each, axis=0)
-    return mean
+    return replace(first, probs=np.mean([predictions.probs for predictions in each], axis=0))

@@ -12,11 +12,10 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from imgcli import storage
 from imgcli.errors import RunError
+from imgcli.models.weights import write_state
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -59,10 +58,7 @@ def save_state(
         place = tensors if isinstance(value, Tensor) else counted
         place[f"optimizer.{name}"] = value
     metadata = {"state": json.dumps(numbers), "counted": json.dumps(counted)}
-    with storage.atomic_file(path) as temporary:
-        # safetensors takes no tensor whose values lie in another order, as channels_last has them.
-        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(plain, temporary, metadata)
+    write_state(path, tensors, metadata)
 
 
 def restore_state(
@@ -113,10 +109,19 @@ def _state_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 def _put_back(optimizer: torch.optim.Optimizer, kept: Mapping[str, Any]) -> None:
     state = optimizer.state_dict()
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for name, value in kept.items():
         kind, index, key = name.split(".", 2)
         if kind == "group":
             state["param_groups"][int(index)][key] = value
         else:
-            state["state"].setdefault(int(index), {})[key] = value
+            values = state["state"].setdefault(int(index), {})
+            values[key] = _laid_out(value, weights[int(index)])
     optimizer.load_state_dict(state)
+
+
+def _laid_out(value: Any, weight: Tensor) -> Any:
+    """What is kept of a weight, in memory as that is: fused steps pair them by their places."""
+    if isinstance(value, Tensor) and value.shape == weight.shape:
+        return torch.empty_like(weight, dtype=value.dtype).copy_(value)
+    return value

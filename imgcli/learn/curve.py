@@ -11,7 +11,7 @@ from imgcli.learn.fit import fit_all
 from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.stages import fresh_task
 from imgcli.learn.task import Task, stratified_folds
-from imgcli.records import IntArray
+from imgcli.records import FloatArray, IntArray
 from imgcli.workspace import Run
 
 SHARES = (0.1, 0.18, 0.32, 0.56, 1.0)  # of the photos of each class that a fold may learn from
@@ -25,7 +25,7 @@ class Answers:
     targets: IntArray  # (M,)
     groups: IntArray  # (M,)
     fold: IntArray  # (M,)
-    photos: NDArray[np.float64]  # (S,) learnt from, mean of the folds
+    photos: FloatArray  # (S,) learnt from, mean of the folds
     right: NDArray[np.bool_]  # (S, M)
 
 
@@ -83,5 +83,5 @@ def _growing(task: Task, rows: IntArray, seed: list[int]) -> list[IntArray]:
 
 
 def _right(task: Task, fitted: Fitted, held: IntArray) -> NDArray[np.bool_]:
-    preds = logits_by(task, fitted, held).argmax(1).cpu().numpy()
+    preds = logits_by(task, fitted.module, held).argmax(1).cpu().numpy()
     return np.asarray(preds == task.dataset.samples.targets[held])

@@ -12,7 +12,7 @@ from imgcli.errors import WrongUsage
 from imgcli.learn.augment import mixing
 from imgcli.learn.finder import find_rate
 from imgcli.learn.inputs import FeatureInputs, PixelInputs
-from imgcli.learn.jobs import Fitted, Job, logits_by
+from imgcli.learn.jobs import Fitted, Job, probs_by
 from imgcli.learn.loop import logits_of, train
 from imgcli.learn.measure import measure
 from imgcli.learn.optimum import fit_to_optimum
@@ -66,7 +66,7 @@ def _fit_again(task: Task, job: Job, fitted: Fitted) -> Fitted:
     Pseudo-Label (Lee, 2013), in one round.
     """
     rows = task.rows("unlabelled")
-    probs = torch.softmax(logits_by(task, fitted, rows).double(), dim=1).cpu().numpy()
+    probs = probs_by(task, fitted.module, rows)
     sure = probs.max(axis=1) >= (task.config.confidence or 0.0)
     if not sure.any():
         return replace(fitted, chosen={**fitted.chosen, "pseudo_labels": 0})

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from imgcli import storage
 from imgcli.errors import DataError, WrongUsage
 from imgcli.learn.fit import fit_all
-from imgcli.learn.jobs import Fitted, Job, logits_by
+from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.learn.saved import runs_before, save_history
 from imgcli.learn.task import Task, stratified_folds
 from imgcli.records import FloatArray, IntArray, Predictions
+from imgcli.wording import count
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +29,7 @@ class FoldResult:
 
 def out_of_fold(
     task: Task, part: str, k: int, seed: int, keep: Path
-) -> tuple[Predictions, NDArray[np.int64]]:
+) -> tuple[Predictions, IntArray]:
     """Predict every photo of a part by a network that has not seen it.
 
     Args:
@@ -106,18 +105,12 @@ def as_predictions(
     )
 
 
-def probs_by(task: Task, fitted: Fitted, rows: IntArray) -> FloatArray:
-    """Probabilities `(M, K)` that sum to 1 in double precision."""
-    probs = torch.softmax(logits_by(task, fitted, rows).double(), dim=1).cpu().numpy()
-    return np.asarray(probs, dtype=np.float64)
-
-
 def _judge(task: Task, fitted: Fitted, held: IntArray) -> FoldResult:
     k = len(task.classes)
-    preds = logits_by(task, fitted, fitted.learnt).argmax(1).cpu().numpy()
+    preds = logits_by(task, fitted.module, fitted.learnt).argmax(1).cpu().numpy()
     cells = task.dataset.samples.targets[fitted.learnt] * k + preds
     confusion = np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
-    return FoldResult(held, probs_by(task, fitted, held), confusion)
+    return FoldResult(held, probs_by(task, fitted.module, held), confusion)
 
 
 def _check_counts(task: Task, rows: IntArray, k: int) -> None:
@@ -126,12 +119,12 @@ def _check_counts(task: Task, rows: IntArray, k: int) -> None:
             f"--folds {k} is too few; use at least 2, or leave it out for the test part."
         )
     counts = task.dataset.samples.counts(rows)
-    for name, count in zip(task.classes, counts.tolist(), strict=True):
-        if count < k:
-            fewer = f"or use --folds {count}" if count > 1 else "or remove it"
+    for name, n in zip(task.classes, counts.tolist(), strict=True):
+        if n < k:
+            fewer = f"or use --folds {n}" if n > 1 else "or remove it"
             raise DataError(
-                f"Class '{name}' has {count} photo{'s' * (count != 1)}; {k} folds need at least "
-                f"{k}. Add photos, merge the class, {fewer}."
+                f"Class '{name}' has {count(n, 'photo')}; {k} folds need at least {k}. "
+                f"Add photos, merge the class, {fewer}."
             )
 
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from imgcli.learn.checkpoint import State
 from imgcli.learn.loop import logits_of
 from imgcli.learn.measure import Measure
 from imgcli.learn.task import Task
-from imgcli.records import IntArray
+from imgcli.records import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,12 @@ class Fitted:
     chosen: Mapping[str, float]  # what validation chose, and how many photos got a pseudo-label
 
 
-def logits_by(task: Task, fitted: Fitted, rows: IntArray) -> Tensor:
-    """Logits `(M, K)` of rows, by what a job gave."""
-    return logits_of(fitted.module, task.inputs, rows, task.config.precision)
+def logits_by(task: Task, module: nn.Module, rows: IntArray) -> Tensor:
+    """Logits `(M, K)` of a task's rows, by a module from its inputs to logits."""
+    return logits_of(module, task.inputs, rows, task.config.precision)
+
+
+def probs_by(task: Task, module: nn.Module, rows: IntArray) -> FloatArray:
+    """Probabilities `(M, K)` that sum to 1 in double precision."""
+    probs = torch.softmax(logits_by(task, module, rows).double(), dim=1).cpu().numpy()
+    return np.asarray(probs, dtype=np.float64)

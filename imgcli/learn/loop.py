@@ -113,7 +113,7 @@ class Learner:
         self.weighted = [p for p in module.parameters() if p.ndim > 1]  # what L1 draws to zero
         self.average = ModelEmaV3(module, config.ema, use_warmup=True) if config.ema else None
         classes = int(targets.max()) + 1  # a bootstrap sample need not have them all
-        counts = torch.bincount(targets[torch.from_numpy(rows)], minlength=classes).double()
+        counts = torch.bincount(targets[rows], minlength=classes).double()
         # Of a photo in the loss and in the draw: so that all classes together weigh the same.
         self.class_weights = (counts.sum() / (counts > 0).sum() / counts.clamp_min(1)).float()
 
@@ -140,7 +140,7 @@ class Learner:
             done = epoch - 1 + (step + 0.5) / len(batches)
             lr = config.lr * rate_at(config, done, losses)
             set_rate(self.optimizer, lr)
-            images = self.inputs.train_batch(batch, generator)  # (B, 3, S, S) or features (B, D)
+            images = self.inputs.train_batch(batch, generator)  # (B, C, S, S) or features (B, D)
             goals = self.targets[batch]  # (B,), or shares of classes (B, K) if mixed
             if self.mix:
                 images, goals = self.mix(images, goals)
@@ -178,11 +178,7 @@ class Learner:
         rng = np.random.default_rng([self.config.seed, epoch])
         if self.config.balance != "sample":
             return rng.permutation(self.rows)
-        weights = (
-            self.class_weights.cpu()
-            .numpy()
-            .astype(np.float64)[self.targets[torch.from_numpy(self.rows)].cpu().numpy()]
-        )
+        weights = self.class_weights[self.targets[self.rows]].double().cpu().numpy()
         return rng.choice(self.rows, len(self.rows), p=weights / weights.sum())
 
     def gradient(self, images: Tensor, goals: Tensor, state: State) -> tuple[float, Tensor]:

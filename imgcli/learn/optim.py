@@ -72,12 +72,13 @@ def make_optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimi
         own = {"nesterov": bool(config.nesterov), "dampening": config.dampening or 0.0}
     if config.optimizer in _FUSED:
         own["fused"] = True
+    if config.momentum is not None:
+        own["momentum"] = config.momentum
     optimizer: torch.optim.Optimizer = create_optimizer_v2(
         _layer_groups(module, config) if config.layer_decay else module,
         opt=config.optimizer,
         lr=config.lr,
         weight_decay=config.weight_decay or 0.0,
-        momentum=0.9 if config.momentum is None else config.momentum,
         **own,
     )
     return optimizer

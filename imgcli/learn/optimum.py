@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from imgcli.errors import DataError
 from imgcli.learn.heads import STRENGTHS, Choice, Solver, choose_strengths, mean_heads
 from imgcli.learn.inputs import FeatureInputs
-from imgcli.learn.jobs import Fitted, Job
-from imgcli.learn.loop import logits_of
+from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.measure import Measure, measure
 from imgcli.learn.ridge import Ridge
 from imgcli.learn.sampling import bootstrap
@@ -107,8 +106,7 @@ def _history_of(
     """The objective at each iteration, and what came of the last."""
     figures = {"val": val} if val else {}
     for part, rows in {"train": learnt, **job.watched}.items():
-        logits = logits_of(head, task.inputs, rows, task.config.precision)
-        figures[part] = measure(logits, task.targets[rows])
+        figures[part] = measure(logits_by(task, head, rows), task.targets[rows])
     last = len(objectives) - 1
     return [
         *(

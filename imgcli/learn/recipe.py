@@ -69,7 +69,6 @@ def _settle_optimum(config: TrainConfig) -> TrainConfig:
 def _settle_loop(config: TrainConfig) -> TrainConfig:
     optimizer, begun = config.optimizer or "", _begins_with_weights(config)
     _check_optimizer_choices(config)
-    _check_batches(config)
     epochs = config.epochs or (10 if begun else 30)
     schedule = config.schedule or "cosine"
     rate = _HEAD_RATE if config.frozen and optimizer in SGD else usual_rate(optimizer)
@@ -90,6 +89,7 @@ def _settle_loop(config: TrainConfig) -> TrainConfig:
         val_share=_or(config.val_share, 0.1 if config.labels_per_class is None else 0.0),
         patience=config.patience or 10,
     )
+    _check_batches(config)
     _check_unfreezing(config)
     return _settle_decay(config)
 
@@ -187,12 +187,15 @@ def _nesterov(config: TrainConfig) -> bool:
 
 
 def _check_batches(config: TrainConfig) -> None:
-    size = config.batch_size or 64
-    if config.grow_batch is not None and config.grow_batch < size:
+    assert config.batch_size
+    if config.grow_batch is None:
+        return
+    if config.grow_batch < config.batch_size:
         raise WrongUsage(
-            f"--grow-batch {config.grow_batch} is less than the {size} photos it begins with."
+            f"--grow-batch {config.grow_batch} is less than the {config.batch_size} photos it "
+            "begins with."
         )
-    if config.grow_batch is not None and config.epochs == 1:
+    if config.epochs == 1:
         raise WrongUsage(f"--grow-batch {config.grow_batch} needs more than one epoch to grow in.")
 
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from imgcli.errors import RunError
 from imgcli.learn.fit import fit_all
-from imgcli.learn.folds import FoldResult, predictions_of, probs_by
-from imgcli.learn.jobs import Job
+from imgcli.learn.folds import FoldResult, predictions_of
+from imgcli.learn.jobs import Job, probs_by
 from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.learn.saved import load_model
 from imgcli.learn.task import Task, make_task
@@ -55,7 +55,7 @@ def _out_of_fold(task: Task, before: Predictions) -> Predictions:
     jobs = [Job(np.setdiff1d(before.indices, rows), val) for rows in held]
     unused = np.zeros((len(task.classes), len(task.classes)), np.int64)
     results = [
-        FoldResult(rows, probs_by(task, fitted, rows), unused)
+        FoldResult(rows, probs_by(task, fitted.module, rows), unused)
         for rows, fitted in zip(held, fit_all(task, jobs), strict=True)
     ]
     return predictions_of(task, before.on, results)

@@ -55,7 +55,7 @@ class Ridge:
         """Fit P heads; exactly, whatever `start` and `tolerance` are.
 
         Args:
-            rows: `(P, M)`, above 0 for the rows that each problem learns from.
+            rows: `(P, M)`, above 0 for the rows that each problem learns from, once each.
             strengths: `(P,)` regularisation of each problem.
         """
         solved = [self._solve(*problem) for problem in zip(rows, strengths.tolist(), strict=True)]

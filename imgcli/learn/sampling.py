@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from imgcli.errors import DataError
-from imgcli.learn.inputs import FeatureInputs, in_batches
+from imgcli.learn.inputs import in_batches
 from imgcli.learn.task import Task
 from imgcli.records import FloatArray, IntArray
 
@@ -60,9 +60,4 @@ def nearness(task: Task, rows: IntArray) -> FloatArray:
 
 def _directions(task: Task, rows: IntArray) -> Tensor:
     """Features, or the pixels as the network sees them, each of length 1."""
-    inputs = task.inputs
-    if isinstance(inputs, FeatureInputs):
-        values = inputs.batch(rows)
-    else:
-        values = inputs.batch(rows).flatten(1)
-    return functional.normalize(values)
+    return functional.normalize(task.inputs.batch(rows).flatten(1))

@@ -7,13 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from imgcli import storage, workspace
 from imgcli.errors import ModelError
 from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.models.create import create_network
 from imgcli.models.network import Network
+from imgcli.models.weights import write_state
 from imgcli.records import Preprocess, TrainConfig
 from imgcli.workspace import Run
 
@@ -33,10 +34,7 @@ def save_model(
     Args:
         facts: what else the run should remember: parameters, figures, seconds.
     """
-    state = network.classifier.state_dict()
-    with storage.atomic_file(run.folder / WEIGHTS) as temporary:
-        # safetensors takes no tensor whose values lie in another order, as channels_last has them.
-        save_file({name: value.cpu().contiguous() for name, value in state.items()}, temporary)
+    write_state(run.folder / WEIGHTS, network.classifier.state_dict())
     workspace.finish_run(
         run,
         {

@@ -43,7 +43,7 @@ def fit_softmax(
     Args:
         features: `(M, D)` float32.
         targets: `(M,)` class of each row.
-        rows: `(P, M)` bool, the rows that each problem learns from.
+        rows: `(P, M)` how often each problem learns from each row, as bool or number.
         strengths: `(P,)` regularisation of each problem.
         start: P solutions of similar problems; from there it is a third of the way.
         tolerance: how far, relative to its minimum, each objective may stay above it.

@@ -3,26 +3,25 @@
 import contextlib
 import copy
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from imgcli import workspace
 from imgcli.errors import DataError, RunError, WrongUsage
 from imgcli.learn.checkpoint import CHECKPOINT
 from imgcli.learn.fit import fit_all, with_rate
-from imgcli.learn.folds import as_predictions, out_of_fold, probs_by
+from imgcli.learn.folds import as_predictions, out_of_fold
 from imgcli.learn.inputs import FeatureInputs
-from imgcli.learn.jobs import Fitted, Job, logits_by
+from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.measure import Measure, measure
 from imgcli.learn.saved import learnt_validation, load_model, save_history, save_model
 from imgcli.learn.task import Task, make_task
 from imgcli.models.network import Classifier, count_params, fingerprint
-from imgcli.records import Predictions, Rejected, TrainConfig
+from imgcli.records import IntArray, Predictions, Rejected, TrainConfig
 from imgcli.workspace import Run
 
 _FACTS = (  # of a finished run that are told of it
@@ -47,7 +46,7 @@ class Scored:
     """What a run says of photos that it has not learnt from."""
 
     predictions: Predictions
-    train_confusions: NDArray[np.int64] | None  # (k, K, K) the folds' train sides
+    train_confusions: IntArray | None  # (k, K, K) the folds' train sides
     times: int | None  # how often the test part has now been scored; None if not by this command
     leaks: int
     again: tuple[Predictions, ...] = ()  # of further repeats of the folds, in the same order
@@ -137,11 +136,10 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
     if (run.folder / name).is_file() and workspace.in_ledger(run, digests, "evaluate"):
         return Scored(run.load_predictions(name), None, None, leaks)
     times = _enter(task, run, "evaluate")
-    module = task.network.classifier
-    on_features = isinstance(task.inputs, FeatureInputs)
-    fitted = Fitted(module.head if on_features else module, rows[:0], [], 0, 0, 0, None, {})
+    classifier = task.network.classifier
+    module = classifier.head if isinstance(task.inputs, FeatureInputs) else classifier
     no_fold = np.full(len(rows), -1, dtype=np.int64)
-    predictions = as_predictions(task, "test", rows, probs_by(task, fitted, rows), no_fold)
+    predictions = as_predictions(task, "test", rows, probs_by(task, module, rows), no_fold)
     run.save_predictions(name, predictions)
     return Scored(predictions, None, times, leaks)
 
@@ -205,7 +203,7 @@ def _bagged_before(resume: Run, runs: Path) -> dict[int, Run]:
 
 def _learnt(task: Task, fitted: Fitted) -> Measure:
     """The figures on the photos that were learnt from, by the weights that were kept."""
-    return measure(logits_by(task, fitted, fitted.learnt), task.targets[fitted.learnt])
+    return measure(logits_by(task, fitted.module, fitted.learnt), task.targets[fitted.learnt])
 
 
 def _whole(task: Task, fitted: Fitted) -> Classifier:
@@ -246,7 +244,7 @@ def fresh_task(run: Run, data: Path | None, device: str) -> Task:
     return replace(task, network=replace(task.network, classifier=classifier))
 
 
-def _tracked(task: Task, run: Run) -> dict[str, NDArray[np.int64]]:
+def _tracked(task: Task, run: Run) -> dict[str, IntArray]:
     """The test rows, if the config asks for a test curve; entered in the ledger."""
     if not task.config.track_test:
         return {}
@@ -263,12 +261,11 @@ def _enter(task: Task, run: Run, why: str) -> int:
     return workspace.enter_in_ledger(run, _digests(task, task.rows("test")), why)
 
 
-def _digests(task: Task, rows: NDArray[np.int64]) -> list[str]:
+def _digests(task: Task, rows: IntArray) -> list[str]:
     return [task.dataset.samples.digests[i] for i in rows]
 
 
 def _last(history: list[dict[str, Any]], part: str) -> dict[str, Any] | None:
     """The last figures of a part in a history."""
-    keys = ("n", "loss", "accuracy", "macro_precision", "macro_f1")
     found = [row for row in history if row["part"] == part]
-    return {key: found[-1][key] for key in keys} if found else None
+    return {field.name: found[-1][field.name] for field in fields(Measure)} if found else None

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
@@ -41,7 +42,7 @@ class Task:
     network: Network  # with its weights at the start; never trained itself
     inputs: PixelInputs | FeatureInputs
     targets: Tensor  # (N,) on the device
-    readable: np.ndarray  # (N,) bool
+    readable: NDArray[np.bool_]  # (N,)
     unlabelled: IntArray  # rows whose class nobody has told; in no part
     rejected: tuple[Rejected, ...]
     device: torch.device
@@ -51,8 +52,8 @@ class Task:
         return self.dataset.samples.classes
 
     @property
-    def labelled(self) -> np.ndarray:
-        """The readable rows whose class is known, or guessed, `(N,)` bool."""
+    def labelled(self) -> NDArray[np.bool_]:
+        """The readable rows whose class is known, or guessed, `(N,)`."""
         return self.readable & (self.dataset.samples.targets >= 0)
 
     def rows(self, part: str) -> IntArray:

@@ -87,7 +87,9 @@ def tune(
 
     Raises:
         WrongUsage: too few folds, a study of something else.
+        DataError: the dataset cannot serve, or has too few photos to validate on.
         ModelError: none of the trials could be trained.
+        Refused: none was finished in the time.
         Interrupted: by Ctrl-C; finished trials are kept.
     """
     if folds is not None and folds < 2:
@@ -250,7 +252,7 @@ def _report(trial: Trial, accuracy: float, step: int, *, last: bool) -> None:
 
 
 def _judged(task: Task, fitted: Fitted, held: IntArray) -> Measure:
-    return measure(logits_by(task, fitted, held), task.targets[held])
+    return measure(logits_by(task, fitted.module, held), task.targets[held])
 
 
 def _without_learning(config: TrainConfig) -> TrainConfig:

@@ -9,7 +9,7 @@ from torch import nn
 
 from imgcli.errors import ModelError
 from imgcli.models.layers import GaussianNoise, Residual, Whitening
-from imgcli.models.notation import ACTIVATIONS, SHAPE, Token, bad_token, parse
+from imgcli.models.notation import ACTIVATIONS, SHAPE, Token, bad_token, flat, parse
 
 _OF_PICTURES = {"conv", "pool", "global", "whitening"}
 
@@ -203,9 +203,7 @@ def leading_shape(notation: str) -> tuple[int, int] | None:
 
 
 def _is_spatial(tokens: Sequence[Token]) -> bool:
-    return any(
-        part.parts.keys() & _OF_PICTURES for token in tokens for part in (token, *token.inside)
-    )
+    return any(token.parts.keys() & _OF_PICTURES for token in flat(tokens))
 
 
 def _convolution(

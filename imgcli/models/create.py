@@ -21,7 +21,6 @@ from imgcli.models.libraries import (
     Backbone,
     from_timm,
     from_torchvision,
-    reason_of,
     timm_names,
     timm_weights,
     torchvision_names,
@@ -30,7 +29,7 @@ from imgcli.models.libraries import (
 from imgcli.models.network import Channels, Classifier, Network, feature_count
 from imgcli.models.notation import is_notation, written
 from imgcli.models.variation import AS_IT_IS, Variation, vary
-from imgcli.models.weights import load_backbone, read_state
+from imgcli.models.weights import load_backbone, read_state, reason_of
 from imgcli.models.zoo import ZOO
 from imgcli.records import Fit, Preprocess
 

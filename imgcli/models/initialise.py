@@ -16,6 +16,7 @@ _DRAWN: dict[str, Callable[[Tensor], Tensor]] = {
     "kaiming-normal": partial(nn.init.kaiming_normal_, nonlinearity="relu"),
     "kaiming-uniform": partial(nn.init.kaiming_uniform_, nonlinearity="relu"),
 }
+INITS = ("default", *_DRAWN, "identity")
 
 
 def initialise(module: nn.Module, init: str) -> None:
@@ -24,7 +25,7 @@ def initialise(module: nn.Module, init: str) -> None:
     Whitening filters are found in photos and are not touched, nor are batch norms.
 
     Args:
-        init: one of `variation.INITS`. "default" leaves what the layers drew when they were made.
+        init: one of INITS. "default" leaves what the layers drew when they were made.
 
     Raises:
         ModelError: "identity", of a network that has no convolution to make one of.

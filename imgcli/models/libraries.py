@@ -12,7 +12,7 @@ from torch import nn
 from imgcli.errors import ModelError
 from imgcli.models.network import Channels
 from imgcli.models.variation import Variation
-from imgcli.models.weights import load_backbone, published_file, read_state
+from imgcli.models.weights import load_backbone, published_file, read_state, reason_of
 from imgcli.records import Fit, Preprocess
 
 TORCHVISION = "torchvision/"  # before a name that timm has as well
@@ -170,8 +170,3 @@ def _call(arch: str, build: Callable[..., nn.Module], *args: Any, **kwargs: Any)
         raise ModelError(
             f"'{arch}' cannot be built with these arguments: {reason_of(error)}"
         ) from None
-
-
-def reason_of(error: Exception) -> str:
-    """The first line of what a library says, for a sentence."""
-    return str(error).splitlines()[0].rstrip(".!") if str(error) else type(error).__name__

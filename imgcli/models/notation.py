@@ -137,6 +137,13 @@ def is_notation(arch: str) -> bool:
     return len(tokens) > 1 or "filters" in tokens[0].parts
 
 
+def flat(tokens: Iterable[Token]) -> Iterator[Token]:
+    """The tokens, and those inside residual groups, however deep."""
+    for token in tokens:
+        yield token
+        yield from flat(token.inside)
+
+
 def rewrite(
     tokens: Sequence[Token], change: Callable[[Token, Sequence[Token]], Iterable[str]]
 ) -> str:

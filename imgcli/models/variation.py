@@ -1,19 +1,11 @@
 """The same network with dropout, batch norm, other activations, other weights to start from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imgcli.errors import ModelError, WrongUsage
-from imgcli.models.notation import ACTIVATIONS, Token, decimal, parse, rewrite
-
-INITS = (
-    "default",
-    "xavier-normal",
-    "xavier-uniform",
-    "kaiming-normal",
-    "kaiming-uniform",
-    "identity",
-)
+from imgcli.models.initialise import INITS
+from imgcli.models.notation import ACTIVATIONS, Token, decimal, flat, parse, rewrite
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,7 @@ def vary(notation: str, variation: Variation) -> str:
 
 def _with_dropout(notation: str, rate: float) -> str:
     tokens, dropout = parse(notation), f"D{decimal(rate)}"
-    everywhere = list(_flat(tokens))
+    everywhere = list(flat(tokens))
     if any("dropout" in token.parts for token in everywhere):
         return rewrite(
             tokens, lambda token, _: [dropout if "dropout" in token.parts else token.text]
@@ -112,7 +104,7 @@ def _norm_comes(following: Sequence[Token]) -> bool:
 def _with_activation(notation: str, name: str) -> str:
     """As a default put first; defaults of the notation's own give way to it."""
     tokens = parse(notation)
-    if not any(_takes_activation(token) for token in _flat(tokens)):
+    if not any(_takes_activation(token) for token in flat(tokens)):
         raise ModelError(
             f"Every layer of '{notation}' names its own activation; --activation {name} would "
             "change nothing. Write the notation with others."
@@ -128,10 +120,3 @@ def _with_activation(notation: str, name: str) -> str:
 
 def _takes_activation(token: Token) -> bool:
     return "activation" in token.parts or (token.is_layer and ":" not in token.text)
-
-
-def _flat(tokens: Iterable[Token]) -> Iterable[Token]:
-    """The tokens, and those inside residual groups."""
-    for token in tokens:
-        yield token
-        yield from _flat(token.inside)

@@ -1,4 +1,4 @@
-"""Weights: read from files without ever unpickling objects, fetched where they are published.
+"""Weights: written and read without ever unpickling objects, fetched where they are published.
 
 Published weights come from the hub's cache if they were fetched before. Otherwise the host is tried
 for a second, so that a machine without network hears at once what to do.
@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from imgcli import storage
 from imgcli.errors import ModelError
 from imgcli.wording import listed
 
@@ -23,6 +25,16 @@ from imgcli.wording import listed
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 _COUNTER = "num_batches_tracked"
+
+
+def write_state(
+    path: Path, state: Mapping[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write tensors by name as a `.safetensors` file, all or nothing."""
+    # It takes no tensor whose values lie in another order, as channels_last has them.
+    plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    with storage.atomic_file(path) as temporary:
+        save_file(plain, temporary, metadata)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -35,15 +47,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"No weights file '{path}'. Give --weights a .safetensors or .pth file.")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             state: Any = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # many kinds, all of which mean the same to the user
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"'{path}' cannot be read as weights ({reason}). "
+            f"'{path}' cannot be read as weights ({reason_of(error)}). "
             "Give --weights a .safetensors file, or a .pth of plain tensors."
         ) from None
     for wrapper in _WRAPPERS:
@@ -128,8 +137,8 @@ def _from_hub(hub_id: str, arch: str) -> Path:
     try:
         return Path(hf_hub_download(hub_id, names[0]))
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise _cannot_fetch(arch, f"{constants.ENDPOINT}/{hub_id}", cache, reason) from None
+        host = f"{constants.ENDPOINT}/{hub_id}"
+        raise _cannot_fetch(arch, host, cache, reason_of(error)) from None
 
 
 def _from_url(url: str, arch: str) -> Path:
@@ -177,6 +186,12 @@ def _reachable(url: str, seconds: float = 1.0) -> bool:
     thread.start()
     thread.join(seconds)
     return answered.is_set()
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what a library says, for a sentence."""
+    said = str(error).strip()
+    return said.splitlines()[0].rstrip(".!") if said else type(error).__name__
 
 
 def _bare(name: str) -> str:

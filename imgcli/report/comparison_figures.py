@@ -28,8 +28,11 @@ from imgcli.report.tables import FIGURES
 from imgcli.wording import percent
 
 SIDES = {"train": (-0.22, style.TRAIN), "held out": (0.22, style.HELD_OUT)}  # place in the row
-
 LONGEST = 96  # characters of a run's name, on three lines or little more
+BOX_LEGEND = (
+    "Dot: a fold. Box: middle half, median (line), mean (diamond), lowest and highest. "
+    "At the end: mean ± sd in %"
+)
 
 
 @styled
@@ -61,12 +64,6 @@ def boxes(document: Document) -> Figure:
     return figure
 
 
-BOX_LEGEND = (
-    "Dot: a fold. Box: middle half, median (line), mean (diamond), lowest and highest. "
-    "At the end: mean ± sd in %"
-)
-
-
 def _draw_side(axes: Axes, at: float, summary: Mapping[str, Any], colour: str) -> bool:
     """A box of the folds, or the figure with its interval; whether it is a box."""
     if summary["folds"] and len(summary["folds"]) > 1:
@@ -76,9 +73,6 @@ def _draw_side(axes: Axes, at: float, summary: Mapping[str, Any], colour: str) -
         axes.plot(summary["ci95"], (at, at), color=colour, linewidth=1.6)
     axes.plot(summary["value"], at, "o", color=colour, markersize=6, mec="white", mew=0.4)
     return False
-
-
-CORRECTED = "p corrected for all pairs (Holm)"
 
 
 @styled
@@ -99,12 +93,13 @@ def forest(document: Document) -> Figure:
         axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
         write_at_ends(axes, np.arange(len(runs)), ends, style.SMALL)
         axes.set_xlabel(f"{FIGURES[key]}, difference in points")
+    corrected = "p corrected for all pairs (Holm)" if len(runs) > 2 else "p"
     titled(
         figure,
         "Differences to the most accurate run",
         paired_on(document),
         "Line: 95 % interval of this pair alone. Filled: a difference is shown, "
-        f"{CORRECTED if len(runs) > 2 else 'p'} at most 0.05. Hollow: none is",
+        f"{corrected} at most 0.05. Hollow: none is",
     )
     return figure
 

@@ -25,6 +25,8 @@ from imgcli.wording import count, listed
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888")
 STROKES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))  # after all colours, the next
 MOST_POINTS = 2000  # of a line: more than a figure has pixels
+LONGEST = 120  # characters of a run's name
+BANDED = "Line: mean of the trainings of a run's folds; band: ± 1 standard deviation over them"
 OWN_SCALES = ("label_smoothing", "mixup", "cutmix")  # choices that change what the loss is
 
 
@@ -134,10 +136,6 @@ def loss_curves(runs: Mapping[str, Losses], notes: Sequence[str] = ()) -> Figure
         *notes,
     )
     return figure
-
-
-LONGEST = 120  # characters of a run's name
-BANDED = "Line: mean of the trainings of a run's folds; band: ± 1 standard deviation over them"
 
 
 def notes(document: Document, names: Mapping[str, str], drawn: Collection[str]) -> list[str]:

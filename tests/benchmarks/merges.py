@@ -30,9 +30,9 @@ from imgcli.judge.merges import suggest_merges
 from imgcli.judge.metrics import confusion_matrix
 from imgcli.judge.splits import suggest_splits
 from imgcli.learn.fit import fit_all
-from imgcli.learn.folds import FoldResult, predictions_of, probs_by
+from imgcli.learn.folds import FoldResult, predictions_of
 from imgcli.learn.inputs import FeatureInputs
-from imgcli.learn.jobs import Job
+from imgcli.learn.jobs import Job, probs_by
 from imgcli.learn.task import Task, make_task, stratified_folds
 from imgcli.records import FloatArray, IntArray, Predictions, TrainConfig
 from tests.judge.planted import predictions
@@ -117,7 +117,7 @@ def of_labels(task: Task, rows: IntArray, labels: IntArray, seed: int) -> Predic
     jobs = [Job(rows[fold != f]) for f in range(FOLDS)]
     unused = np.zeros((len(classes), len(classes)), np.int64)
     results = [
-        FoldResult(rows[fold == f], probs_by(task, fitted, rows[fold == f]), unused)
+        FoldResult(rows[fold == f], probs_by(task, fitted.module, rows[fold == f]), unused)
         for f, fitted in enumerate(fit_all(task, jobs))
     ]
     return predictions_of(task, "all", results)

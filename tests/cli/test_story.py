@@ -162,6 +162,7 @@ def test_a_training_goes_on_from_a_run_with_its_head(shell: Shell) -> None:
         (["train", "--arch", "x", "--lr", "fast"], 2, "--lr fast is neither a number nor auto"),
         (["train", "--resume"], 1, "No unfinished run to resume in 'runs/'"),
         (["train", "--resume", "--lr", "1"], 2, "--lr does not go with --resume"),
+        (["train", "--resume", "--model-arg", "a=1"], 2, "--model-arg does not go with --resume"),
         (["train", "--arch", "x", "--run", "y"], 2, "--run y goes with --resume"),
         (["evaluate"], 1, "No finished run in 'runs/'. Train one first"),
         (["evaluate", "--run", "mine"], 1, "No run 'mine' in 'runs/'"),

@@ -28,14 +28,6 @@ FROZEN = TrainConfig(
 )
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with dataset/ in it: 3 classes, 12 photos each to train and 4 to test on."""
-    write_dataset(tmp_path / "dataset")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def trained(config: TrainConfig) -> Run:
     return train_run(config, Path("dataset"), Path("runs"), "cpu").run
 

@@ -21,20 +21,11 @@ from imgcli.learn.study import LOG, ranked
 from imgcli.learn.task import Task, make_task
 from imgcli.learn.tune import Tuned, tune
 from imgcli.records import TrainConfig
-from tests.photo_folders import write_dataset
 
 CONFIG = TrainConfig(
     arch="4C3S2-8", image_size=8, epochs=2, batch_size=12, augment="none", precision="fp32"
 )
 FROZEN = TrainConfig("resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32")
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with dataset/ in it: 3 classes, 12 photos each to train and 4 to test on."""
-    write_dataset(tmp_path / "dataset")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def searched(

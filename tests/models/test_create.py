@@ -167,6 +167,7 @@ def test_a_preprocess_written_before_there_was_grey_is_read() -> None:
         ("784 - [32C3-32C3-32C5S2] - [64C3-64C3-64C5S2] - 128 - 10", 1, 28),
         ("3072-8C3-P2-16", 3, 32),
         ("3x40x40-8C3-P2-16", 3, 40),
+        ("784-R[R[1C3]]-16", 1, 28),  # a picture, however deep its first convolution lies
         ("1x12x12-30-20", 1, 12),
         ("256-128", 3, 64),  # of dense layers only: 256 is the first of them
     ],

@@ -9,8 +9,9 @@ from torch import nn
 
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
+from imgcli.models.initialise import INITS
 from imgcli.models.network import Network, fingerprint
-from imgcli.models.variation import INITS, Variation
+from imgcli.models.variation import Variation
 
 
 def network(init: str | None, seed: int = 0) -> Network:
