@@ -204,6 +204,11 @@ class TrainConfig:
         return self.freeze and self.unfreeze_after is None
 
     @property
+    def to_optimum(self) -> bool:
+        """Whether a head is fitted to its optimum, by iterations over all photos, not by epochs."""
+        return self.optimizer in ("lbfgs", "ridge")
+
+    @property
     def made(self) -> list[str]:
         """The choices that are not left to their defaults, by their names."""
         usual = type(self)(arch="")

@@ -104,6 +104,7 @@ def train_and_show(
 
     # After the training, so that what is wrong with it is said before drawing is loaded.
     from imgcli.report import figures
+    from imgcli.report.history import unit
     from imgcli.report.runs import leaking, trained, unreadable
 
     shown = result.run.folder / "history.csv"
@@ -113,7 +114,7 @@ def train_and_show(
     if json:
         show_json(result.document)
     else:
-        show(*trained(result.document, shown, _next(runs)))
+        show(*trained(result.document, shown, _next(runs), unit(result.run.config)))
     for line in (*unreadable(result.rejected), *leaking(result.leaks)):
         note(line)
     return result.run

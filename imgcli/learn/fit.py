@@ -16,7 +16,6 @@ from imgcli.learn.jobs import Fitted, Job, probs_by
 from imgcli.learn.loop import logits_of, train
 from imgcli.learn.measure import measure
 from imgcli.learn.optimum import fit_to_optimum
-from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.learn.sampling import bootstrap, few_labels
 from imgcli.learn.task import Task, hold_out
 from imgcli.models.layers import Whitening
@@ -53,7 +52,7 @@ def _divided(task: Task, job: Job) -> Job:
 
 
 def _fit_labelled(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
-    if task.config.optimizer in TO_OPTIMUM and jobs:
+    if task.config.to_optimum and jobs:
         yield from fit_to_optimum(task, jobs)
     else:
         for job in jobs:

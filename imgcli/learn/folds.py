@@ -11,7 +11,6 @@ from imgcli import storage
 from imgcli.errors import DataError, WrongUsage
 from imgcli.learn.fit import fit_all
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
-from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.learn.saved import runs_before, save_history
 from imgcli.learn.task import Task, stratified_folds
 from imgcli.records import FloatArray, IntArray, Predictions
@@ -51,7 +50,7 @@ def out_of_fold(
     folder.mkdir(parents=True, exist_ok=True)
     results = {f: r for f in range(k) if (r := _load(folder / f"fold-{f:02d}.npz")) is not None}
     pending = [f for f in range(k) if f not in results]
-    if pending and task.config.optimizer in TO_OPTIMUM:
+    if pending and task.config.to_optimum:
         pending = list(range(k))  # fitted together, so that they come out the same again
     jobs = [Job(rows[fold != f], label=f"Fold {f + 1} of {k}") for f in pending]
     for f, fitted in zip(pending, fit_all(task, jobs), strict=True):

@@ -13,7 +13,6 @@ from imgcli.models.zoo import ZOO
 from imgcli.records import TrainConfig
 from imgcli.wording import count
 
-TO_OPTIMUM = ("lbfgs", "ridge")  # fit a head on frozen features as far as it goes
 _HEAD_RATE = 0.1  # of sgd on features, which are far from the first layers' noise
 _GENTLY = 0.3  # of the usual rate, for weights that know something already
 # What a fit to the optimum has no use for: it takes all rows at once and its own step lengths.
@@ -42,11 +41,11 @@ def settle(config: TrainConfig) -> TrainConfig:
     check_limits(config)
     _check_freezing(config)
     config = _settle_labels(config)
-    optimizer = config.optimizer or ("lbfgs" if config.frozen else "adamw")
-    if optimizer in TO_OPTIMUM:
-        return _settle_optimum(config.with_(optimizer=optimizer))
-    check_optimizer(optimizer)
-    return _settle_loop(config.with_(optimizer=optimizer))
+    config = config.with_(optimizer=config.optimizer or ("lbfgs" if config.frozen else "adamw"))
+    if config.to_optimum:
+        return _settle_optimum(config)
+    check_optimizer(config.optimizer or "")
+    return _settle_loop(config)
 
 
 def _settle_optimum(config: TrainConfig) -> TrainConfig:

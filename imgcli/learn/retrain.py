@@ -12,7 +12,6 @@ from imgcli.errors import RunError
 from imgcli.learn.fit import fit_all
 from imgcli.learn.folds import FoldResult, predictions_of
 from imgcli.learn.jobs import Job, probs_by
-from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.learn.saved import load_model
 from imgcli.learn.task import Task, make_task
 from imgcli.models.network import Classifier
@@ -50,7 +49,7 @@ def retrained(
 
 def _out_of_fold(task: Task, before: Predictions) -> Predictions:
     held = [before.indices[before.fold == f] for f in range(before.folds or 0)]
-    settled = task.config.optimizer in TO_OPTIMUM and task.config.weight_decay is not None
+    settled = task.config.to_optimum and task.config.weight_decay is not None
     val = before.indices[:0] if settled else None
     jobs = [Job(np.setdiff1d(before.indices, rows), val) for rows in held]
     unused = np.zeros((len(task.classes), len(task.classes)), np.int64)

@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 from imgcli import storage, workspace
 from imgcli.errors import ModelError
-from imgcli.learn.recipe import TO_OPTIMUM
 from imgcli.models.create import create_network
 from imgcli.models.network import Network
 from imgcli.models.weights import write_state
@@ -116,7 +115,7 @@ def learnt_validation(config: TrainConfig, data: Path) -> Run | None:
     """
     for run in runs_before(config, data):
         held = [
-            (c.seed, c.val_share, c.labels_per_class, c.pick, c.optimizer in TO_OPTIMUM)
+            (c.seed, c.val_share, c.labels_per_class, c.pick, c.to_optimum)
             for c in (config, run.config)
         ]
         if held[0] != held[1]:

@@ -26,7 +26,7 @@ from optuna.trial import Trial
 from imgcli.errors import WrongUsage
 from imgcli.learn.heads import STRENGTHS
 from imgcli.learn.limits import check_limits
-from imgcli.learn.recipe import TO_OPTIMUM, settle
+from imgcli.learn.recipe import settle
 from imgcli.models.ranges import Range, fill_ranges, find_ranges
 from imgcli.records import TrainConfig
 
@@ -166,7 +166,7 @@ def usual_space(config: TrainConfig) -> Space:
     """
     settled = settle(config.with_(arch=_lowest(config.arch)))
     around: dict[str, BaseDistribution] = {}
-    if settled.optimizer in TO_OPTIMUM:
+    if settled.to_optimum:
         around["weight_decay"] = FloatDistribution(min(STRENGTHS), max(STRENGTHS), log=True)
         if settled.optimizer != "ridge":
             around["label_smoothing"] = FloatDistribution(0.0, 0.2)

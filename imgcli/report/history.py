@@ -7,8 +7,6 @@ from typing import Any
 from imgcli.records import TrainConfig
 from imgcli.workspace import Run
 
-FITTED = ("lbfgs", "ridge")  # optimizers that take no epochs but iterations over all photos
-
 
 def rows(run: Run) -> list[dict[str, Any]]:
     """The rows of a history as `figures.history` takes them; none where there is no such file.
@@ -33,4 +31,4 @@ def _row(row: Mapping[str, str]) -> dict[str, Any]:
 
 def unit(config: TrainConfig) -> str:
     """What a step of the history is: "epoch" or "iteration"."""
-    return "iteration" if config.optimizer in FITTED else "epoch"
+    return "iteration" if config.to_optimum else "epoch"

@@ -16,7 +16,7 @@ PARTS = {"train": "train, learnt from", "val": "validation", "test": "test, trac
 
 
 def trained(
-    document: Mapping[str, Any], history: Path, following: Sequence[str]
+    document: Mapping[str, Any], history: Path, following: Sequence[str], unit: str = "epoch"
 ) -> list[RenderableType]:
     """A finished training: its figures, where it is, and what to type next.
 
@@ -24,6 +24,7 @@ def trained(
         document: of the JSON contract of `train`.
         history: the drawing of it, or the table where there is no curve to draw.
         following: the commands to type next.
+        unit: what the training went by: "epoch" or "iteration".
     """
     params = document["params"]
     table = Table("part", box=None, pad_edge=False, header_style="bold")
@@ -40,7 +41,7 @@ def trained(
     choices = dict(document["chosen"])
     guessed = choices.pop("pseudo_labels", None)
     chosen = ", ".join(f"{key.replace('_', ' ')} {v:.3g}" for key, v in choices.items())
-    passes = count(document["epochs"], "iteration" if chosen else "epoch")
+    passes = count(document["epochs"], unit)
     lines = [
         "",
         f"{printable(document['arch'])}: {params['trainable']:,} of {params['total']:,} parameters "
