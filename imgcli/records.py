@@ -136,6 +136,7 @@ class TrainConfig:
 
     # The network.
     arch: str
+    notation: str | None = None  # the layers it stands for, whatever becomes of the zoo
     model_args: Mapping[str, Any] = field(default_factory=dict)  # passed to timm or torchvision
     dropout: float | None = None  # probability that a value is left out; None: as the arch says
     batchnorm: bool | None = None  # before every activation, or nowhere; None: as the arch says

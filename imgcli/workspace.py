@@ -233,16 +233,26 @@ def finished_runs(runs: Path = RUNS) -> Sequence[Run]:
 def unfinished_run(name: str | None = None, runs: Path = RUNS) -> Run:
     """The run to resume: `name`, or the newest that was begun and not finished.
 
+    If the newest of all is of a bag, and not the last of it, that is where the bag was left.
+
     Raises:
         RunError: there is none.
     """
-    begun = [run for run in _run_folders(runs) if not run.finished]
+    there = _run_folders(runs)
+    begun = [run for run in there if not run.finished]
+    if there and there[-1].finished and _more_of_its_bag(there[-1]):
+        begun.append(there[-1])
     if name is not None:
         begun = [run for run in begun if run.folder.name == Path(name).name]
     if not begun:
         which = f"run '{name}'" if name else "unfinished run"
         raise RunError(f"No {which} to resume in '{runs}/'. Start one with `imgcli train`.")
     return begun[-1]
+
+
+def _more_of_its_bag(run: Run) -> bool:
+    config = run.config
+    return config.bag is not None and config.bag + 1 < (config.bag_of or 0)
 
 
 def named(run: Run) -> str:

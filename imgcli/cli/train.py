@@ -1,7 +1,7 @@
 """`imgcli train`: a network learns the classes of a dataset."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
@@ -11,6 +11,8 @@ from imgcli.cli.options import Data, Device, Json, Quiet, Seed
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from imgcli.records import TrainConfig
     from imgcli.workspace import Run
 
@@ -114,7 +116,9 @@ def train_and_show(
     if json:
         show_json(result.document)
     else:
-        show(*trained(result.document, shown, _next(runs), unit(result.run.config)))
+        show(
+            *trained(result.document, shown, _next(runs, result.document), unit(result.run.config))
+        )
     for line in (*unreadable(result.rejected), *leaking(result.leaks)):
         note(line)
     return result.run
@@ -162,7 +166,9 @@ def _refuse_choices(context: typer.Context) -> None:
             )
 
 
-def _next(runs: Path) -> list[str]:
+def _next(runs: Path, document: "Mapping[str, Any]") -> list[str]:
     """The commands that follow, as they must be typed here."""
     run = "" if runs == Path("runs") else f" --run {runs}/latest"
+    if document["val_learnt_by"]:  # and so folds would be of photos that it has seen
+        return [f"imgcli evaluate{run}"]
     return [f"imgcli evaluate --folds 10{run}", f"imgcli suggest-merges{run}"]

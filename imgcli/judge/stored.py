@@ -25,7 +25,8 @@ On = Literal["folds", "test"]
 
 NAMES: Mapping[On, str] = {"folds": workspace.FOLDS, "test": "predictions-test.npz"}
 USUAL_FOLDS = 10
-_APART = ("arch", "track_test")  # choices that are shown by themselves, or change nothing
+# Choices that are shown by themselves, follow from another, or change nothing.
+_APART = ("arch", "notation", "track_test")
 
 
 @dataclass(frozen=True, eq=False)

@@ -105,3 +105,8 @@ def forward(
         if flipped:
             out = (out + module(images.flip(-1)).float()) / 2
     return out
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether there was no memory left, on a GPU or beside the CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -13,11 +13,11 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from imgcli.errors import Interrupted, ModelError
-from imgcli.learn.arithmetic import BATCH, autocast, forward
+from imgcli.learn.arithmetic import BATCH, autocast, forward, is_out_of_memory
 from imgcli.learn.checkpoint import State, restore_state, save_state
 from imgcli.learn.inputs import Inputs, in_batches
 from imgcli.learn.measure import Measure, measure
-from imgcli.learn.optim import make_optimizer, set_rate
+from imgcli.learn.optim import make_optimizer, set_rate, usual_rate
 from imgcli.learn.schedules import rate_at
 from imgcli.progress import note, track
 from imgcli.records import IntArray, TrainConfig
@@ -146,7 +146,7 @@ class Learner:
                 images, goals = self.mix(images, goals)
             loss, logits = self.gradient(images, goals, state)
             if not math.isfinite(loss):
-                raise _diverged(epoch, step, loss, lr)
+                raise _diverged(epoch, step, loss, lr, self.config)
             self.step(state)
             seen.append((logits, self.targets[batch]))
             state.history.append(
@@ -252,11 +252,6 @@ def logits_of(module: nn.Module, inputs: Inputs, rows: IntArray, precision: str)
     )
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether there was no memory left, on a GPU or beside the CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 def _resuming(folder: Path) -> str:
     """The command that goes on with the run in `folder`."""
     elsewhere = f" --out {folder.parent}" if folder.parent != RUNS else ""
@@ -275,8 +270,12 @@ def _keep_best(state: State, epoch: int, module: nn.Module, val: Measure | None)
         state.best = copy.deepcopy(module.state_dict())
 
 
-def _diverged(epoch: int, step: int, value: float, lr: float) -> ModelError:
+def _diverged(epoch: int, step: int, value: float, lr: float, config: TrainConfig) -> ModelError:
+    smaller = min(lr / 10, usual_rate(config.optimizer or ""))
+    remedies = [f"a smaller --lr (such as {smaller:.1g}, or auto)"]
+    remedies += ["--clip-norm 1"] if config.clip_norm is None else []
+    remedies += ["--precision fp32"] if config.precision != "fp32" else []
     return ModelError(
         f"The loss became {value} in epoch {epoch}, step {step + 1}, at learning rate {lr:.2g}. "
-        f"Use a smaller --lr (such as {lr / 10:.1g}) or --precision fp32."
+        f"Use {' or '.join(remedies)}."
     )

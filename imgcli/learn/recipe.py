@@ -127,15 +127,22 @@ def _with_zoo(config: TrainConfig) -> TrainConfig:
 
     Rates go with their optimizer.
     """
-    suits = dict(ZOO[config.arch].recipe) if config.arch in ZOO and not config.freeze else {}
+    by_name = config.notation is None and not config.freeze
+    suits = dict(ZOO[config.arch].recipe) if config.arch in ZOO and by_name else {}
     if config.optimizer not in (None, suits.get("optimizer")):
         suits = {k: v for k, v in suits.items() if k not in ("lr", "weight_decay", "momentum")}
     suits = {"label_smoothing": 0.0, "test_flip": False, **suits}
     return config.with_(**{k: v for k, v in suits.items() if getattr(config, k) is None})
 
 
+def wants_published(config: TrainConfig) -> bool:
+    """Whether a training begins with the arch's published weights."""
+    by_name = config.weights is None and config.notation is None
+    return config.pretrained and by_name and has_published_weights(config.arch)
+
+
 def _begins_with_weights(config: TrainConfig) -> bool:
-    return config.weights is not None or (config.pretrained and has_published_weights(config.arch))
+    return config.weights is not None or wants_published(config)
 
 
 def _check_freezing(config: TrainConfig) -> None:

@@ -5,13 +5,14 @@ import copy
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
 import torch
 
 from imgcli import workspace
-from imgcli.errors import DataError, RunError, WrongUsage
+from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.learn.checkpoint import CHECKPOINT
 from imgcli.learn.fit import fit_all, with_rate
 from imgcli.learn.folds import as_predictions, out_of_fold
@@ -106,12 +107,23 @@ def train_bag(
         The documents of all of them, and the last training.
     """
     assert config.bag_of
-    done = _bagged_before(resume, runs) if resume else {}
-    documents = [_document(done[number]) for number in sorted(done)]
-    for number in (n for n in range(config.bag_of) if n not in done):
-        trained = train_run(config.with_(bag=number), data, runs, device, resume)
+    done = _bagged_until(resume, runs) if resume else {}
+    documents = []
+    for number in range(config.bag_of):
+        if number in done:
+            documents.append(_document(done[number]))
+            continue
+        begun = resume if resume and resume.config.bag == number else None
+        try:
+            trained = train_run(config.with_(bag=number), data, runs, device, begun)
+        except KeyboardInterrupt:  # before it began to learn, which says how to go on by itself
+            if not documents:
+                raise
+            raise Interrupted(
+                f"Interrupted between networks; {len(documents)} of {config.bag_of} are kept. Go "
+                f"on with `imgcli train --resume --out {quote(str(runs))}`."
+            ) from None
         documents.append(trained.document)
-        resume = None
     return documents, trained
 
 
@@ -187,8 +199,8 @@ def _document(run: Run) -> dict[str, Any]:
     return {"run": str(run.folder), "arch": facts["arch"], **{key: facts[key] for key in _FACTS}}
 
 
-def _bagged_before(resume: Run, runs: Path) -> dict[int, Run]:
-    """The finished networks of the bag that an unfinished one belongs to, by their numbers."""
+def _bagged_until(resume: Run, runs: Path) -> dict[int, Run]:
+    """The finished networks of a bag up to the one where it was left, by their numbers."""
     config, found = resume.config, dict[int, Run]()
     assert config.bag is not None
     for run in workspace.finished_runs(runs):  # the newest comes last
@@ -196,7 +208,9 @@ def _bagged_before(resume: Run, runs: Path) -> dict[int, Run]:
             other = run.config
             chosen = {"bag": config.bag, "lr": config.lr, "precision": config.precision}
             belongs = other.with_(**chosen) == config and run.data == resume.data
-            if belongs and other.bag is not None and other.bag < config.bag:
+            if other.bag is None or not belongs:
+                continue
+            if other.bag < config.bag or run.folder == resume.folder:
                 found[other.bag] = run
     return found
 

@@ -13,14 +13,22 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
-from imgcli.learn.arithmetic import BATCH, autocast, choose_device, choose_precision, forward
+from imgcli.errors import ModelError
+from imgcli.learn.arithmetic import (
+    BATCH,
+    autocast,
+    choose_device,
+    choose_precision,
+    forward,
+    is_out_of_memory,
+)
 from imgcli.learn.augment import recipe_of
 from imgcli.learn.features import frozen_features
 from imgcli.learn.inputs import DevicePixels, FeatureInputs, PixelInputs
 from imgcli.learn.looking import for_looking
-from imgcli.learn.recipe import settle
+from imgcli.learn.recipe import settle, wants_published
 from imgcli.learn.saved import begin_with
-from imgcli.models.create import create_network, has_published_weights, published_weights
+from imgcli.models.create import create_network, published_weights
 from imgcli.models.network import Network
 from imgcli.models.variation import Variation
 from imgcli.photos.dataset import Dataset, load_dataset
@@ -92,14 +100,14 @@ def make_task(
     """
     config = settle(config)
     device = choose_device(device_name)
-    fetched = network is None and config.pretrained and not config.weights
-    if fetched and has_published_weights(config.arch) and (data / "train").is_dir():
+    if network is None and wants_published(config) and (data / "train").is_dir():
         published_weights(config.arch)  # before all photos are read for nothing
     dataset, unlabelled = load_dataset(data), np.empty(0, np.int64)
     if config.pseudo_label:
         dataset, unlabelled = with_unlabelled(dataset, Path(config.pseudo_label))
     samples = dataset.samples
     network = network or _network_at_start(config, samples.classes)
+    config = _with_network(config, network)
     config = config.with_(precision=_settled_precision(config, network, device))
     inputs: PixelInputs | FeatureInputs
     if config.frozen:
@@ -117,22 +125,46 @@ def _network_at_start(config: TrainConfig, classes: tuple[str, ...]) -> Network:
     """The config's network as it begins to learn: drawn at random, published, or a run's."""
     weights = Path(config.weights) if config.weights else None
     run = Run(weights) if weights and weights.is_dir() else None
-    network = create_network(
-        config.arch,
-        len(classes),
+    try:
+        network = _drawn(config, len(classes), None if run else weights)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ModelError(
+            f"There is not enough memory for the weights of '{config.arch}'. Use smaller layers, "
+            "or G before the first dense one."
+        ) from None
+    if run:
+        begin_with(network, run, classes)
+    return replace(network, arch=config.arch)
+
+
+def _drawn(config: TrainConfig, classes: int, weights: Path | None) -> Network:
+    """The config's network from published weights, a file's, or at random."""
+    asked = Variation(config.dropout, config.batchnorm, config.activation, config.init)
+    if config.notation is not None:  # which has what was asked for in it
+        asked = Variation(init=config.init)
+    return create_network(
+        config.notation or config.arch,
+        classes,
         image_size=config.image_size,
         channels=config.channels,
         fit=config.fit,
         model_args=config.model_args,
-        pretrained=config.pretrained and run is None,
-        weights=None if run else weights,
-        variation=Variation(config.dropout, config.batchnorm, config.activation, config.init),
+        pretrained=wants_published(config),
+        weights=weights,
+        variation=asked,
         test_flip=bool(config.test_flip),
         seed=config.seed,
     )
-    if run:
-        begin_with(network, run, classes)
-    return network
+
+
+def _with_network(config: TrainConfig, network: Network) -> TrainConfig:
+    """The config with the layers that its arch stands for now: the zoo may change."""
+    if network.notation is None:
+        return config
+    size, channels = network.preprocess.size, network.preprocess.channels
+    return config.with_(notation=network.notation, image_size=size, channels=channels)
 
 
 def _pixel_inputs(

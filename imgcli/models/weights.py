@@ -44,7 +44,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ModelError: no such file, or nothing in it that is weights.
     """
     if not path.is_file():
-        raise ModelError(f"No weights file '{path}'. Give --weights a .safetensors or .pth file.")
+        raise ModelError(
+            f"No weights '{path}'. Give --weights a .safetensors or .pth file, or a run's folder."
+        )
     try:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)

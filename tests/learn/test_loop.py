@@ -264,6 +264,10 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_the_remedy() -> None:
         inputs, targets = problem()
         inputs.features[3] = torch.nan
         train(network(), inputs, targets, CONFIG, rows=ROWS, watched={})
+    with pytest.raises(ModelError) as told:
+        high = CONFIG.with_(optimizer="sgd", lr=1e9, precision="fp32")
+        train(network(), inputs, targets, high, rows=ROWS, watched={})
+    assert "such as 0.01, or auto) or --clip-norm 1." in str(told.value)
 
 
 def test_what_is_watched_decides_nothing() -> None:

@@ -15,6 +15,7 @@ from imgcli.learn import folds as folds_module
 from imgcli.learn.saved import load_model
 from imgcli.learn.stages import score_folds, score_test, train_bag, train_run
 from imgcli.models.network import fingerprint
+from imgcli.models.zoo import ZOO, Entry
 from imgcli.records import TrainConfig
 from imgcli.workspace import Run
 from tests.photo_folders import coloured_photo, write_dataset
@@ -247,6 +248,40 @@ def test_the_rest_of_an_interrupted_bag_is_trained_as_it_would_have_been(
         assert one["run"] != other["run"] and one["train"] == other["train"]
         prints = [fingerprint(load_model(Run(Path(d["run"])))[0].classifier) for d in (one, other)]
         assert prints[0] == prints[1]
+
+
+def test_a_bag_goes_on_where_it_was_left_whatever_has_become_of_its_networks(here: Path) -> None:
+    bag = CONFIG.with_(bag_of=3)
+    whole, _ = train_bag(bag, Path("dataset"), Path("runs"), "cpu")
+    first, second, third = (Path(document["run"]) for document in whole)
+    shutil.rmtree(third)  # stopped between two networks
+    left = workspace.unfinished_run()
+    assert left.folder == second
+    resumed, _ = train_bag(left.config, left.data, Path("runs"), "cpu", left)
+    assert [Path(document["run"]) for document in resumed[:2]] == [first, second]
+    assert resumed[2]["train"] == whole[2]["train"]
+    with pytest.raises(RunError, match="No unfinished run"):
+        workspace.unfinished_run()
+    shutil.rmtree(Path(resumed[2]["run"]))
+    shutil.rmtree(first)
+    again, _ = train_bag(left.config, left.data, Path("runs"), "cpu", left)
+    assert [Run(Path(document["run"])).config.bag for document in again] == [0, 1, 2]
+    assert again[1]["run"] == str(second) and again[0]["train"] == whole[0]["train"]
+
+
+def test_folds_are_of_the_network_that_was_trained_whatever_becomes_of_the_zoo(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ZOO, "mine", Entry("8C3S2-P2-16", 16, "before"))
+    config = CONFIG.with_(arch="mine", image_size=None, dropout=0.5)
+    run = trained(config)
+    before = score_folds(run, None, "train", 2).predictions.probs
+    shutil.rmtree(run.folder / "folds")
+    monkeypatch.setitem(ZOO, "mine", Entry("4C3-G", 8, "after", recipe={"label_smoothing": 0.3}))
+    assert np.array_equal(score_folds(run, None, "train", 2).predictions.probs, before)
+    shutil.rmtree(run.folder / "folds")
+    monkeypatch.delitem(ZOO, "mine")
+    assert np.array_equal(score_folds(run, None, "train", 2).predictions.probs, before)
 
 
 def test_there_is_no_waiting_for_a_validation_loss_without_validation(here: Path) -> None:
