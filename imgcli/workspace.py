@@ -24,6 +24,7 @@ import numpy as np
 
 from imgcli import __version__, storage
 from imgcli.errors import RunError, WrongUsage
+from imgcli.progress import note
 from imgcli.records import Predictions, TrainConfig
 
 CACHE = Path(".imgcli/cache")
@@ -46,6 +47,11 @@ class Run:
     def finished(self) -> bool:
         """`model.json` is written last, so its presence means the training is whole."""
         return (self.folder / "model.json").is_file()
+
+    @property
+    def begun(self) -> bool:
+        """`config.json` is written first; a folder without it is no run's."""
+        return (self.folder / "config.json").is_file()
 
     @property
     def config(self) -> TrainConfig:
@@ -193,36 +199,53 @@ def find_run(name: str = "latest", runs: Path = RUNS) -> Run:
     Raises:
         RunError: there is none, or it is unfinished; the message lists what there is.
     """
-    for folder in (runs / name, Path(name)):
-        if folder.is_dir():
-            run = Run(folder.parent / folder.readlink() if folder.is_symlink() else folder)
-            if run.finished:
-                return run
-            raise RunError(
-                f"'{folder}' is not a finished run: it has no model.json. Finish it with "
-                f"`imgcli train --resume --run {folder.name}`, or name another with --run."
-            )
+    place = _place(name, runs)
+    run = Run(place.parent / place.readlink() if place.is_symlink() else place)
+    if run.finished:
+        return run
+    if run.begun:
+        raise RunError(
+            f"'{place}' is not a finished run: it has no model.json. Finish it with "
+            f"`imgcli train --resume --run {place.name}`, or name another with --run."
+        )
     known = finished_runs(runs)
     if name == "latest" and not known:
         raise RunError(
             f"No finished run in '{runs}/'. Train one first: imgcli train --arch resnet101 --freeze"
         )
     have = f" There are {', '.join(run.folder.name for run in known[-5:])}." if known else ""
-    raise RunError(f"No run '{name}' in '{runs}/'.{have}")
+    what = f"'{place}' is not a run's folder" if place.exists() else f"No run '{name}' in '{runs}/'"
+    raise RunError(f"{what}.{have}")
 
 
 def find_runs(names: Sequence[str], runs: Path = RUNS) -> list[Run]:
     """The finished runs of several names, as by `find_run`.
 
+    A shell's * over a folder of runs names more than them: what lies beside a named run and is none
+    is left out with a note, and so is a link, like "latest", to a run that is named itself.
+
     Raises:
         WrongUsage: one run is named twice.
     """
+    places = [(name, _place(name, runs)) for name in names]
+    themselves = {os.path.realpath(place) for _, place in places if not place.is_symlink()}
+    among = {place.parent for _, place in places if Run(place).begun}
     found: dict[Path, Run] = {}
-    for name in names:
-        run = find_run(name, runs)
-        if found.setdefault(run.folder.resolve(), run) is not run:
-            raise WrongUsage(f"The run '{run.folder}' is named twice; name different runs.")
+    for name, place in places:
+        if place.is_symlink() and os.path.realpath(place) in themselves:
+            note(f"'{place}' is left out: it is '{place.readlink()}', which is named itself.")
+        elif os.path.lexists(place) and place.parent in among and not Run(place).begun:
+            note(f"'{place}' is left out: it is not a run's folder.")
+        else:
+            run = find_run(name, runs)
+            if found.setdefault(run.folder.resolve(), run) is not run:
+                raise WrongUsage(f"The run '{run.folder}' is named twice; name different runs.")
     return list(found.values())
+
+
+def _place(name: str, runs: Path) -> Path:
+    """The path that a name of a run stands for: under runs/ where there is such a one."""
+    return runs / name if os.path.lexists(runs / name) else Path(name)
 
 
 def finished_runs(runs: Path = RUNS) -> Sequence[Run]:
@@ -271,7 +294,7 @@ def _run_folders(runs: Path) -> list[Run]:
     return [
         Run(folder)
         for folder in sorted(runs.iterdir())
-        if not folder.is_symlink() and (folder / "config.json").is_file()
+        if not folder.is_symlink() and Run(folder).begun
     ]
 
 

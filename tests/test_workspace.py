@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from imgcli import storage, workspace
-from imgcli.errors import RunError, StorageError
+from imgcli.errors import RunError, StorageError, WrongUsage
 from imgcli.records import Predictions, TrainConfig
 
 CONFIG = TrainConfig(arch="small-cnn", model_args={"pad_type": "same"})
@@ -162,6 +162,57 @@ def test_runs_that_are_not_there_are_sentences(tmp_path: Path) -> None:
         workspace.find_run("mine", tmp_path)
     with pytest.raises(RunError, match="No unfinished run to resume"):
         workspace.unfinished_run(None, tmp_path)
+
+
+def finished(runs: Path, n: int) -> list[Path]:
+    made = [workspace.new_run(runs, CONFIG, Path("d")) for _ in range(n)]
+    for run in made:
+        workspace.finish_run(run, {})
+    return [run.folder for run in made]
+
+
+def test_what_a_star_catches_beside_runs_is_left_out_with_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = finished(tmp_path, 2)
+    (tmp_path / "comparison").mkdir()
+    (tmp_path / "test-ledger.jsonl").touch()
+    (tmp_path / "gone").symlink_to("nowhere")
+    caught = sorted(map(str, tmp_path.iterdir()))
+    assert len(caught) == 6
+    for names in (caught, caught[::-1]):
+        found = [run.folder for run in workspace.find_runs(names, Path("runs"))]
+        assert sorted(found) == folders
+        notes = capsys.readouterr().err
+        for name in ("comparison", "test-ledger.jsonl", "gone"):
+            assert f"{name}' is left out: it is not a run's folder" in notes
+        assert f"latest' is left out: it is '{folders[1].name}', which is named itself" in notes
+
+
+def test_an_unfinished_run_that_a_star_catches_is_not_left_out(tmp_path: Path) -> None:
+    finished(tmp_path, 1)
+    workspace.new_run(tmp_path, CONFIG, Path("d"))
+    with pytest.raises(RunError, match="is not a finished run"):
+        workspace.find_runs(sorted(map(str, tmp_path.iterdir())))
+
+
+def test_a_run_that_is_typed_twice_is_refused(tmp_path: Path) -> None:
+    (folder,) = finished(tmp_path, 1)
+    for names in ([folder.name] * 2, ["latest"] * 2, [folder.name, str(folder)]):
+        with pytest.raises(WrongUsage, match=f"{folder.name}' is named twice"):
+            workspace.find_runs(names, tmp_path)
+
+
+def test_a_path_that_is_no_run_is_called_so(tmp_path: Path) -> None:
+    (folder,) = finished(tmp_path / "runs", 1)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+    for path in (tmp_path / "photos", tmp_path / "photos" / "cat.jpg"):
+        match = f"'{path}' is not a run's folder. There are {folder.name}"
+        with pytest.raises(RunError, match=match):
+            workspace.find_run(str(path), tmp_path / "runs")
+        with pytest.raises(RunError, match=match):  # nor was it caught beside the runs
+            workspace.find_runs([str(folder), str(path)], tmp_path / "runs")
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip", b"\x93NUMPY"])

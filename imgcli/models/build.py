@@ -9,7 +9,7 @@ from torch import nn
 
 from imgcli.errors import ModelError
 from imgcli.models.layers import GaussianNoise, Residual, Whitening
-from imgcli.models.notation import ACTIVATIONS, SHAPE, Token, bad_token, flat, parse
+from imgcli.models.notation import ACTIVATIONS, SHAPE, Token, bad_token, flat, no_layer, parse
 
 _OF_PICTURES = {"conv", "pool", "global", "whitening"}
 
@@ -86,6 +86,8 @@ class _Builder:
                 self._check_activation(token, name)
                 self.activation = name
             case {"dense": units}:
+                if int(units) < 1:
+                    raise self._bad(token, "has 0 units")
                 norm = "dense_norm" in token.parts
                 dense = nn.Linear(self.shape[0], int(units), bias=not norm)
                 self.shape = (int(units),)
@@ -102,6 +104,8 @@ class _Builder:
                 raise self._bad(token, "may only stand at the start")
 
     def _add_convolution(self, token: Token, kernel: int, filters: int) -> None:
+        if filters < 1:
+            raise self._bad(token, "has 0 filters")
         parts = token.parts
         stride, valid = int(parts.get("conv_stride", 1)), "valid" in parts
         norm = "conv_norm" in parts
@@ -166,20 +170,25 @@ class _Builder:
 def without_ends(notation: str, input_shape: tuple[int, int, int], classes: int) -> list[Token]:
     """The layers of a notation, a leading input size and a trailing class count checked and left.
 
+    A size and a class count with nothing between them are a network too: its head alone.
+
     Raises:
-        ModelError: no notation, or the images are of another size.
+        ModelError: no notation, or the images or the classes are others.
     """
     tokens = parse(notation)
-    first, pixels = tokens[0], math.prod(input_shape)
-    if SHAPE.fullmatch(first.text):
-        if tuple(map(int, first.text.split("x"))) != input_shape:
+    first, last, pixels = tokens[0], tokens[-1], math.prod(input_shape)
+    number_before_pictures = first.units is not None and _is_spatial(tokens)
+    sized = bool(SHAPE.fullmatch(first.text)) or first.units == pixels or number_before_pictures
+    if sized:
+        if first.text not in (str(pixels), "x".join(map(str, input_shape))):
             raise _bad_size(notation, first, input_shape)
         tokens = tokens[1:]
-    elif first.units == pixels:
-        tokens = tokens[1:]
-    elif first.units is not None and _is_spatial(tokens):
-        raise _bad_size(notation, first, input_shape)
-    if len(tokens) > 1 and tokens[-1].units == classes:
+        if not tokens:
+            raise no_layer(notation)
+        if last.units not in (None, classes):
+            what = f"is not the number of classes, {classes}, which goes last after an input size"
+            raise bad_token(notation, last.text, last.position, what)
+    if last.units == classes and (sized or len(tokens) > 1):
         tokens = tokens[:-1]
     return tokens
 

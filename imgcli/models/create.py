@@ -129,8 +129,13 @@ def _varied(notation: str, variation: Variation, shape: tuple[int, int, int], cl
     """The notation of the variation, with its ends, lest a layer be taken for one of them."""
     if variation == replace(AS_IT_IS, init=variation.init):
         return notation
-    layers = vary(written(without_ends(notation, shape, classes)), variation)
-    return f"{'x'.join(map(str, shape))}-{layers}-{classes}"
+    tokens = without_ends(notation, shape, classes)
+    if not tokens:
+        raise ModelError(
+            f"'{notation}' has no layer of its own to vary. Leave out --dropout, --batchnorm and "
+            "--activation, or write a layer."
+        )
+    return f"{'x'.join(map(str, shape))}-{vary(written(tokens), variation)}-{classes}"
 
 
 def _features(arch: str, backbone: nn.Module, preprocess: Preprocess) -> int:
@@ -147,7 +152,7 @@ def _features(arch: str, backbone: nn.Module, preprocess: Preprocess) -> int:
 
 def _unknown(arch: str) -> ModelError:
     names = {*ZOO, *timm_names(), *torchvision_names()}
-    close = difflib.get_close_matches(arch, names, n=5, cutoff=0.6)
+    close = difflib.get_close_matches(arch.lower(), names, n=5, cutoff=0.6)
     did_you_mean = f" Did you mean {', '.join(close)}?" if close else ""
     return ModelError(
         f"No arch '{arch}' in imgcli, timm or torchvision.{did_you_mean} "

@@ -20,10 +20,11 @@
     W2              the image's patches of 2×2, whitened: fixed filters found in the training photos
     {16..64}  {3,5} a number that `imgcli tune` chooses, from a range or a list: {16..64}C{3,5}
 
-Tokens are joined by "-"; spaces and other square brackets only group for the eye. A leading input
-size (`784` or `1x28x28`) and a trailing class count are accepted and checked. The layer that gives
-the logits is not written: every network gets it as its head. Activations are named as in
-ACTIVATIONS below; "none" is one of them.
+Tokens are joined by "-", or a dash as papers print it; spaces and other square brackets only group
+for the eye. A leading input size (`784` or `1x28x28`) and a trailing class count are accepted and
+checked: after a size, a plain number at the end is the class count; without one, a number other
+than it is a dense layer. The layer that gives the logits is not written: every network gets it as
+its head. Activations are named as in ACTIVATIONS below; "none" is one of them.
 """
 
 import re
@@ -63,7 +64,9 @@ _TOKEN = re.compile(
     r"|:(?P<default_act>\w+)"
     rf"|(?P<activation>{'|'.join(ACTIVATIONS)})"
 )
-_PIECE = re.compile(r"R?\[|\]|(?:\{[^}]*\}|[^-\s\[\]])+")
+_PIECE = re.compile(r"R?\[|\]|(?:\{[^}]*\}|[^-\u2010-\u2015\u2212\s\[\]])+")
+# What a slip leaves of a notation and no name has: brackets, 4C3, or a number that all begins with.
+_TRACE = re.compile(r"[][{}]|\dC\d|^\s*[:\d]|^\s*[A-Z]{1,2}[\d.]+\W", re.IGNORECASE)
 SHAPE = re.compile(r"\d+x\d+x\d+")
 
 
@@ -96,7 +99,7 @@ def parse(notation: str) -> list[Token]:
     pieces = _PIECE.finditer(notation)
     tokens = _until(notation, pieces, None)
     if not tokens:
-        raise ModelError(f"'{notation}' names no layer; a network looks like 32C5-P2-64C5-P2-128.")
+        raise no_layer(notation)
     return tokens
 
 
@@ -119,22 +122,29 @@ def _until(
         elif found := _TOKEN.fullmatch(text) or SHAPE.fullmatch(text):
             tokens.append(Token(text, position, {k: v for k, v in found.groupdict().items() if v}))
         else:
-            what = "is no layer; layers look like 32C5, P2, D0.5, 128"
-            if "{" in text:
-                what = "leaves a number open, which is for `imgcli tune`; write one number there"
-            raise bad_token(notation, text, position, what)
+            raise bad_token(notation, text, position, _slip(text))
     if opened is not None:
         raise bad_token(notation, opened.group(), opened.start() + 1, "is never closed")
     return tokens
 
 
+def _slip(text: str) -> str:
+    """What is wrong with a piece that is no token."""
+    if "{" in text:
+        return "leaves a number open, which is for `imgcli tune`; write one number there"
+    layer, colon, activation = text.partition(":")
+    for meant in (text.lower(), f"{layer.upper()}{colon}{activation.lower()}"):
+        if _TOKEN.fullmatch(meant):
+            return f"is no layer; capital letters and small ones differ: write {meant}"
+    return "is no layer; layers look like 32C5, P2, D0.5, 128"
+
+
 def is_notation(arch: str) -> bool:
-    """Whether `arch` is written in the layer notation, rather than a name with a slip in it."""
+    """Whether `arch` is written in the layer notation, maybe with a slip, rather than a name."""
     try:
-        tokens = parse(arch)
+        return bool(parse(arch))
     except ModelError:
-        return "{" in arch or ("-" in arch and bool(re.search(r"(^|[-\[\s])\d+C\d", arch)))
-    return len(tokens) > 1 or "filters" in tokens[0].parts
+        return bool(_TRACE.search(arch))
 
 
 def flat(tokens: Iterable[Token]) -> Iterator[Token]:
@@ -170,6 +180,11 @@ def written(tokens: Sequence[Token]) -> str:
 def decimal(value: float) -> str:
     """A number as the language knows it: 0.00001, where Python would write 1e-05."""
     return np.format_float_positional(value, trim="-")
+
+
+def no_layer(notation: str) -> ModelError:
+    """That there is nothing to build."""
+    return ModelError(f"'{notation}' names no layer; a network looks like 32C5-P2-64C5-P2-128.")
 
 
 def bad_token(notation: str, text: str, position: int, what: str) -> ModelError:

@@ -1,18 +1,21 @@
 """Networks for the terminal: which there are, and what one of them is made of."""
 
+import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from imgcli.wording import count, listed, printable
 
 MOST_NAMES = 40  # of a library that are listed; --json has them all
-_ZOO_WIDTH = 40  # characters of a notation, beside the longest name in a terminal of 80
+_ZOO_WIDTH = 39  # characters of a notation, beside the longest name in a terminal of 80
 
 Archs = Sequence[Mapping[str, Any]]
 
@@ -66,7 +69,7 @@ def description(document: Mapping[str, Any]) -> list[RenderableType]:
         table.add_column(title, justify="right", no_wrap=True)
     for layer in document["layers"]:
         cells = (_by(layer["output"]), _or_dash(layer["params"]), _or_dash(layer["macs"]))
-        table.add_row(Text(layer["name"]), Text(layer["kind"]), *cells)
+        table.add_row(_Wrapped(layer["name"], "."), _Wrapped(layer["kind"], ", "), *cells)
     params, macs = document["params"], document["macs"]
     totals = Table.grid(padding=(0, 2, 0, 0))
     totals.add_column()
@@ -90,7 +93,7 @@ def _title(document: Mapping[str, Any]) -> Text:
     title = Text.assemble((printable(arch), "bold"))
     title.append(f" for photos of {_by(document['input'])} and {classes}")
     if notation not in (None, arch):
-        title.append(f"\n{_wrapped(notation, 78)}")
+        title.append(f"\n{_wrapped(f'as built: {notation}', 78, '-')}")
     return title
 
 
@@ -100,7 +103,7 @@ def _zoo(entries: Archs) -> Table:
     table.add_column("photos", justify="right", no_wrap=True)
     table.add_column("what it is, and its layers", overflow="fold")
     for entry in entries:
-        about = Text(f"{entry['about']}\n{_wrapped(entry['notation'], _ZOO_WIDTH)}")
+        about = Text(f"{entry['about']}\n{_wrapped(entry['notation'], _ZOO_WIDTH, '-')}")
         table.add_row(Text(entry["name"], style="bold"), _by(entry["input"]), about)
     return table
 
@@ -120,9 +123,25 @@ def _libraries(document: Mapping[str, Any]) -> list[tuple[str, Archs]]:
     return [(name, document[name]) for name in ("timm", "torchvision")]
 
 
-def _wrapped(notation: str, width: int) -> str:
-    """In lines that end with a hyphen, as rich would not wrap it."""
-    return textwrap.fill(notation.replace("-", "- "), width).replace("- ", "-")
+@dataclass(frozen=True)
+class _Wrapped:
+    """A cell in lines that end with `mark`, as far as its column is too narrow for one."""
+
+    text: str
+    mark: str
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Text]:
+        yield Text(_wrapped(self.text, options.max_width, self.mark))
+
+    def __rich_measure__(self, _: Console, __: ConsoleOptions) -> Measurement:
+        return Measurement(1, len(self.text))
+
+
+def _wrapped(text: str, width: int, mark: str) -> str:
+    """In lines that end with `mark`, as rich would not wrap it."""
+    wrapper = textwrap.TextWrapper(width, break_long_words=False)
+    wrapper.wordsep_re = re.compile(f"(?<={re.escape(mark)})")
+    return wrapper.fill(text)
 
 
 def _by(lengths: Sequence[int]) -> str:

@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from imgcli.report import style
 from imgcli.report.tables import FIGURES
 from imgcli.wording import count, duration, interval, percent, plus_minus, printable
 
@@ -73,6 +74,25 @@ def _choice(name: str, value: Any) -> str:
     if name == "weights":
         return f"{words} {_folder(value)}"
     return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
+
+
+def short_labels(names: Sequence[str], most: int) -> list[str]:
+    """Labels as a figure writes them: at most `most` characters, of whole choices and then "…".
+
+    Where two would read the same, their positions follow.
+    """
+    cut = [_whole_choices(name, most - len(f" ({len(names)})")) for name in names]
+    times = Counter(cut)
+    numbered = [
+        text if times[text] == 1 else f"{text} ({number})" for number, text in enumerate(cut, 1)
+    ]
+    return style.labels(numbered, most)
+
+
+def _whole_choices(label: str, most: int) -> str:
+    """As many of its choices as have room; the label itself where not even its arch has."""
+    head, *_ = label[: most - 1].rpartition(", ")
+    return label if len(label) <= most or not head else f"{head}, …"
 
 
 # --- the terminal -------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ A run is a row, so its name has room; every figure takes the document of `compar
 """
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from imgcli.report.comparison import (
     p_text,
     paired_on,
     points,
+    short_labels,
     spread,
 )
 from imgcli.report.style import draw_box, styled, titled, write_at_ends
@@ -54,6 +55,7 @@ def boxes(document: Document) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=2))
         axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
         axes.set_xlabel(name)
+    _begin_at_zero(panels)
     titled(
         figure,
         f"Train and {'held out' if document['on'] == 'folds' else 'test'}, run beside run",
@@ -62,6 +64,14 @@ def boxes(document: Document) -> Figure:
         BOX_LEGEND if folds else "Point: the figure. Line: its 95 % interval",
     )
     return figure
+
+
+def _begin_at_zero(panels: Sequence[Axes]) -> None:
+    """Let every panel show 0 where one of them nearly does."""
+    limits = [axes.get_xlim() for axes in panels]
+    if any(low < high / 5 for low, high in limits):
+        for axes, (low, high) in zip(panels, limits, strict=True):
+            axes.set_xlim(left=min(low, -0.03 * high))  # room for a dot at 0
 
 
 def _draw_side(axes: Axes, at: float, summary: Mapping[str, Any], colour: str) -> bool:
@@ -89,7 +99,8 @@ def forest(document: Document) -> Figure:
                 ends.append(_estimate(found[run]))
             else:
                 axes.plot(0, row, "D", color=style.INK, markersize=5)
-                ends.append(f"the most accurate: {percent(document['runs'][row][key]['value'])}")
+                value = document["runs"][row][key]["value"]
+                ends.append(f"the most accurate run: {percent(value)}")
         axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
         write_at_ends(axes, np.arange(len(runs)), ends, style.SMALL)
         axes.set_xlabel(f"{FIGURES[key]}, difference in points")
@@ -130,7 +141,7 @@ def _panels(
         width: of a panel, in inches; `gap` is what is left free after it.
         row: height of a row in inches, more where names need it.
     """
-    whole = style.labels(list(labels(document).values()), most=LONGEST)
+    whole = short_labels(list(labels(document).values()), LONGEST)
     names = ["\n".join(textwrap.wrap(name, LONGEST // 3)) for name in whole]
     lines = 1 + max(name.count("\n") for name in names)
     height = max(row, lines * 1.45 * style.SMALL / 72) * len(names)

@@ -16,8 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from imgcli.records import FloatArray
-from imgcli.report import style
-from imgcli.report.comparison import Document, as_csv
+from imgcli.report.comparison import Document, as_csv, short_labels
 from imgcli.report.style import styled, titled
 from imgcli.wording import count, listed
 
@@ -112,7 +111,7 @@ def loss_curves(runs: Mapping[str, Losses], notes: Sequence[str] = ()) -> Figure
     figure = Figure(figsize=(9.4, 3.4))
     panels = [figure.add_axes((left, 0.0, 0.45, 1.0)) for left in (0.0, 0.55)]
     window = next(iter(runs.values())).window
-    shown = style.labels(list(runs), most=LONGEST)
+    shown = short_labels(list(runs), LONGEST)
     for place, (label, run) in enumerate(zip(shown, runs.values(), strict=True)):
         colour = COLOURS[place % len(COLOURS)]
         stroke = STROKES[place // len(COLOURS) % len(STROKES)]

@@ -1,6 +1,7 @@
 """`imgcli archs` as it is typed."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,7 @@ def test_without_a_word_it_lists_the_zoo_and_builds_nothing(
     assert "28C5-P2-16C5-P2-D0.2-D0.2-64-N0.1" in out and "1×28×28" in out
     assert "torchvision has 80 networks, 80 with published weights." in out
     assert "imgcli archs resnet 50" in out
+    assert [line for line in out.splitlines() if line.strip() == "-"] == []
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -89,6 +91,38 @@ def test_a_description_is_a_table_with_totals(monkeypatch: Patch, capsys: Captur
     assert any(row[:2] == ["parameters", "58,396,060"] for row in rows)
     assert any(row[:2] == ["multiply-adds", "1,131,274,784"] for row in rows)
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_names_of_layers_break_at_dots_and_kinds_between_words(
+    monkeypatch: Patch, capsys: Capture
+) -> None:
+    cells = []
+    for arch in ("R[4C3-8C3]-G", "resnet18"):
+        lines = typed(monkeypatch, capsys, "describe", arch, "--input", "3x64x64").splitlines()
+        assert max(map(len, lines)) <= 80
+        start = lines[2].index("kind")
+        cells += [(line[:start].strip(), line[start:].split("  ")[0]) for line in lines[4:-5]]
+    names, kinds = zip(*cells, strict=True)
+    assert names[names.index("residual1.body.") + 1] == "conv1"
+    assert names[names.index("layer4.0.") + 1] == "downsample.0"
+    assert kinds[kinds.index("conv 3×3,") + 1] == "padding 1"
+
+
+def test_a_description_on_a_wide_terminal_breaks_nothing(
+    monkeypatch: Patch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    out = typed(monkeypatch, capsys, "describe", "resnet18")
+    assert re.search(r"layer4\.0\.downsample\.0 +conv 1×1, stride 2 ", out)
+
+
+def test_the_notation_as_built_is_called_so(monkeypatch: Patch, capsys: Capture) -> None:
+    out = typed(monkeypatch, capsys, "describe", "4C3-P2-8C3", "--batchnorm")
+    assert out.splitlines()[1] == "as built: 3x64x64-4C3B-P2-8C3B-10"
+    assert "as built" not in typed(monkeypatch, capsys, "describe", "4C3-P2-8C3")
+    _, first, last, blank, *_ = typed(monkeypatch, capsys, "describe", "cifar-fast").splitlines()
+    assert first.startswith("as built: :gelu-W2-") and first.endswith("-")
+    assert last.endswith("-GP") and not blank.strip()
 
 
 def test_a_description_as_json_is_the_contract(monkeypatch: Patch, capsys: Capture) -> None:
@@ -144,6 +178,12 @@ def test_the_options_of_training_vary_what_is_described(
         (["alexnet", "--classes", "1"], 2, "--classes 1 is too few"),
         (["alexnet", "--dropout", "1"], 2, "--dropout 1 must be at least 0 and below 1"),
         (["alexnet", "--input", "3x20x20"], 1, "use larger images"),
+        (
+            ["784 - [8C3S2] - 128 - 10", "--classes", "12"],
+            1,
+            "'10' at position 23 of '784 - [8C3S2] - 128 - 10' is not the number of classes, 12",
+        ),
+        (["resnet_50"], 1, "No arch 'resnet_50' in imgcli, timm or torchvision. Did you mean"),
         (["alexnett"], 1, "Did you mean alexnet"),
         (["resnet18", "--batchnorm"], 1, "is for networks in layer notation"),
         (["{16..64}C5-P2"], 1, "which is for `imgcli tune`"),

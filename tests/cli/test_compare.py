@@ -141,10 +141,25 @@ def test_a_run_is_not_compared_with_itself_or_with_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (name,) = made(0)
-    code, err = refused(monkeypatch, capsys, name, "latest")
+    code, err = refused(monkeypatch, capsys, name, f"runs/{name}")
     assert code == 2 and f"'runs/{name}' is named twice" in err
-    code, err = refused(monkeypatch, capsys, name)
-    assert code == 2 and "nothing to be compared with" in err
+    for names in ([name], [name, "latest"]):
+        code, err = refused(monkeypatch, capsys, *names)
+        assert code == 2 and f"'runs/{name}', has nothing to be compared with" in err
+
+
+def test_everything_in_the_folder_of_runs_can_be_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = made(4, 0)
+    Path("runs/test-ledger.jsonl").touch()
+    Path("runs/tune-study").mkdir()
+    for _ in range(2):  # the second time with the comparison of the first
+        caught = sorted(map(str, Path("runs").iterdir()))
+        assert imgcli(monkeypatch, "compare", *caught, "--json") == 0
+        out, err = capsys.readouterr()
+        assert [run["run"] for run in json.loads(out)["runs"]] == [f"runs/{n}" for n in names]
+        assert err.count("left out") == len(caught) - 2
 
 
 def test_a_run_without_folds_is_told_what_to_type(

@@ -94,6 +94,25 @@ def test_p_values_are_corrected_for_the_number_of_pairs() -> None:
     assert [found.shown for found in accuracy] == [False, True, False]
 
 
+def test_among_many_pairs_a_clear_difference_is_still_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imgcli.judge.compare.DRAWS", 10)
+    runs = {str(i): judged(45 * (i == 0)) for i in range(24)}
+    found = [pair.differences for pair in compare(runs)]
+    clear = [each["macro_precision"] for each in found if each["accuracy"].value > 0.5]
+    assert (len(found), len(clear)) == (276, 23)
+    assert max(difference.p_value for difference in clear) < 0.005
+
+
+def test_with_a_dozen_runs_a_p_value_can_come_below_one_in_a_thousand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imgcli.judge.compare.DRAWS", 10)
+    pairs = compare({str(i): judged(45 * (i == 0)) for i in range(12)})
+    assert pairs[-1].differences["macro_precision"].p_value < 0.001
+
+
 def test_macro_precision_is_of_all_photos_together() -> None:
     a, b = judged(3, k=4), judged(20, k=4)
     pooled = [metrics.macro_precision(metrics.fold_confusions(p).sum(0)) for p in (a, b)]

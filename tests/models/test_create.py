@@ -54,6 +54,26 @@ def test_a_seed_gives_one_network() -> None:
 def test_an_unknown_arch_is_answered_with_close_names() -> None:
     with pytest.raises(ModelError, match=r"No arch 'resnet110'.*Did you mean .*resnet101"):
         create_network("resnet110", 3)
+    with pytest.raises(ModelError, match=r"No arch 'ViT-B-16'.*Did you mean vit_b_16"):
+        create_network("ViT-B-16", 3)
+
+
+@pytest.mark.parametrize(
+    ("slip", "token", "position"),
+    [
+        ("4C3-P2]", "]", 7),
+        ("4C3]", "]", 4),
+        ("D1.0-32", "D1.0", 1),
+        ("MP2-32", "MP2", 1),
+        ("16-X", "X", 4),
+        ("32c5-p2-128", "32c5", 1),
+        ("4C3_P2", "4C3_P2", 1),
+    ],
+)
+def test_a_slip_in_a_notation_is_marked(slip: str, token: str, position: int) -> None:
+    with pytest.raises(ModelError) as caught:
+        create_network(slip, 3)
+    assert str(caught.value).startswith(f"'{token}' at position {position} of '{slip}' ")
 
 
 def test_an_argument_that_the_arch_does_not_take_is_named() -> None:
@@ -117,7 +137,7 @@ def test_weights_that_do_not_fit_are_named_by_layer(tmp_path: Path) -> None:
 
 
 def test_missing_and_damaged_weight_files_are_sentences(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="No weights file"):
+    with pytest.raises(ModelError, match=r"No weights '.*none\.safetensors'"):
         create_network("small-cnn", 3, weights=tmp_path / "none.safetensors")
     (tmp_path / "torn.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
     with pytest.raises(ModelError, match="cannot be read as weights"):
@@ -165,10 +185,10 @@ def test_a_preprocess_written_before_there_was_grey_is_read() -> None:
     ("notation", "channels", "size"),
     [
         ("784 - [32C3-32C3-32C5S2] - [64C3-64C3-64C5S2] - 128 - 10", 1, 28),
-        ("3072-8C3-P2-16", 3, 32),
-        ("3x40x40-8C3-P2-16", 3, 40),
-        ("784-R[R[1C3]]-16", 1, 28),  # a picture, however deep its first convolution lies
-        ("1x12x12-30-20", 1, 12),
+        ("3072-8C3-P2-16-10", 3, 32),
+        ("3x40x40-8C3-P2-16-10", 3, 40),
+        ("784-R[R[1C3]]-16-10", 1, 28),  # a picture, however deep its first convolution lies
+        ("1x12x12-30-20-10", 1, 12),
         ("256-128", 3, 64),  # of dense layers only: 256 is the first of them
     ],
 )

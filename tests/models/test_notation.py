@@ -9,6 +9,7 @@ from torch import nn
 from imgcli.errors import ModelError
 from imgcli.models.build import build_backbone
 from imgcli.models.layers import GaussianNoise, Whitening
+from imgcli.models.libraries import timm_names, torchvision_names
 from imgcli.models.network import Classifier, count_params, feature_count
 from imgcli.models.notation import is_notation, parse
 
@@ -74,11 +75,36 @@ def test_same_padding_divides_the_size_by_the_stride_and_valid_slides_inside(
         ("R[32C3-128]", "turns a picture into a dense layer"),
         ("R[32C3-5C4V]", "brings 8×8 to 5×5"),
         ("32C5-W2", "may only come first"),
+        ("0C3-P2", "'0C3' at position 1 .* has 0 filters"),
+        ("4C3-0", "'0' at position 5 .* has 0 units"),
+        ("R[4C3-0C3]", r"'0C3' at position 7 .* has 0 filters"),
+        ("3x8x8-32C5-12", "'12' at position 12 .* is not the number of classes, 10"),
+        ("192-[32C5] - 128", "'128' at position 14 .* is not the number of classes, 10"),
+        ("3x8x8", "'3x8x8' names no layer"),
+        ("4c3-P2", "'4c3' at position 1 .* capital letters .* write 4C3"),
+        ("4C3-p2s2", "'p2s2' at position 5 .* write P2S2"),
+        ("4c3:Tanh", "'4c3:Tanh' at position 1 .* write 4C3:tanh"),
+        ("4C3-Tanh", "'Tanh' at position 5 .* write tanh"),
     ],
 )
 def test_what_cannot_be_built_is_marked_with_its_position(notation: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         build_backbone(notation, (3, 8, 8), 10)
+
+
+@pytest.mark.parametrize("size", ["784", "1x28x28"])
+def test_a_size_and_a_class_count_are_softmax_regression(size: str) -> None:
+    assert params(f"{size}-10", (1, 28, 28), 10)["total"] == 28 * 28 * 10 + 10
+
+
+@pytest.mark.parametrize(
+    ("notation", "features"),
+    [("8C3-G-12", 12), ("8C3-G-10", 8), ("3x8x8-8C3-G", 8), ("3x8x8-8C3-G-10B", 10)],
+)
+def test_a_last_number_is_a_layer_unless_it_is_the_class_count(
+    notation: str, features: int
+) -> None:
+    assert feature_count(build_backbone(notation, (3, 8, 8), 10), 8) == features
 
 
 def test_dense_layers_alone_make_a_network_too() -> None:
@@ -99,12 +125,38 @@ def test_noise_is_for_training_only() -> None:
         ("32C5", True),
         ("resnet101", False),
         ("alexnet", False),
-        ("128", False),
-        ("32C5-P2-96X3", True),  # a slip in a notation is a notation
+        ("128", True),
+        ("P2", True),
+        ("R[8C3S2]", True),
+        ("R[R[4C3]-8C3]", True),
+        ("resnet_50", False),
+        ("resnet-50", False),
+        ("vit-tiny", False),
+        ("ViT-B-16", False),
+        ("cs3darknt_x", False),
+        ("hf-hub:timm/resnet51", False),
+        # A slip in a notation is a notation.
+        ("32C5-P2-96X3", True),
+        ("4C3-P2]", True),
+        ("4C3]", True),
+        ("D1.0-32", True),
+        ("MP2-32", True),
+        ("16-X", True),
+        ("32c5-p2-128", True),
+        ("4C3_P2", True),
     ],
 )
 def test_a_name_is_told_from_a_notation(arch: str, expected: bool) -> None:
     assert is_notation(arch) is expected
+
+
+def test_no_name_of_a_library_is_a_notation() -> None:
+    assert [name for name in (*timm_names(), *torchvision_names()) if is_notation(name)] == []
+
+
+@pytest.mark.parametrize("dash", ["\u2013", "\u2212", " \u2013 "])
+def test_dashes_as_papers_print_them_join_tokens(dash: str) -> None:
+    assert [token.text for token in parse(dash.join(["784", "4C3", "P2"]))] == ["784", "4C3", "P2"]
 
 
 def test_tokens_know_where_they_stand() -> None:

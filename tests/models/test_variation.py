@@ -99,6 +99,11 @@ def test_the_ends_of_a_notation_are_no_layers_to_vary() -> None:
     assert fingerprint(again.classifier) == fingerprint(network.classifier)
 
 
+def test_a_network_without_a_layer_has_none_to_vary() -> None:
+    with pytest.raises(ModelError, match="'784-10' has no layer of its own to vary"):
+        create_network("784-10", 10, image_size=28, channels=1, variation=Variation(0.5))
+
+
 def test_a_layer_of_as_many_units_as_classes_is_not_lost_by_losing_its_norm() -> None:
     network = create_network("8C3-10B", 10, image_size=8, variation=Variation(batchnorm=False))
     again = create_network(str(network.notation), 10, image_size=8)

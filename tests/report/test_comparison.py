@@ -5,11 +5,13 @@ import io
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from rich.console import Console
 
 from imgcli.report import comparison, comparison_figures
-from imgcli.report.comparison import compared, labels, p_text, points
+from imgcli.report.comparison import compared, labels, p_text, points, short_labels
 from tests.report.comparisons import document, told
 from tests.report.evaluations import ODD_NAMES
 from tests.report.test_figures import boxes, drawn, overlaps, ticks, title
@@ -94,6 +96,33 @@ def test_a_file_is_called_by_its_name_and_a_mapping_as_it_is_typed() -> None:
 
 def test_precision_settled_by_speed_sets_no_run_apart() -> None:
     assert named(("x", {"precision": "bf16"}), ("y", {"precision": "fp32"})) == ["x", "y"]
+
+
+LONG = "narrow-alexnet, batchnorm, init xavier-uniform, clip norm 1, ema 0.9"
+
+
+def test_a_name_that_is_too_long_loses_whole_choices_at_its_end() -> None:
+    assert short_labels([LONG], 80) == [LONG]
+    assert short_labels([LONG], 66) == [
+        "narrow-alexnet, batchnorm, init xavier-uniform, clip norm 1, …"
+    ]
+    assert short_labels([LONG], 62) == ["narrow-alexnet, batchnorm, init xavier-uniform, …"]
+    assert short_labels([LONG], 30) == ["narrow-alexnet, …"]
+
+
+@given(st.lists(st.text("ab, ", max_size=40), min_size=1, max_size=12, unique=True))
+def test_short_names_have_room_and_are_not_alike(names: list[str]) -> None:
+    short = short_labels(names, 24)
+    assert len(set(short)) == len(names) and max(map(len, short)) <= 24
+
+
+def test_names_that_lose_what_tells_them_apart_are_numbered() -> None:
+    names = [f"{LONG}, seed {seed}" for seed in (0, 1)]
+    assert short_labels([*names, "x"], 66) == [
+        "narrow-alexnet, batchnorm, init xavier-uniform, clip norm 1, … (1)",
+        "narrow-alexnet, batchnorm, init xavier-uniform, clip norm 1, … (2)",
+        "x",
+    ]
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -223,6 +252,23 @@ def test_without_folds_there_is_a_point_with_its_interval() -> None:
     assert spans == [pytest.approx((0.89, 0.91)), pytest.approx((0.94, 0.96))]
 
 
+@pytest.mark.parametrize(("lowest", "shown"), [(0.05, True), (0.6, False)])
+def test_an_axis_that_nearly_begins_at_0_begins_there(lowest: float, shown: bool) -> None:
+    figure = drawn(comparison_figures.boxes(document([told("a", (lowest, 0.7)), told("b", FOLDS)])))
+    for axes in figure.axes[:3]:
+        assert ("0 %" in [tick.get_text() for tick in axes.get_xticklabels()]) == shown
+        low, _ = axes.get_xlim()
+        assert low < 0 if shown else low > 0
+
+
+def test_where_one_panel_begins_at_0_all_do() -> None:
+    comparing = document([told("a", (0.3, 0.7)), told("b", FOLDS)])
+    low = told("a", (0.01, 0.7))["macro_f1"]
+    comparing["runs"][0] = {**comparing["runs"][0], "macro_f1": low}
+    figure = drawn(comparison_figures.boxes(comparing))
+    assert all(axes.get_xlim()[0] < 0 for axes in figure.axes[:3])
+
+
 def test_differences_are_drawn_below_the_best_filled_where_shown() -> None:
     comparing = document([told("a", 0.9), told("b", 0.95), told("c", 0.94)])
     for pair in comparing["pairs"]:
@@ -235,7 +281,7 @@ def test_differences_are_drawn_below_the_best_filled_where_shown() -> None:
     (ends,) = figure.axes[0].child_axes
     assert ticks(ends) == [
         "−5.0 (−7.0 to −3.0)  p = 0.010",
-        "the most accurate: 95.0 %",
+        "the most accurate run: 95.0 %",
         "−1.0 (−3.0 to +1.0)  p = 0.010",
     ]
 
