@@ -19,7 +19,8 @@ for network; do
     case $network in
         cifar-fast) set -- ;; # has a recipe of its own
         *) set -- --batchnorm --augment small --optimizer nmuon --momentum 0.6 --weight-decay 1.5 \
-            --batch-size 250 --schedule one-cycle --label-smoothing 0.1 --epochs 6 --val-share 0 ;;
+            --batch-size 250 --schedule one-cycle --label-smoothing 0.1 --epochs 6 --val-share 0 \
+            --test-flip ;;
     esac
     imgcli train --arch "$network" "$@"
     imgcli evaluate
