@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from shlex import quote
@@ -54,15 +55,25 @@ class Scored:
 
 
 def train_run(
-    config: TrainConfig, data: Path, runs: Path, device: str = "auto", resume: Run | None = None
+    config: TrainConfig,
+    data: Path,
+    runs: Path,
+    device: str = "auto",
+    resume: Run | None = None,
+    asked: Collection[str] | None = None,
 ) -> Trained:
-    """Train by a config, or go on with an unfinished run, and store everything in its folder."""
+    """Train by a config, or go on with an unfinished run, and store everything in its folder.
+
+    Args:
+        asked: the choices of the config that were made, if others are settled already.
+    """
     start = time.perf_counter()
     task = make_task(config, data, device)
-    if resume is None:
-        _check_patience(config, task)
+    asked = config.made if asked is None else asked
+    if resume is None and "patience" in asked:
+        _check_patience(task)
     task = with_rate(task)
-    run = resume or workspace.new_run(runs, task.config, data, config.made)
+    run = resume or workspace.new_run(runs, task.config, data, asked)
     checkpoint = run.folder / CHECKPOINT
     job = Job(
         task.rows("train"),
@@ -108,6 +119,7 @@ def train_bag(
     """
     assert config.bag_of
     done = _bagged_until(resume, runs) if resume else {}
+    asked = resume.asked if resume else None
     documents = []
     for number in range(config.bag_of):
         if number in done:
@@ -115,7 +127,7 @@ def train_bag(
             continue
         begun = resume if resume and resume.config.bag == number else None
         try:
-            trained = train_run(config.with_(bag=number), data, runs, device, begun)
+            trained = train_run(config.with_(bag=number), data, runs, device, begun, asked)
         except KeyboardInterrupt:  # before it began to learn, which says how to go on by itself
             if not documents:
                 raise
@@ -183,13 +195,12 @@ def score_folds(
     return Scored(first, np.concatenate(train_confusions), times, 0, tuple(again))
 
 
-def _check_patience(config: TrainConfig, task: Task) -> None:
+def _check_patience(task: Task) -> None:
     """Refuse to wait for a better validation loss where there is none."""
-    held_out = task.config.val_share or task.dataset.split.val is not None
-    if config.patience is not None and not held_out:
+    if not task.config.val_share and task.dataset.split.val is None:
         raise WrongUsage(
-            f"--patience {config.patience} waits for a better validation loss, and no photos are "
-            "held out for one; add --val-share 0.1, or leave it out."
+            f"--patience {task.config.patience} waits for a better validation loss, and no photos "
+            "are held out for one; add --val-share 0.1, or leave it out."
         )
 
 

@@ -244,6 +244,7 @@ def test_the_rest_of_an_interrupted_bag_is_trained_as_it_would_have_been(
     resumed, _ = train_bag(unfinished.config, unfinished.data, Path("runs"), "cpu", unfinished)
     assert len(workspace.finished_runs()) == 6
     assert resumed[1]["run"] == str(unfinished.folder)
+    assert {Run(Path(document["run"])).asked for document in resumed} == {last.run.asked}
     for one, other in zip(whole, resumed, strict=True):
         assert one["run"] != other["run"] and one["train"] == other["train"]
         prints = [fingerprint(load_model(Run(Path(d["run"])))[0].classifier) for d in (one, other)]
