@@ -146,7 +146,7 @@ def scrape(
     if max_size is not None and max_size < 16:
         raise WrongUsage(f"--max-size {max_size} must be at least 16 pixels.")
     terms = Terms(licence_codes(licenses) if licenses is not None else None, allow_unlicensed)
-    with open_host_memory() as memory, Client(contact, allow_host, memory=memory) as client:
+    with open_host_memory() as memory, Client(contact, allow_host, state=memory) as client:
         order = place_order(
             *(source, words or (), labels, per_class),
             client=client,

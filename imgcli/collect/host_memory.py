@@ -18,7 +18,7 @@ from time import time
 
 from imgcli import workspace
 from imgcli.collect.database import in_sentences, open_database, transaction
-from imgcli.collect.net.memory import Pace
+from imgcli.collect.net.host_state import Pace
 
 PLACE = workspace.CACHE.parent / "hosts.sqlite"
 KEPT = 86_400.0  # seconds; nothing that is remembered matters for longer
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS hosts (
 
 
 class HostMemory:
-    """A `net.memory.Memory` on the disk; any change is stored when its method returns."""
+    """A `HostState` on the disk; any change is stored when its method returns."""
 
     def __init__(self, path: Path, database: sqlite3.Connection) -> None:
         self._path = path
@@ -42,7 +42,7 @@ class HostMemory:
 
     @contextmanager
     def pace(self, origin: str) -> Iterator[Pace]:
-        """As `Memory.pace`.
+        """As `HostState.pace`.
 
         Raises:
             StorageError: the database is damaged, or cannot be written; so all methods.

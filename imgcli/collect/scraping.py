@@ -17,8 +17,8 @@ from imgcli.collect.arrivals import Arrivals, Check, Fetched
 from imgcli.collect.candidate import NotTaken
 from imgcli.collect.hosts import Hosts
 from imgcli.collect.journal import Item, Journal, State, open_journal
-from imgcli.collect.net.answer import Denied, NotFetched
 from imgcli.collect.net.client import Client
+from imgcli.collect.net.errors import Denied, NotFetched
 from imgcli.collect.net.urls import host_of
 from imgcli.collect.offer import Order, Page, Provider, Search, Terms
 from imgcli.collect.sniff import HEAD, refusal

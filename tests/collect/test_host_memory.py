@@ -7,8 +7,8 @@ import pytest
 
 from imgcli.collect.host_memory import KEPT, open_host_memory
 from imgcli.collect.net.client import Client
-from imgcli.collect.net.limits import NetLimits
-from imgcli.collect.net.memory import Pace
+from imgcli.collect.net.host_state import Pace
+from imgcli.collect.net.request import NetLimits
 from imgcli.errors import StorageError
 from tests.collect.net.fake import FakeHost
 
@@ -26,18 +26,18 @@ def test_a_pace_and_robots_are_kept(place: Path) -> None:
         assert memory.robots(A) is None
         with memory.pace(A) as pace:
             assert pace == Pace()
-            pace.asked = now
+            pace.last_request = now
         assert memory.robots(A) is None
         memory.keep_robots(A, "User-agent: *\n", now + 9)
         memory.keep_robots(B, "", now + 8)
         memory.keep_robots(B, "", now + 10)
         with memory.pace(B) as pace:
-            pace.held_until = now + 5
+            pace.not_before = now + 5
     with open_host_memory(place) as memory:
         with memory.pace(A) as pace:
-            assert pace == Pace(asked=now)
+            assert pace == Pace(last_request=now)
         with memory.pace(B) as pace:
-            assert pace == Pace(held_until=now + 5)
+            assert pace == Pace(not_before=now + 5)
         assert memory.robots(A) == ("User-agent: *\n", now + 9)
         assert memory.robots(B) == ("", now + 10)
 
@@ -56,14 +56,14 @@ def test_a_pace_has_one_user_at_a_time(place: Path) -> None:
 
         def count(number: int) -> None:
             with (one, other)[number % 2].pace(A) as pace:
-                before = pace.asked
+                before = pace.last_request
                 time.sleep(0.001)
-                pace.asked = before + 1
+                pace.last_request = before + 1
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(count, range(40)))
         with one.pace(A) as pace:
-            assert pace.asked == 40
+            assert pace.last_request == 40
 
 
 def test_two_clients_at_once_share_a_hosts_pace(place: Path) -> None:
@@ -72,7 +72,7 @@ def test_two_clients_at_once_share_a_hosts_pace(place: Path) -> None:
 
         def fetch(_: int) -> None:
             with open_host_memory(place) as memory:
-                with Client(allow_hosts=[host.at], limits=limits, memory=memory) as client:
+                with Client(allow_hosts=[host.at], limits=limits, state=memory) as client:
                     for _ in range(5):
                         client.get(host.url("/a.jpg"))
 

@@ -21,7 +21,7 @@ from functools import partial
 from imgcli.cli.main import main
 from imgcli.collect import host_memory, scraping, searches
 from imgcli.collect.net import client
-from imgcli.collect.net.limits import NetLimits
+from imgcli.collect.net.request import NetLimits
 from imgcli.photos import decode
 client.Client = partial(client.Client, limits=NetLimits(delay=float(sys.argv.pop(1))))
 print("ready", flush=True)

@@ -7,7 +7,7 @@ in its NAT64 and 6to4 forms. So this is a list of our own.
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from imgcli.collect.net.answer import Broken, Denied
+from imgcli.collect.net.errors import Denied, NotConnected
 from imgcli.collect.net.urls import Target
 
 Address = IPv4Address | IPv6Address
@@ -74,13 +74,13 @@ def addresses_of(target: Target, anywhere: bool = False) -> list[str]:
 
     Raises:
         Denied: one of the addresses is.
-        Broken: the name is unknown, or the name service does not answer.
+        NotConnected: the name is unknown, or the name service does not answer.
     """
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or "no possible name"
-        raise Broken(f"the host {target.host} is not found ({why})") from None
+        raise NotConnected(f"the host {target.host} is not found ({why})") from None
     addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
     for address in addresses:
         if not anywhere and denied(ip_address(address)):

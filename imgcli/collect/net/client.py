@@ -4,35 +4,36 @@ For each URL, and each that a redirect leads to: its host's robots.txt is asked,
 checked, its turn is waited for; then one GET, repeated only where that may help.
 """
 
-import logging
 import os
 import ssl
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from time import time
 from types import TracebackType
 from typing import Self
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from imgcli import __version__
-from imgcli.collect.net.answer import Answer, Broken, NotFetched
-from imgcli.collect.net.host import Host
-from imgcli.collect.net.limits import LIMITS, MOST, ROBOTS, ROBOTS_HOLD, NetLimits
-from imgcli.collect.net.memory import Memory, ShortMemory
-from imgcli.collect.net.pacing import OVERLOADED, backoff, retriable
-from imgcli.collect.net.robots import Rules, closed_by, forbidden_use, rules_of
+from imgcli.collect.net.errors import Broken, NotFetched
+from imgcli.collect.net.host import OVERLOADED, Host, backoff, retriable
+from imgcli.collect.net.host_state import HostState, InMemoryHostState
+from imgcli.collect.net.request import MAX_BYTES, Answer, NetLimits, Request
+from imgcli.collect.net.robots import (
+    MAX_ROBOTS_BYTES,
+    Rules,
+    closed_by,
+    forbidden_use,
+    rules_of,
+)
 from imgcli.collect.net.urls import Target, allowed_host, redirected, target_of
 from imgcli.errors import WrongUsage
 
 WHOLE = (200, 203)
 REDIRECTS = (301, 302, 303, 307, 308)
-OPEN = 100  # connections that may be open without being used
+MAX_IDLE = 100  # connections that may be open without being used
 AGENT = f"imgcli/{__version__}"
 CONTACT = "IMGCLI_CONTACT"  # environment variable
-
-logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it logs URLs whole, keys included
 
 
 class Client:
@@ -42,8 +43,8 @@ class Client:
         self,
         contact: str | None = None,
         allow_hosts: Sequence[str] = (),
-        limits: NetLimits = LIMITS,
-        memory: Memory | None = None,
+        limits: NetLimits | None = None,
+        state: HostState | None = None,
     ) -> None:
         """Make a client; nothing is fetched yet.
 
@@ -51,7 +52,7 @@ class Client:
             contact: an address for the people who run the hosts; else the environment's
                 IMGCLI_CONTACT.
             allow_hosts: HOST:PORT that may be asked although they are not on the open internet.
-            memory: where to keep what is to be known of hosts in the next run, too; it has to
+            state: where to keep what is to be known of hosts in the next run, too; it has to
                 outlive the client.
 
         Raises:
@@ -59,8 +60,8 @@ class Client:
         """
         self._agent = user_agent(contact or os.environ.get(CONTACT))
         self._allowed = frozenset(map(allowed_host, allow_hosts))
-        self._limits = limits
-        self._memory = memory or ShortMemory()
+        self._limits = limits or NetLimits()
+        self._state = state or InMemoryHostState()
         self._tls = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
         self._closed = threading.Event()
         self._hosts: dict[str, Host] = {}
@@ -73,26 +74,22 @@ class Client:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         api: bool = False,
-        most: int = MOST,
+        max_bytes: int = MAX_BYTES,
     ) -> Answer:
         """Fetch a URL, waiting until its host may be asked.
 
         Args:
             headers: sent to the URL's own host only, not along a redirect to another one.
             api: the URL is of an API made for programs, so that robots.txt is not asked.
-            most: bytes of the body.
+            max_bytes: of the body.
 
         Raises:
             NotFetched: with the reason; `later` says whether another run may fetch it.
         """
         target = target_of(url, params)
-        own = target.origin
-
-        def permit(there: Target) -> None:
-            if not api or there.origin != own:
-                self._check_robots(there)
-
-        answer = self._follow(target, headers or {}, most, permit, _wanted)
+        api_origin = target.origin if api else None
+        request = Request(target, _accept, headers or {}, max_bytes, api_origin)
+        answer = self._follow(request)
         at = target_of(answer.url).at
         if answer.status not in WHOLE:
             raise NotFetched(f"{at} answered {_status(answer)}")
@@ -119,58 +116,40 @@ class Client:
     ) -> None:
         self.close()
 
-    def _follow(
-        self,
-        target: Target,
-        headers: Mapping[str, str],
-        most: int,
-        permit: Callable[[Target], None],
-        wanted: Callable[[Answer], bool],
-    ) -> Answer:
+    def _follow(self, request: Request, obey_robots: bool = True) -> Answer:
         """The answer at the end of the redirects, each of which is checked like the first URL."""
         for _ in range(self._limits.redirects + 1):
-            permit(target)
-            answer = self._persist(target, headers, most, wanted)
+            if obey_robots and request.target.origin != request.api_origin:
+                self._check_robots(request.target)
+            answer = self._try(request)
             if answer.status not in REDIRECTS:
                 return answer
-            there = redirected(target, answer.headers.get("Location", ""))
-            headers = headers if there.origin == target.origin else {}
-            target = there
+            request = request.redirected(answer.headers.get("Location", ""))
         raise NotFetched(f"redirected more than {self._limits.redirects} times")
 
-    def _persist(
-        self,
-        target: Target,
-        headers: Mapping[str, str],
-        most: int,
-        wanted: Callable[[Answer], bool],
-    ) -> Answer:
+    def _try(self, request: Request) -> Answer:
         """Ask, and ask again where that may help."""
-        host = self._host(target)
-        sent = {**headers, "User-Agent": self._agent}
+        host = self._host(request.target)
         for tries in range(1, self._limits.tries + 1):
             try:
-                answer = host.ask(target, sent, most, wanted)
+                answer = host.fetch(request)
             except Broken as error:
                 problem, overloaded = str(error), False
             else:
                 if not retriable(answer.status):
                     return answer
-                problem = f"{target.at} answered {_status(answer)}"
+                problem = f"{request.target.at} answered {_status(answer)}"
                 overloaded = answer.status in OVERLOADED
             if tries < self._limits.tries and not overloaded:  # then the host waits by itself
                 self._closed.wait(backoff(tries, self._limits.backoff))
-        host.strike(problem)
+        host.record_failure(problem)
         raise NotFetched(f"{problem}, {self._limits.tries} times", later=True)
 
     def _check_robots(self, target: Target) -> None:
         """Raise `NotFetched` if the host's robots.txt does not let us fetch `target`."""
         host = self._host(target)
-        with host.rules_lock:
-            if host.rules is None or time() > host.rules_until:
-                host.rules, host.rules_until = self._rules(target)
-                host.delay = max(self._limits.delay, host.rules.delay(AGENT))
-        rules = host.rules
+        rules = host.robots.rules(lambda: self._read_robots(target))
+        host.delay = max(self._limits.delay, rules.delay(AGENT))
         if rules.closed is not None:
             raise rules.closed
         if host.delay > self._limits.longest_delay:
@@ -181,23 +160,11 @@ class Client:
         if not rules.allow(target.url, AGENT):
             raise NotFetched(f"the robots.txt of {target.at} forbids it")
 
-    def _rules(self, target: Target) -> tuple[Rules, float]:
-        """A host's rules and until when they hold: those remembered, or else as it gives them.
-
-        A robots.txt that could not be read is not remembered: the next run asks again.
-        """
-        text, until = self._memory.robots(target.origin) or ("", 0.0)
-        if time() < until:
-            return Rules(text), until
-        rules, until = self._read_robots(target), time() + ROBOTS_HOLD
-        if rules.closed is None:
-            self._memory.keep_robots(target.origin, rules.text, until)
-        return rules, until
-
     def _read_robots(self, target: Target) -> Rules:
         robots = redirected(target, "/robots.txt")
         try:
-            answer = self._follow(robots, {}, ROBOTS, lambda _: None, _is_2xx)
+            request = Request(robots, _is_2xx, max_bytes=MAX_ROBOTS_BYTES)
+            answer = self._follow(request, obey_robots=False)
         except NotFetched as error:
             return closed_by(target.at, error)
         return rules_of(answer, target.at)
@@ -205,12 +172,17 @@ class Client:
     def _host(self, target: Target) -> Host:
         with self._hosts_lock:
             if target.origin not in self._hosts:
-                if len(self._hosts) % OPEN == 0:
+                if len(self._hosts) % MAX_IDLE == 0:
                     for other in self._hosts.values():
                         other.rest()
-                anywhere = target.at in self._allowed
                 self._hosts[target.origin] = Host(
-                    target, anywhere, self._limits, self._tls, self._memory, self._closed
+                    target,
+                    target.at in self._allowed,
+                    self._agent,
+                    self._limits,
+                    self._tls,
+                    self._state,
+                    self._closed,
                 )
             return self._hosts[target.origin]
 
@@ -228,7 +200,7 @@ def user_agent(contact: str | None) -> str:
     return f"{AGENT} (+{contact})"
 
 
-def _wanted(head: Answer) -> bool:
+def _accept(head: Answer) -> bool:
     """Whether an answer's body is worth reading; raises where the host forbids our use of it."""
     if head.status not in WHOLE:
         return False

@@ -1,115 +1,105 @@
 """One host: one request at a time, on one connection, never sooner than it may be asked."""
 
+import random
 import ssl
 import threading
-from collections.abc import Callable, Mapping
 from time import time
 
-from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
 
 from imgcli import progress
-from imgcli.collect.net import wire
-from imgcli.collect.net.addresses import addresses_of
-from imgcli.collect.net.answer import Answer, Broken, NotFetched, Unreachable
-from imgcli.collect.net.limits import NetLimits
-from imgcli.collect.net.memory import Memory
-from imgcli.collect.net.pacing import LATENESS, OVERLOADED, asked_wait, backoff
-from imgcli.collect.net.robots import Rules
+from imgcli.collect.net.connection import Connection
+from imgcli.collect.net.errors import NotConnected, NotFetched, Unreachable
+from imgcli.collect.net.host_state import HostState
+from imgcli.collect.net.request import Answer, NetLimits, Request
+from imgcli.collect.net.robots import RobotsFile
 from imgcli.collect.net.urls import Target
 from imgcli.wording import duration
 
+OVERLOADED = (429, 503)
 TOLD = 30.0  # seconds of waiting that people are told of
+# Seconds that a request may be on its way. The delay to the next one begins when the host sees it,
+# between its being sent and the answer. To take the answer would be certain, but a slow host would
+# then be asked more rarely than it allows.
+LATENESS = 0.1
 
 
 class Host:
-    """A host in this run. `ask` may be called from many threads."""
+    """A host in this run. `fetch` may be called from many threads."""
 
     def __init__(
         self,
         target: Target,  # any URL of it
         anywhere: bool,  # whether its addresses may be on the inside
+        agent: str,
         limits: NetLimits,
         tls: ssl.SSLContext,
-        memory: Memory,
+        state: HostState,
         closed: threading.Event,
     ) -> None:
         self.delay = limits.delay
-        self.rules: Rules | None = None
-        self.rules_until = 0.0  # seconds since 1970
-        self.rules_lock = threading.Lock()
+        self.robots = RobotsFile(target.origin, state)
         self._at = target.at
         self._origin = target.origin
-        self._anywhere = anywhere
         self._limits = limits
-        self._tls = tls
-        self._memory = memory
+        self._state = state
         self._closed = closed
         self._turn = threading.Lock()  # held from the wait for a request to its last byte
-        self._taken = 0.0  # the turn in use, as `Pace.asked`
-        self._addresses: list[str] = []
-        self._connection: HTTPConnection | None = None
-        self._watchdog: wire.Watchdog | None = None
-        self._strikes = 0
+        self._turn_time = 0.0  # the `Pace.last_request` of the turn in use
+        self._connection = Connection(
+            target, anywhere, limits, tls, {"User-Agent": agent}, self._take_turn, self._heard
+        )
+        self._failures = 0
         self._overloads = 0
         self._last_problem = ""
 
-    def ask(
-        self,
-        target: Target,
-        headers: Mapping[str, str],
-        most: int,
-        wanted: Callable[[Answer], bool],
-    ) -> Answer:
-        """One GET, when it is its turn; `wanted` says of an answer's head whether to read on.
+    def fetch(self, request: Request) -> Answer:
+        """One GET, when it is its turn.
 
         Raises:
-            NotFetched: denied, too large, too slow, or of a host that is put aside.
+            NotFetched: denied, too large, too slow, or of a host that is skipped.
             Broken: another try may help.
         """
         with self._turn:
-            self._check_aside()
+            self._check_circuit()
             self._wait(take=False)
-            connection = self._connected(target)
-            self._wait(take=True)  # another imgcli may have been faster
-
-            def heard(head: Answer) -> bool:
-                self._seen()
-                self._learn(head)
-                return wanted(head)
-
             try:
-                answer = self._timed(connection, target, headers, most, heard)
+                return self._connection.fetch(request)
+            except NotConnected as error:
+                with self._state.pace(self._origin) as pace:
+                    pace.last_request = max(pace.last_request, time())
+                self.record_failure(str(error))
+                raise
             except BaseException:
                 self._seen()
-                self._disconnect()
                 raise
-            if not answer.body:  # one not read would be taken for the next answer
-                self._disconnect()
-            return answer
 
-    def strike(self, problem: str) -> None:
-        """Count a failure; after a few in succession the host is put aside.
+    def record_failure(self, problem: str) -> None:
+        """Count a failure; after a few in succession the circuit is open: the host is skipped.
 
         Raises:
             Unreachable: it is.
         """
-        self._strikes += 1
+        self._failures += 1
         self._last_problem = problem
-        self._check_aside()
+        self._check_circuit()
 
     def rest(self) -> None:
         """Close the connection if it is not in use."""
         if self._turn.acquire(blocking=False):
             try:
-                self._disconnect()
+                self._connection.close()
             finally:
                 self._turn.release()
 
     def close(self) -> None:
         """End the request that is under way, if any; the client is closed already."""
-        if self._watchdog is not None:
-            self._watchdog.fire()
+        self._connection.abort()
         self.rest()
+
+    def _take_turn(self) -> None:
+        self._wait(take=True)  # another imgcli may have been faster
 
     def _wait(self, take: bool) -> None:
         """Until the host may be asked; then `take` that turn, which nobody else has."""
@@ -123,89 +113,56 @@ class Host:
 
     def _left(self, take: bool) -> float:
         """Seconds until the host may be asked. Without any, a turn taken is kept before its use."""
-        with self._memory.pace(self._origin) as pace:
-            left = max(pace.held_until, pace.asked + self.delay) - time()
+        with self._state.pace(self._origin) as pace:
+            left = max(pace.not_before, pace.last_request + self.delay) - time()
             if left > max(self._limits.longest_wait, self.delay) + LATENESS:
-                pace.asked = pace.held_until = left = 0.0  # the clock was put back since
+                pace.last_request = pace.not_before = left = 0.0  # the clock was put back since
             if take and left <= 0:
-                pace.asked = self._taken = time() + LATENESS
+                pace.last_request = self._turn_time = time() + LATENESS
             return left
 
     def _seen(self) -> None:
         """The host has seen the request by now."""
-        with self._memory.pace(self._origin) as pace:
-            if pace.asked == self._taken:  # else another imgcli has had a turn since
-                pace.asked = min(pace.asked, time())
+        with self._state.pace(self._origin) as pace:
+            if pace.last_request == self._turn_time:  # else another imgcli has had a turn since
+                pace.last_request = min(pace.last_request, time())
 
-    def _check_aside(self) -> None:
-        if self._strikes >= self._limits.strikes:
-            raise Unreachable(
-                self._at,
-                f"{self._at} was put aside after {self._strikes} failures in succession, "
-                f"the last: {self._last_problem}",
-                later=True,
-            )
-
-    def _connected(self, target: Target) -> HTTPConnection:
-        """The connection that is open, or a new one to the next of the checked addresses."""
-        if self._connection is not None and self._connection.is_connected:
-            return self._connection
-        self._disconnect()
-        try:
-            if not self._addresses:
-                self._addresses = addresses_of(target, self._anywhere)
-            address = self._addresses.pop(0)
-            self._addresses.append(address)
-            self._connection = wire.connect(target, address, self._tls, self._limits.connect)
-        except Broken as error:
-            with self._memory.pace(self._origin) as pace:
-                pace.asked = max(pace.asked, time())
-            self.strike(str(error))
-            raise
-        return self._connection
-
-    def _timed(
-        self,
-        connection: HTTPConnection,
-        target: Target,
-        headers: Mapping[str, str],
-        most: int,
-        heard: Callable[[Answer], bool],
-    ) -> Answer:
-        """The answer, within the time that one may take."""
-        connection.timeout = self._limits.read
-        assert connection.sock is not None
-        with wire.Watchdog(connection.sock, self._limits.seconds) as self._watchdog:
-            self._check_time()  # the client may have been closed while this connected
-            try:
-                answer = wire.ask(connection, target, headers, most, heard)
-            except Broken:
-                self._check_time()
-                raise
-            self._check_time()  # an answer without a length looks whole when it was cut short
-            return answer
-
-    def _check_time(self) -> None:
-        """Whether an answer came in time."""
-        if self._closed.is_set():
-            raise NotFetched("stopped", later=True)
-        if self._watchdog is not None and self._watchdog.fired:
-            seconds = duration(self._limits.seconds)
-            raise NotFetched(f"{self._at} took more than {seconds} to answer", later=True)
-
-    def _learn(self, head: Answer) -> None:
+    def _heard(self, head: Answer) -> None:
         """Take from an answer whether the host is well, and how long it wants to be left alone."""
-        wait = asked_wait(head, self._limits.longest_wait)
+        self._seen()
+        wait = retry_after(head, self._limits.longest_wait)
         if head.status not in OVERLOADED:
-            self._strikes = self._overloads = 0
+            self._failures = self._overloads = 0
         else:
             self._overloads = min(self._overloads + 1, self._limits.tries)
             wait = backoff(self._overloads, self._limits.backoff) if wait is None else wait
         if wait is not None:
-            with self._memory.pace(self._origin) as pace:
-                pace.held_until = max(pace.held_until, time() + wait)
+            with self._state.pace(self._origin) as pace:
+                pace.not_before = max(pace.not_before, time() + wait)
 
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+    def _check_circuit(self) -> None:
+        if self._failures >= self._limits.failures:
+            raise Unreachable(
+                self._at,
+                f"{self._at} is skipped after {self._failures} failures in succession, "
+                f"the last: {self._last_problem}",
+                later=True,
+            )
+
+
+def retry_after(answer: Answer, longest: float) -> float | None:
+    """Seconds of the answer's Retry-After, a number or a date; None without one to understand."""
+    try:
+        return min(Retry().parse_retry_after(answer.headers["Retry-After"]), longest)
+    except (KeyError, HTTPError, ValueError, OverflowError):
+        return None
+
+
+def backoff(tries: int, first: float) -> float:
+    """Seconds to wait after `tries` failed ones, with jitter, so that programs do not meet."""
+    return first * 2.0 ** (tries - 1) * random.uniform(1.0, 1.5)
+
+
+def retriable(status: int) -> bool:
+    """Whether the same request may be answered otherwise another time."""
+    return status in (408, 429) or status >= 500

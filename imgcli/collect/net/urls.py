@@ -7,7 +7,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 import requests
 from urllib3.util import parse_url
 
-from imgcli.collect.net.answer import NotFetched
+from imgcli.collect.net.errors import NotFetched
 from imgcli.errors import WrongUsage
 
 PORTS = {"http": 80, "https": 443}

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
 
-from imgcli.collect.net.answer import NotFetched
 from imgcli.collect.net.client import Client
+from imgcli.collect.net.errors import NotFetched
 from imgcli.errors import DataError
 
 Answered = Mapping[str, Any]

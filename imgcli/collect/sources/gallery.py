@@ -4,8 +4,8 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 from imgcli.collect.licences import Licence, licence
-from imgcli.collect.net.answer import Answer
 from imgcli.collect.net.client import Client
+from imgcli.collect.net.request import Answer
 from imgcli.collect.net.robots import forbidden_use
 from imgcli.collect.offer import Offer, Page, Search
 from imgcli.collect.sources.answers import text
@@ -34,7 +34,7 @@ class Gallery:
         return cursor or search.query
 
     def page(self, search: Search, cursor: str) -> Page:
-        answer = self._client.get(self.address(search, cursor), most=MOST_BYTES)
+        answer = self._client.get(self.address(search, cursor), max_bytes=MOST_BYTES)
         markup = read_markup(_decoded(answer), answer.url)
         for content in markup.robots:
             if reason := forbidden_use(content):

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from imgcli.collect.net.answer import NotFetched
 from imgcli.collect.net.client import Client
-from imgcli.collect.net.limits import NetLimits
+from imgcli.collect.net.errors import NotFetched
+from imgcli.collect.net.request import NetLimits
 from tests.collect.net.fake import Answers, FakeHost
 
 PHOTO = b"\xff\xd8\xff" + bytes(1000)

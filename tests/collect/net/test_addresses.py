@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.collect.net.addresses import addresses_of, denied
-from imgcli.collect.net.answer import Broken, NotFetched
+from imgcli.collect.net.errors import Broken, NotFetched
 from imgcli.collect.net.urls import Target
 
 INSIDE = (  # as the rules name them, apart from the program's own list

@@ -28,7 +28,7 @@ def test_an_answer_that_drips_is_given_up_by_our_own_clock(net: Net, drips: str)
     ],
 )
 def test_no_more_is_taken_than_asked_for(net: Net, reply: Reply) -> None:
-    host, error = only(reply, net, most=5000)
+    host, error = only(reply, net, max_bytes=5000)
     assert not error.later and "larger than 0.005 MB" in str(error)
     assert host.asked("/a.jpg") == 1
 
@@ -37,7 +37,7 @@ def test_exactly_as_much_as_allowed_is_taken(net: Net) -> None:
     host = net.host({"/a.jpg": bytes(5000), "/b.jpg": Reply(body=bytes(5000), chunked=True)})
     client = net.client(host)
     for path in ("/a.jpg", "/b.jpg"):
-        assert len(client.get(host.url(path), most=5000).body) == 5000
+        assert len(client.get(host.url(path), max_bytes=5000).body) == 5000
 
 
 @pytest.mark.parametrize(

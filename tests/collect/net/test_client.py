@@ -9,7 +9,7 @@ import pytest
 
 from imgcli import __version__
 from imgcli.collect.net.client import Client
-from imgcli.collect.net.limits import NetLimits
+from imgcli.collect.net.request import NetLimits
 from imgcli.errors import WrongUsage
 from tests.collect.net.fake import FakeHost, Reply
 from tests.collect.net.nets import PHOTO, Net, refused
@@ -72,7 +72,7 @@ def test_a_connection_that_the_host_closed_is_opened_anew(net: Net) -> None:
 def test_connections_that_are_not_used_do_not_pile_up(
     net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgcli.collect.net.client.OPEN", 4)
+    monkeypatch.setattr("imgcli.collect.net.client.MAX_IDLE", 4)
     hosts = [net.host({"/a.jpg": PHOTO, "/robots.txt": b""}) for _ in range(12)]
     client = net.client(*hosts)
     before = len(os.listdir("/dev/fd"))

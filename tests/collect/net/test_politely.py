@@ -8,8 +8,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from imgcli.collect.net.answer import Answer, NotFetched
-from imgcli.collect.net.limits import NetLimits
+from imgcli.collect.net.errors import NotFetched
+from imgcli.collect.net.request import Answer, NetLimits
 from tests.collect.net.fake import Answers, FakeHost, Reply
 from tests.collect.net.nets import DELAY, PHOTO, Net, only, refused
 
@@ -182,7 +182,7 @@ def test_photos_marked_as_not_for_us_are_left(net: Net, tags: list[tuple[str, st
     assert host.asked("/a.jpg") == 1
 
 
-def test_a_host_that_cannot_be_reached_is_put_aside_and_blocks_nobody(net: Net) -> None:
+def test_a_host_that_cannot_be_reached_is_skipped_and_blocks_nobody(net: Net) -> None:
     with FakeHost() as gone:
         pass
     host = net.host({"/a.jpg": PHOTO})
@@ -191,22 +191,22 @@ def test_a_host_that_cannot_be_reached_is_put_aside_and_blocks_nobody(net: Net) 
     for _ in range(20):
         error = refused(client, gone.url("/a.jpg"), api=True)
         assert error.later
-    assert "put aside after 3 failures" in str(error) and "Connection refused" in str(error)
+    assert "skipped after 3 failures" in str(error) and "Connection refused" in str(error)
     assert client.get(host.url("/a.jpg")).body == PHOTO
     assert time.monotonic() - start < 2
 
 
-def test_a_host_that_never_answers_is_put_aside(net: Net) -> None:
+def test_a_host_that_never_answers_is_skipped(net: Net) -> None:
     quick = NetLimits(delay=0.01, read=0.05, backoff=0.001)
     host = net.host({"/a.jpg": Reply(wait=5)})
     client = net.client(host, limits=quick)
     for _ in range(6):
         error = refused(client, host.url("/a.jpg"), api=True)
-    assert "put aside" in str(error) and "timed out" in str(error)
+    assert "is skipped" in str(error) and "timed out" in str(error)
     assert host.asked("/a.jpg") == 3 * 5
 
 
-def test_photos_that_fail_do_not_put_their_host_aside(net: Net) -> None:
+def test_photos_that_fail_do_not_get_their_host_skipped(net: Net) -> None:
     bad = {f"/{n}.jpg": Reply(body=PHOTO, cut_at=9) for n in range(4)}
     host = net.host({**bad, "/a.jpg": PHOTO})
     client = net.client(host)

@@ -1,6 +1,7 @@
 import pytest
 
-from imgcli.collect.net.answer import Answer, NotFetched, Unreachable
+from imgcli.collect.net.errors import NotFetched, Unreachable
+from imgcli.collect.net.request import Answer
 from imgcli.collect.net.robots import Rules, closed_by, forbidden_use, rules_of
 
 AGENT = "imgcli/0.1.0"
@@ -52,7 +53,7 @@ def test_robots_that_cannot_be_read_say_why() -> None:
 
 
 def test_robots_are_not_blamed_for_a_host_that_cannot_be_reached() -> None:
-    gone = Unreachable("p.example:80", "p.example:80 was put aside", later=True)
+    gone = Unreachable("p.example:80", "p.example:80 is skipped", later=True)
     assert closed_by("p.example:80", gone).closed is gone
     assert "robots.txt" in str(closed_by("q.example:80", gone).closed)  # it redirects there
 

@@ -1,6 +1,6 @@
 import pytest
 
-from imgcli.collect.net.answer import NotFetched
+from imgcli.collect.net.errors import NotFetched
 from imgcli.collect.net.urls import allowed_host, host_of, redirected, target_of
 from imgcli.errors import WrongUsage
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from imgcli.collect.net.client import Client
-from imgcli.collect.net.limits import NetLimits
+from imgcli.collect.net.request import NetLimits
 from tests.collect.net.fake import FakeHost, Reply
 
 FAST = NetLimits(delay=0.005, connect=1.0, read=1.0, seconds=3.0, backoff=0.01)

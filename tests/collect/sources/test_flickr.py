@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from imgcli.collect.net.answer import NotFetched
+from imgcli.collect.net.errors import NotFetched
 from imgcli.collect.offer import Offer, Search, Terms
 from imgcli.collect.sources import flickr as module
 from imgcli.collect.sources.flickr import Flickr

@@ -1,6 +1,6 @@
 import pytest
 
-from imgcli.collect.net.answer import NotFetched
+from imgcli.collect.net.errors import NotFetched
 from imgcli.collect.offer import Search
 from imgcli.collect.sources.gallery import Gallery
 from imgcli.errors import DataError

@@ -1,7 +1,7 @@
 import pytest
 
 from imgcli.collect.licences import Licence
-from imgcli.collect.net.answer import NotFetched
+from imgcli.collect.net.errors import NotFetched
 from imgcli.collect.offer import Search, Terms
 from imgcli.collect.sources.openverse import Openverse
 from tests.collect.net.fake import FakeHost, Reply

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from imgcli.collect.licences import Licence
-from imgcli.collect.net.answer import NotFetched
+from imgcli.collect.net.errors import NotFetched
 from imgcli.collect.offer import Search, Terms
 from imgcli.collect.sources.wikimedia import Wikimedia
 from imgcli.errors import DataError

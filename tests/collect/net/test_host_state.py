@@ -1,47 +1,50 @@
-"""A client's memory that another client has after it, judged by the hosts' logs."""
+"""A client's state of hosts that another client has after it, judged by the hosts' logs."""
 
 import time
 from threading import Timer
 
 import pytest
 
-from imgcli.collect.net.limits import NetLimits
-from imgcli.collect.net.memory import ShortMemory
+from imgcli.collect.net.host_state import InMemoryHostState
+from imgcli.collect.net.request import NetLimits
 from tests.collect.net.fake import Answers, FakeHost, Reply
 from tests.collect.net.nets import DELAY, PHOTO, QUICK, Net, refused
 
 
 def test_the_next_client_waits_for_what_the_last_one_asked(net: Net) -> None:
-    host, memory = net.host({"/a.jpg": PHOTO}), ShortMemory()
+    host, state = net.host({"/a.jpg": PHOTO}), InMemoryHostState()
     for _ in range(4):
-        net.client(host, memory=memory, limits=NetLimits(delay=0.1)).get(host.url("/a.jpg"))
+        net.client(host, state=state, limits=NetLimits(delay=0.1)).get(host.url("/a.jpg"))
     assert min(host.gaps()) >= 0.1
 
 
 def test_the_next_client_waits_after_a_try_to_connect_too(net: Net) -> None:
-    memory = ShortMemory()
+    state = InMemoryHostState()
     with FakeHost() as gone:
         pass
     limits = NetLimits(delay=0.3, tries=1)
-    refused(net.client(gone, memory=memory, limits=limits), gone.url("/a.jpg"), api=True)
+    refused(net.client(gone, state=state, limits=limits), gone.url("/a.jpg"), api=True)
     start = time.monotonic()
-    refused(net.client(gone, memory=memory, limits=limits), gone.url("/a.jpg"), api=True)
+    refused(net.client(gone, state=state, limits=limits), gone.url("/a.jpg"), api=True)
     assert time.monotonic() - start >= 0.25
 
 
 def test_the_next_client_leaves_a_host_alone_that_wants_it(net: Net) -> None:
-    host, memory = net.host({"/a.jpg": [Reply(429, {"Retry-After": "1"}), PHOTO]}), ShortMemory()
+    host, state = (
+        net.host({"/a.jpg": [Reply(429, {"Retry-After": "1"}), PHOTO]}),
+        InMemoryHostState(),
+    )
     once = NetLimits(delay=DELAY, tries=1)
-    refused(net.client(host, memory=memory, limits=once), host.url("/a.jpg"), api=True)
-    net.client(host, memory=memory).get(host.url("/a.jpg"), api=True)
+    refused(net.client(host, state=state, limits=once), host.url("/a.jpg"), api=True)
+    net.client(host, state=state).get(host.url("/a.jpg"), api=True)
     assert host.gaps()[0] >= 1.0
 
 
 @pytest.mark.parametrize("robots", [b"User-agent: *\nDisallow: /b\nCrawl-delay: 0.1", Reply(404)])
 def test_the_next_client_knows_the_robots(net: Net, robots: Answers) -> None:
-    host, memory = net.host({"/robots.txt": robots, "/a.jpg": PHOTO}), ShortMemory()
+    host, state = net.host({"/robots.txt": robots, "/a.jpg": PHOTO}), InMemoryHostState()
     for _ in range(3):
-        client = net.client(host, memory=memory)
+        client = net.client(host, state=state)
         client.get(host.url("/a.jpg"))
         if robots != Reply(404):
             assert "forbids it" in str(refused(client, host.url("/b.jpg")))
@@ -50,11 +53,11 @@ def test_the_next_client_knows_the_robots(net: Net, robots: Answers) -> None:
 
 
 def test_robots_hold_for_a_day(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
-    host, memory = net.host({"/a.jpg": PHOTO}), ShortMemory()
+    host, state = net.host({"/a.jpg": PHOTO}), InMemoryHostState()
     now = time.time()
     for hours, asked in ((0, 1), (23, 1), (25, 2)):
-        monkeypatch.setattr("imgcli.collect.net.client.time", lambda h=hours: now + h * 3600)
-        net.client(host, memory=memory).get(host.url("/a.jpg"))
+        monkeypatch.setattr("imgcli.collect.net.robots.time", lambda h=hours: now + h * 3600)
+        net.client(host, state=state).get(host.url("/a.jpg"))
         assert host.asked("/robots.txt") == asked
 
 
@@ -64,18 +67,18 @@ def test_robots_that_are_closed_for_now_are_asked_again_by_the_next(
 ) -> None:
     tries = QUICK.tries
     host = net.host({"/robots.txt": [*[robots] * tries, Reply(404)], "/a.jpg": PHOTO})
-    memory = ShortMemory()
-    assert refused(net.client(host, memory=memory), host.url("/a.jpg")).later
+    state = InMemoryHostState()
+    assert refused(net.client(host, state=state), host.url("/a.jpg")).later
     assert host.asked("/robots.txt") == tries
-    assert net.client(host, memory=memory).get(host.url("/a.jpg")).body == PHOTO
+    assert net.client(host, state=state).get(host.url("/a.jpg")).body == PHOTO
     assert host.asked("/robots.txt") == tries + 1
 
 
 def test_a_clock_that_was_put_back_holds_nobody_up(net: Net) -> None:
-    host, memory = net.host({"/a.jpg": PHOTO}), ShortMemory()
-    with memory.pace(host.url("")) as pace:
-        pace.asked = pace.held_until = time.time() + 1e6
-    client = net.client(host, memory=memory)
+    host, state = net.host({"/a.jpg": PHOTO}), InMemoryHostState()
+    with state.pace(host.url("")) as pace:
+        pace.last_request = pace.not_before = time.time() + 1e6
+    client = net.client(host, state=state)
     for _ in range(3):
         client.get(host.url("/a.jpg"))
     assert min(host.gaps()) >= DELAY
@@ -91,10 +94,10 @@ def test_a_slow_host_is_asked_as_often_as_it_allows(net: Net) -> None:
 
 
 def test_people_are_told_of_a_long_wait(net: Net, capsys: pytest.CaptureFixture[str]) -> None:
-    host, memory = net.host({"/a.jpg": PHOTO}), ShortMemory()
-    with memory.pace(host.url("")) as pace:
-        pace.held_until = time.time() + 1800
-    client = net.client(host, memory=memory)
+    host, state = net.host({"/a.jpg": PHOTO}), InMemoryHostState()
+    with state.pace(host.url("")) as pace:
+        pace.not_before = time.time() + 1800
+    client = net.client(host, state=state)
     Timer(0.2, client.close).start()
     assert str(refused(client, host.url("/a.jpg"), api=True)) == "stopped"
     assert f"{host.at} wants to be left alone for 30 min; waiting." in capsys.readouterr().err

@@ -3,12 +3,12 @@ from email.utils import format_datetime
 
 import pytest
 
-from imgcli.collect.net.answer import Answer
-from imgcli.collect.net.pacing import asked_wait, backoff, retriable
+from imgcli.collect.net.host import backoff, retriable, retry_after
+from imgcli.collect.net.request import Answer
 
 
 def wait(value: str) -> float | None:
-    return asked_wait(Answer("", 429, {"Retry-After": value}, b""), 3600)
+    return retry_after(Answer("", 429, {"Retry-After": value}, b""), 3600)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_retry_after_may_be_a_date() -> None:
     assert wait(format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True)) == 3600
     assert wait("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert wait("Wed, 99 Foo 2015 99:99:99 GMT") is None
-    assert asked_wait(Answer("", 429, {}, b""), 3600) is None
+    assert retry_after(Answer("", 429, {}, b""), 3600) is None
 
 
 def test_backoff_doubles_with_jitter() -> None:

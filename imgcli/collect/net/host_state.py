@@ -1,4 +1,4 @@
-"""What a client knows of hosts beyond one request, and where it keeps that."""
+"""What is known of hosts beyond one request, and where it is kept."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ class Pace:
     That clock and no other goes on when a process, or the machine, is started again.
     """
 
-    asked: float = 0.0  # when it saw the last request, at the latest
-    held_until: float = 0.0  # by its Retry-After, or because it was overloaded
+    last_request: float = 0.0  # when the host saw it, at the latest
+    not_before: float = 0.0  # by its Retry-After, or because it was overloaded
 
 
-class Memory(Protocol):
+class HostState(Protocol):
     """Pace and robots.txt by origin, such as "https://photos.example:443"; safe from any thread.
 
     One that outlives the process makes the next run, and one at the same time, as polite as this.
@@ -37,8 +37,8 @@ class Memory(Protocol):
         """Keep a robots.txt that was read; an empty one stands for there being none."""
 
 
-class ShortMemory:
-    """Forgets with the process. `Host` sees to it that a pace has one user at a time."""
+class InMemoryHostState:
+    """Ends with the process. `Host` sees to it that a pace has one user at a time."""
 
     def __init__(self) -> None:
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)
