@@ -11,7 +11,7 @@ import ssl
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from http.client import HTTPException
@@ -82,12 +82,17 @@ class PinnedAdapter(HTTPAdapter):
     """Connects to the first of `addresses`, which are a host's; all else speaks of the host."""
 
     def __init__(
-        self, target: Target, tls: ssl.SSLContext, connected: Callable[[socket.socket], None]
+        self,
+        target: Target,
+        tls: ssl.SSLContext,
+        agent: str,
+        connected: Callable[[socket.socket], None],
     ) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1)
         self.addresses: deque[str] = deque()
         self._target = target
         self._tls = tls
+        self._agent = agent
         self._connected = connected
 
     def build_connection_pool_key_attributes(
@@ -112,7 +117,8 @@ class PinnedAdapter(HTTPAdapter):
         """The TLS context verifies; to load the authorities for each connection takes 40 ms."""
 
     def add_headers(self, request: requests.PreparedRequest, **kwargs: Any) -> None:
-        request.headers["Host"] = self._target.host_header
+        host, agent = self._target.host_header, self._agent
+        request.headers.update({"Host": host, "User-Agent": agent, "Accept-Encoding": "identity"})
 
 
 class _Session(requests.Session):
@@ -129,7 +135,7 @@ class Connection:
         anywhere: bool,  # whether its addresses may be on the inside
         limits: NetLimits,
         tls: ssl.SSLContext,
-        headers: Mapping[str, str],  # of every request
+        agent: str,  # the User-Agent
         take_turn: Callable[[], None],  # called when connected, before each request
         heard: Callable[[Answer], None],  # called with the status and headers of each answer
     ) -> None:
@@ -140,12 +146,11 @@ class Connection:
         self._heard = heard
         self._deadline: Deadline | None = None
         self._aborted = False
-        self._adapter = PinnedAdapter(target, tls, self._begin)
+        self._adapter = PinnedAdapter(target, tls, agent, self._begin)
         self._session = _Session()
         self._session.trust_env = False  # no proxies, no .netrc, no other authorities
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers.clear()
-        self._session.headers.update({**headers, "Accept-Encoding": "identity"})
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, self._adapter)
 

@@ -48,7 +48,7 @@ class Host:
         self._turn = threading.Lock()  # held from the wait for a request to its last byte
         self._turn_time = 0.0  # the `Pace.last_request` of the turn in use
         self._connection = Connection(
-            target, anywhere, limits, tls, {"User-Agent": agent}, self._take_turn, self._heard
+            target, anywhere, limits, tls, agent, self._take_turn, self._heard
         )
         self._failures = 0
         self._overloads = 0
