@@ -8,8 +8,7 @@ import os
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
-from types import TracebackType
+from http.client import responses
 from typing import Self
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -19,13 +18,7 @@ from imgcli.collect.net.errors import Broken, NotFetched
 from imgcli.collect.net.host import OVERLOADED, Host, backoff, retriable
 from imgcli.collect.net.host_state import HostState, InMemoryHostState
 from imgcli.collect.net.request import MAX_BYTES, Answer, NetLimits, Request
-from imgcli.collect.net.robots import (
-    MAX_ROBOTS_BYTES,
-    Rules,
-    closed_by,
-    forbidden_use,
-    rules_of,
-)
+from imgcli.collect.net.robots import MAX_ROBOTS_BYTES, Rules, closed_by, forbidden_use, rules_of
 from imgcli.collect.net.urls import Target, allowed_host, redirected, target_of
 from imgcli.errors import WrongUsage
 
@@ -108,12 +101,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _follow(self, request: Request, obey_robots: bool = True) -> Answer:
@@ -161,10 +149,9 @@ class Client:
             raise NotFetched(f"the robots.txt of {target.at} forbids it")
 
     def _read_robots(self, target: Target) -> Rules:
-        robots = redirected(target, "/robots.txt")
+        robots = Request(redirected(target, "/robots.txt"), _is_2xx, max_bytes=MAX_ROBOTS_BYTES)
         try:
-            request = Request(robots, _is_2xx, max_bytes=MAX_ROBOTS_BYTES)
-            answer = self._follow(request, obey_robots=False)
+            answer = self._follow(robots, obey_robots=False)
         except NotFetched as error:
             return closed_by(target.at, error)
         return rules_of(answer, target.at)
@@ -175,15 +162,9 @@ class Client:
                 if len(self._hosts) % MAX_IDLE == 0:
                     for other in self._hosts.values():
                         other.rest()
-                self._hosts[target.origin] = Host(
-                    target,
-                    target.at in self._allowed,
-                    self._agent,
-                    self._limits,
-                    self._tls,
-                    self._state,
-                    self._closed,
-                )
+                anywhere = target.at in self._allowed
+                shared = (self._agent, self._limits, self._tls, self._state, self._closed)
+                self._hosts[target.origin] = Host(target, anywhere, *shared)
             return self._hosts[target.origin]
 
 
@@ -216,7 +197,4 @@ def _is_2xx(head: Answer) -> bool:
 
 def _status(answer: Answer) -> str:
     """ "404 Not Found"; the phrase is the standard's, since the host's own could be anything."""
-    try:
-        return f"{answer.status} {HTTPStatus(answer.status).phrase}"
-    except ValueError:
-        return str(answer.status)
+    return f"{answer.status} {responses.get(answer.status, '')}".rstrip()

@@ -1,4 +1,4 @@
-"""The connection to one host: `requests`, held to a checked address and to a deadline.
+"""One host by `requests`: a Session whose adapter connects to a checked address, by a deadline.
 
 What requests does not do, and is done here: it connects to whatever a name resolves to at that
 moment; its timeouts hold for each read, so that an answer that drips never ends; it reads the body
@@ -79,102 +79,82 @@ class _TLS(_Plain, HTTPSConnection):
 
 
 class PinnedAdapter(HTTPAdapter):
-    """Connects to the first of `addresses`, which are a host's; all else speaks of the host."""
+    """Connects to the first of the session's addresses; all else speaks of its host."""
 
-    def __init__(
-        self,
-        target: Target,
-        tls: ssl.SSLContext,
-        agent: str,
-        connected: Callable[[socket.socket], None],
-    ) -> None:
+    def __init__(self, session: "HostSession", agent: str, tls: ssl.SSLContext) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1)
-        self.addresses: deque[str] = deque()
-        self._target = target
-        self._tls = tls
+        self._session = session
         self._agent = agent
-        self._connected = connected
+        self._tls = tls
 
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
-    ) -> tuple[Any, Any]:
-        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
-        host["host"] = self.addresses[0]
-        return host, {**tls, "ssl_context": self._tls, "server_hostname": self._target.host}
-
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> Any:
-        """The pool of the one connection; never one of a proxy."""
-        pool: Any = super().get_connection_with_tls_context(
-            request, verify, cert=cert
-        )  # no proxies
-        pool.ConnectionCls = _TLS if pool.scheme == "https" else _Plain
-        pool.conn_kw["connected"] = self._connected
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """The pool of the one connection, whose only proxy is none."""
+        target, address = self._session.target, self._session.addresses[0]
+        tls = {"ssl_context": self._tls, "server_hostname": target.host}
+        pool = self.poolmanager.connection_from_host(address, target.port, target.scheme, tls)
+        pool.ConnectionCls = _TLS if target.scheme == "https" else _Plain
+        pool.conn_kw["connected"] = self._session.connected
         return pool
 
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+    def cert_verify(self, *args: Any) -> None:
         """The TLS context verifies; to load the authorities for each connection takes 40 ms."""
 
     def add_headers(self, request: requests.PreparedRequest, **kwargs: Any) -> None:
-        host, agent = self._target.host_header, self._agent
-        request.headers.update({"Host": host, "User-Agent": agent, "Accept-Encoding": "identity"})
+        request.headers["Host"] = self._session.target.host_header
+        request.headers["User-Agent"] = self._agent
+        request.headers["Accept-Encoding"] = "identity"
 
 
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: requests would read the body of a redirect whole, whether it follows it or not."""
-
-
-class Connection:
-    """To one host, one at a time, kept open from one request to the next."""
+class HostSession(requests.Session):
+    """Asks one host, on one connection, which is kept open from one request to the next."""
 
     def __init__(
         self,
         target: Target,  # any URL of the host
         anywhere: bool,  # whether its addresses may be on the inside
+        agent: str,
         limits: NetLimits,
         tls: ssl.SSLContext,
-        agent: str,  # the User-Agent
         take_turn: Callable[[], None],  # called when connected, before each request
         heard: Callable[[Answer], None],  # called with the status and headers of each answer
     ) -> None:
-        self._target = target
+        super().__init__()
+        self.target = target
+        self.addresses: deque[str] = deque()
+        self.trust_env = False  # no proxies, no .netrc, no other authorities
+        self.headers.clear()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = PinnedAdapter(self, agent, tls)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
         self._anywhere = anywhere
         self._limits = limits
         self._take_turn = take_turn
         self._heard = heard
         self._deadline: Deadline | None = None
         self._aborted = False
-        self._adapter = PinnedAdapter(target, tls, agent, self._begin)
-        self._session = _Session()
-        self._session.trust_env = False  # no proxies, no .netrc, no other authorities
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.headers.clear()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, self._adapter)
 
     def fetch(self, request: Request) -> Answer:
         """Send one GET, and read the answer if the request accepts it.
 
         Raises:
-            NotFetched: denied, too large, too slow, in a coding that is not read, aborted, or not
-                accepted.
+            NotFetched: denied, too large, too slow, in a coding that is not read, not accepted,
+                or aborted.
             NotConnected: no connection, or not to that host.
             Broken: the connection broke, or not all bytes came.
         """
         kept = False
         try:
-            if not self._adapter.addresses:
-                self._adapter.addresses.extend(addresses_of(self._target, self._anywhere))
-            answer = self._get(request)
-            self._check_deadline()  # an answer without a length looks whole when it was cut short
+            if not self.addresses:
+                self.addresses.extend(addresses_of(self.target, self._anywhere))
+            answer = self._answer(request)
+            self._check_time()  # an answer without a length looks whole when it was cut short
             kept = bool(answer.body)  # what was not read would be taken for the next answer
             return answer
         except FAILURES as error:
-            self._check_deadline()
-            self._adapter.addresses.rotate(-1)
-            at, why = self._target.at, _reason(error)
+            self._check_time()
+            self.addresses.rotate(-1)
+            at, why = self.target.at, _reason(error)
             if self._deadline is None:
                 raise NotConnected(f"no connection to {at} ({why})") from None
             raise Broken(f"the answer of {at} broke off ({why})") from None
@@ -183,11 +163,7 @@ class Connection:
                 self._deadline.cancel()
                 self._deadline = None
             if not kept:
-                self.close()
-
-    def close(self) -> None:
-        """Close the connection, which is not in use; the next request opens another."""
-        self._session.close()
+                self.close()  # the connection; the next request opens another
 
     def abort(self) -> None:
         """End the request that is under way, and every later one; from another thread."""
@@ -195,33 +171,32 @@ class Connection:
         if (deadline := self._deadline) is not None:
             deadline.expire()
 
-    def _begin(self, sock: socket.socket) -> None:
-        """The connection stands, and the request is sent next."""
+    def connected(self, sock: socket.socket) -> None:
+        """The connection stands, and the request is sent when this returns."""
         self._take_turn()
         self._deadline = Deadline(sock, self._limits.seconds)
-        self._check_deadline()  # it may have been aborted while this connected
+        self._check_time()  # it may have been aborted while this connected
 
-    def _check_deadline(self) -> None:
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: requests would read the body of a redirect whole, whether it follows it or not."""
+
+    def _check_time(self) -> None:
         if self._aborted:
             raise NotFetched("stopped", later=True)
         if self._deadline is not None and self._deadline.passed:
             seconds = duration(self._limits.seconds)
-            raise NotFetched(f"{self._target.at} took more than {seconds} to answer", later=True)
+            raise NotFetched(f"{self.target.at} took more than {seconds} to answer", later=True)
 
-    def _get(self, request: Request) -> Answer:
-        response = self._session.get(
-            request.target.url,
-            headers=request.headers,
-            timeout=(self._limits.connect, self._limits.read),
-            allow_redirects=False,
-            stream=True,
-        )
-        with closing(response):
-            head = Answer(request.target.url, response.status_code, response.headers)
+    def _answer(self, request: Request) -> Answer:
+        timeout = (self._limits.connect, self._limits.read)
+        url, headers = request.target.url, request.headers
+        got = self.get(url, headers=headers, timeout=timeout, stream=True, allow_redirects=False)
+        with closing(got):
+            head = Answer(url, got.status_code, got.headers)
             self._heard(head)
             if not request.accept(head):
                 return head
-            body = _read(response, request.max_bytes)
+            body = _read(got, request.max_bytes)
         coding = head.headers.get("Content-Encoding", "identity").strip().lower()
         return replace(head, body=_decoded(body, coding, request.max_bytes))
 

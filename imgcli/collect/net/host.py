@@ -3,13 +3,14 @@
 import random
 import ssl
 import threading
+from functools import partial
 from time import time
 
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from imgcli import progress
-from imgcli.collect.net.connection import Connection
+from imgcli.collect.net.connection import HostSession
 from imgcli.collect.net.errors import NotConnected, NotFetched, Unreachable
 from imgcli.collect.net.host_state import HostState
 from imgcli.collect.net.request import Answer, NetLimits, Request
@@ -47,9 +48,8 @@ class Host:
         self._closed = closed
         self._turn = threading.Lock()  # held from the wait for a request to its last byte
         self._turn_time = 0.0  # the `Pace.last_request` of the turn in use
-        self._connection = Connection(
-            target, anywhere, limits, tls, agent, self._take_turn, self._heard
-        )
+        take_turn = partial(self._wait, take=True)  # another imgcli may have been faster
+        self._session = HostSession(target, anywhere, agent, limits, tls, take_turn, self._heard)
         self._failures = 0
         self._overloads = 0
         self._last_problem = ""
@@ -65,7 +65,7 @@ class Host:
             self._check_circuit()
             self._wait(take=False)
             try:
-                return self._connection.fetch(request)
+                return self._session.fetch(request)
             except NotConnected as error:
                 with self._state.pace(self._origin) as pace:
                     pace.last_request = max(pace.last_request, time())
@@ -89,17 +89,14 @@ class Host:
         """Close the connection if it is not in use."""
         if self._turn.acquire(blocking=False):
             try:
-                self._connection.close()
+                self._session.close()
             finally:
                 self._turn.release()
 
     def close(self) -> None:
         """End the request that is under way, if any; the client is closed already."""
-        self._connection.abort()
+        self._session.abort()
         self.rest()
-
-    def _take_turn(self) -> None:
-        self._wait(take=True)  # another imgcli may have been faster
 
     def _wait(self, take: bool) -> None:
         """Until the host may be asked; then `take` that turn, which nobody else has."""
