@@ -38,15 +38,15 @@ DECODED = {"gzip", "x-gzip", "deflate"}
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it logs URLs whole, keys included
 
 
-class Deadline:
+class Deadline(threading.Timer):
     """Shuts a socket down when its time is up."""
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
+        super().__init__(seconds, self.expire)
+        self.daemon = True
         self.passed = False
         self._sock = sock
-        self._timer = threading.Timer(seconds, self.expire)
-        self._timer.daemon = True
-        self._timer.start()
+        self.start()
 
     def expire(self) -> None:
         """End whatever waits for the socket, now."""
@@ -54,9 +54,6 @@ class Deadline:
         with suppress(OSError):
             # Not SSLSocket's own, which takes TLS away under the thread that reads.
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-
-    def cancel(self) -> None:
-        self._timer.cancel()
 
 
 class _Plain(HTTPConnection):
@@ -81,10 +78,9 @@ class _TLS(_Plain, HTTPSConnection):
 class PinnedAdapter(HTTPAdapter):
     """Connects to the first of the session's addresses; all else speaks of its host."""
 
-    def __init__(self, session: "HostSession", agent: str, tls: ssl.SSLContext) -> None:
+    def __init__(self, session: "HostSession", tls: ssl.SSLContext) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1)
         self._session = session
-        self._agent = agent
         self._tls = tls
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -98,11 +94,6 @@ class PinnedAdapter(HTTPAdapter):
 
     def cert_verify(self, *args: Any) -> None:
         """The TLS context verifies; to load the authorities for each connection takes 40 ms."""
-
-    def add_headers(self, request: requests.PreparedRequest, **kwargs: Any) -> None:
-        request.headers["Host"] = self._session.target.host_header
-        request.headers["User-Agent"] = self._agent
-        request.headers["Accept-Encoding"] = "identity"
 
 
 class HostSession(requests.Session):
@@ -124,9 +115,13 @@ class HostSession(requests.Session):
         self.trust_env = False  # no proxies, no .netrc, no other authorities
         self.headers.clear()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = PinnedAdapter(self, agent, tls)
-        self.mount("http://", adapter)
-        self.mount("https://", adapter)
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, PinnedAdapter(self, tls))
+        self._fixed = {
+            "Host": target.host_header,
+            "User-Agent": agent,
+            "Accept-Encoding": "identity",
+        }
         self._anywhere = anywhere
         self._limits = limits
         self._take_turn = take_turn
@@ -189,7 +184,7 @@ class HostSession(requests.Session):
 
     def _answer(self, request: Request) -> Answer:
         timeout = (self._limits.connect, self._limits.read)
-        url, headers = request.target.url, request.headers
+        url, headers = request.target.url, {**request.headers, **self._fixed}
         got = self.get(url, headers=headers, timeout=timeout, stream=True, allow_redirects=False)
         with closing(got):
             head = Answer(url, got.status_code, got.headers)

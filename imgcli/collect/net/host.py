@@ -55,12 +55,7 @@ class Host:
         self._last_problem = ""
 
     def fetch(self, request: Request) -> Answer:
-        """One GET, when it is its turn.
-
-        Raises:
-            NotFetched: denied, too large, too slow, or of a host that is skipped.
-            Broken: another try may help.
-        """
+        """One GET, when it is its turn: as `HostSession.fetch`, or `Unreachable`."""
         with self._turn:
             self._check_circuit()
             self._wait(take=False)
