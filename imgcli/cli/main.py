@@ -17,6 +17,7 @@ from imgcli.cli.compare import compare
 from imgcli.cli.credits import write_credits
 from imgcli.cli.demo import demo
 from imgcli.cli.evaluate import evaluate
+from imgcli.cli.guide import guide
 from imgcli.cli.import_ import import_photos
 from imgcli.cli.learning_curve import learning_curve
 from imgcli.cli.merge import merge
@@ -77,6 +78,7 @@ app.add_typer(archs, name="archs")
 app.command()(bench)
 app.command()(cache)
 app.command()(demo)
+app.command()(guide)
 
 CRASH_LOG = Path(".imgcli/crash.log")
 
