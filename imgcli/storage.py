@@ -4,7 +4,7 @@ A reader sees the old file or the new one and never a part. No pickle is read or
 """
 
 import errno
-import fcntl
+import functools
 import itertools
 import json
 import os
@@ -12,7 +12,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from imgcli.errors import StorageError
+from imgcli.progress import note
 from imgcli.wording import megabytes
 
 _counter = itertools.count()
@@ -115,32 +116,49 @@ def staged_folder(out: Path, *, replace: bool, keep_old: bool = False) -> Iterat
     sync_folder(out.parent)
 
 
+# What `flock` answers where a file system keeps no locks: some network and FUSE mounts.
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, wait: float = 0) -> Iterator[None]:
     """Hold the one writer's lock at `path`; the system drops it if the process dies.
 
+    A file system without locks excludes nobody: a note says so once, and the work goes on.
+
+    Args:
+        wait: seconds to wait for another holder; `math.inf` for as long as it takes.
+
     Raises:
-        StorageError: another imgcli holds it.
+        StorageError: another imgcli holds it, and still does after `wait`.
     """
-    while True:
-        file = open(path, "a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The holder before us removes the file; a lock on a removed file excludes nobody.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                    break
-        except BlockingIOError:
-            file.close()
-            raise StorageError(
-                f"Another imgcli is writing here (lock '{path}'). Wait for it to finish."
-            ) from None
-        file.close()
+    from filelock import FileLock, Timeout  # here: commands that write nothing need no lock
+
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        raise StorageError(
+            f"Another imgcli is writing here (lock '{path}'). Wait for it to finish."
+        ) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        _say_once(
+            f"The file system of '{path.parent}' keeps no locks ({error.strerror}): run one "
+            "imgcli at a time there."
+        )
     try:
         yield
     finally:
+        # While it is held: whoever waits for a removed file sees that, and opens the next one.
         path.unlink(missing_ok=True)
-        file.close()
+        lock.release()
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    note(message)
 
 
 def need_space(folder: Path, size: int, what: str) -> None:

@@ -17,7 +17,7 @@ ALLOWED = {
     "wording": set(),
     "progress": set(),
     "records": set(),
-    "storage": {"errors", "wording"},
+    "storage": {"errors", "progress", "wording"},
     "batch": {"errors"},
     "workspace": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
