@@ -1,22 +1,21 @@
-"""Where things live, and what a run and the ledger of the test part are.
+"""Where things live, and what a run is.
 
     raw/  dataset/                what `import` and `split` write
     runs/<time>-<arch>/           one folder per training, opened by `find_run`
     runs/latest                   a link to the newest finished one
-    runs/test-ledger.jsonl        every scoring of a test part
+    runs/test-ledger.jsonl        every evaluation of a test part; `imgcli.ledger`'s
     .imgcli/cache/                decoded pixels and features; safe to delete at any time
 
 How they are written is `imgcli.storage`'s.
 """
 
-import hashlib
 import itertools
 import json
 import os
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from imgcli.records import Predictions, TrainConfig
 
 CACHE = Path(".imgcli/cache")
 RUNS = Path("runs")
-LEDGER = "test-ledger.jsonl"
 FOLDS = "predictions-folds.npz"  # in a run; further repeats are predictions-folds-2.npz, ...
 FORMAT = 1  # of run folders; a reader refuses any other
 
@@ -296,65 +294,3 @@ def _run_folders(runs: Path) -> list[Run]:
         for folder in sorted(runs.iterdir())
         if not folder.is_symlink() and Run(folder).begun
     ]
-
-
-# --- the sealed test part -----------------------------------------------------------------------
-
-
-def enter_in_ledger(run: Run, digests: Sequence[str], why: str) -> int:
-    """Record that `run` looked at the test part made of `digests`.
-
-    Returns:
-        How often that test part has now been looked at, by any run of this folder.
-    """
-    ledger, entries = run.folder.parent / LEDGER, _entries(run)
-    part = _part_key(digests)
-    entry = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "run": run.folder.name,
-        "test_part": part,
-        "n": len(digests),
-        "why": why,
-    }
-    entries.append(entry)
-    storage.write_atomic(ledger, "".join(f"{json.dumps(entry)}\n" for entry in entries))
-    return sum(entry["test_part"] == part for entry in entries)
-
-
-def in_ledger(run: Run, digests: Sequence[str], why: str) -> bool:
-    """Whether `run` has looked at exactly the test part made of `digests`, for that reason."""
-    looked = (run.folder.name, _part_key(digests), why)
-    return any((e["run"], e["test_part"], e["why"]) == looked for e in _entries(run))
-
-
-def looks(run: Run) -> int:
-    """How often the test parts that `run` has looked at were looked at, by any run of its folder.
-
-    Raises:
-        RunError: the ledger is damaged.
-    """
-    entries = _entries(run)
-    parts = {entry["test_part"] for entry in entries if entry["run"] == run.folder.name}
-    return sum(entry["test_part"] in parts for entry in entries)
-
-
-def _entries(run: Run) -> list[dict[str, Any]]:
-    """The ledger that `run` is entered in, oldest first."""
-    ledger = run.folder.parent / LEDGER
-    try:
-        lines = ledger.read_text("utf-8").splitlines()
-        entries = [json.loads(line) for line in lines]
-        if any(not {"run", "test_part", "why"} <= entry.keys() for entry in entries):
-            raise ValueError("an entry names no run or no test part")
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, AttributeError) as error:
-        raise RunError(
-            f"'{ledger}' cannot be read ({type(error).__name__}: {error}). Restore it; it counts "
-            "how often the test part has been looked at."
-        ) from None
-    return entries
-
-
-def _part_key(digests: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()

@@ -10,7 +10,7 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
-GROUND = {"errors", "records", "storage", "batch", "workspace", "progress", "wording"}
+GROUND = {"errors", "records", "storage", "batch", "workspace", "ledger", "progress", "wording"}
 ROOMS = {"collect", "photos", "models", "learn", "judge", "report"}
 ALLOWED = {
     "errors": {"wording"},
@@ -18,8 +18,9 @@ ALLOWED = {
     "progress": set(),
     "records": set(),
     "storage": {"errors", "progress", "wording"},
-    "batch": {"errors"},
-    "workspace": GROUND,
+    "batch": {"errors", "storage"},
+    "workspace": GROUND - {"ledger"},
+    "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
     "learn": GROUND | {"learn", "photos", "models"},
     "cli": GROUND | ROOMS | {"cli"},

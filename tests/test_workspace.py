@@ -292,31 +292,6 @@ def test_another_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
         _ = run.config
 
 
-def test_the_ledger_counts_looks_at_one_test_part_by_any_run(tmp_path: Path) -> None:
-    runs = [workspace.new_run(tmp_path, CONFIG, Path("d")) for _ in range(2)]
-    assert workspace.enter_in_ledger(runs[0], ["aa", "bb"], "evaluate") == 1
-    assert workspace.enter_in_ledger(runs[1], ["bb", "aa"], "evaluate") == 2
-    assert workspace.enter_in_ledger(runs[1], ["aa"], "evaluate") == 1
-
-
-def test_looks_are_those_of_any_run_at_what_this_run_has_looked_at(tmp_path: Path) -> None:
-    runs = [workspace.new_run(tmp_path, CONFIG, Path("d")) for _ in range(2)]
-    assert workspace.looks(runs[0]) == 0
-    workspace.enter_in_ledger(runs[0], ["aa", "bb"], "evaluate")
-    workspace.enter_in_ledger(runs[1], ["aa", "bb"], "evaluate")
-    workspace.enter_in_ledger(runs[1], ["cc"], "evaluate")
-    assert [workspace.looks(run) for run in runs] == [2, 3]
-
-
-@pytest.mark.parametrize("damage", [b"{", b"[1]\n", b'{"run": "a"}\n', b"\xff"])
-def test_a_damaged_ledger_is_a_sentence(tmp_path: Path, damage: bytes) -> None:
-    run = workspace.new_run(tmp_path, CONFIG, Path("d"))
-    (tmp_path / workspace.LEDGER).write_bytes(damage)
-    for look in (workspace.looks, lambda run: workspace.enter_in_ledger(run, ["aa"], "evaluate")):
-        with pytest.raises(RunError, match=r"test-ledger.jsonl' cannot be read .* Restore it"):
-            look(run)
-
-
 def test_a_run_is_named_by_its_folder_alone_only_under_runs(tmp_path: Path) -> None:
     assert workspace.named(workspace.Run(Path("runs/a b"))) == "a b"
     assert workspace.named(workspace.Run(tmp_path / "a b")) == str(tmp_path / "a b")

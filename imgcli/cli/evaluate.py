@@ -211,8 +211,8 @@ def _ledger_line(times: int | None) -> str:
     if times == 1:
         return "The test part has now been scored once. Choose nothing by it."
     return (
-        f"The test part has now been scored {times} times. The more often a choice has looked at "
-        "it, the less its figures say."
+        f"The test part has now been scored {times} times. The more test-set evaluations a choice "
+        "goes by, the less its figures say."
     )
 
 

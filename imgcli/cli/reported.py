@@ -27,7 +27,7 @@ def material(run: "Run", data: Path | None) -> "Report":
     """
     from datetime import datetime
 
-    from imgcli import workspace
+    from imgcli import ledger
     from imgcli.cli.labelled import known_issues
     from imgcli.judge.labels import few_for_labels
     from imgcli.judge.merges import few_for_merges, suggest_merges
@@ -51,7 +51,7 @@ def material(run: "Run", data: Path | None) -> "Report":
         warnings=list(_warnings(data, manifest, judged, samples, split)),
         judged=judged,
         tested=test.evaluation if folds and test else None,
-        looks=workspace.looks(run) or None,
+        evaluations=ledger.evaluations(run) or None,
         merges=suggest_merges(folds.predictions) if folds else None,
         issues=known_issues(run, folds.predictions) if folds else None,
         few_for_merges=few_for_merges(folds.predictions) if folds else None,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from imgcli import workspace
+from imgcli import ledger, workspace
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.learn.checkpoint import CHECKPOINT
 from imgcli.learn.fit import fit_all, with_rate
@@ -157,7 +157,7 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
         )
     leaks, name = task.dataset.leaks, "predictions-test.npz"
     digests = _digests(task, rows)
-    if (run.folder / name).is_file() and workspace.in_ledger(run, digests, "evaluate"):
+    if (run.folder / name).is_file() and ledger.entered(run, digests, "evaluate"):
         return Scored(run.load_predictions(name), None, None, leaks)
     times = _enter(task, run, "evaluate")
     classifier = task.network.classifier
@@ -277,13 +277,13 @@ def _tracked(task: Task, run: Run) -> dict[str, IntArray]:
     if len(rows) == 0:
         raise DataError(f"--track-test: '{task.dataset.samples.root}' has no test part.")
     why = "train --track-test"
-    if not workspace.in_ledger(run, _digests(task, rows), why):  # a resumed training is the same
+    if not ledger.entered(run, _digests(task, rows), why):  # a resumed training is the same
         _enter(task, run, why)
     return {"test": rows}
 
 
 def _enter(task: Task, run: Run, why: str) -> int:
-    return workspace.enter_in_ledger(run, _digests(task, task.rows("test")), why)
+    return ledger.enter(run, _digests(task, task.rows("test")), why)
 
 
 def _digests(task: Task, rows: IntArray) -> list[str]:
