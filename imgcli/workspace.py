@@ -9,6 +9,7 @@
 How they are written is `imgcli.storage`'s.
 """
 
+import hashlib
 import itertools
 import json
 import os
@@ -91,9 +92,28 @@ class Run:
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
         storage.write_json(self.folder / name, {"format": FORMAT, "imgcli": __version__, **data})
 
-    def save_predictions(self, name: str, predictions: Predictions) -> None:
+    def save_predictions(self, name: str, predictions: Predictions, made_of: str = "") -> None:
+        """Keep predictions.
+
+        Args:
+            made_of: a key of all that decided them, kept in the file beside them.
+        """
         arrays = {key: np.asarray(value) for key, value in vars(predictions).items()}
-        storage.save_arrays(self.folder / name, arrays)
+        storage.save_arrays(self.folder / name, {**arrays, "made_of": np.asarray(made_of)})
+
+    def made_of(self, name: str) -> str:
+        """The key that predictions were kept with; empty where there are none, or it is not known.
+
+        Raises:
+            RunError: damaged.
+        """
+        try:
+            with storage.load_arrays(self.folder / name) as file:
+                return str(file["made_of"]) if "made_of" in file else ""
+        except FileNotFoundError:
+            return ""
+        except storage.UNREADABLE as error:
+            raise self.damaged(name, error) from None
 
     def load_predictions(self, name: str) -> Predictions:
         """Read predictions back.
@@ -113,9 +133,18 @@ class Run:
                     paths=tuple(file["paths"].tolist()),
                     on=str(file["on"]),
                     out_of_sample=bool(file["out_of_sample"]),
+                    digests=tuple(file["digests"].tolist()) if "digests" in file else (),
                 )
         except (*storage.UNREADABLE, AssertionError) as error:
             raise self.damaged(name, error) from None
+
+    def digest(self, name: str) -> str:
+        """SHA-256 of one of the run's files, hexadecimal; empty where there is none."""
+        try:
+            with open(self.folder / name, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            return ""
 
     def save_folds(self, repeats: Sequence[Predictions]) -> None:
         """Keep what every repeat of the folds said, in place of what earlier ones did."""

@@ -112,16 +112,7 @@ def align(runs: Mapping[str, Predictions]) -> tuple[dict[str, Predictions], int]
 def _at(predictions: Predictions, paths: Sequence[str]) -> Predictions:
     """The predictions of these photos, in their order."""
     row_of = {path: row for row, path in enumerate(predictions.paths)}
-    rows = np.array([row_of[path] for path in paths])
-    return replace(
-        predictions,
-        indices=predictions.indices[rows],
-        targets=predictions.targets[rows],
-        probs=predictions.probs[rows],
-        fold=predictions.fold[rows],
-        groups=predictions.groups[rows],
-        paths=tuple(paths),
-    )
+    return predictions.at(np.array([row_of[path] for path in paths]))
 
 
 def _need_same_classes(a: str, first: Predictions, b: str, second: Predictions) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from imgcli import ledger, workspace
+from imgcli import ledger, storage, workspace
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.learn.checkpoint import CHECKPOINT
 from imgcli.learn.fit import fit_all, with_rate
 from imgcli.learn.folds import as_predictions, out_of_fold
+from imgcli.learn.identity import score_key
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.measure import Measure, measure
@@ -26,6 +27,7 @@ from imgcli.models.network import Classifier, count_params, fingerprint
 from imgcli.records import IntArray, Predictions, Rejected, TrainConfig
 from imgcli.workspace import Run
 
+FOLDS_LOCK = ".folds.lock"  # in a run: of who writes its out-of-fold predictions
 _FACTS = (  # of a finished run that are told of it
     *("params", "epochs", "kept_epoch", "input", "images_per_second", "seconds"),
     *("train", "val", "val_learnt_by", "test", "chosen"),
@@ -156,15 +158,16 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
             "estimate the error on the train part: imgcli evaluate --folds 10"
         )
     leaks, name = task.dataset.leaks, "predictions-test.npz"
-    digests = _digests(task, rows)
-    if (run.folder / name).is_file() and ledger.entered(run, digests, "evaluate"):
+    made_of = score_key(task.dataset.samples, rows, task.network, task.config.precision)
+    known = run.made_of(name) == made_of
+    if known and ledger.entered(run, _digests(task, rows), "evaluate"):
         return Scored(run.load_predictions(name), None, None, leaks)
     times = _enter(task, run, "evaluate")
     classifier = task.network.classifier
     module = classifier.head if isinstance(task.inputs, FeatureInputs) else classifier
     no_fold = np.full(len(rows), -1, dtype=np.int64)
     predictions = as_predictions(task, "test", rows, probs_by(task, module, rows), no_fold)
-    run.save_predictions(name, predictions)
+    run.save_predictions(name, predictions, made_of)
     return Scored(predictions, None, times, leaks)
 
 
@@ -191,7 +194,8 @@ def score_folds(
         out_of_fold(task, part, k, seed + repeat, run.folder / "folds") for repeat in range(repeats)
     ]
     (first, *again), train_confusions = zip(*dealt, strict=True)
-    run.save_folds([first, *again])
+    with storage.locked(run.folder / FOLDS_LOCK, wait=60):
+        run.save_folds([first, *again])
     return Scored(first, np.concatenate(train_confusions), times, 0, tuple(again))
 
 
