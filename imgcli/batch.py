@@ -7,7 +7,6 @@ of lines is the one thing that is added to in place: a torn last line is dropped
 import ctypes
 import errno
 import io
-import itertools
 import json
 import os
 from collections import deque
@@ -17,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcli.errors import StorageError
-from imgcli.storage import sync_folder
-
-_counter = itertools.count()
+from imgcli.storage import sync_folder, temporary_name
 
 
 class Batch:
@@ -41,10 +38,9 @@ class Batch:
 
     def add(self, folder: str, name: str, data: bytes) -> None:
         """Write what `commit` will call `root/folder/name`."""
-        # The pattern of storage.atomic_file, so that storage.sweep_temporaries finds it. Plain
-        # strings: with Path objects, this costs more than writing the file.
+        # Plain strings: with Path objects, this costs more than writing the file.
         place = f"{self.root}/{folder}"
-        temporary = f"{place}/.imgcli-{os.getpid()}-b{next(_counter)}.tmp"
+        temporary = f"{place}/{temporary_name('b')}"
         try:
             with open(temporary, "xb") as file:
                 file.write(data)

@@ -5,14 +5,19 @@ A reader sees the old file or the new one and never a part. No pickle is read or
 
 import errno
 import functools
+import hashlib
 import itertools
 import json
 import os
+import platform
+import re
+import secrets
 import shutil
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,16 +30,36 @@ from imgcli.progress import note
 from imgcli.wording import megabytes
 
 _counter = itertools.count()
+_LIFE = secrets.token_hex(4)  # of this process: another may have had its number before
+# .imgcli-<machine>-<process>-<life>-<number>.tmp; earlier versions wrote process and number alone.
+_TEMPORARY = re.compile(r"\.imgcli-(?:([0-9a-f]{8})-(\d+)-([0-9a-f]{8})|\d+)-b?\d+\.tmp")
+_ELSEWHERE = 86_400.0  # seconds until what a process of another machine left counts as given up
+
+
+def temporary_name(mark: str = "") -> str:
+    """A file name that nothing has, and that says whose it is; `sweep_temporaries` knows it."""
+    return f".imgcli-{_machine()}-{os.getpid()}-{_LIFE}-{mark}{next(_counter)}.tmp"
 
 
 def temporary_in(folder: Path) -> Path:
     """A name in `folder` that nothing has; what is left under it, `sweep_temporaries` removes."""
-    return folder / f".imgcli-{os.getpid()}-{next(_counter)}.tmp"
+    return folder / temporary_name()
+
+
+@functools.cache
+def _machine() -> str:
+    """Where process numbers mean the same: a host, and on it a container."""
+    try:
+        inside = os.readlink("/proc/self/ns/pid")
+    except OSError:  # not Linux
+        inside = ""
+    return hashlib.sha256(f"{platform.node()} {inside}".encode()).hexdigest()[:8]
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; on success it becomes `path`, durably."""
+    sweep_temporaries(path.parent)
     temporary = temporary_in(path.parent)  # not made of its name, which may have 255 bytes already
     try:
         yield temporary
@@ -56,7 +81,12 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write one JSON document, all or nothing."""
-    write_atomic(path, json.dumps(data, indent=2, default=_plain) + "\n")
+    write_atomic(path, json_text(data))
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """A JSON document as it is written."""
+    return json.dumps(data, indent=2, default=_plain) + "\n"
 
 
 def sync_folder(folder: Path) -> None:
@@ -72,9 +102,41 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Remove what a killed writer left in `folder`."""
-    for stale in folder.glob(".imgcli-*.tmp"):
-        stale.unlink(missing_ok=True)
+    """Remove what killed writers left in `folder`, and nothing that a living one may still need."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".imgcli-") and _given_up(entry):
+                with suppress(OSError):  # swept by another, or not ours to remove
+                    _remove(entry)
+
+
+def _given_up(entry: os.DirEntry[str]) -> bool:
+    """Whether a temporary's writer is dead."""
+    if not (found := _TEMPORARY.fullmatch(entry.name)):
+        return False
+    machine, process, life = found.groups()
+    if machine is None:
+        return True
+    if machine != _machine():  # of a shared file system: only its age tells
+        with suppress(OSError):
+            return time.time() - entry.stat(follow_symlinks=False).st_mtime > _ELSEWHERE
+        return False
+    if int(process) == os.getpid():
+        return life != _LIFE
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path)
+    else:
+        os.unlink(entry.path)
 
 
 @contextmanager

@@ -9,12 +9,15 @@
 How they are written is `imgcli.storage`'s.
 """
 
+import errno
 import hashlib
 import itertools
 import json
 import os
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +33,7 @@ from imgcli.records import Predictions, TrainConfig
 CACHE = Path(".imgcli/cache")
 RUNS = Path("runs")
 FOLDS = "predictions-folds.npz"  # in a run; further repeats are predictions-folds-2.npz, ...
+CHECKPOINT = "checkpoint.safetensors"  # in a run that is not finished
 FORMAT = 1  # of run folders; a reader refuses any other
 
 
@@ -90,7 +94,11 @@ class Run:
         return document
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
-        storage.write_json(self.folder / name, {"format": FORMAT, "imgcli": __version__, **data})
+        storage.write_json(self.folder / name, self.document(data))
+
+    def document(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What stands in a document of the run: the format, the version, and the data."""
+        return {"format": FORMAT, "imgcli": __version__, **data}
 
     def save_predictions(self, name: str, predictions: Predictions, made_of: str = "") -> None:
         """Keep predictions.
@@ -190,34 +198,76 @@ class Run:
 def new_run(
     runs: Path, config: TrainConfig, data: Path, asked: Collection[str] | None = None
 ) -> Run:
-    """Make the folder of a training that begins now and store its config.
+    """Make the folder of a training that begins now, with its config in it from the first moment.
 
     Args:
         asked: the choices of the config that were made, where the others were settled.
     """
     slug = "".join(c if c.isalnum() or c in "._" else "-" for c in config.arch)[:40].strip("-.")
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    document: dict[str, Any] = {"data": str(data), "config": config.to_json()}
     runs.mkdir(parents=True, exist_ok=True)
+    staging = storage.temporary_in(runs)
+    staging.mkdir()
+    try:
+        Run(staging).write_json(
+            "config.json", document if asked is None else {**document, "asked": [*asked]}
+        )
+        folder = _placed(staging, runs / f"{stamp}-{slug}")
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    storage.sync_folder(runs)
+    return Run(folder)
+
+
+def _placed(staging: Path, wanted: Path) -> Path:
+    """Rename a run's folder to a name that no other has, even one that begins just now."""
     for suffix in itertools.chain([""], (f"-{n}" for n in itertools.count(2))):
-        folder = runs / f"{stamp}-{slug}{suffix}"
+        folder = wanted.with_name(wanted.name + suffix)
         try:
-            folder.mkdir()
-        except FileExistsError:
+            os.rename(staging, folder)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
             continue
         break
-    run = Run(folder)
-    document: dict[str, Any] = {"data": str(data), "config": config.to_json()}
-    run.write_json("config.json", document if asked is None else {**document, "asked": [*asked]})
-    return run
+    return folder
+
+
+@contextmanager
+def training(run: Run) -> Iterator[None]:
+    """Be the one that trains a run.
+
+    Raises:
+        StorageError: another imgcli is training it.
+    """
+    with storage.locked(run.folder / ".training.lock"):
+        yield
 
 
 def finish_run(run: Run, model: Mapping[str, Any]) -> None:
-    """Declare the training whole: write `model.json` and point `runs/latest` at it."""
-    run.write_json("model.json", model)
+    """Declare the training whole: point `runs/latest` at it and write `model.json`.
+
+    In this order, so that a kill between the two leaves a latest run that asks to be resumed, and
+    not an earlier one that is taken for it.
+    """
     link = run.folder.parent / "latest"
-    temporary = storage.temporary_in(run.folder.parent)
-    temporary.symlink_to(run.folder.name)
-    os.replace(temporary, link)
+    with storage.atomic_file(run.folder / "model.json") as temporary:
+        temporary.write_text(storage.json_text(run.document(model)), "utf-8")
+        other = storage.temporary_in(run.folder.parent)
+        other.symlink_to(run.folder.name)
+        os.replace(other, link)
+
+
+def sweep(runs: Path = RUNS) -> None:
+    """Remove what killed trainings and evaluations left among runs; nothing of a living one."""
+    storage.sweep_temporaries(runs)
+    for run in _run_folders(runs):
+        for folder, _, _ in os.walk(run.folder):
+            storage.sweep_temporaries(Path(folder))
+        if run.finished:  # and needs it no more
+            (run.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def find_run(name: str = "latest", runs: Path = RUNS) -> Run:
@@ -321,5 +371,5 @@ def _run_folders(runs: Path) -> list[Run]:
     return [
         Run(folder)
         for folder in sorted(runs.iterdir())
-        if not folder.is_symlink() and Run(folder).begun
+        if not folder.is_symlink() and not folder.name.startswith(".") and Run(folder).begun
     ]

@@ -14,7 +14,6 @@ import torch
 
 from imgcli import ledger, storage, workspace
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
-from imgcli.learn.checkpoint import CHECKPOINT
 from imgcli.learn.fit import fit_all, with_rate
 from imgcli.learn.folds import as_predictions, out_of_fold
 from imgcli.learn.identity import score_key
@@ -25,7 +24,7 @@ from imgcli.learn.saved import learnt_validation, load_model, save_history, save
 from imgcli.learn.task import Task, make_task
 from imgcli.models.network import Classifier, count_params, fingerprint
 from imgcli.records import IntArray, Predictions, Rejected, TrainConfig
-from imgcli.workspace import Run
+from imgcli.workspace import CHECKPOINT, Run
 
 FOLDS_LOCK = ".folds.lock"  # in a run: of who writes its out-of-fold predictions
 _FACTS = (  # of a finished run that are told of it
@@ -68,15 +67,43 @@ def train_run(
 
     Args:
         asked: the choices of the config that were made, if others are settled already.
+
+    Raises:
+        StorageError: another imgcli is training the run to resume.
+        RunError: it has been finished meanwhile.
     """
+    workspace.sweep(runs)
+    if resume is None:
+        return _train_new(config, data, runs, device, config.made if asked is None else asked)
+    with workspace.training(resume):
+        if resume.finished:
+            raise RunError(f"The run '{resume.folder}' has been finished by another imgcli.")
+        start = time.perf_counter()
+        task = with_rate(make_task(config, data, device))
+        return _train(task, resume, data, start)
+
+
+def _train_new(
+    config: TrainConfig, data: Path, runs: Path, device: str, asked: Collection[str]
+) -> Trained:
+    """Train in a folder that is made as soon as nothing is wrong with what was asked for."""
     start = time.perf_counter()
     task = make_task(config, data, device)
-    asked = config.made if asked is None else asked
-    if resume is None and "patience" in asked:
+    if "patience" in asked:
         _check_patience(task)
     task = with_rate(task)
-    run = resume or workspace.new_run(runs, task.config, data, asked)
-    checkpoint = run.folder / CHECKPOINT
+    run = workspace.new_run(runs, task.config, data, asked)
+    with workspace.training(run):
+        return _train(task, run, data, start)
+
+
+def _train(task: Task, run: Run, data: Path, start: float) -> Trained:
+    """Fit, judge and store.
+
+    Args:
+        start: by the performance counter, when the command began.
+    """
+    config, checkpoint = task.config, run.folder / CHECKPOINT
     job = Job(
         task.rows("train"),
         task.rows("val") if task.dataset.split.val is not None else None,
@@ -118,12 +145,25 @@ def train_bag(
 
     Returns:
         The documents of all of them, and the last training.
+
+    Raises:
+        StorageError: another imgcli goes on with this bag.
     """
     assert config.bag_of
+    with contextlib.ExitStack() as held:
+        if resume:
+            held.enter_context(storage.locked(resume.folder / ".bag.lock"))
+        return _train_rest(config, data, runs, device, resume)
+
+
+def _train_rest(
+    config: TrainConfig, data: Path, runs: Path, device: str, resume: Run | None
+) -> tuple[list[dict[str, Any]], Trained]:
+    """The networks of a bag that are not there yet."""
     done = _bagged_until(resume, runs) if resume else {}
     asked = resume.asked if resume else None
     documents = []
-    for number in range(config.bag_of):
+    for number in range(config.bag_of or 0):
         if number in done:
             documents.append(_document(done[number]))
             continue
