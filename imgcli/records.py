@@ -311,7 +311,7 @@ class ClassFigures:
     n: int  # photos of this class
     predicted: int  # photos predicted as this class
     precision: float | None
-    precision_ci95: tuple[float, float] | None  # Wilson
+    precision_ci95: tuple[float, float] | None  # Wilson, near-duplicates counted once
     recall: float | None
     recall_ci95: tuple[float, float] | None
     f1: float

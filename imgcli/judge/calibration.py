@@ -7,8 +7,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from imgcli.judge.metrics import expected_calibration_error, wilson
-from imgcli.judge.promise import independent
+from imgcli.judge.metrics import expected_calibration_error, independent, wilson
 from imgcli.judge.stored import for_decisions
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.workspace import FOLDS, Run

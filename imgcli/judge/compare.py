@@ -18,7 +18,7 @@ import numpy as np
 
 from imgcli.errors import DataError
 from imgcli.judge import metrics
-from imgcli.judge.bootstrap import Figure, resampled_confusions
+from imgcli.judge.bootstrap import Figure, independent_of_macro, resampled_confusions
 from imgcli.judge.chance import holm
 from imgcli.judge.paired import MOST, flip_test, swap_test
 from imgcli.progress import track
@@ -201,10 +201,7 @@ def _one_photo(predictions: Predictions) -> float:
     Added to the standard error, as if each run alone had been right on half a photo more (Agresti &
     Min 2005): else two runs that differ nowhere would be called the same for certain.
     """
-    pairs = np.unique(np.stack([predictions.targets, predictions.groups]), axis=1)
-    per_class = np.bincount(pairs[0])
-    per_class = per_class[per_class > 0]
-    return float((1 / per_class).sum() / len(per_class) ** 2)
+    return 1 / independent_of_macro(predictions)
 
 
 def _draws(predictions: Predictions, seed: int) -> dict[str, FloatArray]:
