@@ -91,6 +91,7 @@ def _train_new(
     task = make_task(config, data, device)
     if "patience" in asked:
         _check_patience(task)
+    _check_tracked(task)
     task = with_rate(task)
     run = workspace.new_run(runs, task.config, data, asked)
     with workspace.training(run):
@@ -248,6 +249,12 @@ def _check_patience(task: Task) -> None:
         )
 
 
+def _check_tracked(task: Task) -> None:
+    """Refuse a test curve where there is no test part."""
+    if task.config.track_test and not len(task.rows("test")):
+        raise DataError(f"--track-test: '{task.dataset.samples.root}' has no test part.")
+
+
 def _document(run: Run) -> dict[str, Any]:
     """What a finished training came to, for the JSON contract."""
     facts = run.read_json("model.json")
@@ -315,11 +322,10 @@ def fresh_task(run: Run, data: Path | None, device: str) -> Task:
 
 def _tracked(task: Task, run: Run) -> dict[str, IntArray]:
     """The test rows, if the config asks for a test curve; entered in the ledger."""
+    _check_tracked(task)
     if not task.config.track_test:
         return {}
     rows = task.rows("test")
-    if len(rows) == 0:
-        raise DataError(f"--track-test: '{task.dataset.samples.root}' has no test part.")
     why = "train --track-test"
     if not ledger.entered(run, _digests(task, rows), why):  # a resumed training is the same
         _enter(task, run, why)

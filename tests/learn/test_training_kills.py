@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from imgcli import storage, workspace
-from imgcli.errors import RunError, StorageError
+from imgcli.errors import DataError, RunError, StorageError
 from imgcli.learn.stages import train_bag, train_run
 from imgcli.records import TrainConfig
 from imgcli.workspace import CHECKPOINT, Run
@@ -159,6 +160,13 @@ def test_a_bag_is_gone_on_with_by_one_at_a_time(here: Path) -> None:
         train_bag(config, Path("dataset"), Path("runs"), "cpu", first)
     documents, _ = train_bag(config, Path("dataset"), Path("runs"), "cpu", first)
     assert len(documents) == len(workspace.finished_runs()) == 2
+
+
+def test_a_training_that_is_refused_leaves_no_run(here: Path) -> None:
+    shutil.rmtree("dataset/test")
+    with pytest.raises(DataError, match="--track-test: 'dataset' has no test part"):
+        train_run(CONFIG.with_(track_test=True), Path("dataset"), Path("runs"), "cpu")
+    assert not Path("runs").exists()
 
 
 def test_no_run_is_seen_without_its_config(tmp_path: Path) -> None:
