@@ -17,7 +17,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -267,7 +267,8 @@ def sweep(runs: Path = RUNS) -> None:
         for folder, _, _ in os.walk(run.folder):
             storage.sweep_temporaries(Path(folder))
         if run.finished:  # and needs it no more
-            (run.folder / CHECKPOINT).unlink(missing_ok=True)
+            with suppress(OSError):  # another user's run
+                (run.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def find_run(name: str = "latest", runs: Path = RUNS) -> Run:
