@@ -5,18 +5,18 @@ of lines is the one thing that is added to in place: a torn last line is dropped
 """
 
 import ctypes
-import itertools
+import errno
+import io
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from imgcli.errors import StorageError
-
-_counter = itertools.count()
+from imgcli.storage import sync_folder, temporary_name
 
 
 class Batch:
@@ -38,10 +38,9 @@ class Batch:
 
     def add(self, folder: str, name: str, data: bytes) -> None:
         """Write what `commit` will call `root/folder/name`."""
-        # The pattern of storage.atomic_file, so that storage.sweep_temporaries finds it. Plain
-        # strings: with Path objects, this costs more than writing the file.
+        # Plain strings: with Path objects, this costs more than writing the file.
         place = f"{self.root}/{folder}"
-        temporary = f"{place}/.imgcli-{os.getpid()}-b{next(_counter)}.tmp"
+        temporary = f"{place}/{temporary_name('b')}"
         try:
             with open(temporary, "xb") as file:
                 file.write(data)
@@ -110,6 +109,37 @@ def append_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
     """Add a line of JSON for each entry, without waiting for the disk."""
     with open(path, "ab") as file:
         file.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
+
+
+def append_durably(path: Path, entry: Mapping[str, Any], is_whole: Callable[[bytes], bool]) -> None:
+    """Add one line of JSON, made if there is no file yet: durably, or not at all.
+
+    Args:
+        is_whole: says of a last line without an end whether it is kept; a torn one is dropped.
+
+    Raises:
+        OSError: the line is not there.
+    """
+    with open(path, "a+b", buffering=0) as file:
+        file.seek(0)
+        last = file.read().rpartition(b"\n")[2]
+        if last and not is_whole(last):
+            file.truncate(file.seek(0, os.SEEK_END) - len(last))
+            last = b""
+        line = (b"\n" if last else b"") + json.dumps(entry).encode() + b"\n"
+        end = file.seek(0, os.SEEK_END)
+        try:
+            _write_whole(file, line, path)
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
+    sync_folder(path.parent)
+
+
+def _write_whole(file: io.FileIO, line: bytes, path: Path) -> None:
+    if file.write(line) < len(line):  # as much as the disk had room for
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def mend_lines(path: Path) -> None:

@@ -244,10 +244,11 @@ class Predictions:
     paths: tuple[str, ...]  # (M,) relative to the dataset
     on: str  # the part of the dataset: "test", "train" or "all"
     out_of_sample: bool = True
+    digests: tuple[str, ...] = ()  # (M,) SHA-256 of the photos; empty where it is not known
 
     def __post_init__(self) -> None:
         m, k = self.probs.shape
-        assert len(self.classes) == k and len(self.paths) == m
+        assert len(self.classes) == k and len(self.paths) == m and len(self.digests) in (0, m)
         assert self.indices.shape == self.targets.shape == (m,)
         assert self.fold.shape == self.groups.shape == (m,)
         assert len(np.unique(self.indices)) == m
@@ -255,6 +256,19 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def at(self, rows: IntArray) -> Self:
+        """Some of the predictions, in this order."""
+        return replace(
+            self,
+            indices=self.indices[rows],
+            targets=self.targets[rows],
+            probs=self.probs[rows],
+            fold=self.fold[rows],
+            groups=self.groups[rows],
+            paths=tuple(self.paths[row] for row in rows),
+            digests=tuple(self.digests[row] for row in rows if self.digests),
+        )
 
     @property
     def preds(self) -> IntArray:
@@ -297,7 +311,7 @@ class ClassFigures:
     n: int  # photos of this class
     predicted: int  # photos predicted as this class
     precision: float | None
-    precision_ci95: tuple[float, float] | None  # Wilson
+    precision_ci95: tuple[float, float] | None  # Wilson, near-duplicates counted once
     recall: float | None
     recall_ci95: tuple[float, float] | None
     f1: float

@@ -4,11 +4,16 @@ A reader sees the old file or the new one and never a part. No pickle is read or
 """
 
 import errno
-import fcntl
+import functools
+import hashlib
 import itertools
 import json
 import os
+import platform
+import re
+import secrets
 import shutil
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -21,19 +26,40 @@ from typing import Any
 import numpy as np
 
 from imgcli.errors import StorageError
+from imgcli.progress import note
 from imgcli.wording import megabytes
 
 _counter = itertools.count()
+_LIFE = secrets.token_hex(4)  # of this process: another may have had its number before
+# .imgcli-<machine>-<process>-<life>-<number>.tmp; earlier versions wrote process and number alone.
+_TEMPORARY = re.compile(r"\.imgcli-(?:([0-9a-f]{8})-(\d+)-([0-9a-f]{8})|\d+)-b?\d+\.tmp")
+_ELSEWHERE = 86_400.0  # seconds until what a process of another machine left counts as given up
+
+
+def temporary_name(mark: str = "") -> str:
+    """A file name that nothing has, and that says whose it is; `sweep_temporaries` knows it."""
+    return f".imgcli-{_machine()}-{os.getpid()}-{_LIFE}-{mark}{next(_counter)}.tmp"
 
 
 def temporary_in(folder: Path) -> Path:
     """A name in `folder` that nothing has; what is left under it, `sweep_temporaries` removes."""
-    return folder / f".imgcli-{os.getpid()}-{next(_counter)}.tmp"
+    return folder / temporary_name()
+
+
+@functools.cache
+def _machine() -> str:
+    """Where process numbers mean the same: a host, and on it a container."""
+    try:
+        inside = os.readlink("/proc/self/ns/pid")
+    except OSError:  # not Linux
+        inside = ""
+    return hashlib.sha256(f"{platform.node()} {inside}".encode()).hexdigest()[:8]
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; on success it becomes `path`, durably."""
+    sweep_temporaries(path.parent)
     temporary = temporary_in(path.parent)  # not made of its name, which may have 255 bytes already
     try:
         yield temporary
@@ -55,7 +81,12 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write one JSON document, all or nothing."""
-    write_atomic(path, json.dumps(data, indent=2, default=_plain) + "\n")
+    write_atomic(path, json_text(data))
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """A JSON document as it is written."""
+    return json.dumps(data, indent=2, default=_plain) + "\n"
 
 
 def sync_folder(folder: Path) -> None:
@@ -71,9 +102,41 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Remove what a killed writer left in `folder`."""
-    for stale in folder.glob(".imgcli-*.tmp"):
-        stale.unlink(missing_ok=True)
+    """Remove what killed writers left in `folder`, and nothing that a living one may still need."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".imgcli-") and _given_up(entry):
+                with suppress(OSError):  # swept by another, or not ours to remove
+                    _remove(entry)
+
+
+def _given_up(entry: os.DirEntry[str]) -> bool:
+    """Whether a temporary's writer is dead."""
+    if not (found := _TEMPORARY.fullmatch(entry.name)):
+        return False
+    machine, process, life = found.groups()
+    if machine is None:
+        return True
+    if machine != _machine():  # of a shared file system: only its age tells
+        with suppress(OSError):
+            return time.time() - entry.stat(follow_symlinks=False).st_mtime > _ELSEWHERE
+        return False
+    if int(process) == os.getpid():
+        return life != _LIFE
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path)
+    else:
+        os.unlink(entry.path)
 
 
 @contextmanager
@@ -115,32 +178,49 @@ def staged_folder(out: Path, *, replace: bool, keep_old: bool = False) -> Iterat
     sync_folder(out.parent)
 
 
+# What `flock` answers where a file system keeps no locks: some network and FUSE mounts.
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, wait: float = 0) -> Iterator[None]:
     """Hold the one writer's lock at `path`; the system drops it if the process dies.
 
+    A file system without locks excludes nobody: a note says so once, and the work goes on.
+
+    Args:
+        wait: seconds to wait for another holder; `math.inf` for as long as it takes.
+
     Raises:
-        StorageError: another imgcli holds it.
+        StorageError: another imgcli holds it, and still does after `wait`.
     """
-    while True:
-        file = open(path, "a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The holder before us removes the file; a lock on a removed file excludes nobody.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                    break
-        except BlockingIOError:
-            file.close()
-            raise StorageError(
-                f"Another imgcli is writing here (lock '{path}'). Wait for it to finish."
-            ) from None
-        file.close()
+    from filelock import FileLock, Timeout  # here: commands that write nothing need no lock
+
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        raise StorageError(
+            f"Another imgcli is writing here (lock '{path}'). Wait for it to finish."
+        ) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        _say_once(
+            f"The file system of '{path.parent}' keeps no locks ({error.strerror}): run one "
+            "imgcli at a time there."
+        )
     try:
         yield
     finally:
+        # While it is held: whoever waits for a removed file sees that, and opens the next one.
         path.unlink(missing_ok=True)
-        file.close()
+        lock.release()
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    note(message)
 
 
 def need_space(folder: Path, size: int, what: str) -> None:

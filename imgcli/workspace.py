@@ -1,22 +1,25 @@
-"""Where things live, and what a run and the ledger of the test part are.
+"""Where things live, and what a run is.
 
     raw/  dataset/                what `import` and `split` write
     runs/<time>-<arch>/           one folder per training, opened by `find_run`
     runs/latest                   a link to the newest finished one
-    runs/test-ledger.jsonl        every scoring of a test part
+    runs/test-ledger.jsonl        every evaluation of a test part; `imgcli.ledger`'s
     .imgcli/cache/                decoded pixels and features; safe to delete at any time
 
 How they are written is `imgcli.storage`'s.
 """
 
+import errno
 import hashlib
 import itertools
 import json
 import os
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +32,8 @@ from imgcli.records import Predictions, TrainConfig
 
 CACHE = Path(".imgcli/cache")
 RUNS = Path("runs")
-LEDGER = "test-ledger.jsonl"
 FOLDS = "predictions-folds.npz"  # in a run; further repeats are predictions-folds-2.npz, ...
+CHECKPOINT = "checkpoint.safetensors"  # in a run that is not finished
 FORMAT = 1  # of run folders; a reader refuses any other
 
 
@@ -91,11 +94,34 @@ class Run:
         return document
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
-        storage.write_json(self.folder / name, {"format": FORMAT, "imgcli": __version__, **data})
+        storage.write_json(self.folder / name, self.document(data))
 
-    def save_predictions(self, name: str, predictions: Predictions) -> None:
+    def document(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What stands in a document of the run: the format, the version, and the data."""
+        return {"format": FORMAT, "imgcli": __version__, **data}
+
+    def save_predictions(self, name: str, predictions: Predictions, made_of: str = "") -> None:
+        """Keep predictions.
+
+        Args:
+            made_of: a key of all that decided them, kept in the file beside them.
+        """
         arrays = {key: np.asarray(value) for key, value in vars(predictions).items()}
-        storage.save_arrays(self.folder / name, arrays)
+        storage.save_arrays(self.folder / name, {**arrays, "made_of": np.asarray(made_of)})
+
+    def made_of(self, name: str) -> str:
+        """The key that predictions were kept with; empty where there are none, or it is not known.
+
+        Raises:
+            RunError: damaged.
+        """
+        try:
+            with storage.load_arrays(self.folder / name) as file:
+                return str(file["made_of"]) if "made_of" in file else ""
+        except FileNotFoundError:
+            return ""
+        except storage.UNREADABLE as error:
+            raise self.damaged(name, error) from None
 
     def load_predictions(self, name: str) -> Predictions:
         """Read predictions back.
@@ -115,9 +141,18 @@ class Run:
                     paths=tuple(file["paths"].tolist()),
                     on=str(file["on"]),
                     out_of_sample=bool(file["out_of_sample"]),
+                    digests=tuple(file["digests"].tolist()) if "digests" in file else (),
                 )
         except (*storage.UNREADABLE, AssertionError) as error:
             raise self.damaged(name, error) from None
+
+    def digest(self, name: str) -> str:
+        """SHA-256 of one of the run's files, hexadecimal; empty where there is none."""
+        try:
+            with open(self.folder / name, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            return ""
 
     def save_folds(self, repeats: Sequence[Predictions]) -> None:
         """Keep what every repeat of the folds said, in place of what earlier ones did."""
@@ -163,34 +198,77 @@ class Run:
 def new_run(
     runs: Path, config: TrainConfig, data: Path, asked: Collection[str] | None = None
 ) -> Run:
-    """Make the folder of a training that begins now and store its config.
+    """Make the folder of a training that begins now, with its config in it from the first moment.
 
     Args:
         asked: the choices of the config that were made, where the others were settled.
     """
     slug = "".join(c if c.isalnum() or c in "._" else "-" for c in config.arch)[:40].strip("-.")
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    document: dict[str, Any] = {"data": str(data), "config": config.to_json()}
     runs.mkdir(parents=True, exist_ok=True)
+    staging = storage.temporary_in(runs)
+    staging.mkdir()
+    try:
+        Run(staging).write_json(
+            "config.json", document if asked is None else {**document, "asked": [*asked]}
+        )
+        folder = _placed(staging, runs / f"{stamp}-{slug}")
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    storage.sync_folder(runs)
+    return Run(folder)
+
+
+def _placed(staging: Path, wanted: Path) -> Path:
+    """Rename a run's folder to a name that no other has, even one that begins just now."""
     for suffix in itertools.chain([""], (f"-{n}" for n in itertools.count(2))):
-        folder = runs / f"{stamp}-{slug}{suffix}"
+        folder = wanted.with_name(wanted.name + suffix)
         try:
-            folder.mkdir()
-        except FileExistsError:
+            os.rename(staging, folder)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
             continue
         break
-    run = Run(folder)
-    document: dict[str, Any] = {"data": str(data), "config": config.to_json()}
-    run.write_json("config.json", document if asked is None else {**document, "asked": [*asked]})
-    return run
+    return folder
+
+
+@contextmanager
+def training(run: Run) -> Iterator[None]:
+    """Be the one that trains a run.
+
+    Raises:
+        StorageError: another imgcli is training it.
+    """
+    with storage.locked(run.folder / ".training.lock"):
+        yield
 
 
 def finish_run(run: Run, model: Mapping[str, Any]) -> None:
-    """Declare the training whole: write `model.json` and point `runs/latest` at it."""
-    run.write_json("model.json", model)
+    """Declare the training whole: point `runs/latest` at it and write `model.json`.
+
+    In this order, so that a kill between the two leaves a latest run that asks to be resumed, and
+    not an earlier one that is taken for it.
+    """
     link = run.folder.parent / "latest"
-    temporary = storage.temporary_in(run.folder.parent)
-    temporary.symlink_to(run.folder.name)
-    os.replace(temporary, link)
+    with storage.atomic_file(run.folder / "model.json") as temporary:
+        temporary.write_text(storage.json_text(run.document(model)), "utf-8")
+        other = storage.temporary_in(run.folder.parent)
+        other.symlink_to(run.folder.name)
+        os.replace(other, link)
+
+
+def sweep(runs: Path = RUNS) -> None:
+    """Remove what killed trainings and evaluations left among runs; nothing of a living one."""
+    storage.sweep_temporaries(runs)
+    for run in _run_folders(runs):
+        for folder, _, _ in os.walk(run.folder):
+            storage.sweep_temporaries(Path(folder))
+        if run.finished:  # and needs it no more
+            with suppress(OSError):  # another user's run
+                (run.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def find_run(name: str = "latest", runs: Path = RUNS) -> Run:
@@ -294,67 +372,5 @@ def _run_folders(runs: Path) -> list[Run]:
     return [
         Run(folder)
         for folder in sorted(runs.iterdir())
-        if not folder.is_symlink() and Run(folder).begun
+        if not folder.is_symlink() and not folder.name.startswith(".") and Run(folder).begun
     ]
-
-
-# --- the sealed test part -----------------------------------------------------------------------
-
-
-def enter_in_ledger(run: Run, digests: Sequence[str], why: str) -> int:
-    """Record that `run` looked at the test part made of `digests`.
-
-    Returns:
-        How often that test part has now been looked at, by any run of this folder.
-    """
-    ledger, entries = run.folder.parent / LEDGER, _entries(run)
-    part = _part_key(digests)
-    entry = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "run": run.folder.name,
-        "test_part": part,
-        "n": len(digests),
-        "why": why,
-    }
-    entries.append(entry)
-    storage.write_atomic(ledger, "".join(f"{json.dumps(entry)}\n" for entry in entries))
-    return sum(entry["test_part"] == part for entry in entries)
-
-
-def in_ledger(run: Run, digests: Sequence[str], why: str) -> bool:
-    """Whether `run` has looked at exactly the test part made of `digests`, for that reason."""
-    looked = (run.folder.name, _part_key(digests), why)
-    return any((e["run"], e["test_part"], e["why"]) == looked for e in _entries(run))
-
-
-def looks(run: Run) -> int:
-    """How often the test parts that `run` has looked at were looked at, by any run of its folder.
-
-    Raises:
-        RunError: the ledger is damaged.
-    """
-    entries = _entries(run)
-    parts = {entry["test_part"] for entry in entries if entry["run"] == run.folder.name}
-    return sum(entry["test_part"] in parts for entry in entries)
-
-
-def _entries(run: Run) -> list[dict[str, Any]]:
-    """The ledger that `run` is entered in, oldest first."""
-    ledger = run.folder.parent / LEDGER
-    try:
-        lines = ledger.read_text("utf-8").splitlines()
-        entries = [json.loads(line) for line in lines]
-        if any(not {"run", "test_part", "why"} <= entry.keys() for entry in entries):
-            raise ValueError("an entry names no run or no test part")
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, AttributeError) as error:
-        raise RunError(
-            f"'{ledger}' cannot be read ({type(error).__name__}: {error}). Restore it; it counts "
-            "how often the test part has been looked at."
-        ) from None
-    return entries
-
-
-def _part_key(digests: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()

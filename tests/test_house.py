@@ -10,16 +10,17 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
-GROUND = {"errors", "records", "storage", "batch", "workspace", "progress", "wording"}
+GROUND = {"errors", "records", "storage", "batch", "workspace", "ledger", "progress", "wording"}
 ROOMS = {"collect", "photos", "models", "learn", "judge", "report"}
 ALLOWED = {
     "errors": {"wording"},
     "wording": set(),
     "progress": set(),
     "records": set(),
-    "storage": {"errors", "wording"},
-    "batch": {"errors"},
-    "workspace": GROUND,
+    "storage": {"errors", "progress", "wording"},
+    "batch": {"errors", "storage"},
+    "workspace": GROUND - {"ledger"},
+    "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
     "learn": GROUND | {"learn", "photos", "models"},
     "cli": GROUND | ROOMS | {"cli"},

@@ -1,6 +1,7 @@
 """What is written is whole or not there; runs are found, unfinished ones kept apart."""
 
 import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -118,6 +119,57 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
     with storage.locked(lock):
         pass
     assert not lock.exists()
+
+
+COUNTING = """
+import math, sys; from pathlib import Path; from imgcli import storage
+for _ in range(25):
+    with storage.locked(Path("lock"), wait=math.inf):
+        count = Path("count"); number = int(count.read_text()); count.write_text(str(number + 1))
+"""
+
+
+def test_writers_that_wait_take_turns_though_each_removes_the_lock(tmp_path: Path) -> None:
+    (tmp_path / "count").write_text("0")
+    writers = [subprocess.Popen([sys.executable, "-c", COUNTING], cwd=tmp_path) for _ in range(4)]
+    assert [writer.wait() for writer in writers] == [0] * 4
+    assert (tmp_path / "count").read_text() == "100"
+    assert [file.name for file in tmp_path.iterdir()] == ["count"]
+
+
+def test_a_killed_holder_holds_no_lock(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from imgcli import storage\n"
+        "with storage.locked(Path(sys.argv[1])): os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "lock"])
+    assert (tmp_path / "lock").exists()
+    with storage.locked(tmp_path / "lock"):
+        pass
+
+
+def test_waiting_for_a_lock_ends_in_the_same_sentence(tmp_path: Path) -> None:
+    with storage.locked(tmp_path / "lock"), pytest.raises(StorageError, match="Another imgcli"):
+        with storage.locked(tmp_path / "lock", wait=0.1):
+            raise AssertionError("reached")
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_once_and_the_work_goes_on(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for _ in range(2):
+        with storage.locked(tmp_path / "lock"):
+            (tmp_path / "written").touch()
+    assert capsys.readouterr().err.count(f"'{tmp_path}' keeps no locks") == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["written"]
 
 
 def test_space_is_asked_for_before_it_is_needed(tmp_path: Path) -> None:
@@ -238,31 +290,6 @@ def test_another_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
     (run.folder / "config.json").write_text('{"format": 9}')
     with pytest.raises(RunError, match=r"has run format 9; this imgcli \(.*\) reads format 1"):
         _ = run.config
-
-
-def test_the_ledger_counts_looks_at_one_test_part_by_any_run(tmp_path: Path) -> None:
-    runs = [workspace.new_run(tmp_path, CONFIG, Path("d")) for _ in range(2)]
-    assert workspace.enter_in_ledger(runs[0], ["aa", "bb"], "evaluate") == 1
-    assert workspace.enter_in_ledger(runs[1], ["bb", "aa"], "evaluate") == 2
-    assert workspace.enter_in_ledger(runs[1], ["aa"], "evaluate") == 1
-
-
-def test_looks_are_those_of_any_run_at_what_this_run_has_looked_at(tmp_path: Path) -> None:
-    runs = [workspace.new_run(tmp_path, CONFIG, Path("d")) for _ in range(2)]
-    assert workspace.looks(runs[0]) == 0
-    workspace.enter_in_ledger(runs[0], ["aa", "bb"], "evaluate")
-    workspace.enter_in_ledger(runs[1], ["aa", "bb"], "evaluate")
-    workspace.enter_in_ledger(runs[1], ["cc"], "evaluate")
-    assert [workspace.looks(run) for run in runs] == [2, 3]
-
-
-@pytest.mark.parametrize("damage", [b"{", b"[1]\n", b'{"run": "a"}\n', b"\xff"])
-def test_a_damaged_ledger_is_a_sentence(tmp_path: Path, damage: bytes) -> None:
-    run = workspace.new_run(tmp_path, CONFIG, Path("d"))
-    (tmp_path / workspace.LEDGER).write_bytes(damage)
-    for look in (workspace.looks, lambda run: workspace.enter_in_ledger(run, ["aa"], "evaluate")):
-        with pytest.raises(RunError, match=r"test-ledger.jsonl' cannot be read .* Restore it"):
-            look(run)
 
 
 def test_a_run_is_named_by_its_folder_alone_only_under_runs(tmp_path: Path) -> None:

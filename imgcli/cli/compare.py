@@ -103,7 +103,9 @@ def compare_and_show(
     from imgcli.report.comparison import compared
 
     part, kept = stored.load(runs, on)
-    aligned, left_out = align({name: one.predictions for name, one in kept.items()})
+    aligned, left_out = align(
+        {name: stored.told_for_decisions(one.run, one.predictions) for name, one in kept.items()}
+    )
     pairs = compare(aligned, seed)
     first, *others = aligned.values()
     options = stored.differing(runs)

@@ -138,10 +138,11 @@ def _document(
 def _calibration(run: "Run", predictions: "Predictions") -> "dict[str, Any] | None":
     """How far the run's probabilities mean what they say; what out-of-fold ones teach is kept."""
     from imgcli.judge import calibration
+    from imgcli.judge.stored import told_for_decisions
 
     if predictions.folds:
-        found = calibration.calibration_json(predictions)
-        run.write_json(calibration.NAME, found)
+        found = calibration.calibration_json(told_for_decisions(run, predictions))
+        run.write_json(calibration.NAME, {**found, "predictions": calibration.made_of(run)})
         return found
     if not (run.folder / calibration.NAME).is_file():
         return None  # predict takes the probabilities as they are
@@ -211,8 +212,8 @@ def _ledger_line(times: int | None) -> str:
     if times == 1:
         return "The test part has now been scored once. Choose nothing by it."
     return (
-        f"The test part has now been scored {times} times. The more often a choice has looked at "
-        "it, the less its figures say."
+        f"The test part has now been scored {times} times. The more test-set evaluations a choice "
+        "goes by, the less its figures say."
     )
 
 

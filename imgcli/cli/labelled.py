@@ -31,6 +31,7 @@ def look_at_labels(run: "Run", data: Path | None, plan: Path | None) -> dict[str
     from imgcli.judge import stored
     from imgcli.judge.labels import few_for_labels, label_issues
     from imgcli.photos import relabel
+    from imgcli.workspace import FOLDS
 
     data = data or run.data
     predictions = stored.out_of_fold(run, data)
@@ -42,7 +43,7 @@ def look_at_labels(run: "Run", data: Path | None, plan: Path | None) -> dict[str
     issues = [storage.as_json(issue) for issue in label_issues(predictions, features)]
     folder, origins = relabel.origins(data, [issue["path"] for issue in issues])
     written = relabel.write_plan(plan, folder, origins, issues) if issues else None
-    run.write_json(KEPT, {"predictions": _digest(run), "labels": issues})
+    run.write_json(KEPT, {"predictions": run.digest(FOLDS), "labels": issues})
     sizes = bincount(predictions.targets, minlength=len(predictions.classes)).tolist()
     return {
         "dir": str(data),
@@ -60,22 +61,14 @@ def known_issues(run: "Run", predictions: "Predictions") -> list[dict[str, Any]]
     """The list of the last `check --labels`; before it, what the probabilities alone say."""
     from imgcli import storage
     from imgcli.judge.labels import label_issues
+    from imgcli.workspace import FOLDS
 
     if (run.folder / KEPT).is_file():
         kept = run.read_json(KEPT)
-        if kept.get("predictions") == _digest(run):  # else the run was judged again since
-            return list(kept["labels"])
+        if kept.get("predictions") == run.digest(FOLDS):  # else the run was judged again since
+            # An earlier version listed photos of the test part too, of folds of all photos.
+            return [one for one in kept["labels"] if not one["path"].startswith("test/")]
     return [storage.as_json(issue) for issue in label_issues(predictions)]
-
-
-def _digest(run: "Run") -> str:
-    """SHA-256 of the out-of-fold predictions."""
-    import hashlib
-
-    from imgcli.judge.stored import NAMES
-
-    with open(run.folder / NAMES["folds"], "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def for_the_sheet(document: dict[str, Any]) -> dict[str, Any]:

@@ -27,16 +27,18 @@ def material(run: "Run", data: Path | None) -> "Report":
     """
     from datetime import datetime
 
-    from imgcli import workspace
+    from imgcli import ledger
     from imgcli.cli.labelled import known_issues
     from imgcli.judge.labels import few_for_labels
     from imgcli.judge.merges import few_for_merges, suggest_merges
+    from imgcli.judge.stored import for_decisions
     from imgcli.photos.manifest import read_manifest
     from imgcli.report.contents import Report
 
     data = data or run.data
     folds, test = _judged(run, "folds"), _judged(run, "test")
     judged = folds or test
+    deciding = for_decisions(folds.predictions) if folds else None
     manifest = read_manifest(data)
     samples, split = _dataset(data, manifest, judged)
     return Report(
@@ -48,14 +50,14 @@ def material(run: "Run", data: Path | None) -> "Report":
         commands=list(_commands(run, data, manifest, folds, test)),
         versions=_versions(),
         missing=list(_missing(run, data, folds, test)),
-        warnings=list(_warnings(data, manifest, judged, samples, split)),
+        warnings=list(_warnings(run, data, manifest, judged, samples, split)),
         judged=judged,
         tested=test.evaluation if folds and test else None,
-        looks=workspace.looks(run) or None,
-        merges=suggest_merges(folds.predictions) if folds else None,
-        issues=known_issues(run, folds.predictions) if folds else None,
-        few_for_merges=few_for_merges(folds.predictions) if folds else None,
-        few_for_labels=few_for_labels(folds.predictions) if folds else None,
+        evaluations=ledger.evaluations(run) or None,
+        merges=suggest_merges(deciding) if deciding else None,
+        issues=known_issues(run, deciding) if deciding else None,
+        few_for_merges=few_for_merges(deciding) if deciding else None,
+        few_for_labels=few_for_labels(deciding) if deciding else None,
         samples=samples,
         split=split,
     )
@@ -157,6 +159,7 @@ def _dataset(
 
 
 def _warnings(
+    run: "Run",
     data: Path,
     manifest: "Manifest | None",
     judged: "Judged | None",
@@ -166,7 +169,7 @@ def _warnings(
     """What a reader must know before believing the rest."""
     import numpy as np
 
-    from imgcli.judge.stored import not_in
+    from imgcli.judge.stored import left_out_sentence, not_in
     from imgcli.report.runs import leaking
     from imgcli.wording import count
 
@@ -180,6 +183,8 @@ def _warnings(
                 "run with --data."
             )
     if judged is not None:
+        if left := left_out_sentence(run, judged.predictions):
+            yield left
         if gone := not_in(data, judged.predictions):
             yield f"{count(gone, 'photo')} of those judged are not in '{data}' any more."
     if samples is not None and split is not None and split.test is not None:
@@ -190,9 +195,10 @@ def _warnings(
 
 def _strangers(predictions: "Predictions", samples: "Samples") -> int:
     """How many predictions are of photos that the dataset does not have in their rows."""
-    now = dict(enumerate(samples.paths))
-    judged = zip(predictions.indices.tolist(), predictions.paths, strict=True)
-    return sum(now.get(row) != path for row, path in judged)
+    now = dict(enumerate(zip(samples.paths, samples.digests, strict=True)))
+    then = predictions.digests or [now.get(i, ("", ""))[1] for i in predictions.indices.tolist()]
+    judged = zip(predictions.indices.tolist(), predictions.paths, then, strict=True)
+    return sum(now.get(row) != (path, digest) for row, path, digest in judged)
 
 
 # --- words --------------------------------------------------------------------------------------

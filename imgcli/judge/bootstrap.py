@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
-from imgcli.judge.metrics import wilson
+from imgcli.judge.metrics import independent_per_class, wilson
 from imgcli.records import FloatArray, Predictions
 
 Figure = Callable[[ArrayLike], FloatArray]  # (..., K, K) -> (...)
@@ -74,10 +74,18 @@ def resampled_confusions(
 def _interval(value: float, variance: float, predictions: Predictions) -> tuple[float, float]:
     if variance > 0 and 0 < value < 1:
         n = value * (1 - value) / variance
-    else:  # nothing varied: as many photos as would tell as much about a mean over the classes
-        pairs = np.unique(np.stack([predictions.targets, predictions.groups]), axis=1)
-        per_class = np.bincount(pairs[0])
-        per_class = per_class[per_class > 0]
-        n = float(len(per_class) ** 2 / (1 / per_class).sum())
+    else:  # nothing varied
+        n = independent_of_macro(predictions)
     low, high = wilson(value, n)
     return float(low), float(high)
+
+
+def independent_of_macro(predictions: Predictions) -> float:
+    """As many photos as would tell as much about a mean over the classes that occur.
+
+    Of classes with n independent photos each the harmonic mean of n, times their number.
+    """
+    classes = len(predictions.classes)
+    n = independent_per_class(predictions.targets, predictions.groups, classes)
+    occur = n[n > 0]
+    return float(len(occur) ** 2 / (1 / occur).sum())

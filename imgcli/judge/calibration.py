@@ -7,10 +7,10 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from imgcli.judge.metrics import expected_calibration_error, wilson
-from imgcli.judge.promise import independent
+from imgcli.judge.metrics import expected_calibration_error, independent, wilson
+from imgcli.judge.stored import for_decisions
 from imgcli.records import FloatArray, IntArray, Predictions
-from imgcli.workspace import Run
+from imgcli.workspace import FOLDS, Run
 
 NAME = "calibration.json"  # in a run's folder
 
@@ -81,12 +81,22 @@ def _judged(before: Predictions, after: Predictions, factor: float) -> dict[str,
     }
 
 
+def made_of(run: Run) -> str:
+    """What tells the out-of-fold predictions that a run was calibrated by; empty without any."""
+    return run.digest(FOLDS)
+
+
 def factor_of(run: Run) -> float:
     """The factor on a run's logits: 1 for one that was never judged by folds."""
     if not (run.folder / NAME).is_file():
         return 1.0
     try:
-        return float(run.read_json(NAME)["factor"])
+        kept, folds = run.read_json(NAME), made_of(run)
+        if folds and kept.get("predictions", folds) != folds:
+            # Judged again since, together with other runs or until a kill.
+            deciding = for_decisions(run.load_predictions(FOLDS))
+            return best_factor(logs(deciding.probs), deciding.targets)
+        return float(kept["factor"])
     except (KeyError, TypeError, ValueError) as error:
         raise run.damaged(NAME, error) from None
 

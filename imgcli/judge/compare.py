@@ -18,7 +18,7 @@ import numpy as np
 
 from imgcli.errors import DataError
 from imgcli.judge import metrics
-from imgcli.judge.bootstrap import Figure, resampled_confusions
+from imgcli.judge.bootstrap import Figure, independent_of_macro, resampled_confusions
 from imgcli.judge.chance import holm
 from imgcli.judge.paired import MOST, flip_test, swap_test
 from imgcli.progress import track
@@ -112,16 +112,7 @@ def align(runs: Mapping[str, Predictions]) -> tuple[dict[str, Predictions], int]
 def _at(predictions: Predictions, paths: Sequence[str]) -> Predictions:
     """The predictions of these photos, in their order."""
     row_of = {path: row for row, path in enumerate(predictions.paths)}
-    rows = np.array([row_of[path] for path in paths])
-    return replace(
-        predictions,
-        indices=predictions.indices[rows],
-        targets=predictions.targets[rows],
-        probs=predictions.probs[rows],
-        fold=predictions.fold[rows],
-        groups=predictions.groups[rows],
-        paths=tuple(paths),
-    )
+    return predictions.at(np.array([row_of[path] for path in paths]))
 
 
 def _need_same_classes(a: str, first: Predictions, b: str, second: Predictions) -> None:
@@ -210,10 +201,7 @@ def _one_photo(predictions: Predictions) -> float:
     Added to the standard error, as if each run alone had been right on half a photo more (Agresti &
     Min 2005): else two runs that differ nowhere would be called the same for certain.
     """
-    pairs = np.unique(np.stack([predictions.targets, predictions.groups]), axis=1)
-    per_class = np.bincount(pairs[0])
-    per_class = per_class[per_class > 0]
-    return float((1 / per_class).sum() / len(per_class) ** 2)
+    return 1 / independent_of_macro(predictions)
 
 
 def _draws(predictions: Predictions, seed: int) -> dict[str, FloatArray]:

@@ -54,7 +54,7 @@ def evaluate(
         classes=predictions.classes,
         confusion=metrics.fold_confusions(predictions).sum(axis=0),
         **summaries(predictions, FIGURES, seed, again),
-        per_class=class_figures(_confusions(every).sum(axis=0), predictions.classes, len(every)),
+        per_class=class_figures(every),
         ece=metrics.expected_calibration_error(
             np.concatenate([one.probs for one in every]),
             np.concatenate([one.targets for one in every]),
@@ -83,30 +83,44 @@ def summaries(
     }
 
 
-def class_figures(
-    confusion: IntArray, classes: tuple[str, ...], repeats: int = 1
-) -> tuple[ClassFigures, ...]:
+def class_figures(every: Sequence[Predictions]) -> tuple[ClassFigures, ...]:
     """Precision, recall and F1 of each class, with its n and Wilson intervals.
 
+    Intervals are of as many photos as tell something new (`metrics.independent`): for recall of the
+    photos of the class, for precision of those predicted as it.
+
     Args:
-        repeats: how often each photo is counted; that narrows no interval.
+        every: the repeats of the same photos; being asked again narrows no interval.
     """
-    n, predicted = confusion.sum(axis=1) / repeats, confusion.sum(axis=0) / repeats
+    confusion, classes = _confusions(every).sum(axis=0), every[0].classes
+    n, predicted = confusion.sum(axis=1) / len(every), confusion.sum(axis=0) / len(every)
     precision, recall = metrics.precision(confusion), metrics.recall(confusion)
     f1 = np.nan_to_num(metrics.f1(confusion))
+    of_class = _independent([one.targets for one in every], every)
+    of_prediction = _independent([one.preds for one in every], every)
     return tuple(
         ClassFigures(
             name=name,
             n=int(n[i]),
             predicted=round(predicted[i]),
             precision=_known(precision[i]),
-            precision_ci95=_wilson(precision[i], predicted[i]),
+            precision_ci95=_wilson(precision[i], of_prediction[i]),
             recall=_known(recall[i]),
-            recall_ci95=_wilson(recall[i], n[i]),
+            recall_ci95=_wilson(recall[i], of_class[i]),
             f1=float(f1[i]),
         )
         for i, name in enumerate(classes)
     )
+
+
+def _independent(labels: Sequence[IntArray], every: Sequence[Predictions]) -> FloatArray:
+    """Independent photos of each class `(K,)`, by these labels, in the mean of the repeats."""
+    k = len(every[0].classes)
+    each = [
+        metrics.independent_per_class(of_one, one.groups, k)
+        for of_one, one in zip(labels, every, strict=True)
+    ]
+    return np.asarray(np.mean(each, axis=0))
 
 
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:

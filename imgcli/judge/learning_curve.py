@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from imgcli.judge.metrics import wilson
-from imgcli.judge.promise import independent
+from imgcli.judge.metrics import independent, wilson
 from imgcli.records import FloatArray, IntArray
 from imgcli.wording import percent
 

@@ -87,8 +87,8 @@ def _hits(confusion: Counts) -> Counts:
     return np.diagonal(confusion, axis1=-2, axis2=-1)
 
 
-def _share(part: Counts, whole: Counts) -> FloatArray:
-    share = np.full(np.broadcast(part, whole).shape, np.nan)
+def _share(part: Counts, whole: Counts, without: float = np.nan) -> FloatArray:
+    share = np.full(np.broadcast(part, whole).shape, without)
     np.divide(part, whole, out=share, where=whole > 0)
     return share
 
@@ -115,6 +115,25 @@ def wilson(share: ArrayLike, n: ArrayLike) -> tuple[FloatArray, FloatArray]:
     low = np.where(p <= 0, 0.0, np.clip(centre - half, 0, 1))
     high = np.where(p >= 1, 1.0, np.clip(centre + half, 0, 1))
     return low, high
+
+
+def independent(groups: IntArray) -> float:
+    """As many photos as would tell as much, if those of a group shared their fate; 0 of none.
+
+    The effective sample size (Σm)² / Σm² of groups of m photos (Kish, Survey Sampling, 1965): ten
+    copies of each photo count as often as one, and one group much larger than the others hardly
+    more than itself. Photos of a group that do not quite share their fate tell a little more, so
+    intervals are too wide rather than too narrow.
+    """
+    return float(independent_per_class(np.zeros(len(groups), np.int64), groups, 1)[0])
+
+
+def independent_per_class(labels: IntArray, groups: IntArray, classes: int) -> FloatArray:
+    """The same of the photos of each class `(K,)`, by their targets or by their predictions."""
+    pairs, sizes = np.unique(np.stack([labels, groups]), axis=1, return_counts=True)
+    photos = np.bincount(pairs[0], sizes, minlength=classes)
+    squares = np.bincount(pairs[0], np.square(sizes.astype(np.float64)), minlength=classes)
+    return _share(np.square(photos), squares, 0.0)
 
 
 def expected_calibration_error(probs: FloatArray, targets: IntArray, bins: int = 15) -> float:

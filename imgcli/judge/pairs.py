@@ -38,11 +38,15 @@ class PairEvidence:
     usual_auc: float  # what to expect of the AUC, by how the two are told from other classes
     groups: tuple[int, int]  # near-duplicate groups: photos that differ
     shared_groups: int  # of them, those with photos in both classes
+    confused_groups: tuple[int, int] | None = None  # as `confused`; None: no photo has a duplicate
 
     @property
     def rates(self) -> tuple[float, float]:
-        """Share of each class's photos predicted as the other."""
-        return self.confused[0] / self.n[0], self.confused[1] / self.n[1]
+        """Share of each class's photos predicted as the other, near-duplicates counted once."""
+        if self.confused_groups is None:
+            return self.confused[0] / self.n[0], self.confused[1] / self.n[1]
+        ab, ba = self.confused_groups
+        return ab / self.groups[0], ba / self.groups[1]
 
     @property
     def rate(self) -> float:
@@ -108,6 +112,7 @@ class PairEvidence:
         """The evidence as plain numbers."""
         return {
             "n": list(self.n),
+            "groups": list(self.groups),
             "confused": list(self.confused),
             "rates": list(self.rates),
             "lift": self.lift,
@@ -169,4 +174,5 @@ def evidence_of(
         usual_auc=1.0 - contrast.usual(a, b),
         groups=(len(groups[0]), len(groups[1])),
         shared_groups=len(groups[0] & groups[1]),
+        confused_groups=(int(chance.counted[a, b]), int(chance.counted[b, a])),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from imgcli.errors import DataError
-from imgcli.judge.metrics import wilson
+from imgcli.judge.metrics import independent, wilson
 from imgcli.records import IntArray, Predictions
 from imgcli.wording import count
 
@@ -121,12 +121,6 @@ def _lower(precision: float, n: float) -> float:
     """The lower 95 % bound of a precision found on n photos; n need not be whole."""
     hits = precision * n
     return float(betaincinv(hits, n - hits + 1, DOUBT)) if hits > 0 else 0.0
-
-
-def independent(groups: IntArray) -> float:
-    """As many photos as would tell as much, if those of a group shared their fate (Kish 1965)."""
-    sizes = np.unique(groups, return_counts=True)[1].astype(np.float64)
-    return float(sizes.sum() ** 2 / np.square(sizes).sum())
 
 
 def _refusal(min_precision: float, few: int, right: IntArray) -> str:

@@ -76,7 +76,8 @@ def _mean(
     half = metrics.Z95 * variance**0.5
     bounds = (max(value - half, 0.0), value + half)
     if share:
-        n = value * (1 - value) / variance if variance > 0 else len(np.unique(predictions.groups))
+        certain = metrics.independent(predictions.groups)
+        n = value * (1 - value) / variance if variance > 0 else certain
         low, high = metrics.wilson(value, n)
         bounds = (float(low), float(high))
     return summary_of(value, bounds, np.array(folds) if folds else None)

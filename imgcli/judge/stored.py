@@ -144,7 +144,7 @@ def _command(run: Run, on: On, folds: int) -> str:
 
 
 def out_of_fold(run: Run, data: Path | None = None) -> Predictions:
-    """What a run said of the photos of its folds.
+    """What a run said of the photos of its folds, to decide by: of the train part alone.
 
     Args:
         data: the dataset that they should be of; where it is there without them, a note says so.
@@ -157,7 +157,7 @@ def out_of_fold(run: Run, data: Path | None = None) -> Predictions:
             f"The run '{run.folder}' has no out-of-fold predictions to judge by, and the test part "
             f"decides nothing. Make them first: {_command(run, 'folds', USUAL_FOLDS)}"
         )
-    predictions = run.load_predictions(NAMES["folds"])
+    predictions = told_for_decisions(run, run.load_predictions(NAMES["folds"]))
     if data is not None and data.is_dir() and (absent := not_in(data, predictions)):
         note(
             f"'{data}' lacks {absent:,} of {count(len(predictions), 'photo')} that the run "
@@ -165,6 +165,38 @@ def out_of_fold(run: Run, data: Path | None = None) -> Predictions:
             f"Judge it again: {_command(run, 'folds', predictions.folds or USUAL_FOLDS)}"
         )
     return predictions
+
+
+def for_decisions(predictions: Predictions) -> Predictions:
+    """The predictions that may decide something: not those of the test part.
+
+    Folds of all photos (`evaluate --on all`) have the sealed ones among them, which may choose no
+    merge, no threshold, no temperature, no label and no network.
+    """
+    if predictions.on != "all":
+        return predictions
+    train = np.flatnonzero([path.startswith("train/") for path in predictions.paths])
+    return replace(predictions.at(train), on="train")
+
+
+def told_for_decisions(run: Run, predictions: Predictions) -> Predictions:
+    """The same, with a note of what is left out."""
+    deciding = for_decisions(predictions)
+    if left := left_out_sentence(run, predictions):
+        note(left)
+    return deciding
+
+
+def left_out_sentence(run: Run, predictions: Predictions) -> str | None:
+    """What `for_decisions` leaves out of a run's predictions; None where that is nothing."""
+    deciding = len(for_decisions(predictions))
+    if deciding == len(predictions):
+        return None
+    return (
+        f"The folds of '{run.folder}' are of all photos (--on all): "
+        f"{count(len(predictions) - deciding, 'photo')} outside the train part are left out of "
+        f"whatever is decided by them, and {deciding:,} remain."
+    )
 
 
 def not_in(data: Path, predictions: Predictions) -> int:

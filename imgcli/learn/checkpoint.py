@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from imgcli.errors import RunError
 from imgcli.models.weights import write_state
 
-CHECKPOINT = "checkpoint.safetensors"
-
 
 @dataclass
 class State:

@@ -5,7 +5,6 @@
 A row's key is its photo's content.
 """
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +13,14 @@ from torch import Tensor
 
 from imgcli import workspace
 from imgcli.learn.arithmetic import BATCH
+from imgcli.learn.identity import network_key, view_key
 from imgcli.learn.inputs import to_device, to_images
 from imgcli.learn.looking import Looker, for_looking
-from imgcli.models.network import Network, feature_count, fingerprint
-from imgcli.photos import decode, resize
+from imgcli.models.network import Network, feature_count
 from imgcli.photos.pixels import load_pixels
 from imgcli.photos.store import RowStore
 from imgcli.progress import counter
-from imgcli.records import Preprocess, Rejected, Samples
+from imgcli.records import Rejected, Samples
 
 
 def frozen_features(
@@ -33,16 +32,17 @@ def frozen_features(
 ) -> tuple[Tensor, list[Rejected]]:
     """Every photo's features `(N, D)` from the backbone in eval mode, from the cache or made now.
 
-    The key is the photo's content, the backbone's weights, the preprocessing and the precision, so
-    a changed photo or weight is never served an old feature.
+    The key is the photo's content, the backbone's weights and layers, the preprocessing and the
+    precision, so a changed photo, weight or layer is never served an old feature.
 
     Returns:
         The features on `device`, NaN for photos that cannot be read, and those photos.
     """
     preprocess, backbone = network.preprocess, network.classifier.backbone
+    weights = network_key(network, backbone)[:16]
     size = feature_count(backbone, preprocess.size, preprocess.channels)
     store = RowStore(
-        cache / "features" / f"{fingerprint(backbone)[:16]}-{_view(preprocess)}-{precision}",
+        cache / "features" / f"{weights}-{view_key(preprocess)}-{precision}",
         (size,),
         "float32",
         about=f"{network.arch} at {preprocess.size} pixels, {precision}",
@@ -67,11 +67,3 @@ def frozen_features(
     matrix = np.full((len(samples), size), np.nan, dtype=np.float32)
     matrix[where >= 0] = store.take(where[where >= 0])
     return torch.from_numpy(matrix).to(device), rejected
-
-
-def _view(preprocess: Preprocess) -> str:
-    """What decides the image a backbone sees, and which code made it, in a folder's name."""
-    seen = (preprocess.mean, preprocess.std, preprocess.test_flip, preprocess.channels)
-    rest = repr(seen).encode()
-    normalised = hashlib.sha256(rest).hexdigest()[:8]
-    return f"{preprocess.geometry()}-{normalised}-{resize.BY}-v{decode.VERSION}"

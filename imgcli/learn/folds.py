@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcli import storage
+from imgcli import __version__, storage
 from imgcli.errors import DataError, WrongUsage
 from imgcli.learn.fit import fit_all
+from imgcli.learn.identity import network_key, photos_key, view_key
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.saved import runs_before, save_history
 from imgcli.learn.task import Task, stratified_folds
@@ -101,6 +102,7 @@ def as_predictions(
         groups=samples.groups[rows],
         paths=tuple(samples.paths[i] for i in rows),
         on=part,
+        digests=tuple(samples.digests[i] for i in rows),
     )
 
 
@@ -128,14 +130,19 @@ def _check_counts(task: Task, rows: IntArray, k: int) -> None:
 
 
 def _key(task: Task, rows: IntArray, fold: IntArray) -> str:
-    """A name for exactly these folds of exactly this task."""
-    samples = task.dataset.samples
-    digest = hashlib.sha256(repr(task.config).encode())
-    for row, number in zip(rows.tolist(), fold.tolist(), strict=True):
-        digest.update(f"{row} {samples.digests[row]} {samples.targets[row]} {number}\n".encode())
-    for row in task.unlabelled.tolist():
-        digest.update(f"{samples.digests[row]}\n".encode())
-    return digest.hexdigest()[:16]
+    """A name for exactly these folds of exactly this task, by this version of imgcli."""
+    samples, network = task.dataset.samples, task.network
+    parts = [
+        __version__,
+        repr(task.config),
+        repr(task.classes),
+        photos_key(samples, rows),
+        repr(fold.tolist()),
+        *(samples.digests[row] for row in task.unlabelled.tolist()),
+        network_key(network, network.classifier),  # as they begin: published, a file's, drawn
+        view_key(network.preprocess),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _load(path: Path) -> FoldResult | None:

@@ -7,6 +7,7 @@ import numpy as np
 from imgcli.errors import DataError
 from imgcli.learn.arithmetic import choose_device
 from imgcli.learn.features import frozen_features
+from imgcli.learn.identity import changed_photos
 from imgcli.learn.saved import load_model
 from imgcli.photos.dataset import load_dataset
 from imgcli.records import FloatArray, Predictions
@@ -29,14 +30,14 @@ def features_of(
         return None
     network, _, precision = load_model(run)
     samples = load_dataset(run.data if data is None else data).samples
-    row_of = {path: row for row, path in enumerate(samples.paths)}
-    rows = np.array([row_of.get(path, -1) for path in predictions.paths])
-    if (rows < 0).any():
-        gone = predictions.paths[int(np.argmin(rows))]
+    if changed := changed_photos(samples, predictions):
         raise DataError(
-            f"'{gone}' is not in '{samples.root}' any more: the run '{run.folder}' was judged on "
-            "another dataset. Judge it anew: imgcli evaluate --folds 10"
+            f"'{changed[0]}' is not in '{samples.root}' any more, or was changed: the run "
+            f"'{run.folder}' was judged on another dataset. Judge it anew: imgcli evaluate "
+            "--folds 10"
         )
+    row_of = {path: row for row, path in enumerate(samples.paths)}
+    rows = np.array([row_of[path] for path in predictions.paths])
     features, rejected = frozen_features(network, samples, choose_device(device), precision)
     found = features.cpu().numpy()[rows]
     if np.isnan(found).any():

@@ -11,6 +11,7 @@ from torch import nn
 from imgcli.errors import RunError
 from imgcli.learn.fit import fit_all
 from imgcli.learn.folds import FoldResult, predictions_of
+from imgcli.learn.identity import changed_photos
 from imgcli.learn.jobs import Job, probs_by
 from imgcli.learn.saved import load_model
 from imgcli.learn.task import Task, make_task
@@ -88,7 +89,7 @@ def _need_same_photos(run: Run, task: Task, before: Predictions) -> None:
     samples = task.dataset.samples
     there = before.indices < len(samples)
     known = there.all() and before.paths == tuple(samples.paths[i] for i in before.indices)
-    if not known or samples.classes != before.classes:
+    if not known or samples.classes != before.classes or changed_photos(samples, before):
         raise RunError(
             f"'{samples.root}' does not hold the photos that the folds of '{run.folder}' were "
             "judged on. Make the folds again: imgcli evaluate --folds 10"

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from imgcli import workspace
+from imgcli import ledger, storage, workspace
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
-from imgcli.learn.checkpoint import CHECKPOINT
 from imgcli.learn.fit import fit_all, with_rate
 from imgcli.learn.folds import as_predictions, out_of_fold
+from imgcli.learn.identity import score_key
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.measure import Measure, measure
@@ -24,8 +24,9 @@ from imgcli.learn.saved import learnt_validation, load_model, save_history, save
 from imgcli.learn.task import Task, make_task
 from imgcli.models.network import Classifier, count_params, fingerprint
 from imgcli.records import IntArray, Predictions, Rejected, TrainConfig
-from imgcli.workspace import Run
+from imgcli.workspace import CHECKPOINT, Run
 
+FOLDS_LOCK = ".folds.lock"  # in a run: of who writes its out-of-fold predictions
 _FACTS = (  # of a finished run that are told of it
     *("params", "epochs", "kept_epoch", "input", "images_per_second", "seconds"),
     *("train", "val", "val_learnt_by", "test", "chosen"),
@@ -66,15 +67,44 @@ def train_run(
 
     Args:
         asked: the choices of the config that were made, if others are settled already.
+
+    Raises:
+        StorageError: another imgcli is training the run to resume.
+        RunError: it has been finished meanwhile.
     """
+    workspace.sweep(runs)
+    if resume is None:
+        return _train_new(config, data, runs, device, config.made if asked is None else asked)
+    with workspace.training(resume):
+        if resume.finished:
+            raise RunError(f"The run '{resume.folder}' has been finished by another imgcli.")
+        start = time.perf_counter()
+        task = with_rate(make_task(config, data, device))
+        return _train(task, resume, data, start)
+
+
+def _train_new(
+    config: TrainConfig, data: Path, runs: Path, device: str, asked: Collection[str]
+) -> Trained:
+    """Train in a folder that is made as soon as nothing is wrong with what was asked for."""
     start = time.perf_counter()
     task = make_task(config, data, device)
-    asked = config.made if asked is None else asked
-    if resume is None and "patience" in asked:
+    if "patience" in asked:
         _check_patience(task)
+    _check_tracked(task)
     task = with_rate(task)
-    run = resume or workspace.new_run(runs, task.config, data, asked)
-    checkpoint = run.folder / CHECKPOINT
+    run = workspace.new_run(runs, task.config, data, asked)
+    with workspace.training(run):
+        return _train(task, run, data, start)
+
+
+def _train(task: Task, run: Run, data: Path, start: float) -> Trained:
+    """Fit, judge and store.
+
+    Args:
+        start: by the performance counter, when the command began.
+    """
+    config, checkpoint = task.config, run.folder / CHECKPOINT
     job = Job(
         task.rows("train"),
         task.rows("val") if task.dataset.split.val is not None else None,
@@ -116,12 +146,25 @@ def train_bag(
 
     Returns:
         The documents of all of them, and the last training.
+
+    Raises:
+        StorageError: another imgcli goes on with this bag.
     """
     assert config.bag_of
+    with contextlib.ExitStack() as held:
+        if resume:
+            held.enter_context(storage.locked(resume.folder / ".bag.lock"))
+        return _train_rest(config, data, runs, device, resume)
+
+
+def _train_rest(
+    config: TrainConfig, data: Path, runs: Path, device: str, resume: Run | None
+) -> tuple[list[dict[str, Any]], Trained]:
+    """The networks of a bag that are not there yet."""
     done = _bagged_until(resume, runs) if resume else {}
     asked = resume.asked if resume else None
     documents = []
-    for number in range(config.bag_of):
+    for number in range(config.bag_of or 0):
         if number in done:
             documents.append(_document(done[number]))
             continue
@@ -156,15 +199,16 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
             "estimate the error on the train part: imgcli evaluate --folds 10"
         )
     leaks, name = task.dataset.leaks, "predictions-test.npz"
-    digests = _digests(task, rows)
-    if (run.folder / name).is_file() and workspace.in_ledger(run, digests, "evaluate"):
+    made_of = score_key(task.dataset.samples, rows, task.network, task.config.precision)
+    known = run.made_of(name) == made_of
+    if known and ledger.entered(run, _digests(task, rows), "evaluate"):
         return Scored(run.load_predictions(name), None, None, leaks)
     times = _enter(task, run, "evaluate")
     classifier = task.network.classifier
     module = classifier.head if isinstance(task.inputs, FeatureInputs) else classifier
     no_fold = np.full(len(rows), -1, dtype=np.int64)
     predictions = as_predictions(task, "test", rows, probs_by(task, module, rows), no_fold)
-    run.save_predictions(name, predictions)
+    run.save_predictions(name, predictions, made_of)
     return Scored(predictions, None, times, leaks)
 
 
@@ -191,7 +235,8 @@ def score_folds(
         out_of_fold(task, part, k, seed + repeat, run.folder / "folds") for repeat in range(repeats)
     ]
     (first, *again), train_confusions = zip(*dealt, strict=True)
-    run.save_folds([first, *again])
+    with storage.locked(run.folder / FOLDS_LOCK, wait=60):
+        run.save_folds([first, *again])
     return Scored(first, np.concatenate(train_confusions), times, 0, tuple(again))
 
 
@@ -202,6 +247,12 @@ def _check_patience(task: Task) -> None:
             f"--patience {task.config.patience} waits for a better validation loss, and no photos "
             "are held out for one; add --val-share 0.1, or leave it out."
         )
+
+
+def _check_tracked(task: Task) -> None:
+    """Refuse a test curve where there is no test part."""
+    if task.config.track_test and not len(task.rows("test")):
+        raise DataError(f"--track-test: '{task.dataset.samples.root}' has no test part.")
 
 
 def _document(run: Run) -> dict[str, Any]:
@@ -271,19 +322,18 @@ def fresh_task(run: Run, data: Path | None, device: str) -> Task:
 
 def _tracked(task: Task, run: Run) -> dict[str, IntArray]:
     """The test rows, if the config asks for a test curve; entered in the ledger."""
+    _check_tracked(task)
     if not task.config.track_test:
         return {}
     rows = task.rows("test")
-    if len(rows) == 0:
-        raise DataError(f"--track-test: '{task.dataset.samples.root}' has no test part.")
     why = "train --track-test"
-    if not workspace.in_ledger(run, _digests(task, rows), why):  # a resumed training is the same
+    if not ledger.entered(run, _digests(task, rows), why):  # a resumed training is the same
         _enter(task, run, why)
     return {"test": rows}
 
 
 def _enter(task: Task, run: Run, why: str) -> int:
-    return workspace.enter_in_ledger(run, _digests(task, task.rows("test")), why)
+    return ledger.enter(run, _digests(task, task.rows("test")), why)
 
 
 def _digests(task: Task, rows: IntArray) -> list[str]:

@@ -121,7 +121,9 @@ def _study_in(where: BaseStorage, name: str, asked: Mapping[str, Any]) -> Study:
     begun, now = study.user_attrs.get("asked"), json.loads(json.dumps(asked))
     if begun is None:
         study.set_user_attr("asked", now)
-    elif begun != now:
+        return study
+    begun = {"photos": now.get("photos"), **begun}  # which earlier versions did not keep
+    if begun != now:
         other = [key for key in {**begun, **now} if begun.get(key) != now.get(key)]
         raise WrongUsage(
             f"Study '{name}' is of something else: not the same {', '.join(sorted(other))}. Give "

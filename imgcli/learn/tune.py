@@ -19,6 +19,7 @@ from imgcli.errors import DataError, Interrupted, ModelError, Refused, WrongUsag
 from imgcli.learn.checkpoint import State
 from imgcli.learn.fit import fit_all, with_rate
 from imgcli.learn.folds import refuse_seen
+from imgcli.learn.identity import photos_key
 from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.measure import Measure, measure
 from imgcli.learn.recipe import settle
@@ -33,6 +34,7 @@ from imgcli.learn.study import (
     without_password,
 )
 from imgcli.learn.task import Task, hold_out, make_task, stratified_folds
+from imgcli.photos.dataset import load_dataset
 from imgcli.progress import counter, note
 from imgcli.records import IntArray, TrainConfig
 from imgcli.wording import count
@@ -121,7 +123,10 @@ def tune(
 def _asked(config: TrainConfig, space: Space, data: Path, folds: int | None) -> dict[str, Any]:
     """What decides the trials: a study goes on only with the same."""
     searched = {name: axis.describe() for name, axis in space.items()}
-    return {**config.to_json(), "search": searched, "data": str(data), "folds": folds}
+    samples = load_dataset(data).samples
+    photos = photos_key(samples, np.arange(len(samples)))
+    about = {"search": searched, "data": str(data), "folds": folds, "photos": photos}
+    return {**config.to_json(), **about}
 
 
 def _begun(study: Study) -> int:

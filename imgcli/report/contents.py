@@ -52,7 +52,7 @@ class Report:
     warnings: Sequence[str] = ()
     judged: Judged | None = None
     tested: Evaluation | None = None  # the test part, where `judged` is of folds
-    looks: int | None = None  # at the test part, up to now
+    evaluations: int | None = None  # of the test part, up to now
     merges: Sequence[MergeSuggestion] | None = None  # None: nothing to judge by
     issues: Sequence[Mapping[str, Any]] | None = None  # of labels; None: nothing to judge by
     few_for_merges: str | None = None  # the sentence that photos are too few to suggest any
@@ -101,7 +101,7 @@ def _judgement(report: Report) -> dict[str, Any]:
     if report.judged is None:
         return {"confusion": None, "worst": [], "drawn": []}
     predictions, evaluation = report.judged.predictions, report.judged.evaluation
-    tested = [] if report.tested is None else [words.tested(report.tested, report.looks)]
+    tested = [] if report.tested is None else [words.tested(report.tested, report.evaluations)]
     gap = [report.judged.gap] if report.judged.gap else []
     table = cells(evaluation, predictions)
     return {

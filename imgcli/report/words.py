@@ -87,19 +87,19 @@ def _pair(evaluation: Evaluation) -> Iterator[str]:
         )
 
 
-def tested(evaluation: Evaluation, looks: int | None) -> str:
+def tested(evaluation: Evaluation, evaluations: int | None) -> str:
     """What the sealed test part says beside the folds."""
     return (
-        f"On the sealed test part{_looked_at(looks)} it got {percent(evaluation.accuracy.value)} "
-        f"of {count(evaluation.n, 'photo')} right (95 % interval "
-        f"{interval(evaluation.accuracy.ci95)})."
+        f"On the sealed test part{_so_far(evaluations)} it got "
+        f"{percent(evaluation.accuracy.value)} of {count(evaluation.n, 'photo')} right "
+        f"(95 % interval {interval(evaluation.accuracy.ci95)})."
     )
 
 
-def _looked_at(looks: int | None) -> str:
-    if looks is None:
+def _so_far(evaluations: int | None) -> str:
+    if evaluations is None:
         return ""
-    return f", looked at {'once' if looks == 1 else f'{looks:,} times'} so far,"
+    return f", evaluated {'once' if evaluations == 1 else f'{evaluations:,} times'} so far,"
 
 
 def _quoted(name: str) -> str:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.workspace import enter_in_ledger
+from imgcli import ledger
 from tests.cli.shell import imgcli
 from tests.photo_folders import write_classes
 from tests.report.report_runs import predictions, run, write_photos
@@ -31,7 +31,7 @@ def test_a_report_is_one_file_in_the_run_with_its_figures_beside(
     made = run(Path(), said, tested)
     write_photos(Path(), said, tested)
     for why in ("evaluate", "--track-test"):
-        enter_in_ledger(made, ["a", "b"], why)
+        ledger.enter(made, ["a", "b"], why)
     assert imgcli(monkeypatch, "report", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     page = Path(document["report"])
@@ -43,7 +43,7 @@ def test_a_report_is_one_file_in_the_run_with_its_figures_beside(
     assert all(file.stat().st_size > 1000 for file in files)
     text = page.read_text("utf-8")
     assert "87.5\u00a0% right: 21 of 24 photos" in text
-    assert "On the sealed test part, looked at 2 times so far," in text
+    assert "On the sealed test part, evaluated 2 times so far," in text
     assert "no picture" not in text.split("<dialog")[0]
     assert f"imgcli evaluate --folds 4 --run {made.folder.name}" in text
 

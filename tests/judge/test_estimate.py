@@ -8,8 +8,14 @@ import pytest
 
 from imgcli.errors import DataError
 from imgcli.judge import metrics
-from imgcli.judge.estimate import FIGURES, evaluate, evaluation_json, gap_sentence
-from imgcli.records import Predictions
+from imgcli.judge.estimate import (
+    FIGURES,
+    class_figures,
+    evaluate,
+    evaluation_json,
+    gap_sentence,
+)
+from imgcli.records import IntArray, Predictions
 from tests.judge.planted import of_confusion, predictions, sure
 
 S = {"value", "ci95", "folds", "mean", "std", "median", "iqr", "min", "max"}
@@ -156,6 +162,72 @@ def test_copies_of_a_photo_add_no_certainty() -> None:
         np.tile(once.targets, 5), np.tile(once.probs, (5, 1)), groups=np.tile(once.groups, 5)
     )
     assert evaluate(copies).accuracy.ci95 == pytest.approx(evaluate(once).accuracy.ci95, abs=0.02)
+
+
+def copied(once: Predictions, times: IntArray | int) -> Predictions:
+    """The same photos, each so many times in its near-duplicate group."""
+    rows = np.repeat(np.arange(len(once)), times)
+    return predictions(once.targets[rows], once.probs[rows], groups=once.groups[rows])
+
+
+def test_copies_of_photos_narrow_no_interval_of_a_class() -> None:
+    once = of_confusion([[150, 50, 0], [30, 160, 10], [0, 2, 8]])
+    alone, copies = class_figures([once]), class_figures([copied(once, 10)])
+    for one, same in zip(alone, copies, strict=True):
+        assert same.n == 10 * one.n and same.predicted == 10 * one.predicted
+        assert (same.recall, same.precision) == (one.recall, one.precision)
+        assert same.recall_ci95 == pytest.approx(one.recall_ci95)
+        assert same.precision_ci95 == pytest.approx(one.precision_ci95)
+
+
+def test_one_group_tells_hardly_more_of_a_class_than_one_photo() -> None:
+    burst = copied(of_confusion([[5, 0], [0, 5]]), np.array([96, 1, 1, 1, 1, 1, 1, 1, 1, 1]))
+    large, small = class_figures([burst])
+    assert large.recall_ci95 == pytest.approx(
+        tuple(map(float, metrics.wilson(1.0, 1.085))), abs=1e-3
+    )
+    assert small.recall_ci95 == tuple(map(float, metrics.wilson(1.0, 5)))
+
+
+def test_precision_counts_the_groups_among_what_was_predicted() -> None:
+    # Ten copies of one photo of b and two other photos are predicted as a.
+    some = predictions([1] * 10 + [0, 0], sure([0] * 12, 2), groups=[0] * 10 + [1, 2])
+    a, b = class_figures([some])
+    assert a.predicted == 12
+    assert a.precision_ci95 == tuple(map(float, metrics.wilson(2 / 12, 12**2 / 102)))
+    assert (b.predicted, b.precision_ci95) == (0, None)
+    assert b.recall_ci95 == tuple(map(float, metrics.wilson(0.0, 1)))
+
+
+@pytest.mark.parametrize("recall", [0.6, 0.9])
+def test_the_interval_of_a_class_holds_its_recall_whatever_the_sizes_of_groups(
+    recall: float,
+) -> None:
+    rng = np.random.default_rng(0)
+    held, trials, by_photos = 0, 800, 0
+    for _ in range(trials):
+        sizes = rng.geometric(0.25, 60)  # 1 to 20 or so copies, of 60 photos
+        right = np.repeat(rng.random(60) < recall, sizes)
+        some = predictions(
+            np.zeros(len(right), np.int64),
+            sure(1 - right, 2),
+            groups=np.repeat(np.arange(60), sizes),
+        )
+        found = class_figures([some])[0]
+        assert found.recall is not None and found.recall_ci95 is not None
+        held += found.recall_ci95[0] <= recall <= found.recall_ci95[1]
+        low, high = metrics.wilson(found.recall, len(right))
+        by_photos += low <= recall <= high
+    assert 0.93 <= held / trials <= 0.98
+    assert by_photos / trials < 0.75  # where copies count as photos
+
+
+def test_uneven_copies_of_photos_all_right_add_no_certainty() -> None:
+    once = of_confusion(np.diag([20, 20]).tolist())
+    uneven = copied(once, np.array([*[1] * 19, 50, *[1] * 20]))
+    for name in FIGURES:
+        low, low_once = (getattr(evaluate(some), name).ci95[0] for some in (uneven, once))
+        assert low < low_once
 
 
 def test_json_keeps_the_contract() -> None:

@@ -236,3 +236,23 @@ def test_fewer_photos_never_bring_a_suggestion(k: int) -> None:
     for _ in range(40):
         some = predictions(rng.integers(0, k, LEAST - 1), sure(rng.integers(0, k, LEAST - 1), k))
         assert suggest_merges(some) == [] and few_for_merges(some) is not None
+
+
+def test_copies_of_a_confused_photo_are_one_confusion() -> None:
+    matrix = np.diag([50] * 5)
+    matrix[1, 3], matrix[1, 1] = 2, 48
+    once = of_confusion(matrix.tolist())
+    confused = (once.targets == 1) & (once.preds == 3)
+    rows = np.repeat(np.arange(len(once)), np.where(confused, 20, 1))
+    copies = predictions(once.targets[rows], once.probs[rows], groups=once.groups[rows])
+    found = pair_evidence(copies, "c01", "c03")
+    assert (found.n, found.groups, found.confused) == ((88, 50), (50, 50), (40, 0))
+    assert found.rates == pair_evidence(once, "c01", "c03").rates == (0.04, 0.0)
+    assert found.to_json()["groups"] == [50, 50]
+
+
+def test_copies_of_few_photos_are_few_photos() -> None:
+    few = predictions([0, 0, 1, 1] * 10, sure([0, 1, 1, 0] * 10, 2), groups=[0, 1, 2, 3] * 10)
+    assert (few_for_merges(few) or "").startswith(
+        "4 photos, near-duplicates counted once, are too few to tell"
+    )

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from imgcli.errors import DataError
-from imgcli.judge.promise import independent, promise
+from imgcli.judge.metrics import independent
+from imgcli.judge.promise import promise
 from imgcli.records import Predictions
 from tests.judge.planted import predictions
 

@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from imgcli.errors import Interrupted, ModelError
-from imgcli.learn.checkpoint import CHECKPOINT, State
+from imgcli.learn.checkpoint import State
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.loop import batch_size_in, logits_of, train
 from imgcli.learn.measure import measure
 from imgcli.models.network import Classifier
 from imgcli.records import TrainConfig
+from imgcli.workspace import CHECKPOINT
 
 CONFIG = TrainConfig(
     arch="any",

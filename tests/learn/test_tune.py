@@ -1,6 +1,7 @@
 """A search: its trials, what survives a stop, and what it never looks at."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -231,6 +232,18 @@ def test_a_study_goes_on_only_with_what_it_was_begun_with(here: Path) -> None:
         searched("lr=1e-4..1", trials=1)
     with pytest.raises(WrongUsage, match="not the same epochs, folds"):
         searched(config=CONFIG.with_(epochs=3), folds=3, trials=1)
+
+
+def test_a_study_goes_on_only_with_the_photos_it_was_begun_with(here: Path) -> None:
+    tried = searched(trials=1)
+    log = here / "study/trials.log"
+    log.write_text(re.sub(',"photos":"[0-9a-f]{64}"', "", log.read_text()))
+    assert "photos" not in log.read_text()  # as an earlier version wrote it
+    assert told(searched(trials=1)) == told(tried)
+    searched(folder="other", trials=1)
+    (here / "dataset/train/red/00.png").rename(here / "dataset/train/blue/00b.png")
+    with pytest.raises(WrongUsage, match="'study' is of something else: not the same photos"):
+        searched(folder="other", trials=1)
 
 
 def test_many_processes_may_share_a_database(here: Path) -> None:

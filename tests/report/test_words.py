@@ -39,8 +39,8 @@ def test_one_photo_gets_one_sentence_that_is_true() -> None:
 
 def test_the_test_part_is_reported_with_how_often_it_was_looked_at() -> None:
     found = evaluate(predictions(np.diag([5, 5]), on="test"))
-    assert "looked at once so far, it got 100.0 % of 10 photos right" in words.tested(found, 1)
-    assert "looked at 3 times so far" in words.tested(found, 3)
+    assert "evaluated once so far, it got 100.0 % of 10 photos right" in words.tested(found, 1)
+    assert "evaluated 3 times so far" in words.tested(found, 3)
     assert "looked" not in words.tested(found, None)
 
 
