@@ -138,9 +138,11 @@ def _store(
     document: dict[str, Any], kept: Mapping[str, "Stored"], window: int, out: Path
 ) -> list[str]:
     """Write tables and figures into one folder, whole; the paths of what is in it."""
-    from imgcli import storage
+    from imgcli import staging, storage
+    from imgcli.progress import note
     from imgcli.report import comparison, comparison_figures, losses
     from imgcli.report.style import save
+    from imgcli.wording import printable
 
     labels = comparison.labels(document)
     found = {
@@ -162,13 +164,37 @@ def _store(
         "loss.csv": losses.losses_csv(curves),
     }
     files = [str(out / name) for name in (*drawings, *tables)]
-    with storage.staged_folder(out, replace=True) as staging:
+    with staging.staged_folder(out, replace=True, user_files=_user_files) as staged:
         for name, text in tables.items():
-            storage.write_atomic(staging / name, text)
+            storage.write_atomic(staged.folder / name, text)
         for name, figure in drawings.items():
-            save(figure, staging / name)
-        storage.write_json(staging / "comparison.json", {**document, "files": files})
+            save(figure, staged.folder / name)
+        written = {**document, "files": files, "sha256": _digests(staged.folder)}
+        storage.write_json(staged.folder / "comparison.json", written)
+    if staged.kept:
+        note(printable(staged.kept))
     return files
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a comparison but of its own document."""
+    from hashlib import sha256
+
+    from imgcli.staging import files_in
+
+    names = [name for name in files_in(folder) if name != "comparison.json"]
+    return {name: sha256((folder / name).read_bytes()).hexdigest() for name in names}
+
+
+def _user_files(folder: Path) -> list[str]:
+    """The files of an earlier comparison that have been changed since, or came to it."""
+    from json import loads
+
+    try:
+        written = loads((folder / "comparison.json").read_bytes())["sha256"].items()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        written = ()
+    return sorted(name for name, digest in _digests(folder).items() - written)
 
 
 def _need_several(runs: Sequence["Run"]) -> None:
@@ -180,6 +206,9 @@ def _need_several(runs: Sequence["Run"]) -> None:
 
 def _need_free(out: Path) -> None:
     """Replace nothing but an earlier comparison."""
+    from imgcli.staging import recover
+
+    recover(out)
     if out.exists() and not out.is_dir():
         raise StorageError(f"'{out}' is a file. Choose another --out, for a folder.")
     if out.is_dir() and (others := _names(out) - {*TABLES, *DRAWINGS}):

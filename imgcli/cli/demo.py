@@ -25,7 +25,6 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
       imgcli demo --out /tmp/digits --force
     """
     import os
-    import shutil
 
     # For pictures this small a second thread gains little, and waits long where cores are busy.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,8 +38,9 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     from imgcli.cli.train import train_and_show
     from imgcli.collect.digits import digits
     from imgcli.collect.store import open_store
-    from imgcli.progress import be_quiet
+    from imgcli.progress import be_quiet, note
     from imgcli.records import TrainConfig
+    from imgcli.staging import set_aside
 
     be_quiet(quiet)
     raw, dataset, runs = out / "raw", out / "dataset", out / "runs"
@@ -51,7 +51,8 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     step(f"demo --out {out}")
     if (out / "runs").exists() and not force:
         raise StorageError(f"'{out}' exists. Choose another --out, or run it anew with --force.")
-    shutil.rmtree(runs, ignore_errors=True)
+    if runs.exists():  # there may be trainings of the user's own in it
+        note(f"The old '{runs}' is kept as '{set_aside(runs).name}' beside it.")
     with open_store(raw, force) as store:
         written = sum(store.place(digit) for digit in digits())
     show(f"{written:,} digits written to {raw}, a folder per class")

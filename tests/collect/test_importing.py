@@ -141,7 +141,6 @@ def test_one_bad_source_is_found_before_anything_is_placed(tmp_path: Path) -> No
         ("src", "src/raw"),
         ("x/src", "x"),
         ("x/x.zip", "x"),
-        ("raw.incomplete", "raw"),
     ],
 )
 def test_source_and_output_may_not_lie_in_one_another(
