@@ -252,9 +252,9 @@ def test_a_disk_that_fails_from_the_second_rename_on_loses_nothing(
 @pytest.mark.parametrize("ours", ["ours", "theirs"])
 @pytest.mark.parametrize("swap", ["exchange", "renames"])
 def test_a_replacement_killed_at_any_step_leaves_the_old_output_or_the_new(
-    tmp_path: Path, ours: str, swap: str
+    quick_path: Path, ours: str, swap: str
 ) -> None:
-    alone(kill_replacements, tmp_path, ours, swap)
+    alone(kill_replacements, quick_path, ours, swap)
 
 
 def kill_replacements(folder: str, whose: str, swap: str) -> None:
@@ -277,8 +277,8 @@ def kill_replacements(folder: str, whose: str, swap: str) -> None:
     assert step > 10
 
 
-def test_a_new_output_killed_at_any_step_is_whole_or_absent_and_swept(tmp_path: Path) -> None:
-    alone(kill_new_outputs, tmp_path)
+def test_a_new_output_killed_at_any_step_is_whole_or_absent_and_swept(quick_path: Path) -> None:
+    alone(kill_new_outputs, quick_path)
 
 
 def kill_new_outputs(folder: str) -> None:
