@@ -15,6 +15,8 @@ from imgcli.photos.manifest import FOLDERS, Manifest, read_manifest
 from imgcli.photos.scan import folders_in, scan
 from imgcli.records import Rejected
 
+RENAME_CLASSES = "If its folders are classes, rename 'train'."
+
 
 class Place(NamedTuple):
     """Where a photo belongs."""
@@ -74,5 +76,7 @@ def find_places(root: Path) -> tuple[dict[str, Place], list[Rejected], Manifest 
         places |= {f"{folder}/{path}": Place(label, part) for path, label in photos}
         rejected += (Rejected(f"{folder}/{item.path}", item.reason) for item in unused)
     if not places:
-        raise DataError(f"'{root}' holds no photos in train/<class>/ or test/<class>/.")
+        raise DataError(
+            f"'{root}' holds no photos in train/<class>/ or test/<class>/. {RENAME_CLASSES}"
+        )
     return places, rejected, made

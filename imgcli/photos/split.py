@@ -18,7 +18,7 @@ from imgcli.photos.digests import digest_files, remember
 from imgcli.photos.duplicates import duplicate_groups
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
 from imgcli.photos.parts import choose_parts
-from imgcli.photos.places import find_manifest, part_folders
+from imgcli.photos.places import RENAME_CLASSES, find_manifest, part_folders
 from imgcli.photos.scan import scan
 from imgcli.records import IntArray, Rejected
 from imgcli.wording import listed
@@ -145,7 +145,7 @@ def _refuse_split(raw: Path) -> None:
     if parts := part_folders(raw, find_manifest(raw)):
         raise DataError(
             f"'{raw}' is split already, into {listed(sorted(parts))}. Give it to the later "
-            f"commands as it is, with `--data {raw}`."
+            f"commands as it is, with `--data {raw}`. {RENAME_CLASSES}"
         )
 
 
