@@ -29,21 +29,15 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from hashlib import sha256
-from itertools import chain, count
 from pathlib import Path
 
 from imgcli import storage
+from imgcli.aside import MARKER, files_in, folders_beside, set_aside
 from imgcli.errors import StorageError
 from imgcli.progress import note
 from imgcli.wording import listed
 
-MARKER = ".imgcli-staging.json"
 FORMAT = 1
-# What systems leave in folders; nobody misses it.
-SYSTEM_FILES = {".ds_store", "thumbs.db", "desktop.ini", ".directory", ".localized"}
-MAX_PAGE = 64_000_000  # bytes; no page that imgcli writes is as large
 # What tells a folder that imgcli made, where an older version left it without a marker.
 DOCUMENTS = ("split.json", "merge.json", "provenance.jsonl")
 
@@ -111,8 +105,11 @@ def staged_folder(
         staged.kept = _put_away(out, marker, found)
 
 
-def recover(out: Path) -> None:
+def recover(out: Path, user_files: UserFiles | None = None) -> None:
     """Finish or undo what a killed imgcli left of replacing `out`; for commands that read it.
+
+    Args:
+        user_files: as for `staged_folder`.
 
     Raises:
         StorageError: `out` is missing and an older imgcli, when it was killed, left it under
@@ -128,53 +125,10 @@ def recover(out: Path) -> None:
         return
     try:
         with storage.locked(lock_of(out)):
-            _recover(out, files_in)
+            _recover(out, user_files or files_in)
     except (StorageError, OSError):
         if not exists:
             raise  # else it can be read as it is, and its writer puts the old one away
-
-
-def set_aside_of(path: Path) -> list[Path]:
-    """What `set_aside` has renamed, the newest last."""
-    return _folders_beside(path, re.compile(rf"{re.escape(path.name)}\.replaced-.+"))
-
-
-def set_aside(path: Path, old: Path | None = None) -> Path:
-    """Rename what is at `path`, or at `old` by now, to a free `<path>.replaced-<time>`."""
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    for suffix in chain([""], (f"-{n}" for n in count(2))):
-        aside = path.with_name(f"{path.name}.replaced-{stamp}{suffix}")
-        if not os.path.lexists(aside):
-            break
-    os.rename(old or path, aside)
-    return aside
-
-
-def write_page(path: Path, page: str) -> str | None:
-    """Write an HTML page, all or nothing, closed by a comment with its SHA-256.
-
-    Returns:
-        Where a file that was there is now, as a sentence, if it was not as `write_page` left it.
-    """
-    aside = set_aside(path) if os.path.lexists(path) and not is_own_page(path) else None
-    raw = page.encode("utf-8", "surrogateescape")
-    storage.write_atomic(path, raw + _seal(raw))
-    if aside is None:
-        return None
-    return f"The old '{path}' is kept as '{aside.name}' beside it, for imgcli did not write it so."
-
-
-def is_own_page(path: Path) -> bool:
-    """Whether a file is a page that `write_page` wrote, and has not been edited since."""
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_PAGE:
-        return False
-    page = path.read_bytes()
-    size = len(_seal(b""))
-    return page[-size:] == _seal(page[:-size])
-
-
-def _seal(page: bytes) -> bytes:
-    return f"\n<!-- written by imgcli, sha256 {sha256(page).hexdigest()} -->\n".encode()
 
 
 def is_occupied(out: Path) -> bool:
@@ -190,26 +144,6 @@ def occupied(out: Path) -> StorageError:
 def lock_of(out: Path) -> Path:
     """The lock that every writer of `out` holds."""
     return out.with_name(f".{out.name}.lock")
-
-
-def files_in(folder: Path) -> list[str]:
-    """Relative paths of all files under a folder, sorted; no system's and no temporary ones.
-
-    Links to folders count as files, and so does a folder that cannot be listed.
-    """
-    if not folder.is_dir():
-        return []
-    found: list[str] = []
-    unlisted: list[str] = []
-    for where, folders, files in os.walk(folder, onerror=lambda e: unlisted.append(e.filename)):
-        links = [name for name in folders if os.path.islink(os.path.join(where, name))]
-        found += (os.path.join(where, name) for name in (*files, *links) if not _is_noise(name))
-    return sorted(os.path.relpath(path, folder) for path in (*found, *unlisted))
-
-
-def _is_noise(name: str) -> bool:
-    ours = name == MARKER or (name.startswith(".imgcli-") and name.endswith(".tmp"))
-    return ours or name.lower() in SYSTEM_FILES
 
 
 # --- swapping -----------------------------------------------------------------------------------
@@ -364,17 +298,7 @@ def _undo(out: Path, staging: Path, marker: _Marker) -> None:
 def _stagings(out: Path) -> list[Path]:
     """Folders named as staging folders of `out`."""
     name = re.compile(rf"\.{re.escape(out.name)}\.imgcli-[0-9a-f]{{8}}\.incomplete")
-    return _folders_beside(out, name)
-
-
-def _folders_beside(out: Path, name: re.Pattern[str]) -> list[Path]:
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(out.parent) as entries:
-        return sorted(
-            out.with_name(entry.name)
-            for entry in entries
-            if name.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
-        )
-    return []
+    return folders_beside(out, name)
 
 
 def _read_marker(folder: Path, target: str) -> _Marker | None:
@@ -400,7 +324,7 @@ def _left_behind(out: Path, kinds: str) -> list[Path]:
         kinds: a pattern of what follows the name of the output.
     """
     name = rf"{re.escape(out.name)}\.({kinds})-(\d{{8}}-\d{{6}}|[0-9a-f]{{8}})"
-    found = _folders_beside(out, re.compile(name))
+    found = folders_beside(out, re.compile(name))
     return [old for old in found if any((old / document).is_file() for document in DOCUMENTS)]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from imgcli import staging
+from imgcli.aside import MARKER, files_in
 from imgcli.errors import StorageError
 from tests import kills
 from tests.kills import alone, killed_at
@@ -24,7 +25,7 @@ def fill(out: Path, *names: str, replace: bool = False, ours: bool = True) -> st
     """Make an output of files that hold their own names."""
 
     def user_files(folder: Path) -> list[str]:
-        return [] if ours else staging.files_in(folder)
+        return [] if ours else files_in(folder)
 
     with staging.staged_folder(out, replace=replace, user_files=user_files) as staged:
         for name in names:
@@ -180,7 +181,7 @@ def test_a_folder_is_only_swept_by_a_valid_marker_for_this_output(
 ) -> None:
     folder = tmp_path / ".out.imgcli-0123abcd.incomplete"
     folder.mkdir()
-    (folder / staging.MARKER).write_text(marker)
+    (folder / MARKER).write_text(marker)
     (folder / "mine.jpg").write_text("mine")
     fill(tmp_path / "out", "new")
     assert (folder / "mine.jpg").read_text() == "mine"
@@ -193,7 +194,7 @@ def test_a_marker_in_an_output_of_strangers_removes_nothing(tmp_path: Path) -> N
     out.mkdir()
     for named in ("mine", "../mine", ".out.imgcli-0123abcd.incomplete/../mine"):
         document = {"target": "out", "staging": named, "pid": 1, "removing": True}
-        (out / staging.MARKER).write_text(json.dumps(document))
+        (out / MARKER).write_text(json.dumps(document))
         staging.recover(out)
         assert (tmp_path / "mine/photo.jpg").read_text() == "mine"
 
@@ -267,7 +268,7 @@ def kill_replacements(folder: str, whose: str, swap: str) -> None:
         if not killed_at(step, lambda: fill(out, "new", replace=True, ours=ours)):  # noqa: B023
             break
         staging.recover(out)
-        held = names_in(out) - {staging.MARKER}
+        held = names_in(out) - {MARKER}
         asides = [names_in(path) for path in out.parent.glob("out.replaced-*")]
         assert held in ({"old"}, {"new"}) and asides in ([], [{"old"}]), step
         assert ours or held == {"old"} or asides, step
@@ -287,7 +288,7 @@ def kill_new_outputs(folder: str) -> None:
         if not killed_at(step, lambda: fill(out, "new")):  # noqa: B023
             break
         if out.exists():
-            assert names_in(out) - {staging.MARKER} == {"new"}, step
+            assert names_in(out) - {MARKER} == {"new"}, step
         fill(out, "newer", replace=True)
         assert names_in(out.parent) == {"out"} and names_in(out) == {"newer"}, step
     assert step > 5
@@ -329,19 +330,3 @@ def test_folders_of_such_names_without_a_document_of_imgcli_are_the_users(tmp_pa
     (tmp_path / "dataset.old-20261121-101500").mkdir()
     staging.recover(tmp_path / "dataset")
     fill(tmp_path / "dataset", "new")
-
-
-# --- pages --------------------------------------------------------------------------------------
-
-
-def test_a_page_replaces_itself_and_nothing_that_was_edited_or_is_the_users(
-    tmp_path: Path,
-) -> None:
-    page = tmp_path / "credits.html"
-    assert staging.write_page(page, "<html>first</html>") is None
-    assert staging.write_page(page, "<html>second</html>") is None
-    page.write_text(page.read_text().replace("second", "my own words"))
-    kept = staging.write_page(page, "<html>third</html>")
-    (aside,) = tmp_path.glob("credits.html.replaced-*")
-    assert kept is not None and aside.name in kept and "my own words" in aside.read_text()
-    assert page.read_text().startswith("<html>third</html>")

@@ -173,7 +173,7 @@ def _document(checked: "Checked") -> dict[str, Any]:
 
 def _write_sheet(document: dict[str, Any], sheet: Path | None) -> str | None:
     """Draw the contact sheet; None where its usual place cannot be written."""
-    from imgcli import staging
+    from imgcli import aside
     from imgcli.cli.labelled import for_the_sheet
     from imgcli.photos.thumbnails import thumbnails
     from imgcli.progress import note
@@ -185,7 +185,7 @@ def _write_sheet(document: dict[str, Any], sheet: Path | None) -> str | None:
     page = contact.page(shown, lambda paths, side: thumbnails(root, paths, side, {}))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        kept = staging.write_page(file, page)
+        kept = aside.write_page(file, page)
     except OSError as error:
         if sheet is not None:
             raise

@@ -31,6 +31,7 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
 
     from rich.text import Text
 
+    from imgcli.aside import set_aside
     from imgcli.cli.console import show
     from imgcli.cli.evaluate import evaluate_and_show
     from imgcli.cli.split import split_and_show
@@ -40,7 +41,6 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     from imgcli.collect.store import open_store
     from imgcli.progress import be_quiet, note
     from imgcli.records import TrainConfig
-    from imgcli.staging import set_aside
 
     be_quiet(quiet)
     raw, dataset, runs = out / "raw", out / "dataset", out / "runs"
@@ -49,12 +49,17 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
         show(Text(f"\n$ imgcli {command}", style="bold"))
 
     step(f"demo --out {out}")
-    if (out / "runs").exists() and not force:
+    # The last thing that it makes; without, it was stopped on its way and goes on.
+    if (runs / "latest" / "merges.json").exists() and not force:
         raise StorageError(f"'{out}' exists. Choose another --out, or run it anew with --force.")
-    if runs.exists():  # there may be trainings of the user's own in it
+    if force and runs.exists():  # there may be trainings of the user's own in it
         note(f"The old '{runs}' is kept as '{set_aside(runs).name}' beside it.")
     with open_store(raw, force) as store:
-        written = sum(store.place(digit) for digit in digits())
+        for digit in digits():
+            store.place(digit)
+        written = sum(store.counts().values())
+    for sentence in store.notes:
+        note(sentence)
     show(f"{written:,} digits written to {raw}, a folder per class")
     step(f"split {raw} --ratio 0.9 --out {dataset}")
     split_and_show(raw, dataset, ratio=0.9, force=True)

@@ -49,7 +49,7 @@ def report(
     """
     from rich.text import Text
 
-    from imgcli import staging, storage, workspace
+    from imgcli import aside, storage, workspace
     from imgcli.cli.console import show, show_json
     from imgcli.cli.reported import material, shown_photos
     from imgcli.progress import be_quiet, note
@@ -64,7 +64,7 @@ def report(
     drawings = _save_figures(made.figures, found.folder / "figures")
     text = page(made, shown_photos(made))
     out.parent.mkdir(parents=True, exist_ok=True)
-    kept = staging.write_page(out, text)
+    kept = aside.write_page(out, text)
     if kept:
         note(printable(kept))
     size = out.stat().st_size

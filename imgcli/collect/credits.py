@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
+from imgcli.aside import write_page
 from imgcli.collect import provenance
 from imgcli.collect.licences import attribution, licence
 from imgcli.collect.store import CREDITS
 from imgcli.errors import DataError
-from imgcli.staging import write_page
 from imgcli.wording import count, printable
 
 _PAGE = """{% macro link(text, url) %}

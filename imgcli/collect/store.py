@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from imgcli.aside import files_in, is_own_page
 from imgcli.batch import Batch, append_lines, begin_lines, mend_lines, sync_file_system
 from imgcli.collect import provenance
 from imgcli.collect.candidate import MB, PARTS, Candidate, NotTaken
@@ -24,7 +25,7 @@ from imgcli.collect.journal import NAME as JOURNAL
 from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.sniff import HEAD, PHOTO_SUFFIXES, photo_format, refusal
 from imgcli.errors import StorageError
-from imgcli.staging import files_in, is_own_page, lock_of, recover, staged_folder
+from imgcli.staging import lock_of, recover, staged_folder
 from imgcli.storage import locked, sweep_temporaries, sync_folder
 
 BLOCK_PHOTOS = 4096  # a block costs about 0.1 s of waiting for the disk; a kill loses one at most
@@ -269,7 +270,7 @@ def open_store(out: Path, force: bool = False, split: bool = False) -> Iterator[
                 yield new
         new.notes += [staged.kept] if staged.kept else []
         return
-    recover(out)
+    recover(out, user_files)
     _refuse_strangers(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with locked(lock_of(out)):

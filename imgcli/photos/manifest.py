@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from imgcli import __version__, storage, workspace
+from imgcli.aside import files_in
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos.digests import digest_files
 from imgcli.progress import track
-from imgcli.staging import files_in
 
 NAME = "split.json"
 FORMAT = 1  # a reader refuses any other

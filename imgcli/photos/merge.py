@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcli import staging, storage
+from imgcli.aside import files_in
 from imgcli.errors import DataError, StorageError
 from imgcli.photos.digests import digest_files
 from imgcli.photos.lines import NAME as LINES
@@ -208,16 +209,17 @@ def _make(
 ) -> _Made:
     """Make the new tree, whole or not at all; one that is there already is left as it is."""
     _check_places(root, out)
-    staging.recover(out)
     files = {moved.get(path, path): path for path in (*tree.photos, *tree.others)}
     labelled = {old: (new, _label(new, tree)) for old, new in moved.items()}
     documents = _Documents(document, _manifest(root, moved), copied_lines(root, labelled))
+
+    def user_files(old: Path) -> list[str]:
+        return [] if _is_made(root, old, files, documents) else files_in(old)
+
+    staging.recover(out, user_files)
     if not force and staging.is_occupied(out) and _is_made(root, out, files, documents):
         copied = sum(not os.path.samefile(root / old, out / new) for new, old in files.items())
         return _Made(copied, (f"'{out}' is this very tree already; nothing was changed.",))
-
-    def user_files(old: Path) -> list[str]:
-        return [] if _is_made(root, old, files, documents) else staging.files_in(old)
 
     with staging.staged_folder(out, replace=force, user_files=user_files) as staged:
         copied = _place(root, staged.folder, files)
@@ -239,7 +241,7 @@ def _place(root: Path, folder: Path, files: Mapping[str, str]) -> int:
 
 def _is_made(root: Path, out: Path, files: Mapping[str, str], documents: _Documents) -> bool:
     """Whether `out` has exactly these files, by their new paths, and these documents."""
-    if {*files, *documents.names} != set(staging.files_in(out)):
+    if {*files, *documents.names} != set(files_in(out)):
         return False
     others = [p for p in files.items() if not os.path.samefile(out / p[0], root / p[1])]
     digests = digest_files([path for new, old in others for path in (out / new, root / old)])

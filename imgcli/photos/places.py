@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from imgcli import staging
 from imgcli.errors import DataError
-from imgcli.photos.manifest import FOLDERS, Manifest, read_manifest
+from imgcli.photos.manifest import FOLDERS, Manifest, read_manifest, user_files
 from imgcli.photos.scan import folders_in, scan
 from imgcli.records import Rejected
 
@@ -34,7 +34,7 @@ def find_manifest(root: Path) -> Manifest | None:
         DataError: the manifest is damaged.
         StorageError: the folder is missing, and what it was has another name since a kill.
     """
-    staging.recover(root)
+    staging.recover(root, user_files)
     return read_manifest(root)
 
 

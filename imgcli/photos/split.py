@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcli import staging, workspace
+from imgcli import aside, staging, workspace
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos import manifest
 from imgcli.photos.digests import digest_files, remember
@@ -78,7 +78,8 @@ def split_folder(
     """
     if update and force:
         raise WrongUsage("--update keeps what the dataset holds, --force replaces it. Use one.")
-    staging.recover(out)
+    user_files = partial(manifest.user_files, cache=cache)
+    staging.recover(out, user_files)
     old = _old_manifest(out) if update else None
     recipe = (old.recipe if old else Recipe()).with_(
         ratio=ratio, val=val, seed=seed, duplicates=duplicates, link=link
@@ -93,9 +94,8 @@ def split_folder(
         photos, unreadable, placed = _found_done(out, raw, scanned, recipe, cache)
         copied, said = 0, f"'{out}' is this very split already; nothing was changed."
     else:
-        with staging.staged_folder(
-            out, replace=force or update, user_files=partial(manifest.user_files, cache=cache)
-        ) as staged:
+        replace = force or update
+        with staging.staged_folder(out, replace=replace, user_files=user_files) as staged:
             _refuse_changed(out, old)
             photos, unreadable = _readable(raw, scanned, recipe.duplicates, cache)
             placed = _layout(raw, photos, _parts(photos, recipe, old))
@@ -127,10 +127,10 @@ def _old_manifest(out: Path) -> Manifest:
     if old is not None:
         return old
     missing = f"There is nothing to update: no '{out / manifest.NAME}'."
-    aside = [path for path in staging.set_aside_of(out) if (path / manifest.NAME).is_file()]
-    if aside and not staging.is_occupied(out):  # splitting anew could bring test photos into train
-        move = f"mv {shlex.quote(str(aside[-1]))} {shlex.quote(str(out))}"
-        raise DataError(f"{missing} '{aside[-1]}' beside it holds a split: bring it back, `{move}`")
+    kept = [path for path in aside.set_aside_of(out) if (path / manifest.NAME).is_file()]
+    if kept and not staging.is_occupied(out):  # splitting anew could bring test photos into train
+        move = f"mv {shlex.quote(str(kept[-1]))} {shlex.quote(str(out))}"
+        raise DataError(f"{missing} '{kept[-1]}' beside it holds a split: bring it back, `{move}`")
     raise DataError(f"{missing} Split without --update.")
 
 
@@ -166,7 +166,7 @@ def _found_done(
         raise staging.occupied(out)
     photos, unreadable = _readable(raw, scanned, recipe.duplicates, cache)
     placed = _layout(raw, photos, _parts(photos, recipe, None))
-    whole = {manifest.NAME, *(photo.path for photo in placed)} == set(staging.files_in(out))
+    whole = {manifest.NAME, *(photo.path for photo in placed)} == set(aside.files_in(out))
     if Manifest(recipe, str(raw), photos.classes, placed) != made or not whole:
         raise staging.occupied(out)
     if manifest.user_files(out, cache):

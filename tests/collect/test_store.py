@@ -1,18 +1,20 @@
 import hashlib
 import json
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from imgcli.aside import write_page
 from imgcli.collect import store as module
 from imgcli.collect.candidate import Candidate, NotTaken
 from imgcli.collect.provenance import NAME
 from imgcli.collect.store import open_store
 from imgcli.errors import StorageError
 from imgcli.photos.quarantine import Move, quarantine
-from imgcli.staging import write_page
 from tests.collect.samples import make_tree, photo, tree
+from tests.kills import alone, killed_at
 
 
 def candidate(label: str, name: str, data: bytes) -> Candidate:
@@ -252,3 +254,26 @@ def test_a_label_that_a_plan_has_corrected_is_kept_aside(tmp_path: Path) -> None
     quarantine(out, [Move("a/1.png", "label", "is b", "b/1.png", digest)])
     asides, _ = replaced(out)
     assert {"b/1.png": photo(1), "b/2.png": photo(2)} in [tree(path) for path in asides]
+
+
+def test_a_replacement_killed_at_any_step_goes_on_to_the_same_folder(quick_path: Path) -> None:
+    alone(kill_replacements, quick_path)
+
+
+def kill_replacements(folder: str) -> None:
+    def replace_all() -> None:
+        with open_store(out, force=True) as store:
+            store.place(candidate("new", "1.png", photo(9)))
+
+    for step in count(1):
+        out = Path(folder) / str(step) / "raw"
+        place(out, candidate("a", "1.png", photo(1)))
+        if not killed_at(step, replace_all):
+            break
+        with open_store(out):  # what any other import does
+            pass
+        assert tree(out) in ({"a/1.png": photo(1)}, {"new/1.png": photo(9)}), step
+        replace_all()
+        left = [path.name for path in out.parent.iterdir() if path.suffix != ".lock"]
+        assert left == ["raw"] and tree(out) == {"new/1.png": photo(9)}, step
+    assert step > 10

@@ -74,6 +74,7 @@ def kill_updates(folder: str, swap: str) -> None:
         assert sealed_or_back() in (before, after), step
         update()
         assert files_of(Path("dataset")) == expected, step
+        assert not list(Path().glob("*.replaced-*")) + list(Path().glob(".*.incomplete")), step
     assert step > 30
 
 
