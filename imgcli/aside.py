@@ -42,7 +42,7 @@ def write_page(path: Path, page: str) -> str | None:
     Returns:
         Where a file that was there is now, as a sentence, if it was not as `write_page` left it.
     """
-    aside = set_aside(path) if os.path.lexists(path) and not is_own_page(path) else None
+    aside = set_aside(path) if path.is_file() and not is_own_page(path) else None
     raw = page.encode("utf-8", "surrogateescape")
     storage.write_atomic(path, raw + _seal(raw))
     if aside is None:

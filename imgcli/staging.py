@@ -178,10 +178,10 @@ def _swap(staging: Path, out: Path) -> _Marker:
             except OSError:
                 os.rename(moved, out)
                 raise
-    except OSError:
+    except OSError as error:
         if not os.path.lexists(moved):  # else the marker is needed to move it back
             _remove(staging)
-        raise
+        raise OSError(error.errno, error.strerror, str(out)) from error
     storage.sync_folder(out.parent)  # before the old one is removed
     return marker
 
@@ -209,7 +209,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 def _kept_files(out: Path, judge: UserFiles) -> Sequence[str]:
     """What in an old output keeps it from being removed."""
-    if out.is_symlink() or out.is_file():
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
         return [f"{out.name}, which is no folder"]
     return judge(out) if out.is_dir() else []
 

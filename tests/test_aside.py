@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from imgcli.aside import files_in, set_aside, write_page
 
 
@@ -16,6 +18,13 @@ def test_a_page_replaces_itself_and_nothing_that_was_edited_or_is_the_users(
     (aside,) = tmp_path.glob("credits.html.replaced-*")
     assert kept is not None and aside.name in kept and "my own words" in aside.read_text()
     assert page.read_text().startswith("<html>third</html>")
+
+
+def test_a_page_takes_the_place_of_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_page(tmp_path / "page.html", "<html></html>")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
 def test_names_of_what_is_set_aside_are_free_ones(tmp_path: Path) -> None:
