@@ -1,6 +1,7 @@
-"""Writing that survives: every file under a temporary name and renamed, folders whole, one writer.
+"""Writing that survives: every file under a temporary name and renamed, one writer.
 
-A reader sees the old file or the new one and never a part. No pickle is read or written.
+A reader sees the old file or the new one and never a part; of whole folders `imgcli.staging` keeps
+the same promise. No pickle is read or written.
 """
 
 import errno
@@ -19,7 +20,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -139,45 +139,6 @@ def _remove(entry: os.DirEntry[str]) -> None:
         os.unlink(entry.path)
 
 
-@contextmanager
-def staged_folder(out: Path, *, replace: bool, keep_old: bool = False) -> Iterator[Path]:
-    """Give `<out>.incomplete/` to fill; on success it becomes `out`, whole.
-
-    Args:
-        replace: whether an `out` that exists may be replaced.
-        keep_old: then move the old one aside, since it may hold someone's photos.
-
-    Raises:
-        StorageError: `out` exists and may not be replaced, or another imgcli is writing it.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with locked(out.with_name(f".{out.name}.lock")):
-        exists = out.is_symlink() or (out.exists() and not _is_empty_folder(out))
-        if exists and not replace:
-            raise StorageError(
-                f"'{out}' exists. Choose another --out, or replace it whole with --force."
-            )
-        staging = out.with_name(out.name + ".incomplete")
-        if staging.exists():
-            shutil.rmtree(staging)
-        staging.mkdir()
-        try:
-            yield staging
-        except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
-            raise
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        aside = out.with_name(f"{out.name}.{'replaced' if keep_old else 'old'}-{stamp}")
-        if exists:
-            os.rename(out, aside)
-        elif out.exists():
-            out.rmdir()
-        os.rename(staging, out)
-        if exists and not keep_old and not aside.is_symlink():
-            shutil.rmtree(aside, ignore_errors=True)
-    sync_folder(out.parent)
-
-
 # What `flock` answers where a file system keeps no locks: some network and FUSE mounts.
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 
@@ -259,10 +220,6 @@ def as_json(record: Any) -> dict[str, Any]:
     """A frozen record as plain JSON types."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(record), default=_plain))
     return plain
-
-
-def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
 
 
 def _plain(value: Any) -> Any:

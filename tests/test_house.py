@@ -10,7 +10,8 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
-GROUND = {"errors", "records", "storage", "batch", "workspace", "ledger", "progress", "wording"}
+GROUND = {"errors", "records", "storage", "aside", "staging", "batch", "workspace", "ledger"}
+GROUND |= {"progress", "wording"}
 ROOMS = {"collect", "photos", "models", "learn", "judge", "report"}
 ALLOWED = {
     "errors": {"wording"},
@@ -18,6 +19,8 @@ ALLOWED = {
     "progress": set(),
     "records": set(),
     "storage": {"errors", "progress", "wording"},
+    "aside": {"storage"},
+    "staging": {"aside", "errors", "progress", "storage", "wording"},
     "batch": {"errors", "storage"},
     "workspace": GROUND - {"ledger"},
     "ledger": GROUND,
@@ -81,6 +84,8 @@ def test_nothing_unsafe_is_called() -> None:
 # through one of them: `with storage.atomic_file(path) as temporary`, `write_json`, a `Batch`, …
 WRITERS = {
     "storage.py": "the atomic writer",
+    "aside.py": "renaming what is not to be lost",
+    "staging.py": "folders written whole, by renaming",
     "batch.py": "many small files made durable together, and lines that are only added",
     "workspace.py": "the link runs/latest, made beside it and renamed over it",
 }

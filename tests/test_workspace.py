@@ -68,48 +68,6 @@ def test_json_takes_numpy_and_names_that_are_not_text(tmp_path: Path) -> None:
     assert document == {"n": 3, "a": [[1.0, 0.0], [0.0, 1.0]], "path": name}
 
 
-# --- folders made whole -------------------------------------------------------------------------
-
-
-def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    out = tmp_path / "dataset"
-    with pytest.raises(KeyboardInterrupt), storage.staged_folder(out, replace=False) as staging:
-        (staging / "train").mkdir()
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []
-    with storage.staged_folder(out, replace=False) as staging:
-        (staging / "train").mkdir()
-        assert not out.exists()
-    assert [p.name for p in tmp_path.iterdir()] == ["dataset"]
-    assert (out / "train").is_dir()
-
-
-def test_an_output_that_exists_is_refused_replaced_or_kept_aside(tmp_path: Path) -> None:
-    out = tmp_path / "dataset"
-    out.mkdir()
-    (out / "mine.jpg").write_text("a photo")
-    with pytest.raises(StorageError, match=r"dataset' exists\. Choose another --out, or"):
-        with storage.staged_folder(out, replace=False):
-            raise AssertionError("reached")
-    with storage.staged_folder(out, replace=True, keep_old=True) as staging:
-        (staging / "new").touch()
-    (aside,) = tmp_path.glob("dataset.replaced-*")
-    assert (aside / "mine.jpg").read_text() == "a photo" and (out / "new").exists()
-    with storage.staged_folder(out, replace=True) as staging:
-        (staging / "newer").touch()
-    assert {p.name for p in tmp_path.iterdir()} == {"dataset", aside.name}
-    assert [p.name for p in out.iterdir()] == ["newer"]
-
-
-def test_an_old_output_survives_a_replacement_that_fails(tmp_path: Path) -> None:
-    out = tmp_path / "dataset"
-    with storage.staged_folder(out, replace=False) as staging:
-        (staging / "old").touch()
-    with pytest.raises(OSError), storage.staged_folder(out, replace=True):
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert [p.name for p in out.iterdir()] == ["old"]
-
-
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     lock = tmp_path / ".raw.lock"
     with storage.locked(lock):

@@ -173,23 +173,26 @@ def _document(checked: "Checked") -> dict[str, Any]:
 
 def _write_sheet(document: dict[str, Any], sheet: Path | None) -> str | None:
     """Draw the contact sheet; None where its usual place cannot be written."""
-    from imgcli import storage
+    from imgcli import aside
     from imgcli.cli.labelled import for_the_sheet
     from imgcli.photos.thumbnails import thumbnails
     from imgcli.progress import note
     from imgcli.report import contact
+    from imgcli.wording import printable
 
     file, root = sheet or SHEET, Path(document["dir"])
     shown = for_the_sheet(document) if "labels" in document else document
     page = contact.page(shown, lambda paths, side: thumbnails(root, paths, side, {}))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_atomic(file, page)
+        kept = aside.write_page(file, page)
     except OSError as error:
         if sheet is not None:
             raise
         note(f"The contact sheet '{file}' cannot be written ({error.strerror}); see --sheet.")
         return None
+    if kept:
+        note(printable(kept))
     return str(file)
 
 

@@ -1,6 +1,7 @@
 """`imgcli compare`: which of several runs is better, and whether chance explains it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -129,7 +130,7 @@ def compare_and_show(
         "same_folds": all(same_folds(first, other) for other in others),
         "pairs": [pair.to_json() for pair in pairs],
     }
-    document["files"] = _store(document, kept, window, out)
+    document |= _store(document, kept, window, out)
     if json:
         show_json(document)
     else:
@@ -138,11 +139,13 @@ def compare_and_show(
 
 def _store(
     document: dict[str, Any], kept: Mapping[str, "Stored"], window: int, out: Path
-) -> list[str]:
-    """Write tables and figures into one folder, whole; the paths of what is in it."""
-    from imgcli import storage
+) -> dict[str, Any]:
+    """Write tables and figures into one folder, whole; their paths, and the SHA-256 of each."""
+    from imgcli import staging, storage
+    from imgcli.progress import note
     from imgcli.report import comparison, comparison_figures, losses
     from imgcli.report.style import save
+    from imgcli.wording import printable
 
     labels = comparison.labels(document)
     found = {
@@ -164,13 +167,39 @@ def _store(
         "loss.csv": losses.losses_csv(curves),
     }
     files = [str(out / name) for name in (*drawings, *tables)]
-    with storage.staged_folder(out, replace=True) as staging:
+    with staging.staged_folder(out, replace=True, user_files=_user_files) as staged:
         for name, text in tables.items():
-            storage.write_atomic(staging / name, text)
+            storage.write_atomic(staged.folder / name, text)
         for name, figure in drawings.items():
-            save(figure, staging / name)
-        storage.write_json(staging / "comparison.json", {**document, "files": files})
-    return files
+            save(figure, staged.folder / name)
+        written = {"files": files, "sha256": _digests(staged.folder)}
+        storage.write_json(staged.folder / "comparison.json", {**document, **written})
+    if staged.kept:
+        note(printable(staged.kept))
+    return written
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a comparison but of its own document."""
+    from hashlib import sha256
+
+    from imgcli.aside import files_in
+
+    names = [name for name in files_in(folder) if name != "comparison.json"]
+    return {name: sha256((folder / name).read_bytes()).hexdigest() for name in names}
+
+
+def _user_files(folder: Path) -> list[str]:
+    """The files of an earlier comparison that have been changed since, or came to it."""
+    from json import loads
+
+    known: Any = {}
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        known = loads((folder / "comparison.json").read_bytes())["sha256"]
+    found = _digests(folder)
+    return sorted(
+        name for name in found if not isinstance(known, dict) or known.get(name) != found[name]
+    )
 
 
 def _need_several(runs: Sequence["Run"]) -> None:
@@ -182,6 +211,9 @@ def _need_several(runs: Sequence["Run"]) -> None:
 
 def _need_free(out: Path) -> None:
     """Replace nothing but an earlier comparison."""
+    from imgcli.staging import recover
+
+    recover(out, _user_files)
     if out.exists() and not out.is_dir():
         raise StorageError(f"'{out}' is a file. Choose another --out, for a folder.")
     if out.is_dir() and (others := _names(out) - {*TABLES, *DRAWINGS}):

@@ -29,9 +29,12 @@ def write_credits(folder: Folder = Path("raw"), json: Json = False) -> None:
 
     from imgcli.cli.console import show, show_json
     from imgcli.collect.credits import write_credits
+    from imgcli.progress import note
     from imgcli.wording import count, printable
 
     done = write_credits(folder)
+    if done.kept:
+        note(printable(done.kept))
     total = sum(done.licences.values())
     if json:
         show_json(

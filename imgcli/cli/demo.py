@@ -25,13 +25,13 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
       imgcli demo --out /tmp/digits --force
     """
     import os
-    import shutil
 
     # For pictures this small a second thread gains little, and waits long where cores are busy.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
     from rich.text import Text
 
+    from imgcli.aside import set_aside
     from imgcli.cli.console import show
     from imgcli.cli.evaluate import evaluate_and_show
     from imgcli.cli.split import split_and_show
@@ -39,7 +39,7 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     from imgcli.cli.train import train_and_show
     from imgcli.collect.digits import digits
     from imgcli.collect.store import open_store
-    from imgcli.progress import be_quiet
+    from imgcli.progress import be_quiet, note
     from imgcli.records import TrainConfig
 
     be_quiet(quiet)
@@ -49,11 +49,17 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
         show(Text(f"\n$ imgcli {command}", style="bold"))
 
     step(f"demo --out {out}")
-    if (out / "runs").exists() and not force:
+    # The last thing that it makes; without, it was stopped on its way and goes on.
+    if (runs / "latest" / "merges.json").exists() and not force:
         raise StorageError(f"'{out}' exists. Choose another --out, or run it anew with --force.")
-    shutil.rmtree(runs, ignore_errors=True)
+    if force and runs.exists():  # there may be trainings of the user's own in it
+        note(f"The old '{runs}' is kept as '{set_aside(runs).name}' beside it.")
     with open_store(raw, force) as store:
-        written = sum(store.place(digit) for digit in digits())
+        for digit in digits():
+            store.place(digit)
+        written = sum(store.counts().values())
+    for sentence in store.notes:
+        note(sentence)
     show(f"{written:,} digits written to {raw}, a folder per class")
     step(f"split {raw} --ratio 0.9 --out {dataset}")
     split_and_show(raw, dataset, ratio=0.9, force=True)

@@ -77,8 +77,9 @@ def _after_relabelling(root: Path) -> str:
     from shlex import quote
 
     from imgcli.photos.manifest import read_manifest
+    from imgcli.photos.places import part_folders
 
-    if (root / "train").is_dir():  # a dataset made elsewhere, relabelled where it lies
+    if part_folders(root, None):  # a dataset made elsewhere, relabelled where it lies
         return "imgcli train, for the runs that there are have learnt the old labels"
     made = read_manifest(Path("dataset"))
     same = made is not None and Path(made.source).resolve() == root.resolve()

@@ -69,7 +69,8 @@ def merge(
     """
     from imgcli.cli.console import show, show_json
     from imgcli.photos.merge import merge_classes, undo_merge
-    from imgcli.progress import be_quiet
+    from imgcli.progress import be_quiet, note
+    from imgcli.wording import printable
 
     be_quiet(quiet)
     texts, folder = _sorted_words(words or [])
@@ -82,6 +83,8 @@ def merge(
         result = merge_classes(root, _wanted(texts, plan, root), target, force)
     if json:
         show_json(_document(result))
+        for sentence in result.notes:
+            note(printable(sentence))
     else:
         show(*_renderables(result, undo))
 
@@ -160,6 +163,7 @@ def _renderables(result: "Merged", undo: bool) -> "list[RenderableType]":
         lines.append(f"Copied: {result.copied}, since hard links do not reach there.")
     if result.left:
         lines.append(f"Added since the merge, and left where they are: {listed(result.left)}.")
+    lines += result.notes
     name = quote(str(result.out))
     next_ = f"train --arch resnet101 --freeze --data {name}" if result.split else f"split {name}"
     lines.append(f"Next: imgcli {next_}")

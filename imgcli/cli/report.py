@@ -49,10 +49,10 @@ def report(
     """
     from rich.text import Text
 
-    from imgcli import storage, workspace
+    from imgcli import aside, storage, workspace
     from imgcli.cli.console import show, show_json
     from imgcli.cli.reported import material, shown_photos
-    from imgcli.progress import be_quiet
+    from imgcli.progress import be_quiet, note
     from imgcli.report.html import page
     from imgcli.wording import megabytes, printable
 
@@ -64,7 +64,9 @@ def report(
     drawings = _save_figures(made.figures, found.folder / "figures")
     text = page(made, shown_photos(made))
     out.parent.mkdir(parents=True, exist_ok=True)
-    storage.write_atomic(out, text)
+    kept = aside.write_page(out, text)
+    if kept:
+        note(printable(kept))
     size = out.stat().st_size
     if json:
         document: dict[str, Any] = {"run": str(found.folder), "report": str(out), "bytes": size}

@@ -32,14 +32,14 @@ def material(run: "Run", data: Path | None) -> "Report":
     from imgcli.judge.labels import few_for_labels
     from imgcli.judge.merges import few_for_merges, suggest_merges
     from imgcli.judge.stored import for_decisions
-    from imgcli.photos.manifest import read_manifest
+    from imgcli.photos.places import find_manifest
     from imgcli.report.contents import Report
 
     data = data or run.data
     folds, test = _judged(run, "folds"), _judged(run, "test")
     judged = folds or test
     deciding = for_decisions(folds.predictions) if folds else None
-    manifest = read_manifest(data)
+    manifest = find_manifest(data)
     samples, split = _dataset(data, manifest, judged)
     return Report(
         run=run.folder.name,

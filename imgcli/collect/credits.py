@@ -9,13 +9,12 @@ from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
+from imgcli.aside import write_page
 from imgcli.collect import provenance
 from imgcli.collect.licences import attribution, licence
+from imgcli.collect.store import CREDITS
 from imgcli.errors import DataError
-from imgcli.storage import write_atomic
 from imgcli.wording import count, printable
-
-NAME = "credits.html"
 
 _PAGE = """{% macro link(text, url) %}
 {% if url %}<a href="{{ url }}">{{ text | printable }}</a>
@@ -83,10 +82,11 @@ class Credited:
     page: Path
     licences: Mapping[str, int]  # photos under each, the commonest first
     uncredited: int  # photos that were not scraped, of which nothing is known
+    kept: str | None = None  # a sentence on where a page of somebody else's is now
 
 
 def write_credits(folder: Path) -> Credited:
-    """Write `credits.html` about the scraped photos in a folder, over an older one.
+    """Write `credits.html` about the scraped photos in a folder, in place of an older one.
 
     Raises:
         DataError: the folder has no provenance, or none of photos that were scraped.
@@ -103,13 +103,14 @@ def write_credits(folder: Path) -> Credited:
     if not credits:
         raise DataError(f"'{folder}' holds no photos that `imgcli scrape` placed: none to credit.")
     licences = dict(Counter(credit.licence for credit in credits).most_common())
-    page = folder / NAME
+    page = folder / CREDITS
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"count": count, "printable": printable, "quoted": quote}
-    write_atomic(page, environment.from_string(_PAGE).render(credits=credits, licences=licences))
-    return Credited(page, licences, len(there) - len(credits))
+    text = environment.from_string(_PAGE).render(credits=credits, licences=licences)
+    kept = write_page(page, text)
+    return Credited(page, licences, len(there) - len(credits), kept)
 
 
 def _credit(line: Mapping[str, Any]) -> Credit:

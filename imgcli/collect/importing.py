@@ -69,7 +69,7 @@ def import_photos(
         added, skipped, rejected = _place_all(track(items, "import", count, "photos"), store)
         if added + skipped == 0:
             raise _nothing(sources, rejected, list(selection.unmet()))
-        return Imported(
+        result = Imported(
             added=added,
             skipped=skipped,
             rejected=tuple(rejected),
@@ -78,6 +78,7 @@ def import_photos(
             parts=store.part_counts() if reading.keep_split else None,
             notes=(*selection.unmet(), *_mixed(opened, reading.keep_split)),
         )
+    return replace(result, notes=(*result.notes, *store.notes))
 
 
 def _matching(source: Path) -> list[Path]:
@@ -132,20 +133,17 @@ def _place_all(
 
 def _refuse_overlap(sources: Sequence[Path], out: Path) -> None:
     """Neither copy a folder into itself nor replace a source."""
-    target = named(out)
-    if not target.name:
+    if not named(out).name:
         raise WrongUsage(f"--out '{out}' is the root of the disk. Name a folder such as --out raw.")
+    place = named(out).resolve()
     for source in sources:
         real = source.resolve()
-        for place in (target.resolve(), target.with_name(target.name + ".incomplete").resolve()):
-            if real == place or real in place.parents:
-                raise WrongUsage(
-                    f"--out '{out}' lies in the source '{source}'. Choose an --out outside it."
-                )
-            if place in real.parents:
-                raise WrongUsage(
-                    f"The source '{source}' lies in --out '{out}'. Choose another --out."
-                )
+        if place.is_relative_to(real):
+            raise WrongUsage(
+                f"--out '{out}' lies in the source '{source}'. Choose an --out outside it."
+            )
+        if real.is_relative_to(place):
+            raise WrongUsage(f"The source '{source}' lies in --out '{out}'. Choose another --out.")
 
 
 def _nothing(

@@ -116,11 +116,21 @@ def class_names(found: Survey) -> set[str]:
 
 
 def part_folders(found: Survey, root: Folder) -> dict[str, str]:
-    """The folders below `root` that are parts of a split, and which: train, and a held-out one."""
+    """The folders below `root` that are parts of a split, and which: train, and a held-out one.
+
+    With other folders beside these they are classes, unless train and a held-out one share class
+    folders; as `photos.places` decides it.
+    """
     files = found.photos or found.folders
-    names = {folder[len(root)] for folder in files if folder[: len(root)] == root != folder}
+    below = [folder[len(root) :] for folder in files if folder[: len(root)] == root != folder]
+    names = {inner[0] for inner in below}
     parts = {name: PART_FOLDERS[name.lower()] for name in names if name.lower() in PART_FOLDERS}
-    return parts if split_into(parts.values()) else {}
+    if not split_into(parts.values()):
+        return {}
+    labels = {(parts.get(inner[0]), inner[1]) for inner in below if len(inner) > 1}
+    shared = {label for part, label in labels if part not in ("train", None)}
+    shared &= {label for part, label in labels if part == "train"}
+    return parts if names == parts.keys() or shared else {}
 
 
 def split_into(parts: Iterable[str]) -> tuple[str, ...]:

@@ -11,23 +11,28 @@ those back, so the same command completes to the tree that an uninterrupted run 
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from imgcli.aside import files_in, is_own_page
 from imgcli.batch import Batch, append_lines, begin_lines, mend_lines, sync_file_system
 from imgcli.collect import provenance
 from imgcli.collect.candidate import MB, PARTS, Candidate, NotTaken
+from imgcli.collect.journal import NAME as JOURNAL
 from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.sniff import HEAD, PHOTO_SUFFIXES, photo_format, refusal
 from imgcli.errors import StorageError
-from imgcli.storage import locked, staged_folder, sweep_temporaries, sync_folder
+from imgcli.staging import lock_of, recover, staged_folder
+from imgcli.storage import locked, sweep_temporaries, sync_folder
 
 BLOCK_PHOTOS = 4096  # a block costs about 0.1 s of waiting for the disk; a kill loses one at most
 BLOCK_BYTES = 256 * MB
 REJECTED = ".rejected"  # hidden, so that no command takes it for a class
+DOCUMENTS = (provenance.NAME, JOURNAL)  # imgcli's own, and what SQLite puts beside the journal
+CREDITS = "credits.html"
 
 
 class Store:
@@ -42,6 +47,7 @@ class Store:
         self.folder = folder
         self.split = split
         self.bytes_found = 0  # size of the photos that were there when the store was opened
+        self.notes: list[str] = []  # after closing: what became of an old folder
         self._paths: defaultdict[str, list[str]] = defaultdict(list)  # SHA-256 -> relative paths
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> names, folded
         self._folders: dict[tuple[str, str], str] = {}  # part and label -> class folder
@@ -259,23 +265,61 @@ def open_store(out: Path, force: bool = False, split: bool = False) -> Iterator[
     """
     out = named(out)
     if force:
-        ours = (out / provenance.NAME).is_file()
-        with staged_folder(out, replace=True, keep_old=not ours) as staging:
-            with open_store(staging, split=split) as new:
+        with staged_folder(out, replace=True, user_files=user_files) as staged:
+            with _filled(staged.folder, split) as new:
                 yield new
+        new.notes += [staged.kept] if staged.kept else []
         return
+    recover(out, user_files)
     _refuse_strangers(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with locked(out.with_name(f".{out.name}.lock")):
+    with locked(lock_of(out)):
         made = not out.exists()
         out.mkdir(exist_ok=True)
-        store = Store(out, split=split)
         try:
-            yield store
+            with _filled(out, split) as store:
+                yield store
         finally:
-            store.close()
             if made and not any(out.iterdir()):
                 out.rmdir()
+
+
+@contextmanager
+def _filled(folder: Path, split: bool) -> Iterator[Store]:
+    """A store that is closed whatever happens inside; its one writer holds the lock."""
+    store = Store(folder, split=split)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def user_files(folder: Path) -> list[str]:
+    """The files of a collected folder that are not as imgcli put them there.
+
+    Added or changed since, or moved by hand or by `imgcli check --fix` to the class they belong to.
+    """
+    if not (folder / provenance.NAME).is_file():
+        return files_in(folder)
+    lines = {line["path"]: line for line in provenance.read(folder)}
+    found = []
+    for path in files_in(folder):
+        # A photo that was rejected has the line of the place where it was.
+        line = lines.get(path.removeprefix(f"{REJECTED}/"))
+        if not (path.startswith(DOCUMENTS) or _is_as_placed(folder / path, line)):
+            if path != CREDITS or not is_own_page(folder / path):
+                found.append(path)
+    return found
+
+
+def _is_as_placed(file: Path, line: Mapping[str, Any] | None) -> bool:
+    """Whether a file is the very photo that imgcli placed there."""
+    if line is None or "moved_from" in line or file.is_symlink() or not file.is_file():
+        return False
+    if file.stat().st_size != line["size"]:
+        return False
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest() == str(line["sha256"])
 
 
 def named(out: Path) -> Path:

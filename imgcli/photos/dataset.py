@@ -18,7 +18,8 @@ from imgcli import workspace
 from imgcli.errors import DataError
 from imgcli.photos.digests import digest_files
 from imgcli.photos.duplicates import duplicate_groups
-from imgcli.photos.manifest import FOLDERS, NAME, Manifest, read_manifest
+from imgcli.photos.manifest import FOLDERS, NAME, Manifest
+from imgcli.photos.places import find_manifest, part_folders
 from imgcli.photos.scan import scan
 from imgcli.records import Rejected, Samples, Split
 from imgcli.wording import listed
@@ -52,8 +53,8 @@ def load_dataset(root: Path, cache: Path = workspace.CACHE) -> Dataset:
         DataError: no such dataset, fewer than two classes, or photos that changed or are gone since
             the split.
     """
-    made = read_manifest(root)
-    places, rejected = _scan_parts(root, made is not None)
+    made = find_manifest(root)
+    places, rejected = _scan_parts(root, made)
     paths = sorted(places)
     digests: dict[str, str] = {}
     for path, found in zip(paths, digest_files([root / p for p in paths], cache), strict=True):
@@ -70,27 +71,27 @@ def load_dataset(root: Path, cache: Path = workspace.CACHE) -> Dataset:
     return Dataset(samples, split, tuple(rejected), leaks)
 
 
-def _scan_parts(root: Path, is_ours: bool) -> tuple[dict[str, _Place], list[Rejected]]:
+def _scan_parts(root: Path, made: Manifest | None) -> tuple[dict[str, _Place], list[Rejected]]:
     """Part and class of each photo by its path, and what is no photo."""
     places: dict[str, _Place] = {}
     rejected: list[Rejected] = []
-    if not is_ours and not (root / "train").is_dir():
+    parts = part_folders(root, made)
+    if not made and not parts:
         raise _no_train(root)
-    for part, names in FOLDERS.items():
-        folders = [name for name in names if (root / name).is_dir()]
-        if len(folders) > 1:
+    for folder, part in parts.items():
+        same = [name for name in parts if parts[name] == part]
+        if len(same) > 1:
             raise DataError(
-                f"'{root}' has {listed(folders)}, which all mean {part}. Keep one of them."
+                f"'{root}' has {listed(same)}, which all mean {part}. Keep one of them."
             )
-        for folder in folders:
-            try:
-                photos, others = scan(root / folder)
-            except DataError:
-                if is_ours:
-                    continue  # emptied since the split: the manifest names what is missing
-                raise
-            places |= {f"{folder}/{path}": _Place(part, label) for path, label in photos}
-            rejected += (Rejected(f"{folder}/{item.path}", item.reason) for item in others)
+        try:
+            photos, others = scan(root / folder)
+        except DataError:
+            if made:
+                continue  # emptied since the split: the manifest names what is missing
+            raise
+        places |= {f"{folder}/{path}": _Place(part, label) for path, label in photos}
+        rejected += (Rejected(f"{folder}/{item.path}", item.reason) for item in others)
     return places, rejected
 
 
@@ -100,12 +101,13 @@ def _no_train(root: Path) -> DataError:
             f"No dataset '{root}'. Make one from a folder of class folders with `imgcli split`, or "
             "name another with --data."
         )
-    expected = f"'{root}' has no train/ folder. A dataset is {TREE}"
+    train = "a class called train, and no train/ part" if (root / "train").is_dir() else ""
+    expected = f"'{root}' has {train or 'no train/ folder'}. A dataset is {TREE}"
     try:
         classes = {label for _, label in scan(root)[0]}
     except DataError:
         classes = set()
-    if not classes or "test" in classes:
+    if not classes or ("test" in classes and not train):
         return DataError(f"{expected}; make one with `imgcli split`.")
     return DataError(
         f"{expected}; this holds the class folders {listed(sorted(classes), 3)}: "

@@ -58,20 +58,23 @@ def drop_lines(root: Path, moves: Mapping[str, str]) -> None:
         storage.write_atomic(file, b"".join(kept))
 
 
-def copy_lines(root: Path, copy: Path, moved: Mapping[str, tuple[str, str]]) -> None:
-    """Write the lines for a copy of the folder in which some photos have other places and labels.
+def copied_lines(root: Path, moved: Mapping[str, tuple[str, str]]) -> bytes | None:
+    """The lines for a copy of the folder in which some photos have other places and labels.
 
     Args:
-        moved: by the photo's path in `root`, its path and its label in `copy`.
+        moved: by the photo's path in `root`, its path and its label in the copy.
+
+    Returns:
+        None where the folder has no lines.
     """
     if not (root / NAME).is_file():
-        return
+        return None
     lines = (root / NAME).read_bytes().splitlines(keepends=True)
     for i, entry in enumerate(map(_parsed, lines)):
         if (path := entry.get("path", "")) in moved:
             to, label = moved[path]
             lines[i] = json.dumps({**entry, "path": to, "label": label}).encode() + b"\n"
-    storage.write_atomic(copy / NAME, b"".join(lines))
+    return b"".join(lines)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

@@ -18,8 +18,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from imgcli import __version__, storage
+from imgcli import __version__, storage, workspace
+from imgcli.aside import files_in
 from imgcli.errors import DataError, StorageError, WrongUsage
+from imgcli.photos.digests import digest_files
 from imgcli.progress import track
 
 NAME = "split.json"
@@ -224,18 +226,32 @@ def hard_link(source: str, target: str) -> bool:
     return True
 
 
-def strays(folder: Path) -> list[str]:
-    """Files in a dataset folder that imgcli did not put there and nobody may delete unasked."""
+def user_files(folder: Path, cache: Path = workspace.CACHE) -> list[str]:
+    """The files of a dataset folder that are not as imgcli put them there: added or changed since.
+
+    A link to a photo that was changed in the folder that was split is not the only one of it.
+    """
     try:
-        manifest = read_manifest(folder)
+        made = read_manifest(folder)
     except DataError:
-        manifest = None
-    ours = {NAME, *(photo.path for photo in manifest.photos)} if manifest else set()
-    found = []
-    for where, _, files in os.walk(folder):
-        prefix = os.path.relpath(where, folder)
-        for name in files:
-            path = name if prefix == "." else f"{prefix}/{name}"
-            if path not in ours and not name.startswith("."):
-                found.append(path)
-    return sorted(found)
+        made = None
+    if made is None:
+        return files_in(folder)
+    placed = {photo.path: photo for photo in made.photos}
+    files = [path for path in files_in(folder) if path != NAME]
+    known = [path for path in files if path in placed]
+    digests = digest_files([folder / path for path in known], cache)
+    same = {
+        path
+        for path, digest in zip(known, digests, strict=True)
+        if digest == placed[path].sha256
+        or _is_one_file(folder / path, Path(made.source) / placed[path].source)
+    }
+    return [path for path in files if path not in same]
+
+
+def _is_one_file(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False

@@ -10,6 +10,7 @@ Works on class folders and on split datasets, whose parts stay as they are; `spl
 """
 
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imgcli import storage
+from imgcli import staging, storage
+from imgcli.aside import files_in
 from imgcli.errors import DataError, StorageError
-from imgcli.photos.lines import copy_lines
-from imgcli.photos.manifest import FOLDERS, flat_names, hard_link, read_manifest
+from imgcli.photos.digests import digest_files
+from imgcli.photos.lines import NAME as LINES
+from imgcli.photos.lines import copied_lines
+from imgcli.photos.manifest import NAME as MANIFEST
+from imgcli.photos.manifest import Manifest, flat_names, hard_link, read_manifest
+from imgcli.photos.places import find_manifest, part_folders
 from imgcli.photos.scan import scan
 from imgcli.photos.wanted import Merge, check_merges
 from imgcli.progress import track
@@ -39,6 +45,45 @@ class Merged:
     split: bool  # whether it has parts
     copied: int  # files that could not be linked
     left: tuple[str, ...]  # photos added since the merge, which have no old class
+    notes: tuple[str, ...] = ()  # sentences about what is out of the ordinary
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What making a tree came to."""
+
+    copied: int  # files that could not be linked
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Documents:
+    """The documents of a tree to be made; None for those that it has not."""
+
+    merge: Mapping[str, Any] | None
+    manifest: Manifest | None
+    lines: bytes | None
+
+    @property
+    def names(self) -> set[str]:
+        documents = {NAME: self.merge, MANIFEST: self.manifest, LINES: self.lines}
+        return {name for name, document in documents.items() if document is not None}
+
+    def write(self, folder: Path) -> None:
+        if self.merge is not None:
+            storage.write_json(folder / NAME, self.merge)
+        if self.manifest is not None:
+            self.manifest.write(folder)
+        if self.lines is not None:
+            storage.write_atomic(folder / LINES, self.lines)
+
+    def are_in(self, folder: Path) -> bool:
+        """Whether the folder, which has files of their names, has these very documents."""
+        return (
+            (self.merge is None or _read_merge(folder) == self.merge)
+            and read_manifest(folder) == self.manifest
+            and (self.lines is None or (folder / LINES).read_bytes() == self.lines)
+        )
 
 
 @dataclass(frozen=True)
@@ -82,9 +127,10 @@ def merge_classes(root: Path, merges: Sequence[Merge], out: Path, force: bool = 
         "photos": [{"path": new, "was": old} for old, new in sorted(moved.items())],
         "before": before,
     }
-    copied = _write(root, out, tree, moved, document, force)
+    made = _make(root, out, tree, moved, document, force)
     counts = Counter(name_of.get(label, label) for label in tree.photos.values())
-    return Merged(out, tuple(merges), dict(sorted(counts.items())), bool(tree.parts), copied, ())
+    classes = dict(sorted(counts.items()))
+    return Merged(out, tuple(merges), classes, bool(tree.parts), made.copied, (), made.notes)
 
 
 def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
@@ -96,6 +142,7 @@ def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
         DataError: `root` was not made by a merge.
         StorageError: `out` exists, or the two lie in one another.
     """
+    staging.recover(root)
     document = _read_merge(root)
     tree = _look(root)
     merges = tuple(Merge(tuple(m["classes"]), m["name"]) for m in document["merges"])
@@ -103,9 +150,10 @@ def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
     moved = {path: known[path] for path in tree.photos if path in known}
     names = {merge.name for merge in merges}
     left = tuple(p for p, label in tree.photos.items() if label in names and p not in known)
-    copied = _write(root, out, tree, moved, document["before"], force)
+    made = _make(root, out, tree, moved, document["before"], force)
     counts = Counter(_label(moved.get(path, path), tree) for path in tree.photos)
-    return Merged(out, merges, dict(sorted(counts.items())), bool(tree.parts), copied, left)
+    classes = dict(sorted(counts.items()))
+    return Merged(out, merges, classes, bool(tree.parts), made.copied, left, made.notes)
 
 
 # --- looking ------------------------------------------------------------------------------------
@@ -113,8 +161,8 @@ def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
 
 def _look(root: Path) -> _Tree:
     """Find what is to be placed; imgcli's own documents are written anew, and are not among it."""
-    parts = tuple(name for names in FOLDERS.values() for name in names if (root / name).is_dir())
-    if "train" not in parts:
+    parts = tuple(part_folders(root, find_manifest(root)))
+    if not parts:
         photos, others = _scanned(root, "")
         return _Tree(photos, [path for path in others if path != NAME], ())
     photos, others = {}, []
@@ -151,42 +199,69 @@ def _new_paths(tree: _Tree, name_of: Mapping[str, str]) -> dict[str, str]:
 # --- writing ------------------------------------------------------------------------------------
 
 
-def _write(
+def _make(
     root: Path,
     out: Path,
     tree: _Tree,
     moved: Mapping[str, str],
     document: Mapping[str, Any] | None,
     force: bool,
-) -> int:
-    """Make the new tree, whole or not at all; how many files had to be copied."""
+) -> _Made:
+    """Make the new tree, whole or not at all; one that is there already is left as it is."""
     _check_places(root, out)
-    files = [*tree.photos, *tree.others]
-    # An `out` that exists may hold photos of its own: it is moved aside, not deleted.
-    with storage.staged_folder(out, replace=force, keep_old=True) as staging:
-        copied = 0
-        for path in track(files, "Placing photos", unit="photos"):
-            target = staging / moved.get(path, path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not hard_link(str(root / path), str(target)):
-                shutil.copyfile(root / path, target)
-                copied += 1
-        _write_manifest(root, staging, moved)
-        copy_lines(root, staging, {old: (new, _label(new, tree)) for old, new in moved.items()})
-        if document is not None:
-            storage.write_json(staging / NAME, document)
+    files = {moved.get(path, path): path for path in (*tree.photos, *tree.others)}
+    labelled = {old: (new, _label(new, tree)) for old, new in moved.items()}
+    documents = _Documents(document, _manifest(root, moved), copied_lines(root, labelled))
+
+    def user_files(old: Path) -> list[str]:
+        return [] if _is_made(root, old, files, documents) else files_in(old)
+
+    staging.recover(out, user_files)
+    if not force and staging.is_occupied(out) and _is_made(root, out, files, documents):
+        copied = sum(not os.path.samefile(root / old, out / new) for new, old in files.items())
+        return _Made(copied, (f"'{out}' is this very tree already; nothing was changed.",))
+
+    with staging.staged_folder(out, replace=force, user_files=user_files) as staged:
+        copied = _place(root, staged.folder, files)
+        documents.write(staged.folder)
+    return _Made(copied, (staged.kept,) if staged.kept else ())
+
+
+def _place(root: Path, folder: Path, files: Mapping[str, str]) -> int:
+    """Link the files of `root` to their new paths; how many had to be copied."""
+    copied = 0
+    for new, old in track(files.items(), "Placing photos", len(files), "photos"):
+        target = folder / new
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not hard_link(str(root / old), str(target)):
+            shutil.copyfile(root / old, target)
+            copied += 1
     return copied
 
 
-def _write_manifest(root: Path, staging: Path, moved: Mapping[str, str]) -> None:
+def _is_made(root: Path, out: Path, files: Mapping[str, str], documents: _Documents) -> bool:
+    """Whether `out` has exactly these files, by their new paths, and these documents."""
+    if {*files, *documents.names} != set(files_in(out)):
+        return False
+    others = [p for p in files.items() if not os.path.samefile(out / p[0], root / p[1])]
+    digests = digest_files([path for new, old in others for path in (out / new, root / old)])
+    if any(one != other for one, other in zip(digests[::2], digests[1::2], strict=True)):
+        return False
+    try:
+        return documents.are_in(out)
+    except DataError:
+        return False
+
+
+def _manifest(root: Path, moved: Mapping[str, str]) -> Manifest | None:
     """`split.json` of the new tree: the same photos in the same parts, under their new classes."""
     made = read_manifest(root)
     if made is None:
-        return
+        return None
     photos = [replace(photo, path=moved.get(photo.path, photo.path)) for photo in made.photos]
     photos.sort(key=lambda photo: photo.path)
     classes = tuple(sorted({photo.label for photo in photos}))
-    replace(made, photos=tuple(photos), classes=classes).write(staging)
+    return replace(made, photos=tuple(photos), classes=classes)
 
 
 def _read_merge(root: Path) -> dict[str, Any]:

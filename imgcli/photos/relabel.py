@@ -21,8 +21,7 @@ from typing import Any
 from imgcli import storage
 from imgcli.errors import DataError, StorageError
 from imgcli.photos.digests import digest_files
-from imgcli.photos.manifest import read_manifest
-from imgcli.photos.places import Place, find_places
+from imgcli.photos.places import Place, find_manifest, find_places
 from imgcli.photos.quarantine import Move, refuse_split
 from imgcli.records import Rejected
 from imgcli.wording import listed
@@ -47,7 +46,7 @@ def origins(data: Path, paths: Sequence[str]) -> tuple[Path, list[Origin]]:
     Raises:
         DataError: the dataset does not have one of them.
     """
-    made = read_manifest(data)
+    made = find_manifest(data)
     known = {photo.path: photo.source for photo in made.photos} if made else {p: p for p in paths}
     found = []
     for path, digest in zip(paths, digest_files([data / path for path in paths]), strict=True):

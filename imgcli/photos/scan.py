@@ -16,6 +16,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from imgcli import staging
 from imgcli.errors import DataError
 from imgcli.records import Rejected
 from imgcli.wording import listed
@@ -71,6 +72,14 @@ def scan(root: Path) -> tuple[list[tuple[str, str]], list[Rejected]]:
     return sorted(photos), sorted(rejected, key=lambda r: r.path)
 
 
+def folders_in(root: Path) -> list[str]:
+    """The names of the folders in `root`, sorted; none where there is no such folder."""
+    try:
+        return sorted(entry.name for entry in _entries(root) if _is_folder(entry))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def photos_under(path: Path) -> tuple[list[str], list[Rejected]]:
     """The photos to look at where nobody has given a class: a file itself, or all in a folder.
 
@@ -79,6 +88,7 @@ def photos_under(path: Path) -> tuple[list[str], list[Rejected]]:
     """
     files: list[str] = []
     rejected: list[Rejected] = []
+    staging.recover(path)
     if path.is_dir():
         _walk(str(path), str(path), None, files, rejected)
     elif path.exists():

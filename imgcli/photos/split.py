@@ -1,22 +1,24 @@
 """`raw/` becomes `dataset/`: photos dealt into train, test and, where asked for, validation."""
 
 import os
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from imgcli import storage, workspace
+from imgcli import aside, staging, workspace
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos import manifest
 from imgcli.photos.digests import digest_files, remember
 from imgcli.photos.duplicates import duplicate_groups
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
 from imgcli.photos.parts import choose_parts
+from imgcli.photos.places import RENAME_CLASSES, find_manifest, part_folders
 from imgcli.photos.scan import scan
 from imgcli.records import IntArray, Rejected
 from imgcli.wording import listed
@@ -76,45 +78,39 @@ def split_folder(
     """
     if update and force:
         raise WrongUsage("--update keeps what the dataset holds, --force replaces it. Use one.")
+    user_files = partial(manifest.user_files, cache=cache)
+    staging.recover(out, user_files)
     old = _old_manifest(out) if update else None
     recipe = (old.recipe if old else Recipe()).with_(
         ratio=ratio, val=val, seed=seed, duplicates=duplicates, link=link
     )
     shares = recipe.shares()
     _check_places(raw, out)
+    _refuse_split(raw)
     scanned, rejected = scan(raw)
     _check_classes(raw, scanned)
-    aside = manifest.strays(out)
     began = time.time_ns()
-    # Someone's own files in the folder make it theirs: it is then moved aside and not deleted.
-    with storage.staged_folder(out, replace=force or update, keep_old=bool(aside)) as staging:
-        photos, unreadable = _readable(raw, scanned, recipe.duplicates, cache)
-        before = old.parts_of(photos.digests, photos.sources) if old else {}
-        parts = choose_parts(
-            photos.targets, photos.groups, photos.digests, shares, recipe.seed, before
-        )
-        placed = _layout(raw, photos, parts)
-        copied = manifest.place_photos(placed, raw, out, staging, recipe.link)
-        Manifest(recipe, str(raw), photos.classes, placed).write(staging)
-    # A hard link changes the times of its file; what was just hashed need not be hashed again.
-    digests = [photo.sha256 for photo in placed]
-    names = [(f"{raw}/{photo.source}", f"{out}/{photo.path}") for photo in placed]
-    if copied or recipe.link == "copy":  # two files, where a link is another name of one
-        remember([(source,) for source, _ in names], digests, began, cache)
-        remember([(target,) for _, target in names], digests, began, cache)
+    if not (force or update) and staging.is_occupied(out):
+        photos, unreadable, placed = _found_done(out, raw, scanned, recipe, cache)
+        copied, said = 0, f"'{out}' is this very split already; nothing was changed."
     else:
-        remember(names, digests, began, cache)
+        replace = force or update
+        with staging.staged_folder(out, replace=replace, user_files=user_files) as staged:
+            _refuse_changed(out, old)
+            photos, unreadable = _readable(raw, scanned, recipe.duplicates, cache)
+            placed = _layout(raw, photos, _parts(photos, recipe, old))
+            copied = manifest.place_photos(placed, raw, out, staged.folder, recipe.link)
+            Manifest(recipe, str(raw), photos.classes, placed).write(staged.folder)
+        said = staged.kept or ""
+        _remember(recipe, raw, out, placed, copied, began, cache)
 
     counts = Counter((photo.label, photo.part) for photo in placed)
     notes = [_what_changed(old, photos, raw)] if old else []
     notes += _oddities(scanned, photos, placed)
     if copied:
         notes.append(f"Copied: {copied}, since hard links from '{raw}' do not reach '{out}'.")
-    if aside:
-        notes.append(
-            f"The old '{out}' is kept as '{out.name}.replaced-…' beside it, for it holds what "
-            f"imgcli did not put there: {listed(aside, 2)}."
-        )
+    if said:
+        notes.append(said)
     return SplitResult(
         out=out,
         seed=recipe.seed,
@@ -128,11 +124,82 @@ def split_folder(
 
 def _old_manifest(out: Path) -> Manifest:
     old = manifest.read_manifest(out)
-    if old is None:
+    if old is not None:
+        return old
+    missing = f"There is nothing to update: no '{out / manifest.NAME}'."
+    kept = [path for path in aside.set_aside_of(out) if (path / manifest.NAME).is_file()]
+    if kept and not staging.is_occupied(out):  # splitting anew could bring test photos into train
+        move = f"mv {shlex.quote(str(kept[-1]))} {shlex.quote(str(out))}"
+        raise DataError(f"{missing} '{kept[-1]}' beside it holds a split: bring it back, `{move}`")
+    raise DataError(f"{missing} Split without --update.")
+
+
+def _refuse_changed(out: Path, old: Manifest | None) -> None:
+    """Refuse to update a dataset that another imgcli has updated since its manifest was read."""
+    if old is not None and manifest.read_manifest(out) != old:
+        raise StorageError(f"'{out}' was split again by another imgcli. Run this again.")
+
+
+def _refuse_split(raw: Path) -> None:
+    """Refuse to split a dataset."""
+    if parts := part_folders(raw, find_manifest(raw)):
         raise DataError(
-            f"There is nothing to update: no '{out / manifest.NAME}'. Split without --update."
+            f"'{raw}' is split already, into {listed(sorted(parts))}. Give it to the later "
+            f"commands as it is, with `--data {raw}`. {RENAME_CLASSES}"
         )
-    return old
+
+
+def _found_done(
+    out: Path, raw: Path, scanned: Sequence[tuple[str, str]], recipe: Recipe, cache: Path
+) -> tuple[_Photos, list[Rejected], tuple[PlacedPhoto, ...]]:
+    """Find that `out` holds exactly what this split would make.
+
+    Raises:
+        StorageError: it holds anything else.
+    """
+    made = manifest.read_manifest(out)
+    sources = {path for path, _ in scanned}
+    # These are quickly seen, before all photos are read.
+    if made is None or (made.recipe, made.source) != (recipe, str(raw)):
+        raise staging.occupied(out)
+    if not sources.issuperset(photo.source for photo in made.photos):
+        raise staging.occupied(out)
+    photos, unreadable = _readable(raw, scanned, recipe.duplicates, cache)
+    placed = _layout(raw, photos, _parts(photos, recipe, None))
+    whole = {manifest.NAME, *(photo.path for photo in placed)} == set(aside.files_in(out))
+    if Manifest(recipe, str(raw), photos.classes, placed) != made or not whole:
+        raise staging.occupied(out)
+    if manifest.user_files(out, cache):
+        raise staging.occupied(out)
+    return photos, unreadable, placed
+
+
+def _parts(photos: _Photos, recipe: Recipe, old: Manifest | None) -> dict[str, IntArray]:
+    """The rows of each part; what the old dataset holds stays in its part."""
+    before = old.parts_of(photos.digests, photos.sources) if old else {}
+    return choose_parts(
+        photos.targets, photos.groups, photos.digests, recipe.shares(), recipe.seed, before
+    )
+
+
+def _remember(
+    recipe: Recipe,
+    raw: Path,
+    out: Path,
+    placed: Sequence[PlacedPhoto],
+    copied: int,
+    began: int,
+    cache: Path,
+) -> None:
+    """Remember the digests under all names that the photos have now."""
+    # A hard link changes the times of its file; what was just hashed need not be hashed again.
+    digests = [photo.sha256 for photo in placed]
+    names = [(f"{raw}/{photo.source}", f"{out}/{photo.path}") for photo in placed]
+    if copied or recipe.link == "copy":  # two files, where a link is another name of one
+        remember([(source,) for source, _ in names], digests, began, cache)
+        remember([(target,) for _, target in names], digests, began, cache)
+    else:
+        remember(names, digests, began, cache)
 
 
 def _check_places(raw: Path, out: Path) -> None:
@@ -156,11 +223,6 @@ def _check_classes(
     if unreadable:
         lost = f" Not usable: {listed([item.path for item in unreadable], 3)}"
         lost += f" ({unreadable[0].reason})."
-    if "train" in counts and counts.keys() <= set(chain.from_iterable(manifest.FOLDERS.values())):
-        raise DataError(
-            f"'{raw}' is split already, into {listed(sorted(counts))}. Give it to the later "
-            f"commands as it is, with `--data {raw}`."
-        )
     if not counts:
         raise DataError(f"No photo in '{raw}' can be used.{lost}")
     if len(counts) == 1:

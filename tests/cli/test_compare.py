@@ -171,3 +171,16 @@ def test_a_run_without_folds_is_told_what_to_type(
     assert code == 1 and f"imgcli evaluate --run {lacking} --folds 3" in err
     code, err = refused(monkeypatch, capsys, name, "nosuch")
     assert code == 1 and "No run 'nosuch'" in err
+
+
+def test_an_edited_comparison_is_kept_aside(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = made(12, 0)
+    compared(monkeypatch, capsys, *names)
+    compared(monkeypatch, capsys, *names)
+    assert not list(Path("runs").glob("comparison.replaced-*"))
+    Path("runs/comparison/folds.csv").write_text("my,own,columns")
+    compared(monkeypatch, capsys, *names)
+    (aside,) = Path("runs").glob("comparison.replaced-*")
+    assert (aside / "folds.csv").read_text() == "my,own,columns"

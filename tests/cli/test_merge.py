@@ -56,6 +56,30 @@ def test_a_plan_knows_its_folder_and_can_be_undone(
     assert names[0] == names[1]
 
 
+def test_the_same_merge_again_is_said_to_be_there_and_prints_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    merge, undo = ["blue+red=x", "raw", "--json"], ["--undo", "raw-merged", "--json"]
+    for words in (merge, undo):
+        assert imgcli(monkeypatch, "merge", *words) == 0
+        first = capsys.readouterr()
+        assert imgcli(monkeypatch, "merge", *words) == 0
+        again = capsys.readouterr()
+        assert again.out == first.out and "is this very tree already" in again.err
+    assert imgcli(monkeypatch, "merge", "blue+green=x", "raw") == 1
+    assert "'raw-merged' exists" in capsys.readouterr().err
+    photo = tmp_path / "raw-merged/green/00.png"
+    photo.unlink()
+    photo.write_bytes(b"edited")
+    assert imgcli(monkeypatch, "merge", *merge) == 1
+    assert imgcli(monkeypatch, "merge", *merge, "--force") == 0
+    (aside,) = tmp_path.glob("raw-merged.replaced-*")
+    assert (aside / "green/00.png").read_bytes() == b"edited"
+    assert aside.name in capsys.readouterr().err
+    assert imgcli(monkeypatch, "merge", *merge, "--force") == 0
+    assert list(tmp_path.glob("raw-merged.replaced-*")) == [aside]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

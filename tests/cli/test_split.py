@@ -96,6 +96,70 @@ def test_an_update_says_what_changed(here: Path, monkeypatch: Patch, capsys: Cap
     )
 
 
+@pytest.mark.parametrize("link", ["auto", "copy", "symlink"])
+def test_the_same_split_again_is_said_to_be_there_and_prints_the_same(
+    here: Path, monkeypatch: Patch, capsys: Capture, link: str
+) -> None:
+    (here / "raw/cat/empty.jpg").touch()
+    words = ["split", "--duplicates", "exact", "--link", link, "--json"]
+    assert imgcli(monkeypatch, *words) == 0
+    first = capsys.readouterr()
+    before = {path: path.lstat().st_ino for path in (here / "dataset").rglob("*")}
+    assert imgcli(monkeypatch, *words) == 0
+    again = capsys.readouterr()
+    assert again.out == first.out and "is this very split already" in again.err
+    assert {path: path.lstat().st_ino for path in (here / "dataset").rglob("*")} == before
+
+
+def test_a_dataset_that_is_not_exactly_this_split_is_refused(
+    here: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    words = ["split", "--duplicates", "exact", "--link", "copy"]
+
+    def is_refused(*more: str) -> bool:
+        code = imgcli(monkeypatch, *words, *more)
+        return code == 1 and "'dataset' exists" in capsys.readouterr().err
+
+    assert imgcli(monkeypatch, *words) == 0
+    assert is_refused("--seed", "1") and is_refused("--ratio", "0.5") and not is_refused()
+    photo = next((here / "dataset/train/cat").iterdir())
+    held = photo.read_bytes()
+    photo.write_bytes(held[::-1])
+    assert is_refused()
+    photo.unlink()
+    assert is_refused()
+    photo.write_bytes(held)
+    (here / "dataset/train/cat/mine.jpg").write_text("mine")
+    assert is_refused()
+    (here / "dataset/train/cat/mine.jpg").unlink()
+    assert not is_refused()
+    (here / "raw/cat/00.jpg").write_text("changed since")
+    assert is_refused()
+
+
+@pytest.mark.parametrize("how", ["--force", "--update"])
+def test_a_photo_edited_in_the_dataset_is_kept_aside(
+    here: Path, monkeypatch: Patch, capsys: Capture, how: str
+) -> None:
+    assert imgcli(monkeypatch, "split", "--duplicates", "exact", "--link", "copy") == 0
+    photo = next((here / "dataset/train/cat").iterdir())
+    photo.write_text("retouched by hand")
+    assert imgcli(monkeypatch, "split", "--duplicates", "exact", how, "--json") == 0
+    (aside,) = here.glob("dataset.replaced-*")
+    assert (aside / photo.relative_to(here / "dataset")).read_text() == "retouched by hand"
+    err = " ".join(capsys.readouterr().err.split())
+    assert f"'{aside.name}' beside it" in err and photo.name in err
+
+
+def test_a_photo_edited_in_raw_through_its_link_keeps_nothing_aside(
+    here: Path, monkeypatch: Patch
+) -> None:
+    assert imgcli(monkeypatch, "split", "--duplicates", "exact") == 0
+    (here / "raw/cat/00.jpg").write_text("retouched in raw, and so in the dataset")
+    assert imgcli(monkeypatch, "split", "--update") == 0
+    assert not list(here.glob("dataset.replaced-*"))
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [

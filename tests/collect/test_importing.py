@@ -4,10 +4,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,20 +35,6 @@ def recorded(out: Path) -> dict[str, str]:
     """SHA-256 by path, as the provenance has it."""
     lines = [json.loads(line) for line in (out / NAME).read_text("utf-8").splitlines()]
     return {line["path"]: line["sha256"] for line in lines}
-
-
-@pytest.fixture
-def quick_path(tmp_path: Path) -> Iterator[Path]:
-    """An empty folder in memory, where there is such a place.
-
-    A kill loses nothing more there, and nobody waits for a disk to sync.
-    """
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
 
 
 def test_folder_zip_and_tar_give_the_same_tree(tmp_path: Path) -> None:
@@ -141,7 +125,6 @@ def test_one_bad_source_is_found_before_anything_is_placed(tmp_path: Path) -> No
         ("src", "src/raw"),
         ("x/src", "x"),
         ("x/x.zip", "x"),
-        ("raw.incomplete", "raw"),
     ],
 )
 def test_source_and_output_may_not_lie_in_one_another(

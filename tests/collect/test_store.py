@@ -1,15 +1,20 @@
 import hashlib
 import json
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from imgcli.aside import write_page
 from imgcli.collect import store as module
 from imgcli.collect.candidate import Candidate, NotTaken
 from imgcli.collect.provenance import NAME
 from imgcli.collect.store import open_store
 from imgcli.errors import StorageError
+from imgcli.photos.quarantine import Move, quarantine
 from tests.collect.samples import make_tree, photo, tree
+from tests.kills import alone, killed_at
 
 
 def candidate(label: str, name: str, data: bytes) -> Candidate:
@@ -194,3 +199,81 @@ def test_a_failed_replacement_keeps_the_old(tmp_path: Path) -> None:
             store.place(candidate("new", "1.png", photo(2)))
             raise KeyboardInterrupt
     assert tree(out) == {"old/1.png": photo(1)}
+
+
+def replaced(out: Path) -> tuple[list[Path], list[str]]:
+    """Replace a folder whole: what is beside it afterwards, and the notes."""
+    with open_store(out, force=True) as store:
+        store.place(candidate("new", "1.png", photo(9)))
+    return [path for path in out.parent.iterdir() if path != out], store.notes
+
+
+def test_what_a_scrape_left_and_nobody_touched_is_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    with open_store(out) as store:
+        store.place(candidate("a", "1.png", photo(1)))
+        store.place(candidate("a", "2.png", photo(2)))
+        store.commit()
+        store.set_aside("a/2.png", hashlib.sha256(photo(2)).hexdigest())
+    for name in (".scrape.sqlite", ".scrape.sqlite-wal", "a/.DS_Store"):
+        (out / name).write_bytes(b"")
+    write_page(out / "credits.html", "<html></html>")
+    assert replaced(out) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: (raw / "a/mine.png").write_bytes(photo(7)),
+        lambda raw: (raw / "mine.csv").write_text("path,label"),
+        lambda raw: (raw / "a/.notes").write_text("hidden"),
+        lambda raw: (raw / "a/1.png").write_bytes(photo(1)[::-1]),
+        lambda raw: (raw / "a/1.png").write_bytes(photo(1) + b"more"),
+        lambda raw: (raw / "a/1.png").rename(raw / "b/1.png"),
+        lambda raw: (raw / "a/link.png").symlink_to("1.png"),
+        lambda raw: (raw / "c").symlink_to("a"),
+        lambda raw: (raw / "credits.html").write_text("my own page"),
+    ],
+)
+def test_whatever_the_user_added_changed_or_moved_is_kept_aside(
+    tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    out = tmp_path / "raw"
+    place(out, candidate("a", "1.png", photo(1)), candidate("b", "2.png", photo(2)))
+    change(out)
+    before = tree(out)
+    (aside,), (note,) = replaced(out)
+    assert tree(aside) == before and aside.name in note
+    assert tree(out) == {"new/1.png": photo(9)}
+
+
+def test_a_label_that_a_plan_has_corrected_is_kept_aside(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    place(out, candidate("a", "1.png", photo(1)), candidate("b", "2.png", photo(2)))
+    digest = hashlib.sha256(photo(1)).hexdigest()
+    quarantine(out, [Move("a/1.png", "label", "is b", "b/1.png", digest)])
+    asides, _ = replaced(out)
+    assert {"b/1.png": photo(1), "b/2.png": photo(2)} in [tree(path) for path in asides]
+
+
+def test_a_replacement_killed_at_any_step_goes_on_to_the_same_folder(quick_path: Path) -> None:
+    alone(kill_replacements, quick_path)
+
+
+def kill_replacements(folder: str) -> None:
+    def replace_all() -> None:
+        with open_store(out, force=True) as store:
+            store.place(candidate("new", "1.png", photo(9)))
+
+    for step in count(1):
+        out = Path(folder) / str(step) / "raw"
+        place(out, candidate("a", "1.png", photo(1)))
+        if not killed_at(step, replace_all):
+            break
+        with open_store(out):  # what any other import does
+            pass
+        assert tree(out) in ({"a/1.png": photo(1)}, {"new/1.png": photo(9)}), step
+        replace_all()
+        left = [path.name for path in out.parent.iterdir() if path.suffix != ".lock"]
+        assert left == ["raw"] and tree(out) == {"new/1.png": photo(9)}, step
+    assert step > 10

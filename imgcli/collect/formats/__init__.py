@@ -13,6 +13,7 @@ from imgcli.collect.layout import class_names, survey
 from imgcli.collect.rows import SUFFIXES
 from imgcli.errors import DataError, WrongUsage
 from imgcli.progress import track
+from imgcli.staging import recover
 
 FORMATS = (idx.find, cifar.find, coco.find, webdataset.find)
 PIXELS = (idx.find, cifar.find)  # without photo files: any beside them is something else
@@ -25,6 +26,7 @@ def open_source(path: Path, reading: Reading) -> Source:
         DataError: it does not exist, is damaged, of no format known here, or without photos.
         WrongUsage: it is of two formats, split already, or not of what the options are for.
     """
+    recover(path)
     if not path.exists():
         raise DataError(f"There is no '{path}'. Name a folder, a zip or a tar of class folders.")
     source = _open_table(path, reading) or _open_annotations(path)

@@ -1,0 +1,123 @@
+"""One decision, for every command, on whether a tree is split."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imgcli.collect.formats.source import Reading
+from imgcli.collect.importing import import_photos
+from imgcli.errors import DataError, WrongUsage
+from imgcli.photos.dataset import load_dataset
+from imgcli.photos.manifest import read_manifest
+from imgcli.photos.merge import classes_in, merge_classes, undo_merge
+from imgcli.photos.places import find_places, part_folders
+from imgcli.photos.split import split_folder
+from imgcli.photos.wanted import Merge
+from tests.photo_folders import coloured_photo
+
+
+def tree(root: Path, *folders: str) -> Path:
+    """Three different photos in each folder."""
+    for number, folder in enumerate(folders):
+        (root / folder).mkdir(parents=True)
+        for i in range(3):
+            photo = coloured_photo((40 * number % 255, 90, 120), 100 * number + i)
+            photo.save(root / folder / f"{number}-{i}.png")
+    return root
+
+
+CLASSES = [
+    ("train", "tram", "bus"),
+    ("train", "test", "tram"),
+    ("train", "val", "validation", "valid", "bus"),
+    ("test", "val"),
+    ("Train", "Test"),
+    ("TRAIN", "train", "bus"),
+    ("train/2024", "train/2025", "tram/2024", "bus/2025"),
+    ("train/2024", "test/2025", "tram"),
+    ("train", "test", "bus", ".train/x"),
+]
+SPLIT = [
+    ("train/cat", "train/dog", "test/cat", "test/dog"),
+    ("train/cat", "train/dog"),
+    ("train/cat", "train/dog", "valid/cat", "test/dog"),
+    ("train/cat", "train/dog", "test/cat", "unlabelled"),
+    ("train/train", "train/test", "test/train", "test/test"),
+    ("train/cat", "train/dog", "test/cat", ".ipynb_checkpoints/x"),
+]
+
+
+@pytest.mark.parametrize("folders", CLASSES)
+def test_every_command_takes_classes_named_like_parts_for_classes(
+    tmp_path: Path, folders: tuple[str, ...]
+) -> None:
+    raw = tree(tmp_path / "raw", *folders)
+    classes = sorted({name.split("/")[0] for name in folders if not name.startswith(".")})
+    places, _, _ = find_places(raw)
+    assert {place.label for place in places.values()} == set(classes)
+    assert {place.part for place in places.values()} == {None}
+    assert classes_in(raw) == classes
+    with pytest.raises(DataError, match=r"run `imgcli split|make one with `imgcli split"):
+        load_dataset(raw)
+    if {"Train", "TRAIN"} & set(classes):
+        return  # of a source of strangers import takes these for parts too
+    imported = import_photos([raw], tmp_path / "imported")
+    assert sorted(imported.classes) == classes and not imported.notes
+    with pytest.raises(WrongUsage, match="without train and test parts"):
+        import_photos([raw], tmp_path / "parts", reading=Reading(keep_split=True))
+
+
+@pytest.mark.parametrize("folders", [CLASSES[0], CLASSES[1], CLASSES[6]])
+def test_classes_named_like_parts_are_split_merged_and_taken_apart(
+    tmp_path: Path, folders: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = tree(Path("raw"), *folders)
+    classes = sorted({name.split("/")[0] for name in folders})
+    merge = Merge((classes[0], "train"), "vehicle")
+    merged = merge_classes(raw, [merge], Path("merged"))
+    assert not merged.split and set(merged.classes) == {*classes, "vehicle"} - set(merge.classes)
+    undo_merge(Path("merged"), Path("back"))
+    assert find_places(Path("back"))[0] == find_places(raw)[0]
+    split_folder(raw, duplicates="exact", ratio=0.6)
+    assert load_dataset(Path("dataset")).samples.classes == tuple(classes)
+    both = merge_classes(Path("dataset"), [merge], Path("both"))
+    assert both.split and load_dataset(Path("both")).samples.classes == tuple(sorted(both.classes))
+    assert read_manifest(Path("both")) is not None
+
+
+@pytest.mark.parametrize("folders", SPLIT)
+def test_every_command_takes_a_split_tree_for_one(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    root = tree(tmp_path / "theirs", *folders)
+    classes = sorted({name.split("/")[1] for name in folders if name.startswith("train/")})
+    places, _, _ = find_places(root)
+    assert {place.label for place in places.values()} == set(classes)
+    assert {place.part for place in places.values()} >= {"train"}
+    assert classes_in(root) == classes
+    assert load_dataset(root).samples.classes == tuple(classes)
+    with pytest.raises(DataError, match="is split already, into"):
+        split_folder(root, tmp_path / "out", duplicates="exact")
+    if len(places) > 6:  # with a held-out part
+        imported = import_photos([root], tmp_path / "imported", reading=Reading(keep_split=True))
+        assert sorted(imported.classes) == classes and imported.parts is not None
+
+
+def test_parts_of_photos_without_class_folders_are_not_taken_for_classes(tmp_path: Path) -> None:
+    root = tree(tmp_path / "kaggle", "train", "test")
+    assert part_folders(root, None) == {"train": "train", "test": "test"}
+    for command in (find_places, load_dataset, classes_in):
+        with pytest.raises(DataError):
+            command(root)
+    for command in (find_places, split_folder):
+        with pytest.raises(DataError, match="If its folders are classes, rename 'train'"):
+            command(root)
+    with pytest.raises(WrongUsage, match="already split into test, train"):
+        import_photos([root], tmp_path / "raw")
+
+
+def test_a_linked_part_is_a_part(tmp_path: Path) -> None:
+    tree(tmp_path / "disk", "cat", "dog")
+    (tmp_path / "data").mkdir()
+    os.symlink(tmp_path / "disk", tmp_path / "data/train")
+    assert part_folders(tmp_path / "data", None) == {"train": "train"}
