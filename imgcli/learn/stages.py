@@ -147,7 +147,7 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
         RunError: the run knows other classes than the dataset.
     """
     # What was only learnt from is not needed to judge, and need not be there any more.
-    config = run.config.with_(pseudo_label=None, confidence=None)
+    config = run.config.with_(pseudo_label=None, confidence=None, weight_decay=None)
     task = _task_of(run, config, data, device)
     rows = task.rows("test")
     if len(rows) == 0:

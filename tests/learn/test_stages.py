@@ -122,6 +122,13 @@ def test_unlabelled_photos_are_not_needed_to_score_the_test_part(here: Path) -> 
     assert len(score_test(run, None, "cpu").predictions) == 12
 
 
+def test_a_run_whose_head_had_no_optimum_can_still_be_scored(here: Path) -> None:
+    run = trained(FROZEN.with_(weight_decay=0.1))
+    made = run.read_json("config.json")
+    run.write_json("config.json", {**made, "config": {**made["config"], "weight_decay": 0.0}})
+    assert len(score_test(run, None, "cpu").predictions) == 12
+
+
 def test_near_duplicates_share_a_fold(here: Path) -> None:
     for i in range(3):  # the same photo under other names
         for copy in "bcd":
