@@ -21,10 +21,11 @@ class Limits(NamedTuple):
     def hold(self, value: float) -> bool:
         left = value > self.low if self.above else value >= self.low
         right = value < self.high if self.below else value <= self.high
-        return math.isfinite(value) and (left and right or self.zero and value == 0)
+        return math.isfinite(value) and ((left and right) or (self.zero and value == 0))
 
     def __str__(self) -> str:
-        left = f"{'0, or ' if self.zero else ''}{'above' if self.above else 'at least'} {self.low:g}"
+        left = f"{'above' if self.above else 'at least'} {self.low:g}"
+        left = f"0, or {left}" if self.zero else left
         if self.high == math.inf:
             return left
         return f"{left} and {'below' if self.below else 'at most'} {self.high:g}"

@@ -17,7 +17,7 @@ from imgcli.learn.arithmetic import BATCH, autocast, forward, is_out_of_memory
 from imgcli.learn.checkpoint import State, restore_state, save_state
 from imgcli.learn.inputs import Inputs, in_batches
 from imgcli.learn.measure import Measure, measure
-from imgcli.learn.optim import make_optimizer, set_rate, usual_rate
+from imgcli.learn.optim import decaying, make_optimizer, set_rate, usual_rate
 from imgcli.learn.schedules import rate_at
 from imgcli.progress import note, track
 from imgcli.records import IntArray, TrainConfig
@@ -110,7 +110,7 @@ class Learner:
         self.rows = rows
         self.mix = mix
         self.optimizer = make_optimizer(module, config)
-        self.weighted = [p for p in module.parameters() if p.ndim > 1]  # what L1 draws to zero
+        self.weighted = list(decaying(module).values())  # what L1 draws to zero
         self.average = ModelEmaV3(module, config.ema, use_warmup=True) if config.ema else None
         classes = int(targets.max()) + 1  # a bootstrap sample need not have them all
         counts = torch.bincount(targets[rows], minlength=classes).double()
