@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 
 from imgcli.errors import DataError
-from imgcli.judge.calibration import best_factor, logs
+from imgcli.judge.calibration import best_temperature, logs
 from imgcli.judge.enough import too_few
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.wording import percent
@@ -94,7 +94,7 @@ def suspicion(
     beliefs = [logs(predictions.probs)]
     if features is not None and around is not None:
         beliefs += [around.likeness, linear_fit(features, predictions)]
-    scaled = [best_factor(belief, targets) * belief for belief in beliefs]
+    scaled = [belief / best_temperature(belief, targets) for belief in beliefs]
     belief = log_softmax(np.mean([log_softmax(one, axis=1) for one in scaled], axis=0), axis=1)
     own = belief[rows, targets]
     others = belief.copy()

@@ -37,7 +37,7 @@ def fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
         torch.stack(times),
         features.new_tensor(strengths),
         start=mean_heads(known) if len(known) == len(jobs) else None,
-    ).scaled(features.new_tensor(temperatures))
+    ).calibrated(features.new_tensor(temperatures))
     last = len(heads.path) - 1
     for j, (job, choice) in enumerate(zip(jobs, choices, strict=True)):
         head = nn.Linear(features.shape[1], len(task.classes), device=features.device)
@@ -45,7 +45,7 @@ def fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
         val = measure(choice.logits[choice.held], targets[choice.held]) if choice else None
         learnt = np.setdiff1d(job.rows, task.unlabelled)
         history = _history_of(task, job, learnt, head, heads.path[:, j].tolist(), val)
-        chosen = {"weight_decay": strengths[j], "temperature": temperatures[j]} if choice else {}
+        chosen = choice.to_json() if choice else {}
         yield Fitted(head, learnt, history, last, last, 1, val, chosen)
 
 

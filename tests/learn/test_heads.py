@@ -55,6 +55,21 @@ def test_held_out_logits_cover_every_held_row_and_no_other(solver: Maker) -> Non
     assert (choice.logits[~held] == 0).all()
 
 
+@pytest.mark.parametrize("solver", [softmax, ridge])
+def test_held_out_logits_are_divided_by_the_temperature(solver: Maker) -> None:
+    features, targets = problem()
+    held = torch.arange(M) < 80
+    (choice,) = choose_strengths(solver(features, targets), features, targets, [[(~held, held)]])
+    assert choice.temperature != 1.0
+    raw = choice.heads.logits(features)[0]
+    torch.testing.assert_close(
+        choice.logits[held], raw[held] / choice.temperature, rtol=1e-3, atol=1e-3
+    )
+    calibrated = choice.heads.calibrated(torch.tensor([choice.temperature]))
+    told = calibrated.logits(features)[0]
+    torch.testing.assert_close(told, raw / choice.temperature, rtol=1e-3, atol=1e-3)
+
+
 def test_the_temperature_undoes_a_known_scaling() -> None:
     generator = torch.Generator().manual_seed(1)
     logits = 2 * torch.randn(4000, 3, generator=generator)
@@ -62,9 +77,11 @@ def test_the_temperature_undoes_a_known_scaling() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(2)
         drawn = targets.sample()
-    factor, _ = _calibrate(logits / 2, drawn)
-    step = TEMPERATURES[1] / TEMPERATURES[0]
-    assert 2 / step <= factor <= 2 * step
+    timid, _ = _calibrate(logits / 2, drawn)
+    too_sure, _ = _calibrate(logits * 3, drawn)
+    step = TEMPERATURES[0] / TEMPERATURES[1]
+    assert 0.5 / step <= timid <= 0.5 * step
+    assert 3 / step <= too_sure <= 3 * step
 
 
 EXTREMES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
