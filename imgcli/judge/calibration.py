@@ -44,7 +44,7 @@ def logs(probs: FloatArray) -> FloatArray:
 
 
 def cross_calibrated(predictions: Predictions) -> Predictions:
-    """Each fold calibrated by the temperature chosen on the others: what calibrating does to new photos.
+    """Each fold calibrated by the others' temperature: what calibrating does to new photos.
 
     Without folds nothing is left to choose on, and the predictions are what they were.
     """

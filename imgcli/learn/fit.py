@@ -82,13 +82,20 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
             "--schedule plateau needs validation, and there are no photos for it. Give --val-share."
         )
     module, inputs = _at_start(task, job.rows)
+    drawn = bootstrap(task, job.rows)
+    learnt = np.setdiff1d(drawn, task.unlabelled)
+    others = len(learnt) < len(drawn)  # photos drawn twice, or with a guessed label
     state = train(
         module,
         inputs,
         task.targets,
         config,
-        rows=bootstrap(task, job.rows),
-        watched={**({"val": val} if len(val) else {}), **job.watched},
+        rows=drawn,
+        watched={
+            **({"train": learnt} if others else {}),
+            **({"val": val} if len(val) else {}),
+            **job.watched,
+        },
         checkpoint=job.checkpoint,
         mix=mixing(config.mixup or 0.0, config.cutmix or 0.0, len(task.classes)),
         after_epoch=job.after_epoch,
@@ -99,8 +106,8 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
         judged = measure(logits_of(module, inputs, val, config.precision), task.targets[val])
     if isinstance(inputs, FeatureInputs):
         module = _on_raw_features(module, inputs)
-    learnt, passes = np.setdiff1d(job.rows, task.unlabelled), state.epoch - state.resumed_from
-    return Fitted(module, learnt, state.history, state.epoch, state.best_epoch, passes, judged, {})
+    seen = len(drawn) * (state.epoch - state.resumed_from)
+    return Fitted(module, learnt, state.history, state.epoch, state.best_epoch, seen, judged, {})
 
 
 def _at_start(task: Task, rows: IntArray) -> tuple[nn.Module, PixelInputs | FeatureInputs]:

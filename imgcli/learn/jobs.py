@@ -34,11 +34,11 @@ class Fitted:
     """What a job gave."""
 
     module: nn.Module  # from the task's inputs to logits: the whole classifier, or only the head
-    learnt: IntArray  # the labelled rows it learnt from: the job's, less those held out
+    learnt: IntArray  # the labelled rows it learnt from: the job's, less those not drawn for a bag
     history: list[dict[str, Any]]
     epochs: int  # passes, or iterations of the fit to the optimum
     kept: int  # the epoch whose weights are kept
-    passes: int  # over the inputs, by this process
+    seen: int  # inputs that this process learnt from, each as often as it did
     val: Measure | None
     chosen: Mapping[str, float]  # what validation chose, and how many photos got a pseudo-label
 

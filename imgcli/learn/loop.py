@@ -49,7 +49,9 @@ def train(
     Args:
         targets: `(N,)` on the device of the module.
         rows: the rows learnt from.
-        watched: rows that are judged after each epoch, by part; only "val" decides anything.
+        watched: rows that are judged after each epoch, by part; only "val" decides anything. The
+            figures of "train" are else those of its batches as they were learnt from; of `rows` as
+            they are where batches are no photos of the dataset, each once with its own label.
         checkpoint: where the state is kept after each epoch, and taken up from.
         mix: makes of a batch and its targets another one, its targets shares of classes `(B, K)`.
 
@@ -59,6 +61,8 @@ def train(
     """
     assert config.epochs
     learner = Learner(module, inputs, targets, config, rows, mix)
+    if mix or config.balance == "sample":
+        watched = {"train": np.unique(rows), **watched}
     state = State()
     if checkpoint:
         state = restore_state(checkpoint, learner.modules, learner.optimizer)
@@ -66,7 +70,8 @@ def train(
         for epoch in range(state.epoch + 1, config.epochs + 1):
             if config.patience and state.epoch - state.best_epoch >= config.patience:
                 break
-            figures = {"train": learner.learn_from_all(epoch, state, label)}
+            learnt_from = learner.learn_from_all(epoch, state, label)
+            figures = {} if "train" in watched else {"train": measure(*learnt_from)}
             for part, part_rows in watched.items():
                 logits = logits_of(learner.judged, inputs, part_rows, config.precision)
                 figures[part] = measure(logits, targets[part_rows])
@@ -127,8 +132,8 @@ class Learner:
         """What the weights of an epoch are: the module's own, or their moving average."""
         return self.average.module if self.average else self.module
 
-    def learn_from_all(self, epoch: int, state: State, label: str) -> Measure:
-        """One epoch; its figures are those of its batches as they were learnt from."""
+    def learn_from_all(self, epoch: int, state: State, label: str) -> tuple[Tensor, Tensor]:
+        """One epoch; the logits of its batches as they were learnt from, and their targets."""
         config, seed = self.config, _seed_of(self.config.seed, epoch)
         assert config.epochs and config.lr and config.lr != "auto"
         torch.manual_seed(seed)  # dropout and noise
@@ -159,7 +164,8 @@ class Learner:
                     "lr": lr,
                 }
             )
-        return measure(*(torch.cat(part) for part in zip(*seen, strict=True)))
+        logits, targets = (torch.cat(part) for part in zip(*seen, strict=True))
+        return logits, targets
 
     def begin(self, epoch: int) -> None:
         """Training mode, but for what is frozen and for norms that keep their statistics."""

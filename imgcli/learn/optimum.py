@@ -28,7 +28,8 @@ def fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
     assert isinstance(task.inputs, FeatureInputs)
     features, targets = task.inputs.features[task.labelled], task.targets[task.labelled]
     solve = _solver(task, features, targets)
-    times = [_times(task, bootstrap(task, job.rows)) for job in jobs]
+    drawn = [bootstrap(task, job.rows) for job in jobs]
+    times = [_times(task, rows) for rows in drawn]
     choices = _choose(task, solve, features, targets, jobs, times)
     strengths = [choice.strength if choice else _alone(task) for choice in choices]
     temperatures = [choice.temperature if choice else 1.0 for choice in choices]
@@ -43,10 +44,10 @@ def fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
         head = nn.Linear(features.shape[1], len(task.classes), device=features.device)
         head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
         val = measure(choice.logits[choice.held], targets[choice.held]) if choice else None
-        learnt = np.setdiff1d(job.rows, task.unlabelled)
+        learnt = np.setdiff1d(drawn[j], task.unlabelled)
         history = _history_of(task, job, learnt, head, heads.path[:, j].tolist(), val)
         chosen = choice.to_json() if choice else {}
-        yield Fitted(head, learnt, history, last, last, 1, val, chosen)
+        yield Fitted(head, learnt, history, last, last, len(drawn[j]), val, chosen)
 
 
 def _choose(

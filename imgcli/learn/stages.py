@@ -87,14 +87,14 @@ def train_run(
     classifier = _whole(task, fitted)
     after = fingerprint(classifier.backbone) if config.frozen else None
     assert before == after, "a frozen backbone changed"
-    passes = 1 if config.frozen else fitted.passes  # frozen: each photo was looked at once
+    seen = len(fitted.learnt) if config.frozen else fitted.seen  # frozen: each photo once
     knows = learnt_validation(task.config, data) if task.dataset.split.val is None else None
     facts = {
         "params": count_params(classifier, frozen_backbone=config.frozen),
         "epochs": fitted.epochs,
         "kept_epoch": fitted.kept,
         "input": task.network.preprocess.describe(),
-        "images_per_second": len(fitted.learnt) * passes / seconds,
+        "images_per_second": seen / seconds,
         "seconds": seconds,
         "train": _learnt(task, fitted).to_json(),
         "val": fitted.val and fitted.val.to_json(),
