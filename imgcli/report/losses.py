@@ -158,7 +158,8 @@ def notes(document: Document, names: Mapping[str, str], drawn: Collection[str]) 
     told = [{name: chosen.get(name) for name in OWN_SCALES} for chosen in options]
     if any(chosen != told[0] for chosen in told):
         lines.append(
-            "Losses of runs with other label smoothing, balance, mixup or cutmix are not on one scale"
+            "Losses of runs with other label smoothing, balance, mixup or cutmix are not on one "
+            "scale"
         )
     return lines
 
