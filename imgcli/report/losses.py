@@ -26,12 +26,8 @@ STROKES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))  # after al
 MOST_POINTS = 2000  # of a line: more than a figure has pixels
 LONGEST = 120  # characters of a run's name
 BANDED = "Line: mean of the trainings of a run's folds; band: ± 1 standard deviation over them"
-OWN_SCALES = (
-    "label_smoothing",
-    "balance",
-    "mixup",
-    "cutmix",
-)  # choices that change what the loss is
+# Choices that change what the loss is.
+OWN_SCALES = ("label_smoothing", "balance", "mixup", "cutmix")
 
 
 @dataclass(frozen=True, eq=False)
