@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from imgcli.errors import WrongUsage
+from imgcli.errors import DataError, WrongUsage
 from imgcli.learn.augment import mixing
 from imgcli.learn.finder import find_rate
 from imgcli.learn.inputs import FeatureInputs, PixelInputs
@@ -21,6 +21,7 @@ from imgcli.learn.task import Task, hold_out
 from imgcli.models.layers import Whitening
 from imgcli.progress import note
 from imgcli.records import IntArray
+from imgcli.wording import count
 
 _WHITENED = 1000  # photos, at most, in which the filters of a whitening are found
 
@@ -44,10 +45,20 @@ def with_rate(task: Task) -> Task:
 
 
 def _divided(task: Task, job: Job) -> Job:
-    """The job with the few labels it may use, and its validation rows taken out of them."""
+    """The job with the few labels it may use, and its validation rows taken out of them.
+
+    Raises:
+        DataError: a head's regularisation is to be chosen by a share that no photos make up.
+    """
     rows, val = few_labels(task, job.rows), job.val
     if val is None and task.config.val_share:
         rows, val = hold_out(task, rows, task.config.val_share)
+        if task.config.to_optimum and not len(val):
+            raise DataError(
+                f"--val-share {task.config.val_share:g} holds out none of "
+                f"{count(len(rows), 'photo')}, near-duplicates kept together. Give more, or leave "
+                "it out to choose the regularisation by folds."
+            )
     return replace(job, rows=rows, val=val)
 
 

@@ -16,7 +16,7 @@ from imgcli.learn.measure import Measure, measure
 from imgcli.learn.ridge import Ridge
 from imgcli.learn.sampling import bootstrap
 from imgcli.learn.softmax import MAX_ITERATIONS, fit_softmax
-from imgcli.learn.task import Task, stratified_folds
+from imgcli.learn.task import Task, groups_per_class, stratified_folds
 from imgcli.records import IntArray
 
 _INNER_FOLDS = 3  # that choose a head's regularisation, inside the rows it learns from
@@ -127,20 +127,21 @@ def _times(task: Task, rows: IntArray) -> Tensor:
 def _fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
     """Which rows a job's choices are made on: the given validation rows, or folds.
 
-    Nothing is judged by a guessed label. Empty where each class has one photo, as asked for, and
-    where the validation rows given are none.
+    Nothing is judged by a guessed label. Empty where few labels were asked for and each class has
+    one photo, near-duplicates counted once; and where the validation rows given are none.
     """
     if job.val is not None:
         return [(job.rows, job.val)] if len(job.val) else []
-    k = min(_INNER_FOLDS, int(task.dataset.samples.counts(job.rows).max()))
-    if k < 2 and task.config.labels_per_class == 1:
+    k = min(_INNER_FOLDS, int(groups_per_class(task, job.rows).max()))
+    if k < 2 and task.config.labels_per_class is not None:
         return []
     if k < 2:
         raise DataError(
-            f"'{task.dataset.samples.root}' has one training photo per class; two are needed to "
-            "choose the head's regularisation. Add photos."
+            f"'{task.dataset.samples.root}' has one training photo per class, near-duplicates "
+            "counted once; two are needed to choose the head's regularisation. Add photos."
         )
     fold = stratified_folds(task, job.rows, k, task.config.seed)
     return [
-        (job.rows[fold != f], np.setdiff1d(job.rows[fold == f], task.unlabelled)) for f in range(k)
+        (job.rows[fold != f], np.setdiff1d(job.rows[fold == f], task.unlabelled))
+        for f in np.unique(fold)
     ]
