@@ -23,6 +23,7 @@ class Job:
     rows: IntArray
     val: IntArray | None = None  # None: taken out of `rows` by the config's val_share or folds
     # Empty: nothing is validated, and a head's regularisation is the config's.
+    chosen: Mapping[str, float] = field(default_factory=dict)  # for a head that validates nothing
     watched: Mapping[str, IntArray] = field(default_factory=dict)  # judged, deciding nothing
     label: str = "Training"
     checkpoint: Path | None = None

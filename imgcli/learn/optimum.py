@@ -32,7 +32,10 @@ def fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
     times = [_times(task, rows) for rows in drawn]
     choices = _choose(task, solve, features, targets, jobs, times)
     strengths = [choice.strength if choice else _alone(task) for choice in choices]
-    temperatures = [choice.temperature if choice else 1.0 for choice in choices]
+    temperatures = [
+        choice.temperature if choice else job.chosen.get("temperature", 1.0)
+        for job, choice in zip(jobs, choices, strict=True)
+    ]
     known = [choice.heads for choice in choices if choice]
     heads = solve(
         torch.stack(times),
@@ -63,7 +66,7 @@ def _choose(
     Args:
         times: how often each labelled row is learnt from, `(M,)` per job.
     """
-    pairs = [_fit_and_held(task, job) for job in jobs]
+    pairs = [fit_and_held(task, job) for job in jobs]
     if not all(pairs):
         return [None] * len(jobs)
     masks = [
@@ -124,7 +127,7 @@ def _times(task: Task, rows: IntArray) -> Tensor:
     return torch.from_numpy(counts[task.labelled]).float().to(task.device)
 
 
-def _fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
+def fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
     """Which rows a job's choices are made on: the given validation rows, or folds.
 
     Nothing is judged by a guessed label. Empty where few labels were asked for and each class has

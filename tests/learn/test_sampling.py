@@ -182,6 +182,18 @@ def test_train_figures_are_of_the_labelled_photos_that_were_learnt_from(
     assert last["loss"] == pytest.approx(expected.loss, rel=1e-4)
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", "ridge"])
+def test_guesses_tell_validation_nothing_of_the_labels_it_holds_out(optimizer: str) -> None:
+    noise = torch.randn(660, 100, generator=torch.Generator().manual_seed(0))
+    targets = np.random.default_rng(0).integers(0, 3, 660)
+    config = FROZEN.with_(optimizer=optimizer, pseudo_label="more", confidence=0.0)
+    task = task_of(noise, targets, config, unlabelled=600)
+    (fitted,) = fit_all(task, [Job(np.arange(60))])
+    assert fitted.val is not None and fitted.val.n == 60
+    assert fitted.val.accuracy < 0.5  # chance is a third
+    assert set(fitted.chosen) == {"weight_decay", "temperature", "factor", "pseudo_labels"}
+
+
 def test_nothing_is_guessed_below_the_confidence_asked_for() -> None:
     config = FROZEN.with_(pseudo_label="more", confidence=1.0)
     task = task_of(*blobs(200), config, unlabelled=100)
