@@ -146,7 +146,7 @@ def _calibration(run: "Run", predictions: "Predictions") -> "dict[str, Any] | No
         return found
     if not (run.folder / calibration.NAME).is_file():
         return None  # predict takes the probabilities as they are
-    return calibration.checked_json(predictions, calibration.factor_of(run))
+    return calibration.checked_json(predictions, calibration.temperature_of(run))
 
 
 def _keep(

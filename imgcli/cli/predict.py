@@ -62,7 +62,7 @@ def predict(
     """
     from imgcli import workspace
     from imgcli.cli.console import show_json
-    from imgcli.judge.calibration import factor_of
+    from imgcli.judge.calibration import temperature_of
     from imgcli.learn.predict import predict_files
     from imgcli.progress import be_quiet
 
@@ -76,9 +76,9 @@ def predict(
     if csv is not None and csv.exists():
         raise WrongUsage(f"--csv {csv} exists. Name another file, or move it away.")
     chosen = workspace.find_runs(run)
-    factors = [factor_of(one) for one in chosen]
-    promised = None if min_precision is None else _promised(chosen, factors, min_precision)
-    found = predict_files(chosen, paths, device, factors)
+    temperatures = [temperature_of(one) for one in chosen]
+    promised = None if min_precision is None else _promised(chosen, temperatures, min_precision)
+    found = predict_files(chosen, paths, device, temperatures)
     if csv is not None:
         found.write_csv(csv, top, promised.threshold if promised else None)
     if json:
@@ -92,7 +92,9 @@ def predict(
         _show(found, csv, promised)
 
 
-def _promised(runs: "Sequence[Run]", factors: "Sequence[float]", min_precision: float) -> "Promise":
+def _promised(
+    runs: "Sequence[Run]", temperatures: "Sequence[float]", min_precision: float
+) -> "Promise":
     """The confidence to ask for, by what the runs said out-of-fold, calibrated as they are now."""
     from dataclasses import replace
 
@@ -103,8 +105,8 @@ def _promised(runs: "Sequence[Run]", factors: "Sequence[float]", min_precision: 
 
     said = [out_of_fold(run) for run in runs]
     each = [
-        replace(one, probs=calibrated(one.probs, factor))
-        for one, factor in zip(said, factors, strict=True)
+        replace(one, probs=calibrated(one.probs, temperature))
+        for one, temperature in zip(said, temperatures, strict=True)
     ]
     return promise(average(each), min_precision)
 

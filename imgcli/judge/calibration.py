@@ -1,4 +1,7 @@
-"""Probabilities that mean what they say: one factor on the logits, by out-of-fold predictions."""
+"""Probabilities that mean what they say: one temperature, by out-of-fold predictions.
+
+Logits are divided by it (Guo et al., On Calibration of Modern Neural Networks, 2017).
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -18,22 +21,19 @@ NAME = "calibration.json"  # in a run's folder
 # --- temperature --------------------------------------------------------------------------------
 
 
-def best_factor(scores: FloatArray, targets: IntArray) -> float:
-    """The factor on scores `(M, K)` whose softmax has the least log loss.
-
-    One over the temperature of Guo et al., On Calibration of Modern Neural Networks (2017).
-    """
+def best_temperature(scores: FloatArray, targets: IntArray) -> float:
+    """The T for which softmax(scores / T) has the least log loss, of scores `(M, K)`."""
 
     def loss(exponent: float) -> float:
-        logs = log_softmax(np.exp(exponent) * scores, axis=1)
+        logs = log_softmax(scores / np.exp(exponent), axis=1)
         return float(-logs[np.arange(len(targets)), targets].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x))
 
 
-def calibrated(probs: FloatArray, factor: float) -> FloatArray:
-    """Probabilities `(M, K)` as they are with the logits multiplied by `factor`."""
-    scaled: FloatArray = softmax(factor * logs(probs), axis=1)
+def calibrated(probs: FloatArray, temperature: float) -> FloatArray:
+    """Probabilities `(M, K)` as they are with the logits divided by `temperature`."""
+    scaled: FloatArray = softmax(logs(probs) / temperature, axis=1)
     return scaled
 
 
@@ -44,37 +44,38 @@ def logs(probs: FloatArray) -> FloatArray:
 
 
 def cross_calibrated(predictions: Predictions) -> Predictions:
-    """Each fold calibrated by the factor chosen on the others: what calibrating does to new photos.
+    """Each fold calibrated by the others' temperature: what calibrating does to new photos.
 
     Without folds nothing is left to choose on, and the predictions are what they were.
     """
     probs = predictions.probs.copy()
     for fold in range(predictions.folds or 0):
         held = predictions.fold == fold
-        factor = best_factor(logs(predictions.probs[~held]), predictions.targets[~held])
-        probs[held] = calibrated(predictions.probs[held], factor)
+        temperature = best_temperature(logs(predictions.probs[~held]), predictions.targets[~held])
+        probs[held] = calibrated(predictions.probs[held], temperature)
     return replace(predictions, probs=probs)
 
 
 def calibration_json(predictions: Predictions) -> dict[str, Any]:
-    """What a run keeps in `calibration.json`: `factor` multiplies its logits from now on."""
+    """What a run keeps in `calibration.json`: `temperature` divides its logits from now on."""
     return _judged(
         predictions,
         cross_calibrated(predictions),
-        best_factor(logs(predictions.probs), predictions.targets),
+        best_temperature(logs(predictions.probs), predictions.targets),
     )
 
 
-def checked_json(predictions: Predictions, factor: float) -> dict[str, Any]:
-    """How a factor that was chosen on other photos fares on these."""
-    after = replace(predictions, probs=calibrated(predictions.probs, factor))
-    return _judged(predictions, after, factor)
+def checked_json(predictions: Predictions, temperature: float) -> dict[str, Any]:
+    """How a temperature that was chosen on other photos fares on these."""
+    after = replace(predictions, probs=calibrated(predictions.probs, temperature))
+    return _judged(predictions, after, temperature)
 
 
-def _judged(before: Predictions, after: Predictions, factor: float) -> dict[str, Any]:
+def _judged(before: Predictions, after: Predictions, temperature: float) -> dict[str, Any]:
     before_and_after = (expected_calibration_error(p.probs, p.targets) for p in (before, after))
     return {
-        "factor": factor,
+        "temperature": temperature,
+        "factor": 1 / temperature,  # on the logits: the same, as earlier versions kept it
         "n": len(before),
         "folds": before.folds,
         **dict(zip(("ece_before", "ece"), before_and_after, strict=True)),
@@ -86,8 +87,8 @@ def made_of(run: Run) -> str:
     return run.digest(FOLDS)
 
 
-def factor_of(run: Run) -> float:
-    """The factor on a run's logits: 1 for one that was never judged by folds."""
+def temperature_of(run: Run) -> float:
+    """The temperature of a run's logits: 1 for one that was never judged by folds."""
     if not (run.folder / NAME).is_file():
         return 1.0
     try:
@@ -95,8 +96,11 @@ def factor_of(run: Run) -> float:
         if folds and kept.get("predictions", folds) != folds:
             # Judged again since, together with other runs or until a kill.
             deciding = for_decisions(run.load_predictions(FOLDS))
-            return best_factor(logs(deciding.probs), deciding.targets)
-        return float(kept["factor"])
+            return best_temperature(logs(deciding.probs), deciding.targets)
+        factor = float(kept["factor"])
+        if not 0 < factor < np.inf:
+            raise ValueError(f"the factor {factor} is not above 0 and finite")
+        return 1 / factor
     except (KeyError, TypeError, ValueError) as error:
         raise run.damaged(NAME, error) from None
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 
 from imgcli.errors import DataError
-from imgcli.judge.calibration import best_factor, logs
+from imgcli.judge.calibration import best_temperature, logs
 from imgcli.judge.enough import too_few
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.wording import percent
@@ -94,7 +94,7 @@ def suspicion(
     beliefs = [logs(predictions.probs)]
     if features is not None and around is not None:
         beliefs += [around.likeness, linear_fit(features, predictions)]
-    scaled = [best_factor(belief, targets) * belief for belief in beliefs]
+    scaled = [belief / best_temperature(belief, targets) for belief in beliefs]
     belief = log_softmax(np.mean([log_softmax(one, axis=1) for one in scaled], axis=0), axis=1)
     own = belief[rows, targets]
     others = belief.copy()
@@ -117,19 +117,20 @@ def usual_confusion(beliefs: FloatArray, targets: IntArray) -> FloatArray:
 
 
 def neighbours(features: FloatArray, predictions: Predictions) -> Neighbours:
-    """Look around each photo; it is no neighbour of its own, its near-duplicates are."""
+    """Look around each photo; neither itself nor a near-duplicate of it is its neighbour."""
     directions = _standardised(features).astype(np.float32)
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-12)
     m, k = predictions.probs.shape
     members = [np.flatnonzero(predictions.targets == label) for label in range(k)]
     likeness = np.full((m, k), -1.0)  # of a class without another photo
-    most = min(NEAREST, m - 1)
+    groups = predictions.groups
+    most = min(NEAREST, m - int(np.unique(groups, return_counts=True)[1].max()))
     nearest = np.zeros((m, most), np.int64)
     for start in range(0, m, _AT_ONCE):
         rows = np.arange(start, min(start + _AT_ONCE, m))
         similar = directions[rows] @ directions.T
-        similar[np.arange(len(rows)), rows] = -np.inf
-        nearest[rows] = np.argpartition(-similar, most - 1, axis=1)[:, :most]
+        similar[groups[rows, None] == groups] = -np.inf
+        nearest[rows] = np.argpartition(-similar, max(most - 1, 0), axis=1)[:, :most]
         for label, photos in enumerate(members):
             likeness[rows, label] = _mean_of_nearest(similar[:, photos])
     return Neighbours(likeness, nearest)
@@ -141,7 +142,7 @@ def _mean_of_nearest(similar: NDArray[np.floating]) -> FloatArray:
     if few == 0:
         return np.full(len(similar), -1.0)
     top = -np.partition(-similar, few - 1, axis=1)[:, :few].astype(np.float64)
-    there = np.isfinite(top)  # a photo has one neighbour fewer in its own class
+    there = np.isfinite(top)  # a photo has fewer neighbours in its own class
     sums, n = np.where(there, top, 0.0).sum(axis=1), there.sum(axis=1)
     return np.where(n > 0, sums / np.maximum(n, 1), -1.0)
 
@@ -149,7 +150,8 @@ def _mean_of_nearest(similar: NDArray[np.floating]) -> FloatArray:
 def linear_fit(features: FloatArray, predictions: Predictions) -> FloatArray:
     """What a ridge regression of the labels on the other photos' features says of each, (M, K).
 
-    Left out one by one in closed form: residual / (1 - leverage) (Allen's PRESS, 1974).
+    Left out in closed form: residual / (1 - leverage) (Allen's PRESS, 1974); near-duplicates
+    together, with their block of the hat matrix in the place of the leverage.
     """
     m, k = predictions.probs.shape
     scaled = np.c_[_standardised(features) / np.sqrt(features.shape[1]), np.ones(m)]
@@ -157,9 +159,20 @@ def linear_fit(features: FloatArray, predictions: Predictions) -> FloatArray:
     weighted = np.linalg.solve(precision, scaled.T)  # (D + 1, M)
     leverage = np.einsum("md,dm->m", scaled, weighted)
     labels = np.eye(k)[predictions.targets] - 1 / k
-    residuals = (labels - scaled @ (weighted @ labels)) / (1 - leverage)[:, None]
+    misfits = labels - scaled @ (weighted @ labels)
+    residuals = misfits / (1 - leverage)[:, None]
+    for rows in _several(predictions.groups):
+        hat = scaled[rows] @ weighted[:, rows]
+        residuals[rows] = np.linalg.solve(np.eye(len(rows)) - hat, misfits[rows])
     fitted: FloatArray = labels - residuals
     return fitted
+
+
+def _several(groups: IntArray) -> list[IntArray]:
+    """The rows of each group of more than one photo."""
+    order = np.argsort(groups, kind="stable")
+    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    return [rows for rows in np.split(order, ends) if len(rows) > 1]
 
 
 def _standardised(features: FloatArray) -> FloatArray:

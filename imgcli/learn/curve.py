@@ -10,7 +10,7 @@ from imgcli.errors import RunError, WrongUsage
 from imgcli.learn.fit import fit_all
 from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.stages import fresh_task
-from imgcli.learn.task import Task, stratified_folds
+from imgcli.learn.task import Task, judging_folds
 from imgcli.records import FloatArray, IntArray
 from imgcli.workspace import Run
 
@@ -39,6 +39,7 @@ def answers_by_share(
     Raises:
         RunError: the run's backbone has learnt, so that each share would be a training.
         WrongUsage: fewer than 2 folds.
+        DataError: a class has fewer groups of photos than there are folds.
     """
     if not run.config.frozen or run.config.labels_per_class is not None:
         raise RunError(
@@ -50,7 +51,7 @@ def answers_by_share(
         raise WrongUsage(f"--folds {k} is too few; use at least 2.")
     task = fresh_task(run, data, device)
     rows, seed = task.rows("train"), task.config.seed if seed is None else seed
-    fold = stratified_folds(task, rows, k, seed)
+    fold = judging_folds(task, rows, k, seed)
     jobs = [
         Job(part, label=f"Fold {f + 1} of {k}, {share:.0%}")
         for f in range(k)
@@ -66,20 +67,34 @@ def answers_by_share(
 
 
 def _growing(task: Task, rows: IntArray, seed: list[int]) -> list[IntArray]:
-    """For each of SHARES that share of the rows of each class, at least two where there are."""
+    """For each of SHARES that share of the rows of each class, at least two.
+
+    Where there are, two that are no near-duplicates: a head's regularisation is chosen by them.
+    """
     samples = task.dataset.samples
     rng = np.random.default_rng(seed)
     _, group = np.unique(samples.groups[rows], return_inverse=True)
     shuffled = rows[np.argsort(rng.permutation(len(rows))[group], kind="stable")]
+    by_class = [
+        of_class
+        for label in range(len(task.classes))
+        if len(of_class := shuffled[samples.targets[shuffled] == label])
+    ]
+    least = [_with_second_group(samples.groups[of_class]) for of_class in by_class]
     parts = []
     for share in SHARES:
         chosen = [
-            of_class[: max(2, round(share * len(of_class)))]
-            for label in range(len(task.classes))
-            if len(of_class := shuffled[samples.targets[shuffled] == label])
+            of_class[: max(few, round(share * len(of_class)))]
+            for of_class, few in zip(by_class, least, strict=True)
         ]
         parts.append(np.sort(np.concatenate(chosen)))
     return parts
+
+
+def _with_second_group(groups: IntArray) -> int:
+    """How many photos, of groups in a row, it takes to have two groups; all where there is one."""
+    others = np.flatnonzero(groups != groups[0])
+    return int(others[0]) + 1 if len(others) else len(groups)
 
 
 def _right(task: Task, fitted: Fitted, held: IntArray) -> NDArray[np.bool_]:

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from imgcli import __version__, storage
-from imgcli.errors import DataError, WrongUsage
+from imgcli.errors import WrongUsage
 from imgcli.learn.fit import fit_all
 from imgcli.learn.identity import network_key, photos_key, view_key
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.saved import runs_before, save_history
-from imgcli.learn.task import Task, stratified_folds
+from imgcli.learn.task import Task, judging_folds
 from imgcli.records import FloatArray, IntArray, Predictions
-from imgcli.wording import count
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +40,15 @@ def out_of_fold(
 
     Raises:
         WrongUsage: fewer than 2 folds, or weights to start from that know the photos.
-        DataError: a class has fewer photos than there are folds.
+        DataError: a class has fewer groups of photos than there are folds.
     """
     refuse_seen(task)
+    if k < 2:
+        raise WrongUsage(
+            f"--folds {k} is too few; use at least 2, or leave it out for the test part."
+        )
     rows = task.rows(part)
-    _check_counts(task, rows, k)
-    fold = stratified_folds(task, rows, k, seed)
+    fold = judging_folds(task, rows, k, seed)
     folder = keep / _key(task, rows, fold)
     folder.mkdir(parents=True, exist_ok=True)
     results = {f: r for f in range(k) if (r := _load(folder / f"fold-{f:02d}.npz")) is not None}
@@ -112,21 +114,6 @@ def _judge(task: Task, fitted: Fitted, held: IntArray) -> FoldResult:
     cells = task.dataset.samples.targets[fitted.learnt] * k + preds
     confusion = np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
     return FoldResult(held, probs_by(task, fitted.module, held), confusion)
-
-
-def _check_counts(task: Task, rows: IntArray, k: int) -> None:
-    if k < 2:
-        raise WrongUsage(
-            f"--folds {k} is too few; use at least 2, or leave it out for the test part."
-        )
-    counts = task.dataset.samples.counts(rows)
-    for name, n in zip(task.classes, counts.tolist(), strict=True):
-        if n < k:
-            fewer = f"or use --folds {n}" if n > 1 else "or remove it"
-            raise DataError(
-                f"Class '{name}' has {count(n, 'photo')}; {k} folds need at least {k}. "
-                f"Add photos, merge the class, {fewer}."
-            )
 
 
 def _key(task: Task, rows: IntArray, fold: IntArray) -> str:

@@ -23,6 +23,7 @@ class Job:
     rows: IntArray
     val: IntArray | None = None  # None: taken out of `rows` by the config's val_share or folds
     # Empty: nothing is validated, and a head's regularisation is the config's.
+    chosen: Mapping[str, float] = field(default_factory=dict)  # for a head that validates nothing
     watched: Mapping[str, IntArray] = field(default_factory=dict)  # judged, deciding nothing
     label: str = "Training"
     checkpoint: Path | None = None
@@ -34,11 +35,11 @@ class Fitted:
     """What a job gave."""
 
     module: nn.Module  # from the task's inputs to logits: the whole classifier, or only the head
-    learnt: IntArray  # the labelled rows it learnt from: the job's, less those held out
+    learnt: IntArray  # the labelled rows it learnt from: the job's, less those not drawn for a bag
     history: list[dict[str, Any]]
     epochs: int  # passes, or iterations of the fit to the optimum
     kept: int  # the epoch whose weights are kept
-    passes: int  # over the inputs, by this process
+    seen: int  # inputs that this process learnt from, each as often as it did
     val: Measure | None
     chosen: Mapping[str, float]  # what validation chose, and how many photos got a pseudo-label
 

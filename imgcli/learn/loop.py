@@ -17,7 +17,7 @@ from imgcli.learn.arithmetic import BATCH, autocast, forward, is_out_of_memory
 from imgcli.learn.checkpoint import State, restore_state, save_state
 from imgcli.learn.inputs import Inputs, in_batches
 from imgcli.learn.measure import Measure, measure
-from imgcli.learn.optim import make_optimizer, set_rate, usual_rate
+from imgcli.learn.optim import decaying, make_optimizer, set_rate, usual_rate
 from imgcli.learn.schedules import rate_at
 from imgcli.progress import note, track
 from imgcli.records import IntArray, TrainConfig
@@ -49,7 +49,9 @@ def train(
     Args:
         targets: `(N,)` on the device of the module.
         rows: the rows learnt from.
-        watched: rows that are judged after each epoch, by part; only "val" decides anything.
+        watched: rows that are judged after each epoch, by part; only "val" decides anything. The
+            figures of "train" are else those of its batches as they were learnt from; of `rows` as
+            they are where batches are no photos of the dataset, each once with its own label.
         checkpoint: where the state is kept after each epoch, and taken up from.
         mix: makes of a batch and its targets another one, its targets shares of classes `(B, K)`.
 
@@ -59,6 +61,8 @@ def train(
     """
     assert config.epochs
     learner = Learner(module, inputs, targets, config, rows, mix)
+    if mix or config.balance == "sample":
+        watched = {"train": np.unique(rows), **watched}
     state = State()
     if checkpoint:
         state = restore_state(checkpoint, learner.modules, learner.optimizer)
@@ -66,7 +70,8 @@ def train(
         for epoch in range(state.epoch + 1, config.epochs + 1):
             if config.patience and state.epoch - state.best_epoch >= config.patience:
                 break
-            figures = {"train": learner.learn_from_all(epoch, state, label)}
+            learnt_from = learner.learn_from_all(epoch, state, label)
+            figures = {} if "train" in watched else {"train": measure(*learnt_from)}
             for part, part_rows in watched.items():
                 logits = logits_of(learner.judged, inputs, part_rows, config.precision)
                 figures[part] = measure(logits, targets[part_rows])
@@ -110,7 +115,7 @@ class Learner:
         self.rows = rows
         self.mix = mix
         self.optimizer = make_optimizer(module, config)
-        self.weighted = [p for p in module.parameters() if p.ndim > 1]  # what L1 draws to zero
+        self.weighted = list(decaying(module).values())  # what L1 draws to zero
         self.average = ModelEmaV3(module, config.ema, use_warmup=True) if config.ema else None
         classes = int(targets.max()) + 1  # a bootstrap sample need not have them all
         counts = torch.bincount(targets[rows], minlength=classes).double()
@@ -127,8 +132,8 @@ class Learner:
         """What the weights of an epoch are: the module's own, or their moving average."""
         return self.average.module if self.average else self.module
 
-    def learn_from_all(self, epoch: int, state: State, label: str) -> Measure:
-        """One epoch; its figures are those of its batches as they were learnt from."""
+    def learn_from_all(self, epoch: int, state: State, label: str) -> tuple[Tensor, Tensor]:
+        """One epoch; the logits of its batches as they were learnt from, and their targets."""
         config, seed = self.config, _seed_of(self.config.seed, epoch)
         assert config.epochs and config.lr and config.lr != "auto"
         torch.manual_seed(seed)  # dropout and noise
@@ -159,7 +164,8 @@ class Learner:
                     "lr": lr,
                 }
             )
-        return measure(*(torch.cat(part) for part in zip(*seen, strict=True)))
+        logits, targets = (torch.cat(part) for part in zip(*seen, strict=True))
+        return logits, targets
 
     def begin(self, epoch: int) -> None:
         """Training mode, but for what is frozen and for norms that keep their statistics."""

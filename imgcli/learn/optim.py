@@ -1,15 +1,12 @@
 """What moves the weights: optimizers by timm's names, with their learning rates in groups."""
 
 import difflib
+from collections.abc import Collection
 from typing import Any
 
 import torch
-from timm.models._manipulate import group_parameters
-from timm.optim._optim_factory import (
-    create_optimizer_v2,
-    get_optimizer_info,
-    list_optimizers,
-)
+from timm.models import group_parameters
+from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
 from torch import nn
 
 from imgcli.errors import WrongUsage
@@ -65,7 +62,7 @@ def check_optimizer(name: str) -> None:
 
 
 def make_optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """The config's optimizer over all weights of a module; biases and norms do not decay."""
+    """The config's optimizer over all parameters of a module, of which `decaying` ones decay."""
     assert config.optimizer and isinstance(config.lr, float)
     own: dict[str, Any] = {}
     if config.optimizer in SGD:
@@ -84,12 +81,25 @@ def make_optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimi
     return optimizer
 
 
+def decaying(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that regularisation draws to zero, by name: as timm decides it.
+
+    Not biases, norms, and what a network says is not to decay: tokens, tables of positions.
+    """
+    spared: Collection[str] = getattr(module, "no_weight_decay", set)()
+    return {
+        name: parameter
+        for name, parameter in module.named_parameters()
+        if parameter.ndim > 1 and not name.endswith(".bias") and name not in spared
+    }
+
+
 def _layer_groups(module: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
     """A group per layer and kind of weight, its `lr_scale` the smaller the earlier the layer."""
-    levels = levels_of(module)
+    levels, decay_too = levels_of(module), decaying(module)
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
-        groups.setdefault((levels[name], parameter.ndim > 1), []).append(parameter)
+        groups.setdefault((levels[name], name in decay_too), []).append(parameter)
     last, decay = max(levels.values()), config.layer_decay or 1.0
     return [
         {

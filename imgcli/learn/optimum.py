@@ -16,7 +16,7 @@ from imgcli.learn.measure import Measure, measure
 from imgcli.learn.ridge import Ridge
 from imgcli.learn.sampling import bootstrap
 from imgcli.learn.softmax import MAX_ITERATIONS, fit_softmax
-from imgcli.learn.task import Task, stratified_folds
+from imgcli.learn.task import Task, groups_per_class, stratified_folds
 from imgcli.records import IntArray
 
 _INNER_FOLDS = 3  # that choose a head's regularisation, inside the rows it learns from
@@ -28,25 +28,29 @@ def fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
     assert isinstance(task.inputs, FeatureInputs)
     features, targets = task.inputs.features[task.labelled], task.targets[task.labelled]
     solve = _solver(task, features, targets)
-    times = [_times(task, bootstrap(task, job.rows)) for job in jobs]
+    drawn = [bootstrap(task, job.rows) for job in jobs]
+    times = [_times(task, rows) for rows in drawn]
     choices = _choose(task, solve, features, targets, jobs, times)
     strengths = [choice.strength if choice else _alone(task) for choice in choices]
-    temperatures = [choice.temperature if choice else 1.0 for choice in choices]
+    temperatures = [
+        choice.temperature if choice else job.chosen.get("temperature", 1.0)
+        for job, choice in zip(jobs, choices, strict=True)
+    ]
     known = [choice.heads for choice in choices if choice]
     heads = solve(
         torch.stack(times),
         features.new_tensor(strengths),
         start=mean_heads(known) if len(known) == len(jobs) else None,
-    ).scaled(features.new_tensor(temperatures))
+    ).calibrated(features.new_tensor(temperatures))
     last = len(heads.path) - 1
     for j, (job, choice) in enumerate(zip(jobs, choices, strict=True)):
         head = nn.Linear(features.shape[1], len(task.classes), device=features.device)
         head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
         val = measure(choice.logits[choice.held], targets[choice.held]) if choice else None
-        learnt = np.setdiff1d(job.rows, task.unlabelled)
+        learnt = np.setdiff1d(drawn[j], task.unlabelled)
         history = _history_of(task, job, learnt, head, heads.path[:, j].tolist(), val)
-        chosen = {"weight_decay": strengths[j], "temperature": temperatures[j]} if choice else {}
-        yield Fitted(head, learnt, history, last, last, 1, val, chosen)
+        chosen = choice.to_json() if choice else {}
+        yield Fitted(head, learnt, history, last, last, len(drawn[j]), val, chosen)
 
 
 def _choose(
@@ -62,7 +66,7 @@ def _choose(
     Args:
         times: how often each labelled row is learnt from, `(M,)` per job.
     """
-    pairs = [_fit_and_held(task, job) for job in jobs]
+    pairs = [fit_and_held(task, job) for job in jobs]
     if not all(pairs):
         return [None] * len(jobs)
     masks = [
@@ -123,23 +127,24 @@ def _times(task: Task, rows: IntArray) -> Tensor:
     return torch.from_numpy(counts[task.labelled]).float().to(task.device)
 
 
-def _fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
+def fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
     """Which rows a job's choices are made on: the given validation rows, or folds.
 
-    Nothing is judged by a guessed label. Empty where each class has one photo, as asked for, and
-    where the validation rows given are none.
+    Nothing is judged by a guessed label. Empty where few labels were asked for and each class has
+    one photo, near-duplicates counted once; and where the validation rows given are none.
     """
     if job.val is not None:
         return [(job.rows, job.val)] if len(job.val) else []
-    k = min(_INNER_FOLDS, int(task.dataset.samples.counts(job.rows).max()))
-    if k < 2 and task.config.labels_per_class == 1:
+    k = min(_INNER_FOLDS, int(groups_per_class(task, job.rows).max()))
+    if k < 2 and task.config.labels_per_class is not None:
         return []
     if k < 2:
         raise DataError(
-            f"'{task.dataset.samples.root}' has one training photo per class; two are needed to "
-            "choose the head's regularisation. Add photos."
+            f"'{task.dataset.samples.root}' has one training photo per class, near-duplicates "
+            "counted once; two are needed to choose the head's regularisation. Add photos."
         )
     fold = stratified_folds(task, job.rows, k, task.config.seed)
     return [
-        (job.rows[fold != f], np.setdiff1d(job.rows[fold == f], task.unlabelled)) for f in range(k)
+        (job.rows[fold != f], np.setdiff1d(job.rows[fold == f], task.unlabelled))
+        for f in np.unique(fold)
     ]

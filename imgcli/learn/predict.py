@@ -75,12 +75,12 @@ def predict_files(
     runs: Sequence[Run],
     paths: Sequence[Path],
     device_name: str = "auto",
-    factors: Sequence[float] | None = None,
+    temperatures: Sequence[float] | None = None,
 ) -> Predicted:
     """Predict files, and all photos in folders; by several runs, the mean of what they say.
 
     Args:
-        factors: on each run's logits, that calibrate them.
+        temperatures: that each run's logits are divided by, which calibrates them.
 
     Raises:
         DataError: a path that does not exist, or no photo under any of them.
@@ -96,8 +96,8 @@ def predict_files(
         raise DataError(f"No photo in '{paths[0]}'. Name photos, or folders that hold some.")
     device = choose_device(device_name)
     said = [
-        _predict(run, named, device, factor)
-        for run, factor in zip(runs, factors or [1.0] * len(runs), strict=True)
+        _predict(run, named, device, temperature)
+        for run, temperature in zip(runs, temperatures or [1.0] * len(runs), strict=True)
     ]
     first = said[0]
     for run, other in zip(runs, said, strict=True):
@@ -110,7 +110,7 @@ def predict_files(
     return Predicted(first.classes, first.paths, probs, rejected + first.rejected)
 
 
-def _predict(run: Run, named: Sequence[str], device: torch.device, factor: float) -> Predicted:
+def _predict(run: Run, named: Sequence[str], device: torch.device, temperature: float) -> Predicted:
     """One run's word on photos, in the order named; those that cannot be read are listed."""
     network, classes, precision = load_model(run)
     classifier = network.classifier.to(device).to(memory_format=torch.channels_last)
@@ -123,7 +123,7 @@ def _predict(run: Run, named: Sequence[str], device: torch.device, factor: float
             continue
         images = to_images(to_device(block.images, device), network.preprocess)
         logits = forward(classifier, images, precision, network.preprocess.test_flip)
-        probs.append(torch.softmax(logits.double() * factor, dim=1).cpu().numpy())
+        probs.append(torch.softmax(logits.double() / temperature, dim=1).cpu().numpy())
         read.extend(block.indices.tolist())
     order = np.argsort(read)
     return Predicted(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from imgcli.errors import ModelError, WrongUsage
-from imgcli.learn.limits import check_limits, option
+from imgcli.learn.limits import HEAD_DECAY, check_limit, check_limits, option
 from imgcli.learn.optim import SGD, check_optimizer, has_momentum, usual_decay, usual_rate
 from imgcli.learn.schedules import DECAYS, WARM
 from imgcli.learn.softmax import MAX_ITERATIONS
@@ -57,6 +57,12 @@ def _settle_optimum(config: TrainConfig) -> TrainConfig:
     _refuse(config, _BY_STEPS, f"--optimizer {optimizer}{default}; add --optimizer sgd to use it")
     if _begins_with_weights(config):
         _refuse(config, ["init"], f"--optimizer {optimizer}, which ends where it ends")
+    if config.weight_decay is not None:
+        why = (
+            f" for --optimizer {optimizer}{default}; leave it out to have it chosen by validation, "
+            "or add --optimizer sgd"
+        )
+        check_limit("weight_decay", config.weight_decay, HEAD_DECAY, why)
     if optimizer == "ridge":  # solved in one go
         _refuse(config, ["epochs", "bag"], "--optimizer ridge")
         if config.label_smoothing:

@@ -16,7 +16,7 @@ from imgcli.learn.jobs import Job, probs_by
 from imgcli.learn.saved import load_model
 from imgcli.learn.task import Task, make_task
 from imgcli.models.network import Classifier
-from imgcli.records import Predictions, TrainConfig
+from imgcli.records import Predictions
 from imgcli.wording import count, duration
 from imgcli.workspace import Run
 
@@ -26,9 +26,8 @@ def retrained(
 ) -> Iterator[Predictions]:
     """What the run's recipe says out of fold, for each merge by itself, by the same folds.
 
-    The regularisation of heads fitted to their optimum is the run's, chosen once with the classes
-    apart; to choose it anew is six times the work. So their probabilities are not calibrated, which
-    changes nothing of what is predicted.
+    All is chosen inside each fold, as in the folds before, so that the two can be compared: the
+    run's own regularisation was chosen by all its training photos, those that a fold holds out too.
 
     Args:
         data: the dataset, where it is not the one the run was trained on.
@@ -43,28 +42,19 @@ def retrained(
     network, _, _ = load_model(run)
     task = make_task(run.config, run.data if data is None else data, network=network)
     _need_same_photos(run, task, before)
-    task = replace(task, config=_as_chosen(run, task.config))
     for names in merges:
         yield _out_of_fold(_merged(task, names), before)
 
 
 def _out_of_fold(task: Task, before: Predictions) -> Predictions:
     held = [before.indices[before.fold == f] for f in range(before.folds or 0)]
-    settled = task.config.to_optimum and task.config.weight_decay is not None
-    val = before.indices[:0] if settled else None
-    jobs = [Job(np.setdiff1d(before.indices, rows), val) for rows in held]
+    jobs = [Job(np.setdiff1d(before.indices, rows)) for rows in held]
     unused = np.zeros((len(task.classes), len(task.classes)), np.int64)
     results = [
         FoldResult(rows, probs_by(task, fitted.module, rows), unused)
         for rows, fitted in zip(held, fit_all(task, jobs), strict=True)
     ]
     return predictions_of(task, before.on, results)
-
-
-def _as_chosen(run: Run, config: TrainConfig) -> TrainConfig:
-    """The config with the regularisation that the run's validation chose, where it chose one."""
-    chosen = run.read_json("model.json").get("chosen") or {}
-    return config.with_(weight_decay=chosen.get("weight_decay", config.weight_decay))
 
 
 def _merged(task: Task, names: Sequence[str]) -> Task:

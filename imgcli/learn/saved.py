@@ -48,6 +48,19 @@ def save_model(
     )
 
 
+def chosen_in(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What validation chose, as told by a run's `model.json`.
+
+    Logits are divided by `temperature`. Older runs kept the factor on the logits under that name,
+    and had no `factor` beside it.
+    """
+    chosen = dict(facts["chosen"])
+    if "temperature" in chosen and "factor" not in chosen:
+        factor = chosen["temperature"]
+        chosen |= {"temperature": 1 / factor, "factor": factor}
+    return chosen
+
+
 def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
     """A run's network with its weights, its classes, and the precision it was trained in.
 

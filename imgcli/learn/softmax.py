@@ -23,6 +23,7 @@ from imgcli.learn.heads import Heads
 
 MAX_ITERATIONS = 500
 _MEMORY = 10  # steps that L-BFGS remembers
+_FLAT = 0.1  # share of the tolerance that so many steps must lower an objective by
 _BUDGET = 2**28  # floats held at once; more problems than fit are solved in turn
 
 
@@ -175,7 +176,8 @@ def _minimise(
 ) -> tuple[Tensor, Tensor]:
     """L-BFGS on all problems side by side; returns solutions and the objectives on the way.
 
-    A problem that has reached its tolerance is left out from then on.
+    A problem that has reached its tolerance is left out from then on, and so is one that no longer
+    falls: under weak regularisation float32 cannot tell how near the minimum is.
     """
     solution, going = point.clone(), torch.arange(len(point), device=point.device)
     loss, gradient = problem(point, going)
@@ -183,6 +185,8 @@ def _minimise(
     steps: list[tuple[Tensor, Tensor, Tensor]] = []  # (step, change of gradient, 1 / their product)
     for _ in range(max_iterations):
         on = ~problem.solved(point, gradient, going, tolerance * loss)
+        if len(path) > _MEMORY:
+            on &= path[-1 - _MEMORY][going] - loss > _FLAT * tolerance * loss
         if not bool(on.all()):
             solution[going] = point
             going, point, loss, gradient = going[on], point[on], loss[on], gradient[on]

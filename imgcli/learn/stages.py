@@ -20,7 +20,7 @@ from imgcli.learn.identity import score_key
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.measure import Measure, measure
-from imgcli.learn.saved import learnt_validation, load_model, save_history, save_model
+from imgcli.learn.saved import chosen_in, learnt_validation, load_model, save_history, save_model
 from imgcli.learn.task import Task, make_task
 from imgcli.models.network import Classifier, count_params, fingerprint
 from imgcli.records import IntArray, Predictions, Rejected, TrainConfig
@@ -117,14 +117,14 @@ def _train(task: Task, run: Run, data: Path, start: float) -> Trained:
     classifier = _whole(task, fitted)
     after = fingerprint(classifier.backbone) if config.frozen else None
     assert before == after, "a frozen backbone changed"
-    passes = 1 if config.frozen else fitted.passes  # frozen: each photo was looked at once
+    seen = len(fitted.learnt) if config.frozen else fitted.seen  # frozen: each photo once
     knows = learnt_validation(task.config, data) if task.dataset.split.val is None else None
     facts = {
         "params": count_params(classifier, frozen_backbone=config.frozen),
         "epochs": fitted.epochs,
         "kept_epoch": fitted.kept,
         "input": task.network.preprocess.describe(),
-        "images_per_second": len(fitted.learnt) * passes / seconds,
+        "images_per_second": seen / seconds,
         "seconds": seconds,
         "train": _learnt(task, fitted).to_json(),
         "val": fitted.val and fitted.val.to_json(),
@@ -190,7 +190,7 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
         RunError: the run knows other classes than the dataset.
     """
     # What was only learnt from is not needed to judge, and need not be there any more.
-    config = run.config.with_(pseudo_label=None, confidence=None)
+    config = run.config.with_(pseudo_label=None, confidence=None, weight_decay=None)
     task = _task_of(run, config, data, device)
     rows = task.rows("test")
     if len(rows) == 0:
@@ -258,7 +258,8 @@ def _check_tracked(task: Task) -> None:
 def _document(run: Run) -> dict[str, Any]:
     """What a finished training came to, for the JSON contract."""
     facts = run.read_json("model.json")
-    return {"run": str(run.folder), "arch": facts["arch"], **{key: facts[key] for key in _FACTS}}
+    told = {key: facts[key] for key in _FACTS}
+    return {"run": str(run.folder), "arch": facts["arch"], **told, "chosen": chosen_in(facts)}
 
 
 def _bagged_until(resume: Run, runs: Path) -> dict[int, Run]:

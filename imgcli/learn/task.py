@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
-from imgcli.errors import ModelError
+from imgcli.errors import DataError, ModelError
 from imgcli.learn.arithmetic import (
     BATCH,
     autocast,
@@ -25,6 +25,7 @@ from imgcli.learn.arithmetic import (
 from imgcli.learn.augment import recipe_of
 from imgcli.learn.features import frozen_features
 from imgcli.learn.inputs import DevicePixels, FeatureInputs, PixelInputs
+from imgcli.learn.limits import SEEDS, check_limit
 from imgcli.learn.looking import for_looking
 from imgcli.learn.recipe import settle, wants_published
 from imgcli.learn.saved import begin_with
@@ -36,6 +37,7 @@ from imgcli.photos.parts import choose_parts
 from imgcli.photos.pixels import enlarged, load_pixels
 from imgcli.photos.unlabelled import with_unlabelled
 from imgcli.records import IntArray, Rejected, TrainConfig
+from imgcli.wording import count
 from imgcli.workspace import Run
 
 _PROBE = 2**17  # pixels in the batch that measures precision: 128 photos of 32 × 32
@@ -195,10 +197,52 @@ def hold_out(task: Task, rows: IntArray, share: float) -> tuple[IntArray, IntArr
     return rows[parts["train"]], rows[parts.get("val", rows[:0])]
 
 
+def groups_per_class(task: Task, rows: IntArray) -> IntArray:
+    """In how many groups of near-duplicates the rows of each class are, `(K,)`."""
+    samples = task.dataset.samples
+    pairs = np.unique(np.stack([samples.targets[rows], samples.groups[rows]]), axis=1)
+    return np.bincount(pairs[0], minlength=len(task.classes))
+
+
+def judging_folds(task: Task, rows: IntArray, k: int, seed: int) -> IntArray:
+    """Stratified folds `(M,)` to judge a recipe by: each holds out of every class, and leaves some.
+
+    Raises:
+        WrongUsage: no seed for folds.
+        DataError: a class has too few groups of photos, or they cannot be kept apart.
+    """
+    check_limit("seed", seed, SEEDS)
+    samples = task.dataset.samples
+    counts = zip(samples.counts(rows).tolist(), groups_per_class(task, rows).tolist(), strict=True)
+    for name, (photos, groups) in zip(task.classes, counts, strict=True):
+        if groups < k:
+            raise DataError(_too_few(name, photos, groups, k))
+    fold = stratified_folds(task, rows, k, seed)
+    for label, name in enumerate(task.classes):
+        if len(np.unique(fold[samples.targets[rows] == label])) < 2:
+            raise DataError(
+                f"All photos of class '{name}' are in one of {k} folds, whose network would learn "
+                "nothing of it: they are near-duplicates of other classes' photos. Correct their "
+                "labels, merge the classes, or use another --seed."
+            )
+    return fold
+
+
+def _too_few(name: str, photos: int, groups: int, k: int) -> str:
+    """Why a class cannot be in each of k folds, and what to do."""
+    fewer = f"or use --folds {groups}" if groups > 1 else "or remove it"
+    has, need = count(photos, "photo"), f"{k} folds need at least {k}"
+    if groups < photos:
+        has += f" in {count(groups, 'group')} of near-duplicates, each kept in one fold"
+        need += " groups"
+    return f"Class '{name}' has {has}; {need}. Add photos, merge the class, {fewer}."
+
+
 def stratified_folds(task: Task, rows: IntArray, k: int, seed: int) -> IntArray:
     """The fold `(M,)` of each row: stratified by class, near-duplicates in one fold.
 
-    A class of fewer than `k` photos is missing from some folds.
+    A class in fewer than `k` groups is missing from some folds; of folds without any photo there
+    are none, so that there may be fewer than `k`.
     """
     samples = task.dataset.samples
     folder = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
@@ -208,7 +252,7 @@ def stratified_folds(task: Task, rows: IntArray, k: int, seed: int) -> IntArray:
         parts = list(folder.split(rows, samples.targets[rows], samples.groups[rows]))
     for number, (_, held) in enumerate(parts):
         fold[held] = number
-    return fold
+    return np.unique(fold, return_inverse=True)[1]
 
 
 def _settled_precision(config: TrainConfig, network: Network, device: torch.device) -> str:

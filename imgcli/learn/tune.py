@@ -33,7 +33,7 @@ from imgcli.learn.study import (
     try_failed_again,
     without_password,
 )
-from imgcli.learn.task import Task, hold_out, make_task, stratified_folds
+from imgcli.learn.task import Task, hold_out, judging_folds, make_task
 from imgcli.photos.dataset import load_dataset
 from imgcli.progress import counter, note
 from imgcli.records import IntArray, TrainConfig
@@ -209,8 +209,8 @@ class _Judge:
             rows, held = hold_out(task, task.rows("train"), share)
         if not len(held):
             raise DataError(
-                f"'{task.dataset.samples.root}' has too few photos to validate on. Add photos, or "
-                "use --folds 2."
+                f"'{task.dataset.samples.root}' has too few photos to validate on, near-duplicates "
+                "counted once. Add photos, or use --folds 2."
             )
         # A recipe that validates on nothing is judged as it is: its last weights.
         blind = task.dataset.split.val is None and task.config.val_share == 0
@@ -237,7 +237,7 @@ class _Judge:
         assert self.folds is not None
         refuse_seen(task)
         rows = task.rows("train")
-        fold = stratified_folds(task, rows, self.folds, self.config.seed)
+        fold = judging_folds(task, rows, self.folds, self.config.seed)
         jobs = [
             Job(rows[fold != f], label=f"Trial {trial.number}, fold {f + 1} of {self.folds}")
             for f in range(self.folds)

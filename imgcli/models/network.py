@@ -9,6 +9,13 @@ from torch import Tensor, nn
 
 from imgcli.records import Preprocess
 
+# torchvision's names of what timm exempts from weight decay in the same networks, and torchvision's
+# own recipes in most: tokens, tables of positions, scales of attention and of a block's channels.
+_NO_DECAY = {
+    *("class_token", "pos_embedding", "relative_position_bias_table"),
+    *("logit_scale", "cpb_mlp", "layer_scale"),
+}
+
 Channels = Literal[1, 3]  # of a network's images: grey, or red, green and blue
 
 
@@ -27,6 +34,19 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.backbone(images))
         return logits
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of the parameters that weight decay leaves alone, beside biases and norms.
+
+        timm's optimizers ask for them by this name; without it they would not see what a network
+        of timm's says of itself.
+        """
+        own = getattr(self.backbone, "no_weight_decay", None)
+        if own is not None:
+            return {f"backbone.{name}" for name in own()}
+        return {
+            name for name, _ in self.named_parameters() if _NO_DECAY.intersection(name.split("."))
+        }
 
 
 @dataclass(frozen=True, eq=False)

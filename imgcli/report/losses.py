@@ -26,7 +26,8 @@ STROKES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))  # after al
 MOST_POINTS = 2000  # of a line: more than a figure has pixels
 LONGEST = 120  # characters of a run's name
 BANDED = "Line: mean of the trainings of a run's folds; band: ± 1 standard deviation over them"
-OWN_SCALES = ("label_smoothing", "mixup", "cutmix")  # choices that change what the loss is
+# Choices that change what the loss is.
+OWN_SCALES = ("label_smoothing", "balance", "mixup", "cutmix")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +154,8 @@ def notes(document: Document, names: Mapping[str, str], drawn: Collection[str]) 
     told = [{name: chosen.get(name) for name in OWN_SCALES} for chosen in options]
     if any(chosen != told[0] for chosen in told):
         lines.append(
-            "Losses of runs with other label smoothing, mixup or cutmix are not on one scale"
+            "Losses of runs with other label smoothing, balance, mixup or cutmix are not on one "
+            "scale"
         )
     return lines
 

@@ -76,7 +76,7 @@ def calibration_line(document: Document) -> str | None:
         return f"Confidence is off by {percent(document['ece'])} on average (ECE)."
     return (
         f"Confidence is off by {percent(found['ece_before'])} on average (ECE), by "
-        f"{percent(found['ece'])} once corrected (logits times {found['factor']:.2f}), "
+        f"{percent(found['ece'])} once corrected (temperature {1 / found['factor']:.2f}), "
         f"as `predict` does{' from now on' if found['folds'] else ''}."
     )
 

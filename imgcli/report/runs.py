@@ -40,6 +40,7 @@ def trained(
             )
     choices = dict(document["chosen"])
     guessed = choices.pop("pseudo_labels", None)
+    choices.pop("factor", None)  # the temperature says it
     chosen = ", ".join(f"{key.replace('_', ' ')} {v:.3g}" for key, v in choices.items())
     passes = count(document["epochs"], unit)
     lines = [

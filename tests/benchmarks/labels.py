@@ -88,11 +88,12 @@ def out_of_fold(
         inner[rows] = folds_of(labels[rows], INNER_FOLDS, seed)
         tasks.append([(mask(learnt & (inner != n)), mask(inner == n)) for n in range(INNER_FOLDS)])
     choices = choose_strengths(solve, x, y, tasks)
-    strengths, factors = (
+    strengths, temperatures = (
         x.new_tensor([getattr(choice, name) for choice in choices])
         for name in ("strength", "temperature")
     )
-    heads = solve(torch.stack([mask(learnt) for learnt in outer]), strengths).scaled(factors)
+    heads = solve(torch.stack([mask(learnt) for learnt in outer]), strengths)
+    heads = heads.calibrated(temperatures)
     logits = heads.logits(x).double()[torch.from_numpy(fold), torch.arange(len(labels))]
     return np.asarray(torch.softmax(logits, dim=1).numpy())
 

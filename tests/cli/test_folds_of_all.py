@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from imgcli import progress
-from imgcli.judge.calibration import calibrated, calibration_json, factor_of
+from imgcli.judge.calibration import calibrated, calibration_json, temperature_of
 from imgcli.judge.promise import promise
 from imgcli.records import Predictions
 from imgcli.workspace import Run, find_run
@@ -70,10 +70,11 @@ def test_nothing_is_decided_by_the_test_part(
     expected = of_train(run)
     kept = run.read_json("calibration.json")
     assert kept["n"] == 60
-    assert kept["factor"] == calibration_json(expected)["factor"] == factor_of(run)
+    assert kept["temperature"] == calibration_json(expected)["temperature"]
+    assert temperature_of(run) == pytest.approx(kept["temperature"])
 
     assert imgcli(monkeypatch, "predict", "dataset/test", "--min-precision", "0.6", "--json") == 0
-    scaled = replace(expected, probs=calibrated(expected.probs, kept["factor"]))
+    scaled = replace(expected, probs=calibrated(expected.probs, temperature_of(run)))
     assert printed(capsys)["promise"] == {
         **promise(scaled, 0.6).to_json(),
         "precision_ci95": list(promise(scaled, 0.6).precision_ci95),
@@ -108,14 +109,14 @@ def test_runs_are_compared_by_the_train_part(
 
 def test_a_calibration_of_earlier_folds_is_not_used(run: Run) -> None:
     said = run.load_predictions("predictions-folds.npz")
-    sharper = replace(said, probs=calibrated(said.probs, 3.0))
-    before = factor_of(run)
+    sharper = replace(said, probs=calibrated(said.probs, 1 / 3))
+    before = temperature_of(run)
     run.save_predictions("predictions-folds.npz", sharper)  # as a kill before the next file leaves
-    assert factor_of(run) == pytest.approx(before / 3, rel=0.02)
+    assert temperature_of(run) == pytest.approx(3 * before, rel=0.02)
 
 
 def test_a_calibration_of_an_earlier_version_is_used_as_it_is(run: Run) -> None:
     kept = run.read_json("calibration.json")
     run.write_json("calibration.json", {"factor": 0.5, "n": kept["n"]})
-    assert factor_of(run) == 0.5
+    assert temperature_of(run) == 2.0
     assert np.isclose(run.read_json("calibration.json")["factor"], 0.5)

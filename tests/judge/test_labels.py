@@ -131,6 +131,29 @@ def test_the_fit_leaves_each_photo_out() -> None:
         np.testing.assert_allclose(fitted[row], scaled[row] @ weights, atol=1e-9)
 
 
+def test_near_duplicates_do_not_vouch_for_each_other() -> None:
+    some, features, _ = flipped()
+    copies = np.r_[np.arange(len(some)), [0, 0, 100]]  # and further photos of two groups
+    groups = np.r_[np.arange(len(some)), [0, 0, 100]]
+    copied = predictions(some.targets[copies], some.probs[copies], groups=groups)
+    around = neighbours(features[copies], copied)
+    assert not (groups[around.nearest] == groups[:, None]).any()
+    relabelled = np.where(groups == 0, (copied.targets + 1) % K, copied.targets)
+    other = predictions(relabelled, copied.probs, groups=groups)
+    rows = groups == 0
+    np.testing.assert_allclose(
+        linear_fit(features[copies], copied)[rows], linear_fit(features[copies], other)[rows]
+    )
+    elsewhere = neighbours(features[copies], other)
+    np.testing.assert_array_equal(elsewhere.likeness[rows], around.likeness[rows])
+
+
+def test_photos_of_one_group_have_no_neighbours() -> None:
+    some = predictions([0, 0, 1], sure([0, 0, 1], 2), groups=[4, 4, 4])
+    assert neighbours(np.eye(3), some).nearest.shape == (3, 0)
+    label_issues(some, np.eye(3))
+
+
 def test_usual_confusion_is_the_mean_belief_of_a_class() -> None:
     beliefs = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]])
     np.testing.assert_allclose(

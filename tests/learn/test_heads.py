@@ -5,10 +5,12 @@ from functools import partial
 
 import pytest
 import torch
+from torch.nn import functional
 
 from imgcli.learn.heads import TEMPERATURES, Solver, _calibrate, choose_strengths
+from imgcli.learn.limits import HEAD_DECAY
 from imgcli.learn.ridge import Ridge
-from imgcli.learn.softmax import fit_softmax
+from imgcli.learn.softmax import MAX_ITERATIONS, fit_softmax
 from tests.learn.head_problems import K, M, masks, problem
 
 Maker = Callable[[torch.Tensor, torch.Tensor], Solver]
@@ -53,6 +55,21 @@ def test_held_out_logits_cover_every_held_row_and_no_other(solver: Maker) -> Non
     assert (choice.logits[~held] == 0).all()
 
 
+@pytest.mark.parametrize("solver", [softmax, ridge])
+def test_held_out_logits_are_divided_by_the_temperature(solver: Maker) -> None:
+    features, targets = problem()
+    held = torch.arange(M) < 80
+    (choice,) = choose_strengths(solver(features, targets), features, targets, [[(~held, held)]])
+    assert choice.temperature != 1.0
+    raw = choice.heads.logits(features)[0]
+    torch.testing.assert_close(
+        choice.logits[held], raw[held] / choice.temperature, rtol=1e-3, atol=1e-3
+    )
+    calibrated = choice.heads.calibrated(torch.tensor([choice.temperature]))
+    told = calibrated.logits(features)[0]
+    torch.testing.assert_close(told, raw / choice.temperature, rtol=1e-3, atol=1e-3)
+
+
 def test_the_temperature_undoes_a_known_scaling() -> None:
     generator = torch.Generator().manual_seed(1)
     logits = 2 * torch.randn(4000, 3, generator=generator)
@@ -60,6 +77,31 @@ def test_the_temperature_undoes_a_known_scaling() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(2)
         drawn = targets.sample()
-    factor, _ = _calibrate(logits / 2, drawn)
-    step = TEMPERATURES[1] / TEMPERATURES[0]
-    assert 2 / step <= factor <= 2 * step
+    timid, _ = _calibrate(logits / 2, drawn)
+    too_sure, _ = _calibrate(logits * 3, drawn)
+    step = TEMPERATURES[0] / TEMPERATURES[1]
+    assert 0.5 / step <= timid <= 0.5 * step
+    assert 3 / step <= too_sure <= 3 * step
+
+
+EXTREMES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "more features than photos": lambda x: x.repeat(1, 30).roll(1, 0) + x.repeat(1, 30),
+    "every feature twice": lambda x: x.repeat(1, 2),
+    "nothing but constants": lambda x: torch.full_like(x, 3.0),
+    "classes far apart": lambda x: x + 1000 * functional.one_hot(problem()[1], x.shape[1]),
+}
+
+
+@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("solver", [softmax, ridge])
+@pytest.mark.parametrize("strength", [HEAD_DECAY.low, HEAD_DECAY.high])
+def test_extreme_features_give_a_head_at_either_end_of_the_regularisation(
+    extreme: str, solver: Maker, strength: float
+) -> None:
+    features, targets = problem()
+    features = EXTREMES[extreme](features)
+    rows = masks(3)
+    rows[0] = torch.isin(torch.arange(M), torch.arange(4))  # hardly any photo
+    heads = solver(features, targets)(rows, torch.full((3,), strength))
+    assert heads.logits(features).isfinite().all() and heads.path.isfinite().all()
+    assert len(heads.path) < MAX_ITERATIONS

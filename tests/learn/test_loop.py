@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from imgcli.errors import Interrupted, ModelError
 from imgcli.learn.checkpoint import State
 from imgcli.learn.inputs import FeatureInputs
-from imgcli.learn.loop import batch_size_in, logits_of, train
+from imgcli.learn.loop import Mix, batch_size_in, logits_of, train
 from imgcli.learn.measure import measure
 from imgcli.models.network import Classifier
 from imgcli.records import TrainConfig
@@ -60,6 +61,28 @@ def test_it_learns_and_keeps_history_per_batch_and_per_epoch() -> None:
     assert len(batches) == 4 * 4 and sum(row["n"] for row in batches) == 4 * len(ROWS)
     assert len(val) == 4 and val[-1]["accuracy"] > 0.8
     assert val[-1]["loss"] < val[0]["loss"]
+
+
+def halves(images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each photo and the next one, in equal shares."""
+    shares = functional.one_hot(targets, 3).float()
+    return (images + images.roll(1, 0)) / 2, (shares + shares.roll(1, 0)) / 2
+
+
+@pytest.mark.parametrize(
+    ("config", "mix"), [(CONFIG, halves), (CONFIG.with_(balance="sample"), None)]
+)
+def test_train_figures_are_of_the_photos_where_batches_are_not(
+    config: TrainConfig, mix: Mix | None
+) -> None:
+    inputs, targets = problem()
+    module = network()
+    state = train(module, inputs, targets, config, rows=ROWS, watched={}, mix=mix)
+    told = [row for row in state.history if row["part"] == "train"]
+    expected = measure(logits_of(module, inputs, ROWS, "fp32"), targets[ROWS])
+    assert len(told) == 4
+    assert told[-1] == {"epoch": 4, "part": "train", **expected.to_json()}
+    assert expected.n == len(ROWS) and expected.accuracy > 0.9
 
 
 # The last four count steps in numbers that are no tensors, or for all weights at once.

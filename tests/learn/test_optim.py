@@ -1,5 +1,7 @@
 """Optimizers by name, and which weights they move how far."""
 
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from imgcli.errors import WrongUsage
 from imgcli.learn.optim import (
     check_optimizer,
+    decaying,
     has_momentum,
     levels_of,
     make_optimizer,
@@ -20,8 +23,8 @@ from imgcli.records import TrainConfig
 CONFIG = TrainConfig(arch="any", optimizer="adamw", lr=0.1, weight_decay=0.1)
 
 
-def classifier(arch: str) -> Classifier:
-    return create_network(arch, 3, pretrained=False, image_size=32).classifier
+def classifier(arch: str, size: int = 32) -> Classifier:
+    return create_network(arch, 3, pretrained=False, image_size=size).classifier
 
 
 @pytest.mark.parametrize("name", optimizers())
@@ -78,3 +81,45 @@ def test_earlier_layers_learn_less_by_the_same_factor_each() -> None:
     assert by_name["backbone.norm1.weight"] == (0.25, 0.0)
     assert by_name["backbone.dense1.weight"] == (0.5, 0.1)
     assert by_name["head.weight"] == (1.0, 0.1) and by_name["head.bias"] == (1.0, 0.0)
+
+
+@cache
+def shaped(arch: str, size: int) -> Classifier:
+    """A network whose weights have shapes and no values: enough to be sorted into groups."""
+    with torch.device("meta"):
+        return classifier(arch, size)
+
+
+def decays_of(module: Classifier, config: TrainConfig) -> dict[str, float]:
+    """The weight decay of each parameter in the config's optimizer, by name."""
+    groups = make_optimizer(module, config).param_groups
+    found = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    return {name: found[id(p)] for name, p in module.named_parameters()}
+
+
+@pytest.mark.parametrize("layer_decay", [None, 0.75])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
+@pytest.mark.parametrize(
+    ("arch", "size", "spared"),
+    [
+        ("vit_tiny_patch16_224", 224, ["cls_token", "pos_embed"]),
+        (
+            "swin_tiny_patch4_window7_224",
+            224,
+            ["layers.3.blocks.1.attn.relative_position_bias_table"],
+        ),
+        ("torchvision/vit_b_32", 224, ["class_token", "encoder.pos_embedding"]),
+        ("torchvision/swin_t", 224, ["features.1.0.attn.relative_position_bias_table"]),
+        ("torchvision/convnext_tiny", 64, ["features.1.0.layer_scale"]),
+        ("8C3-B-P2-16", 32, ["norm1.weight", "conv1.bias"]),
+    ],
+)
+def test_weight_decay_leaves_alone_what_is_no_matrix_of_weights(
+    arch: str, size: int, spared: list[str], optimizer: str, layer_decay: float | None
+) -> None:
+    module = shaped(arch, size)
+    config = CONFIG.with_(optimizer=optimizer, layer_decay=layer_decay)
+    found = decays_of(module, config)
+    assert {found[f"backbone.{name}"] for name in spared} == {0.0}
+    assert found["head.weight"] == 0.1 and found["head.bias"] == 0.0
+    assert {name for name, decay in found.items() if decay} == set(decaying(module))

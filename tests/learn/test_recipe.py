@@ -1,6 +1,7 @@
 """Defaults follow from the other choices; choices that exclude each other are refused."""
 
 import json
+import math
 
 import pytest
 
@@ -106,7 +107,17 @@ def test_a_recipe_is_for_training_all_of_an_arch() -> None:
         ({"val_share": 0.95}, "--val-share 0.95 must be at least 0 and below 0.9"),
         ({"label_smoothing": -0.1}, "--label-smoothing -0.1 must be"),
         ({"weight_decay": -1.0}, "--weight-decay -1 must be at least 0"),
+        ({"weight_decay": math.nan}, "--weight-decay nan must be a finite number at least 0"),
+        ({"weight_decay": math.inf}, "--weight-decay inf must be a finite number at least 0"),
         ({"lr": -1.0}, "--lr -1 must be above 0"),
+        ({"lr": math.inf}, "--lr inf must be a finite number above 0"),
+        ({"l1": math.inf}, "--l1 inf must be a finite number"),
+        ({"warmup": math.nan}, "--warmup nan must be a finite number"),
+        ({"momentum": math.nan}, "--momentum nan must be a finite number at least 0 and below 1"),
+        ({"mixup": 1e-30}, "--mixup 1e-30 must be 0, or at least 0.01 and at most 100"),
+        ({"cutmix": math.inf}, "--cutmix inf must be a finite number"),
+        ({"seed": -1}, "--seed -1 must be at least 0"),
+        ({"seed": 2**32}, "--seed .* must be at least 0 and at most"),
         ({"lr": "fast"}, "--lr fast is neither a number nor auto"),
         ({"optimizer": "adam", "nesterov": True}, "--nesterov means nothing to .*it is sgd's"),
         ({"optimizer": "sgd", "dampening": 0.5, "nesterov": True}, "does not go with --nesterov"),
@@ -143,3 +154,13 @@ def test_there_is_nothing_to_freeze_in_a_network_without_weights() -> None:
     with pytest.raises(ModelError, match="'alexnet' has no published weights, so there is nothing"):
         settle(TrainConfig(arch="alexnet", freeze=True))
     settle(TrainConfig(arch="alexnet", freeze=True, pretrained=False))  # meant: random features
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "ridge"])
+@pytest.mark.parametrize("decay", [0.0, 1e-300, 1e-7, 1e7, 1e300])
+def test_a_head_without_an_optimum_to_be_found_is_refused(optimizer: str, decay: float) -> None:
+    config = TrainConfig(arch="resnet18", freeze=True, optimizer=optimizer, weight_decay=decay)
+    what = f"--weight-decay {decay:g} must be .* for --optimizer {optimizer}.*leave it out"
+    with pytest.raises(WrongUsage, match=what.replace("+", r"\+")):
+        settle(config)
+    assert settle(config.with_(optimizer="sgd", weight_decay=0.0)).weight_decay == 0.0

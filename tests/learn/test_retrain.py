@@ -1,6 +1,5 @@
 """A run's folds once more with merged classes, through the same folds."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,8 @@ from PIL import Image
 
 from imgcli import workspace
 from imgcli.errors import RunError
-from imgcli.learn.fit import fit_all
-from imgcli.learn.jobs import Fitted, Job
 from imgcli.learn.retrain import retrained
 from imgcli.learn.stages import score_folds, train_run
-from imgcli.learn.task import Task
 from imgcli.records import Predictions, TrainConfig
 from imgcli.workspace import Run
 from tests.photo_folders import write_dataset
@@ -46,23 +42,16 @@ def test_merged_labels_go_through_the_same_folds(judged: tuple[Run, Predictions]
     assert right.mean() > (before.preds == before.targets).mean()
 
 
-def test_the_regularisation_is_the_runs_and_each_head_is_blind_to_what_it_judges(
-    judged: tuple[Run, Predictions], monkeypatch: pytest.MonkeyPatch
+def test_a_fold_chooses_all_by_itself_as_it_did_before_the_merge(
+    judged: tuple[Run, Predictions],
 ) -> None:
     run, before = judged
-    seen: list[tuple[float, list[int]]] = []
-
-    def watched(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
-        for fitted in fit_all(task, jobs):
-            seen.append((task.config.weight_decay or 0.0, fitted.learnt.tolist()))
-            yield fitted
-
-    monkeypatch.setattr("imgcli.learn.retrain.fit_all", watched)
-    list(retrained(run, None, before, [("blue", "violet")]))
-    chosen = run.read_json("model.json")["chosen"]["weight_decay"]
-    assert [strength for strength, _ in seen] == [chosen] * 3
-    for fold, (_, learnt) in enumerate(seen):
-        assert learnt == before.indices[before.fold != fold].tolist()
+    (same,) = retrained(run, None, before, [("blue",)])  # nothing is merged
+    np.testing.assert_allclose(same.probs, before.probs, atol=1e-5)
+    model = run.read_json("model.json")
+    run.write_json("model.json", {**model, "chosen": {**model["chosen"], "weight_decay": 3.0}})
+    (again,) = retrained(run, None, before, [("blue",)])
+    np.testing.assert_array_equal(again.probs, same.probs)
 
 
 def test_other_photos_are_refused(judged: tuple[Run, Predictions], tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from torch.nn import functional
 from imgcli.errors import DataError
 from imgcli.learn.fit import fit_all
 from imgcli.learn.inputs import FeatureInputs
-from imgcli.learn.jobs import Job
+from imgcli.learn.jobs import Job, logits_by
+from imgcli.learn.measure import measure
 from imgcli.learn.recipe import settle
 from imgcli.learn.sampling import bootstrap, few_labels, nearness
 from imgcli.learn.task import Task
@@ -158,6 +159,39 @@ def test_guessed_labels_help_where_there_are_few_and_are_judged_by_nobody(optimi
         for f in (fitted, without)
     )
     assert found >= less > 0.7
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adamw"])
+@pytest.mark.parametrize(
+    ("choices", "unlabelled"), [({"bag": 0}, 0), ({"pseudo_label": "more", "confidence": 0.5}, 90)]
+)
+def test_train_figures_are_of_the_labelled_photos_that_were_learnt_from(
+    choices: dict[str, object], unlabelled: int, optimizer: str
+) -> None:
+    config = FROZEN.with_(optimizer=optimizer, val_share=0.0, **choices)
+    if optimizer != "lbfgs":
+        config = config.with_(epochs=3)
+    task = task_of(*blobs(150), config, unlabelled)
+    (fitted,) = fit_all(task, [Job(np.arange(150 - unlabelled))])
+    drawn = np.unique(bootstrap(task, np.arange(150 - unlabelled)))
+    assert fitted.learnt.tolist() == drawn.tolist()
+    last = [row for row in fitted.history if row["part"] == "train"][-1]
+    expected = measure(logits_by(task, fitted.module, drawn), task.targets[drawn])
+    assert last["n"] == expected.n == len(drawn)
+    assert last["accuracy"] == expected.accuracy
+    assert last["loss"] == pytest.approx(expected.loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "ridge"])
+def test_guesses_tell_validation_nothing_of_the_labels_it_holds_out(optimizer: str) -> None:
+    noise = torch.randn(660, 100, generator=torch.Generator().manual_seed(0))
+    targets = np.random.default_rng(0).integers(0, 3, 660)
+    config = FROZEN.with_(optimizer=optimizer, pseudo_label="more", confidence=0.0)
+    task = task_of(noise, targets, config, unlabelled=600)
+    (fitted,) = fit_all(task, [Job(np.arange(60))])
+    assert fitted.val is not None and fitted.val.n == 60
+    assert fitted.val.accuracy < 0.5  # chance is a third
+    assert set(fitted.chosen) == {"weight_decay", "temperature", "factor", "pseudo_labels"}
 
 
 def test_nothing_is_guessed_below_the_confidence_asked_for() -> None:

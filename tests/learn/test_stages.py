@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from imgcli import storage, workspace
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.learn import folds as folds_module
-from imgcli.learn.saved import load_model
+from imgcli.learn.saved import chosen_in, load_model
 from imgcli.learn.stages import score_folds, score_test, train_bag, train_run
 from imgcli.models.network import fingerprint
 from imgcli.models.zoo import ZOO, Entry
@@ -120,6 +120,27 @@ def test_unlabelled_photos_are_not_needed_to_score_the_test_part(here: Path) -> 
     assert run.read_json("model.json")["chosen"]["pseudo_labels"] == 4
     shutil.rmtree(more)
     assert len(score_test(run, None, "cpu").predictions) == 12
+
+
+def test_a_run_whose_head_had_no_optimum_can_still_be_scored(here: Path) -> None:
+    run = trained(FROZEN.with_(weight_decay=0.1))
+    made = run.read_json("config.json")
+    run.write_json("config.json", {**made, "config": {**made["config"], "weight_decay": 0.0}})
+    assert len(score_test(run, None, "cpu").predictions) == 12
+
+
+def test_the_temperature_of_a_run_is_what_its_logits_were_divided_by(here: Path) -> None:
+    result = train_run(FROZEN, Path("dataset"), Path("runs"), "cpu")
+    chosen = result.document["chosen"]
+    assert chosen == result.run.read_json("model.json")["chosen"]
+    assert chosen["temperature"] == pytest.approx(1 / chosen["factor"])
+    assert chosen_in({"chosen": chosen}) == chosen
+
+
+def test_the_temperature_of_an_older_run_is_read_as_one() -> None:
+    old = {"chosen": {"weight_decay": 0.3, "temperature": 4.0}}  # what the logits were times
+    assert chosen_in(old) == {"weight_decay": 0.3, "temperature": 0.25, "factor": 4.0}
+    assert chosen_in({"chosen": {"pseudo_labels": 3}}) == {"pseudo_labels": 3}
 
 
 def test_near_duplicates_share_a_fold(here: Path) -> None:

@@ -57,7 +57,7 @@ def test_the_curve_goes_on_to_what_is_expected() -> None:
 def test_lines_say_what_changes() -> None:
     kept = {"factor": 0.7, "ece_before": 0.08, "ece": 0.01, "folds": 5}
     assert calibration_line({"calibration": kept}) == (
-        "Confidence is off by 8.0 % on average (ECE), by 1.0 % once corrected (logits times 0.70), "
+        "Confidence is off by 8.0 % on average (ECE), by 1.0 % once corrected (temperature 1.43), "
         "as `predict` does from now on."
     )
     assert calibration_line({"ece": 0.02}) == "Confidence is off by 2.0 % on average (ECE)."
