@@ -183,7 +183,9 @@ def test_bad_input_gets_a_sentence_and_a_code(
 def test_mistakes_after_the_split_are_sentences_too(shell: Shell, tmp_path: Path) -> None:
     shell("import", "photos")
     shell("split")
-    assert "exists. Choose another --out, or replace it whole with --force" in shell("split")[2]
+    assert "is this very split already" in shell("split")[1]
+    other = shell("split", "--seed", "1")
+    assert "exists. Choose another --out, or replace it whole with --force" in other[2]
     unknown = shell("train", "--arch", "resnet110")
     assert unknown[0] == 1 and "Did you mean" in unknown[2] and "resnet101" in unknown[2]
     assert shell(*TRAIN)[0] == 0
