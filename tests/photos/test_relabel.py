@@ -245,3 +245,19 @@ def test_a_photo_takes_what_is_known_of_it_along_and_back(raw: Path) -> None:
     assert second.to == "owl, barn/a b.jpg"
     restore(raw)
     assert provenance.read_text() == old
+
+
+@pytest.mark.parametrize("damage", [("cat/a.jpg", "xat/a.jpg"), ('"sha256": "', '"sha256": "~')])
+def test_what_is_known_of_a_photo_follows_it_by_a_damaged_line(
+    raw: Path, damage: tuple[str, str]
+) -> None:
+    plan = plan_of(raw, "cat/a.jpg")
+    _, (move,) = planned(plan, None, raw)
+    old = line("cat/a.jpg", "cat", str(move.sha256))
+    torn = old.replace(*damage).replace("~" + str(move.sha256)[0], "~")
+    (raw / "provenance.jsonl").write_text(torn)
+    carry_out(plan)
+    new = line("owl, barn/a.jpg", "owl, barn", str(move.sha256), moved_from="cat/a.jpg")
+    assert (raw / "provenance.jsonl").read_text() == torn + new
+    restore(raw)
+    assert (raw / "provenance.jsonl").read_text() == torn
