@@ -1,6 +1,7 @@
 """The program: its commands, and the one place where errors become sentences."""
 
 import errno
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -83,6 +84,7 @@ CRASH_LOG = Path(".imgcli/crash.log")
 
 def main() -> None:
     """Run the command line and exit with 0, 1, 2 or 130."""
+    _end_softly()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
@@ -96,6 +98,13 @@ def main() -> None:
         _end(_os_sentence(error), 1)
     except Exception as error:
         _end(_bug_sentence(error), 1)
+
+
+def _end_softly() -> None:
+    """Take a request to end, or a closed terminal, for Ctrl-C: what is done is kept."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
+            signal.signal(number, signal.default_int_handler)
 
 
 def _end(message: str, code: int) -> None:
