@@ -15,7 +15,7 @@ ROOMS = {"collect", "photos", "models", "learn", "judge", "report"}
 ALLOWED = {
     "errors": {"wording"},
     "wording": set(),
-    "progress": set(),
+    "progress": {"wording"},
     "records": set(),
     "storage": {"errors", "wording"},
     "batch": {"errors"},
