@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcli.errors import StorageError
+from imgcli.storage import writing
 
 _counter = itertools.count()
 
@@ -43,7 +44,7 @@ class Batch:
         place = f"{self.root}/{folder}"
         temporary = f"{place}/.imgcli-{os.getpid()}-b{next(_counter)}.tmp"
         try:
-            with open(temporary, "xb") as file:
+            with writing(f"{place}/{name}", by=temporary), open(temporary, "xb") as file:
                 file.write(data)
         except BaseException:
             _remove(temporary)
@@ -102,14 +103,21 @@ def sync_file_system(folder: Path) -> None:
 
 def begin_lines(path: Path) -> None:
     """Make the list of lines at `path` if there is none, durably."""
-    with open(path, "ab") as file:
+    with writing(path), open(path, "ab") as file:
         os.fsync(file.fileno())
 
 
 def append_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Add a line of JSON for each entry, without waiting for the disk."""
-    with open(path, "ab") as file:
-        file.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
+    """Add a line of JSON for each entry, all or none, without waiting for the disk."""
+    data = memoryview(b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
+    with writing(path), open(path, "ab", buffering=0) as file:
+        end = file.tell()
+        try:
+            while data:
+                data = data[file.write(data) :]
+        except BaseException:
+            file.truncate(end)
+            raise
 
 
 def mend_lines(path: Path) -> None:

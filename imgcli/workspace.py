@@ -189,8 +189,9 @@ def finish_run(run: Run, model: Mapping[str, Any]) -> None:
     run.write_json("model.json", model)
     link = run.folder.parent / "latest"
     temporary = storage.temporary_in(run.folder.parent)
-    temporary.symlink_to(run.folder.name)
-    os.replace(temporary, link)
+    with storage.writing(link, by=temporary):
+        temporary.symlink_to(run.folder.name)
+        os.replace(temporary, link)
 
 
 def find_run(name: str = "latest", runs: Path = RUNS) -> Run:

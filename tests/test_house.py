@@ -18,7 +18,7 @@ ALLOWED = {
     "progress": {"wording"},
     "records": set(),
     "storage": {"errors", "wording"},
-    "batch": {"errors"},
+    "batch": {"errors", "storage"},
     "workspace": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
     "learn": GROUND | {"learn", "photos", "models"},

@@ -114,10 +114,17 @@ def _end(message: str, code: int) -> None:
 
 def _os_sentence(error: OSError) -> str:
     """What the system refused, with the path and the remedy."""
-    where = f"'{error.filename}'" if error.filename is not None else "on the disk"
+    names = [name for name in (error.filename, error.filename2) if name is not None]
+    where = " -> ".join(f"'{name}'" for name in names) or "on the disk"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return f"No space left to write {where}. Free some and run the command again."
+            target = f"'{names[-1]}'" if names else where  # of two, what was to be made
+            return f"No space left to write {target}. Free some and run the command again."
+        case errno.EFBIG:
+            return (
+                f"No space left to write {where}: it would be larger than a file may be here. "
+                "Raise the limit (ulimit -f), or name a place on another file system."
+            )
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return (
                 f"No permission to use {where} ({error.strerror}). "

@@ -142,6 +142,8 @@ def _from_hub(hub_id: str, arch: str) -> Path:
     try:
         return Path(hf_hub_download(hub_id, names[0]))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in storage.FULL:
+            raise OSError(error.errno, error.strerror, str(cache)) from None
         host = f"{constants.ENDPOINT}/{hub_id}"
         raise _cannot_fetch(arch, host, cache, reason_of(error)) from None
 
@@ -157,6 +159,8 @@ def _from_url(url: str, arch: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(file))
     except OSError as error:
+        if error.errno in storage.FULL:
+            raise OSError(error.errno, error.strerror, str(file)) from None
         raise _cannot_fetch(arch, url, folder, str(error)) from None
     return file
 

@@ -168,9 +168,10 @@ def _write(
         for path in track(files, "Placing photos", unit="photos"):
             target = staging / moved.get(path, path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if not hard_link(str(root / path), str(target)):
-                shutil.copyfile(root / path, target)
-                copied += 1
+            with storage.writing(out / moved.get(path, path)):
+                if not hard_link(str(root / path), str(target)):
+                    shutil.copyfile(root / path, target)
+                    copied += 1
         _write_manifest(root, staging, moved)
         copy_lines(root, staging, {old: (new, _label(new, tree)) for old, new in moved.items()})
         if document is not None:
