@@ -165,4 +165,6 @@ def _database(url: str) -> BaseStorage:
         ) from None
     except SQLAlchemyError as error:
         reason = str(error).splitlines()[0]
-        raise StorageError(f"--storage {shown} cannot be used: {reason}") from None
+        raise StorageError(
+            f"--storage {shown} cannot be used: {reason}. See to it, or name another database."
+        ) from None
