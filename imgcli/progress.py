@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from imgcli.wording import printable
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -22,14 +24,16 @@ def be_quiet(quiet: bool = True) -> None:
 
 
 def note(message: str) -> None:
-    """Say something that is not the result."""
+    """Say something that is not the result, in one line; control characters in it are escaped."""
     if _quiet:
         return
     from rich.console import Console
     from tqdm import tqdm
 
     with tqdm.external_write_mode(sys.stderr):  # above a bar that is being drawn
-        Console(stderr=True, highlight=False).print(message, markup=False, soft_wrap=True)
+        Console(stderr=True, highlight=False).print(
+            printable(message), markup=False, soft_wrap=True
+        )
 
 
 def track(items: Iterable[T], label: str, total: int | None = None, unit: str = "") -> Iterator[T]:

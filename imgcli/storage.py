@@ -58,18 +58,51 @@ def _machine() -> str:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; on success it becomes `path`, durably."""
+    """Give a temporary path beside `path` to write to; on success it becomes `path`, durably.
+
+    Raises:
+        OSError: about `path`, whoever wrote to the temporary one.
+    """
     sweep_temporaries(path.parent)
     temporary = temporary_in(path.parent)  # not made of its name, which may have 255 bytes already
+    with writing(path, by=temporary):
+        try:
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+# What the system answers where a disk, a quota or `ulimit -f` leaves no room.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def writing(path: Path | str, by: Path | str | None = None) -> Iterator[None]:
+    """Let what fails while `path` is written be an OSError about it, and about no other file.
+
+    The system names no file where a write fails, the source where a copy does; libraries in Rust
+    raise errors of their own, with the system's number in words.
+
+    Args:
+        by: the temporary file that is written in its place.
+    """
     try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+        yield
+    except OSError as error:
+        of_two = error.filename2 is not None and error.errno in FULL
+        if error.errno is None or not (of_two or error.filename in (None, by, str(by))):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    except Exception as error:
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:

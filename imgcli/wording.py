@@ -1,7 +1,11 @@
 """How names and numbers are written for people, the same in errors, tables, figures and pages."""
 
+import csv
+import io
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from numbers import Number
 
 
 def printable(text: str) -> str:
@@ -16,7 +20,7 @@ def escaped(char: str) -> str:
 
 def listed(names: Sequence[object], most: int = 5) -> str:
     """Join names for a sentence, the first `most` of them: "'a', 'b' and 7 more"."""
-    shown = [f"'{name}'" for name in names[:most]]
+    shown = [f"'{printable(str(name))}'" for name in names[:most]]
     if len(names) > most:
         return f"{', '.join(shown)} and {len(names) - most} more"
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
@@ -62,3 +66,45 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+# --- tables for spreadsheets --------------------------------------------------------------------
+
+# What makes a spreadsheet compute a cell (OWASP, "CSV Injection"), also in its full-width form, at
+# the start and where a spreadsheet of some countries would start another cell.
+_FORMULA = re.compile(r"(?:^|;)[\s\"']*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt\\])")
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV that a spreadsheet or a terminal may show: no text in it is a formula or command.
+
+    `from_cell` gives back what a text was.
+    """
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
+    return file.getvalue()
+
+
+def from_cell(cell: str) -> str:
+    """The text that `csv_text` wrote as this cell; a cell that it would not write is the text."""
+    text = _ESCAPE.sub(_unescaped, cell[1:])
+    return text if cell.startswith("'") and _cell(text) == cell else cell
+
+
+def _cell(value: object) -> object:
+    """A cell; a text that is not safe as it is starts with an apostrophe, and has escapes.
+
+    So does one that starts with an apostrophe itself, or nobody could tell the two apart.
+    """
+    if value is None or isinstance(value, Number):
+        return value
+    text = str(value)
+    if text.isprintable() and not text.startswith("'") and not _FORMULA.search(text):
+        return text
+    return "'" + printable(text.replace("\\", r"\\")).replace(";", r"\x3b")
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    code = found[0][1:]
+    return {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}.get(code) or chr(int(code[1:], 16))

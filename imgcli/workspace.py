@@ -256,8 +256,9 @@ def finish_run(run: Run, model: Mapping[str, Any]) -> None:
     with storage.atomic_file(run.folder / "model.json") as temporary:
         temporary.write_text(storage.json_text(run.document(model)), "utf-8")
         other = storage.temporary_in(run.folder.parent)
-        other.symlink_to(run.folder.name)
-        os.replace(other, link)
+        with storage.writing(link, by=other):
+            other.symlink_to(run.folder.name)
+            os.replace(other, link)
 
 
 def sweep(runs: Path = RUNS) -> None:

@@ -16,7 +16,7 @@ ROOMS = {"collect", "photos", "models", "learn", "judge", "report"}
 ALLOWED = {
     "errors": {"wording"},
     "wording": set(),
-    "progress": set(),
+    "progress": {"wording"},
     "records": set(),
     "storage": {"errors", "progress", "wording"},
     "aside": {"storage"},

@@ -1,5 +1,8 @@
 """Names and numbers as people read them."""
 
+import csv
+import io
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,3 +67,62 @@ def test_factors_and_sizes_are_short() -> None:
 )
 def test_a_time_is_as_exact_as_it_matters(seconds: float, text: str) -> None:
     assert wording.duration(seconds) == text
+
+
+# --- tables for spreadsheets --------------------------------------------------------------------
+
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=12)  # surrogates too
+AWKWARD = st.text(st.sampled_from("=+-@'\";\\,x3bn\t\r\n ＝＠\x1b\udcff‮é"), max_size=8)
+
+
+def read_csv(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+@settings(max_examples=500)
+@given(st.lists(st.lists(ANY_TEXT | AWKWARD, min_size=2, max_size=3), max_size=3))
+def test_any_texts_come_back_from_a_csv(rows: list[list[str]]) -> None:
+    text = wording.csv_text(rows)
+    text.encode()  # stray bytes of file names are escaped, too
+    assert [[wording.from_cell(cell) for cell in row] for row in read_csv(text)] == rows
+
+
+@settings(max_examples=500)
+@given(ANY_TEXT | AWKWARD)
+def test_no_text_in_a_csv_is_a_formula_or_a_command(name: str) -> None:
+    ((cell, _),) = read_csv(wording.csv_text([[name, 1]]))
+    for part in cell.split(";"):  # as a spreadsheet of some countries would take it apart
+        assert not part.strip(" \"'").startswith(tuple("=+-@＝＋－＠")) or part.startswith("'")
+    assert cell.isprintable()
+    assert cell == name or cell.startswith("'")
+
+
+@settings(max_examples=500)
+@given(ANY_TEXT | AWKWARD)
+def test_a_cell_that_was_written_bare_is_read_as_it_stands(name: str) -> None:
+    protected = next(iter(read_csv(wording.csv_text([[name, 1]]))))[0] != name
+    assert wording.from_cell(name) == name or (name.startswith("'") and protected)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+1", "'+1"),
+        ("-x", "'-x"),
+        ("@SUM", "'@SUM"),
+        ("＝1", "'＝1"),
+        (" =1", "' =1"),
+        ("\t=1", "'\\t=1"),
+        ("a;=1", "'a\\x3b=1"),
+        ("a\x1b[31m", "'a\\x1b[31m"),
+        ("\udcff", "'\\udcff"),
+        ("'tis", "''tis"),
+        ("a\\n", "a\\n"),
+        ("cat", "cat"),
+        ("a, b", "a, b"),
+        ("", ""),
+    ],
+)
+def test_what_a_cell_looks_like(name: str, cell: str) -> None:
+    assert read_csv(wording.csv_text([[name, -1.5, None, 3]])) == [[cell, "-1.5", "", "3"]]

@@ -2,15 +2,29 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from imgcli.wording import printable
+
+
+class _PlainConsole(Console):
+    """Escapes control characters of any text, so that none from a user's name takes effect."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            lines = text if control else "\n".join(map(printable, text.split("\n")))
+            yield Segment(lines, style, control)
 
 
 def show(*renderables: RenderableType) -> None:
-    """Print results for people, on stdout."""
-    console = Console(highlight=False)
+    """Print results for people, on stdout; no text in them is markup."""
+    console = _PlainConsole(highlight=False, markup=False)
     for renderable in renderables:
         console.print(renderable)
 

@@ -1,6 +1,7 @@
 """The program: its commands, and the one place where errors become sentences."""
 
 import errno
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -85,6 +86,7 @@ CRASH_LOG = Path(".imgcli/crash.log")
 
 def main() -> None:
     """Run the command line and exit with 0, 1, 2 or 130."""
+    _end_softly()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
@@ -100,6 +102,13 @@ def main() -> None:
         _end(_bug_sentence(error), 1)
 
 
+def _end_softly() -> None:
+    """Take a request to end, or a closed terminal, for Ctrl-C: what is done is kept."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
+            signal.signal(number, signal.default_int_handler)
+
+
 def _end(message: str, code: int) -> None:
     print(f"imgcli: {printable(message)}", file=sys.stderr)
     sys.exit(code)
@@ -107,10 +116,17 @@ def _end(message: str, code: int) -> None:
 
 def _os_sentence(error: OSError) -> str:
     """What the system refused, with the path and the remedy."""
-    where = f"'{error.filename}'" if error.filename is not None else "on the disk"
+    names = [name for name in (error.filename, error.filename2) if name is not None]
+    where = " -> ".join(f"'{name}'" for name in names) or "on the disk"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return f"No space left to write {where}. Free some and run the command again."
+            target = f"'{names[-1]}'" if names else where  # of two, what was to be made
+            return f"No space left to write {target}. Free some and run the command again."
+        case errno.EFBIG:
+            return (
+                f"No space left to write {where}: it would be larger than a file may be here. "
+                "Raise the limit (ulimit -f), or name a place on another file system."
+            )
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return (
                 f"No permission to use {where} ({error.strerror}). "

@@ -121,7 +121,7 @@ def scrape(
     Hosts are asked one request a second at most, robots.txt is obeyed, photos
     without a licence are left out. What a site's terms allow beyond that is
     yours to check, of gallery and urls above all. The same command goes on where
-    it was stopped and fetches nothing twice; a larger N only adds.
+    it was stopped; what was received is not fetched twice. A larger N only adds.
 
     Examples:
 
@@ -202,6 +202,7 @@ def _document(result: "Scraped", out: Path) -> dict[str, object]:
         "deferred": [as_json(photo) for photo in result.deferred],
         "classes": result.classes,
         "short": result.short,
+        "interrupted": result.interrupted,
     }
 
 
@@ -224,6 +225,9 @@ def _renderables(result: "Scraped", out: Path) -> "list[RenderableType]":
     if result.short:
         lacking = ", ".join(f"{label} {n:,}" for label, n in result.short.items())
         lines.append(f"Lacking of what was asked for: {lacking}.")
+    if result.interrupted:
+        cut = count(result.interrupted, "request")
+        lines.append(f"{cut} had been cut off when an earlier run was stopped: made again.")
     if result.classes:
         lines.append(f"Credit the photos where you show them: imgcli credits {quote(str(out))}")
         lines.append(f"Next: imgcli check {quote(str(out))}")

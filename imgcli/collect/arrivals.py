@@ -85,7 +85,7 @@ class Arrivals:
         if len(others) + 1 >= PLACEHOLDER:
             n = len(others) + 1
             return self._reject(item, others, f"a placeholder: the same file came from {n} URLs")
-        elsewhere = self._store.classes_of(digest) - {class_name(item.search.label)}
+        elsewhere = self._store.classes_of(fetched.checked.data) - {class_name(item.search.label)}
         if elsewhere:  # imported, or put there by hand
             return self._reject(item, (), f"the same file lies in {listed(sorted(elsewhere))}")
         if others or not self._place(item, fetched.checked.data):
@@ -119,7 +119,7 @@ class Arrivals:
             if other.state == "rejected":
                 continue
             if self.is_there(other):
-                self._store.set_aside(other.path or "", other.sha256 or "")
+                self._store.set_aside(other.path or "")
                 self._withdrawn(other)
                 self._journal.store(
                     other, "rejected", f"{reason}; moved to {REJECTED}/{other.path}"

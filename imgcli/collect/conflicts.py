@@ -62,12 +62,13 @@ class _Labels:
     def learn(self, item: Candidate) -> None:
         """Read a photo and remember its label; what cannot be read is left to the placing."""
         try:
-            digest = hashlib.sha256(item.read()).digest()
+            data = item.read()
         except NotTaken:
             return
+        digest = hashlib.sha256(data).digest()
         here = class_name(item.label)
         first = self.seen.setdefault(digest, (here, item.origin))
-        there = sorted(self.store.classes_of(digest.hex()) - {here})
+        there = sorted(self.store.classes_of(data) - {here})
         if first[0] != here or there:
             before = first if first[0] != here else (there[0], f"{self.store.folder}/{there[0]}")
             self.contested.setdefault(digest, [before]).append((here, item.origin))
@@ -81,7 +82,7 @@ class _Labels:
         data = item.read()
         digest, here = hashlib.sha256(data).digest(), class_name(item.label)
         classes = {label for label, _ in self.contested.get(digest, [])}
-        classes |= self.store.classes_of(digest.hex())
+        classes |= self.store.classes_of(data)
         if classes - {here}:
             others = ", ".join(sorted(classes - {here}))
             raise NotTaken(f"the same photo is of class {others} too, and of '{here}' here")

@@ -3,14 +3,15 @@
 A SQLite database in WAL mode beside the photos, `.scrape.sqlite`. A search remembers where its next
 page begins; an item, which is one offer for one class, its state:
 
-    seen ──► decoded ──► placed            with the SHA-256 of what came and of what is placed
-      │         ├──────► duplicate         its class has these bytes from another URL
-      │         └──────► rejected          with the reason; never tried again
-      └────────────────► deferred          with the reason; tried again by the next run
+    seen ──► asked ──► decoded ──► placed      with the SHA-256 of what came and of what is placed
+               │          ├──────► duplicate   its class has these bytes from another URL
+               │          └──────► rejected    with the reason; never tried again
+               └─────────────────► deferred    with the reason; tried again by the next run
 
-A page's offers and the place of the next page are stored in one transaction, an item's digests
-before its photo is placed: so a run that was killed is taken up where it was, and what lies in its
-folder already is not fetched again.
+A page's offers and the place of the next page are stored in one transaction, that an item is asked
+for before it is, its digests before its photo is placed: so a run that was killed is taken up where
+it was. What was received by then is in the `spool`, or in the folder already, and is not fetched
+again; an item that is `asked` and in neither was cut off.
 """
 
 import json
@@ -26,7 +27,8 @@ from imgcli.collect.database import in_sentences, open_database, transaction
 from imgcli.collect.offer import Offer, Page, Search
 
 NAME = ".scrape.sqlite"
-State = Literal["seen", "decoded", "placed", "duplicate", "rejected", "deferred"]
+State = Literal["seen", "asked", "decoded", "placed", "duplicate", "rejected", "deferred"]
+OPEN: tuple[State, ...] = ("seen", "asked", "deferred")  # still to be fetched
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS searches (
@@ -150,6 +152,10 @@ class Journal:
         return self._find(
             f"source = ? AND label = ? AND state IN ({marks})", source, label, *states
         )
+
+    def unfinished(self) -> list[Item]:
+        """The items of all classes of which it is not known what becomes of them."""
+        return self._find("state IN ('seen', 'asked', 'decoded', 'deferred')")
 
     def same_url(self, item: Item) -> list[Item]:
         """Other items that are the same photo by its URL, or by its source's word."""

@@ -7,6 +7,9 @@ Lines are only ever appended, after their photos have their names. If a photo ha
 holds; a line whose photo is gone says nothing but that its class had these bytes. A photo that
 `imgcli check --fix relabel.csv` moves has a line with "moved_from". They are written by
 `imgcli.batch`.
+
+A disk may flip bits, and people edit the file, so a line is evidence and no proof: where it and its
+photo disagree the photo is hashed again, and holds.
 """
 
 import json
@@ -14,7 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from imgcli.batch import is_alike
+
 NAME = "provenance.jsonl"
+FROM = "moved_from"
 
 
 def read(folder: Path) -> Iterator[dict[str, Any]]:
@@ -31,3 +37,17 @@ def read(folder: Path) -> Iterator[dict[str, Any]]:
             if isinstance(entry, dict) and {"path", "sha256", "size"} <= entry.keys():
                 if isinstance(entry["path"], str) and isinstance(entry["sha256"], str):
                     yield entry
+
+
+def line_of(folder: Path, path: str) -> dict[str, Any]:
+    """The line that holds for a photo; empty where there is none."""
+    found: dict[str, Any] = {}
+    for entry in read(folder):
+        if entry["path"] == path:
+            found = entry
+    return found
+
+
+def is_damaged(recorded: tuple[str, int], found: tuple[str, int]) -> bool:
+    """Whether a photo's recorded SHA-256 and size are its own, but for bits that have flipped."""
+    return recorded != found and is_alike(recorded[0], found[0])

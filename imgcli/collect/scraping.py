@@ -16,12 +16,13 @@ from pathlib import Path
 from imgcli.collect.arrivals import Arrivals, Check, Fetched
 from imgcli.collect.candidate import NotTaken
 from imgcli.collect.hosts import Hosts
-from imgcli.collect.journal import Item, Journal, State, open_journal
+from imgcli.collect.journal import OPEN, Item, Journal, State, open_journal
 from imgcli.collect.net.client import Client
 from imgcli.collect.net.errors import Denied, NotFetched
 from imgcli.collect.net.urls import host_of
 from imgcli.collect.offer import Order, Page, Provider, Search, Terms
 from imgcli.collect.sniff import HEAD, refusal
+from imgcli.collect.spool import Received, Spool
 from imgcli.collect.store import Store, open_store
 from imgcli.collect.wanted import Class, Task
 from imgcli.errors import DataError
@@ -46,6 +47,7 @@ class Scraped:
     deferred: tuple[Rejected, ...]  # for the next run
     classes: dict[str, int]  # photos per class in the whole output folder
     short: dict[str, int]  # photos that a class lacks of those asked for
+    interrupted: int  # requests that were cut off in an earlier run, and made again
 
 
 def scrape(order: Order, out: Path, *, client: Client, check: Check, terms: Terms) -> Scraped:
@@ -60,7 +62,14 @@ def scrape(order: Order, out: Path, *, client: Client, check: Check, terms: Term
     with open_store(out) as store:
         store.begin()
         with open_journal(store.folder) as journal:
-            return _Scrape(order.provider, store, journal, client, check, terms).run(order)
+            spool = Spool(store.folder)
+            spool.sweep(journal.unfinished())
+            try:
+                return _Scrape(order.provider, store, journal, spool, client, check, terms).run(
+                    order
+                )
+            finally:
+                spool.close()
 
 
 class _Scrape:
@@ -69,6 +78,7 @@ class _Scrape:
         provider: Provider,
         store: Store,
         journal: Journal,
+        spool: Spool,
         client: Client,
         check: Check,
         terms: Terms,
@@ -76,6 +86,7 @@ class _Scrape:
         self._provider = provider
         self._store = store
         self._journal = journal
+        self._spool = spool
         self._client = client
         self._check = check
         self._terms = terms
@@ -84,6 +95,7 @@ class _Scrape:
         self._waiting: defaultdict[str, deque[Task]] = defaultdict(deque)
         self._classes: dict[str, Class] = {}
         self._added: set[int] = set()  # items placed in this run
+        self._interrupted = 0  # items asked for again
         # What other options, or another try, would change is not for the journal.
         self._refused: list[Rejected] = []
         self._postponed: list[Rejected] = []
@@ -112,14 +124,15 @@ class _Scrape:
         """A class as earlier runs left it."""
         source = self._provider.name
         for item in self._journal.items(source, label, "decoded"):
-            self._arrivals.recover(item)
+            if self._arrivals.recover(item).state == "placed":
+                self._spool.drop(item)
         placed = self._journal.items(source, label, "placed")
         return Class(
             label,
             goal,
             deque(search for search in searches if self._is_open(search)),
             placed=sum(self._arrivals.is_there(item) for item in placed),
-            offers=deque(self._journal.items(source, label, "seen", "deferred")),
+            offers=deque(self._journal.items(source, label, *OPEN)),
         )
 
     def _is_open(self, search: Search) -> bool:
@@ -155,7 +168,7 @@ class _Scrape:
         cursor, _ = self._journal.cursor(self._provider.name, search)
         address = self._provider.address(search, cursor)
         if address is None:
-            self._found(wanted, self._page(search, cursor))
+            self._found(wanted, self._read(search, cursor))
             return
         try:
             host = host_of(address)
@@ -189,30 +202,56 @@ class _Scrape:
 
     def _is_open_item(self, item: Item) -> bool:
         """Whether it is still to be fetched; another class may have been offered it meanwhile."""
-        return self._journal.item(item.id).state in ("seen", "deferred")
+        return self._journal.item(item.id).state in OPEN
 
     def _work(self, task: Task) -> Callable[[], tuple[Task, Outcome]]:
         """What to do for a task, in another thread, where nothing of this object is changed."""
-        if task.item is not None:
-            url = task.item.offer.file_url
-            return lambda: (task, self._fetch(url))
+        if (item := task.item) is not None:
+            if not self._spool.has(item):
+                self._interrupted += item.state == "asked"
+                self._journal.store(item, "asked")
+            return lambda: (task, self._fetch(item))
         search = task.wanted.searches[0]
         cursor, _ = self._journal.cursor(self._provider.name, search)
         return lambda: (task, self._page(search, cursor))
 
-    def _fetch(self, url: str) -> Outcome:
+    def _fetch(self, item: Item) -> Outcome:
         try:
-            data = self._client.get(url).body
-            reason = refusal(data[:HEAD])
+            received = self._receive(item)
+            reason = refusal(received.body[:HEAD])
             if reason is not None:
                 return NotTaken(reason)
-            checked = self._check(data)
+            checked = self._check(received.body)
         except (NotFetched, NotTaken) as error:
             return error
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return Fetched(hashlib.sha256(data).hexdigest(), checked, now)
+        return Fetched(hashlib.sha256(received.body).hexdigest(), checked, received.at)
+
+    def _receive(self, item: Item) -> Received:
+        """The answer for an item, from the host only if it is not here already."""
+        answer = self._spool.answer(item)
+        if answer is None:
+            try:
+                body = self._client.get(item.offer.file_url).body
+                answer = Received(body, datetime.now(UTC).isoformat(timespec="seconds"))
+            except NotFetched as error:
+                answer = error
+            if not isinstance(answer, Denied):  # never asked; with --allow-host it would be
+                self._spool.keep(item, answer)
+        if isinstance(answer, NotFetched):
+            raise answer
+        return answer
 
     def _page(self, search: Search, cursor: str) -> Outcome:
+        """A page of a search, from the source only if it is not here already."""
+        source = self._provider.name
+        page: Outcome | None = self._spool.page(source, search, cursor)
+        if page is None:
+            page = self._read(search, cursor)
+            if isinstance(page, Page):
+                self._spool.keep_page(source, search, cursor, page)
+        return page
+
+    def _read(self, search: Search, cursor: str) -> Outcome:
         try:
             return self._provider.page(search, cursor)
         except (NotFetched, DataError) as error:
@@ -246,7 +285,9 @@ class _Scrape:
             broken = Rejected(f"{self._provider.name}: {search.query}", str(outcome))
             (self._postponed if later else self._refused).append(broken)
             return
+        cursor, _ = self._journal.cursor(self._provider.name, search)
         new = self._journal.add_page(self._provider.name, search, outcome)
+        self._spool.drop_page(self._provider.name, search, cursor)
         met = [self._arrivals.meet(item) for item in new]
         wanted.offers += (item for item in met if item.state == "seen")
         wanted.barren = 0 if new else wanted.barren + 1
@@ -258,8 +299,14 @@ class _Scrape:
 
     def _arrived(self, wanted: Class, item: Item, outcome: Outcome) -> None:
         """A photo, or why there is none."""
-        if item.state == "rejected" or wanted.lacking <= 0:
-            return  # another class was offered it meanwhile; or others were faster
+        if wanted.lacking <= 0 and item.state in OPEN:  # others were faster
+            self._journal.store(item, "seen")  # and its answer stays in the spool
+            return
+        if item.state in OPEN:  # another class may have been offered it meanwhile
+            self._settle(wanted, item, outcome)
+        self._spool.drop(item)
+
+    def _settle(self, wanted: Class, item: Item, outcome: Outcome) -> None:
         if isinstance(outcome, Fetched):
             if self._arrivals.take(item, outcome).state == "placed":
                 wanted.placed += 1
@@ -270,6 +317,7 @@ class _Scrape:
             self._journal.store(item, "deferred", str(outcome))
         elif isinstance(outcome, Denied):  # never asked; with --allow-host it would be
             self._refused.append(Rejected(item.offer.file_url, str(outcome)))
+            self._journal.store(item, "seen")
         else:
             self._journal.store(item, "rejected", str(outcome))
 
@@ -297,6 +345,7 @@ class _Scrape:
             deferred=(*self._listed("deferred"), *self._postponed),
             classes=self._store.counts(),
             short={c.label: c.lacking for c in self._classes.values() if c.lacking > 0},
+            interrupted=self._interrupted,
         )
 
     def _listed(self, state: State) -> list[Rejected]:

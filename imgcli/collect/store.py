@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from imgcli.aside import files_in, is_own_page
-from imgcli.batch import Batch, append_lines, begin_lines, mend_lines, sync_file_system
+from imgcli.batch import (
+    Batch,
+    append_lines,
+    begin_lines,
+    is_alike,
+    mend_lines,
+    sync_file_system,
+)
 from imgcli.collect import provenance
 from imgcli.collect.candidate import MB, PARTS, Candidate, NotTaken
 from imgcli.collect.journal import NAME as JOURNAL
@@ -41,6 +48,9 @@ class Store:
     Within a class the content decides what is new: bytes that are there already are skipped. A
     name that another photo has is not taken from it: the newcomer gets digits of its SHA-256. A
     photo that was placed in a class and has been moved to another since does not come back.
+
+    What a line says of a photo is believed as long as nothing depends on it: before another photo
+    of its size is placed, it is hashed again. So no damage to the provenance makes a second copy.
     """
 
     def __init__(self, folder: Path, split: bool = False) -> None:
@@ -52,7 +62,9 @@ class Store:
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> names, folded
         self._folders: dict[tuple[str, str], str] = {}  # part and label -> class folder
         self._unrecorded: set[str] = set()  # photos without a provenance line
-        self._moved_on: set[tuple[str, str]] = set()  # class folder and SHA-256
+        self._believed: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)  # see `_verify`
+        self._left: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> SHA-256 it had
+        self._added: set[str] = set()  # photos placed since the store was opened
         self._lines: list[dict[str, Any]] = []
         self._batch = Batch(folder)
         self._now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -87,7 +99,10 @@ class Store:
             **candidate.provenance,
         }
         here = self._path_in(folder, digest)
-        if here is None and (folder, digest) in self._moved_on:
+        if here is None:
+            self._verify(len(data))
+            here = self._path_in(folder, digest)
+        if here is None and self._has_moved_on(folder, digest):
             return False
         if here is not None:
             if here in self._unrecorded:
@@ -97,6 +112,7 @@ class Store:
         self._batch.add(folder, name, data)
         path = f"{folder}/{name}"
         self._paths[digest].append(path)
+        self._added.add(path)
         self._record(path, line)
         if len(self._batch) >= BLOCK_PHOTOS or self._batch.bytes >= BLOCK_BYTES:
             self.commit()
@@ -112,13 +128,15 @@ class Store:
         """The path of the photo with these bytes in a class."""
         return self._path_in(self._class_folder("", label), digest)
 
-    def set_aside(self, path: str, digest: str) -> None:
+    def set_aside(self, path: str) -> None:
         """Take a placed photo out of its class: to the same path under `.rejected/`."""
         aside = self.folder / REJECTED / path
         aside.parent.mkdir(parents=True, exist_ok=True)
         os.replace(self.folder / path, aside)
         sync_folder(aside.parent)
-        self._paths[digest].remove(path)
+        for paths in self._paths.values():  # whatever its line says, and it holds by now
+            if path in paths:
+                paths.remove(path)
 
     def commit(self) -> None:
         """Put what was taken in since the last commit in place, and its lines after it.
@@ -149,8 +167,10 @@ class Store:
         parts = Counter(path.split("/")[0] for paths in self._paths.values() for path in paths)
         return {part: parts[part] for part in PARTS if parts[part]}
 
-    def classes_of(self, digest: str) -> set[str]:
+    def classes_of(self, data: bytes) -> set[str]:
         """The classes in which a photo with these bytes lies."""
+        self._verify(len(data))
+        digest = hashlib.sha256(data).hexdigest()
         return {_class_of(path) for path in self._paths.get(digest, ())}
 
     def conflicts(self) -> list[tuple[str, ...]]:
@@ -166,7 +186,15 @@ class Store:
     def _open(self) -> None:
         sweep_temporaries(self.folder)
         mend_lines(self._provenance)
-        known = {e["path"]: (e["sha256"], e["size"]) for e in provenance.read(self.folder)}
+        known: dict[str, tuple[str, int]] = {}
+        left: dict[str, str] = {}  # where photos were, whose lines can be meant, and their SHA-256
+        for entry in provenance.read(self.folder):
+            path, digest = entry["path"], entry["sha256"]
+            known[path] = (digest, entry["size"])
+            if os.path.basename(os.path.dirname(path)) in _folders_of(entry.get("label")):
+                left[path] = digest
+            if isinstance(before := entry.get(provenance.FROM), str):
+                left.setdefault(before, digest)
         self._refuse_other_layout(known)
         tops = [self.folder / part for part in PARTS] if self.split else [self.folder]
         for top in tops:
@@ -174,13 +202,9 @@ class Store:
                 if folder.is_dir() and not folder.name.startswith("."):
                     sweep_temporaries(folder)
                     self._list(folder.relative_to(self.folder).as_posix(), known)
-        # Photos that a class had and another has now: someone has given them that label.
-        gone = known.keys() - {path for paths in self._paths.values() for path in paths}
-        self._moved_on = {
-            (os.path.dirname(path), known[path][0])
-            for path in gone
-            if known[path][0] in self._paths
-        }
+        there = {path for paths in self._paths.values() for path in paths}
+        for path in left.keys() - there:
+            self._left[os.path.dirname(path)].add(left[path])
 
     def _refuse_other_layout(self, known: Iterable[str]) -> None:
         """Class folders and parts do not mix.
@@ -188,7 +212,8 @@ class Store:
         Raises:
             StorageError: the photos that are there lie otherwise than those to come.
         """
-        if any((path.count("/") > 1) != self.split for path in known):
+        others = (path for path in known if (path.count("/") > 1) != self.split)
+        if any(os.path.isfile(self.folder / path) for path in others):
             here = "class folders" if self.split else "train and test parts"
             raise StorageError(
                 f"'{self.folder}' holds {here}, which --keep-split "
@@ -207,11 +232,42 @@ class Store:
                 size = entry.stat().st_size
                 self.bytes_found += size
                 digest, recorded_size = known.get(path, ("", -1))
-                if size != recorded_size:  # put there by hand, changed, or not yet recorded
-                    self._unrecorded.add(path)
-                    with open(entry.path, "rb") as file:
-                        digest = hashlib.file_digest(file, "sha256").hexdigest()
+                if size == recorded_size:
+                    self._believed[size].append((path, digest))
+                else:  # put there by hand, changed, or not yet recorded
+                    digest = self._hashed(path, (digest, recorded_size), size)
                 self._paths[digest].append(path)
+
+    def _verify(self, size: int) -> None:
+        """Hash the photos of this size once, of which only their lines say what they hold.
+
+        Sizes are many, so of a large folder few photos are read for each that is new.
+        """
+        for path, recorded in self._believed.pop(size, ()):
+            if path in self._paths[recorded]:  # not set aside
+                digest = self._hashed(path, (recorded, size), size)
+                self._paths[recorded].remove(path)
+                self._paths[digest].append(path)
+
+    def _hashed(self, path: str, recorded: tuple[str, int], size: int) -> str:
+        """A photo's SHA-256, by its bytes; what its line says otherwise is put right.
+
+        Only where the line is damaged: one that is of another photo does not count.
+        """
+        with open(self.folder / path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if provenance.is_damaged(recorded, (digest, size)):
+            line = provenance.line_of(self.folder, path)
+            self._lines.append({**line, "sha256": digest, "size": size})
+        elif recorded != (digest, size):
+            self._unrecorded.add(path)
+        return digest
+
+    def _has_moved_on(self, folder: str, digest: str) -> bool:
+        """Whether a class had a photo that has been given to another since."""
+        if all(path in self._added for path in self._paths.get(digest, ())):
+            return False
+        return any(is_alike(had, digest) for had in self._left.get(folder, ()))
 
     # --- placing --------------------------------------------------------------------------------
 
@@ -249,6 +305,11 @@ def class_name(label: str) -> str:
 
 def _class_of(path: str) -> str:
     return path.split("/")[-2]
+
+
+def _folders_of(label: object) -> set[str]:
+    """What the folder of a class may be called: by the label, or as someone has made it."""
+    return {label, class_name(label)} if isinstance(label, str) else set()
 
 
 @contextmanager

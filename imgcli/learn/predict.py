@@ -1,7 +1,5 @@
 """New photos, through a run's own preprocessing and network."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from imgcli.learn.saved import load_model
 from imgcli.photos.pixels import decode_files
 from imgcli.photos.scan import photos_under
 from imgcli.records import FloatArray, Rejected
+from imgcli.wording import csv_text
 from imgcli.workspace import Run
 
 UNSURE = "unsure"  # in the place of a class
@@ -56,19 +55,17 @@ class Predicted:
         Args:
             threshold: below it the class is "unsure", and a last column says what it likely is.
         """
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
         places = range(2, min(top, len(self.classes)) + 1)
         others = [name for place in places for name in (f"class_{place}", f"confidence_{place}")]
         likely = [] if threshold is None else ["likely"]
-        writer.writerow(["path", "class", "confidence", *others, *likely])
+        rows: list[list[object]] = [["path", "class", "confidence", *others, *likely]]
         sure = self.sure(threshold or 0.0)
         for photo, best, answered in zip(self.paths, self.ranked(top), sure, strict=True):
             (name, p), *rest = best
             cells = [cell for other, q in rest for cell in (other, f"{q:.6f}")]
             answer = name if answered else UNSURE
-            writer.writerow([photo, answer, f"{p:.6f}", *cells, *(name for _ in likely)])
-        storage.write_atomic(path, text.getvalue())
+            rows.append([photo, answer, f"{p:.6f}", *cells, *(name for _ in likely)])
+        storage.write_atomic(path, csv_text(rows))
 
 
 def predict_files(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -51,17 +52,25 @@ def open_study(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     if url is not None:
-        yield _study_in(_database(url), name, asked)
+        try:
+            yield _study_in(_database(url), name, asked)
+        except StorageInternalError as error:  # a full disk, a lost connection
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise StorageError(
+                f"--storage {without_password(url)} cannot be written: {reason}. See to it and "
+                "run the command again; finished trials are kept."
+            ) from None
         return
     with storage.locked(folder / ".lock"):
         log = folder / LOG
         log.with_name(log.name + ".lock").unlink(missing_ok=True)  # a killed writer's
         begin_lines(log)
         mend_lines(log)
-        study = _study_in(JournalStorage(JournalFileBackend(str(log))), name, asked)
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            study.tell(trial.number, state=TrialState.FAIL)
-        yield study
+        with storage.writing(log):
+            study = _study_in(JournalStorage(JournalFileBackend(str(log))), name, asked)
+            for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                study.tell(trial.number, state=TrialState.FAIL)
+            yield study
 
 
 def try_failed_again(study: Study) -> None:
@@ -158,4 +167,6 @@ def _database(url: str) -> BaseStorage:
         ) from None
     except SQLAlchemyError as error:
         reason = str(error).splitlines()[0]
-        raise StorageError(f"--storage {shown} cannot be used: {reason}") from None
+        raise StorageError(
+            f"--storage {shown} cannot be used: {reason}. See to it, or name another database."
+        ) from None

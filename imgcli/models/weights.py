@@ -7,6 +7,7 @@ for a second, so that a machine without network hears at once what to do.
 import os
 import socket
 import threading
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from imgcli import storage
 from imgcli.errors import ModelError
+from imgcli.models.foreign import what_it_is
 from imgcli.wording import listed
 
 # What training programs wrap a state dict in, and what wrappers put before its names.
@@ -51,11 +53,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # many kinds, all of which mean the same to the user
+            with warnings.catch_warnings(action="ignore"):  # of formats that are refused anyway
+                state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # many kinds, with advice to load without a check
         raise ModelError(
-            f"'{path}' cannot be read as weights ({reason_of(error)}). "
-            "Give --weights a .safetensors file, or a .pth of plain tensors."
+            f"'{path}' cannot be read as weights: it is {what_it_is(path)}. Give --weights a "
+            ".safetensors file, or a .pth of the network's state_dict alone."
         ) from None
     for wrapper in _WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
@@ -139,6 +142,8 @@ def _from_hub(hub_id: str, arch: str) -> Path:
     try:
         return Path(hf_hub_download(hub_id, names[0]))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in storage.FULL:
+            raise OSError(error.errno, error.strerror, str(cache)) from None
         host = f"{constants.ENDPOINT}/{hub_id}"
         raise _cannot_fetch(arch, host, cache, reason_of(error)) from None
 
@@ -154,6 +159,8 @@ def _from_url(url: str, arch: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(file))
     except OSError as error:
+        if error.errno in storage.FULL:
+            raise OSError(error.errno, error.strerror, str(file)) from None
         raise _cannot_fetch(arch, url, folder, str(error)) from None
     return file
 

@@ -35,6 +35,7 @@ MOST = 500_000  # files remembered, those hashed last; 80 bytes each
 # Git's rule: a file changed again in the very tick of the clock in which it was hashed keeps its
 # times. So one modified this shortly before it was hashed is not remembered.
 RACY_NS = 1_000_000_000
+SAVE_SECONDS = 5.0  # between savings, which write all; so much hashing a kill loses
 CHUNK = 128  # files per task: handing over a single small file takes longer than hashing it
 SMALL = 1 << 20  # bytes; larger files are hashed piece by piece
 
@@ -54,12 +55,20 @@ def digest_files(
         return [_digest(file, here, memory, fresh) for file in chunk]
 
     chunks = (files[start : start + CHUNK] for start in range(0, len(files), CHUNK))
+    found: list[str | Rejected] = []
     digests = chain.from_iterable(in_threads(digest_chunk, chunks))
+    saved, known = time.monotonic(), 0
     try:
-        return list(track(digests, "Hashing", total=len(files), unit="photos"))
+        for digest in track(digests, "Hashing", total=len(files), unit="photos"):
+            found.append(digest)
+            if time.monotonic() - saved > SAVE_SECONDS and len(fresh) > known:
+                known = len(fresh)
+                _save(cache / MEMORY, memory, fresh.copy())
+                saved = time.monotonic()
     finally:
-        if fresh:
+        if len(fresh) > known:
             _save(cache / MEMORY, memory, fresh)
+    return found
 
 
 def remember(

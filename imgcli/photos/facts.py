@@ -4,8 +4,10 @@ Sizes and metadata come from the file's header, sharpness from the view that `sp
 leave in the cache; only where that is missing is a photo decoded for it. All is kept by content.
 """
 
+import hashlib
+import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgcli.errors import DataError
 from imgcli.photos import decode, resize
 from imgcli.photos.decode import FORMATS, ORIENTATION, Fault
 from imgcli.photos.digests import in_threads
@@ -28,7 +31,8 @@ Number = TypeVar("Number")
 
 VERSION = 1  # a change of what is kept raises it
 GPS = 0x8825
-CHUNK = 32  # photos per task
+CHUNK = 8  # photos per task
+BLOCK = 64  # photos written at once
 
 # Sharpness compares how much neighbouring pixels differ at the steepest edges with how much pixels
 # eight apart do: 1 for steps, 1/8 for what is blurred over more than that. It needs one sharp edge
@@ -58,7 +62,11 @@ METADATA = ("exif_orientation", "gps", "animated", "cmyk", "more_than_8_bits", "
 
 
 def facts_of(files: Sequence[Path | str], digests: Sequence[str], cache: Path) -> Facts[FloatArray]:
-    """The facts of N files that can be decoded, as arrays (N,)."""
+    """The facts of N files that can be decoded, as arrays (N,). Ctrl-C keeps what is done.
+
+    Raises:
+        DataError: a file no longer holds the bytes of its digest.
+    """
     folder = cache / "facts" / f"facts{VERSION}-{resize.BY}-decode{decode.VERSION}"
     about = "sizes, formats and sharpness of photos"
     store = RowStore(folder, (len(Facts._fields),), "float64", about=about)
@@ -67,35 +75,60 @@ def facts_of(files: Sequence[Path | str], digests: Sequence[str], cache: Path) -
     _, first = np.unique(np.array(digests), return_index=True)
     missing = first[store.rows([digests[i] for i in first]) < 0]
 
-    def look(chunk: NDArray[np.int64]) -> list[tuple[int, Facts[float]]]:
+    def look(chunk: NDArray[np.int64]) -> list[tuple[str, Facts[float]]]:
         stored = chunk[view_rows[chunk] >= 0]
         kept = dict(zip(stored.tolist(), views.take(view_rows[stored]), strict=True))
-        return [(i, _look(files[i], kept.get(i))) for i in chunk.tolist()]
+        return [
+            (digests[i], _look(_content(files[i], digests[i]), kept.get(i))) for i in chunk.tolist()
+        ]
 
     chunks = (missing[start : start + CHUNK] for start in range(0, len(missing), CHUNK))
     with warnings.catch_warnings(action="ignore"):  # Pillow's, about broken metadata
         found = chain.from_iterable(in_threads(look, chunks))
-        made = dict(track(found, "Measuring", len(missing), "photos"))
-    if made:
-        store.append([digests[i] for i in made], np.array(list(made.values())))
-        store.flush()
+        _keep(store, track(found, "Measuring", len(missing), "photos"))
     return Facts(*store.take(store.rows(digests)).T)
 
 
-def _look(file: Path | str, view: NDArray[np.uint8] | None) -> Facts[float]:
-    header = _header(file)
+def _keep(store: RowStore, found: Iterable[tuple[str, Facts[float]]]) -> None:
+    """Store facts by digest, a block at a time, and what there is of the last whatever happens."""
+    block: dict[str, Facts[float]] = {}
+
+    def write() -> None:
+        if block:
+            store.append(list(block), np.array(list(block.values())))
+            block.clear()
+
+    try:
+        for digest, facts in found:
+            block[digest] = facts
+            if len(block) == BLOCK:
+                write()
+    finally:
+        write()
+        store.flush()
+
+
+def _content(file: Path | str, digest: str) -> bytes:
+    data = decode.read_photo(file)
+    if isinstance(data, Fault) or hashlib.sha256(data).hexdigest() != digest:
+        raise DataError(f"'{file}' changed while it was being looked at. Run the command again.")
+    return data
+
+
+def _look(data: bytes, view: NDArray[np.uint8] | None) -> Facts[float]:
+    header = _header(data)
     if min(header.width, header.height) < LEAST_SIDE:
         return header
     if view is None:
-        view = _view(file)
+        view = _view(data)
     if view is None:
         return header
     return header._replace(sharpness=sharpness(view, header.width, header.height))
 
 
-def _header(file: Path | str) -> Facts[float]:
+def _header(data: bytes) -> Facts[float]:
     """The facts that a file's header tells; sharpness is nan."""
-    with Image.open(file, formats=FORMATS) as image:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         width, height = image.size
         orientation, gps = 1, False
         with suppress(Exception):  # a photo with broken EXIF is still a photo
@@ -122,10 +155,9 @@ def _header(file: Path | str) -> Facts[float]:
         )
 
 
-def _view(file: Path | str) -> NDArray[np.uint8] | None:
+def _view(data: bytes) -> NDArray[np.uint8] | None:
     """The usual view of a photo that has none in the cache."""
-    data = decode.read_photo(file)
-    photo = data if isinstance(data, Fault) else decode.decode(data, decode.needed(USUAL))
+    photo = decode.decode(data, decode.needed(USUAL))
     return None if isinstance(photo, Fault) else decode.to_input(photo, USUAL)
 
 

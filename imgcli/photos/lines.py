@@ -9,12 +9,13 @@ have moved back, the lines are taken out again.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imgcli import storage
-from imgcli.batch import append_lines, mend_lines, sync_file_system
+from imgcli.batch import append_lines, is_alike, mend_lines, sync_file_system
 
 NAME = "provenance.jsonl"
 FROM = "moved_from"
@@ -23,6 +24,8 @@ FROM = "moved_from"
 def add_lines(root: Path, moves: Mapping[str, tuple[str, str]]) -> None:
     """Add a line for each photo that has one and is about to move.
 
+    A line is a photo's by its path and content; where one of the two was damaged, by the other.
+
     Args:
         moves: by the photo's path where it will lie, and its SHA-256.
     """
@@ -30,15 +33,24 @@ def add_lines(root: Path, moves: Mapping[str, tuple[str, str]]) -> None:
     if not moves or not file.is_file():
         return
     mend_lines(file)
-    found: dict[str, dict[str, Any]] = {}
+    lost = {digest: path for path, (_, digest) in moves.items()}
+    by_path: dict[str, dict[str, Any]] = {}
+    by_content: dict[str, dict[str, Any]] = {}
     with open(file, "rb") as lines:
         for entry in map(_parsed, lines):
-            path = entry.get("path", "")
-            if path in moves and entry.get("sha256") == moves[path][1]:
-                to = moves[path][0]
-                label = PurePosixPath(to).parent.name
-                found[path] = {**entry, "path": to, "label": label, FROM: path}
-    append_lines(file, found.values())
+            path, digest = entry.get("path", ""), entry.get("sha256", "")
+            if path in moves and is_alike(digest, moves[path][1]):
+                by_path[path] = entry
+            elif digest in lost and not os.path.lexists(root / path):
+                by_content[lost[digest]] = entry
+    append_lines(
+        file,
+        (
+            {**known, "path": to, "label": PurePosixPath(to).parent.name, "sha256": sha, FROM: path}
+            for path, (to, sha) in moves.items()
+            if (known := by_path.get(path) or by_content.get(path))
+        ),
+    )
     sync_file_system(root)
 
 
@@ -84,6 +96,6 @@ def _parsed(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     usable = isinstance(entry, dict) and all(
-        isinstance(entry.get(key, ""), str) for key in ("path", FROM)
+        isinstance(entry.get(key, ""), str) for key in ("path", "sha256", FROM)
     )
     return entry if usable else {}

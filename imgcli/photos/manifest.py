@@ -201,16 +201,17 @@ def place_photos(
     copied = 0
     for photo in track(photos, "Placing photos", unit="photos"):
         source, target = f"{raw}/{photo.source}", f"{staging}/{photo.path}"
-        if link == "symlink":
-            os.symlink(f"../../{up}/{photo.source}", target)
-        elif link == "copy" or not hard_link(source, target):
-            if link == "hard":
-                raise StorageError(
-                    f"'{source}' cannot have a hard link in '{out}', which is on another file "
-                    "system or one without such links. Use --link auto, symlink or copy."
-                )
-            shutil.copyfile(source, target)
-            copied += link == "auto"
+        with storage.writing(f"{out}/{photo.path}"):
+            if link == "symlink":
+                os.symlink(f"../../{up}/{photo.source}", target)
+            elif link == "copy" or not hard_link(source, target):
+                if link == "hard":
+                    raise StorageError(
+                        f"'{source}' cannot have a hard link in '{out}', which is on another file "
+                        "system or one without such links. Use --link auto, symlink or copy."
+                    )
+                shutil.copyfile(source, target)
+                copied += link == "auto"
     return copied
 
 

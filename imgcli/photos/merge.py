@@ -222,20 +222,25 @@ def _make(
         return _Made(copied, (f"'{out}' is this very tree already; nothing was changed.",))
 
     with staging.staged_folder(out, replace=force, user_files=user_files) as staged:
-        copied = _place(root, staged.folder, files)
+        copied = _place(root, out, staged.folder, files)
         documents.write(staged.folder)
     return _Made(copied, (staged.kept,) if staged.kept else ())
 
 
-def _place(root: Path, folder: Path, files: Mapping[str, str]) -> int:
-    """Link the files of `root` to their new paths; how many had to be copied."""
+def _place(root: Path, out: Path, folder: Path, files: Mapping[str, str]) -> int:
+    """Link the files of `root` to their new paths below `folder`, which is to become `out`.
+
+    Returns:
+        How many had to be copied.
+    """
     copied = 0
     for new, old in track(files.items(), "Placing photos", len(files), "photos"):
         target = folder / new
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not hard_link(str(root / old), str(target)):
-            shutil.copyfile(root / old, target)
-            copied += 1
+        with storage.writing(out / new):
+            if not hard_link(str(root / old), str(target)):
+                shutil.copyfile(root / old, target)
+                copied += 1
     return copied
 
 

@@ -3,8 +3,9 @@
     folder,path,label,new_label,score,reason,sha256
     raw,cat/017.jpg,cat,dog,0.9871,"The network, which had not seen it, …",9f2c…
 
-A row that is deleted, or whose new label is its label or empty, leaves the photo as it is. The
-columns `folder`, `score`, `reason` and `sha256` may be missing. Nothing is moved before every row
+A row that is deleted, or whose new label is its label or empty, leaves the photo as it is. A text
+that begins with an apostrophe is protected from spreadsheets, as by `wording.csv_text`. The columns
+`folder`, `score`, `reason` and `sha256` may be missing. Nothing is moved before every row
 has been understood and every photo found to be the one that was looked at.
 """
 
@@ -24,7 +25,7 @@ from imgcli.photos.digests import digest_files
 from imgcli.photos.places import Place, find_manifest, find_places
 from imgcli.photos.quarantine import Move, refuse_split
 from imgcli.records import Rejected
-from imgcli.wording import listed
+from imgcli.wording import csv_text, from_cell, listed
 
 PLAN = Path("relabel.csv")
 COLUMNS = ("folder", "path", "label", "new_label", "score", "reason", "sha256")
@@ -77,13 +78,11 @@ def write_plan(
     Raises:
         StorageError: `file` exists, and holds something else.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows: list[tuple[object, ...]] = [COLUMNS]
     for origin, issue in zip(origins, issues, strict=True):
         said = (issue["suggestion"], f"{issue['score']:.4f}", issue["reason"])
-        writer.writerow([folder, origin.path, issue["label"], *said, origin.sha256])
-    data = text.getvalue().encode("utf-8", "surrogateescape")
+        rows.append((folder, origin.path, issue["label"], *said, origin.sha256))
+    data = csv_text(rows).encode()
     numbered = (PLAN.with_stem(f"{PLAN.stem}-{n}") for n in itertools.count(2))
     for place in [file] if file else itertools.chain([PLAN], numbered):
         if not os.path.lexists(place):
@@ -161,7 +160,7 @@ def _read(file: Path) -> list[_Row]:
         )
     rows: dict[str, _Row] = {}
     for number, line in lines:
-        folder, path, label, new, sha256 = (line.get(name) or "" for name in TOLD)
+        folder, path, label, new, sha256 = (from_cell(line.get(name) or "") for name in TOLD)
         if new.strip() in ("", label.strip()):
             continue
         row = _Row(f"Line {number} of '{file}'", folder, path, label, new, sha256.strip())
@@ -198,7 +197,7 @@ def _check_photo(row: _Row, place: Place | None, digest: str | Rejected, root: P
 
 def _known(row: _Row, classes: Sequence[str]) -> str:
     """The class that a row asks for; a slip of the finger would otherwise make a class."""
-    for label in (row.new_label, row.new_label.strip()):
+    for label in (row.new_label, row.new_label.strip(), from_cell(row.new_label.strip())):
         if label in classes:
             return label
     near = difflib.get_close_matches(row.new_label, classes, 1)

@@ -3,8 +3,6 @@
 `document` is that of the JSON contract of `compare` throughout.
 """
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +15,7 @@ from rich.text import Text
 
 from imgcli.report import style
 from imgcli.report.tables import FIGURES
-from imgcli.wording import count, duration, interval, percent, plus_minus, printable
+from imgcli.wording import count, csv_text, duration, interval, percent, plus_minus, printable
 
 Document = Mapping[str, Any]
 
@@ -287,8 +285,5 @@ def folds_csv(document: Document) -> str:
 def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
     """Rows as CSV with a header; of `columns`, or those of the first row."""
     rows = list(rows)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns or list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    names = columns or list(rows[0])
+    return csv_text([names, *([row.get(name) for name in names] for row in rows)])

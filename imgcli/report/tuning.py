@@ -1,7 +1,5 @@
 """What a search came to: its history, what mattered in it, and its best trials."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +11,7 @@ from rich.text import Text
 
 from imgcli.report import style
 from imgcli.report.style import canvas, in_percent, styled, titled
-from imgcli.wording import count, duration, percent, printable
+from imgcli.wording import count, csv_text, duration, percent, printable
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -145,14 +143,11 @@ def verdict(rows: Rows, judged_on: str) -> str:
 def table_of_all(rows: Rows) -> str:
     """Every trial as CSV: what came of it, then what it chose."""
     fields = sorted({field for row in rows for field in row["choices"]})
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*_FACTS, *fields])
-    for row in rows:
-        writer.writerow(
-            [*(row[fact] for fact in _FACTS), *(row["choices"].get(field) for field in fields)]
-        )
-    return file.getvalue()
+    of_rows = (
+        [*(row[fact] for fact in _FACTS), *(row["choices"].get(field) for field in fields)]
+        for row in rows
+    )
+    return csv_text([[*_FACTS, *fields], *of_rows])
 
 
 def _short(value: Any) -> str:

@@ -79,6 +79,7 @@ def test_a_class_is_fetched_and_a_larger_number_adds(shell: Shell) -> None:
             "deferred": [],
             "classes": {"night": 22},
             "short": {},
+            "interrupted": 0,
         }
         assert all(host.asked(f"/{n}.png") == 1 for n in range(22))
         assert host.asked("/v1/images/") == 2

@@ -9,24 +9,28 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.collect.net.fake import FakeHost
+import pytest
+
+from imgcli.collect.journal import open_journal
+from imgcli.collect.spool import Spool
+from tests.collect.net.fake import FakeHost, Reply
 from tests.collect.samples import photo
 
 HOUSE = Path(__file__).resolve().parents[2]
 
 # The command as it is typed, with a client that waits less; it may kill itself at its n-th
-# opening or renaming of a file below the output folder.
+# opening or renaming of a file whose path has some words in it.
 PROGRAM = """
 import os, signal, sys
 from functools import partial
 from imgcli.collect.net import client
 from tests.collect.sources.providers import FAST
 client.Client = partial(client.Client, limits=FAST)
-left = int(sys.argv.pop(1))
+left, where = int(sys.argv.pop(1)), sys.argv.pop(1)
 
 def count(event, given):
     global left
-    if event in ("open", "os.rename") and left > 0 and "raw" in str(given[0]):
+    if event in ("open", "os.rename") and left > 0 and where in str(given[0]):
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -37,10 +41,12 @@ main()
 """
 
 
-def start(folder: Path, *hosts: FakeHost, events: int = 0) -> "subprocess.Popen[bytes]":
+def start(
+    folder: Path, *hosts: FakeHost, events: int = 0, where: str = "raw"
+) -> "subprocess.Popen[bytes]":
     allowed = [word for host in hosts for word in ("--allow-host", host.at)]
     words = ["scrape", "urls", "table.csv", "--json", *allowed]
-    command = [sys.executable, "-c", PROGRAM, str(events), *words]
+    command = [sys.executable, "-c", PROGRAM, str(events), where, *words]
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -82,6 +88,14 @@ def asked(*hosts: FakeHost) -> Counter[str]:
     return Counter(host.url(s.path) for host in hosts for s in host.log if s.path != "/robots.txt")
 
 
+def received(out: Path) -> set[str]:
+    """URLs of what lies in its class, or waits for it."""
+    with open_journal(out) as journal:
+        spool = Spool(out)
+        waiting = {item.offer.file_url for item in journal.unfinished() if spool.has(item)}
+    return waiting | {str(line["file_url"]) for line in provenance(out)}
+
+
 def finish(folder: Path, *hosts: FakeHost) -> dict[str, object]:
     with start(folder, *hosts) as child:
         out, err = child.communicate(timeout=60)
@@ -113,8 +127,7 @@ def test_killed_at_any_moment_a_rerun_fetches_nothing_twice(tmp_path: Path) -> N
             kills += 1
             counts = asked(one, other)
             assert {url: counts[url] for url in safe} == safe
-            lines = provenance(tmp_path / "killed" / "raw")
-            safe = {url: counts[url] for url in (str(line["file_url"]) for line in lines)}
+            safe = {url: counts[url] for url in received(tmp_path / "killed" / "raw")}
         assert safe
         last = finish(tmp_path / "killed", one, other)
         assert tree(tmp_path / "killed" / "raw") == expected
@@ -131,6 +144,7 @@ def test_killed_at_every_few_writes_the_tree_is_the_same(tmp_path: Path) -> None
     with FakeHost(answers(0)) as host:
         write_table(tmp_path / "whole", host)
         finish(tmp_path / "whole", host)
+        host.log.clear()
         write_table(tmp_path / "killed", host)
         events, codes = 5, []
         while not codes or codes[-1] != 0:
@@ -139,6 +153,40 @@ def test_killed_at_every_few_writes_the_tree_is_the_same(tmp_path: Path) -> None
             codes.append(child.returncode)
             events += 16
         assert len(codes) > 2 and set(codes) == {-signal.SIGKILL, 0}
+        counts = asked(host)
+        assert counts.total() - len(counts) <= len(codes) - 1  # cut off on their way
         assert tree(tmp_path / "killed" / "raw") == tree(tmp_path / "whole" / "raw")
         mended = provenance(tmp_path / "killed" / "raw")
         assert mended == provenance(tmp_path / "whole" / "raw")
+
+
+@pytest.mark.parametrize(("where", "moment"), [("raw/even/", 1), ("raw/even/", 2), ("raw/odd/", 5)])
+def test_killed_while_a_photo_is_placed_it_is_not_asked_for_again(
+    tmp_path: Path, where: str, moment: int
+) -> None:
+    with FakeHost(answers(0)) as host:
+        write_table(tmp_path / "killed", host)
+        with start(tmp_path / "killed", host, events=moment, where=where) as child:
+            child.communicate(timeout=60)
+        assert child.returncode == -signal.SIGKILL
+        last = finish(tmp_path / "killed", host)
+        counts = asked(host)
+        assert counts.total() - len(counts) == last["interrupted"] <= 1  # what was on its way
+        placed = {str(line["file_url"]) for line in provenance(tmp_path / "killed" / "raw")}
+        assert len(placed) == 12
+    assert not (tmp_path / "killed/raw/.received").exists()
+
+
+def test_a_request_that_was_cut_off_is_made_again_and_counted(tmp_path: Path) -> None:
+    slow = {**answers(0), "/3.png": [Reply(body=photo(3), wait=60), photo(3)]}
+    with FakeHost(slow) as host:
+        write_table(tmp_path / "killed", host)
+        with start(tmp_path / "killed", host) as child:
+            while not host.asked("/3.png"):
+                time.sleep(0.001)
+            child.kill()
+            child.communicate()
+        last = finish(tmp_path / "killed", host)
+        assert {url for url, n in asked(host).items() if n > 1} == {host.url("/3.png")}
+        assert last["interrupted"] == 1
+        assert finish(tmp_path / "killed", host)["interrupted"] == 0

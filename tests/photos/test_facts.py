@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from imgcli.errors import DataError
 from imgcli.photos.duplicates import look_at
 from imgcli.photos.facts import Facts, facts_of, sharpness
 from imgcli.photos.quality import BLURRED
@@ -117,3 +118,19 @@ def test_a_second_look_opens_no_file(tmp_path: Path) -> None:
     digests = [hashlib.sha256(content).hexdigest() for content in data]
     again = facts_of(["gone", "gone too"], digests, tmp_path / "c")
     assert np.array_equal(np.array(before), np.array(again))
+
+
+def test_a_photo_that_changed_since_it_was_hashed_is_refused_and_nothing_kept_of_it(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "a.jpg"
+    file.write_bytes(saved(PHOTO))
+    digest = hashlib.sha256(saved(PHOTO)).hexdigest()
+    file.write_bytes(saved(make_photo(1, (60, 90))))
+    with pytest.raises(DataError, match=r"a.jpg' changed while it was being looked at. Run"):
+        facts_of([file], [digest], tmp_path / "c")
+    file.unlink()
+    with pytest.raises(DataError, match=r"a.jpg' changed while"):
+        facts_of([file], [digest], tmp_path / "c")
+    file.write_bytes(saved(PHOTO))
+    assert facts_of([file], [digest], tmp_path / "c").width.tolist() == [90]

@@ -1,7 +1,9 @@
 """A relabel plan, as it is written, edited, and carried out or refused."""
 
 import csv
+import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,35 @@ def test_what_a_spreadsheet_or_a_hand_makes_of_it_is_read(raw: Path) -> None:
     PLAN.write_bytes("\ufeffpath;label;new_label\r\ncat/a.jpg;cat;dog\r\n".encode())
     root, moves = planned(PLAN, None, raw)
     assert root == raw and [move.path for move in moves] == ["cat/a.jpg"]
+
+
+NASTY = ("=1+1", "@x", "'tis", "-d", "＝e", "a\n=b", "\x1b[31m", "\udcfe", "a;=b", "\\n", " =q")
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+def test_names_that_a_spreadsheet_would_run_are_harmless_and_survive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quoted: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for label in NASTY:
+        (Path("raw") / label).mkdir(parents=True)
+        (Path("raw") / label / f"{label}.jpg").write_bytes(os.fsencode(label))
+    wanted = dict(zip(NASTY, NASTY[1:] + NASTY[:1], strict=True))
+    folder, found = origins(Path("raw"), [f"{label}/{label}.jpg" for label in NASTY])
+    plan = write_plan(None, folder, found, [issue(a, b) for a, b in wanted.items()])
+    if quoted:
+        for row in csv.reader(io.StringIO(plan.read_text("utf-8"), newline="")):
+            assert all(cell.isprintable() and cell[:1] not in tuple("=+-@＝") for cell in row)
+    else:  # as it was written before there were apostrophes
+        rows = [("path", "label", "new_label")]
+        rows += [(f"{a}/{a}.jpg", a, b) for a, b in wanted.items()]
+        with open(plan, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+    root, moves = planned(plan, None, Path("raw"))
+    assert {m.path: m.to for m in moves} == {
+        f"{a}/{a}.jpg": f"{b}/{a}.jpg" for a, b in wanted.items()
+    }
+    assert quarantine(root, moves).left == ()
 
 
 HEAD = "path,label,new_label\n"
@@ -245,3 +276,19 @@ def test_a_photo_takes_what_is_known_of_it_along_and_back(raw: Path) -> None:
     assert second.to == "owl, barn/a b.jpg"
     restore(raw)
     assert provenance.read_text() == old
+
+
+@pytest.mark.parametrize("damage", [("cat/a.jpg", "xat/a.jpg"), ('"sha256": "', '"sha256": "~')])
+def test_what_is_known_of_a_photo_follows_it_by_a_damaged_line(
+    raw: Path, damage: tuple[str, str]
+) -> None:
+    plan = plan_of(raw, "cat/a.jpg")
+    _, (move,) = planned(plan, None, raw)
+    old = line("cat/a.jpg", "cat", str(move.sha256))
+    torn = old.replace(*damage).replace("~" + str(move.sha256)[0], "~")
+    (raw / "provenance.jsonl").write_text(torn)
+    carry_out(plan)
+    new = line("owl, barn/a.jpg", "owl, barn", str(move.sha256), moved_from="cat/a.jpg")
+    assert (raw / "provenance.jsonl").read_text() == torn + new
+    restore(raw)
+    assert (raw / "provenance.jsonl").read_text() == torn

@@ -103,6 +103,6 @@ def test_the_csv_holds_every_trial_with_every_choice() -> None:
     rows = [*ROWS, row(6, "pruned", choices={"lr": 1.0, "arch": "8C3,5"})]
     read = list(csv.DictReader(io.StringIO(tuning.table_of_all(rows))))
     assert [line["number"] for line in read] == ["0", "1", "2", "3", "5", "6"]
-    assert read[3]["reason"] == "--momentum means nothing, to adam"
+    assert read[3]["reason"] == "'--momentum means nothing, to adam"
     assert (read[5]["arch"], read[5]["optimizer"], read[0]["arch"]) == ("8C3,5", "", "")
     assert read[0]["value"] == "0.8" and read[1]["value"] == ""

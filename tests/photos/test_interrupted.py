@@ -1,0 +1,89 @@
+"""Ctrl-C, a request to end and SIGKILL while photos are looked at: what was finished is kept."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgcli import storage
+from imgcli.photos.store_files import INDEX, RECORD
+from tests.collect.samples import photo
+
+HOUSE = Path(__file__).resolve().parents[2]
+N = 256
+LAST = 200  # of one pass over the photos, when the signal comes
+
+# The command as it is typed, on one core; it sends itself a signal at its n-th opening of a photo.
+PROGRAM = """
+import os, sys
+number, left = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+
+def count(event, given):
+    global left
+    if event == "open" and str(given[0]).endswith(".png"):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), number)
+
+sys.addaudithook(count)
+from imgcli.cli.main import main
+main()
+"""
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    for n in range(N):
+        file = tmp_path / "raw" / "ab"[n % 2] / f"{n}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(photo(n))
+        os.utime(file, (10**9, 10**9))  # long before it is hashed
+    return tmp_path / "raw"
+
+
+def check_until(raw: Path, number: signal.Signals, opened: int) -> Path:
+    """The cache that `imgcli check` leaves that gets a signal while it looks at a photo."""
+    child = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(number.value), str(opened), "check", "raw"],
+        cwd=raw.parent,
+        env={"PYTHONPATH": str(HOUSE), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if number == signal.SIGKILL:
+        assert child.returncode == -signal.SIGKILL
+    else:
+        assert child.returncode == 130, child.stderr
+        assert child.stderr.endswith(
+            "imgcli: Interrupted. What is finished is kept; the same command goes on from there.\n"
+        )
+    return raw.parent / ".imgcli/cache"
+
+
+def rows(cache: Path, kind: str) -> int:
+    return sum(file.stat().st_size // RECORD for file in (cache / kind).glob(f"*/{INDEX}"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_hashes_are_kept(raw: Path, number: signal.Signals) -> None:
+    cache = check_until(raw, number, LAST)
+    with storage.load_arrays(cache / "digests.npz") as arrays:
+        assert N >= np.asarray(arrays["v1"]).size // 80 >= LAST - 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_sketches_are_kept_by_blocks(raw: Path, number: signal.Signals) -> None:
+    assert N > rows(check_until(raw, number, N + LAST), "sketches") >= 128
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_facts_are_kept(raw: Path, number: signal.Signals) -> None:
+    kept = rows(check_until(raw, number, 2 * N + LAST), "facts")
+    assert N > kept >= (128 if number == signal.SIGKILL else LAST - 3 * 8)
