@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _quiet = False
+_said: set[str] = set()  # by `note_once`, since the command began
 
 
 def be_quiet(quiet: bool = True) -> None:
-    """Show no bars and no notes from now on."""
+    """A command begins: show no bars and no notes from now on, or show them."""
     global _quiet
     _quiet = quiet
+    _said.clear()
 
 
 def note(message: str) -> None:
@@ -30,6 +32,13 @@ def note(message: str) -> None:
 
     with tqdm.external_write_mode(sys.stderr):  # above a bar that is being drawn
         Console(stderr=True, highlight=False).print(message, markup=False, soft_wrap=True)
+
+
+def note_once(message: str) -> None:
+    """Say something that is not the result, however often it comes up in a command."""
+    if message not in _said:
+        _said.add(message)
+        note(message)
 
 
 def track(items: Iterable[T], label: str, total: int | None = None, unit: str = "") -> Iterator[T]:

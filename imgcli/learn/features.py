@@ -1,8 +1,11 @@
 """Features of a frozen backbone: each photo is looked at once, ever.
 
-    .imgcli/cache/features/<weights>-<view>-<precision>/    a RowStore of (D,) float32
+    .imgcli/cache/features/<weights>-<view>-<precision>-<device>-b<batch>/    a RowStore of (D,)
 
-A row's key is its photo's content.
+A row's key is its photo's content. What a row holds depends on nothing else: every batch has the
+same size, the last one too, because a library sums in another order for another size. So a photo's
+features are the same bits whatever its neighbours are, and however many were there already; on the
+same kind of machine, with as many threads.
 """
 
 import hashlib
@@ -13,15 +16,19 @@ import torch
 from torch import Tensor
 
 from imgcli import workspace
-from imgcli.learn.arithmetic import BATCH
+from imgcli.learn.arithmetic import forward
 from imgcli.learn.inputs import to_device, to_images
-from imgcli.learn.looking import Looker, for_looking
+from imgcli.learn.looking import for_looking
+from imgcli.models.memory import Batches
 from imgcli.models.network import Network, feature_count, fingerprint
 from imgcli.photos import decode, resize
-from imgcli.photos.pixels import load_pixels
+from imgcli.photos.pixels import Pixels, load_pixels
 from imgcli.photos.store import RowStore
 from imgcli.progress import counter
-from imgcli.records import Preprocess, Rejected, Samples
+from imgcli.records import IntArray, Preprocess, Rejected, Samples
+
+# Photos at once, the last ones repeated to make as many. Few on a CPU, which is as fast with 16.
+_BATCH = {"cpu": 16, "cuda": 64}
 
 
 def frozen_features(
@@ -33,16 +40,18 @@ def frozen_features(
 ) -> tuple[Tensor, list[Rejected]]:
     """Every photo's features `(N, D)` from the backbone in eval mode, from the cache or made now.
 
-    The key is the photo's content, the backbone's weights, the preprocessing and the precision, so
-    a changed photo or weight is never served an old feature.
+    The key is the photo's content, the backbone's weights, the preprocessing, the precision and the
+    kind of device, so a changed photo or weight is never served an old feature.
 
     Returns:
         The features on `device`, NaN for photos that cannot be read, and those photos.
     """
     preprocess, backbone = network.preprocess, network.classifier.backbone
+    batch = _BATCH[device.type]
+    made_by = f"{precision}-{device.type}-b{batch}"
     size = feature_count(backbone, preprocess.size, preprocess.channels)
     store = RowStore(
-        cache / "features" / f"{fingerprint(backbone)[:16]}-{_view(preprocess)}-{precision}",
+        cache / "features" / f"{fingerprint(backbone)[:16]}-{_view(preprocess)}-{made_by}",
         (size,),
         "float32",
         about=f"{network.arch} at {preprocess.size} pixels, {precision}",
@@ -53,12 +62,16 @@ def frozen_features(
         rejected = pixels.rejected
         missing = np.flatnonzero((store.rows(samples.digests) < 0) & pixels.readable)
         module = for_looking(backbone, preprocess, device)
-        look = Looker(module, precision, preprocess.test_flip, -(-len(missing) // BATCH))
+        extract = Batches(
+            lambda rows: forward(
+                module, _images(pixels, rows, preprocess, device), precision, preprocess.test_flip
+            ).cpu()
+        )
         try:
             with counter("Looking", total=len(missing), unit="photos") as bar:
-                for start in range(0, len(missing), BATCH):
-                    rows = missing[start : start + BATCH]
-                    features = look(to_images(to_device(pixels.gather(rows), device), preprocess))
+                for start in range(0, len(missing), batch):
+                    rows = missing[start : start + batch]
+                    features = extract(np.resize(rows, batch))[: len(rows)]
                     store.append([samples.digests[i] for i in rows], features.numpy())
                     bar.update(len(rows))
         finally:
@@ -67,6 +80,10 @@ def frozen_features(
     matrix = np.full((len(samples), size), np.nan, dtype=np.float32)
     matrix[where >= 0] = store.take(where[where >= 0])
     return torch.from_numpy(matrix).to(device), rejected
+
+
+def _images(pixels: Pixels, rows: IntArray, preprocess: Preprocess, device: torch.device) -> Tensor:
+    return to_images(to_device(pixels.gather(rows), device), preprocess)
 
 
 def _view(preprocess: Preprocess) -> str:

@@ -7,12 +7,15 @@ import numpy as np
 from imgcli.errors import DataError
 from imgcli.learn.arithmetic import choose_device
 from imgcli.learn.features import frozen_features
+from imgcli.learn.precision import usable_precision
 from imgcli.learn.saved import load_model
+from imgcli.models.memory import within_memory
 from imgcli.photos.dataset import load_dataset
 from imgcli.records import FloatArray, Predictions
 from imgcli.workspace import Run
 
 
+@within_memory()
 def features_of(
     run: Run, predictions: Predictions, data: Path | None = None, device: str = "auto"
 ) -> FloatArray | None:
@@ -27,7 +30,7 @@ def features_of(
     """
     if not run.config.frozen:
         return None
-    network, _, precision = load_model(run)
+    network, _, stored = load_model(run)
     samples = load_dataset(run.data if data is None else data).samples
     row_of = {path: row for row, path in enumerate(samples.paths)}
     rows = np.array([row_of.get(path, -1) for path in predictions.paths])
@@ -37,7 +40,9 @@ def features_of(
             f"'{gone}' is not in '{samples.root}' any more: the run '{run.folder}' was judged on "
             "another dataset. Judge it anew: imgcli evaluate --folds 10"
         )
-    features, rejected = frozen_features(network, samples, choose_device(device), precision)
+    where = choose_device(device)
+    precision = usable_precision(stored, where)
+    features, rejected = frozen_features(network, samples, where, precision)
     found = features.cpu().numpy()[rows]
     if np.isnan(found).any():
         raise DataError(

@@ -14,14 +14,17 @@ import torch
 
 from imgcli import workspace
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
+from imgcli.learn.arithmetic import choose_device
 from imgcli.learn.checkpoint import CHECKPOINT
 from imgcli.learn.fit import fit_all, with_rate
 from imgcli.learn.folds import as_predictions, out_of_fold
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.measure import Measure, measure
+from imgcli.learn.precision import has_bf16, refuse_emulated
 from imgcli.learn.saved import learnt_validation, load_model, save_history, save_model
 from imgcli.learn.task import Task, make_task
+from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, count_params, fingerprint
 from imgcli.records import IntArray, Predictions, Rejected, TrainConfig
 from imgcli.workspace import Run
@@ -54,6 +57,7 @@ class Scored:
     again: tuple[Predictions, ...] = ()  # of further repeats of the folds, in the same order
 
 
+@within_memory()
 def train_run(
     config: TrainConfig,
     data: Path,
@@ -68,6 +72,7 @@ def train_run(
         asked: the choices of the config that were made, if others are settled already.
     """
     start = time.perf_counter()
+    _check_precision(config, device, resume)
     task = make_task(config, data, device)
     asked = config.made if asked is None else asked
     if resume is None and "patience" in asked:
@@ -118,6 +123,7 @@ def train_bag(
         The documents of all of them, and the last training.
     """
     assert config.bag_of
+    _check_precision(config, device, resume)
     done = _bagged_until(resume, runs) if resume else {}
     asked = resume.asked if resume else None
     documents = []
@@ -139,6 +145,7 @@ def train_bag(
     return documents, trained
 
 
+@within_memory()
 def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
     """What the run says of the sealed test part; scored once, then read back.
 
@@ -168,6 +175,7 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
     return Scored(predictions, None, times, leaks)
 
 
+@within_memory()
 def score_folds(
     run: Run,
     data: Path | None,
@@ -193,6 +201,24 @@ def score_folds(
     (first, *again), train_confusions = zip(*dealt, strict=True)
     run.save_folds([first, *again])
     return Scored(first, np.concatenate(train_confusions), times, 0, tuple(again))
+
+
+def _check_precision(config: TrainConfig, device_name: str, resume: Run | None) -> None:
+    """Refuse a precision that the device lacks: in another one it were another network.
+
+    Raises:
+        WrongUsage: it was asked for.
+        RunError: it is that of the run to go on with.
+    """
+    device = choose_device(device_name)
+    if resume is None:
+        refuse_emulated(config.precision, device)
+    elif config.precision == "bf16" and not has_bf16(device):
+        raise RunError(
+            f"'{resume.folder}' was begun in bf16, which this {device.type.upper()} does not have, "
+            "and in fp32 it would become another network. Resume it on a machine with bf16, or "
+            "train again."
+        )
 
 
 def _check_patience(task: Task) -> None:

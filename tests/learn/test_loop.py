@@ -212,7 +212,7 @@ def test_a_batch_that_does_not_fit_is_taken_in_pieces_to_the_same_weights(
     torch.testing.assert_close(tight.weight, roomy.weight)
     assert state.pieces == 4
     told = capsys.readouterr().err
-    assert "batches of 15 are now taken in pieces of 8" in told and "pieces of 4" in told
+    assert "batches of 15 are now taken in micro-batches of 8" in told and "of 4" in told
     tight.most = 0
     with pytest.raises(ModelError, match="not enough memory to learn from a single photo"):
         fit(tight)
