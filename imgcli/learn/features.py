@@ -19,7 +19,7 @@ from imgcli import workspace
 from imgcli.learn.arithmetic import forward
 from imgcli.learn.inputs import to_device, to_images
 from imgcli.learn.looking import for_looking
-from imgcli.models.memory import Batches
+from imgcli.models.memory import Batches, within_memory
 from imgcli.models.network import Network, feature_count, fingerprint
 from imgcli.photos import decode, resize
 from imgcli.photos.pixels import Pixels, load_pixels
@@ -31,6 +31,7 @@ from imgcli.records import IntArray, Preprocess, Rejected, Samples
 _BATCH = {"cpu": 16, "cuda": 64}
 
 
+@within_memory()
 def frozen_features(
     network: Network,
     samples: Samples,
