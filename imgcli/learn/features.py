@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from imgcli import workspace
-from imgcli.learn.arithmetic import forward
+from imgcli.learn.arithmetic import BATCH, forward
 from imgcli.learn.inputs import to_device, to_images
 from imgcli.learn.looking import for_looking
 from imgcli.models.memory import Batches, within_memory
@@ -27,8 +27,8 @@ from imgcli.photos.store import RowStore
 from imgcli.progress import counter
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
 
-# Photos at once, the last ones repeated to make as many. Few on a CPU, which is as fast with 16.
-_BATCH = {"cpu": 16, "cuda": 64}
+# Photos at once, the last ones repeated to make as many. Fewer on a CPU: one new photo costs less.
+_BATCH = {"cpu": 16}
 
 
 @within_memory()
@@ -48,7 +48,7 @@ def frozen_features(
         The features on `device`, NaN for photos that cannot be read, and those photos.
     """
     preprocess, backbone = network.preprocess, network.classifier.backbone
-    batch = _BATCH[device.type]
+    batch = _BATCH.get(device.type, BATCH)
     made_by = f"{precision}-{device.type}-b{batch}"
     size = feature_count(backbone, preprocess.size, preprocess.channels)
     store = RowStore(
