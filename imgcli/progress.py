@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _quiet = False
+_said: set[str] = set()  # by `note_once`, since the command began
 
 
 def be_quiet(quiet: bool = True) -> None:
-    """Show no bars and no notes from now on."""
+    """A command begins: show no bars and no notes from now on, or show them."""
     global _quiet
     _quiet = quiet
+    _said.clear()
 
 
 def note(message: str) -> None:
@@ -34,6 +36,13 @@ def note(message: str) -> None:
         Console(stderr=True, highlight=False).print(
             printable(message), markup=False, soft_wrap=True
         )
+
+
+def note_once(message: str) -> None:
+    """Say something that is not the result, however often it comes up in a command."""
+    if message not in _said:
+        _said.add(message)
+        note(message)
 
 
 def track(items: Iterable[T], label: str, total: int | None = None, unit: str = "") -> Iterator[T]:

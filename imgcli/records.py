@@ -197,7 +197,7 @@ class TrainConfig:
     # The rest.
     seed: int = 0
     track_test: bool = False  # judge the test part after each epoch too; it decides nothing
-    precision: str = "auto"  # fp32 or bf16; auto is replaced by what was measured to be faster
+    precision: str = "auto"  # fp32 or bf16; auto is replaced by what suits device and arch
 
     @property
     def frozen(self) -> bool:

@@ -80,6 +80,40 @@ def test_nothing_unsafe_is_called() -> None:
                 assert isinstance(node.value, ast.Constant) and node.value.value is False
 
 
+# Where a clock may be read, and why there: no result follows from it.
+CLOCKS = {
+    "collect/host_memory.py": "pauses that a host has asked for",
+    "collect/hosts.py": "patience with a host that does not answer",
+    "collect/net/client.py": "how long the robots.txt of a host holds",
+    "collect/net/host.py": "pauses between requests",
+    "learn/speed.py": "`imgcli bench`, which measures",
+    "learn/stages.py": "how long a training took, for people",
+    "learn/tune.py": "--timeout: no new trial begins; those that began are the same",
+    "photos/digests.py": "a file changed a moment ago is hashed again, not remembered",
+    "photos/split.py": "as in photos/digests.py",
+    "photos/store.py": "how often the cache is synced to the disk",
+}
+CLOCK_NAMES = {f"{clock}{unit}" for clock in ("perf_counter", "monotonic", "process_time", "time")
+               for unit in ("", "_ns")}  # fmt: skip
+
+
+def reads_a_clock(tree: ast.Module) -> bool:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            if CLOCK_NAMES & {alias.name for alias in node.names}:
+                return True
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id == "time" and node.attr in CLOCK_NAMES:
+                return True
+    return False
+
+
+def test_no_result_is_decided_by_a_clock() -> None:
+    found = {path.relative_to(HOUSE / "imgcli").as_posix() for _, path, tree in modules()
+             if reads_a_clock(tree)}  # fmt: skip
+    assert found == CLOCKS.keys()
+
+
 # Where files may be written at all, and why there. A file that is written beside these three goes
 # through one of them: `with storage.atomic_file(path) as temporary`, `write_json`, a `Batch`, …
 WRITERS = {

@@ -69,7 +69,6 @@ def bench(
     seconds = speeds.seconds(folds)
     document = {
         **vars(speeds),
-        "precision": speeds.precision,
         "folds": folds,
         "seconds": {**seconds, "total": sum(seconds.values())},
     }

@@ -382,7 +382,7 @@ class Choices(TypedDict):
     ]
     precision: Annotated[
         Literal["auto", "fp32", "bf16"] | None,
-        _training("--precision", "auto measures which is faster.", "auto"),
+        _training("--precision", "auto goes by the device and the network.", "auto"),
     ]
     track_test: Annotated[
         bool | None,

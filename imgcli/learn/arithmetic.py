@@ -1,9 +1,7 @@
-"""Where and how numbers are computed: the device, and fp32 or bf16 on it."""
+"""Where and how numbers are computed: the device, and a forward pass on it."""
 
 import ctypes
-import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -12,10 +10,6 @@ from torch import Tensor
 from imgcli.errors import WrongUsage
 
 BATCH = 64  # photos at once where nothing is learnt
-PRECISIONS = ("auto", "fp32", "bf16")
-_WORTH = 1.15  # bf16 must be this many times as fast, so that noise does not decide
-_CLEAR = 1.5  # times as fast: no more turns are needed
-_TURNS = 3  # measured, at most
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # their numbers in malloc.h
 
 
@@ -50,41 +44,6 @@ def keep_freed_memory() -> None:
         set_option(_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
-def choose_precision(
-    requested: str, device: torch.device, prepare: Callable[[], Callable[[str], object]]
-) -> str:
-    """Settle "auto" by running a step in both precisions by turns, until one is clearly faster.
-
-    Args:
-        prepare: makes the step, which takes the precision; called only if there is a choice.
-
-    Raises:
-        WrongUsage: an unknown precision.
-    """
-    if requested not in PRECISIONS:
-        raise WrongUsage(f"--precision {requested} is not known; use {', '.join(PRECISIONS)}.")
-    if requested != "auto":
-        return requested
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    step = prepare()
-    seconds = {"fp32": math.inf, "bf16": math.inf}
-    for turn in range(_TURNS + 1):
-        for precision in seconds:
-            start = time.perf_counter()
-            step(precision)
-            if turn:  # the first prepares
-                seconds[precision] = min(seconds[precision], time.perf_counter() - start)
-        if turn and max(seconds.values()) > _CLEAR * min(seconds.values()):
-            break
-    return preferred(seconds)
-
-
-def preferred(seconds: Mapping[str, float]) -> str:
-    """The precision to use, by what the same work takes in each."""
-    return "bf16" if seconds["fp32"] > _WORTH * seconds["bf16"] else "fp32"
-
-
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Compute in `precision`; weights stay in fp32 either way."""
     if precision == "fp32":
@@ -105,8 +64,3 @@ def forward(
         if flipped:
             out = (out + module(images.flip(-1)).float()) / 2
     return out
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether there was no memory left, on a GPU or beside the CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -11,6 +11,7 @@ from imgcli.learn.fit import fit_all
 from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.stages import fresh_task
 from imgcli.learn.task import Task, judging_folds
+from imgcli.models.memory import within_memory
 from imgcli.records import FloatArray, IntArray
 from imgcli.workspace import Run
 
@@ -29,6 +30,7 @@ class Answers:
     right: NDArray[np.bool_]  # (S, M)
 
 
+@within_memory()
 def answers_by_share(
     run: Run, data: Path | None, k: int, seed: int | None = None, device: str = "auto"
 ) -> Answers:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from imgcli.learn.augment import Recipe, augment, erase, luma, to_planes
+from imgcli.models.memory import is_out_of_memory
 from imgcli.photos.pixels import Images, Pixels
 from imgcli.records import IntArray, Preprocess
 
@@ -48,10 +49,12 @@ class DevicePixels:
         free, _ = torch.cuda.mem_get_info(device)
         if math.prod(shape) > _RESIDENT * free:
             return cls(pixels, device)
-        resident = torch.zeros(shape, dtype=torch.uint8, device=device)
-        for rows in in_batches(np.flatnonzero(pixels.readable), _UPLOAD):
-            resident[torch.from_numpy(rows).to(device)] = to_device(pixels.gather(rows), device)
-        return cls(pixels, device, resident)
+        try:
+            return cls(pixels, device, _on_device(pixels, shape, device))
+        except RuntimeError as error:  # another process was quicker to take the room
+            if not is_out_of_memory(error):
+                raise
+            return cls(pixels, device)
 
     def gather(self, rows: IntArray) -> Tensor:
         """Some photos, `(B, S, S, 3)` uint8 on the device."""
@@ -59,6 +62,14 @@ class DevicePixels:
             return self.resident[torch.from_numpy(rows).to(self.device)]
         pixels = self.pixels.gather(rows)
         return to_device(pixels, self.device)
+
+
+def _on_device(pixels: Pixels, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """All photos `(N, S, S, 3)`, zeros for those that cannot be read."""
+    resident = torch.zeros(shape, dtype=torch.uint8, device=device)
+    for rows in in_batches(np.flatnonzero(pixels.readable), _UPLOAD):
+        resident[torch.from_numpy(rows).to(device)] = to_device(pixels.gather(rows), device)
+    return resident
 
 
 def to_device(pixels: Images, device: torch.device) -> Tensor:

@@ -13,12 +13,13 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from imgcli.errors import Interrupted, ModelError
-from imgcli.learn.arithmetic import BATCH, autocast, forward, is_out_of_memory
+from imgcli.learn.arithmetic import BATCH, autocast, forward
 from imgcli.learn.checkpoint import State, restore_state, save_state
 from imgcli.learn.inputs import Inputs, in_batches
 from imgcli.learn.measure import Measure, measure
 from imgcli.learn.optim import decaying, make_optimizer, set_rate, usual_rate
 from imgcli.learn.schedules import rate_at
+from imgcli.models.memory import Batches, until_it_fits
 from imgcli.progress import note, track
 from imgcli.records import IntArray, TrainConfig
 from imgcli.wording import count
@@ -190,25 +191,54 @@ class Learner:
     def gradient(self, images: Tensor, goals: Tensor, state: State) -> tuple[float, Tensor]:
         """The batch's loss, its gradient in the weights, and its logits `(B, K)`.
 
-        A batch that does not fit into memory is taken in pieces, whose gradients add up to its own.
+        A batch that does not fit into memory is taken in micro-batches, whose gradients add up to
+        its own. Batch norm then goes by the mean and deviation of each, and dropout draws for each;
+        nothing else changes but rounding.
         """
-        while True:
-            try:
-                self.optimizer.zero_grad(set_to_none=True)
-                pieces = zip(images.chunk(state.pieces), goals.chunk(state.pieces), strict=True)
-                parts = [self._backward(*piece, whole=len(images)) for piece in pieces]
-                return sum(loss for loss, _ in parts), torch.cat([logits for _, logits in parts])
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-            if state.pieces >= len(images):
-                raise ModelError(
-                    "There is not enough memory to learn from a single photo. Use a smaller "
-                    "--image-size or a smaller network."
-                )
-            state.pieces *= 2
-            part = -(-len(images) // state.pieces)
-            note(f"Out of memory: batches of {len(images)} are now taken in pieces of {part}.")
+        size, least = len(images), 2 if self._learning_norms() else 1
+        before = self._state_of_attempt()
+
+        def work(parts: int) -> tuple[float, Tensor]:
+            self.optimizer.zero_grad(set_to_none=True)
+            pieces = zip(images.tensor_split(parts), goals.tensor_split(parts), strict=True)
+            done = [self._backward(*piece, whole=size) for piece in pieces]
+            return sum(loss for loss, _ in done), torch.cat([logits for _, logits in done])
+
+        def retry(parts: int) -> None:
+            self._undo_attempt(before)
+            part = -(-size // parts)
+            note(f"Out of memory: batches of {size} are now taken in micro-batches of {part}.")
+
+        fewest = "a single photo" if least == 1 else f"{least} photos, the fewest for batch norm"
+        too_much = (
+            f"There is not enough memory to learn from {fewest}. Use a smaller --image-size or a "
+            "smaller network."
+        )
+        most = max(1, size // least)
+        found, parts = until_it_fits(work, state.pieces, most, too_much, retry)
+        state.pieces = max(state.pieces, parts)
+        return found
+
+    def _learning_norms(self) -> list[_BatchNorm]:
+        """The batch norms that go by the batch, and need two photos for its deviation."""
+        norms = (m for m in self.module.modules() if isinstance(m, _BatchNorm))
+        return [norm for norm in norms if norm.training]
+
+    def _state_of_attempt(self) -> tuple[list[Tensor], list[Tensor]]:
+        """What a failed attempt changes: the statistics of norms, and where the draw stands."""
+        statistics = [b.clone() for norm in self._learning_norms() for b in norm.buffers()]
+        on_gpu = self.targets.device.type == "cuda"
+        drawn = [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if on_gpu else [])]
+        return statistics, drawn
+
+    def _undo_attempt(self, before: tuple[list[Tensor], list[Tensor]]) -> None:
+        statistics, (drawn, *drawn_on_gpu) = before
+        buffers = [b for norm in self._learning_norms() for b in norm.buffers()]
+        for buffer, value in zip(buffers, statistics, strict=True):
+            buffer.copy_(value)
+        torch.set_rng_state(drawn)
+        for state in drawn_on_gpu:
+            torch.cuda.set_rng_state(state)
 
     def _backward(self, images: Tensor, goals: Tensor, whole: int) -> tuple[float, Tensor]:
         """Add the gradient of a piece of a batch of `whole` photos; its part of the loss."""
@@ -253,9 +283,8 @@ def batch_size_in(epoch: int, config: TrainConfig) -> int:
 def logits_of(module: nn.Module, inputs: Inputs, rows: IntArray, precision: str) -> Tensor:
     """Logits `(M, K)` of some rows, in eval mode."""
     module.eval()
-    return torch.cat(
-        [forward(module, inputs.batch(b), precision, inputs.flips) for b in in_batches(rows, BATCH)]
-    )
+    compute = Batches(lambda some: forward(module, inputs.batch(some), precision, inputs.flips))
+    return torch.cat([compute(some) for some in in_batches(rows, BATCH)])
 
 
 def _resuming(folder: Path) -> str:

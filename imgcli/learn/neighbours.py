@@ -8,12 +8,15 @@ from imgcli.errors import DataError
 from imgcli.learn.arithmetic import choose_device
 from imgcli.learn.features import frozen_features
 from imgcli.learn.identity import changed_photos
+from imgcli.learn.precision import usable_precision
 from imgcli.learn.saved import load_model
+from imgcli.models.memory import within_memory
 from imgcli.photos.dataset import load_dataset
 from imgcli.records import FloatArray, Predictions
 from imgcli.workspace import Run
 
 
+@within_memory()
 def features_of(
     run: Run, predictions: Predictions, data: Path | None = None, device: str = "auto"
 ) -> FloatArray | None:
@@ -28,7 +31,7 @@ def features_of(
     """
     if not run.config.frozen:
         return None
-    network, _, precision = load_model(run)
+    network, _, stored = load_model(run)
     samples = load_dataset(run.data if data is None else data).samples
     if changed := changed_photos(samples, predictions):
         raise DataError(
@@ -38,7 +41,9 @@ def features_of(
         )
     row_of = {path: row for row, path in enumerate(samples.paths)}
     rows = np.array([row_of[path] for path in predictions.paths])
-    features, rejected = frozen_features(network, samples, choose_device(device), precision)
+    where = choose_device(device)
+    precision = usable_precision(stored, where)
+    features, rejected = frozen_features(network, samples, where, precision)
     found = features.cpu().numpy()[rows]
     if np.isnan(found).any():
         raise DataError(

@@ -13,8 +13,10 @@ from imgcli import storage
 from imgcli.errors import DataError, RunError
 from imgcli.learn.arithmetic import choose_device, forward
 from imgcli.learn.inputs import to_device, to_images
+from imgcli.learn.precision import usable_precision
 from imgcli.learn.saved import load_model
-from imgcli.photos.pixels import decode_files
+from imgcli.models.memory import Batches, within_memory
+from imgcli.photos.pixels import Images, decode_files
 from imgcli.photos.scan import photos_under
 from imgcli.records import FloatArray, Rejected
 from imgcli.wording import csv_text
@@ -68,6 +70,7 @@ class Predicted:
         storage.write_atomic(path, csv_text(rows))
 
 
+@within_memory()
 def predict_files(
     runs: Sequence[Run],
     paths: Sequence[Path],
@@ -109,17 +112,23 @@ def predict_files(
 
 def _predict(run: Run, named: Sequence[str], device: torch.device, temperature: float) -> Predicted:
     """One run's word on photos, in the order named; those that cannot be read are listed."""
-    network, classes, precision = load_model(run)
+    network, classes, stored = load_model(run)
+    view, precision = network.preprocess, usable_precision(stored, device)
     classifier = network.classifier.to(device).to(memory_format=torch.channels_last)
     read: list[int] = []
     rejected: list[Rejected] = []
     probs = [np.empty((0, len(classes)))]
-    for block in decode_files([Path(name) for name in named], network.preprocess):
+
+    def logits_of(images: Images) -> torch.Tensor:
+        prepared = to_images(to_device(images, device), view)
+        return forward(classifier, prepared, precision, view.test_flip)
+
+    compute = Batches(logits_of)
+    for block in decode_files([Path(name) for name in named], view):
         rejected += [Rejected(named[i], fault.sentence) for i, fault in block.faults]
         if len(block.indices) == 0:
             continue
-        images = to_images(to_device(block.images, device), network.preprocess)
-        logits = forward(classifier, images, precision, network.preprocess.test_flip)
+        logits = compute(block.images)
         probs.append(torch.softmax(logits.double() / temperature, dim=1).cpu().numpy())
         read.extend(block.indices.tolist())
     order = np.argsort(read)

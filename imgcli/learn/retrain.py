@@ -15,6 +15,7 @@ from imgcli.learn.identity import changed_photos
 from imgcli.learn.jobs import Job, probs_by
 from imgcli.learn.saved import load_model
 from imgcli.learn.task import Task, make_task
+from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier
 from imgcli.records import Predictions
 from imgcli.wording import count, duration
@@ -46,6 +47,7 @@ def retrained(
         yield _out_of_fold(_merged(task, names), before)
 
 
+@within_memory()
 def _out_of_fold(task: Task, before: Predictions) -> Predictions:
     held = [before.indices[before.fold == f] for f in range(before.folds or 0)]
     jobs = [Job(np.setdiff1d(before.indices, rows)) for rows in held]

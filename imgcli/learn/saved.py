@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from imgcli import storage, workspace
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
+from imgcli.models.memory import is_out_of_memory, within_memory
 from imgcli.models.network import Network
 from imgcli.models.weights import write_state
 from imgcli.records import Preprocess, TrainConfig
@@ -61,6 +62,7 @@ def chosen_in(facts: Mapping[str, Any]) -> dict[str, Any]:
     return chosen
 
 
+@within_memory()
 def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
     """A run's network with its weights, its classes, and the precision it was trained in.
 
@@ -84,6 +86,8 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
     except (OSError, KeyError, TypeError, ModelError) as error:
         raise run.damaged("model.json", error) from None
     except Exception as error:  # safetensors and torch raise their own kinds
+        if is_out_of_memory(error):
+            raise
         raise run.damaged(WEIGHTS, error) from None
     network.classifier.eval()
     return (

@@ -11,12 +11,14 @@ from pathlib import Path
 import torch
 
 from imgcli.errors import DataError
-from imgcli.learn.arithmetic import PRECISIONS, autocast, choose_device, forward, preferred
+from imgcli.learn.arithmetic import autocast, choose_device, forward
 from imgcli.learn.heads import STRENGTHS, choose_strengths, mean_heads
 from imgcli.learn.looking import for_looking
+from imgcli.learn.precision import choose_precision, has_bf16
 from imgcli.learn.recipe import settle
 from imgcli.learn.softmax import fit_softmax
 from imgcli.models.create import create_network
+from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
 from imgcli.photos.digests import cores
 from imgcli.photos.pixels import decode_files
@@ -43,11 +45,7 @@ class Speeds:
     learn: dict[str, float]  # through it and back; empty for a frozen backbone
     heads: float | None  # rows that ten heads and the choice of their strength take per second
     epochs: int  # of a training; 1 for a frozen backbone
-
-    @property
-    def precision(self) -> str:
-        """The one that a training here would choose."""
-        return preferred({name: 1 / rate for name, rate in (self.learn or self.look).items()})
+    precision: str  # that a training here would choose
 
     def seconds(self, folds: int) -> dict[str, float]:
         """How long error estimation by so many folds will take, by stage, nothing being cached."""
@@ -63,6 +61,7 @@ class Speeds:
         return stages
 
 
+@within_memory()
 def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speeds:
     """Measure each stage of a training by the config on some of the photos in a folder.
 
@@ -84,7 +83,7 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
     )
     decode = _decoding(names[:: max(1, len(names) // DECODED)], network, folder)
     look, learn = {}, {}
-    for precision in PRECISIONS[1:]:
+    for precision in ("fp32", "bf16") if has_bf16(device) else ("fp32",):
         look[precision] = _looking(network, config.frozen, device, precision)
         if not config.frozen:
             learn[precision] = _learning(network, device, precision)
@@ -100,6 +99,7 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
         learn,
         _heads(features, classes, device) if config.frozen else None,
         1 if config.frozen else settle(config).epochs or 1,
+        choose_precision("auto", device, network, frozen=config.frozen),
     )
 
 

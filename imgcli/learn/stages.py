@@ -14,14 +14,17 @@ import torch
 
 from imgcli import ledger, storage, workspace
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
+from imgcli.learn.arithmetic import choose_device
 from imgcli.learn.fit import fit_all, with_rate
 from imgcli.learn.folds import as_predictions, out_of_fold
 from imgcli.learn.identity import score_key
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.measure import Measure, measure
+from imgcli.learn.precision import has_bf16, refuse_emulated
 from imgcli.learn.saved import chosen_in, learnt_validation, load_model, save_history, save_model
 from imgcli.learn.task import Task, make_task
+from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, count_params, fingerprint
 from imgcli.records import IntArray, Predictions, Rejected, TrainConfig
 from imgcli.workspace import CHECKPOINT, Run
@@ -55,6 +58,7 @@ class Scored:
     again: tuple[Predictions, ...] = ()  # of further repeats of the folds, in the same order
 
 
+@within_memory()
 def train_run(
     config: TrainConfig,
     data: Path,
@@ -72,6 +76,7 @@ def train_run(
         StorageError: another imgcli is training the run to resume.
         RunError: it has been finished meanwhile.
     """
+    _check_precision(config, device, resume)
     workspace.sweep(runs)
     if resume is None:
         return _train_new(config, data, runs, device, config.made if asked is None else asked)
@@ -151,6 +156,7 @@ def train_bag(
         StorageError: another imgcli goes on with this bag.
     """
     assert config.bag_of
+    _check_precision(config, device, resume)
     with contextlib.ExitStack() as held:
         if resume:
             held.enter_context(storage.locked(resume.folder / ".bag.lock"))
@@ -182,6 +188,7 @@ def _train_rest(
     return documents, trained
 
 
+@within_memory()
 def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
     """What the run says of the sealed test part; scored once, then read back.
 
@@ -212,6 +219,7 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
     return Scored(predictions, None, times, leaks)
 
 
+@within_memory()
 def score_folds(
     run: Run,
     data: Path | None,
@@ -238,6 +246,24 @@ def score_folds(
     with storage.locked(run.folder / FOLDS_LOCK, wait=60):
         run.save_folds([first, *again])
     return Scored(first, np.concatenate(train_confusions), times, 0, tuple(again))
+
+
+def _check_precision(config: TrainConfig, device_name: str, resume: Run | None) -> None:
+    """Refuse a precision that the device lacks: in another one it were another network.
+
+    Raises:
+        WrongUsage: it was asked for.
+        RunError: it is that of the run to go on with.
+    """
+    device = choose_device(device_name)
+    if resume is None:
+        refuse_emulated(config.precision, device)
+    elif config.precision == "bf16" and not has_bf16(device):
+        raise RunError(
+            f"'{resume.folder}' was begun in bf16, which this {device.type.upper()} does not have, "
+            "and in fp32 it would become another network. Resume it on a machine with bf16, or "
+            "train again."
+        )
 
 
 def _check_patience(task: Task) -> None:

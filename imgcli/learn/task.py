@@ -1,8 +1,6 @@
 """What all fits of one run share: the photos, the network as it begins, the device."""
 
-import copy
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -13,23 +11,17 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
-from imgcli.errors import DataError, ModelError
-from imgcli.learn.arithmetic import (
-    BATCH,
-    autocast,
-    choose_device,
-    choose_precision,
-    forward,
-    is_out_of_memory,
-)
+from imgcli.errors import DataError
+from imgcli.learn.arithmetic import choose_device
 from imgcli.learn.augment import recipe_of
 from imgcli.learn.features import frozen_features
 from imgcli.learn.inputs import DevicePixels, FeatureInputs, PixelInputs
 from imgcli.learn.limits import SEEDS, check_limit
-from imgcli.learn.looking import for_looking
+from imgcli.learn.precision import choose_precision
 from imgcli.learn.recipe import settle, wants_published
 from imgcli.learn.saved import begin_with
 from imgcli.models.create import create_network, published_weights
+from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
 from imgcli.models.variation import Variation
 from imgcli.photos.dataset import Dataset, load_dataset
@@ -39,8 +31,6 @@ from imgcli.photos.unlabelled import with_unlabelled
 from imgcli.records import IntArray, Rejected, TrainConfig
 from imgcli.wording import count
 from imgcli.workspace import Run
-
-_PROBE = 2**17  # pixels in the batch that measures precision: 128 photos of 32 × 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +78,7 @@ class Task:
         )
 
 
+@within_memory()
 def make_task(
     config: TrainConfig, data: Path, device_name: str = "auto", network: Network | None = None
 ) -> Task:
@@ -110,7 +101,8 @@ def make_task(
     samples = dataset.samples
     network = network or _network_at_start(config, samples.classes)
     config = _with_network(config, network)
-    config = config.with_(precision=_settled_precision(config, network, device))
+    precision = choose_precision(config.precision, device, network, frozen=config.frozen)
+    config = config.with_(precision=precision)
     inputs: PixelInputs | FeatureInputs
     if config.frozen:
         features, unreadable = frozen_features(network, samples, device, config.precision)
@@ -127,15 +119,11 @@ def _network_at_start(config: TrainConfig, classes: tuple[str, ...]) -> Network:
     """The config's network as it begins to learn: drawn at random, published, or a run's."""
     weights = Path(config.weights) if config.weights else None
     run = Run(weights) if weights and weights.is_dir() else None
-    try:
+    with within_memory(
+        f"There is not enough memory for the weights of '{config.arch}'. Use smaller layers, "
+        "or G before the first dense one."
+    ):
         network = _drawn(config, len(classes), None if run else weights)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise ModelError(
-            f"There is not enough memory for the weights of '{config.arch}'. Use smaller layers, "
-            "or G before the first dense one."
-        ) from None
     if run:
         begin_with(network, run, classes)
     return replace(network, arch=config.arch)
@@ -253,28 +241,3 @@ def stratified_folds(task: Task, rows: IntArray, k: int, seed: int) -> IntArray:
     for number, (_, held) in enumerate(parts):
         fold[held] = number
     return np.unique(fold, return_inverse=True)[1]
-
-
-def _settled_precision(config: TrainConfig, network: Network, device: torch.device) -> str:
-    """The precision to use, measured where it is left open on a copy that is thrown away."""
-
-    def prepare() -> Callable[[str], object]:
-        size, generator = network.preprocess.size, torch.Generator().manual_seed(0)
-        batch = max(16, min(_PROBE // size**2, config.batch_size or BATCH))
-        channels = network.preprocess.channels
-        images = torch.randn(batch, channels, size, size, generator=generator).to(device)
-        images = images.contiguous(memory_format=torch.channels_last)
-        if config.frozen:
-            looker = for_looking(network.classifier.backbone, network.preprocess, device)
-            return lambda precision: forward(looker, images, precision)
-        classifier = copy.deepcopy(network.classifier).to(device).train()
-        classifier.to(memory_format=torch.channels_last)
-
-        def learn(precision: str) -> None:
-            with autocast(device, precision):
-                logits = classifier(images)
-            logits.float().sum().backward()
-
-        return learn
-
-    return choose_precision(config.precision, device, prepare)

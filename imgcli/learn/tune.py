@@ -16,12 +16,14 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from imgcli.errors import DataError, Interrupted, ModelError, Refused, WrongUsage
+from imgcli.learn.arithmetic import choose_device
 from imgcli.learn.checkpoint import State
 from imgcli.learn.fit import fit_all, with_rate
 from imgcli.learn.folds import refuse_seen
 from imgcli.learn.identity import photos_key
 from imgcli.learn.jobs import Fitted, Job, logits_by
 from imgcli.learn.measure import Measure, measure
+from imgcli.learn.precision import refuse_emulated
 from imgcli.learn.recipe import settle
 from imgcli.learn.space import Space, sample
 from imgcli.learn.study import (
@@ -34,6 +36,7 @@ from imgcli.learn.study import (
     without_password,
 )
 from imgcli.learn.task import Task, hold_out, judging_folds, make_task
+from imgcli.models.memory import within_memory
 from imgcli.photos.dataset import load_dataset
 from imgcli.progress import counter, note
 from imgcli.records import IntArray, TrainConfig
@@ -98,6 +101,7 @@ def tune(
         raise WrongUsage(
             f"--folds {folds} is too few; use at least 2, or leave it out to judge by validation."
         )
+    refuse_emulated(config.precision, choose_device(device))
     asked = _asked(config, space, data, folds)
     with warnings.catch_warnings(), counter("Tuning", trials, "trials") as bar:
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -167,7 +171,7 @@ class _Judge:
         self.folds = folds
         self.device = device
         self.task: Task | None = None  # of the last trial
-        self.precision = config.precision  # as measured for the first trial, then for all
+        self.precision = config.precision  # as chosen for the first trial, then for all
         self.said: set[str] = set()
 
     def __call__(self, trial: Trial) -> float:
@@ -177,8 +181,10 @@ class _Judge:
             fields.add("arch")
         trial.set_user_attr("choices", {name: getattr(config, name) for name in sorted(fields)})
         try:
-            task = with_rate(self._task_for(config))
-            measures = self._by_folds(task, trial) if self.folds else self._by_val(task, trial)
+            with within_memory():
+                task = with_rate(self._task_for(config))
+                judge = self._by_folds if self.folds else self._by_val
+                measures = judge(task, trial)
         except (WrongUsage, ModelError) as error:
             # Pruned and not failed, so that the sampler learns to keep away from it.
             trial.set_user_attr("reason", str(error))

@@ -26,6 +26,7 @@ from imgcli.models.libraries import (
     torchvision_names,
     torchvision_weights,
 )
+from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Channels, Classifier, Network, feature_count
 from imgcli.models.notation import is_notation, written
 from imgcli.models.variation import AS_IT_IS, Variation, vary
@@ -144,6 +145,8 @@ def _features(arch: str, backbone: nn.Module, preprocess: Preprocess) -> int:
     try:
         return feature_count(backbone, size, channels)
     except (RuntimeError, AssertionError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelError(
             f"'{arch}' cannot look at photos of {channels}×{size}×{size}: {reason_of(error)}. "
             "Choose another --image-size or another arch."

@@ -4,10 +4,12 @@ Nothing is computed: the network is built without memory for its weights, where 
 and shown an image without pixels, so that networks of billions of parameters take seconds.
 """
 
+import copy
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.layers import GaussianNoise, Whitening
-from imgcli.models.network import Channels, Classifier, count_params
+from imgcli.models.memory import within_memory
+from imgcli.models.network import Channels, Classifier, Network, count_params
 from imgcli.models.variation import AS_IT_IS, Variation
 
 
@@ -45,6 +48,16 @@ class Description:
     macs: int  # of convolutions and matrix products; biases, norms, activations, pooling are free
 
 
+class Work(NamedTuple):
+    """What a network computes for one image, by its shapes alone."""
+
+    macs: int  # multiply-adds of convolutions and matrix products
+    outputs: int  # values that the layers with multiply-adds give
+    weights: int  # parameters
+    depthwise: bool  # whether a convolution has a filter per channel
+
+
+@within_memory("There is not enough memory for a network of that size. Use smaller layers.")
 def describe(
     arch: str,
     classes: int,
@@ -85,6 +98,23 @@ def describe(
         count_params(network.classifier),
         sum(layer.macs for layer in layers),
     )
+
+
+def work_of(network: Network) -> Work:
+    """The work of a network on the CPU, seen by showing a copy of it a black image."""
+    module = copy.deepcopy(network.classifier)
+    size, channels = network.preprocess.size, network.preprocess.channels
+    outputs, macs = _observe(module, torch.zeros(1, channels, size, size))
+    return Work(
+        macs.total(),
+        sum(torch.Size(shape).numel() for name, shape in outputs.items() if macs[name]),
+        sum(weights.numel() for weights in module.parameters()),
+        any(_is_depthwise(layer) for layer in module.modules()),
+    )
+
+
+def _is_depthwise(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels
 
 
 def _layers(classifier: Classifier, images: Tensor) -> tuple[Layer, ...]:

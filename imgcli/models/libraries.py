@@ -10,6 +10,7 @@ from timm.data.config import resolve_model_data_config
 from torch import nn
 
 from imgcli.errors import ModelError
+from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Channels
 from imgcli.models.variation import Variation
 from imgcli.models.weights import load_backbone, published_file, read_state, reason_of
@@ -167,6 +168,8 @@ def _call(arch: str, build: Callable[..., nn.Module], *args: Any, **kwargs: Any)
     try:
         return build(*args, **kwargs)
     except (TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelError(
             f"'{arch}' cannot be built with these arguments: {reason_of(error)}"
         ) from None

@@ -101,13 +101,12 @@ def speeds(document: Mapping[str, Any]) -> list[RenderableType]:
     total = seconds.pop("total")
     parts = ", ".join(f"{STAGES[key].split(',')[0]} {duration(s)}" for key, s in seconds.items())
     by = document["learn"] or document["look"]
-    other = next(p for p in by if p != chosen)
+    others = [f", {times(by[chosen] / by[p])} as fast as {p}" for p in by if p != chosen]
     device = "the CPU" if document["device"] == "cpu" else document["device"]
     lines = [
         "",
         f"On {device}, {count(document['cores'], 'core')}; {printable(document['arch'])} at "
-        f"{document['size']} pixels. {chosen} is used, {times(by[chosen] / by[other])} as fast as "
-        f"{other}.",
+        f"{document['size']} pixels. {chosen} is used{''.join(others)}.",
         f"{count(document['folds'], 'fold')} on these {count(document['photos'], 'photo')} will "
         f"take about {duration(total)}: {parts}.",
         "What is decoded and looked at is kept, and costs nothing the next time.",

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imgcli.learn.arithmetic import BATCH, choose_device
+from imgcli.learn.arithmetic import BATCH, choose_device, forward
 from imgcli.learn.features import frozen_features
 from imgcli.learn.inputs import DevicePixels
-from imgcli.learn.looking import Looker, for_looking
+from imgcli.learn.looking import for_looking
 from imgcli.learn.task import Task, make_task
+from imgcli.models.memory import Batches
 from imgcli.photos.pixels import load_pixels
 from imgcli.photos.split import split_folder
 from imgcli.records import Samples, TrainConfig
@@ -28,7 +29,6 @@ CPU_GOALS = {"resnet101": 8.0, "mobilenetv2_100": None}
 GPU_GOALS = {"resnet101": 2.5, "mobilenetv2_100": None}
 PLAIN = "plain PyTorch eager, fp32"
 BENCHMARK = "timm's benchmark: amp, channels_last, eager"
-MANY = 1000  # batches that imgcli believes are to come: enough for compiling to be worth trying
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 Forward = Callable[[Tensor], Tensor]
@@ -91,13 +91,11 @@ def frozen(
     batches = torch.tensor_split(images, -(-n // (256 if device.type == "cuda" else BATCH)))
     looked: dict[str, Tensor] = {}
     module = for_looking(task.network.classifier.backbone, view, device)
-    look = Looker(module, precision, view.test_flip, MANY)
-    for _ in range(4):  # by then it has decided whether to compile
-        look(images[:BATCH])
+    look = Batches(lambda some: forward(module, inputs.batch(some), precision, view.test_flip))
 
     def ours(folder: Path) -> None:
         rows = [np.arange(n)[start : start + BATCH] for start in range(0, n, BATCH)]
-        looked["imgcli"] = torch.cat([look(inputs.batch(some)) for some in rows])
+        looked["imgcli"] = torch.cat([look(some) for some in rows]).cpu()
 
     def one(folder: Path) -> None:
         (folder / "pixels").symlink_to(cached)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from imgcli.collect.net.errors import NotFetched
 
 from imgcli.collect.journal import Item
+from imgcli.collect.net.errors import NotFetched
 from imgcli.collect.offer import Offer, Page, Search
 from imgcli.collect.spool import NAME, Received, Spool
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from imgcli.errors import Interrupted, ModelError
 from imgcli.learn.checkpoint import State
 from imgcli.learn.inputs import FeatureInputs
-from imgcli.learn.loop import Mix, batch_size_in, logits_of, train
+from imgcli.learn.loop import Learner, Mix, batch_size_in, logits_of, train
 from imgcli.learn.measure import measure
 from imgcli.models.network import Classifier
 from imgcli.records import TrainConfig
@@ -236,10 +236,62 @@ def test_a_batch_that_does_not_fit_is_taken_in_pieces_to_the_same_weights(
     torch.testing.assert_close(tight.weight, roomy.weight)
     assert state.pieces == 4
     told = capsys.readouterr().err
-    assert "batches of 15 are now taken in pieces of 8" in told and "pieces of 4" in told
+    assert "batches of 15 are now taken in micro-batches of 8" in told and "of 4" in told
     tight.most = 0
     with pytest.raises(ModelError, match="not enough memory to learn from a single photo"):
         fit(tight)
+
+
+def test_a_failed_attempt_leaves_no_trace_in_batch_norm_or_in_the_draw() -> None:
+    # The whole batch fails first, then the second of two; the trace would be in the four that fit.
+    inputs, targets = problem()
+
+    def trained(failing: bool) -> nn.Module:
+        module = network()
+
+        class Twice(nn.Module):
+            calls = 0
+
+            def forward(self, features: torch.Tensor) -> torch.Tensor:
+                self.calls += 1
+                if failing and self.calls in (1, 3):
+                    raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")
+                return features
+
+        module.append(Twice())
+        learner = Learner(module, inputs, targets, CONFIG, ROWS, None)
+        state = State(pieces=1 if failing else 4)
+        learner.begin(1)
+        torch.manual_seed(1)
+        learner.gradient(inputs.batch(ROWS[:15]), targets[ROWS[:15]], state)
+        learner.step(state)
+        assert state.pieces == 4
+        return module
+
+    assert same(trained(failing=True), trained(failing=False))
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 15])
+def test_batch_norm_gets_two_photos_at_least_in_a_micro_batch(size: int) -> None:
+    inputs, targets = problem()
+    sizes: list[int] = []
+
+    class Tight(nn.Module):
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(features))
+            if len(features) > 3:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return features
+
+    module = network().append(Tight())
+    learner = Learner(module, inputs, targets, CONFIG, ROWS, None)
+    learner.begin(1)
+    images, goals = inputs.batch(ROWS[:size]), targets[ROWS[:size]]
+    shares = nn.functional.one_hot(goals, 3).float()  # as mixed
+    for these in (goals, shares):
+        loss, logits = learner.gradient(images, these, State())
+        assert len(logits) == size and np.isfinite(loss)
+    assert min(sizes) >= 2
 
 
 def test_other_failures_are_not_taken_for_a_lack_of_memory() -> None:
