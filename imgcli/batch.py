@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcli.errors import StorageError
+from imgcli.reading import only_regular
 
 _counter = itertools.count()
 
@@ -102,19 +103,19 @@ def sync_file_system(folder: Path) -> None:
 
 def begin_lines(path: Path) -> None:
     """Make the list of lines at `path` if there is none, durably."""
-    with open(path, "ab") as file:
+    with open(path, "ab", opener=only_regular) as file:
         os.fsync(file.fileno())
 
 
 def append_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
     """Add a line of JSON for each entry, without waiting for the disk."""
-    with open(path, "ab") as file:
+    with open(path, "ab", opener=only_regular) as file:
         file.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
 
 
 def mend_lines(path: Path) -> None:
     """Drop the last line if a kill tore it in the middle of being appended."""
-    with open(path, "r+b") as file:
+    with open(path, "r+b", opener=only_regular) as file:
         end = file.seek(0, os.SEEK_END)
         whole = end
         while whole > 0:

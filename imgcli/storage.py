@@ -9,8 +9,6 @@ import itertools
 import json
 import os
 import shutil
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -20,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from imgcli.documents import with_hash
 from imgcli.errors import StorageError
+from imgcli.reading import ARRAYS_HASH, hash_of_arrays
 from imgcli.wording import megabytes
 
 _counter = itertools.count()
@@ -53,8 +53,14 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         temporary.write_bytes(raw)
 
 
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Write one JSON document, all or nothing."""
+def write_json(path: Path, data: Mapping[str, Any], *, hashed: bool = False) -> None:
+    """Write one JSON document, all or nothing.
+
+    Args:
+        hashed: with a hash of its content, which whoever reads it compares.
+    """
+    if hashed:
+        data = with_hash(json.loads(json.dumps(data, default=_plain)))
     write_atomic(path, json.dumps(data, indent=2, default=_plain) + "\n")
 
 
@@ -158,21 +164,11 @@ def need_space(folder: Path, size: int, what: str) -> None:
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write named arrays as one compressed `.npz`, all or nothing."""
+    """Write named arrays as one compressed `.npz` with a hash of them, all or nothing."""
+    plain = {name: np.asarray(values) for name, values in arrays.items()}
+    vouched: dict[str, Any] = {**plain, ARRAYS_HASH: np.array(hash_of_arrays(plain))}
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
-
-
-# What reading a damaged `.npz` may raise.
-# RuntimeError: what zipfile says of a flag it does not know, as after a flipped bit.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-
-
-@contextmanager
-def load_arrays(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The arrays of an `.npz`, read as they are asked for; one of UNREADABLE if it is damaged."""
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        yield arrays
+        np.savez_compressed(file, **vouched)
 
 
 def as_json(record: Any) -> dict[str, Any]:

@@ -139,10 +139,12 @@ def _store(
 ) -> list[str]:
     """Write tables and figures into one folder, whole; the paths of what is in it."""
     from imgcli import storage
-    from imgcli.report import comparison, comparison_figures, losses
+    from imgcli.report import comparison, comparison_figures, history, losses
     from imgcli.report.style import save
 
     labels = comparison.labels(document)
+    for one in kept.values():
+        history.check(one.run)
     found = {
         name: losses.losses(one.run.folder / "history.csv", one.histories, window)
         for name, one in kept.items()

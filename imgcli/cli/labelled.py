@@ -70,12 +70,10 @@ def known_issues(run: "Run", predictions: "Predictions") -> list[dict[str, Any]]
 
 def _digest(run: "Run") -> str:
     """SHA-256 of the out-of-fold predictions."""
-    import hashlib
-
     from imgcli.judge.stored import NAMES
+    from imgcli.reading import digest_of
 
-    with open(run.folder / NAMES["folds"], "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest_of(run.folder / NAMES["folds"])
 
 
 def for_the_sheet(document: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from imgcli.collect.candidate import MB, PARTS, Candidate, NotTaken
 from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.sniff import HEAD, PHOTO_SUFFIXES, photo_format, refusal
 from imgcli.errors import StorageError
+from imgcli.reading import MAX_PHOTO, digest_of
 from imgcli.storage import locked, staged_folder, sweep_temporaries, sync_folder
 
 BLOCK_PHOTOS = 4096  # a block costs about 0.1 s of waiting for the disk; a kill loses one at most
@@ -203,8 +204,9 @@ class Store:
                 digest, recorded_size = known.get(path, ("", -1))
                 if size != recorded_size:  # put there by hand, changed, or not yet recorded
                     self._unrecorded.add(path)
-                    with open(entry.path, "rb") as file:
-                        digest = hashlib.file_digest(file, "sha256").hexdigest()
+                    if size > MAX_PHOTO:  # no photo for imgcli, and long to hash
+                        continue
+                    digest = digest_of(Path(entry.path))
                 self._paths[digest].append(path)
 
     # --- placing --------------------------------------------------------------------------------

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcli import storage
+from imgcli import reading, storage
 from imgcli.errors import DataError, WrongUsage
 from imgcli.learn.fit import fit_all
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.saved import runs_before, save_history
 from imgcli.learn.task import Task, stratified_folds
+from imgcli.reading import digest_of
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.wording import count
 
@@ -55,8 +56,10 @@ def out_of_fold(
     jobs = [Job(rows[fold != f], label=f"Fold {f + 1} of {k}") for f in pending]
     for f, fitted in zip(pending, fit_all(task, jobs), strict=True):
         results[f] = _judge(task, fitted, rows[fold == f])
-        save_history(folder / f"history-{f:02d}.csv", fitted.history)
-        storage.save_arrays(folder / f"fold-{f:02d}.npz", vars(results[f]))
+        history = folder / f"history-{f:02d}.csv"
+        save_history(history, fitted.history)
+        vouched = {**vars(results[f]), "history_sha256": digest_of(history)}
+        storage.save_arrays(folder / f"fold-{f:02d}.npz", vouched)
     return (
         predictions_of(task, part, [results[f] for f in range(k)]),
         np.stack([results[f].train_confusion for f in range(k)]),
@@ -141,7 +144,7 @@ def _key(task: Task, rows: IntArray, fold: IntArray) -> str:
 def _load(path: Path) -> FoldResult | None:
     """A finished fold; None where there is none, or it is damaged and must be made again."""
     try:
-        with storage.load_arrays(path) as file:
-            return FoldResult(file["rows"], file["probs"], file["train_confusion"])
-    except storage.UNREADABLE:
+        file = reading.read_arrays(path)
+        return FoldResult(file["rows"], file["probs"], file["train_confusion"])
+    except reading.UNREADABLE:
         return None

@@ -7,17 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from imgcli import storage, workspace
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.network import Network
-from imgcli.models.weights import write_state
+from imgcli.models.weights import read_tensors, write_state
+from imgcli.reading import digest_of
 from imgcli.records import Preprocess, TrainConfig
 from imgcli.workspace import Run
 
 WEIGHTS = "model.safetensors"
+HISTORY = "history.csv"
 _COLUMNS = ("epoch", "step", "part", "n", "loss", "accuracy", "macro_precision", "macro_f1", "lr")
 
 
@@ -29,6 +29,8 @@ def save_model(
     facts: Mapping[str, Any],
 ) -> None:
     """Write the weights, then `model.json` with all that is needed to use them.
+
+    `model.json` vouches for the weights, and for the history, which is written before.
 
     Args:
         facts: what else the run should remember: parameters, figures, seconds.
@@ -44,6 +46,11 @@ def save_model(
             "preprocess": asdict(network.preprocess),
             "precision": config.precision,
             **facts,
+            "files": {
+                name: digest_of(run.folder / name)
+                for name in (WEIGHTS, HISTORY)
+                if (run.folder / name).is_file()
+            },
         },
     )
 
@@ -55,6 +62,7 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
         RunError: something is missing, damaged or does not fit together.
     """
     facts = run.read_json("model.json")
+    run.check_file(WEIGHTS)
     try:
         classes = tuple(facts["classes"])
         preprocess = Preprocess.from_json(facts["preprocess"])
@@ -66,15 +74,15 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
             model_args=facts["model_args"],
             pretrained=False,
         )
-        network.classifier.load_state_dict(load_file(run.folder / WEIGHTS))
-        precision = str(facts["precision"])
+        network.classifier.load_state_dict(read_tensors(run.folder / WEIGHTS)[0])
+        precision, arch, notation = str(facts["precision"]), facts["arch"], facts["notation"]
     except (OSError, KeyError, TypeError, ModelError) as error:
         raise run.damaged("model.json", error) from None
     except Exception as error:  # safetensors and torch raise their own kinds
         raise run.damaged(WEIGHTS, error) from None
     network.classifier.eval()
     return (
-        Network(network.classifier, preprocess, facts["arch"], facts["notation"]),
+        Network(network.classifier, preprocess, arch, notation),
         classes,
         precision,
     )
@@ -101,8 +109,12 @@ def begin_with(network: Network, run: Run, classes: tuple[str, ...]) -> None:
 
 def runs_before(config: TrainConfig, data: Path) -> Iterator[Run]:
     """The runs of the same dataset whose weights a training begins with, or those began with."""
+    seen: set[Path] = set()
     while config.weights and Path(config.weights).is_dir():
         run = Run(Path(config.weights))
+        if (place := run.folder.resolve()) in seen:
+            raise run.damaged("config.json", ValueError("its weights begin with themselves"))
+        seen.add(place)
         if run.data.resolve() == data.resolve():
             yield run
         config = run.config

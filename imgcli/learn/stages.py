@@ -20,7 +20,7 @@ from imgcli.learn.folds import as_predictions, out_of_fold
 from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.measure import Measure, measure
-from imgcli.learn.saved import learnt_validation, load_model, save_history, save_model
+from imgcli.learn.saved import HISTORY, learnt_validation, load_model, save_history, save_model
 from imgcli.learn.task import Task, make_task
 from imgcli.models.network import Classifier, count_params, fingerprint
 from imgcli.records import IntArray, Predictions, Rejected, TrainConfig
@@ -102,7 +102,7 @@ def train_run(
         "test": _last(fitted.history, "test"),
         "chosen": dict(fitted.chosen),
     }
-    save_history(run.folder / "history.csv", fitted.history)
+    save_history(run.folder / HISTORY, fitted.history)
     network = replace(task.network, classifier=classifier)
     save_model(run, network, task.config, task.classes, {**facts, "backbone_sha256": after})
     checkpoint.unlink(missing_ok=True)
@@ -207,7 +207,8 @@ def _check_patience(task: Task) -> None:
 def _document(run: Run) -> dict[str, Any]:
     """What a finished training came to, for the JSON contract."""
     facts = run.read_json("model.json")
-    return {"run": str(run.folder), "arch": facts["arch"], **{key: facts[key] for key in _FACTS}}
+    told = {key: facts.get(key) for key in _FACTS}
+    return {"run": str(run.folder), "arch": facts.get("arch"), **told}
 
 
 def _bagged_until(resume: Run, runs: Path) -> dict[int, Run]:

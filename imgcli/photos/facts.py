@@ -22,6 +22,7 @@ from imgcli.photos.duplicates import USUAL
 from imgcli.photos.pixels import store_of
 from imgcli.photos.store import RowStore
 from imgcli.progress import track
+from imgcli.reading import MAX_PHOTO, open_regular
 from imgcli.records import FloatArray
 
 Number = TypeVar("Number")
@@ -95,7 +96,7 @@ def _look(file: Path | str, view: NDArray[np.uint8] | None) -> Facts[float]:
 
 def _header(file: Path | str) -> Facts[float]:
     """The facts that a file's header tells; sharpness is nan."""
-    with Image.open(file, formats=FORMATS) as image:
+    with open_regular(file, MAX_PHOTO) as data, Image.open(data, formats=FORMATS) as image:
         width, height = image.size
         orientation, gps = 1, False
         with suppress(Exception):  # a photo with broken EXIF is still a photo

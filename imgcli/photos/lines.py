@@ -15,6 +15,8 @@ from typing import Any
 
 from imgcli import storage
 from imgcli.batch import append_lines, mend_lines, sync_file_system
+from imgcli.documents import DocumentError, parse
+from imgcli.reading import open_regular, read_regular
 
 NAME = "provenance.jsonl"
 FROM = "moved_from"
@@ -31,7 +33,7 @@ def add_lines(root: Path, moves: Mapping[str, tuple[str, str]]) -> None:
         return
     mend_lines(file)
     found: dict[str, dict[str, Any]] = {}
-    with open(file, "rb") as lines:
+    with open_regular(file) as lines:
         for entry in map(_parsed, lines):
             path = entry.get("path", "")
             if path in moves and entry.get("sha256") == moves[path][1]:
@@ -47,7 +49,7 @@ def drop_lines(root: Path, moves: Mapping[str, str]) -> None:
     file = root / NAME
     if not moves or not file.is_file():
         return
-    lines = file.read_bytes().splitlines(keepends=True)
+    lines = read_regular(file).splitlines(keepends=True)
     entries = map(_parsed, lines)
     kept = [
         line
@@ -66,7 +68,7 @@ def copy_lines(root: Path, copy: Path, moved: Mapping[str, tuple[str, str]]) -> 
     """
     if not (root / NAME).is_file():
         return
-    lines = (root / NAME).read_bytes().splitlines(keepends=True)
+    lines = read_regular(root / NAME).splitlines(keepends=True)
     for i, entry in enumerate(map(_parsed, lines)):
         if (path := entry.get("path", "")) in moved:
             to, label = moved[path]
@@ -77,8 +79,8 @@ def copy_lines(root: Path, copy: Path, moved: Mapping[str, tuple[str, str]]) -> 
 def _parsed(line: bytes) -> dict[str, Any]:
     """A line's entry; empty where it is none."""
     try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
+        entry = parse(line)
+    except DocumentError:
         return {}
     usable = isinstance(entry, dict) and all(
         isinstance(entry.get(key, ""), str) for key in ("path", FROM)
