@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from imgcli.errors import StorageError
+from imgcli.reading import only_regular
 from imgcli.storage import sync_folder, temporary_name, writing
 
 
@@ -100,14 +101,18 @@ def sync_file_system(folder: Path) -> None:
 
 def begin_lines(path: Path) -> None:
     """Make the list of lines at `path` if there is none, durably."""
-    with writing(path), open(path, "ab") as file:
+    with writing(path), open(path, "ab", opener=only_regular) as file:
         os.fsync(file.fileno())
 
 
 def append_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
     """Add a line of JSON for each entry, all or none, without waiting for the disk."""
     data = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
-    with writing(path), open(path, "ab", buffering=0) as file, _all_or_none(file):
+    with (
+        writing(path),
+        open(path, "ab", buffering=0, opener=only_regular) as file,
+        _all_or_none(file),
+    ):
         _write(file, data)
 
 
@@ -120,7 +125,7 @@ def append_durably(path: Path, entry: Mapping[str, Any], is_whole: Callable[[byt
     Raises:
         OSError: the line is not there.
     """
-    with writing(path), open(path, "a+b", buffering=0) as file:
+    with writing(path), _open(path, "a+b") as file:
         file.seek(0)
         last = file.read().rpartition(b"\n")[2]
         if last and not is_whole(last):
@@ -130,6 +135,10 @@ def append_durably(path: Path, entry: Mapping[str, Any], is_whole: Callable[[byt
             _write(file, (b"\n" if last else b"") + json.dumps(entry).encode() + b"\n")
             os.fsync(file.fileno())
     sync_folder(path.parent)
+
+
+def _open(path: Path, mode: Literal["ab", "a+b"]) -> io.FileIO:
+    return open(path, mode, buffering=0, opener=only_regular)
 
 
 @contextmanager
@@ -154,7 +163,7 @@ def mend_lines(path: Path) -> None:
 
     One that lacks its newline alone, as some editors leave it, is whole and gets one.
     """
-    with open(path, "r+b") as file:
+    with open(path, "r+b", opener=only_regular) as file:
         end = file.seek(0, os.SEEK_END)
         whole = end
         while whole > 0:

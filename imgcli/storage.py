@@ -15,8 +15,6 @@ import re
 import secrets
 import shutil
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -25,8 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from imgcli.documents import with_hash
 from imgcli.errors import StorageError
 from imgcli.progress import note
+from imgcli.reading import ARRAYS_HASH, hash_of_arrays
 from imgcli.wording import megabytes
 
 _counter = itertools.count()
@@ -112,13 +112,19 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         temporary.write_bytes(raw)
 
 
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Write one JSON document, all or nothing."""
-    write_atomic(path, json_text(data))
+def write_json(path: Path, data: Mapping[str, Any], *, hashed: bool = False) -> None:
+    """Write one JSON document, all or nothing.
+
+    Args:
+        hashed: with a hash of its content, which whoever reads it compares.
+    """
+    write_atomic(path, json_text(data, hashed=hashed))
 
 
-def json_text(data: Mapping[str, Any]) -> str:
+def json_text(data: Mapping[str, Any], *, hashed: bool = False) -> str:
     """A JSON document as it is written."""
+    if hashed:
+        data = with_hash(json.loads(json.dumps(data, default=_plain)))
     return json.dumps(data, indent=2, default=_plain) + "\n"
 
 
@@ -232,21 +238,11 @@ def need_space(folder: Path, size: int, what: str) -> None:
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write named arrays as one compressed `.npz`, all or nothing."""
+    """Write named arrays as one compressed `.npz` with a hash of them, all or nothing."""
+    plain = {name: np.asarray(values) for name, values in arrays.items()}
+    vouched: dict[str, Any] = {**plain, ARRAYS_HASH: np.array(hash_of_arrays(plain))}
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
-
-
-# What reading a damaged `.npz` may raise.
-# RuntimeError: what zipfile says of a flag it does not know, as after a flipped bit.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-
-
-@contextmanager
-def load_arrays(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The arrays of an `.npz`, read as they are asked for; one of UNREADABLE if it is damaged."""
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        yield arrays
+        np.savez_compressed(file, **vouched)
 
 
 def as_json(record: Any) -> dict[str, Any]:

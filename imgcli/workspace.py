@@ -10,9 +10,7 @@ How they are written is `imgcli.storage`'s.
 """
 
 import errno
-import hashlib
 import itertools
-import json
 import os
 import shlex
 import shutil
@@ -25,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcli import __version__, storage
+from imgcli import __version__, documents, reading, run_documents, storage
 from imgcli.errors import RunError, WrongUsage
 from imgcli.progress import note
 from imgcli.records import Predictions, TrainConfig
@@ -60,8 +58,8 @@ class Run:
     def config(self) -> TrainConfig:
         document = self.read_json("config.json")
         try:
-            return TrainConfig.from_json(document["config"])
-        except (KeyError, TypeError) as error:
+            return documents.as_type(document["config"], TrainConfig)
+        except documents.DocumentError as error:
             raise self.damaged("config.json", error) from None
 
     @property
@@ -82,19 +80,23 @@ class Run:
             RunError: missing, unreadable, or written by another version.
         """
         try:
-            document = json.loads((self.folder / name).read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise self.damaged(name, error) from None
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            found = document.get("format") if isinstance(document, dict) else None
-            raise RunError(
-                f"'{self.folder / name}' has run format {found}; this imgcli ({__version__}) reads "
-                f"format {FORMAT}. Train again, or use the imgcli that made it."
+            document = documents.read_json(
+                self.folder / name, FORMAT, finite=name not in run_documents.NOT_FINITE
             )
-        return document
+            documents.as_type(document, run_documents.KINDS.get(name, dict[str, Any]))
+            return dict(document)
+        except documents.OtherVersion as error:
+            raise RunError(
+                f"'{self.folder / name}' has run format {error.found}; this imgcli ({__version__}) "
+                f"reads format {FORMAT}. Train again, or use the imgcli that made it."
+            ) from None
+        except (OSError, documents.DocumentError) as error:
+            raise self.damaged(name, error) from None
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
-        storage.write_json(self.folder / name, self.document(data))
+        """Write one of the run's documents, with a hash of its content unless users edit it."""
+        hashed = name not in run_documents.EDITED
+        storage.write_json(self.folder / name, self.document(data), hashed=hashed)
 
     def document(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """What stands in a document of the run: the format, the version, and the data."""
@@ -116,11 +118,10 @@ class Run:
             RunError: damaged.
         """
         try:
-            with storage.load_arrays(self.folder / name) as file:
-                return str(file["made_of"]) if "made_of" in file else ""
+            return str(reading.read_arrays(self.folder / name).get("made_of", ""))
         except FileNotFoundError:
             return ""
-        except storage.UNREADABLE as error:
+        except reading.UNREADABLE as error:
             raise self.damaged(name, error) from None
 
     def load_predictions(self, name: str) -> Predictions:
@@ -130,27 +131,14 @@ class Run:
             RunError: missing or damaged.
         """
         try:
-            with storage.load_arrays(self.folder / name) as file:
-                return Predictions(
-                    classes=tuple(file["classes"].tolist()),
-                    indices=file["indices"],
-                    targets=file["targets"],
-                    probs=file["probs"],
-                    fold=file["fold"],
-                    groups=file["groups"],
-                    paths=tuple(file["paths"].tolist()),
-                    on=str(file["on"]),
-                    out_of_sample=bool(file["out_of_sample"]),
-                    digests=tuple(file["digests"].tolist()) if "digests" in file else (),
-                )
-        except (*storage.UNREADABLE, AssertionError) as error:
+            return run_documents.as_predictions(reading.read_arrays(self.folder / name))
+        except reading.UNREADABLE as error:
             raise self.damaged(name, error) from None
 
     def digest(self, name: str) -> str:
         """SHA-256 of one of the run's files, hexadecimal; empty where there is none."""
         try:
-            with open(self.folder / name, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return reading.digest_of(self.folder / name)
         except FileNotFoundError:
             return ""
 
@@ -184,15 +172,23 @@ class Run:
         path = self.folder / name
         if isinstance(error, FileNotFoundError) or not path.exists():
             return RunError(f"'{path}' is missing: the run is unfinished or damaged. Train again.")
-        if name.startswith(("predictions-", "calibration")):  # what judging makes again
-            folds = "" if name.startswith("predictions-test") else " --folds 10"
-            return RunError(
-                f"'{path}' cannot be read: it is damaged ({type(error).__name__}). Remove it and "
-                f"judge the run again: imgcli evaluate{folds} --run {shlex.quote(named(self))}"
-            )
-        return RunError(
-            f"'{path}' cannot be read ({type(error).__name__}: {error}). Restore it or train again."
-        )
+        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        said = " ".join(said.split()).rstrip(".")
+        remedy = run_documents.remedy(name, shlex.quote(named(self)))
+        return RunError(f"'{path}' cannot be read (it is damaged: {said}). {remedy}")
+
+    def check_file(self, name: str) -> None:
+        """Compare a file with what `model.json` says of its bytes, if it does.
+
+        Raises:
+            RunError: it has changed since it was written, or is missing.
+        """
+        expected = self.read_json("model.json").get("files", {}).get(name)
+        try:
+            if expected and reading.digest_of(self.folder / name) != expected:
+                raise documents.DocumentError("its content has changed since it was written")
+        except (OSError, documents.DocumentError) as error:
+            raise self.damaged(name, error) from None
 
 
 def new_run(
@@ -254,7 +250,7 @@ def finish_run(run: Run, model: Mapping[str, Any]) -> None:
     """
     link = run.folder.parent / "latest"
     with storage.atomic_file(run.folder / "model.json") as temporary:
-        temporary.write_text(storage.json_text(run.document(model)), "utf-8")
+        temporary.write_text(storage.json_text(run.document(model), hashed=True), "utf-8")
         other = storage.temporary_in(run.folder.parent)
         with storage.writing(link, by=other):
             other.symlink_to(run.folder.name)

@@ -263,5 +263,5 @@ def test_damaged_predictions_are_made_again_by_judging(
 ) -> None:
     run = workspace.new_run(tmp_path, CONFIG, Path("d"))
     (run.folder / f"predictions-{part}.npz").write_bytes(b"junk")
-    with pytest.raises(RunError, match=f"damaged .*Remove it .*: imgcli {words} --run '?/"):
+    with pytest.raises(RunError, match=f"damaged.*Remove it .*: imgcli {words} --run '?/"):
         run.load_predictions(f"predictions-{part}.npz")

@@ -173,8 +173,11 @@ def _document(checked: "Checked") -> dict[str, Any]:
 
 def _write_sheet(document: dict[str, Any], sheet: Path | None) -> str | None:
     """Draw the contact sheet; None where its usual place cannot be written."""
+    from functools import partial
+
     from imgcli import aside
     from imgcli.cli.labelled import for_the_sheet
+    from imgcli.photos.places import find_places
     from imgcli.photos.thumbnails import thumbnails
     from imgcli.progress import note
     from imgcli.report import contact
@@ -182,7 +185,10 @@ def _write_sheet(document: dict[str, Any], sheet: Path | None) -> str | None:
 
     file, root = sheet or SHEET, Path(document["dir"])
     shown = for_the_sheet(document) if "labels" in document else document
-    page = contact.page(shown, lambda paths, side: thumbnails(root, paths, side, {}))
+    places, unused, _ = find_places(root)
+    # Those of other labels, which may lie in another folder, are of the dataset: see `origins`.
+    among = {*places, *(r.path for r in unused), *(o["path"] for o in shown.get("labels", ()))}
+    page = contact.page(shown, partial(thumbnails, root, digests={}, among=among))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         kept = aside.write_page(file, page)

@@ -143,11 +143,13 @@ def _store(
     """Write tables and figures into one folder, whole; their paths, and the SHA-256 of each."""
     from imgcli import staging, storage
     from imgcli.progress import note
-    from imgcli.report import comparison, comparison_figures, losses
+    from imgcli.report import comparison, comparison_figures, history, losses
     from imgcli.report.style import save
     from imgcli.wording import printable
 
     labels = comparison.labels(document)
+    for one in kept.values():
+        history.check(one.run)
     found = {
         name: losses.losses(one.run.folder / "history.csv", one.histories, window)
         for name, one in kept.items()

@@ -1,11 +1,14 @@
 """The program: its commands, and the one place where errors become sentences."""
 
 import errno
+import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
+from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -32,6 +35,9 @@ from imgcli.cli.train import train
 from imgcli.cli.tune import tune
 from imgcli.errors import ImgcliError, Interrupted
 from imgcli.wording import printable
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 class PlainGroup(TyperGroup):
@@ -87,16 +93,19 @@ CRASH_LOG = Path(".imgcli/crash.log")
 def main() -> None:
     """Run the command line and exit with 0, 1, 2 or 130."""
     _end_softly()
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
     try:
-        app()
+        _run_and_flush()
     except ImgcliError as error:
         _end(str(error), error.exit_code)
     except KeyboardInterrupt:  # before the command began
         _end("Interrupted.", Interrupted.exit_code)
     except OSError as error:
+        if error.errno == errno.EPIPE and error.filename == Stdout.name_for_people:
+            sys.exit(1)  # whoever reads it, such as `head`, has enough
         _end(_os_sentence(error), 1)
     except Exception as error:
         _end(_bug_sentence(error), 1)
@@ -109,8 +118,55 @@ def _end_softly() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
-def _end(message: str, code: int) -> None:
-    print(f"imgcli: {printable(message)}", file=sys.stderr)
+class Stdout(FileIO):
+    """Standard output, whose failure is told once and by its name."""
+
+    name_for_people = "standard output"
+    _failed = False
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        if self._failed:  # Python writes what is left once more, at its exit
+            return memoryview(data).nbytes
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            self._failed = True
+            error.filename = self.name_for_people
+            raise
+
+
+def _open_closed_streams() -> None:
+    """Open the standard streams that a shell has closed, as `>&-` does.
+
+    The next file that is opened would take their numbers, and get what is meant for them. What
+    reaches a closed stdout fails here too; messages to a closed stderr are lost.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_RDWR)
+    if sys.stdout is sys.__stdout__:
+        raw = Stdout(1, "w", closefd=False)
+        encoding = sys.stdout.encoding if sys.stdout else "utf-8"
+        sys.stdout = TextIOWrapper(BufferedWriter(raw), encoding, line_buffering=raw.isatty())
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
+
+
+def _run_and_flush() -> None:
+    """Run the command; a result that cannot be written is an error and no warning at exit."""
+    try:
+        app()
+    except SystemExit as end:  # of typer, which ends every command so
+        if not end.code:
+            sys.stdout.flush()
+        raise
+
+
+def _end(message: str, code: int) -> NoReturn:
+    with suppress(OSError):
+        print(f"imgcli: {printable(message)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -138,10 +194,12 @@ def _os_sentence(error: OSError) -> str:
 
 def _bug_sentence(error: Exception) -> str:
     """Our own mistake: keep the traceback in a file, say so in a sentence."""
+    from imgcli import storage
+
     kind = f"{type(error).__name__}: {error}"
     try:
         CRASH_LOG.parent.mkdir(parents=True, exist_ok=True)
-        CRASH_LOG.write_text(traceback.format_exc())
+        storage.write_atomic(CRASH_LOG, traceback.format_exc())
     except OSError:
         return f"This is a mistake in imgcli ({kind}). Please report it."
     return f"This is a mistake in imgcli ({kind}). Please report it with '{CRASH_LOG}'."

@@ -1,6 +1,6 @@
 """`imgcli merge`: classes become one, in a new tree of links."""
 
-import json as jsonlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,10 +114,13 @@ def _check_words(texts: "Sequence[str]", plan: Path | None, undo: bool) -> None:
 
 def _usual_folder(plan: Path | None) -> Path:
     """The folder the plan was made on, or the one that is here."""
-    try:
-        planned = [Path(jsonlib.loads(plan.read_bytes())["data"])] if plan else []
-    except (OSError, ValueError, LookupError, TypeError):
-        planned = []
+    from imgcli.documents import DocumentError, read_document
+    from imgcli.photos.wanted import Plan
+
+    planned = []
+    with suppress(OSError, DocumentError):  # for `read_plan` to say
+        if plan and (data := read_document(plan, Plan).data):
+            planned = [Path(data)]
     here = [path for path in (*planned, Path("dataset"), Path("raw")) if path.is_dir()]
     if not here:
         raise WrongUsage("There is no dataset/ or raw/ here. Name the folder: imgcli merge … DIR")

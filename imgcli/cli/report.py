@@ -94,6 +94,8 @@ def _need_free(out: Path) -> None:
     if out.is_dir():
         raise StorageError(f"'{out}' is a folder. Name a file, such as --out {out / 'report.html'}")
     if out.exists():
-        with open(out, "rb") as file:
+        from imgcli.reading import open_regular
+
+        with open_regular(out) as file:
             if MARK not in file.read(2000):
                 raise StorageError(f"'{out}' exists and is no report. Choose another --out.")

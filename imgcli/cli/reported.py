@@ -67,11 +67,17 @@ def shown_photos(report: "Report") -> "Thumbnails":
     """Thumbnails of the photos of the report's dataset, those that are still what they were."""
     from functools import partial
 
+    from imgcli.photos.dataset import listed_photos
     from imgcli.photos.thumbnails import thumbnails
 
     samples = report.samples
     known = {} if samples is None else dict(zip(samples.paths, samples.digests, strict=True))
-    return partial(thumbnails, Path(report.data), digests={p: d for p, d in known.items() if d})
+    return partial(
+        thumbnails,
+        Path(report.data),
+        digests={p: d for p, d in known.items() if d},
+        among=listed_photos(Path(report.data)),
+    )
 
 
 # --- judgement ----------------------------------------------------------------------------------
@@ -91,7 +97,7 @@ def _judged(run: "Run", on: Literal["folds", "test"]) -> "Judged | None":
         return None
     _, loaded = stored.load([run], on)
     (one,) = loaded.values()
-    if list(one.predictions.classes) != run.read_json("model.json")["classes"]:
+    if list(one.predictions.classes) != run.read_json("model.json").get("classes"):
         again = "imgcli evaluate --folds 10" if on == "folds" else "imgcli evaluate"
         raise RunError(
             f"'{run.folder / name}' is not of this run: its classes are not those of the model. "

@@ -23,6 +23,7 @@ from typing import IO, Any, cast
 from imgcli.collect.candidate import CHUNK, LIMITS, MB, Budget, Entry, Limits, Metered, NotTaken
 from imgcli.collect.layout import is_passed_over
 from imgcli.errors import DataError
+from imgcli.reading import open_regular
 from imgcli.records import Rejected
 
 # What the standard library raises over damaged archives; OSError is gzip's and bz2's as well.
@@ -244,7 +245,7 @@ def archive_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rej
     Raises:
         DataError: neither a zip nor a tar, or damaged.
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         head = file.read(tarfile.BLOCKSIZE)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return zip_entries(path, limits)
@@ -252,7 +253,7 @@ def archive_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rej
         if head.startswith(start):
             return tar_entries(path, unpack, limits)
     if head[257:262] == b"ustar":
-        return tar_entries(path, lambda tar: open(tar, "rb"), limits)
+        return tar_entries(path, open_regular, limits)
     raise DataError(
         f"'{path}' is neither a folder nor a zip or tar (gz, bz2, xz) archive. "
         "Unpack it and import the folder."

@@ -18,6 +18,7 @@ from imgcli.collect.journal import Item, Journal
 from imgcli.collect.licences import attribution
 from imgcli.collect.names import tagged
 from imgcli.collect.store import REJECTED, Store, class_name
+from imgcli.documents import stays_inside
 from imgcli.wording import listed
 
 PLACEHOLDER = 3  # URLs of one file
@@ -130,8 +131,9 @@ class Arrivals:
 
     def is_there(self, item: Item) -> bool:
         """Whether it was placed, and nobody has taken its photo away since."""
-        placed = item.state == "placed" and item.path is not None
-        return placed and (self._store.folder / str(item.path)).is_file()
+        if item.state != "placed" or item.path is None or not stays_inside(item.path):
+            return False
+        return (self._store.folder / item.path).is_file()
 
 
 def _either(labels: set[str]) -> str:

@@ -98,6 +98,10 @@ def write_credits(folder: Path) -> Credited:
             f"'{folder}' has no {provenance.NAME}, so nobody knows where its photos come from. "
             "Name a folder that `imgcli scrape` made."
         ) from None
+    except OSError as error:
+        raise DataError(
+            f"'{folder / provenance.NAME}' cannot be read ({error.strerror or error}). Restore it."
+        ) from None
     there = [line for path, line in sorted(lines.items()) if (folder / path).is_file()]
     credits = [_credit(line) for line in there if "file_url" in line]
     if not credits:

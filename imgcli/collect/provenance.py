@@ -12,31 +12,55 @@ A disk may flip bits, and people edit the file, so a line is evidence and no pro
 photo disagree the photo is hashed again, and holds.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from imgcli.batch import is_alike
+from imgcli.documents import Count, DocumentError, Relative, as_type, parse
+from imgcli.reading import open_regular
 
 NAME = "provenance.jsonl"
 FROM = "moved_from"
+TEXTS = {
+    *("label", "origin", "source", "title", "creator", "creator_url", "landing_url", "file_url"),
+    *("license", "license_version", "license_url", "attribution"),
+}
+
+
+class MadeFrom(Struct):
+    """The photo that one was made smaller from."""
+
+    width: Count
+    height: Count
+
+
+class Line(Struct):
+    """What a line must hold to be of use."""
+
+    path: Relative
+    sha256: str  # a damaged one is evidence still
+    size: Count
+    made_from: MadeFrom | None = None
 
 
 def read(folder: Path) -> Iterator[dict[str, Any]]:
     """The lines that can be read and name a photo with its content; others are passed over.
 
+    So is what should be text in one and is not.
+
     A photo whose line is lost that way is hashed again by the store, so nothing depends on it.
     """
-    with open(folder / NAME, "rb") as file:
+    with open_regular(folder / NAME) as file:
         for line in file:
             try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError):
+                entry = parse(line)
+                as_type(entry, Line)
+            except DocumentError:
                 continue
-            if isinstance(entry, dict) and {"path", "sha256", "size"} <= entry.keys():
-                if isinstance(entry["path"], str) and isinstance(entry["sha256"], str):
-                    yield entry
+            yield {key: value for key, value in entry.items() if _can_be(key, value)}
 
 
 def line_of(folder: Path, path: str) -> dict[str, Any]:
@@ -51,3 +75,8 @@ def line_of(folder: Path, path: str) -> dict[str, Any]:
 def is_damaged(recorded: tuple[str, int], found: tuple[str, int]) -> bool:
     """Whether a photo's recorded SHA-256 and size are its own, but for bits that have flipped."""
     return recorded != found and is_alike(recorded[0], found[0])
+
+
+def _can_be(key: str, value: object) -> bool:
+    """Whether a value, which a stranger may have written, is of the kind that its key has."""
+    return value is None or isinstance(value, str) or key not in TEXTS

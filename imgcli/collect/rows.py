@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from imgcli.errors import DataError
+from imgcli.reading import only_regular, open_regular
 from imgcli.records import Rejected
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -21,7 +22,8 @@ def table_rows(path: Path) -> Iterator[Row]:
     Raises:
         DataError: no table.
     """
-    with open(path, encoding=_encoding(path), errors="replace", newline="") as file:
+    encoding = _encoding(path)
+    with open(path, encoding=encoding, errors="replace", newline="", opener=only_regular) as file:
         head = file.readline()
         file.seek(0)
         if path.suffix.lower() in (".jsonl", ".ndjson") or head.lstrip().startswith("{"):
@@ -37,11 +39,11 @@ def table_rows(path: Path) -> Iterator[Row]:
 
 def _encoding(path: Path) -> str:
     """What a table is written in; what is no Unicode is taken for Windows' Western European."""
-    with open(path, "rb") as raw:
+    with open_regular(path) as raw:
         if raw.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             return "utf-16"  # as Excel's "Unicode text"
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", opener=only_regular) as file:
             while file.read(CHUNK):
                 pass
     except UnicodeDecodeError:

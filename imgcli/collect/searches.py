@@ -13,6 +13,7 @@ from imgcli.collect.sources.openverse import Openverse
 from imgcli.collect.sources.urls import Urls
 from imgcli.collect.sources.wikimedia import Wikimedia
 from imgcli.errors import DataError, WrongUsage
+from imgcli.reading import read_regular
 from imgcli.wording import listed
 
 APIS: dict[str, Callable[[Client, Terms, str | None, Mapping[str, str]], Provider]] = {
@@ -75,7 +76,7 @@ def place_order(
 
 def _lines(file: Path) -> list[str]:
     try:
-        text = file.read_text("utf-8-sig")
+        text = read_regular(file).decode("utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"There is no '{file}'. Name a file with a label per line.") from None
     except UnicodeDecodeError as error:

@@ -2,7 +2,6 @@
 
 import csv
 import heapq
-import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +10,9 @@ from pathlib import Path
 
 from imgcli.collect.candidate import Candidate
 from imgcli.collect.formats.source import Candidates
+from imgcli.documents import read_document
 from imgcli.errors import WrongUsage
+from imgcli.reading import read_regular
 from imgcli.records import Rejected
 from imgcli.wording import listed
 
@@ -146,9 +147,10 @@ def _pairs(word: str) -> list[tuple[str, str]]:
 
 
 def _pairs_of_file(path: Path) -> list[tuple[str, str]]:
-    text = path.read_text("utf-8-sig")
     if path.suffix.lower() == ".json":
-        return [(str(old), str(new)) for old, new in json.loads(text).items()]
+        pairs = read_document(path, dict[str, str | int | float])
+        return [(old, str(new)) for old, new in pairs.items()]
+    text = read_regular(path).decode("utf-8-sig")
     delimiter = "\t" if "\t" in text else ","
     cells = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
     rows = [row for row in cells if row]

@@ -32,6 +32,7 @@ from imgcli.collect.journal import NAME as JOURNAL
 from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.sniff import HEAD, PHOTO_SUFFIXES, photo_format, refusal
 from imgcli.errors import StorageError
+from imgcli.reading import MAX_PHOTO, digest_of
 from imgcli.staging import lock_of, recover, staged_folder
 from imgcli.storage import locked, sweep_temporaries, sync_folder
 
@@ -234,6 +235,9 @@ class Store:
                 digest, recorded_size = known.get(path, ("", -1))
                 if size == recorded_size:
                     self._believed[size].append((path, digest))
+                elif size > MAX_PHOTO:  # no photo for imgcli, and long to hash
+                    self._unrecorded.add(path)
+                    continue
                 else:  # put there by hand, changed, or not yet recorded
                     digest = self._hashed(path, (digest, recorded_size), size)
                 self._paths[digest].append(path)
@@ -254,8 +258,7 @@ class Store:
 
         Only where the line is damaged: one that is of another photo does not count.
         """
-        with open(self.folder / path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = digest_of(self.folder / path)
         if provenance.is_damaged(recorded, (digest, size)):
             line = provenance.line_of(self.folder, path)
             self._lines.append({**line, "sha256": digest, "size": size})

@@ -5,6 +5,7 @@ Out-of-fold predictions lie in `predictions-folds.npz`, those of further repeats
 `folds/<key>/`: `fold-00.npz` with the confusion on the fold's train side, `history-00.csv`.
 """
 
+import os
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from imgcli import storage, workspace
+from imgcli import reading, workspace
 from imgcli.errors import RunError
 from imgcli.judge.estimate import FIGURES, evaluate, evaluation_json
 from imgcli.progress import note
@@ -78,8 +80,7 @@ def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[st
     if evaluation.folds is None:
         evaluation = beside_learnt(evaluation, stored.run)
     judged = evaluation_json(evaluation)
-    model = stored.run.read_json("model.json")
-    facts = {key: model[key] for key in ("arch", "params", "seconds")}
+    facts = _facts(stored.run, "arch", "params", "seconds")
     shown = {key: judged[key] for key in ("n", "folds", *FIGURES, "train")}
     repeats = 1 + len(stored.again)
     return {"run": str(stored.run.folder), **facts, **shown, "repeats": repeats}
@@ -87,8 +88,21 @@ def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[st
 
 def beside_learnt(evaluation: Evaluation, run: Run) -> Evaluation:
     """The evaluation of a run itself, beside its figures on the photos it learnt from."""
-    learnt = run.read_json("model.json")["train"]
+    learnt = _facts(run, "train")["train"]
     return replace(evaluation, train={name: Summary(learnt[name], None) for name in FIGURES})
+
+
+def _facts(run: Run, *names: str) -> dict[str, Any]:
+    """What `model.json` says of these.
+
+    Raises:
+        RunError: it lacks one, or a figure of the training part.
+    """
+    model = run.read_json("model.json")
+    wanted = [*names, *(FIGURES if "train" in names else ())]
+    if lacking := [name for name in wanted if name not in {**model, **model.get("train", {})}]:
+        raise run.damaged("model.json", ValueError(f"it lacks {lacking[0]}"))
+    return {name: model[name] for name in names}
 
 
 def differing(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -216,26 +230,43 @@ def _stored(run: Run, on: On) -> Stored:
 
 
 def _with_folds(run: Run, predictions: Predictions) -> Stored:
+    damage: RunError | None = None
     for folder in sorted(run.folder.glob("folds/*/")) if predictions.folds else []:
-        confusions = _train_sides(folder, predictions)
+        try:
+            confusions = _train_sides(run, folder, predictions)
+        except RunError as error:  # of other folds, if these are found whole
+            damage = error
+            continue
         if confusions is not None:
             histories = tuple(sorted(folder.glob("history-*.csv")))
             return Stored(run, predictions, confusions, histories)
+    if damage:
+        raise damage
     return Stored(run, predictions, None, ())
 
 
-def _train_sides(folder: Path, predictions: Predictions) -> IntArray | None:
+def _train_sides(run: Run, folder: Path, predictions: Predictions) -> IntArray | None:
     """The folds' confusions on what they learnt from; None if these are not the folds' predictions.
 
     A run keeps the folds of every `evaluate --folds`, and the predictions of the last.
+
+    Raises:
+        RunError: a fold's file is damaged.
     """
     confusions = []
     for f in range(predictions.folds or 0):
+        path = folder / f"fold-{f:02d}.npz"
         try:
-            with storage.load_arrays(folder / f"fold-{f:02d}.npz") as file:
-                rows, probs, confusion = file["rows"], file["probs"], file["train_confusion"]
-        except storage.UNREADABLE:
+            file = reading.read_arrays(path)
+            rows, probs, confusion = file["rows"], file["probs"], file["train_confusion"]
+            _check_history(folder / f"history-{f:02d}.csv", file.get("history_sha256"))
+        except FileNotFoundError:
             return None
+        except reading.UNREADABLE as error:
+            raise RunError(
+                f"'{path}' cannot be read ({error or type(error).__name__}). Remove it and judge "
+                f"the run again: {_command(run, 'folds', predictions.folds or USUAL_FOLDS)}"
+            ) from None
         held, order = predictions.fold == f, np.argsort(rows)
         if not np.array_equal(rows[order], predictions.indices[held]):
             return None
@@ -243,3 +274,15 @@ def _train_sides(folder: Path, predictions: Predictions) -> IntArray | None:
             return None
         confusions.append(confusion)
     return np.stack(confusions)
+
+
+def _check_history(path: Path, expected: NDArray[Any] | None) -> None:
+    """Compare a fold's history with what the fold's arrays say of its bytes, if both are there.
+
+    Raises:
+        ValueError: it has changed since it was written.
+    """
+    if expected is None or not os.path.lexists(path):
+        return
+    if reading.digest_of(path) != str(expected):
+        raise ValueError(f"{path.name} beside it has changed since it was written")

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
+from imgcli.documents import parse
 from imgcli.errors import RunError
-from imgcli.models.weights import write_state
+from imgcli.models.weights import read_tensors, write_state
 
 
 @dataclass
@@ -70,9 +70,8 @@ def restore_state(
     if not path.is_file():
         return State()
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = {name: json.loads(text) for name, text in file.metadata().items()}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        tensors, notes = read_tensors(path)
+        metadata = {name: parse(text.encode(), finite=False) for name, text in notes.items()}
         numbers = metadata["state"]
         parts: dict[str, dict[str, Any]] = {name: {} for name in ("best", "optimizer", *modules)}
         for name, value in {**tensors, **metadata["counted"]}.items():

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcli import __version__, storage
+from imgcli import __version__, reading, storage
 from imgcli.errors import WrongUsage
 from imgcli.learn.fit import fit_all
 from imgcli.learn.identity import network_key, photos_key, view_key
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.saved import runs_before, save_history
 from imgcli.learn.task import Task, judging_folds
+from imgcli.reading import digest_of
 from imgcli.records import FloatArray, IntArray, Predictions
 
 
@@ -58,8 +59,10 @@ def out_of_fold(
     jobs = [Job(rows[fold != f], label=f"Fold {f + 1} of {k}") for f in pending]
     for f, fitted in zip(pending, fit_all(task, jobs), strict=True):
         results[f] = _judge(task, fitted, rows[fold == f])
-        save_history(folder / f"history-{f:02d}.csv", fitted.history)
-        storage.save_arrays(folder / f"fold-{f:02d}.npz", vars(results[f]))
+        history = folder / f"history-{f:02d}.csv"
+        save_history(history, fitted.history)
+        vouched = {**vars(results[f]), "history_sha256": digest_of(history)}
+        storage.save_arrays(folder / f"fold-{f:02d}.npz", vouched)
     return (
         predictions_of(task, part, [results[f] for f in range(k)]),
         np.stack([results[f].train_confusion for f in range(k)]),
@@ -135,7 +138,7 @@ def _key(task: Task, rows: IntArray, fold: IntArray) -> str:
 def _load(path: Path) -> FoldResult | None:
     """A finished fold; None where there is none, or it is damaged and must be made again."""
     try:
-        with storage.load_arrays(path) as file:
-            return FoldResult(file["rows"], file["probs"], file["train_confusion"])
-    except storage.UNREADABLE:
+        file = reading.read_arrays(path)
+        return FoldResult(file["rows"], file["probs"], file["train_confusion"])
+    except reading.UNREADABLE:
         return None

@@ -7,18 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from imgcli import storage, workspace
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.memory import is_out_of_memory, within_memory
 from imgcli.models.network import Network
-from imgcli.models.weights import write_state
+from imgcli.models.weights import read_tensors, write_state
+from imgcli.reading import digest_of
 from imgcli.records import Preprocess, TrainConfig
 from imgcli.workspace import Run
 
 WEIGHTS = "model.safetensors"
+HISTORY = "history.csv"
 _COLUMNS = ("epoch", "step", "part", "n", "loss", "accuracy", "macro_precision", "macro_f1", "lr")
 
 
@@ -30,6 +30,8 @@ def save_model(
     facts: Mapping[str, Any],
 ) -> None:
     """Write the weights, then `model.json` with all that is needed to use them.
+
+    `model.json` vouches for the weights, and for the history, which is written before.
 
     Args:
         facts: what else the run should remember: parameters, figures, seconds.
@@ -45,6 +47,11 @@ def save_model(
             "preprocess": asdict(network.preprocess),
             "precision": config.precision,
             **facts,
+            "files": {
+                name: digest_of(run.folder / name)
+                for name in (WEIGHTS, HISTORY)
+                if (run.folder / name).is_file()
+            },
         },
     )
 
@@ -55,7 +62,7 @@ def chosen_in(facts: Mapping[str, Any]) -> dict[str, Any]:
     Logits are divided by `temperature`. Older runs kept the factor on the logits under that name,
     and had no `factor` beside it.
     """
-    chosen = dict(facts["chosen"])
+    chosen = dict(facts.get("chosen") or {})
     if "temperature" in chosen and "factor" not in chosen:
         factor = chosen["temperature"]
         chosen |= {"temperature": 1 / factor, "factor": factor}
@@ -70,6 +77,7 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
         RunError: something is missing, damaged or does not fit together.
     """
     facts = run.read_json("model.json")
+    run.check_file(WEIGHTS)
     try:
         classes = tuple(facts["classes"])
         preprocess = Preprocess.from_json(facts["preprocess"])
@@ -81,8 +89,8 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
             model_args=facts["model_args"],
             pretrained=False,
         )
-        network.classifier.load_state_dict(load_file(run.folder / WEIGHTS))
-        precision = str(facts["precision"])
+        network.classifier.load_state_dict(read_tensors(run.folder / WEIGHTS)[0])
+        precision, arch, notation = str(facts["precision"]), facts["arch"], facts["notation"]
     except (OSError, KeyError, TypeError, ModelError) as error:
         raise run.damaged("model.json", error) from None
     except Exception as error:  # safetensors and torch raise their own kinds
@@ -91,7 +99,7 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
         raise run.damaged(WEIGHTS, error) from None
     network.classifier.eval()
     return (
-        Network(network.classifier, preprocess, facts["arch"], facts["notation"]),
+        Network(network.classifier, preprocess, arch, notation),
         classes,
         precision,
     )
@@ -118,8 +126,12 @@ def begin_with(network: Network, run: Run, classes: tuple[str, ...]) -> None:
 
 def runs_before(config: TrainConfig, data: Path) -> Iterator[Run]:
     """The runs of the same dataset whose weights a training begins with, or those began with."""
+    seen: set[Path] = set()
     while config.weights and Path(config.weights).is_dir():
         run = Run(Path(config.weights))
+        if (place := run.folder.resolve()) in seen:
+            raise run.damaged("config.json", ValueError("its weights begin with themselves"))
+        seen.add(place)
         if run.data.resolve() == data.resolve():
             yield run
         config = run.config

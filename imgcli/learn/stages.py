@@ -22,7 +22,14 @@ from imgcli.learn.inputs import FeatureInputs
 from imgcli.learn.jobs import Fitted, Job, logits_by, probs_by
 from imgcli.learn.measure import Measure, measure
 from imgcli.learn.precision import has_bf16, refuse_emulated
-from imgcli.learn.saved import chosen_in, learnt_validation, load_model, save_history, save_model
+from imgcli.learn.saved import (
+    HISTORY,
+    chosen_in,
+    learnt_validation,
+    load_model,
+    save_history,
+    save_model,
+)
 from imgcli.learn.task import Task, make_task
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, count_params, fingerprint
@@ -137,7 +144,7 @@ def _train(task: Task, run: Run, data: Path, start: float) -> Trained:
         "test": _last(fitted.history, "test"),
         "chosen": dict(fitted.chosen),
     }
-    save_history(run.folder / "history.csv", fitted.history)
+    save_history(run.folder / HISTORY, fitted.history)
     network = replace(task.network, classifier=classifier)
     save_model(run, network, task.config, task.classes, {**facts, "backbone_sha256": after})
     checkpoint.unlink(missing_ok=True)
@@ -284,8 +291,8 @@ def _check_tracked(task: Task) -> None:
 def _document(run: Run) -> dict[str, Any]:
     """What a finished training came to, for the JSON contract."""
     facts = run.read_json("model.json")
-    told = {key: facts[key] for key in _FACTS}
-    return {"run": str(run.folder), "arch": facts["arch"], **told, "chosen": chosen_in(facts)}
+    told = {key: facts.get(key) for key in _FACTS}
+    return {"run": str(run.folder), "arch": facts.get("arch"), **told, "chosen": chosen_in(facts)}
 
 
 def _bagged_until(resume: Run, runs: Path) -> dict[int, Run]:

@@ -4,6 +4,7 @@ Published weights come from the hub's cache if they were fetched before. Otherwi
 for a second, so that a machine without network hears at once what to do.
 """
 
+import hashlib
 import os
 import socket
 import threading
@@ -15,18 +16,21 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from imgcli import storage
 from imgcli.errors import ModelError
 from imgcli.models.foreign import what_it_is
+from imgcli.reading import open_regular
 from imgcli.wording import listed
 
 # What training programs wrap a state dict in, and what wrappers put before its names.
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 _COUNTER = "num_batches_tracked"
+_HASH = "imgcli_sha256"  # the metadata of what we write: of all that is in the file
 
 
 def write_state(
@@ -35,8 +39,36 @@ def write_state(
     """Write tensors by name as a `.safetensors` file, all or nothing."""
     # It takes no tensor whose values lie in another order, as channels_last has them.
     plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    notes = metadata or {}
     with storage.atomic_file(path) as temporary:
-        save_file(plain, temporary, metadata)
+        save_file(plain, temporary, {**notes, _HASH: _hash_of(plain, notes)})
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a `.safetensors` file and its metadata, as `write_state` was given them.
+
+    Raises:
+        OSError: no such file, or not a regular one.
+        SafetensorError: it is damaged.
+        ValueError: it has changed since `write_state` wrote it.
+    """
+    open_regular(path).close()
+    with safe_open(path, framework="pt") as file:
+        notes = dict(file.metadata() or {})
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    expected = notes.pop(_HASH, None)
+    if expected is not None and expected != _hash_of(tensors, notes):
+        raise ValueError("its content has changed since it was written")
+    return tensors, notes
+
+
+def _hash_of(tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> str:
+    """SHA-256 over the metadata and the tensors' names, types, shapes and values."""
+    digest = hashlib.sha256(repr(sorted(notes.items())).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -51,7 +83,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         )
     try:
         if path.suffix == ".safetensors":
-            state: Any = load_file(path)
+            state: Any = read_tensors(path)[0]
         else:
             with warnings.catch_warnings(action="ignore"):  # of formats that are refused anyway
                 state = torch.load(path, map_location="cpu", weights_only=True)

@@ -71,6 +71,22 @@ def load_dataset(root: Path, cache: Path = workspace.CACHE) -> Dataset:
     return Dataset(samples, split, tuple(rejected), leaks)
 
 
+def listed_photos(root: Path) -> frozenset[str]:
+    """The paths of the photos that a dataset itself has, by its manifest or else in its parts.
+
+    Empty where there is no dataset.
+
+    Raises:
+        DataError: its manifest is damaged.
+    """
+    if made := find_manifest(root):
+        return frozenset(photo.path for photo in made.photos)
+    try:
+        return frozenset(_scan_parts(root, None)[0])
+    except DataError:
+        return frozenset()
+
+
 def _scan_parts(root: Path, made: Manifest | None) -> tuple[dict[str, _Place], list[Rejected]]:
     """Part and class of each photo by its path, and what is no photo."""
     places: dict[str, _Place] = {}

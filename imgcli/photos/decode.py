@@ -4,11 +4,10 @@
 see them through `to_input`, so no two commands can disagree about a pixel.
 """
 
+import errno
 import io
 import logging
 import math
-import os
-import stat
 import threading
 import warnings
 from dataclasses import dataclass
@@ -27,12 +26,12 @@ from PIL.Image import Transpose
 from PIL.JpegImagePlugin import JpegImageFile
 
 from imgcli.photos.resize import MARGIN, resize
+from imgcli.reading import MAX_PHOTO, open_regular
 from imgcli.records import Preprocess
 
 VERSION = 2  # of the rules below; a change of pixels raises it, and stored pixels are made again
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # MPO, a JPEG with more behind it, as JPEG
 MAX_PIXELS = 50_000_000
-MAX_BYTES = 1 << 30  # of a file; 50 million pixels of 16-bit RGBA are 0.4 GB
 
 Stage = Literal["read", "identify", "open", "limit", "decode", "convert"]
 
@@ -61,18 +60,14 @@ class Fault:
         return f"{what}: {self.reason}"
 
 
-def read_photo(file: Path | str, max_bytes: int = MAX_BYTES) -> bytes | Fault:
+def read_photo(file: Path | str, max_bytes: int = MAX_PHOTO) -> bytes | Fault:
     """All bytes of a regular file; pipes and devices are never waited for."""
     try:
-        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return Fault("read", "NotAFile", "not a regular file")
-            if status.st_size > max_bytes:
-                size = f"{status.st_size / 1e9:.1f} GB, the limit is {max_bytes / 1e9:.1f} GB"
-                return Fault("limit", "TooManyBytes", size)
+        with open_regular(file, max_bytes) as stream:
             return stream.read()
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            return Fault("limit", "TooManyBytes", error.strerror or "")
         return Fault("read", type(error).__name__, error.strerror or str(error))
 
 

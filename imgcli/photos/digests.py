@@ -7,7 +7,6 @@ and a file that cannot be understood, or written, is ignored.
 
 import hashlib
 import os
-import stat
 import struct
 import time
 from collections import deque
@@ -20,7 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from imgcli import storage, workspace
+from imgcli import reading, storage, workspace
 from imgcli.progress import track
 from imgcli.records import Rejected
 
@@ -134,8 +133,6 @@ def _digest(file: Path | str, here: str, memory: Memory, fresh: Memory) -> str |
         status, digest = _read(path)
     except OSError as error:
         return Rejected(str(file), f"cannot be read: {error.strerror or error}")
-    if not stat.S_ISREG(status.st_mode):
-        return Rejected(str(file), "not a regular file")
     if status.st_size == 0:
         return Rejected(str(file), "the file is empty")
     if began - status.st_mtime_ns > RACY_NS:
@@ -153,8 +150,7 @@ def _read(path: str) -> tuple[os.stat_result, bytes]:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            return status, b""
+        reading.refuse(status, path, reading.MAX_PHOTO)  # `decode` would refuse it, hashed or not
         if status.st_size <= SMALL:
             data = os.read(handle, status.st_size + 1)
             if len(data) == status.st_size:
@@ -174,9 +170,8 @@ def _packed(status: os.stat_result) -> bytes:
 
 def _load(path: Path) -> Memory:
     try:
-        with storage.load_arrays(path) as arrays:
-            raw: bytes = arrays["v1"].tobytes()
-    except storage.UNREADABLE:
+        raw: bytes = reading.read_arrays(path)["v1"].tobytes()
+    except reading.UNREADABLE:
         return {}
     return {raw[i : i + 16]: raw[i + 16 : i + 80] for i in range(0, len(raw) - 79, 80)}
 

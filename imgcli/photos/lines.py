@@ -16,6 +16,8 @@ from typing import Any
 
 from imgcli import storage
 from imgcli.batch import append_lines, is_alike, mend_lines, sync_file_system
+from imgcli.documents import DocumentError, parse
+from imgcli.reading import open_regular, read_regular
 
 NAME = "provenance.jsonl"
 FROM = "moved_from"
@@ -36,7 +38,7 @@ def add_lines(root: Path, moves: Mapping[str, tuple[str, str]]) -> None:
     lost = {digest: path for path, (_, digest) in moves.items()}
     by_path: dict[str, dict[str, Any]] = {}
     by_content: dict[str, dict[str, Any]] = {}
-    with open(file, "rb") as lines:
+    with open_regular(file) as lines:
         for entry in map(_parsed, lines):
             path, digest = entry.get("path", ""), entry.get("sha256", "")
             if path in moves and is_alike(digest, moves[path][1]):
@@ -59,7 +61,7 @@ def drop_lines(root: Path, moves: Mapping[str, str]) -> None:
     file = root / NAME
     if not moves or not file.is_file():
         return
-    lines = file.read_bytes().splitlines(keepends=True)
+    lines = read_regular(file).splitlines(keepends=True)
     entries = map(_parsed, lines)
     kept = [
         line
@@ -81,7 +83,7 @@ def copied_lines(root: Path, moved: Mapping[str, tuple[str, str]]) -> bytes | No
     """
     if not (root / NAME).is_file():
         return None
-    lines = (root / NAME).read_bytes().splitlines(keepends=True)
+    lines = read_regular(root / NAME).splitlines(keepends=True)
     for i, entry in enumerate(map(_parsed, lines)):
         if (path := entry.get("path", "")) in moved:
             to, label = moved[path]
@@ -92,8 +94,8 @@ def copied_lines(root: Path, moved: Mapping[str, tuple[str, str]]) -> bytes | No
 def _parsed(line: bytes) -> dict[str, Any]:
     """A line's entry; empty where it is none."""
     try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
+        entry = parse(line)
+    except DocumentError:
         return {}
     usable = isinstance(entry, dict) and all(
         isinstance(entry.get(key, ""), str) for key in ("path", "sha256", FROM)

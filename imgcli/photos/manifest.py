@@ -18,8 +18,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from imgcli import __version__, storage, workspace
+from msgspec import Struct
+
+from imgcli import __version__, documents, storage, workspace
 from imgcli.aside import files_in
+from imgcli.documents import Count, Relative, Sha256, Share
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos.digests import digest_files
 from imgcli.progress import track
@@ -77,12 +80,20 @@ class Recipe:
 class PlacedPhoto:
     """One photo of the dataset, and where it came from."""
 
-    path: str  # relative to the dataset, "train/cat/017.jpg"
-    source: str  # relative to the folder that was split
-    size: int  # bytes
-    sha256: str  # of the file's bytes
-    group: int  # photos with one number are the same photo, or nearly
+    path: Relative  # to the dataset, "train/cat/017.jpg"
+    source: Relative  # to the folder that was split
+    size: Count  # bytes
+    sha256: Sha256  # of the file's bytes
+    group: Count  # photos with one number are the same photo, or nearly
     part: str  # "train", "val" or "test"
+
+    def __post_init__(self) -> None:
+        if (
+            self.part not in PARTS
+            or self.path.count("/") != 2
+            or not self.path.startswith(f"{self.part}/")
+        ):
+            raise ValueError(f"'{self.path}' is no place of a photo in the part {self.part}")
 
     @property
     def label(self) -> str:
@@ -128,6 +139,26 @@ class Manifest:
         }
 
 
+class _Document(Struct):
+    """A `split.json` as it is stored: nothing in it has a default."""
+
+    ratio: Share
+    val: Share | None
+    seed: int
+    duplicates: Duplicates
+    link: Link
+    source: str
+    classes: tuple[str, ...]
+    photos: tuple[PlacedPhoto, ...]
+
+    def __post_init__(self) -> None:
+        if len({photo.path for photo in self.photos}) < len(self.photos):
+            raise ValueError("two photos have one path")
+        known = set(self.classes)
+        if list(self.classes) != sorted(known) or not {p.label for p in self.photos} <= known:
+            raise ValueError("the classes are not those of the photos, sorted")
+
+
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest in `folder`; None where there is none, as in datasets made elsewhere.
 
@@ -137,28 +168,19 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / NAME
     again = f"split again with `imgcli split RAW --out {folder} --force`"
     try:
-        document = json.loads(path.read_bytes())
-        found = document["format"]
-        if found == FORMAT:
-            return _parsed(document)
+        found = documents.read_document(path, _Document, FORMAT)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
+    except documents.OtherVersion as error:
+        raise DataError(
+            f"'{path}' has format {error.found}; this imgcli ({__version__}) reads format "
+            f"{FORMAT}. Use the imgcli that made it, or {again}."
+        ) from None
+    except (OSError, documents.DocumentError) as error:
+        reason = documents.reason_of(error)
         raise DataError(f"'{path}' cannot be read ({reason}). Restore it, or {again}.") from None
-    raise DataError(
-        f"'{path}' has format {found}; this imgcli ({__version__}) reads format {FORMAT}. "
-        f"Use the imgcli that made it, or {again}."
-    )
-
-
-def _parsed(document: dict[str, Any]) -> Manifest:
-    return Manifest(
-        recipe=Recipe(**{field.name: document[field.name] for field in fields(Recipe)}),
-        source=document["source"],
-        classes=tuple(document["classes"]),
-        photos=tuple(PlacedPhoto(**row) for row in document["photos"]),
-    )
+    recipe = Recipe(**{field.name: getattr(found, field.name) for field in fields(Recipe)})
+    return Manifest(recipe, found.source, found.classes, found.photos)
 
 
 def flat_names(sources: Iterable[str]) -> dict[str, str]:

@@ -9,7 +9,6 @@ Works on class folders and on split datasets, whose parts stay as they are; `spl
 `provenance.jsonl` follow. Files that are no photos come along; hidden ones don't.
 """
 
-import json
 import os
 import shutil
 from collections import Counter
@@ -18,8 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imgcli import staging, storage
+from msgspec import Struct
+
+from imgcli import documents, staging, storage
 from imgcli.aside import files_in
+from imgcli.documents import Relative
 from imgcli.errors import DataError, StorageError
 from imgcli.photos.digests import digest_files
 from imgcli.photos.lines import NAME as LINES
@@ -30,6 +32,7 @@ from imgcli.photos.places import find_manifest, part_folders
 from imgcli.photos.scan import scan
 from imgcli.photos.wanted import Merge, check_merges
 from imgcli.progress import track
+from imgcli.wording import listed
 
 NAME = "merge.json"
 FORMAT = 1  # a reader refuses any other
@@ -99,6 +102,19 @@ class _Tree:
         return sorted(set(self.photos.values()))
 
 
+class _Was(Struct):
+    path: Relative
+    was: Relative
+
+
+class _Document(Struct):
+    """A `merge.json`."""
+
+    merges: tuple[Merge, ...]
+    photos: list[_Was]
+    before: dict[str, Any] | None  # the `merge.json` of the tree that was merged
+
+
 def classes_in(root: Path) -> list[str]:
     """The classes of a folder of class folders or of a split dataset.
 
@@ -139,18 +155,19 @@ def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
     A photo added to a merged class since then has no old class and keeps its place.
 
     Raises:
-        DataError: `root` was not made by a merge.
+        DataError: `root` was not made by a merge, or its `merge.json` is damaged.
         StorageError: `out` exists, or the two lie in one another.
     """
     staging.recover(root)
-    document = _read_merge(root)
+    document = documents.as_type(_read_merge(root), _Document)
     tree = _look(root)
-    merges = tuple(Merge(tuple(m["classes"]), m["name"]) for m in document["merges"])
-    known = {photo["path"]: photo["was"] for photo in document["photos"]}
+    merges = document.merges
+    known = {photo.path: photo.was for photo in document.photos}
+    _check_old_paths(root, known, tree)
     moved = {path: known[path] for path in tree.photos if path in known}
     names = {merge.name for merge in merges}
     left = tuple(p for p, label in tree.photos.items() if label in names and p not in known)
-    made = _make(root, out, tree, moved, document["before"], force)
+    made = _make(root, out, tree, moved, document.before, force)
     counts = Counter(_label(moved.get(path, path), tree) for path in tree.photos)
     classes = dict(sorted(counts.items()))
     return Merged(out, merges, classes, bool(tree.parts), made.copied, left, made.notes)
@@ -277,18 +294,36 @@ def _read_merge(root: Path) -> dict[str, Any]:
     """
     path = root / NAME
     try:
-        document: dict[str, Any] = json.loads(path.read_bytes())
-        if document["format"] == FORMAT and {"merges", "photos", "before"} <= document.keys():
-            return document
-        reason = f"format {document['format']}, where {FORMAT} is expected"
+        document: dict[str, Any] = documents.read_json(path, FORMAT)
+        documents.as_type(document, _Document)
+        return document
     except FileNotFoundError:
         raise DataError(
             f"There is no '{path}', so '{root}' was not made by `imgcli merge` and has nothing to "
             "undo. Name a folder that was."
         ) from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-    raise DataError(f"'{path}' cannot be read ({reason}). Restore it, or merge again.")
+    except (OSError, documents.DocumentError) as error:
+        reason = documents.reason_of(error)
+        raise DataError(
+            f"'{path}' cannot be read ({reason}). Restore it, or merge again."
+        ) from None
+
+
+def _check_old_paths(root: Path, known: Mapping[str, str], tree: _Tree) -> None:
+    """Refuse old paths that are no photos' places in such a tree, or are other files' places."""
+    parts = len(tree.parts) > 0
+    for path, was in known.items():
+        steps, here = was.split("/"), path.split("/")
+        if len(steps) < 2 + parts or (parts and steps[0] != here[0]) or "" in steps:
+            raise DataError(
+                f"'{root / NAME}' says that '{path}' was '{was}', where no photo can have been. "
+                "Restore it, or merge again."
+            )
+    olds = [known.get(path, path) for path in (*tree.photos, *tree.others)]
+    if twice := [path for path, n in Counter(olds).items() if n > 1]:
+        raise DataError(
+            f"'{root / NAME}' puts two photos at {listed(twice)}. Restore it, or merge again."
+        )
 
 
 def _check_places(root: Path, out: Path) -> None:

@@ -13,16 +13,17 @@ has been moved, and can itself be killed and repeated.
 """
 
 import errno
-import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from imgcli import __version__, storage
+from msgspec import Struct
+
+from imgcli import __version__, documents, storage
+from imgcli.documents import Name, Relative, Sha256
 from imgcli.errors import DataError
 from imgcli.photos.digests import digest_files
 from imgcli.photos.lines import add_lines, drop_lines
@@ -40,11 +41,22 @@ FORMAT = 1  # a reader refuses any other
 class Move:
     """A photo to be moved, and why."""
 
-    path: str  # relative to the folder that was checked, and to the batch
+    path: Relative  # to the folder that was checked, and to the batch
     kind: str  # what `check` calls it
     reason: str
-    to: str | None = None  # where in the same folder; None: into the quarantine
-    sha256: str | None = None  # of what stays in the folder
+    to: Relative | None = None  # where in the same folder; None: into the quarantine
+    sha256: Sha256 | None = None  # of what stays in the folder
+
+
+class Journal(Struct):
+    """A batch's `journal.json`."""
+
+    folder: Name  # that was checked, beside the quarantine
+    moves: list[Move]
+
+    def __post_init__(self) -> None:
+        if any(move.to is not None and move.sha256 is None for move in self.moves):
+            raise ValueError("a photo that stays in the folder has no sha256")
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,7 @@ def quarantine(root: Path, moves: Sequence[Move]) -> Moved:
         storage.sync_folder(batch.parent)
         add_lines(home, {m.path: (m.to, m.sha256) for m in moves if m.to and m.sha256})
         places = ((m.path, home / m.path, home / m.to if m.to else batch / m.path) for m in moves)
-        done, left = _rename_all(track(places, "Moving", len(moves), "photos"))
+        done, left = _rename_all(track(places, "Moving", len(moves), "photos"), (home, batch))
     return Moved((batch,), done, left)
 
 
@@ -99,18 +111,19 @@ def restore(place: Path | None = None) -> Moved:
         if journal is None:
             _remove_emptied(batch)
             continue
-        home = batch.parent.parent / journal["folder"]
+        home = batch.parent.parent / journal.folder
         with storage.locked(home.with_name(f".{home.name}.lock")):
-            waiting, lost = _waiting(journal["moves"], batch, home)
-            back, stay = _rename_all(track(waiting, "Moving back", unit="photos"))
+            waiting, lost = _waiting(journal.moves, batch, home)
+            moving = track(waiting, "Moving back", unit="photos")
+            back, stay = _rename_all(moving, (home, batch))
             stay = (*stay, *lost)
             kept = {item.path for item in stay}
-            moves = ((m["path"], m.get("to")) for m in journal["moves"])
-            drop_lines(home, {path: to for path, to in moves if to and path not in kept})
+            back_in = {m.path: m.to for m in journal.moves if m.to and m.path not in kept}
+            drop_lines(home, back_in)
             if not stay:
                 _remove_emptied(batch)
-        done += (f"{journal['folder']}/{path}" for path in back)
-        left += (Rejected(f"{journal['folder']}/{item.path}", item.reason) for item in stay)
+        done += (f"{journal.folder}/{path}" for path in back)
+        left += (Rejected(f"{journal.folder}/{item.path}", item.reason) for item in stay)
     with suppress(OSError):  # what is left, or of another folder
         folder.rmdir()
     return Moved(tuple(b for b, journal in batches if journal), tuple(done), tuple(left))
@@ -136,11 +149,18 @@ def refuse_split(root: Path) -> None:
 
 
 def _rename_all(
-    places: Iterable[tuple[str, Path, Path]],
+    places: Iterable[tuple[str, Path, Path]], roots: Sequence[Path]
 ) -> tuple[tuple[str, ...], tuple[Rejected, ...]]:
-    """Rename files that are called so, from where to where; nothing is overwritten."""
+    """Rename files that are called so, from where to where; nothing is overwritten.
+
+    Args:
+        roots: the folders, with no links in their paths, that no move may leave.
+    """
     done, left, folders = [], [], set()
     for path, old, new in places:
+        if leaving := [p.parent for p in (old, new) if not _is_within(p.parent, roots)]:
+            left.append(Rejected(path, f"'{leaving[0]}' is a link to elsewhere; move it by hand"))
+            continue
         try:
             os.makedirs(new.parent, exist_ok=True)
             if os.path.lexists(new):
@@ -154,6 +174,12 @@ def _rename_all(
     for folder in folders:
         storage.sync_folder(folder)
     return tuple(done), tuple(left)
+
+
+def _is_within(folder: Path, roots: Sequence[Path]) -> bool:
+    """Whether a folder lies in one of some others, wherever links in its path lead."""
+    real = folder.resolve()
+    return any(real.is_relative_to(root) for root in roots)
 
 
 def _why(error: OSError) -> str:
@@ -177,16 +203,16 @@ def _new_batch(home: Path) -> Path:
 
 
 def _waiting(
-    moves: Sequence[Mapping[str, Any]], batch: Path, home: Path
+    moves: Sequence[Move], batch: Path, home: Path
 ) -> tuple[list[tuple[str, Path, Path]], list[Rejected]]:
     """What has been moved and is not back, with both its places; and what cannot be found."""
-    inside = [move for move in moves if "to" in move]
-    digests = digest_files([home / move["to"] for move in inside])
-    same = {m["to"]: d == m["sha256"] for m, d in zip(inside, digests, strict=True)}
+    inside = {move.to: move.sha256 for move in moves if move.to}
+    digests = digest_files([home / to for to in inside])
+    same = {to: d == inside[to] for to, d in zip(inside, digests, strict=True)}
     waiting: list[tuple[str, Path, Path]] = []
     lost: list[Rejected] = []
     for move in moves:
-        path, to = move["path"], move.get("to")
+        path, to = move.path, move.to
         if same[to] if to else os.path.lexists(batch / path):
             waiting.append((path, home / to if to else batch / path, home / path))
         elif to and not os.path.lexists(home / path):
@@ -194,7 +220,7 @@ def _waiting(
     return waiting, lost
 
 
-def _batches(place: Path) -> tuple[Path, list[tuple[Path, dict[str, Any] | None]]]:
+def _batches(place: Path) -> tuple[Path, list[tuple[Path, Journal | None]]]:
     """The quarantine meant by `place`, and its batches with their journals, the last first.
 
     A batch without one was given up before anything was moved, or has been restored.
@@ -206,7 +232,7 @@ def _batches(place: Path) -> tuple[Path, list[tuple[Path, dict[str, Any] | None]
     if folder.is_dir():
         batches = sorted(filter(Path.is_dir, folder.iterdir()), key=_age, reverse=True)
         found = [(b, _journal(b) if (b / JOURNAL).exists() else None) for b in batches]
-        meant = [(b, j) for b, j in found if j is None or only in (None, j["folder"])]
+        meant = [(b, j) for b, j in found if j is None or only in (None, j.folder)]
         if meant or not found:
             return folder, meant
     raise DataError(
@@ -220,19 +246,17 @@ def _age(batch: Path) -> tuple[int, str]:
     return journal.stat().st_mtime_ns if journal.exists() else 0, batch.name
 
 
-def _journal(batch: Path) -> dict[str, Any]:
+def _journal(batch: Path) -> Journal:
     file = batch / JOURNAL
     try:
-        journal = json.loads(file.read_bytes())
-        paths = [move[key] for move in journal["moves"] for key in ("path", "to") if key in move]
-        inside = all(not os.path.isabs(p) and ".." not in p.split("/") for p in paths)
-        inside &= journal["folder"] not in ("", ".", "..") and "/" not in journal["folder"]
-        if journal["format"] == FORMAT and inside:
-            return dict(journal)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
+        return documents.read_document(file, Journal, FORMAT)
+    except documents.OtherVersion:
+        raise DataError(
+            f"'{file}' is not a journal that this imgcli ({__version__}) can follow."
+        ) from None
+    except (OSError, documents.DocumentError) as error:
+        reason = documents.reason_of(error)
         raise DataError(f"'{file}' cannot be read ({reason}). Move the photos by hand.") from None
-    raise DataError(f"'{file}' is not a journal that this imgcli ({__version__}) can follow.")
 
 
 def _remove_emptied(batch: Path) -> None:

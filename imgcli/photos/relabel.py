@@ -14,16 +14,18 @@ import difflib
 import io
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from imgcli import storage
 from imgcli.errors import DataError, StorageError
+from imgcli.photos.dataset import listed_photos
 from imgcli.photos.digests import digest_files
 from imgcli.photos.places import Place, find_manifest, find_places
 from imgcli.photos.quarantine import Move, refuse_split
+from imgcli.reading import read_regular
 from imgcli.records import Rejected
 from imgcli.wording import csv_text, from_cell, listed
 
@@ -48,16 +50,29 @@ def origins(data: Path, paths: Sequence[str]) -> tuple[Path, list[Origin]]:
         DataError: the dataset does not have one of them.
     """
     made = find_manifest(data)
-    known = {photo.path: photo.source for photo in made.photos} if made else {p: p for p in paths}
+    known = (
+        {photo.path: photo.source for photo in made.photos}
+        if made
+        else {path: path for path in _photos_of(data)}
+    )
+    # Only what the dataset has is opened: the paths come from a file.
+    there = [path for path in paths if path in known]
+    digests = dict(zip(there, digest_files([data / path for path in there]), strict=True))
     found = []
-    for path, digest in zip(paths, digest_files([data / path for path in paths]), strict=True):
-        if isinstance(digest, Rejected) or path not in known:
+    for path in paths:
+        digest = digests.get(path)
+        if digest is None or isinstance(digest, Rejected):
             raise DataError(
                 f"'{path}' is not in '{data}' any more: the run was judged on another dataset, or "
                 "on this one before it was split again. Judge it anew: imgcli evaluate --folds 10"
             )
         found.append(Origin(known[path], digest))
     return Path(made.source) if made else data, found
+
+
+def _photos_of(data: Path) -> Collection[str]:
+    """The photos of a dataset made elsewhere, or of a folder of class folders."""
+    return listed_photos(data) or (find_places(data)[0] if data.is_dir() else ())
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -128,9 +143,11 @@ def planned(file: Path, folder: Path | None, usual: Path) -> tuple[Path, list[Mo
         return root, []
     refuse_split(root)
     places, _, _ = find_places(root)
+    for row in rows:
+        _check_place(row, places.get(row.path), root)
     digests = digest_files([root / row.path for row in rows])
     for row, digest in zip(rows, digests, strict=True):
-        _check_photo(row, places.get(row.path), digest, root)
+        _check_photo(row, digest, root)
     classes = sorted({place.label for place in places.values()})
     taken: set[str] = set()
     moves = []
@@ -145,7 +162,7 @@ def planned(file: Path, folder: Path | None, usual: Path) -> tuple[Path, list[Mo
 def _read(file: Path) -> list[_Row]:
     """The rows of a plan that ask for something."""
     try:
-        text = file.read_text("utf-8", "surrogateescape").removeprefix("\ufeff")
+        text = read_regular(file).decode("utf-8", "surrogateescape").removeprefix("\ufeff")
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
         lines = [(reader.line_num, line) for line in reader]
     except (OSError, csv.Error) as error:
@@ -176,23 +193,33 @@ def _delimiter(text: str) -> str:
     return ";" if first.count(";") > first.count(",") else ","
 
 
-def _check_photo(row: _Row, place: Place | None, digest: str | Rejected, root: Path) -> None:
-    """Refuse a row that is not about the photo that lies there."""
-    if place is None or isinstance(digest, Rejected):
-        raise DataError(
-            f"{row.where} is about '{row.path}', which is no photo in '{root}': the plan was made "
-            "for another folder, or has been carried out. Write a new one: imgcli check --labels"
-        )
+def _check_place(row: _Row, place: Place | None, root: Path) -> None:
+    """Refuse a row that is about no photo of the folder, or of another class."""
+    if place is None:
+        raise _no_photo(row, root)
     if place.label != row.label:
         raise DataError(
             f"{row.where} calls '{row.path}' {row.label}, but it lies in {place.label}. Edit "
             "new_label alone, or write a new plan: imgcli check --labels"
         )
+
+
+def _check_photo(row: _Row, digest: str | Rejected, root: Path) -> None:
+    """Refuse a row that is not about the photo that lies there."""
+    if isinstance(digest, Rejected):
+        raise _no_photo(row, root)
     if row.sha256 not in ("", digest):
         raise DataError(
             f"{row.where} is about another photo than '{root / row.path}' is now: it has changed, "
             "or the plan was made for another folder. Look at it, and delete the line."
         )
+
+
+def _no_photo(row: _Row, root: Path) -> DataError:
+    return DataError(
+        f"{row.where} is about '{row.path}', which is no photo in '{root}': the plan was made "
+        "for another folder, or has been carried out. Write a new one: imgcli check --labels"
+    )
 
 
 def _known(row: _Row, classes: Sequence[str]) -> str:

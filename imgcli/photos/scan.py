@@ -169,7 +169,9 @@ def _why_not(entry: os.DirEntry[str]) -> str | None:
             return "a link to a folder inside a class folder; only class folders may be links"
     except OSError as error:  # a link that points at itself, or to where we may not look
         return f"a broken link: {error.strerror}"
-    return "a broken link" if entry.is_symlink() else "neither a file nor a folder"
+    if entry.is_symlink() and not os.path.exists(entry.path):
+        return "a broken link"
+    return "neither a file nor a folder"
 
 
 def _identity(folder: str | Path) -> tuple[int, int]:

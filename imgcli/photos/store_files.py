@@ -9,7 +9,6 @@
 Readers and the writer may be different processes.
 """
 
-import json
 import os
 import stat
 import zlib
@@ -17,11 +16,24 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
+from imgcli.documents import Count, DocumentError, as_type, parse
+
 VERSION = 2
 META, ROWS, INDEX, LOCK = "meta.json", "rows.bin", "index.bin", "lock"
 KEY = 32  # bytes
 RECORD = KEY + 4  # bytes
 META_MOST = 1 << 16  # bytes; ours has about a hundred
+
+
+class Meta(Struct):
+    """A store's `meta.json`."""
+
+    version: int
+    shape: list[Count]
+    dtype: str
+    about: str
 
 
 def read_meta(folder: Path) -> dict[str, Any] | None:
@@ -31,10 +43,11 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
         if not all(stat.S_ISREG(os.lstat(folder / name).st_mode) for name in (META, ROWS, INDEX)):
             return None
         with open_file(folder / META) as file:
-            meta = json.loads(file.read(META_MOST) or b"")
-    except (OSError, ValueError, RecursionError):
+            meta = parse(file.read(META_MOST) or b"")
+        as_type(meta, Meta)
+    except (OSError, DocumentError):
         return None
-    return meta if isinstance(meta, dict) else None
+    return dict(meta)
 
 
 def checksum(key: bytes, row: memoryview) -> bytes:

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Container, Generator, Iterable, Mapping
 from pathlib import Path
 
 from imgcli.photos.decode import Fault, decode, read_photo
@@ -12,15 +12,25 @@ QUALITY = 50  # of WebP; a photo of 96 pixels takes about 1.2 kB
 
 
 def thumbnails(
-    root: Path, paths: Iterable[str], side: int, digests: Mapping[str, str]
+    root: Path,
+    paths: Iterable[str],
+    side: int,
+    digests: Mapping[str, str],
+    among: Container[str],
 ) -> Generator[bytes | None, None, None]:
     """A thumbnail of each photo, in order, made in threads only a little ahead of the reader.
 
     Args:
         paths: relative to `root`.
         digests: SHA-256 of the bytes that a file must still hold, by path, where that is known.
+        among: the photos that the folder itself has. Paths come from files that a stranger may have
+            written, to have any picture of this machine shown; no other file is opened.
     """
-    yield from in_threads(lambda path: thumbnail(root / path, side, digests.get(path)), paths)
+
+    def made(path: str) -> bytes | None:
+        return thumbnail(root / path, side, digests.get(path)) if path in among else None
+
+    yield from in_threads(made, paths)
 
 
 def thumbnail(file: Path, side: int, sha256: str | None = None) -> bytes | None:

@@ -1,13 +1,15 @@
 """Which classes are to become one: as typed, "crab+lobster=shellfish", or from a plan's file."""
 
 import difflib
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from msgspec import Struct
+
+from imgcli.documents import DocumentError, read_document, reason_of
 from imgcli.errors import DataError, WrongUsage
 from imgcli.wording import listed
 
@@ -20,6 +22,13 @@ class Merge:
 
     classes: tuple[str, ...]
     name: str
+
+
+class Plan(Struct):
+    """A plan's file."""
+
+    merges: list[Merge]
+    data: str | None = None  # the dataset that it was made on
 
 
 def typed_merge(text: str, classes: Sequence[str]) -> Merge:
@@ -55,16 +64,12 @@ def read_plan(file: Path) -> list[Merge]:
     """
     expected = 'It holds {"merges": [{"classes": ["a", "b"], "name": "ab"}]}'
     try:
-        document = json.loads(file.read_bytes())
-        entries = document["merges"]
-        merges = [Merge(tuple(entry["classes"]), entry["name"]) for entry in entries]
-        if not all(isinstance(text, str) for m in merges for text in (*m.classes, m.name)):
-            raise TypeError("a name that is no text")
+        merges = read_document(file, Plan).merges
     except FileNotFoundError:
         raise DataError(f"There is no plan '{file}'. Make one: imgcli suggest-merges") from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, DocumentError) as error:
         raise DataError(
-            f"'{file}' is no plan that can be read ({type(error).__name__}: {error}). {expected}; "
+            f"'{file}' is no plan that can be read ({reason_of(error)}). {expected}; "
             "make one with `imgcli suggest-merges`."
         ) from None
     if not merges:

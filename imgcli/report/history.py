@@ -1,11 +1,16 @@
 """How a training went, read from the run's `history.csv`."""
 
 import csv
+import io
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from imgcli.reading import read_regular
 from imgcli.records import TrainConfig
 from imgcli.workspace import Run
+
+NAME = "history.csv"  # in a run's folder
 
 
 def rows(run: Run) -> list[dict[str, Any]]:
@@ -14,13 +19,25 @@ def rows(run: Run) -> list[dict[str, Any]]:
     Raises:
         RunError: the file is damaged.
     """
-    try:
-        with open(run.folder / "history.csv", newline="", encoding="utf-8") as file:
-            return [_row(row) for row in csv.DictReader(file)]
-    except FileNotFoundError:
+    if not check(run):
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise run.damaged("history.csv", error) from None
+    try:
+        text = read_regular(run.folder / NAME).decode()
+        return [_row(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise run.damaged(NAME, error) from None
+
+
+def check(run: Run) -> bool:
+    """Whether the run has a history.
+
+    Raises:
+        RunError: it has changed since it was written.
+    """
+    if not os.path.lexists(run.folder / NAME):
+        return False
+    run.check_file(NAME)
+    return True
 
 
 def _row(row: Mapping[str, str]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ has no steps, and what its iterations say cannot stand beside the loss of batche
 """
 
 import csv
+import io
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from imgcli.errors import RunError
+from imgcli.reading import read_regular
 from imgcli.records import FloatArray
 from imgcli.report.comparison import Document, as_csv, short_labels
 from imgcli.report.style import styled, titled
@@ -68,12 +72,22 @@ def losses(history: Path, folds: Sequence[Path], window: int) -> Losses | None:
 
 
 def batch_losses(path: Path) -> FloatArray:
-    """The loss of each batch (S,) in the order in which they were learnt from."""
-    if not path.is_file():
+    """The loss of each batch (S,) in the order in which they were learnt from.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    if not os.path.lexists(path):
         return np.empty(0)
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["part"] == "batch" and row["step"]]
-    return np.array([row["loss"] for row in rows], dtype=np.float64)
+    try:
+        rows = csv.DictReader(io.StringIO(read_regular(path).decode(), newline=""))
+        losses = [row["loss"] for row in rows if row["part"] == "batch" and row["step"]]
+        return np.array(losses, dtype=np.float64)
+    except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+        raise RunError(
+            f"'{path}' cannot be read ({getattr(error, 'strerror', None) or error}). "
+            "Restore it, or remove it and do without its curves."
+        ) from None
 
 
 def rolling(values: FloatArray, window: int) -> FloatArray:

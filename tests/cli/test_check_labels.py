@@ -108,8 +108,9 @@ def test_the_report_shows_the_list_that_was_found_until_the_run_is_judged_again(
     assert [issue["path"] for issue in known_issues(run, predictions)] == [f"train/{WRONG}"]
     assert imgcli(monkeypatch, "check", "--labels") == 0
     kept = run.read_json("labels.json")
-    run.write_json("labels.json", {**kept, "labels": [{"path": "kept"}]})
-    assert known_issues(run, predictions) == [{"path": "kept"}]
+    shown = [{**issue, "path": "kept"} for issue in kept["labels"]]
+    run.write_json("labels.json", {**kept, "labels": shown})
+    assert known_issues(run, predictions) == shown
     run.save_predictions("predictions-folds.npz", judged(Path("dataset"), seed=1))
     assert [issue["path"] for issue in known_issues(run, predictions)] == [f"train/{WRONG}"]
 

@@ -139,3 +139,27 @@ def _fails_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
 
     monkeypatch.setattr(program, "app", broken)
     return run(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [
+        (">&-", 1, "'standard output': Bad file descriptor"),
+        (">/dev/full", 1, "No space left to write 'standard output'"),
+        ("| true", 1, ""),
+        ("2>&-", 0, ""),
+        ("<&-", 0, ""),
+        (">&- 2>&-", 1, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full_end_as_of_any_tool(
+    tmp_path: Path, redirection: str, code: int, said: str
+) -> None:
+    line = (
+        f"({sys.executable} -m imgcli archs describe mnist-best --json {redirection}; "
+        "exit ${PIPESTATUS[0]})"
+    )
+    ended = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == code
+    assert said in ended.stderr and ended.stderr.count("\n") == bool(said)
+    assert not list(tmp_path.iterdir())

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgcli import storage
+from imgcli import reading, storage
 from imgcli.errors import RunError
 from imgcli.judge.stored import differing, load, out_of_fold, pooled, run_json
 from tests.judge.run_folders import judged, keep, run
@@ -56,11 +56,24 @@ def test_the_train_side_is_that_of_the_folds_that_were_predicted(tmp_path: Path)
     assert [path.parent.name for path in one.histories] == ["a1"] * 4
 
 
-@pytest.mark.parametrize("harm", ["damaged", "missing"])
-def test_folds_that_cannot_be_read_leave_no_train_side(tmp_path: Path, harm: str) -> None:
+def test_a_damaged_fold_is_named_with_what_makes_it_again(tmp_path: Path) -> None:
     made = run(tmp_path, judged(4, k=3))
     fold = made.folder / "folds" / "a1" / "fold-01.npz"
-    fold.unlink() if harm == "missing" else fold.write_bytes(b"half")
+    fold.write_bytes(b"half")
+    with pytest.raises(RunError, match=r"fold-01\.npz' cannot be read .*Remove it .* --folds 3"):
+        load([made], "folds")
+
+
+def test_damaged_folds_of_other_predictions_do_not_matter(tmp_path: Path) -> None:
+    made = run(tmp_path, judged(4, k=3))
+    keep(made, "a0", judged(6, k=3), [])
+    (made.folder / "folds" / "a0" / "fold-01.npz").write_bytes(b"half")
+    assert load([made], "folds")[1][str(made.folder)].train_confusions is not None
+
+
+def test_folds_that_are_missing_leave_no_train_side(tmp_path: Path) -> None:
+    made = run(tmp_path, judged(4, k=3))
+    (made.folder / "folds" / "a1" / "fold-01.npz").unlink()
     one = load([made], "folds")[1][str(made.folder)]
     assert one.train_confusions is None and one.histories == ()
     assert run_json(one, one.predictions)["train"] is None
@@ -99,8 +112,7 @@ def test_choices_differ_where_not_all_runs_made_the_same(tmp_path: Path) -> None
 def test_rows_of_a_fold_may_lie_in_any_order(tmp_path: Path) -> None:
     made = run(tmp_path, judged(6, k=3))
     path = made.folder / "folds" / "a1" / "fold-00.npz"
-    with storage.load_arrays(path) as file:
-        arrays = {key: file[key] for key in ("rows", "probs", "train_confusion")}
+    arrays = reading.read_arrays(path)
     turned = {key: np.flip(arrays[key], axis=0) for key in ("rows", "probs")}
     storage.save_arrays(path, {**arrays, **turned})
     assert load([made], "folds")[1][str(made.folder)].train_confusions is not None

@@ -97,8 +97,8 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     times = file.stat()
     open_file = os.open
 
-    def changed_first(path: str, flags: int) -> int:
-        handle = open_file(path, flags)
+    def changed_first(path: str, flags: int, *mode: int) -> int:
+        handle = open_file(path, flags, *mode)
         monkeypatch.setattr(digests.hashlib, "sha256", changed_then)
         return handle
 
@@ -150,7 +150,11 @@ def test_what_is_no_file_is_never_read(tmp_path: Path) -> None:
     (tmp_path / "folder.jpg").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
     files = [tmp_path / f"{name}.jpg" for name in ("zero", "folder", "pipe")]
-    expected = [Rejected(str(file), "not a regular file") for file in files]
+    reasons = ("not a regular file", "Is a directory", "not a regular file")
+    expected = [
+        Rejected(str(file), f"cannot be read: {reason}")
+        for file, reason in zip(files, reasons, strict=True)
+    ]
     assert digest_files(files, tmp_path / "cache") == expected
 
 
@@ -208,9 +212,9 @@ def test_what_cannot_be_read_is_rejected_with_the_reason(tmp_path: Path) -> None
     names = ["gone.jpg", "pipe.jpg", "empty.jpg", ".", "good.jpg"]
     assert digest_files([tmp_path / name for name in names], tmp_path / "cache") == [
         Rejected(str(tmp_path / "gone.jpg"), "cannot be read: No such file or directory"),
-        Rejected(str(tmp_path / "pipe.jpg"), "not a regular file"),
+        Rejected(str(tmp_path / "pipe.jpg"), "cannot be read: not a regular file"),
         Rejected(str(tmp_path / "empty.jpg"), "the file is empty"),
-        Rejected(str(tmp_path), "not a regular file"),
+        Rejected(str(tmp_path), "cannot be read: Is a directory"),
         sha(good.read_bytes()),
     ]
     assert digest_files([], tmp_path / "cache") == []

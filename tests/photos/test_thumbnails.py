@@ -40,5 +40,5 @@ def test_thumbnails_come_in_order(tmp_path: Path) -> None:
     for i in range(20):
         write(tmp_path / f"{i}.png", (20 + i, 10))
     names = [f"{i}.png" for i in range(20)] + ["gone.png"]
-    made = list(thumbnails(tmp_path, names, 96, {}))
+    made = list(thumbnails(tmp_path, names, 96, {}, names))
     assert [size(data)[0] for data in made[:-1]] == list(range(20, 40)) and made[-1] is None

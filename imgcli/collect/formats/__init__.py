@@ -13,6 +13,7 @@ from imgcli.collect.layout import class_names, survey
 from imgcli.collect.rows import SUFFIXES
 from imgcli.errors import DataError, WrongUsage
 from imgcli.progress import track
+from imgcli.reading import open_regular
 from imgcli.staging import recover
 
 FORMATS = (idx.find, cifar.find, coco.find, webdataset.find)
@@ -44,7 +45,7 @@ def _open_table(path: Path, reading: Reading) -> Source | None:
     """The table at `path`; None if it is none."""
     if path.is_dir():
         return None
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         is_parquet = file.read(4) == parquet.MAGIC
     if not is_parquet and path.suffix.lower() not in SUFFIXES:
         return None

@@ -57,7 +57,7 @@ def _features(metadata: Mapping[bytes, bytes]) -> dict[str, dict[str, Any]]:
     try:
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
         return {name: what for name, what in features.items() if isinstance(what, dict)}
-    except (LookupError, ValueError, TypeError, AttributeError):
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

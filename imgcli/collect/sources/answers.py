@@ -45,7 +45,7 @@ def ask(
         got = client.get(url, params=params, headers=headers, api=True)
         try:
             answer = json.loads(got.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise DataError(f"{url} answers with something else than a JSON object.")

@@ -8,7 +8,6 @@ license_version, license_url, title, creator, creator_url, landing_url and attri
 where they are there; other columns are not.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from imgcli.collect.offer import Offer, Page, Search
 from imgcli.collect.rows import table_rows
 from imgcli.collect.sources.answers import text
 from imgcli.errors import DataError
+from imgcli.reading import digest_of
 from imgcli.records import Rejected
 from imgcli.wording import listed
 
@@ -63,8 +63,7 @@ class Urls:
 
     def _read(self, table: Path) -> None:
         try:
-            with open(table, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = digest_of(table)
         except FileNotFoundError:
             raise DataError(f"There is no '{table}'. Name a table of url and label.") from None
         # A table that was changed is another search, so that its new rows are found.
