@@ -19,7 +19,7 @@ from imgcli import progress, reading, storage, workspace
 from imgcli.cli.labelled import known_issues
 from imgcli.errors import DataError, ImgcliError, RunError
 from imgcli.judge import stored
-from imgcli.judge.calibration import factor_of
+from imgcli.judge.calibration import temperature_of
 from imgcli.learn.saved import load_model
 from imgcli.photos import relabel, thumbnails
 from imgcli.photos.dataset import load_dataset
@@ -80,7 +80,12 @@ def told(run: Run) -> str:
     return repr(
         [weights, classes, precision, network.preprocess, run.config, run.data, run.asked]
         + [vars(one.predictions) for one in (of_folds, of_test)]
-        + [None if sides is None else sides.tolist(), curves, factor_of(run), history.rows(run)]
+        + [
+            None if sides is None else sides.tolist(),
+            curves,
+            temperature_of(run),
+            history.rows(run),
+        ]
         + [known_issues(run, of_folds.predictions), stored.run_json(of_test, of_test.predictions)]
     )
 
