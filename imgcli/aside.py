@@ -12,7 +12,7 @@ from hashlib import sha256
 from itertools import chain, count
 from pathlib import Path
 
-from imgcli import storage
+from imgcli.files import write_atomic
 
 MARKER = ".imgcli-staging.json"  # of `imgcli.staging`
 # What systems leave in folders; nobody misses it.
@@ -44,7 +44,7 @@ def write_page(path: Path, page: str) -> str | None:
     """
     aside = set_aside(path) if path.is_file() and not is_own_page(path) else None
     raw = page.encode("utf-8", "surrogateescape")
-    storage.write_atomic(path, raw + _seal(raw))
+    write_atomic(path, raw + _seal(raw))
     if aside is None:
         return None
     return f"The old '{path}' is kept as '{aside.name}' beside it, for imgcli did not write it so."

@@ -1,6 +1,6 @@
 """Much written safely without waiting for the disk after each piece: small files, and lines.
 
-Beside `storage`, whose rules hold here too: under its own name a file is whole or not there. A list
+Beside `files`, whose rules hold here too: under its own name a file is whole or not there. A list
 of lines is the one thing that is added to in place: a torn last line is dropped when it is opened.
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imgcli.errors import StorageError
+from imgcli.files import sync_folder, temporary_name, writing
 from imgcli.reading import only_regular
-from imgcli.storage import sync_folder, temporary_name, writing
 
 
 class Batch:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from imgcli import batch, storage
+from imgcli import batch
 from imgcli.errors import RunError, StorageError
-from imgcli.workspace import Run
+from imgcli.files import locked
+from imgcli.runs import Run
 
 LEDGER = "test-ledger.jsonl"
 WAIT = 60.0  # seconds for another imgcli to enter its line, which takes milliseconds
@@ -45,7 +46,7 @@ def enter(run: Run, digests: Sequence[str], why: str) -> int:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     entry = Entry(run.folder.name, part, why, len(digests), now)
     try:
-        with storage.locked(path.with_name(f".{LEDGER}.lock"), WAIT):
+        with locked(path.with_name(f".{LEDGER}.lock"), WAIT):
             before = _entries(path)
             batch.append_durably(path, msgspec.to_builtins(entry), is_whole=_is_entry)
     except OSError as error:

@@ -1,13 +1,13 @@
 """The one place that says on stderr how far work has come, and what happened on the way.
 
-Beside `errors` and `workspace` because every room has long work; `--quiet` turns it off here.
+Beside `errors` and `runs` because every room has long work; `--quiet` turns it off here.
 """
 
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from imgcli.wording import printable
+from imgcli.text import printable
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -23,7 +23,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli.wording import megabytes
+from imgcli.text import megabytes
 
 # Bytes of the largest file of each kind that is read at all; a file of more is refused unread.
 MAX_PHOTO = 1 << 30  # 50 million pixels, which is all that is decoded, are 0.4 GB in 16-bit RGBA

@@ -31,11 +31,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from imgcli import storage
 from imgcli.aside import MARKER, files_in, folders_beside, set_aside
 from imgcli.errors import StorageError
+from imgcli.files import locked, sweep_temporaries, sync_folder, write_json
 from imgcli.progress import note
-from imgcli.wording import listed
+from imgcli.text import listed
 
 FORMAT = 1
 # What tells a folder that imgcli made, where an older version left it without a marker.
@@ -69,7 +69,7 @@ class _Marker:
         return f"{self.target}.old-{self.staging[-19:-11]}"
 
     def write(self, folder: Path) -> None:
-        storage.write_json(folder / MARKER, asdict(self))
+        write_json(folder / MARKER, asdict(self))
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def staged_folder(
     """
     judge = user_files or files_in
     out.parent.mkdir(parents=True, exist_ok=True)
-    with storage.locked(lock_of(out)):
+    with locked(lock_of(out)):
         _recover(out, judge)
         if is_occupied(out) and not replace:
             raise occupied(out)
@@ -124,7 +124,7 @@ def recover(out: Path, user_files: UserFiles | None = None) -> None:
         _refuse_left_behind(out)
         return
     try:
-        with storage.locked(lock_of(out)):
+        with locked(lock_of(out)):
             _recover(out, user_files or files_in)
     except (StorageError, OSError):
         if not exists:
@@ -182,7 +182,7 @@ def _swap(staging: Path, out: Path) -> _Marker:
         if not os.path.lexists(moved):  # else the marker is needed to move it back
             _remove(staging)
         raise OSError(error.errno, error.strerror, str(out)) from error
-    storage.sync_folder(out.parent)  # before the old one is removed
+    sync_folder(out.parent)  # before the old one is removed
     return marker
 
 
@@ -244,7 +244,7 @@ def _put_away(out: Path, marker: _Marker, found: Sequence[str]) -> str | None:
         _remove(old)
     if not os.path.lexists(old):
         (out / MARKER).unlink(missing_ok=True)
-    storage.sync_folder(out.parent)
+    sync_folder(out.parent)
     return kept
 
 
@@ -270,11 +270,11 @@ def _recover(out: Path, judge: UserFiles) -> None:
         found = () if swapped.removing else _kept_files(old, judge)
         if kept := _put_away(out, swapped, found):
             note(kept)
-        storage.sweep_temporaries(out)
+        sweep_temporaries(out)
     for staging in _stagings(out):
         marker = _read_marker(staging, out.name)
         if marker is None and not files_in(staging):  # killed before the marker was written
-            storage.sweep_temporaries(staging)
+            sweep_temporaries(staging)
             with suppress(OSError):
                 staging.rmdir()
         elif marker is not None and marker.staging == staging.name:
@@ -290,7 +290,7 @@ def _undo(out: Path, staging: Path, marker: _Marker) -> None:
     moved = out.with_name(marker.moved)
     if os.path.lexists(moved) and not os.path.lexists(out):
         os.rename(moved, out)
-        storage.sync_folder(out.parent)
+        sync_folder(out.parent)
         note(f"An imgcli was killed while it replaced '{out}': the old one is back in its place.")
     _remove(staging)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from msgspec import Struct
 
-from imgcli import reading, storage
+from imgcli import reading
 from imgcli.documents import (
     Count,
     DocumentError,
@@ -18,6 +18,7 @@ from imgcli.documents import (
     read_document,
     stays_inside,
 )
+from imgcli.files import save_arrays, write_json
 
 
 class Photo(Struct):
@@ -34,7 +35,7 @@ def album(path: str = "cat/1.jpg", group: object = 3) -> dict[str, object]:
 
 
 def test_a_document_is_read_as_its_type_and_later_keys_are_passed_over(tmp_path: Path) -> None:
-    storage.write_json(tmp_path / "a.json", {**album(), "later": [1]})
+    write_json(tmp_path / "a.json", {**album(), "later": [1]})
     assert read_document(tmp_path / "a.json", Album, 1).photos == [Photo("cat/1.jpg", 3)]
     with pytest.raises(OtherVersion, match="format 1"):
         read_document(tmp_path / "a.json", Album, 2)
@@ -77,7 +78,7 @@ def test_paths_that_stay_in_their_folder(path: str) -> None:
 
 def test_a_hash_vouches_for_the_content_however_it_is_laid_out(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
-    storage.write_json(file, album(), hashed=True)
+    write_json(file, album(), hashed=True)
     document = json.loads(file.read_text())
     file.write_text(json.dumps(dict(reversed(document.items()))))
     assert read_document(file, Album, 1).photos[0].group == 3
@@ -94,7 +95,7 @@ def test_arrays_come_back_and_a_change_is_noticed(tmp_path: Path) -> None:
         "turned": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
         "one": np.array(True),
     }
-    storage.save_arrays(file, arrays)
+    save_arrays(file, arrays)
     found = reading.read_arrays(file)
     assert found.keys() == arrays.keys()
     for name, array in arrays.items():

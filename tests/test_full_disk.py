@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 import torch
 
-from imgcli import storage
 from imgcli.batch import Batch, append_lines
-from imgcli.collect.store import open_store
+from imgcli.collect.ingest import open_store
 from imgcli.errors import StorageError
-from imgcli.learn.predict import Predicted
-from imgcli.learn.study import open_study
+from imgcli.files import atomic_file, save_arrays, write_atomic, write_json, writing
 from imgcli.models.weights import write_state
 from imgcli.photos.merge import merge_classes
+from imgcli.photos.merge_spec import Merge
 from imgcli.photos.split import split_folder
-from imgcli.photos.wanted import Merge
-from imgcli.report import style
+from imgcli.report.plots import style
+from imgcli.training.predict import Predicted
+from imgcli.training.tuning.study import open_study
 from tests.collect.samples import photo
-from tests.collect.test_store import candidate
+from tests.collect.test_ingest import candidate
 
 ROOM = 4096  # bytes that a file may have
 NOISE = np.random.default_rng(0).bytes(4 * ROOM)
@@ -49,9 +49,9 @@ def figure(path: Path) -> None:
 
 
 WRITERS: dict[str, Callable[[Path], None]] = {
-    "a page": lambda path: storage.write_atomic(path, NOISE),
-    "JSON": lambda path: storage.write_json(path, {"a": NOISE.hex()}),
-    "arrays": lambda path: storage.save_arrays(path, {"a": np.frombuffer(NOISE, np.uint8)}),
+    "a page": lambda path: write_atomic(path, NOISE),
+    "JSON": lambda path: write_json(path, {"a": NOISE.hex()}),
+    "arrays": lambda path: save_arrays(path, {"a": np.frombuffer(NOISE, np.uint8)}),
     "weights": lambda path: write_state(path, {"w": torch.zeros(ROOM)}),
     "a figure": lambda path: figure(path),
     "CSV": lambda path: Predicted(("c",), ["p" * ROOM], np.ones((1, 1)), []).write_csv(path, 1),
@@ -71,10 +71,10 @@ def test_what_fails_is_said_of_the_file_that_was_to_be_written(tmp_path: Path, k
 
 
 def test_an_error_that_is_of_another_file_stays_so(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as caught, storage.atomic_file(tmp_path / "a") as file:
+    with pytest.raises(FileNotFoundError) as caught, atomic_file(tmp_path / "a") as file:
         os.link(tmp_path / "gone", file)
     assert caught.value.filename == str(tmp_path / "gone")
-    with pytest.raises(ValueError, match="other"), storage.writing(tmp_path):
+    with pytest.raises(ValueError, match="other"), writing(tmp_path):
         raise ValueError("other")
 
 

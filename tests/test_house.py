@@ -11,26 +11,27 @@ import pytest
 HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
 GROUND = {
-    *("errors", "wording", "progress", "records", "reading", "documents", "run_documents"),
-    *("storage", "aside", "staging", "batch", "workspace", "ledger"),
+    *("errors", "text", "progress", "records", "reading", "documents", "run_documents"),
+    *("files", "aside", "staging", "batch", "runs", "ledger", "image_types"),
 }
-ROOMS = {"collect", "photos", "models", "learn", "judge", "report"}
+ROOMS = {"collect", "photos", "models", "training", "evaluation", "report"}
 ALLOWED = {
-    "errors": {"wording"},
-    "wording": set(),
-    "progress": {"wording"},
+    "errors": {"text"},
+    "text": set(),
+    "progress": {"text"},
+    "image_types": set(),
     "records": set(),
-    "reading": {"wording"},
+    "reading": {"text"},
     "documents": {"reading"},
     "run_documents": {"documents", "records"},
-    "storage": {"errors", "progress", "wording", "reading", "documents"},
-    "aside": {"storage"},
-    "staging": {"aside", "errors", "progress", "storage", "wording"},
-    "batch": {"errors", "reading", "storage"},
-    "workspace": GROUND - {"ledger"},
+    "files": {"errors", "progress", "text", "reading", "documents"},
+    "aside": {"files"},
+    "staging": {"aside", "errors", "progress", "files", "text"},
+    "batch": {"errors", "reading", "files"},
+    "runs": GROUND - {"ledger"},
     "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
-    "learn": GROUND | {"learn", "photos", "models"},
+    "training": GROUND | {"training", "photos", "models"},
     "cli": GROUND | ROOMS | {"cli"},
 }
 # Calls that decode wrongly, unpack unsafely or run what they read; see the rules in the README.
@@ -66,9 +67,9 @@ def test_imports_go_one_way() -> None:
     assert wrong == []
 
 
-def test_judge_and_report_know_no_torch() -> None:
+def test_evaluation_and_report_know_no_torch() -> None:
     for room, path, tree in modules():
-        if room in ("judge", "report", "collect", "photos", "records", "workspace", "errors"):
+        if room in ("evaluation", "report", "collect", "photos", "records", "runs", "errors"):
             heavy = {name.partition(".")[0] for name in imported(tree)} & {"torch", "timm"}
             assert not heavy, path
 
@@ -87,16 +88,16 @@ def test_nothing_unsafe_is_called() -> None:
 
 # Where a clock may be read, and why there: no result follows from it.
 CLOCKS = {
-    "collect/host_memory.py": "pauses that a host has asked for",
-    "collect/hosts.py": "patience with a host that does not answer",
-    "collect/net/client.py": "how long the robots.txt of a host holds",
-    "collect/net/host.py": "pauses between requests",
-    "learn/speed.py": "`imgcli bench`, which measures",
-    "learn/stages.py": "how long a training took, for people",
-    "learn/tune.py": "--timeout: no new trial begins; those that began are the same",
-    "photos/digests.py": "a file changed a moment ago is hashed again, not remembered",
+    "collect/scrape/host_state.py": "pauses that a host has asked for",
+    "collect/scrape/host_queue.py": "patience with a host that does not answer",
+    "collect/http/client.py": "how long the robots.txt of a host holds",
+    "collect/http/host.py": "pauses between requests",
+    "training/benchmark.py": "`imgcli bench`, which measures",
+    "training/pipeline.py": "how long a training took, for people",
+    "training/tuning/search.py": "--timeout: no new trial begins; those that began are the same",
+    "photos/hashing.py": "a file changed a moment ago is hashed again, not remembered",
     "photos/split.py": "as in photos/digests.py",
-    "photos/store.py": "how often the cache is synced to the disk",
+    "photos/row_cache.py": "how often the cache is synced to the disk",
 }
 CLOCK_NAMES = {f"{clock}{unit}" for clock in ("perf_counter", "monotonic", "process_time", "time")
                for unit in ("", "_ns")}  # fmt: skip
@@ -120,22 +121,25 @@ def test_no_result_is_decided_by_a_clock() -> None:
 
 
 # Where files may be written at all, and why there. A file that is written beside these three goes
-# through one of them: `with storage.atomic_file(path) as temporary`, `write_json`, a `Batch`, …
+# through one of them: `with files.atomic_file(path) as temporary`, `write_json`, a `Batch`, …
 WRITERS = {
-    "storage.py": "the atomic writer",
+    "files.py": "the atomic writer",
     "aside.py": "renaming what is not to be lost",
     "staging.py": "folders written whole, by renaming",
     "batch.py": "many small files made durable together, and lines that are only added",
-    "workspace.py": "the link runs/latest, made beside it and renamed over it",
+    "runs.py": "the link runs/latest, made beside it and renamed over it",
 }
 # What else writes by itself: the calls it makes, each with the reason that no writer could do it.
 EXCEPTIONS = {
-    "collect/store.py": ({"replace"}, "a placed photo is set aside whole, by renaming it"),
+    "collect/ingest.py": ({"replace"}, "a placed photo is set aside whole, by renaming it"),
     "photos/quarantine.py": ({"rename"}, "photos are moved, and back, by a journal written first"),
     "photos/manifest.py": ({"copyfile"}, "photos of any size into a staged folder, renamed whole"),
     "photos/merge.py": ({"copyfile"}, "photos of any size into a staged folder, renamed whole"),
     "cli/main.py": ({"open"}, "standard streams that were closed, by their numbers"),
-    "photos/store_files.py": ({"FileIO"}, "a memory-mapped cache whose index says what is whole"),
+    "photos/row_cache_files.py": (
+        {"FileIO"},
+        "a memory-mapped cache whose index says what is whole",
+    ),
 }
 OS_WRITERS = {"rename", "renames", "replace", "truncate", "sendfile"}
 SHUTIL_WRITERS = {"copy", "copy2", "copyfile", "copyfileobj", "copytree", "move"}
@@ -199,7 +203,7 @@ def test_nothing_is_written_beside_the_writers() -> None:
         allowed, _ = EXCEPTIONS.get(relative, (set(), ""))
         found = list(writes(tree))
         wrong = [(line, name) for line, name in found if name not in allowed]
-        assert not wrong, f"{relative} writes by itself: {wrong}; see imgcli/storage.py"
+        assert not wrong, f"{relative} writes by itself: {wrong}; see imgcli/files.py"
         unused.get(relative, set()).difference_update(name for _, name in found)
     assert not any(unused.values()), f"exceptions that nothing needs: {unused}"
 
@@ -231,7 +235,7 @@ def test_a_write_of_ones_own_is_found(code: str) -> None:
         "os.open(path, flags)",
         "Image.open(file)",
         "text.replace('a', 'b')",
-        "with storage.atomic_file(path) as temporary, open(temporary, 'wb') as file: pass",
+        "with files.atomic_file(path) as temporary, open(temporary, 'wb') as file: pass",
         "with atomic_file(path) as temporary:\n    temporary.write_bytes(data)",
     ],
 )
@@ -245,7 +249,7 @@ ASKS = {"models/weights.py": {"socket"}}  # whether the hub can be reached, befo
 
 def test_only_the_polite_client_speaks_to_the_network() -> None:
     for _, path, tree in modules():
-        if path.is_relative_to(PACKAGE / "collect/net"):
+        if path.is_relative_to(PACKAGE / "collect/http"):
             continue
         used = {name.partition(".")[0] for name in imported(tree)} & NETWORK
         assert not used - ASKS.get(path.relative_to(PACKAGE).as_posix(), set()), path

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from imgcli import ledger, workspace
+from imgcli import ledger
 from imgcli.errors import RunError, StorageError
 from imgcli.records import TrainConfig
-from imgcli.workspace import Run
+from imgcli.runs import Run, new_run
 
 
 def run_in(runs: Path) -> Run:
-    return workspace.new_run(runs, TrainConfig(arch="small-cnn"), Path("d"))
+    return new_run(runs, TrainConfig(arch="small-cnn"), Path("d"))
 
 
 def entries(runs: Path) -> list[str]:
@@ -35,7 +35,7 @@ def test_evaluations_of_one_test_part_are_counted_for_any_run(tmp_path: Path) ->
 
 
 ENTERING = """
-import sys; from pathlib import Path; from imgcli import ledger; from imgcli.workspace import Run
+import sys; from pathlib import Path; from imgcli import ledger; from imgcli.runs import Run
 print(*(ledger.enter(Run(Path(sys.argv[1])), ["aa"], sys.argv[2]) for _ in range(20)))
 """
 
@@ -119,7 +119,7 @@ def test_no_evaluation_is_counted_that_cannot_be_entered(tmp_path: Path) -> None
 
 FULL = """
 import resource, signal, sys; from pathlib import Path
-from imgcli import ledger; from imgcli.workspace import Run
+from imgcli import ledger; from imgcli.runs import Run
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 ledger.enter(Run(Path(sys.argv[1])), ["aa"], "evaluate")

@@ -62,7 +62,7 @@ def search(words: Words = None, json: Json = False) -> None:
     """
     from imgcli.cli.console import show, show_json
     from imgcli.models.catalogue import catalogue
-    from imgcli.report import archs as tables
+    from imgcli.report.terminal import archs as tables
 
     document = {"words": words or [], **catalogue(words or [])}
     if json:
@@ -110,7 +110,7 @@ def describe(
     from imgcli.cli.console import show, show_json
     from imgcli.models.describe import describe
     from imgcli.models.variation import Variation
-    from imgcli.report import archs as tables
+    from imgcli.report.terminal import archs as tables
 
     channels, size = _channels_and_size(input) if input else (None, None)
     if classes < 2:

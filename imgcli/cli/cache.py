@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from imgcli.photos.cache import Emptied, Stored
+    from imgcli.photos.cache_report import Emptied, Stored
 
 UNUSED_DAYS = 30
 MOST_DAYS = 36_500
@@ -69,10 +69,10 @@ def cache(
 
       imgcli cache --prune --older-than 7
     """
-    from imgcli import workspace
     from imgcli.cli.console import show, show_json
-    from imgcli.photos import cache as kept
+    from imgcli.photos import cache_report as kept
     from imgcli.progress import be_quiet
+    from imgcli.runs import CACHE
 
     be_quiet(quiet)
     if prune and clear:
@@ -87,7 +87,7 @@ def cache(
     emptied = kept.remove(unwanted)
     remaining = [one for one in stored if one not in emptied.removed]
     if json:
-        show_json(_document(workspace.CACHE, remaining, emptied))
+        show_json(_document(CACHE, remaining, emptied))
     else:
         show(*_renderables(remaining, emptied, removing=prune or clear))
 
@@ -125,7 +125,7 @@ def _renderables(
     """For people: what is there now, what was removed, and what was not."""
     from rich.text import Text
 
-    from imgcli.wording import count, megabytes, printable
+    from imgcli.text import count, megabytes, printable
 
     lines = []
     if removing:
@@ -145,7 +145,7 @@ def _table(stored: "Sequence[Stored]") -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    from imgcli.wording import megabytes, printable
+    from imgcli.text import megabytes, printable
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("kind", "which"):
@@ -167,7 +167,7 @@ def _table(stored: "Sequence[Stored]") -> "RenderableType":
 
 
 def _ago(then: datetime) -> str:
-    from imgcli.wording import count
+    from imgcli.text import count
 
     days = (datetime.now(UTC) - then).days
     return "today" if days < 1 else f"{count(days, 'day')} ago"

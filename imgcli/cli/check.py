@@ -97,10 +97,10 @@ def check(
 
       imgcli check --fix relabel.csv
     """
-    from imgcli import workspace
     from imgcli.cli.fixed import kinds_in, plan_in, relabel_and_show
     from imgcli.cli.labelled import look_at_labels
     from imgcli.progress import be_quiet
+    from imgcli.runs import find_run
 
     be_quiet(quiet)
     fixes = fix or []
@@ -114,7 +114,7 @@ def check(
         relabel_and_show(edited, folder, _usual(), dry_run=dry_run, json=json)
         return
     kinds = kinds_in(fixes)
-    document = look_at_labels(workspace.find_run(run), data, plan) if labels else {}
+    document = look_at_labels(find_run(run), data, plan) if labels else {}
     if folder or kinds or not labels:
         _check(document, folder or _usual(), kinds, dry_run=dry_run)
     document["sheet"] = _write_sheet(document, sheet)
@@ -127,7 +127,7 @@ def _check(document: dict[str, Any], root: Path, kinds: list[str], *, dry_run: b
     from imgcli.collect import provenance
     from imgcli.photos import quarantine
     from imgcli.photos.check import check_folder
-    from imgcli.photos.fixing import moves
+    from imgcli.photos.check_fix import moves
 
     if kinds:
         quarantine.refuse_split(root)
@@ -180,15 +180,15 @@ def _write_sheet(document: dict[str, Any], sheet: Path | None) -> str | None:
     from imgcli.photos.places import find_places
     from imgcli.photos.thumbnails import thumbnails
     from imgcli.progress import note
-    from imgcli.report import contact
-    from imgcli.wording import printable
+    from imgcli.report.page import contact_sheet
+    from imgcli.text import printable
 
     file, root = sheet or SHEET, Path(document["dir"])
     shown = for_the_sheet(document) if "labels" in document else document
     places, unused, _ = find_places(root)
     # Those of other labels, which may lie in another folder, are of the dataset: see `origins`.
     among = {*places, *(r.path for r in unused), *(o["path"] for o in shown.get("labels", ()))}
-    page = contact.page(shown, partial(thumbnails, root, digests={}, among=among))
+    page = contact_sheet.page(shown, partial(thumbnails, root, digests={}, among=among))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         kept = aside.write_page(file, page)
@@ -208,8 +208,9 @@ def _show(document: dict[str, Any], *, json: bool) -> None:
     from rich.text import Text
 
     from imgcli.cli.console import show, show_json
-    from imgcli.report import checking, labels
-    from imgcli.wording import printable
+    from imgcli.report.terminal import check
+    from imgcli.report.terminal import labels as label_tables
+    from imgcli.text import printable
 
     if json:
         show_json(document)
@@ -218,11 +219,15 @@ def _show(document: dict[str, Any], *, json: bool) -> None:
     if document["sheet"]:
         lines.append(f"To look at: {document['sheet']}")
     if "fixed" in document:
-        lines += checking.fixed(document["fixed"], f"imgcli restore {root}")
+        lines += check.fixed(document["fixed"], f"imgcli restore {root}")
     lines += _next_steps(document, root)
     show(
-        *(checking.found(document) if "files" in document else []),
-        *([labels.table(document["labels"], document["too_few"])] if "labels" in document else []),
+        *(check.found(document) if "files" in document else []),
+        *(
+            [label_tables.table(document["labels"], document["too_few"])]
+            if "labels" in document
+            else []
+        ),
         *(Text(printable(line)) for line in lines),
     )
 

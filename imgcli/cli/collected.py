@@ -15,7 +15,7 @@ def class_table(classes: Mapping[str, int]) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    from imgcli.wording import printable
+    from imgcli.text import printable
 
     table = Table("class", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("photos", justify="right")

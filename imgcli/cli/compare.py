@@ -11,8 +11,8 @@ from imgcli.cli.options import Json, Quiet, Seed
 from imgcli.errors import StorageError, WrongUsage
 
 if TYPE_CHECKING:
-    from imgcli.judge.stored import Stored
-    from imgcli.workspace import Run
+    from imgcli.evaluation.predictions_io import Stored
+    from imgcli.runs import Run
 
 Names = Annotated[
     list[str],
@@ -75,11 +75,11 @@ def compare(
 
       imgcli compare runs/*-alexnet --on test --out comparison
     """
-    from imgcli import workspace
     from imgcli.progress import be_quiet
+    from imgcli.runs import find_runs
 
     be_quiet(quiet)
-    found = workspace.find_runs(runs)
+    found = find_runs(runs)
     _need_several(found)
     out = out or found[0].folder.parent / "comparison"
     _need_free(out)
@@ -99,25 +99,28 @@ def compare_and_show(
     from rich.text import Text
 
     from imgcli.cli.console import show, show_json
-    from imgcli.judge import stored
-    from imgcli.judge.compare import align, compare, same_folds
-    from imgcli.report.comparison import compared
+    from imgcli.evaluation import predictions_io
+    from imgcli.evaluation.compare import align, compare, same_folds
+    from imgcli.report.terminal.comparison import compared
 
-    part, kept = stored.load(runs, on)
+    part, kept = predictions_io.load(runs, on)
     aligned, left_out = align(
-        {name: stored.told_for_decisions(one.run, one.predictions) for name, one in kept.items()}
+        {
+            name: predictions_io.told_for_decisions(one.run, one.predictions)
+            for name, one in kept.items()
+        }
     )
     pairs = compare(aligned, seed)
     first, *others = aligned.values()
-    options = stored.differing(runs)
+    options = predictions_io.differing(runs)
     between = pairs[0].to_json()
     document: dict[str, Any] = {
         "on": part,
         "runs": [
             {
-                **stored.run_json(one, aligned[name], seed),
+                **predictions_io.run_json(one, aligned[name], seed),
                 "options": differing,
-                "asked": stored.asked(one.run, differing),
+                "asked": predictions_io.asked(one.run, differing),
             }
             for (name, one), differing in zip(kept.items(), options, strict=True)
         ],
@@ -141,11 +144,15 @@ def _store(
     document: dict[str, Any], kept: Mapping[str, "Stored"], window: int, out: Path
 ) -> dict[str, Any]:
     """Write tables and figures into one folder, whole; their paths, and the SHA-256 of each."""
-    from imgcli import staging, storage
+    from imgcli import staging
+    from imgcli.files import write_atomic, write_json
     from imgcli.progress import note
-    from imgcli.report import comparison, comparison_figures, history, losses
-    from imgcli.report.style import save
-    from imgcli.wording import printable
+    from imgcli.report.plots import comparison as comparison_plots
+    from imgcli.report.plots import history as history
+    from imgcli.report.plots import losses
+    from imgcli.report.plots.style import save
+    from imgcli.report.terminal import comparison as comparison
+    from imgcli.text import printable
 
     labels = comparison.labels(document)
     for one in kept.values():
@@ -156,8 +163,8 @@ def _store(
     }
     curves = {name: curve for name, curve in found.items() if curve is not None}
     drawings = {
-        "boxes.png": comparison_figures.boxes(document),
-        "differences.png": comparison_figures.forest(document),
+        "boxes.png": comparison_plots.boxes(document),
+        "differences.png": comparison_plots.forest(document),
     }
     if curves:
         by_label = {labels[name]: curve for name, curve in curves.items()}
@@ -171,11 +178,11 @@ def _store(
     files = [str(out / name) for name in (*drawings, *tables)]
     with staging.staged_folder(out, replace=True, user_files=_user_files) as staged:
         for name, text in tables.items():
-            storage.write_atomic(staged.folder / name, text)
+            write_atomic(staged.folder / name, text)
         for name, figure in drawings.items():
             save(figure, staged.folder / name)
         written = {"files": files, "sha256": _digests(staged.folder)}
-        storage.write_json(staged.folder / "comparison.json", {**document, **written})
+        write_json(staged.folder / "comparison.json", {**document, **written})
     if staged.kept:
         note(printable(staged.kept))
     return written

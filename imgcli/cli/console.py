@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from imgcli.wording import printable
+from imgcli.text import printable
 
 
 class _PlainConsole(Console):

@@ -28,9 +28,9 @@ def write_credits(folder: Folder = Path("raw"), json: Json = False) -> None:
     from rich.text import Text
 
     from imgcli.cli.console import show, show_json
-    from imgcli.collect.credits import write_credits
+    from imgcli.collect.scrape.credits import write_credits
     from imgcli.progress import note
-    from imgcli.wording import count, printable
+    from imgcli.text import count, printable
 
     done = write_credits(folder)
     if done.kept:

@@ -38,7 +38,7 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     from imgcli.cli.suggest_merges import suggest_and_show
     from imgcli.cli.train import train_and_show
     from imgcli.collect.digits import digits
-    from imgcli.collect.store import open_store
+    from imgcli.collect.ingest import open_store
     from imgcli.progress import be_quiet, note
     from imgcli.records import TrainConfig
 

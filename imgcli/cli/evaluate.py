@@ -11,9 +11,9 @@ from imgcli.errors import WrongUsage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from imgcli.learn.stages import Scored
     from imgcli.records import Evaluation, Predictions
-    from imgcli.workspace import Run
+    from imgcli.runs import Run
+    from imgcli.training.pipeline import Scored
 
 Folds = Annotated[
     int | None,
@@ -65,8 +65,8 @@ def evaluate(
 
       imgcli evaluate --folds 5 --run ONE --run ANOTHER
     """
-    from imgcli import workspace
     from imgcli.progress import be_quiet
+    from imgcli.runs import find_runs
 
     be_quiet(quiet)
     if folds is None and on == "all":
@@ -75,7 +75,7 @@ def evaluate(
         raise WrongUsage(f"--repeats {repeats} must be at least 1.")
     if folds is None and repeats > 1:
         raise WrongUsage("--repeats goes with --folds; the test part is scored once.")
-    runs = workspace.find_runs(run)
+    runs = find_runs(run)
     evaluate_and_show(runs, data, folds, on, seed, device, repeats=repeats, json=json)
 
 
@@ -92,10 +92,10 @@ def evaluate_and_show(
 ) -> "Evaluation":
     """Score, judge, draw, store, and print what came of it; of several runs, only print."""
     from imgcli.cli.console import show_json
-    from imgcli.judge.ensemble import average
-    from imgcli.judge.estimate import evaluate
-    from imgcli.judge.stored import beside_learnt
-    from imgcli.learn.stages import score_folds, score_test
+    from imgcli.evaluation.ensemble import average
+    from imgcli.evaluation.evaluate import evaluate
+    from imgcli.evaluation.predictions_io import beside_learnt
+    from imgcli.training.pipeline import score_folds, score_test
 
     if folds is None:
         each = [score_test(run, data, device) for run in runs]
@@ -123,8 +123,8 @@ def evaluate_and_show(
 def _document(
     evaluation: "Evaluation", predictions: "Predictions", again: "Sequence[Predictions]"
 ) -> "dict[str, Any]":
-    from imgcli.judge.estimate import evaluation_json, gap_sentence
-    from imgcli.judge.scores import per_repeat, scores, scores_json
+    from imgcli.evaluation.evaluate import evaluation_json, gap_sentence
+    from imgcli.evaluation.scores import per_repeat, scores, scores_json
 
     return {
         **evaluation_json(evaluation),
@@ -137,8 +137,8 @@ def _document(
 
 def _calibration(run: "Run", predictions: "Predictions") -> "dict[str, Any] | None":
     """How far the run's probabilities mean what they say; what out-of-fold ones teach is kept."""
-    from imgcli.judge import calibration
-    from imgcli.judge.stored import told_for_decisions
+    from imgcli.evaluation import calibration
+    from imgcli.evaluation.predictions_io import told_for_decisions
 
     if predictions.folds:
         found = calibration.calibration_json(told_for_decisions(run, predictions))
@@ -156,19 +156,19 @@ def _keep(
     document: "Mapping[str, Any]",
 ) -> list[Path]:
     """Store an evaluation with its run, and draw it there."""
-    from imgcli.judge.calibration import reliability
-    from imgcli.report import figures
-    from imgcli.report.confusion import confusion
-    from imgcli.report.reliability import reliability as draw_reliability
-    from imgcli.report.style import save
+    from imgcli.evaluation.calibration import reliability
+    from imgcli.report.plots import evaluation as evaluation_plots
+    from imgcli.report.plots.confusion import confusion
+    from imgcli.report.plots.reliability import reliability as draw_reliability
+    from imgcli.report.plots.style import save
 
     run.write_json("evaluation.json", document)
     suffix = "" if evaluation.folds else f"-{evaluation.on}"
     drawn = {
         f"confusion{suffix}": confusion(evaluation),
-        f"precision{suffix}": figures.precision(evaluation),
+        f"precision{suffix}": evaluation_plots.precision(evaluation),
         f"reliability{suffix}": draw_reliability(evaluation, reliability(predictions)),
-        **({"folds": figures.folds(evaluation)} if evaluation.folds else {}),
+        **({"folds": evaluation_plots.folds(evaluation)} if evaluation.folds else {}),
     }
     paths = {run.folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
     for path, figure in paths.items():
@@ -187,15 +187,18 @@ def _show(
     from rich.text import Text
 
     from imgcli.cli.console import show
-    from imgcli.report import tables
-    from imgcli.report.reliability import calibration_line, repeats_line, scores_line
-    from imgcli.report.runs import leaking
+    from imgcli.report.plots.reliability import calibration_line, repeats_line, scores_line
+    from imgcli.report.terminal import evaluation as evaluation_tables
+    from imgcli.report.terminal.runs import leaking
 
     times = max((one.times for one in each if one.times is not None), default=None)
     if len(runs) > 1:
         show(f"The mean of {len(runs)} runs' probabilities:")
-    show(Text(tables.verdict(evaluation), style="bold"), tables.figures(evaluation))
-    show(tables.per_class(evaluation))
+    show(
+        Text(evaluation_tables.verdict(evaluation), style="bold"),
+        evaluation_tables.figures(evaluation),
+    )
+    show(evaluation_tables.per_class(evaluation))
     lines = [scores_line(document), calibration_line(document), repeats_line(document)]
     lines += [document["gap"]]
     lines += [_ledger_line(times)] if evaluation.folds is None or times else []
@@ -220,8 +223,8 @@ def _ledger_line(times: int | None) -> str:
 def _run_option(run: "Run") -> str:
     from shlex import quote
 
-    from imgcli import workspace
+    from imgcli.runs import RUNS, named
 
-    if (workspace.RUNS / "latest").resolve() == run.folder.resolve():
+    if (RUNS / "latest").resolve() == run.folder.resolve():
         return ""
-    return f" --run {quote(workspace.named(run))}"
+    return f" --run {quote(named(run))}"

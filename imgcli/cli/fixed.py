@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def plan_in(fixes: list[str]) -> Path | None:
     """The relabel plan that --fix names, if it names one: a file, and no kind."""
-    from imgcli.photos.fixing import KINDS
+    from imgcli.photos.check_fix import KINDS
 
     for word in fixes:
         if word not in KINDS and (word.lower().endswith(".csv") or Path(word).is_file()):
@@ -21,7 +21,7 @@ def plan_in(fixes: list[str]) -> Path | None:
 
 def kinds_in(given: list[str]) -> list[str]:
     """The kinds to fix: given one by one or joined by commas."""
-    from imgcli.photos.fixing import KINDS
+    from imgcli.photos.check_fix import KINDS
 
     named = [word.strip().replace("_", "-") for words in given for word in words.split(",")]
     unknown = [word for word in named if word not in KINDS]
@@ -60,8 +60,8 @@ def relabel_and_show(
 
     from imgcli.cli.console import show, show_json
     from imgcli.photos.relabel import planned
-    from imgcli.report.labels import relabelled
-    from imgcli.wording import printable
+    from imgcli.report.terminal.labels import relabelled
+    from imgcli.text import printable
 
     root, chosen = planned(plan, folder, usual)
     undo, then = f"imgcli restore {quote(str(root))}", _after_relabelling(root)

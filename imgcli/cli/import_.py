@@ -10,7 +10,7 @@ from imgcli.cli.options import Force, Json, Quiet, Seed
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from imgcli.collect.importing import Imported
+    from imgcli.collect.imports.run import Imported
 
 Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, archives, tables.")]
 Out = Annotated[
@@ -127,11 +127,11 @@ def import_photos(
       imgcli import mnist/ --keep-split
     """
     from imgcli.cli.console import show, show_json
-    from imgcli.collect.formats.source import Reading
-    from imgcli.collect.importing import import_photos
-    from imgcli.collect.selection import Selection, read_renames
+    from imgcli.collect.imports.formats.source import Reading
+    from imgcli.collect.imports.run import import_photos
+    from imgcli.collect.imports.selection import Selection, read_renames
     from imgcli.progress import be_quiet, note
-    from imgcli.wording import printable
+    from imgcli.text import printable
 
     be_quiet(quiet)
     target = out or Path("dataset" if keep_split else "raw")
@@ -171,7 +171,7 @@ def _renderables(result: "Imported", out: Path) -> "list[RenderableType]":
     from rich.text import Text
 
     from imgcli.cli.collected import class_table, first
-    from imgcli.wording import count, printable
+    from imgcli.text import count, printable
 
     lines = [
         f"Added {count(result.added, 'photo')} to {out}, skipped {result.skipped:,} already there, "

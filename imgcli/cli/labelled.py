@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imgcli.records import Predictions
-    from imgcli.workspace import Run
+    from imgcli.runs import Run
 
 KEPT = "labels.json"
 
@@ -27,20 +27,20 @@ def look_at_labels(run: "Run", data: Path | None, plan: Path | None) -> dict[str
     """
     from numpy import bincount
 
-    from imgcli import storage
-    from imgcli.judge import stored
-    from imgcli.judge.labels import few_for_labels, label_issues
+    from imgcli.evaluation import predictions_io
+    from imgcli.evaluation.label_errors import few_for_labels, label_issues
+    from imgcli.files import as_json
     from imgcli.photos import relabel
-    from imgcli.workspace import FOLDS
+    from imgcli.runs import FOLDS
 
     data = data or run.data
-    predictions = stored.out_of_fold(run, data)
+    predictions = predictions_io.out_of_fold(run, data)
     features = None
     if run.config.frozen:  # else torch is not needed
-        from imgcli.learn.neighbours import features_of
+        from imgcli.training.neighbours import features_of
 
         features = features_of(run, predictions, data)
-    issues = [storage.as_json(issue) for issue in label_issues(predictions, features)]
+    issues = [as_json(issue) for issue in label_issues(predictions, features)]
     folder, origins = relabel.origins(data, [issue["path"] for issue in issues])
     written = relabel.write_plan(plan, folder, origins, issues) if issues else None
     run.write_json(KEPT, {"predictions": run.digest(FOLDS), "labels": issues})
@@ -59,16 +59,16 @@ def look_at_labels(run: "Run", data: Path | None, plan: Path | None) -> dict[str
 
 def known_issues(run: "Run", predictions: "Predictions") -> list[dict[str, Any]]:
     """The list of the last `check --labels`; before it, what the probabilities alone say."""
-    from imgcli import storage
-    from imgcli.judge.labels import label_issues
-    from imgcli.workspace import FOLDS
+    from imgcli.evaluation.label_errors import label_issues
+    from imgcli.files import as_json
+    from imgcli.runs import FOLDS
 
     if (run.folder / KEPT).is_file():
         kept = run.read_json(KEPT)
         if kept.get("predictions") == run.digest(FOLDS):  # else the run was judged again since
             # An earlier version listed photos of the test part too, of folds of all photos.
             return [one for one in kept["labels"] if not one["path"].startswith("test/")]
-    return [storage.as_json(issue) for issue in label_issues(predictions)]
+    return [as_json(issue) for issue in label_issues(predictions)]
 
 
 def for_the_sheet(document: dict[str, Any]) -> dict[str, Any]:

@@ -33,16 +33,16 @@ def learning_curve(
     """
     from rich.text import Text
 
-    from imgcli import workspace
     from imgcli.cli.console import show, show_json
-    from imgcli.judge import learning_curve as judge
-    from imgcli.learn.curve import answers_by_share
+    from imgcli.evaluation import learning_curve as judge
     from imgcli.progress import be_quiet
-    from imgcli.report import learning_curve as drawn
-    from imgcli.report.style import save
+    from imgcli.report.plots import learning_curve as drawn
+    from imgcli.report.plots.style import save
+    from imgcli.runs import find_run
+    from imgcli.training.learning_curve import answers_by_share
 
     be_quiet(quiet)
-    chosen = workspace.find_run(run)
+    chosen = find_run(run)
     answers = answers_by_share(chosen, data, folds, seed, device)
     found = judge.learning_curve(
         answers.classes, answers.photos, answers.right, answers.targets, answers.groups

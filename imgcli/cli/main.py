@@ -34,7 +34,7 @@ from imgcli.cli.suggest_merges import suggest_merges
 from imgcli.cli.train import train
 from imgcli.cli.tune import tune
 from imgcli.errors import ImgcliError, Interrupted
-from imgcli.wording import printable
+from imgcli.text import printable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -194,12 +194,12 @@ def _os_sentence(error: OSError) -> str:
 
 def _bug_sentence(error: Exception) -> str:
     """Our own mistake: keep the traceback in a file, say so in a sentence."""
-    from imgcli import storage
+    from imgcli.files import write_atomic
 
     kind = f"{type(error).__name__}: {error}"
     try:
         CRASH_LOG.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_atomic(CRASH_LOG, traceback.format_exc())
+        write_atomic(CRASH_LOG, traceback.format_exc())
     except OSError:
         return f"This is a mistake in imgcli ({kind}). Please report it."
     return f"This is a mistake in imgcli ({kind}). Please report it with '{CRASH_LOG}'."

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from imgcli.photos.merge import Merged
-    from imgcli.photos.wanted import Merge
+    from imgcli.photos.merge_spec import Merge
 
 Words = Annotated[
     list[str] | None,
@@ -70,7 +70,7 @@ def merge(
     from imgcli.cli.console import show, show_json
     from imgcli.photos.merge import merge_classes, undo_merge
     from imgcli.progress import be_quiet, note
-    from imgcli.wording import printable
+    from imgcli.text import printable
 
     be_quiet(quiet)
     texts, folder = _sorted_words(words or [])
@@ -115,7 +115,7 @@ def _check_words(texts: "Sequence[str]", plan: Path | None, undo: bool) -> None:
 def _usual_folder(plan: Path | None) -> Path:
     """The folder the plan was made on, or the one that is here."""
     from imgcli.documents import DocumentError, read_document
-    from imgcli.photos.wanted import Plan
+    from imgcli.photos.merge_spec import Plan
 
     planned = []
     with suppress(OSError, DocumentError):  # for `read_plan` to say
@@ -129,7 +129,7 @@ def _usual_folder(plan: Path | None) -> Path:
 
 def _wanted(texts: "Sequence[str]", plan: Path | None, root: Path) -> "list[Merge]":
     from imgcli.photos.merge import classes_in
-    from imgcli.photos.wanted import read_plan, typed_merge
+    from imgcli.photos.merge_spec import read_plan, typed_merge
 
     if plan is not None:
         return read_plan(plan)
@@ -153,7 +153,7 @@ def _renderables(result: "Merged", undo: bool) -> "list[RenderableType]":
 
     from rich.text import Text
 
-    from imgcli.wording import count, listed, printable
+    from imgcli.text import count, listed, printable
 
     lines = []
     for merge in result.merges:

@@ -11,9 +11,9 @@ from imgcli.errors import WrongUsage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imgcli.judge.promise import Promise
-    from imgcli.learn.predict import Predicted
-    from imgcli.workspace import Run
+    from imgcli.evaluation.selective import Promise
+    from imgcli.runs import Run
+    from imgcli.training.predict import Predicted
 
 Paths = Annotated[list[Path], typer.Argument(help="Photos, and folders of photos.")]
 Csv = Annotated[
@@ -60,11 +60,11 @@ def predict(
 
       imgcli predict holiday/ --min-precision 0.95
     """
-    from imgcli import workspace
     from imgcli.cli.console import show_json
-    from imgcli.judge.calibration import temperature_of
-    from imgcli.learn.predict import predict_files
+    from imgcli.evaluation.calibration import temperature_of
     from imgcli.progress import be_quiet
+    from imgcli.runs import find_runs
+    from imgcli.training.predict import predict_files
 
     be_quiet(quiet)
     if top < 1:
@@ -75,7 +75,7 @@ def predict(
         )
     if csv is not None and csv.exists():
         raise WrongUsage(f"--csv {csv} exists. Name another file, or move it away.")
-    chosen = workspace.find_runs(run)
+    chosen = find_runs(run)
     temperatures = [temperature_of(one) for one in chosen]
     promised = None if min_precision is None else _promised(chosen, temperatures, min_precision)
     found = predict_files(chosen, paths, device, temperatures)
@@ -98,10 +98,10 @@ def _promised(
     """The confidence to ask for, by what the runs said out-of-fold, calibrated as they are now."""
     from dataclasses import replace
 
-    from imgcli.judge.calibration import calibrated
-    from imgcli.judge.ensemble import average
-    from imgcli.judge.promise import promise
-    from imgcli.judge.stored import out_of_fold
+    from imgcli.evaluation.calibration import calibrated
+    from imgcli.evaluation.ensemble import average
+    from imgcli.evaluation.predictions_io import out_of_fold
+    from imgcli.evaluation.selective import promise
 
     said = [out_of_fold(run) for run in runs]
     each = [
@@ -112,7 +112,7 @@ def _promised(
 
 
 def _document(found: "Predicted", top: int, promised: "Promise | None") -> dict[str, Any]:
-    from imgcli import storage
+    from imgcli.files import as_json
 
     rows = [
         {"path": path, "class": best[0][0], "confidence": best[0][1], "top": best}
@@ -125,7 +125,7 @@ def _document(found: "Predicted", top: int, promised: "Promise | None") -> dict[
             row.update({"unsure": not answered, **({} if answered else {"class": None})})
         document["promise"] = promised.to_json()
         document["answered"] = sum(sure)
-    return {**document, "rejected": [storage.as_json(photo) for photo in found.rejected]}
+    return {**document, "rejected": [as_json(photo) for photo in found.rejected]}
 
 
 def _show(found: "Predicted", csv: Path | None, promised: "Promise | None") -> None:
@@ -134,8 +134,9 @@ def _show(found: "Predicted", csv: Path | None, promised: "Promise | None") -> N
 
     from imgcli.cli.console import show
     from imgcli.progress import note
-    from imgcli.report import runs, tables
-    from imgcli.report.reliability import promise_lines
+    from imgcli.report.plots.reliability import promise_lines
+    from imgcli.report.terminal import evaluation as evaluation_tables
+    from imgcli.report.terminal import runs as run_tables
 
     sure = found.sure(promised.threshold if promised else 0.0)
     parts = [found.only(sure), found.only(~sure)]
@@ -145,9 +146,9 @@ def _show(found: "Predicted", csv: Path | None, promised: "Promise | None") -> N
         for part, title in zip(parts, ("", "Unsure; most probable:"), strict=True):
             if part.paths:
                 show(*([title] if title else []))
-                show(tables.predictions(part.paths, part.classes, part.probs))
+                show(evaluation_tables.predictions(part.paths, part.classes, part.probs))
     if promised:
         lines = promise_lines(promised.to_json(), len(parts[0].paths), len(found.paths))
         show(Text("\n".join(lines)))
-    for line in runs.unreadable(found.rejected):
+    for line in run_tables.unreadable(found.rejected):
         note(line)

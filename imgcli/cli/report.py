@@ -49,15 +49,17 @@ def report(
     """
     from rich.text import Text
 
-    from imgcli import aside, storage, workspace
+    from imgcli import aside
     from imgcli.cli.console import show, show_json
     from imgcli.cli.reported import material, shown_photos
+    from imgcli.files import as_json
     from imgcli.progress import be_quiet, note
-    from imgcli.report.html import page
-    from imgcli.wording import megabytes, printable
+    from imgcli.report.page.page import page
+    from imgcli.runs import find_run
+    from imgcli.text import megabytes, printable
 
     be_quiet(quiet)
-    found = workspace.find_run(run)
+    found = find_run(run)
     out = out or found.folder / "report.html"
     _need_free(out)
     made = material(found, data)
@@ -71,7 +73,7 @@ def report(
     if json:
         document: dict[str, Any] = {"run": str(found.folder), "report": str(out), "bytes": size}
         document["figures"] = [str(path) for path in drawings]
-        document["missing"] = [storage.as_json(one) for one in made.missing]
+        document["missing"] = [as_json(one) for one in made.missing]
         show_json(document)
     else:
         lines = [f"Report: {out} ({megabytes(size)})"]
@@ -81,7 +83,7 @@ def report(
 
 
 def _save_figures(figures: "Mapping[str, Figure]", folder: Path) -> list[Path]:
-    from imgcli.report.style import save
+    from imgcli.report.plots.style import save
 
     paths = [folder / f"{name}.png" for name in figures]
     for path, figure in zip(paths, figures.values(), strict=True):

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from imgcli.photos.manifest import Manifest
     from imgcli.records import Predictions, Samples, Split
-    from imgcli.report.contents import Judged, Missing, Report
-    from imgcli.report.thumbnails import Thumbnails
-    from imgcli.workspace import Run
+    from imgcli.report.page.context import Judged, Missing, Report
+    from imgcli.report.page.thumbnails import Thumbnails
+    from imgcli.runs import Run
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
 
@@ -29,11 +29,11 @@ def material(run: "Run", data: Path | None) -> "Report":
 
     from imgcli import ledger
     from imgcli.cli.labelled import known_issues
-    from imgcli.judge.labels import few_for_labels
-    from imgcli.judge.merges import few_for_merges, suggest_merges
-    from imgcli.judge.stored import for_decisions
+    from imgcli.evaluation.label_errors import few_for_labels
+    from imgcli.evaluation.merges.suggest import few_for_merges, suggest_merges
+    from imgcli.evaluation.predictions_io import for_decisions
     from imgcli.photos.places import find_manifest
-    from imgcli.report.contents import Report
+    from imgcli.report.page.context import Report
 
     data = data or run.data
     folds, test = _judged(run, "folds"), _judged(run, "test")
@@ -87,46 +87,47 @@ def _judged(run: "Run", on: Literal["folds", "test"]) -> "Judged | None":
     """The run's predictions of one part, judged; None where it has none."""
     from shlex import quote
 
-    from imgcli import workspace
-    from imgcli.judge import stored
-    from imgcli.judge.estimate import gap_sentence
-    from imgcli.report.contents import Judged
+    from imgcli.evaluation import predictions_io
+    from imgcli.evaluation.evaluate import gap_sentence
+    from imgcli.report.page.context import Judged
+    from imgcli.runs import named
 
-    name = stored.NAMES[on]
+    name = predictions_io.NAMES[on]
     if not (run.folder / name).is_file():
         return None
-    _, loaded = stored.load([run], on)
+    _, loaded = predictions_io.load([run], on)
     (one,) = loaded.values()
     if list(one.predictions.classes) != run.read_json("model.json").get("classes"):
         again = "imgcli evaluate --folds 10" if on == "folds" else "imgcli evaluate"
         raise RunError(
             f"'{run.folder / name}' is not of this run: its classes are not those of the model. "
             f"Remove it and judge the run again: {again} --run "
-            f"{quote(workspace.named(run))}"
+            f"{quote(named(run))}"
         )
-    evaluation = stored.pooled(one)
+    evaluation = predictions_io.pooled(one)
     return Judged(one.predictions, evaluation, gap_sentence(evaluation))
 
 
 def _figures(run: "Run", judged: "Judged | None") -> "dict[str, Figure]":
     """The figures that there is something to draw of, in the order of the page."""
-    from imgcli.judge.calibration import reliability
-    from imgcli.report import figures, history
-    from imgcli.report.map import class_map
-    from imgcli.report.reliability import reliability as draw_reliability
+    from imgcli.evaluation.calibration import reliability
+    from imgcli.report.plots import evaluation as evaluation_plots
+    from imgcli.report.plots import history as history
+    from imgcli.report.plots.class_map import class_map
+    from imgcli.report.plots.reliability import reliability as draw_reliability
 
     found: dict[str, Figure | None] = {}
     if judged is not None:
         evaluation, bins = judged.evaluation, reliability(judged.predictions)
-        found["folds"] = figures.folds(evaluation) if evaluation.folds else None
-        found["precision"] = figures.precision(evaluation)
+        found["folds"] = evaluation_plots.folds(evaluation) if evaluation.folds else None
+        found["precision"] = evaluation_plots.precision(evaluation)
         found["map"] = class_map(judged.predictions, evaluation.confusion)
         found["reliability"] = draw_reliability(evaluation, bins)
     rows = history.rows(run)
     if len({row["epoch"] for row in rows}) > 1:  # else there is no curve
         kept = run.read_json("model.json").get("kept_epoch")
         unit = history.unit(run.config)
-        found["history"] = figures.history(rows, kept if unit == "epoch" else None, unit)
+        found["history"] = evaluation_plots.history(rows, kept if unit == "epoch" else None, unit)
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
@@ -175,9 +176,9 @@ def _warnings(
     """What a reader must know before believing the rest."""
     import numpy as np
 
-    from imgcli.judge.stored import left_out_sentence, not_in
-    from imgcli.report.runs import leaking
-    from imgcli.wording import count
+    from imgcli.evaluation.predictions_io import left_out_sentence, not_in
+    from imgcli.report.terminal.runs import leaking
+    from imgcli.text import count
 
     if judged is not None and samples is not None and manifest is not None:
         strangers = _strangers(judged.predictions, samples)
@@ -216,10 +217,10 @@ def _missing(
     """What there is no material for, and the commands that make it."""
     from shlex import quote
 
-    from imgcli import workspace
-    from imgcli.report.contents import Missing
+    from imgcli.report.page.context import Missing
+    from imgcli.runs import named
 
-    name = quote(workspace.named(run))
+    name = quote(named(run))
     if folds is None:
         what = "how good the run is on photos it has not seen, which classes to merge, wrong labels"
         if test is not None:
@@ -247,10 +248,10 @@ def _commands(
     """What was typed to come here, as it would be typed again."""
     from shlex import join
 
-    from imgcli import workspace
     from imgcli.cli.words import typed_train
+    from imgcli.runs import named
 
-    name = workspace.named(run)
+    name = named(run)
     if manifest is not None:
         yield join(["imgcli", "split", manifest.source, *_recipe_words(manifest, data)])
     yield typed_train(run.config, run.data, run.folder.parent)

@@ -36,7 +36,7 @@ def restore(place: Place = None, json: Json = False, quiet: Quiet = False) -> No
     """
     from imgcli.photos import quarantine
     from imgcli.progress import be_quiet
-    from imgcli.wording import listed
+    from imgcli.text import listed
 
     be_quiet(quiet)
     moved = quarantine.restore(place)
@@ -50,7 +50,7 @@ def restore(place: Place = None, json: Json = False, quiet: Quiet = False) -> No
 
 def _show(moved: "Moved", *, json: bool) -> None:
     from imgcli.cli.console import show, show_json
-    from imgcli.wording import count
+    from imgcli.text import count
 
     if json:
         show_json(

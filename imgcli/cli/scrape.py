@@ -12,8 +12,8 @@ from imgcli.errors import DataError, WrongUsage
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from imgcli.collect.arrivals import Check
-    from imgcli.collect.scraping import Scraped
+    from imgcli.collect.scrape.accept import Check
+    from imgcli.collect.scrape.engine import Scraped
     from imgcli.records import Rejected
 
 SourceName = Annotated[
@@ -134,12 +134,12 @@ def scrape(
     import os
 
     from imgcli.cli.console import show, show_json
-    from imgcli.collect.host_memory import open_host_memory
-    from imgcli.collect.licences import licence_codes
-    from imgcli.collect.net.client import Client
-    from imgcli.collect.offer import Terms
-    from imgcli.collect.scraping import scrape
-    from imgcli.collect.searches import place_order
+    from imgcli.collect.http.client import Client
+    from imgcli.collect.scrape.engine import scrape
+    from imgcli.collect.scrape.host_state import open_host_memory
+    from imgcli.collect.scrape.job import place_order
+    from imgcli.collect.scrape.licences import licence_codes
+    from imgcli.collect.scrape.search_result import Terms
     from imgcli.progress import be_quiet
 
     be_quiet(quiet)
@@ -169,8 +169,8 @@ def _check(max_size: int | None) -> "Check":
     import os
     from threading import Semaphore
 
-    from imgcli.collect.arrivals import Checked
-    from imgcli.collect.candidate import NotTaken
+    from imgcli.collect.imports.labelled_photo import NotTaken
+    from imgcli.collect.scrape.accept import Checked
     from imgcli.photos.decode import Fault, decode
 
     cores = Semaphore(os.cpu_count() or 1)
@@ -192,7 +192,7 @@ def _check(max_size: int | None) -> "Check":
 
 
 def _document(result: "Scraped", out: Path) -> dict[str, object]:
-    from imgcli.storage import as_json
+    from imgcli.files import as_json
 
     return {
         "out": str(out),
@@ -213,7 +213,7 @@ def _renderables(result: "Scraped", out: Path) -> "list[RenderableType]":
     from rich.text import Text
 
     from imgcli.cli.collected import class_table, first
-    from imgcli.wording import count, printable
+    from imgcli.text import count, printable
 
     lines = [
         f"Added {count(result.added, 'photo')} to {out}, skipped {result.skipped:,} already there, "
@@ -241,7 +241,7 @@ def _told(photos: "Sequence[Rejected]") -> list[str]:
 
 def _nothing(result: "Scraped") -> DataError:
     """Not one photo, in this run or before."""
-    from imgcli.collect.offer import NO_LICENCE
+    from imgcli.collect.scrape.search_result import NO_LICENCE
 
     reasons = _told((*result.rejected, *result.deferred))
     if not reasons:

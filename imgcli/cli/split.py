@@ -110,7 +110,7 @@ def split_and_show(raw: Path, out: Path, *, json: bool = False, **choices: Any) 
     from imgcli.cli.console import show, show_json
     from imgcli.photos.split import split_folder
     from imgcli.progress import note
-    from imgcli.wording import printable
+    from imgcli.text import printable
 
     result = split_folder(raw, out, **choices)
     if not json:
@@ -139,7 +139,7 @@ def _renderables(result: "SplitResult", raw: Path) -> "list[RenderableType]":
     from rich.text import Text
 
     from imgcli.cli.collected import first
-    from imgcli.wording import printable
+    from imgcli.text import printable
 
     lines = [
         f"Groups of duplicates kept together: {result.groups_kept_together:,}.",
@@ -157,7 +157,7 @@ def _table(result: "SplitResult") -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    from imgcli.wording import printable
+    from imgcli.text import printable
 
     parts = list(next(iter(result.classes.values())))
     table = Table(

@@ -12,7 +12,7 @@ from imgcli.errors import Refused, WrongUsage
 
 if TYPE_CHECKING:
     from imgcli.records import MergeSuggestion, Predictions
-    from imgcli.workspace import Run
+    from imgcli.runs import Run
 
 Retrain = Annotated[
     bool,
@@ -48,11 +48,11 @@ def suggest_merges(
 
       imgcli suggest-merges --run latest --retrain --json
     """
-    from imgcli import workspace
     from imgcli.progress import be_quiet
+    from imgcli.runs import find_run
 
     be_quiet(quiet)
-    found = workspace.find_run(run)
+    found = find_run(run)
     if data is not None and not (retrain or found.config.frozen):
         raise WrongUsage(
             f"--data {data} goes with a run on a frozen backbone; for '{found.folder}' no photo "
@@ -65,11 +65,11 @@ def suggest_and_show(
     run: "Run", *, retrain: bool = False, data: Path | None = None, json: bool
 ) -> None:
     """Judge the run's out-of-fold predictions, store the suggestions, and print them."""
-    from imgcli import storage
     from imgcli.cli.console import show, show_json
-    from imgcli.judge.merges import disjoint, few_for_merges, suggest_merges
-    from imgcli.judge.stored import out_of_fold
-    from imgcli.report import merges as tables
+    from imgcli.evaluation.merges.suggest import disjoint, few_for_merges, suggest_merges
+    from imgcli.evaluation.predictions_io import out_of_fold
+    from imgcli.files import as_json
+    from imgcli.report.terminal import merges as tables
 
     predictions = out_of_fold(run, data or run.data)
     accuracy = float((predictions.preds == predictions.targets).mean())
@@ -83,7 +83,7 @@ def suggest_and_show(
     document: dict[str, Any] = {
         "run": str(run.folder),
         "accuracy": accuracy,
-        "suggestions": [storage.as_json(suggestion) for suggestion in suggestions],
+        "suggestions": [as_json(suggestion) for suggestion in suggestions],
         "too_few": None if suggestions else few_for_merges(predictions),
         "splits": splits,
         "data": str(run.data),
@@ -104,9 +104,9 @@ def _splits(
     """Which classes fall apart into two; None where there are no features to tell by."""
     if not run.config.frozen:
         return None
-    from imgcli.judge.splits import suggest_splits
-    from imgcli.learn.neighbours import features_of
+    from imgcli.evaluation.subclasses import suggest_splits
     from imgcli.progress import note
+    from imgcli.training.neighbours import features_of
 
     try:
         features = features_of(run, predictions, data)
@@ -127,9 +127,9 @@ def _retrained(
     suggestions: "Sequence[MergeSuggestion]",
 ) -> "list[MergeSuggestion]":
     """The suggestions with what the folds say once their classes are one."""
-    from imgcli.judge.merged import accuracy, macro_precision
-    from imgcli.learn.retrain import retrained
+    from imgcli.evaluation.merges.effects import accuracy, macro_precision
     from imgcli.progress import track
+    from imgcli.training.retrain import retrained
 
     merges = [suggestion.classes for suggestion in suggestions]
     again = retrained(run, data, before, merges)

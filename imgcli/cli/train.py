@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from imgcli.records import TrainConfig
-    from imgcli.workspace import Run
+    from imgcli.runs import Run
 
 Runs = Annotated[Path, typer.Option("--out", help="Folder that gets the run's folder.")]
 Bag = Annotated[
@@ -69,14 +69,14 @@ def train(
 
       imgcli train --arch alexnet --epochs 60 --lr 0.01 --optimizer sgd
     """
-    from imgcli import workspace
     from imgcli.progress import be_quiet
+    from imgcli.runs import unfinished_run
 
     be_quiet(quiet)
     unfinished = None
     if resume:
         _refuse_choices(context)
-        unfinished = workspace.unfinished_run(run, out)
+        unfinished = unfinished_run(run, out)
         config, data = unfinished.config, unfinished.data
     elif run is not None:
         raise WrongUsage(f"--run {run} goes with --resume; a new training gets its own folder.")
@@ -99,20 +99,22 @@ def train_and_show(
 ) -> "Run":
     """Train, draw the history, and print what came of it."""
     from imgcli.cli.console import show, show_json
-    from imgcli.learn.stages import train_run
     from imgcli.progress import note
+    from imgcli.training.pipeline import train_run
 
     result = train_run(config, data, runs, device, unfinished)
 
     # After the training, so that what is wrong with it is said before drawing is loaded.
-    from imgcli.report import figures
-    from imgcli.report.history import unit
-    from imgcli.report.runs import leaking, trained, unreadable
+    from imgcli.report.plots import evaluation as evaluation_plots
+    from imgcli.report.plots.history import unit
+    from imgcli.report.terminal.runs import leaking, trained, unreadable
 
     shown = result.run.folder / "history.csv"
     if sum(row["part"] == "train" for row in result.history) > 1:  # else there is no curve
         shown = result.run.folder / "figures" / "history.png"
-        figures.save(figures.history(result.history, kept=result.document["kept_epoch"]), shown)
+        evaluation_plots.save(
+            evaluation_plots.history(result.history, kept=result.document["kept_epoch"]), shown
+        )
     if json:
         show_json(result.document)
     else:
@@ -135,10 +137,10 @@ def _train_bag(
 ) -> None:
     """Train networks on bootstrap samples, or the rest of them, and say how to use them all."""
     from imgcli.cli.console import show, show_json
-    from imgcli.learn.stages import train_bag
     from imgcli.progress import note
-    from imgcli.report.runs import leaking, unreadable
-    from imgcli.workspace import Run, named
+    from imgcli.report.terminal.runs import leaking, unreadable
+    from imgcli.runs import Run, named
+    from imgcli.training.pipeline import train_bag
 
     count = config.bag_of
     if count is None or count < 2:

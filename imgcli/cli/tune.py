@@ -12,9 +12,9 @@ from imgcli.cli.words import searchable, typed_train
 from imgcli.errors import Refused, WrongUsage
 
 if TYPE_CHECKING:
-    from imgcli.learn.space import Space
-    from imgcli.learn.tune import Tuned
     from imgcli.records import TrainConfig
+    from imgcli.training.tuning.search import Tuned
+    from imgcli.training.tuning.search_space import Space
 
 _PANEL = "Search"
 Runs = Annotated[Path, typer.Option("--out", help="Folder that gets the search's folder.")]
@@ -118,8 +118,13 @@ def tune(
     if find_spec("optuna") is None:
         raise Refused("imgcli tune needs Optuna. Get it with: pip install 'imgcli[tune]'")
 
-    from imgcli.learn.space import check_space, parse_search, range_axes, usual_space
-    from imgcli.learn.tune import tune as search_best
+    from imgcli.training.tuning.search import tune as search_best
+    from imgcli.training.tuning.search_space import (
+        check_space,
+        parse_search,
+        range_axes,
+        usual_space,
+    )
 
     space = parse_search(search or [], searchable())
     config = _fixed(choices, space).with_(seed=seed)
@@ -150,10 +155,10 @@ def _show(
     """Draw, store and print what the search came to."""
     from rich.text import Text
 
-    from imgcli import storage
     from imgcli.cli.console import show, show_json
-    from imgcli.report import style, tuning
-    from imgcli.wording import printable
+    from imgcli.files import write_atomic
+    from imgcli.report.plots import style, tuning
+    from imgcli.text import printable
 
     best, n = tuned.ranked[0], f"{tuned.ranked[0]['n']:,}"
     judged_on = f"{n} photos in {folds} folds" if folds else f"{n} validation photos"
@@ -163,8 +168,8 @@ def _show(
     for drawn, figure in figures.items():
         style.save(figure, folder / f"{drawn}.png")
     honest = tuning.verdict(tuned.rows, judged_on)
-    storage.write_atomic(folder / "trials.csv", tuning.table_of_all(tuned.rows))
-    storage.write_atomic(folder / "best.sh", f"#!/bin/sh\n# {honest}\n{command}\n")
+    write_atomic(folder / "trials.csv", tuning.table_of_all(tuned.rows))
+    write_atomic(folder / "best.sh", f"#!/bin/sh\n# {honest}\n{command}\n")
     if json:
         document = {
             "study": name,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 from imgcli.cli.choices import Choices
 
 if TYPE_CHECKING:
-    from imgcli.learn.space import Kinds
     from imgcli.records import TrainConfig
+    from imgcli.training.tuning.search_space import Kinds
 
 
 def searchable() -> dict[str, tuple[str, "Kinds"]]:

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli.collect.candidate import Candidate
+from imgcli.collect.imports.labelled_photo import Candidate
 from imgcli.collect.png import png
 
 

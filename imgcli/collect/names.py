@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from os.path import splitext
 
-from imgcli.collect.sniff import PHOTO_SUFFIXES, SUFFIXES
+from imgcli.image_types import PHOTO_SUFFIXES, SUFFIXES
 
 LONGEST = 255  # bytes of one name on common file systems
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from imgcli.wording import listed
+from imgcli.text import listed
 
 HEAD = 512  # bytes that tell a format
 PROGRAM = 1 << 22  # bytes looked at of a pickle; those of large networks have some 100 kB

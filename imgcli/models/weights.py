@@ -20,11 +20,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from imgcli import storage
 from imgcli.errors import ModelError
+from imgcli.files import FULL, atomic_file
 from imgcli.models.foreign import what_it_is
 from imgcli.reading import open_regular
-from imgcli.wording import listed
+from imgcli.text import listed
 
 # What training programs wrap a state dict in, and what wrappers put before its names.
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
@@ -40,7 +40,7 @@ def write_state(
     # It takes no tensor whose values lie in another order, as channels_last has them.
     plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     notes = metadata or {}
-    with storage.atomic_file(path) as temporary:
+    with atomic_file(path) as temporary:
         save_file(plain, temporary, {**notes, _HASH: _hash_of(plain, notes)})
 
 
@@ -174,7 +174,7 @@ def _from_hub(hub_id: str, arch: str) -> Path:
     try:
         return Path(hf_hub_download(hub_id, names[0]))
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in storage.FULL:
+        if isinstance(error, OSError) and error.errno in FULL:
             raise OSError(error.errno, error.strerror, str(cache)) from None
         host = f"{constants.ENDPOINT}/{hub_id}"
         raise _cannot_fetch(arch, host, cache, reason_of(error)) from None
@@ -191,7 +191,7 @@ def _from_url(url: str, arch: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(file))
     except OSError as error:
-        if error.errno in storage.FULL:
+        if error.errno in FULL:
             raise OSError(error.errno, error.strerror, str(file)) from None
         raise _cannot_fetch(arch, url, folder, str(error)) from None
     return file

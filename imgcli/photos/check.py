@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from imgcli import workspace
-from imgcli.photos.balance import Association, associations, in_bins, uneven
+from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
-from imgcli.photos.digests import digest_files
-from imgcli.photos.duplicates import Looked, look_at
-from imgcli.photos.facts import METADATA, Facts, facts_of
+from imgcli.photos.duplicate_sets import Conflict, Group, conflicts, joined, placeholders
+from imgcli.photos.hashing import digest_files
 from imgcli.photos.manifest import Manifest
+from imgcli.photos.metadata import METADATA, Facts, facts_of
+from imgcli.photos.near_duplicates import Looked, look_at
 from imgcli.photos.places import Place, find_places
 from imgcli.photos.quality import Issue, oddities
-from imgcli.photos.same import Conflict, Group, conflicts, joined, placeholders
 from imgcli.records import FloatArray, IntArray, Rejected
+from imgcli.runs import CACHE
 
 # What a collection remembers of its photos: the lines of its provenance.
 ReadLines = Callable[[Path], Iterable[Mapping[str, Any]]]
@@ -66,7 +66,7 @@ class Checked:
         return dict(sorted(Counter(p.part for p in self.places.values() if p.part).items()))
 
 
-def check_folder(root: Path, provenance: ReadLines, cache: Path = workspace.CACHE) -> Checked:
+def check_folder(root: Path, provenance: ReadLines, cache: Path = CACHE) -> Checked:
     """Look at every photo under `root`.
 
     Args:

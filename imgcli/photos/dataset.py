@@ -14,15 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imgcli import workspace
 from imgcli.errors import DataError
-from imgcli.photos.digests import digest_files
-from imgcli.photos.duplicates import duplicate_groups
+from imgcli.photos.hashing import digest_files
 from imgcli.photos.manifest import FOLDERS, NAME, Manifest
+from imgcli.photos.near_duplicates import duplicate_groups
 from imgcli.photos.places import find_manifest, part_folders
 from imgcli.photos.scan import scan
 from imgcli.records import Rejected, Samples, Split
-from imgcli.wording import listed
+from imgcli.runs import CACHE
+from imgcli.text import listed
 
 TREE = "train/<class>/<photo> and test/<class>/<photo>"
 
@@ -42,7 +42,7 @@ class _Place(NamedTuple):
     label: str
 
 
-def load_dataset(root: Path, cache: Path = workspace.CACHE) -> Dataset:
+def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
     """Read a dataset made by `imgcli split`, or any folder with `train/` and perhaps `test/`.
 
     Classes are the union over the parts, so a part that lacks one shifts nothing. With `split.json`

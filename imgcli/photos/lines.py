@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from imgcli import storage
 from imgcli.batch import append_lines, is_alike, mend_lines, sync_file_system
 from imgcli.documents import DocumentError, parse
+from imgcli.files import write_atomic
 from imgcli.reading import open_regular, read_regular
 
 NAME = "provenance.jsonl"
@@ -69,7 +69,7 @@ def drop_lines(root: Path, moves: Mapping[str, str]) -> None:
         if FROM not in entry or moves.get(entry[FROM]) != entry.get("path")
     ]
     if len(kept) < len(lines):
-        storage.write_atomic(file, b"".join(kept))
+        write_atomic(file, b"".join(kept))
 
 
 def copied_lines(root: Path, moved: Mapping[str, tuple[str, str]]) -> bytes | None:

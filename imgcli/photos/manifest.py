@@ -20,12 +20,14 @@ from typing import Any, Literal, Self
 
 from msgspec import Struct
 
-from imgcli import __version__, documents, storage, workspace
+from imgcli import __version__, documents
 from imgcli.aside import files_in
 from imgcli.documents import Count, Relative, Sha256, Share
 from imgcli.errors import DataError, StorageError, WrongUsage
-from imgcli.photos.digests import digest_files
+from imgcli.files import need_space, write_atomic, writing
+from imgcli.photos.hashing import digest_files
 from imgcli.progress import track
+from imgcli.runs import CACHE
 
 NAME = "split.json"
 FORMAT = 1  # a reader refuses any other
@@ -121,7 +123,7 @@ class Manifest:
         opening = json.dumps(head, indent=2).removesuffix("\n}")
         # vars(), where asdict() would take ten times as long: there may be a million photos.
         rows = ",\n    ".join(json.dumps(vars(photo)) for photo in self.photos)
-        storage.write_atomic(folder / NAME, f'{opening},\n  "photos": [\n    {rows}\n  ]\n}}\n')
+        write_atomic(folder / NAME, f'{opening},\n  "photos": [\n    {rows}\n  ]\n}}\n')
 
     def parts_of(self, digests: Sequence[str], sources: Sequence[str]) -> dict[int, str]:
         """The part of each photo, by its row, that is known here by its bytes.
@@ -216,14 +218,14 @@ def place_photos(
     """
     far = link == "auto" and os.stat(raw).st_dev != os.stat(staging).st_dev
     if far or link == "copy":
-        storage.need_space(out.parent, sum(photo.size for photo in photos), f"A copy of '{raw}'")
+        need_space(out.parent, sum(photo.size for photo in photos), f"A copy of '{raw}'")
     for folder in {os.path.dirname(photo.path) for photo in photos}:
         os.makedirs(staging / folder)
     up = os.path.relpath(raw.resolve(), out.parent.resolve() / out.name)
     copied = 0
     for photo in track(photos, "Placing photos", unit="photos"):
         source, target = f"{raw}/{photo.source}", f"{staging}/{photo.path}"
-        with storage.writing(f"{out}/{photo.path}"):
+        with writing(f"{out}/{photo.path}"):
             if link == "symlink":
                 os.symlink(f"../../{up}/{photo.source}", target)
             elif link == "copy" or not hard_link(source, target):
@@ -249,7 +251,7 @@ def hard_link(source: str, target: str) -> bool:
     return True
 
 
-def user_files(folder: Path, cache: Path = workspace.CACHE) -> list[str]:
+def user_files(folder: Path, cache: Path = CACHE) -> list[str]:
     """The files of a dataset folder that are not as imgcli put them there: added or changed since.
 
     A link to a photo that was changed in the folder that was split is not the only one of it.

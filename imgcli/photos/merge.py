@@ -19,20 +19,21 @@ from typing import Any
 
 from msgspec import Struct
 
-from imgcli import documents, staging, storage
+from imgcli import documents, staging
 from imgcli.aside import files_in
 from imgcli.documents import Relative
 from imgcli.errors import DataError, StorageError
-from imgcli.photos.digests import digest_files
+from imgcli.files import write_atomic, write_json, writing
+from imgcli.photos.hashing import digest_files
 from imgcli.photos.lines import NAME as LINES
 from imgcli.photos.lines import copied_lines
 from imgcli.photos.manifest import NAME as MANIFEST
 from imgcli.photos.manifest import Manifest, flat_names, hard_link, read_manifest
+from imgcli.photos.merge_spec import Merge, check_merges
 from imgcli.photos.places import find_manifest, part_folders
 from imgcli.photos.scan import scan
-from imgcli.photos.wanted import Merge, check_merges
 from imgcli.progress import track
-from imgcli.wording import listed
+from imgcli.text import listed
 
 NAME = "merge.json"
 FORMAT = 1  # a reader refuses any other
@@ -74,11 +75,11 @@ class _Documents:
 
     def write(self, folder: Path) -> None:
         if self.merge is not None:
-            storage.write_json(folder / NAME, self.merge)
+            write_json(folder / NAME, self.merge)
         if self.manifest is not None:
             self.manifest.write(folder)
         if self.lines is not None:
-            storage.write_atomic(folder / LINES, self.lines)
+            write_atomic(folder / LINES, self.lines)
 
     def are_in(self, folder: Path) -> bool:
         """Whether the folder, which has files of their names, has these very documents."""
@@ -254,7 +255,7 @@ def _place(root: Path, out: Path, folder: Path, files: Mapping[str, str]) -> int
     for new, old in track(files.items(), "Placing photos", len(files), "photos"):
         target = folder / new
         target.parent.mkdir(parents=True, exist_ok=True)
-        with storage.writing(out / new):
+        with writing(out / new):
             if not hard_link(str(root / old), str(target)):
                 shutil.copyfile(root / old, target)
                 copied += 1

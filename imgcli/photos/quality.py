@@ -12,12 +12,12 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli.photos import sketch
+from imgcli.photos import fingerprint
 from imgcli.photos.decode import FORMATS
-from imgcli.photos.facts import Facts
-from imgcli.photos.sketch import Sketches
+from imgcli.photos.fingerprint import Sketches
+from imgcli.photos.metadata import Facts
 from imgcli.records import FloatArray, IntArray
-from imgcli.wording import percent
+from imgcli.text import percent
 
 Bools = NDArray[np.bool_]
 
@@ -61,7 +61,7 @@ class Light:
         spread, highest = np.empty(len(sketches)), np.empty(len(sketches))
         for start in range(0, len(sketches), 4096):
             some = slice(start, start + 4096)
-            grey = sketch.luma(sketches[some]).reshape(-1, sketch.SIDE**2)
+            grey = fingerprint.luma(sketches[some]).reshape(-1, fingerprint.SIDE**2)
             spread[some] = grey.std(axis=1)
             highest[some] = np.quantile(grey, NEARLY_ALL, axis=1)
         return cls(spread, highest)

@@ -22,10 +22,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from imgcli import __version__, documents, storage
+from imgcli import __version__, documents
 from imgcli.documents import Name, Relative, Sha256
 from imgcli.errors import DataError
-from imgcli.photos.digests import digest_files
+from imgcli.files import locked, sweep_temporaries, sync_folder, write_json
+from imgcli.photos.hashing import digest_files
 from imgcli.photos.lines import add_lines, drop_lines
 from imgcli.photos.manifest import NAME as MANIFEST
 from imgcli.photos.manifest import Manifest, read_manifest
@@ -77,7 +78,7 @@ def quarantine(root: Path, moves: Sequence[Move]) -> Moved:
     """
     refuse_split(root)
     home = root.resolve()
-    with storage.locked(home.with_name(f".{home.name}.lock")):
+    with locked(home.with_name(f".{home.name}.lock")):
         batch = _new_batch(home)
         journal = {
             "format": FORMAT,
@@ -85,8 +86,8 @@ def quarantine(root: Path, moves: Sequence[Move]) -> Moved:
             "folder": home.name,
             "moves": [{k: v for k, v in asdict(m).items() if v is not None} for m in moves],
         }
-        storage.write_json(batch / JOURNAL, journal)
-        storage.sync_folder(batch.parent)
+        write_json(batch / JOURNAL, journal)
+        sync_folder(batch.parent)
         add_lines(home, {m.path: (m.to, m.sha256) for m in moves if m.to and m.sha256})
         places = ((m.path, home / m.path, home / m.to if m.to else batch / m.path) for m in moves)
         done, left = _rename_all(track(places, "Moving", len(moves), "photos"), (home, batch))
@@ -112,7 +113,7 @@ def restore(place: Path | None = None) -> Moved:
             _remove_emptied(batch)
             continue
         home = batch.parent.parent / journal.folder
-        with storage.locked(home.with_name(f".{home.name}.lock")):
+        with locked(home.with_name(f".{home.name}.lock")):
             waiting, lost = _waiting(journal.moves, batch, home)
             moving = track(waiting, "Moving back", unit="photos")
             back, stay = _rename_all(moving, (home, batch))
@@ -172,7 +173,7 @@ def _rename_all(
             done.append(path)
             folders.add(new.parent)
     for folder in folders:
-        storage.sync_folder(folder)
+        sync_folder(folder)
     return tuple(done), tuple(left)
 
 
@@ -262,7 +263,7 @@ def _journal(batch: Path) -> Journal:
 def _remove_emptied(batch: Path) -> None:
     """Remove a batch from which everything has gone back; whatever else is in it stays."""
     (batch / JOURNAL).unlink(missing_ok=True)
-    storage.sweep_temporaries(batch)
+    sweep_temporaries(batch)
     for folder, _, _ in os.walk(batch, topdown=False):
         with suppress(OSError):
             os.rmdir(folder)

@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcli import storage
 from imgcli.errors import DataError, StorageError
+from imgcli.files import write_atomic
 from imgcli.photos.dataset import listed_photos
-from imgcli.photos.digests import digest_files
+from imgcli.photos.hashing import digest_files
 from imgcli.photos.places import Place, find_manifest, find_places
 from imgcli.photos.quarantine import Move, refuse_split
 from imgcli.reading import read_regular
 from imgcli.records import Rejected
-from imgcli.wording import csv_text, from_cell, listed
+from imgcli.text import csv_text, from_cell, listed
 
 PLAN = Path("relabel.csv")
 COLUMNS = ("folder", "path", "label", "new_label", "score", "reason", "sha256")
@@ -101,7 +101,7 @@ def write_plan(
     numbered = (PLAN.with_stem(f"{PLAN.stem}-{n}") for n in itertools.count(2))
     for place in [file] if file else itertools.chain([PLAN], numbered):
         if not os.path.lexists(place):
-            storage.write_atomic(place, data)
+            write_atomic(place, data)
             return place
         if place.is_file() and place.read_bytes() == data:
             return place

@@ -19,7 +19,7 @@ from pathlib import Path
 from imgcli import staging
 from imgcli.errors import DataError
 from imgcli.records import Rejected
-from imgcli.wording import listed
+from imgcli.text import listed
 
 # Compared in lower case; whatever begins with a dot is hidden besides.
 PASSED_OVER = {

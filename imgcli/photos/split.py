@@ -11,17 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcli import aside, staging, workspace
+from imgcli import aside, staging
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos import manifest
-from imgcli.photos.digests import digest_files, remember
-from imgcli.photos.duplicates import duplicate_groups
+from imgcli.photos.assign import choose_parts
+from imgcli.photos.hashing import digest_files, remember
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
-from imgcli.photos.parts import choose_parts
+from imgcli.photos.near_duplicates import duplicate_groups
 from imgcli.photos.places import RENAME_CLASSES, find_manifest, part_folders
 from imgcli.photos.scan import scan
 from imgcli.records import IntArray, Rejected
-from imgcli.wording import listed
+from imgcli.runs import CACHE
+from imgcli.text import listed
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def split_folder(
     link: Link | None = None,
     update: bool = False,
     force: bool = False,
-    cache: Path = workspace.CACHE,
+    cache: Path = CACHE,
 ) -> SplitResult:
     """Make `out/{train,test[,val]}/<class>/<photo>` from `raw/<class>/<photo>`.
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Generator, Iterable, Mapping
 from pathlib import Path
 
 from imgcli.photos.decode import Fault, decode, read_photo
-from imgcli.photos.digests import in_threads
+from imgcli.photos.hashing import in_threads
 
 QUALITY = 50  # of WebP; a photo of 96 pixels takes about 1.2 kB
 

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcli import workspace
 from imgcli.errors import DataError
 from imgcli.photos.dataset import Dataset
-from imgcli.photos.digests import digest_files
-from imgcli.photos.duplicates import duplicate_groups
+from imgcli.photos.hashing import digest_files
+from imgcli.photos.near_duplicates import duplicate_groups
 from imgcli.photos.scan import photos_under
 from imgcli.records import IntArray, Rejected
+from imgcli.runs import CACHE
 
 
 def with_unlabelled(
-    dataset: Dataset, folder: Path, cache: Path = workspace.CACHE
+    dataset: Dataset, folder: Path, cache: Path = CACHE
 ) -> tuple[Dataset, IntArray]:
     """The dataset with the photos under a folder as further rows, in no part and of no class.
 

@@ -18,9 +18,9 @@ from PIL import Image, ImageOps
 from PIL.Image import Transpose
 
 from imgcli.photos.decode import ORIENTATION
-from imgcli.photos.digests import digest_files
-from imgcli.photos.duplicates import Comparison, duplicate_groups, look_at
-from imgcli.photos.sketch import tolerance
+from imgcli.photos.fingerprint import tolerance
+from imgcli.photos.hashing import digest_files
+from imgcli.photos.near_duplicates import Comparison, duplicate_groups, look_at
 from tests.benchmarks.machine import run
 from tests.benchmarks.material import Photos
 from tests.benchmarks.script import Setting, main
@@ -36,8 +36,8 @@ PHash(verbose=False).find_duplicates(
 OURS = """
 import sys
 from pathlib import Path
-from imgcli.photos.digests import digest_files
-from imgcli.photos.duplicates import duplicate_groups
+from imgcli.photos.hashing import digest_files
+from imgcli.photos.near_duplicates import duplicate_groups
 from imgcli.photos.scan import scan
 files = [f"{sys.argv[1]}/{path}" for path, _ in scan(Path(sys.argv[1]))[0]]
 cache = Path("cache")

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imgcli.learn.arithmetic import BATCH, choose_device, forward
-from imgcli.learn.features import frozen_features
-from imgcli.learn.inputs import DevicePixels
-from imgcli.learn.looking import for_looking
-from imgcli.learn.task import Task, make_task
 from imgcli.models.memory import Batches
-from imgcli.photos.pixels import load_pixels
 from imgcli.photos.split import split_folder
+from imgcli.photos.views import load_pixels
 from imgcli.records import Samples, TrainConfig
+from imgcli.training.context import Task, make_task
+from imgcli.training.device import BATCH, choose_device, forward
+from imgcli.training.feature_extraction import for_looking
+from imgcli.training.features import frozen_features
+from imgcli.training.inputs import DevicePixels
 from tests.benchmarks import peaks
 from tests.benchmarks.pixels import as_inputs
 from tests.benchmarks.script import Setting, main

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from imgcli.photos.digests import digest_files
-from imgcli.photos.duplicates import duplicate_groups
+from imgcli.photos.hashing import digest_files
+from imgcli.photos.near_duplicates import duplicate_groups
 from imgcli.photos.split import split_folder
 from tests.benchmarks.machine import imgcli, peak_megabytes, run
 from tests.benchmarks.material import Photos

@@ -16,9 +16,9 @@ BATCH = 64
 ARCH = "mobilenetv2_100"
 # A process of its own, as `imgcli evaluate` is one: with its imports, from a cold cache.
 FEATURE_PASS = (
-    "import sys; from pathlib import Path; from imgcli import workspace;"
-    "from imgcli.learn.task import make_task;"
-    "run = workspace.find_run(); make_task(run.config, run.data, sys.argv[1])"
+    "import sys; from pathlib import Path; from imgcli import runs;"
+    "from imgcli.training.context import make_task;"
+    "run = runs.find_run(); make_task(run.config, run.data, sys.argv[1])"
 )
 LIBRARIES = "import torch, timm, torchvision, sklearn.linear_model"
 
@@ -87,7 +87,7 @@ def plain_epoch(dataset: Path, device: str) -> None:
     from torchvision import transforms
     from torchvision.datasets import ImageFolder
 
-    from imgcli.learn.arithmetic import choose_device
+    from imgcli.training.device import choose_device
 
     where = choose_device(device)
     backbone: Any = timm.create_model(ARCH, num_classes=0).to(where).eval().requires_grad_(False)

@@ -13,13 +13,13 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from imgcli.learn.arithmetic import choose_device
-from imgcli.learn.heads import STRENGTHS, Heads
-from imgcli.learn.inputs import FeatureInputs
-from imgcli.learn.softmax import fit_softmax
-from imgcli.learn.task import make_task
 from imgcli.photos.split import split_folder
 from imgcli.records import TrainConfig
+from imgcli.training.context import make_task
+from imgcli.training.device import choose_device
+from imgcli.training.inputs import FeatureInputs
+from imgcli.training.probe.logistic import fit_softmax
+from imgcli.training.probe.selection import STRENGTHS, Heads
 from tests.benchmarks.script import Setting, main
 from tests.benchmarks.timing import Goal, Result, alternate
 
@@ -153,7 +153,7 @@ def objective(
     weight: Floats,
     bias: Floats,
 ) -> float:
-    """What both minimise, in double precision: see imgcli.learn.softmax."""
+    """What both minimise, in double precision: see imgcli.training.probe.logistic."""
     rows = features[learnt].astype(np.float64)
     logits = rows @ weight.T + bias
     loss = np.mean(logsumexp(logits, axis=1) - logits[np.arange(len(rows)), targets[learnt]])

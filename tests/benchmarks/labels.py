@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold
 
-from imgcli.judge.labels import neighbours, suspicion, usual_confusion
-from imgcli.learn.heads import choose_strengths
-from imgcli.learn.softmax import fit_softmax
+from imgcli.evaluation.label_errors import neighbours, suspicion, usual_confusion
 from imgcli.records import FloatArray, IntArray, Predictions
+from imgcli.training.probe.logistic import fit_softmax
+from imgcli.training.probe.selection import choose_strengths
 from tests.benchmarks.heads import some_features
 from tests.benchmarks.script import Setting, main
 from tests.benchmarks.timing import Goal, Result

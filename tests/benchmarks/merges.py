@@ -25,17 +25,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import cross_val_predict
 
-from imgcli.judge.contrast import Contrast
-from imgcli.judge.merges import suggest_merges
-from imgcli.judge.metrics import confusion_matrix
-from imgcli.judge.splits import suggest_splits
-from imgcli.learn.fit import fit_all
-from imgcli.learn.folds import FoldResult, predictions_of
-from imgcli.learn.inputs import FeatureInputs
-from imgcli.learn.jobs import Job, probs_by
-from imgcli.learn.task import Task, make_task, stratified_folds
+from imgcli.evaluation.merges.expected_auc import Contrast
+from imgcli.evaluation.merges.suggest import suggest_merges
+from imgcli.evaluation.metrics import confusion_matrix
+from imgcli.evaluation.subclasses import suggest_splits
 from imgcli.records import FloatArray, IntArray, Predictions, TrainConfig
-from tests.judge.planted import predictions
+from imgcli.training.context import Task, make_task, stratified_folds
+from imgcli.training.cross_validation import FoldResult, predictions_of
+from imgcli.training.fit_spec import Job, probs_by
+from imgcli.training.fitting import fit_all
+from imgcli.training.inputs import FeatureInputs
+from tests.evaluation.planted import predictions
 
 FOLDS = 5
 TWINS = 10

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcli.photos.digests import digest_files
-from imgcli.photos.pixels import Pixels, load_pixels
+from imgcli.photos.hashing import digest_files
 from imgcli.photos.scan import scan
+from imgcli.photos.views import Pixels, load_pixels
 from imgcli.records import Preprocess, Samples
 from tests.benchmarks.machine import peak_megabytes
 from tests.benchmarks.material import Photos
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch.utils.data import DataLoader
 
-    from imgcli.learn.inputs import DevicePixels, PixelInputs
+    from imgcli.training.inputs import DevicePixels, PixelInputs
 
 BATCH = 64
 PEER = "ImageFolder + DataLoader (2 workers)"
@@ -62,8 +62,8 @@ def cold_pass(photos: Photos, rounds: int, work: Path, goal: float) -> Result:
 
 def later_epoch(photos: Photos, rounds: int, setting: Setting) -> Result:
     """Every photo once more, in random order, as float batches on the device."""
-    from imgcli.learn.arithmetic import choose_device
-    from imgcli.learn.inputs import DevicePixels
+    from imgcli.training.device import choose_device
+    from imgcli.training.inputs import DevicePixels
     from tests.benchmarks.peaks import wait_for
 
     device = choose_device(setting.device)
@@ -131,8 +131,8 @@ def decoded(root: Path, cache: Path) -> Pixels:
 
 def as_inputs(pixels: "DevicePixels", view: Preprocess) -> "PixelInputs":
     """What imgcli's networks look at: no augmentation."""
-    from imgcli.learn.augment import RECIPES
-    from imgcli.learn.inputs import PixelInputs
+    from imgcli.training.augment import RECIPES
+    from imgcli.training.inputs import PixelInputs
 
     return PixelInputs(pixels, pixels, view, RECIPES["none"])
 

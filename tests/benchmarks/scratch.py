@@ -41,11 +41,11 @@ def beside_plain(pictures: Photos, epochs: int, setting: Setting) -> Iterator[Re
 
     Both decode in the time that counts; neither imports.
     """
-    from imgcli.learn.arithmetic import choose_device
-    from imgcli.learn.recipe import settle
-    from imgcli.learn.stages import score_test, train_run
     from imgcli.records import TrainConfig
-    from imgcli.workspace import finished_runs
+    from imgcli.runs import finished_runs
+    from imgcli.training.device import choose_device
+    from imgcli.training.pipeline import score_test, train_run
+    from imgcli.training.resolve_defaults import settle
 
     device = choose_device(setting.device)
     config = TrainConfig(arch=ARCH, epochs=epochs, val_share=0.0)

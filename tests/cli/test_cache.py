@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from imgcli import progress
-from imgcli.photos.store import RowStore
+from imgcli.photos.row_cache import RowStore
 from tests.cli.shell import imgcli
 
 Capture = pytest.CaptureFixture[str]

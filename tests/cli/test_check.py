@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.shell import imgcli
-from tests.photos.test_duplicates import jpeg, make_photo
+from tests.photos.test_near_duplicates import jpeg, make_photo
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]

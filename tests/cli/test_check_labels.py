@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from imgcli.records import Predictions
-from imgcli.workspace import Run
+from imgcli.runs import Run
 from tests.cli.shell import imgcli
 from tests.photo_folders import write_classes
 from tests.report import report_runs

@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from imgcli.cli.choices import Choices
-from imgcli.learn.limits import KNOWN, LIMITS, option
 from imgcli.records import TrainConfig
+from imgcli.training.limits import KNOWN, LIMITS, option
 
 ASKED = get_type_hints(Choices, include_extras=True)
 

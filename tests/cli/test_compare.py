@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from imgcli import progress
-from imgcli.judge.paired import flip_test
+from imgcli.evaluation.paired_tests import flip_test
 from tests.cli.shell import imgcli
-from tests.judge.run_folders import judged, run
+from tests.evaluation.run_folders import judged, run
 
 FILES = {
     *(f"{name}.{kind}" for name in ("boxes", "differences", "loss") for kind in ("png", "svg")),

@@ -15,23 +15,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcli import progress, reading, storage, workspace
+from imgcli import progress, reading
 from imgcli.cli.labelled import known_issues
 from imgcli.errors import DataError, ImgcliError, RunError
-from imgcli.judge import stored
-from imgcli.judge.calibration import temperature_of
-from imgcli.learn.saved import load_model
+from imgcli.evaluation import predictions_io
+from imgcli.evaluation.calibration import temperature_of
+from imgcli.files import save_arrays
 from imgcli.photos import relabel, thumbnails
 from imgcli.photos.dataset import load_dataset
-from imgcli.photos.digests import digest_files
+from imgcli.photos.hashing import digest_files
 from imgcli.photos.merge import undo_merge
+from imgcli.photos.merge_spec import read_plan
 from imgcli.photos.quarantine import Move, quarantine, restore
 from imgcli.photos.scan import scan
 from imgcli.photos.thumbnails import thumbnail
-from imgcli.photos.wanted import read_plan
 from imgcli.records import Rejected
-from imgcli.report import history, losses
-from imgcli.workspace import Run
+from imgcli.report.plots import history as history
+from imgcli.report.plots import losses
+from imgcli.runs import Run, find_run
+from imgcli.training.model_io import load_model
 from tests.cli.shell import imgcli
 from tests.photo_folders import coloured_photo, write_classes
 
@@ -73,8 +75,8 @@ def told(run: Run) -> str:
     """All that commands read of a run, as text."""
     network, classes, precision = load_model(run)
     weights = {name: value.tolist() for name, value in network.classifier.state_dict().items()}
-    of_folds = stored.load([run], "folds")[1][str(run.folder)]
-    of_test = stored.load([run], "test")[1][str(run.folder)]
+    of_folds = predictions_io.load([run], "folds")[1][str(run.folder)]
+    of_test = predictions_io.load([run], "test")[1][str(run.folder)]
     sides = of_folds.train_confusions
     curves = [losses.batch_losses(path).tolist() for path in of_folds.histories]
     return repr(
@@ -86,7 +88,10 @@ def told(run: Run) -> str:
             temperature_of(run),
             history.rows(run),
         ]
-        + [known_issues(run, of_folds.predictions), stored.run_json(of_test, of_test.predictions)]
+        + [
+            known_issues(run, of_folds.predictions),
+            predictions_io.run_json(of_test, of_test.predictions),
+        ]
     )
 
 
@@ -99,7 +104,7 @@ def read_files(run: Run) -> list[str]:
 
 def test_a_flipped_bit_changes_nothing_or_is_named_with_its_file(here: Path) -> None:
     np.set_printoptions(threshold=1_000_000)
-    run = workspace.find_run()
+    run = find_run()
     expected, rng, refused = told(run), random.Random(0), 0
     names = read_files(run)
     assert {"config.json", "model.json", "model.safetensors", "history.csv"} <= set(names)
@@ -172,7 +177,7 @@ def survives(read: Callable[[], object]) -> bool:
 def test_documents_of_a_run_with_one_value_changed_are_read_or_refused(
     here: Path, name: str
 ) -> None:
-    run = workspace.find_run()
+    run = find_run()
     file = run.folder / name
     document = json.loads(file.read_text())
     del document["sha256"]  # as of a run made before there were hashes
@@ -196,7 +201,7 @@ JUNK = {
 
 @pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)
 def test_junk_in_place_of_any_file_of_a_run_is_a_sentence(here: Path, junk: bytes) -> None:
-    run = workspace.find_run()
+    run = find_run()
     for name in read_files(run):
         file = run.folder / name
         whole = file.read_bytes()
@@ -210,9 +215,9 @@ def test_junk_in_place_of_any_file_of_a_run_is_a_sentence(here: Path, junk: byte
 
 
 def test_a_marked_document_is_read(here: Path) -> None:
-    file = workspace.find_run().folder / "config.json"
+    file = find_run().folder / "config.json"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    assert workspace.find_run().config.arch == "4C5-P4"
+    assert find_run().config.arch == "4C5-P4"
 
 
 @pytest.mark.parametrize("name", ["dataset/split.json", "merged/merge.json"])
@@ -260,7 +265,7 @@ def test_arrays_of_an_absurd_shape_take_no_memory(
     import io
     import zipfile
 
-    run = workspace.find_run()
+    run = find_run()
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "<f8", "fortran_order": False, "shape": shape}
@@ -272,7 +277,7 @@ def test_arrays_of_an_absurd_shape_take_no_memory(
 
 
 def test_probabilities_that_are_none_are_refused(here: Path) -> None:
-    run = workspace.find_run()
+    run = find_run()
     good = run.load_predictions("predictions-test.npz")
     bad: dict[str, Any] = {
         "probs": np.full_like(good.probs, np.nan),
@@ -284,7 +289,7 @@ def test_probabilities_that_are_none_are_refused(here: Path) -> None:
         "groups": good.groups[1:],
     }
     for name, values in bad.items():
-        storage.save_arrays(run.folder / "predictions-test.npz", {**vars(good), name: values})
+        save_arrays(run.folder / "predictions-test.npz", {**vars(good), name: values})
         with pytest.raises(RunError, match=r"predictions-test.*Remove it"):
             run.load_predictions("predictions-test.npz")
 
@@ -308,7 +313,7 @@ def no_waiting() -> Iterator[None]:
 def test_a_pipe_in_place_of_any_file_is_never_waited_for(
     here: Path, monkeypatch: pytest.MonkeyPatch, no_waiting: None
 ) -> None:
-    run = workspace.find_run()
+    run = find_run()
     folders = [run.folder, Path("dataset"), Path(".imgcli/cache")]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     assert len(files) > 40
@@ -389,12 +394,12 @@ def test_a_photo_of_more_bytes_than_are_decoded_is_not_even_hashed(
 
 def strangers_run(paths: list[str]) -> Run:
     """A run whose predictions are of these paths."""
-    run = workspace.find_run()
+    run = find_run()
     shutil.rmtree(run.folder / "folds")
     for name in ("predictions-folds.npz", "predictions-test.npz"):
         made = reading.read_arrays(run.folder / name)
         told = np.array([*paths, *made["paths"].tolist()[len(paths) :]])
-        storage.save_arrays(run.folder / name, {**made, "paths": told})
+        save_arrays(run.folder / name, {**made, "paths": told})
     return run
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from imgcli import progress
-from imgcli.judge.calibration import calibrated, calibration_json, temperature_of
-from imgcli.judge.promise import promise
+from imgcli.evaluation.calibration import calibrated, calibration_json, temperature_of
+from imgcli.evaluation.selective import promise
 from imgcli.records import Predictions
-from imgcli.workspace import Run, find_run
+from imgcli.runs import Run, find_run
 from tests.cli.shell import imgcli
 from tests.photo_folders import write_dataset
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from imgcli import progress
-from imgcli.wording import percent
+from imgcli.text import percent
 from tests.cli.shell import imgcli
 from tests.photo_folders import write_dataset
 

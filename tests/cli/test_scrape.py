@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imgcli.collect.net import client
+from imgcli.collect.http import client
 from imgcli.progress import be_quiet
 from tests.cli.shell import imgcli
-from tests.collect.net.fake import FakeHost, Reply
+from tests.collect.http.fake import FakeHost, Reply
 from tests.collect.samples import photo
-from tests.collect.sources.providers import FAST, openverse, openverse_result
+from tests.collect.scrape.providers.providers import FAST, openverse, openverse_result
 
 Shell = Callable[..., tuple[int, str, str]]
 

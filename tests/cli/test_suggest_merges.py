@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from imgcli import progress
-from imgcli.learn.stages import score_folds, train_run
 from imgcli.records import TrainConfig
-from imgcli.workspace import Run, find_run
+from imgcli.runs import Run, find_run
+from imgcli.training.pipeline import score_folds, train_run
 from tests.cli.shell import imgcli
-from tests.judge import run_folders
-from tests.judge.planted import with_twins
+from tests.evaluation import run_folders
+from tests.evaluation.planted import with_twins
 from tests.photo_folders import write_dataset
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from imgcli.collect.digits import digits
-from imgcli.collect.store import open_store
+from imgcli.collect.ingest import open_store
 
 
 def test_every_digit_is_placed_in_its_class_and_can_be_read_back(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.collect.journal import open_journal
-from imgcli.collect.spool import Spool
-from tests.collect.net.fake import FakeHost, Reply
+from imgcli.collect.scrape.journal import open_journal
+from imgcli.collect.scrape.spool import Spool
+from tests.collect.http.fake import FakeHost, Reply
 from tests.collect.samples import photo
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -23,8 +23,8 @@ HOUSE = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import os, signal, sys
 from functools import partial
-from imgcli.collect.net import client
-from tests.collect.sources.providers import FAST
+from imgcli.collect.http import client
+from tests.collect.scrape.providers.providers import FAST
 client.Client = partial(client.Client, limits=FAST)
 left, where = int(sys.argv.pop(1)), sys.argv.pop(1)
 

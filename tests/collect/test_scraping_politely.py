@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collect.net.fake import Answers, FakeHost, Reply
+from tests.collect.http.fake import Answers, FakeHost, Reply
 from tests.collect.samples import photo
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -20,8 +20,8 @@ import sys
 from functools import partial
 from imgcli.cli.main import main
 from imgcli.collect import host_memory, scraping, searches
-from imgcli.collect.net import client
-from imgcli.collect.net.request import NetLimits
+from imgcli.collect.http import client
+from imgcli.collect.http.request import NetLimits
 from imgcli.photos import decode
 client.Client = partial(client.Client, limits=NetLimits(delay=float(sys.argv.pop(1))))
 print("ready", flush=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from imgcli.collect.ingest import Store
 from imgcli.collect.provenance import NAME, read
-from imgcli.collect.store import Store
 from tests.collect.samples import make_tree, photo, tree
-from tests.collect.test_store import candidate, place
+from tests.collect.test_ingest import candidate, place
 
 PHOTOS = [candidate(label, f"{n}.png", photo(n)) for n, label in enumerate(["owl", "owl", "cat"])]
 # Scraped ones; the second line has no newline, as some editors leave it.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli.photos.store import RowStore
+from imgcli.photos.row_cache import RowStore
 
 SHAPE = (3, 2)
 ROW = 6  # bytes

@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from imgcli.errors import DataError
 from imgcli.photos import decode
 from imgcli.photos.check import Checked, check_folder
-from imgcli.photos.fixing import KINDS, moves
+from imgcli.photos.check_fix import KINDS, moves
 from imgcli.photos.split import split_folder
-from tests.photos.test_duplicates import jpeg, make_photo, png
+from tests.photos.test_near_duplicates import jpeg, make_photo, png
 
 Lines = Iterable[Mapping[str, Any]]
 
@@ -201,7 +201,7 @@ def test_a_check_after_a_split_decodes_nothing(raw: Path, monkeypatch: pytest.Mo
         raise AssertionError("decoded")
 
     monkeypatch.setattr(decode, "decode", refuse)
-    monkeypatch.setattr("imgcli.photos.once.decode", refuse)
+    monkeypatch.setattr("imgcli.photos.pipeline.decode", refuse)
     assert checked(raw).classes == {"cat": 6, "dog": 6}
     assert checked(raw.parent / "dataset").classes == {"cat": 6, "dog": 6}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.photos.store_files import INDEX, RECORD
+from imgcli.photos.row_cache_files import INDEX, RECORD
 from imgcli.reading import read_arrays
 from tests.collect.samples import photo
 

@@ -11,8 +11,8 @@ from imgcli.errors import DataError, StorageError
 from imgcli.photos.dataset import load_dataset
 from imgcli.photos.manifest import PlacedPhoto, read_manifest
 from imgcli.photos.merge import NAME, Merged, classes_in, merge_classes, undo_merge
+from imgcli.photos.merge_spec import Merge
 from imgcli.photos.split import split_folder
-from imgcli.photos.wanted import Merge
 from tests.photo_folders import write_classes
 
 TWO = [Merge(("blue", "red"), "purple")]

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.collect.formats.source import Reading
-from imgcli.collect.importing import import_photos
+from imgcli.collect.imports.formats.source import Reading
+from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError, WrongUsage
 from imgcli.photos.dataset import load_dataset
 from imgcli.photos.manifest import read_manifest
 from imgcli.photos.merge import classes_in, merge_classes, undo_merge
+from imgcli.photos.merge_spec import Merge
 from imgcli.photos.places import find_places, part_folders
 from imgcli.photos.split import split_folder
-from imgcli.photos.wanted import Merge
 from tests.photo_folders import coloured_photo
 
 

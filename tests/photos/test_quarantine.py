@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from imgcli import storage
+from imgcli import files
 from imgcli.errors import DataError
+from imgcli.files import sync_folder
 from imgcli.photos.manifest import Manifest, Recipe
 from imgcli.photos.quarantine import Move, Moved, quarantine, restore
 
@@ -114,7 +115,7 @@ def killed_at(call: int, work: Callable[[], Moved], monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patch:
         for module, name in ((os, "rename"), (os, "replace"), (os, "makedirs"), (os, "rmdir")):
             patch.setattr(module, name, counted(getattr(module, name)))
-        patch.setattr(storage, "sync_folder", counted(storage.sync_folder))
+        patch.setattr(files, "sync_folder", counted(sync_folder))
         try:
             work()
         except Killed:

@@ -12,8 +12,8 @@ from imgcli.errors import DataError, StorageError
 from imgcli.photos.dataset import load_dataset
 from imgcli.photos.manifest import read_manifest
 from imgcli.photos.merge import merge_classes, undo_merge
+from imgcli.photos.merge_spec import Merge
 from imgcli.photos.split import split_folder
-from imgcli.photos.wanted import Merge
 from imgcli.progress import be_quiet
 from tests import kills
 from tests.kills import alone, killed_at

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcli.errors import StorageError
-from imgcli.photos import store as store_module
-from imgcli.photos.store import RowStore
-from imgcli.photos.store_files import RECORD
+from imgcli.photos import row_cache as store_module
+from imgcli.photos.row_cache import RowStore
+from imgcli.photos.row_cache_files import RECORD
 from tests.photos.rows import ROW, SHAPE, block, filled, held, key, keys, opened
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli.photos.store import RowStore
-from imgcli.photos.store_files import RECORD
+from imgcli.photos.row_cache import RowStore
+from imgcli.photos.row_cache_files import RECORD
 from tests.photos.rows import block, filled, held, keys, opened
 
 WRITER = """
 import sys, hashlib, numpy as np
 from pathlib import Path
-from imgcli.photos.store import RowStore
+from imgcli.photos.row_cache import RowStore
 store = RowStore(Path(sys.argv[1]), (100,), "uint8")
 print("ready", flush=True)
 sys.stdin.readline()

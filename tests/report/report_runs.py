@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcli import storage, workspace
+from imgcli.files import write_atomic
 from imgcli.records import IntArray, Predictions, TrainConfig
-from imgcli.workspace import Run
+from imgcli.runs import Run, finish_run, new_run
 from tests.photo_folders import coloured_photo
 
 HISTORY = "epoch,step,part,n,loss,accuracy,macro_precision,macro_f1,lr\n"
@@ -62,15 +62,15 @@ def run(
     known = folds or test
     names = list(classes or (known.classes if known else ("cat", "dog")))
     config = TrainConfig(arch="tiny", optimizer="sgd", epochs=epochs)
-    made = workspace.new_run(root / "runs", config, root / "dataset")
+    made = new_run(root / "runs", config, root / "dataset")
     rows = [f"{e},,train,9,{1 / e},{1 - 0.5 / e},,,\n" for e in range(1, epochs + 1)]
-    storage.write_atomic(made.folder / "history.csv", HISTORY + "".join(rows))
+    write_atomic(made.folder / "history.csv", HISTORY + "".join(rows))
     if folds is not None:
         made.save_predictions("predictions-folds.npz", folds)
     if test is not None:
         made.save_predictions("predictions-test.npz", test)
     val = {"n": 9, "accuracy": 0.5}
-    workspace.finish_run(made, {"arch": "tiny", "classes": names, "val": val, "kept_epoch": 2})
+    finish_run(made, {"arch": "tiny", "classes": names, "val": val, "kept_epoch": 2})
     return made
 
 

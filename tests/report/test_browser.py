@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcli.judge.estimate import evaluate
+from imgcli.evaluation.evaluate import evaluate
 from imgcli.records import Predictions
-from imgcli.report import figures
-from imgcli.report.html import page
-from imgcli.report.map import class_map
+from imgcli.report.page.page import page
+from imgcli.report.plots import evaluation as evaluation_plots
+from imgcli.report.plots.class_map import class_map
+from tests.report.page.test_page import report_of, tiny
 from tests.report.report_runs import ODD, predictions
-from tests.report.test_html import report_of, tiny
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
@@ -59,7 +59,10 @@ def opened(browser: Any, folder: Path, text: str, width: int = 1200) -> Any:
 
 def drawn_page(said: Predictions, **more: Any) -> str:
     found = evaluate(said)
-    drawn = {"precision": figures.precision(found), "map": class_map(said, found.confusion)}
+    drawn = {
+        "precision": evaluation_plots.precision(found),
+        "map": class_map(said, found.confusion),
+    }
     return page(report_of(said, figures={k: v for k, v in drawn.items() if v}, **more), tiny)
 
 

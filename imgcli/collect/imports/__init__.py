@@ -1,0 +1,1 @@
+"""Labelled photos come in from folders, archives and tables."""

@@ -1,0 +1,97 @@
+"""A folder of class folders as a source."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from imgcli.collect.imports.labelled_photo import Entry, NotTaken
+from imgcli.collect.imports.survey import is_passed_over
+from imgcli.records import Rejected
+
+
+def folder_entries(source: Path) -> Iterator[Entry | Rejected]:
+    """Every file under `source`, sorted by name, whatever the disk's order.
+
+    A photo that is a link is read like any other and keeps the class of the folder it lies in. A
+    link to a folder is followed at the first level only, where it is a class folder, and never to
+    a folder around `source`: so there are no loops. Pipes, sockets and devices are not opened.
+    """
+    folders: list[tuple[str, ...]] = [()]
+    while folders:
+        parts = folders.pop()
+        try:
+            with os.scandir(source.joinpath(*parts)) as listing:
+                found = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            if not parts:
+                raise
+            yield Rejected(_origin(source, parts), f"cannot be listed ({error.strerror})")
+            continue
+        below = []
+        for entry in found:
+            if is_passed_over(entry.name):
+                continue
+            item = _entry(entry, source, (*parts, entry.name))
+            if item is None:
+                below.append((*parts, entry.name))
+            else:
+                yield item
+        folders += reversed(below)
+
+
+def _entry(
+    entry: os.DirEntry[str], source: Path, parts: tuple[str, ...]
+) -> Entry | Rejected | None:
+    """One file as it can be used or not; None for a folder to go into."""
+    origin = _origin(source, parts)
+    try:
+        status = entry.stat()
+    except OSError as error:
+        kind = "broken link" if entry.is_symlink() else "cannot be read"
+        return Rejected(origin, f"{kind} ({error.strerror})")
+    if stat.S_ISREG(status.st_mode):
+        return Entry(parts, origin, status.st_size, partial(open_file, entry.path))
+    if not stat.S_ISDIR(status.st_mode):
+        return Rejected(origin, "a pipe, socket or device, not a file")
+    if entry.is_symlink():
+        return _linked_folder(entry, source, parts)
+    return None
+
+
+def _linked_folder(
+    entry: os.DirEntry[str], source: Path, parts: tuple[str, ...]
+) -> Rejected | None:
+    target, top = Path(entry.path).resolve(), source.resolve()
+    if target == top or target in top.parents:
+        return Rejected(_origin(source, parts), "a link back to a folder around it")
+    if len(parts) > 1:
+        return Rejected(
+            _origin(source, parts), "a link to a folder; only a class folder may be one"
+        )
+    return None
+
+
+@contextmanager
+def open_file(path: str) -> Iterator[IO[bytes]]:
+    """Open a regular file to read.
+
+    Raises:
+        NotTaken: it is gone, something else, or may not be read.
+    """
+    try:
+        # Non-blocking: should a pipe have taken the file's place, opening it must not hang.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise NotTaken("not a file")
+            yield file
+    except OSError as error:
+        raise NotTaken(f"cannot be read ({error.strerror or error})") from None
+
+
+def _origin(source: Path, parts: tuple[str, ...]) -> str:
+    return "/".join((str(source), *parts))

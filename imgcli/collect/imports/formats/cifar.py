@@ -1,0 +1,109 @@
+"""CIFAR-10 and CIFAR-100 in their binary version.
+
+    data_batch_1.bin … test_batch.bin    CIFAR-10: a label, then 3 × 32 × 32 bytes
+    batches.meta.txt                     its class names, one in a line
+    train.bin  test.bin                  CIFAR-100: a coarse label, the fine one, 3 × 32 × 32 bytes
+    fine_label_names.txt
+
+The Python version is pickle and refused. Format: https://www.cs.toronto.edu/~kriz/cifar.html
+"""
+
+import re
+from functools import partial
+
+import numpy as np
+
+from imgcli.collect.imports.formats.source import Candidates, Files, Source
+from imgcli.collect.imports.labelled_photo import Candidate, Entry, NotTaken, read_exactly
+from imgcli.collect.imports.survey import split_into
+from imgcli.collect.png import png
+from imgcli.errors import DataError
+from imgcli.records import Rejected
+
+SIDE = 32  # pixels
+PIXELS = 3 * SIDE * SIDE  # bytes
+TEN = re.compile(r"(data_batch_\d+|test_batch)\.bin")
+HUNDRED = re.compile(r"(train|test)\.bin")
+NAMES = {TEN: "batches.meta.txt", HUNDRED: "fine_label_names.txt"}
+LABELS = {TEN: 1, HUNDRED: 2}  # bytes before the pixels; the last is the label
+PICKLES = {"batches.meta", "meta"}
+
+
+def find(files: Files) -> Source | None:
+    """The batches in a folder or archive; None where there are none.
+
+    Raises:
+        DataError: the Python version, or damaged batches.
+    """
+    _refuse_pickles(files)
+    named = [parts[-1] for parts in files.found.others.get(".bin", [])]
+    kind = next((k for k in (TEN, HUNDRED) if any(map(k.fullmatch, named))), None)
+    if kind is None:
+        return None
+    record = LABELS[kind] + PIXELS
+    classes: list[str] = []
+    count = 0
+    parts = set()
+    for entry in files.entries():
+        if isinstance(entry, Entry) and kind.fullmatch(entry.parts[-1]):
+            if entry.size % record:
+                raise DataError(f"'{entry.origin}' is not of whole records of {record} bytes.")
+            count += entry.size // record
+            parts.add(_part(entry))
+        elif isinstance(entry, Entry) and entry.parts[-1] == NAMES[kind]:
+            try:
+                classes = entry.content().decode("utf-8", "replace").split()
+            except NotTaken as reason:
+                raise DataError(f"'{entry.origin}' cannot be used: {reason}.") from None
+    return Source(
+        path=files.path,
+        what="CIFAR's batches",
+        candidates=partial(_candidates, files, kind, classes),
+        count=count,
+        size=count * record,
+        parts=split_into(parts),
+    )
+
+
+def _refuse_pickles(files: Files) -> None:
+    bare = files.found.others.get("", []) + files.found.others.get(".meta", [])
+    names = {parts[-1] for parts in bare}
+    if names & PICKLES and any(re.fullmatch(r"data_batch_\d+|train", name) for name in names):
+        raise DataError(
+            f"'{files.path}' is the Python version of CIFAR, which is pickle, and unpickling can "
+            "run anything: imgcli reads none. Import the binary version, such as "
+            "cifar-10-binary.tar.gz."
+        )
+
+
+def _candidates(files: Files, kind: re.Pattern[str], classes: list[str]) -> Candidates:
+    for entry in files.entries():
+        if isinstance(entry, Rejected):
+            yield entry
+        elif kind.fullmatch(entry.parts[-1]):
+            yield from _pictures(entry, LABELS[kind], classes)
+
+
+def _pictures(entry: Entry, labels: int, classes: list[str]) -> Candidates:
+    stem = entry.parts[-1].removesuffix(".bin")
+    at = 0
+    try:
+        with entry.open() as file:
+            while len(data := read_exactly(file, labels + PIXELS)) == labels + PIXELS:
+                origin = f"{entry.origin}[{at}]"
+                label = data[labels - 1]
+                if classes and label >= len(classes):
+                    yield Rejected(origin, f"its label is {label}, which names no class")
+                else:
+                    name = classes[label] if classes else str(label)
+                    pixels = np.frombuffer(data, np.uint8, offset=labels).reshape(3, SIDE, SIDE)
+                    picture = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+                    read = partial(png, picture)
+                    yield Candidate(name, f"{stem}-{at:05}.png", origin, read, _part(entry))
+                at += 1
+    except NotTaken as reason:
+        yield Rejected(f"{entry.origin}[{at}]", f"{reason}; the rest was not read")
+
+
+def _part(entry: Entry) -> str:
+    return "test" if entry.parts[-1].startswith("test") else "train"

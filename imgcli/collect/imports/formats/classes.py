@@ -1,0 +1,124 @@
+"""Class folders, train/test trees of them, and photos whose own path holds the label."""
+
+import re
+from functools import partial
+
+from imgcli.collect.imports.formats.source import Candidates, Files, Source
+from imgcli.collect.imports.labelled_photo import Candidate, Entry
+from imgcli.collect.imports.survey import (
+    Folder,
+    class_root,
+    labelled,
+    part_folders,
+    part_named,
+    split_into,
+)
+from imgcli.errors import DataError, WrongUsage
+from imgcli.records import Rejected
+from imgcli.text import listed
+
+
+def class_folders(files: Files, keep_split: bool) -> Source:
+    """One folder per class, or such folders in train/, test/ and val/.
+
+    Raises:
+        DataError: no photos, or photos but no class folders.
+        WrongUsage: it is split already, and nobody said to keep that.
+    """
+    found, path = files.found, files.path
+    root = class_root(found, str(path))
+    parts = part_folders(found, root)
+    if parts and not keep_split:
+        raise _split_already(files, root, sorted(parts))
+
+    def candidates() -> Candidates:
+        return (labelled(item, root, parts) for item in files.entries())
+
+    what = "class folders in train and test" if parts else "class folders"
+    return Source(path, what, candidates, found.files, found.size, split_into(parts.values()))
+
+
+def _split_already(files: Files, root: Folder, parts: list[str]) -> WrongUsage:
+    where = "/".join((str(files.path), *root))
+    use = f"`imgcli train --data {where}`"
+    if files.path.is_dir():
+        each = " ".join(f"{where}/{part}" for part in parts)
+        afresh = f"To mix the parts and split afresh: `imgcli import {each}`."
+    else:
+        use, afresh = f"unpacked, {use}", "To mix the parts, unpack it and import each."
+    return WrongUsage(
+        f"'{where}' looks like a dataset that is already split into {', '.join(parts)}. "
+        f"To keep that: `imgcli import {files.path} --keep-split`; or give it to the later "
+        f"commands as it is: {use}. {afresh}"
+    )
+
+
+def labels_in_paths(files: Files, pattern: str) -> Source:
+    """Photos wherever they lie, their label found in their path by a regular expression.
+
+    Raises:
+        WrongUsage: no regular expression, one without a group, or one that finds no label.
+    """
+    try:
+        regex = re.compile(pattern)
+    except re.error as error:
+        raise WrongUsage(f"--label-from '{pattern}' is no regular expression: {error}.") from None
+    if not regex.groups:
+        raise WrongUsage(
+            f"--label-from '{pattern}' has no group to take the label from. Put round brackets "
+            "about the label, as in '([a-z]+)_'."
+        )
+    entries = (item for item in files.entries() if isinstance(item, Entry))
+    seen: list[str] = []
+    parts: set[str] = set()
+    matched = 0
+    for entry in entries:
+        if regex.search(entry.path):
+            matched += 1
+            parts.add(part_named(entry.parts[:-1]))
+        elif len(seen) < 3:
+            seen.append(entry.path)
+    if not matched:
+        tried = f" such as {listed(seen)}" if seen else ""
+        raise WrongUsage(f"--label-from '{pattern}' matches no path in '{files.path}'{tried}.")
+
+    def candidates() -> Candidates:
+        return map(partial(_found_in_path, regex), files.entries())
+
+    what, found = "photos labelled by their names", files.found
+    return Source(files.path, what, candidates, found.files, found.size, split_into(parts))
+
+
+def _found_in_path(regex: re.Pattern[str], item: Entry | Rejected) -> Candidate | Rejected:
+    if isinstance(item, Rejected):
+        return item
+    match = regex.search(item.path)
+    if match is None:
+        return Rejected(item.origin, "--label-from does not match its path")
+    named = match.groupdict()
+    label = named["label"] if "label" in named else match[1]
+    if not (label or "").strip():
+        return Rejected(item.origin, "--label-from finds an empty label")
+    return Candidate(
+        label.strip(), item.parts[-1], item.origin, item.read, part_named(item.parts[:-1])
+    )
+
+
+def refuse_without_photos(files: Files) -> None:
+    """Name the archives or tables that a folder holds where it holds no photos.
+
+    Raises:
+        DataError: it does.
+    """
+    found = files.found
+    inner = [
+        parts
+        for suffix in (".tar", ".tgz", ".gz", ".zip", ".parquet", ".csv", ".tsv", ".jsonl")
+        for parts in found.others.get(suffix, [])
+    ]
+    if files.path.is_dir() and inner and not found.photos:
+        names = [str(files.path.joinpath(*parts)) for parts in inner]
+        raise DataError(
+            f"'{files.path}' holds no photos, but {listed(names, 3)}: import these themselves, as "
+            f"many as you like in one go: imgcli import {names[0]}"
+        )

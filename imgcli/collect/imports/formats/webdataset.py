@@ -1,0 +1,135 @@
+"""WebDataset's shards: tars whose neighbouring members with one key are one sample.
+
+    0001.jpg  0001.cls     the key is the name up to its first dot;
+    0002.jpg  0002.cls     .cls, .json or .txt has the label
+
+Format: https://github.com/webdataset/webdataset
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from os.path import splitext
+
+from imgcli.collect.imports.columns import LABELS, column, label_text
+from imgcli.collect.imports.formats.source import Candidates, Files, Source
+from imgcli.collect.imports.labelled_photo import Candidate, Entry, NotTaken
+from imgcli.collect.imports.survey import Folder
+from imgcli.image_types import PHOTO_SUFFIXES
+from imgcli.records import Rejected
+
+LABEL_SUFFIXES = (".cls", ".json", ".txt")  # the first that is there is taken
+MOST = 10_000_000  # bytes of one sample's label; more is no label
+BOXES = re.compile(r"\s*\d+(\s+[\d.]+){4,}\s*")  # as YOLO's detection has them
+
+
+def find(files: Files) -> Source | None:
+    """The samples of a shard; None for anything else.
+
+    Files of .cls are WebDataset's alone. Texts beside photos mean something else in a folder, and
+    in class folders.
+    """
+    found = files.found
+    notes = Counter({suffix: len(found.others.get(suffix, [])) for suffix in LABEL_SUFFIXES})
+    flat = len(found.photos) == 1 and not files.path.is_dir()
+    photos = sum(found.photos.values())
+    if not photos or not (notes[".cls"] or (flat and _beside(found.others, found.photos))):
+        return None
+    candidates = partial(_candidates, files)
+    return Source(files.path, "WebDataset samples", candidates, photos, found.size)
+
+
+def _beside(others: dict[str, list[Folder]], photos: Counter[Folder]) -> bool:
+    """Whether there is a text for most of the photos, or for as many as are remembered."""
+    n = max(len(others.get(suffix, [])) for suffix in (".json", ".txt"))
+    (folder,) = photos
+    inside = [p for s in (".json", ".txt") for p in others.get(s, []) if p[:-1] == folder]
+    return 2 * n > min(photos[folder], 100) and len(inside) >= n
+
+
+def _candidates(files: Files) -> Candidates:
+    for sample in _samples(files):
+        if isinstance(sample, Rejected):
+            yield sample
+        else:
+            yield from _labelled(sample)
+
+
+class _Member:
+    """A member of a sample, read when it passes by: what it holds, or why it cannot be used."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.suffix = splitext(entry.parts[-1])[1].lower()
+        self.fault: NotTaken | None = None
+        self.data = b""
+        try:
+            if self.suffix in PHOTO_SUFFIXES:
+                self.data = entry.read()
+            elif self.suffix in LABEL_SUFFIXES:
+                if entry.size > MOST:
+                    raise NotTaken("no label: too long")
+                self.data = entry.content()
+        except NotTaken as fault:
+            self.fault = fault
+
+    def read(self) -> bytes:
+        if self.fault is not None:
+            raise self.fault
+        return self.data
+
+
+def _samples(files: Files) -> Iterator[list[_Member] | Rejected]:
+    """The members of each key, one sample in memory at a time."""
+    key: Folder = ()
+    members: list[_Member] = []
+    for item in files.entries():
+        if isinstance(item, Rejected):
+            yield item
+            continue
+        here = (*item.parts[:-1], item.parts[-1].split(".")[0])
+        if here != key and members:
+            yield members
+            members = []
+        key = here
+        members.append(_Member(item))
+    if members:
+        yield members
+
+
+def _labelled(members: list[_Member]) -> Candidates:
+    photos = [member for member in members if member.suffix in PHOTO_SUFFIXES]
+    notes = {member.suffix: member for member in members if member.suffix in LABEL_SUFFIXES}
+    note = next((notes[suffix] for suffix in LABEL_SUFFIXES if suffix in notes), None)
+    if not photos:
+        yield Rejected(members[0].entry.origin, "no photo of its key beside it")
+    for number, member in enumerate(photos):
+        entry = member.entry
+        try:
+            if number:
+                raise ValueError("a second photo of its key")
+            if note is None:
+                raise ValueError("no .cls, .json or .txt of its key beside it")
+            yield Candidate(_label(note), entry.parts[-1], entry.origin, member.read)
+        except (ValueError, NotTaken) as reason:
+            yield Rejected(entry.origin, str(reason))
+
+
+def _label(note: _Member) -> str:
+    text = note.read().decode("utf-8", "replace")
+    if note.suffix != ".json":
+        if BOXES.fullmatch(text) or "\n" in text.strip():
+            raise ValueError(f"its {note.entry.parts[-1]} holds more than a label")
+        return label_text(text)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(f"its {note.entry.parts[-1]} is not JSON") from None
+    if isinstance(value, dict):
+        name = column(list(value), LABELS)
+        if name is None:
+            raise ValueError(f"its {note.entry.parts[-1]} has no label among {', '.join(value)}")
+        value = value[name]
+    return label_text(value)

@@ -1,0 +1,175 @@
+"""What a source offers, and how much of it is ever read.
+
+Limits, counted while reading and never taken from what a file says of itself:
+
+    one photo                       100 MB
+    one archive, unpacked           1 TB, and no more than 100 times its size once past 1 GB
+    one zip member, unpacked        no more than 100 times its packed size once past 10 MB
+    files in one source             2,000,000
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from imgcli.image_types import HEAD, refusal
+
+MB = 1_000_000
+PARTS = ("train", "val", "test")  # what a split makes
+CHUNK = 1 << 16  # bytes asked for at a time
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is taken from one source; see the module's docstring."""
+
+    photo: int = 100 * MB  # bytes
+    archive: int = 1_000_000 * MB  # bytes, unpacked
+    ratio: int = 100  # unpacked bytes per packed byte
+    archive_unjudged: int = 1_000 * MB  # bytes up to which an archive's ratio does not matter
+    member_unjudged: int = 10 * MB  # bytes up to which a zip member's ratio does not matter
+    files: int = 2_000_000
+
+
+LIMITS = Limits()
+
+
+class NotTaken(Exception):
+    """A file that is not used; `str(error)` is the reason, for `Rejected`."""
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file found in a source, before its class is known.
+
+    Opening it, and reading what was opened, gives its bytes or raises `NotTaken`. A tar can only be
+    read forwards, so do it before asking the source for the next entry.
+    """
+
+    parts: tuple[str, ...]  # folders and file name below the source
+    origin: str  # for people and provenance: "photos.zip!photos/crab/1.jpg"
+    size: int  # bytes, as the source has it
+    open: Callable[[], AbstractContextManager[Readable]]
+    limits: Limits = LIMITS
+
+    @property
+    def path(self) -> str:
+        return "/".join(self.parts)
+
+    def read(self) -> bytes:
+        """The whole photo.
+
+        Raises:
+            NotTaken: no photo, or larger than the limit.
+        """
+        self._refuse_large()
+        with self.open() as file:
+            return read_photo(file, self.limits)
+
+    def content(self) -> bytes:
+        """All bytes of a file that need not be a photo, such as a list of labels.
+
+        Raises:
+            NotTaken: larger than a photo may be.
+        """
+        self._refuse_large()
+        with self.open() as file:
+            return read_all(file, limits=self.limits)
+
+    def _refuse_large(self) -> None:
+        if self.size > self.limits.photo:
+            raise NotTaken(f"larger than {self.limits.photo // MB} MB")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A labelled photo on its way into the store.
+
+    `read` gives the whole photo or raises `NotTaken`; call it before asking for the next candidate.
+    """
+
+    label: str
+    name: str  # the file name it came with; the store makes it safe
+    origin: str
+    read: Callable[[], bytes]
+    part: str = ""  # one of PARTS where the source was split already
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # what else its line is to say
+
+
+@dataclass
+class Budget:
+    """Bytes that may still be read, and what to say when they are used up."""
+
+    left: int
+    reason: str
+
+    def spend(self, size: int) -> None:
+        """Count bytes that were read.
+
+        Raises:
+            NotTaken: more than there were.
+        """
+        self.left -= size
+        if self.spent:
+            raise NotTaken(self.reason)
+
+    @property
+    def spent(self) -> bool:
+        return self.left < 0
+
+
+class Metered:
+    """A file whose bytes are counted against budgets as they are read, a little at a time."""
+
+    def __init__(self, file: Readable, *budgets: Budget, at_once: int = CHUNK) -> None:
+        self.given = 0  # bytes
+        self._file = file
+        self._budgets = budgets
+        self._at_once = at_once
+
+    def read(self, size: int, /) -> bytes:
+        data = self._file.read(min(size, self._at_once))
+        self.given += len(data)
+        for budget in self._budgets:
+            budget.spend(len(data))
+        return data
+
+
+def read_photo(file: Readable, limits: Limits = LIMITS) -> bytes:
+    """Read a whole photo, stopping at the first bytes of anything that is none.
+
+    Raises:
+        NotTaken: no photo, or larger than the limit.
+    """
+    head = file.read(HEAD)
+    reason = refusal(head)
+    if reason is not None:
+        raise NotTaken(reason)
+    return read_all(file, head, limits)
+
+
+def read_all(file: Readable, head: bytes = b"", limits: Limits = LIMITS) -> bytes:
+    """All bytes of a file of which `head` was read already.
+
+    Raises:
+        NotTaken: larger than a photo may be.
+    """
+    data = bytearray(head)
+    while more := file.read(CHUNK):
+        data += more
+        if len(data) > limits.photo:
+            raise NotTaken(f"larger than {limits.photo // MB} MB")
+    return bytes(data)
+
+
+def read_exactly(file: Readable, size: int) -> bytes:
+    """`size` bytes, though the file may give fewer at a time; fewer only at its end."""
+    data = bytearray()
+    while len(data) < size and (more := file.read(size - len(data))):
+        data += more
+    return bytes(data)

@@ -1,0 +1,157 @@
+"""From sources, in whatever form, to one folder of class folders."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from glob import glob, has_magic
+from pathlib import Path
+
+from imgcli.collect.imports.conflicts import OnConflict, settled
+from imgcli.collect.imports.formats import open_source
+from imgcli.collect.imports.formats.source import Candidates, Reading, Source
+from imgcli.collect.imports.labelled_photo import Candidate, NotTaken
+from imgcli.collect.imports.selection import Selection
+from imgcli.collect.ingest import Store, named, open_store
+from imgcli.errors import DataError, WrongUsage
+from imgcli.files import need_space
+from imgcli.progress import track
+from imgcli.records import Rejected
+from imgcli.text import listed
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of the photos of all sources."""
+
+    added: int
+    skipped: int  # photos whose very bytes are in their class, or were and have another one now
+    rejected: tuple[Rejected, ...]
+    classes: dict[str, int]  # photos per class in the whole output folder
+    conflicts: tuple[tuple[str, ...], ...]  # paths of one photo that lies in several classes
+    parts: dict[str, int] | None = None  # photos per part, where the split was kept
+    notes: tuple[str, ...] = ()  # sentences about what is out of the ordinary
+
+
+def import_photos(
+    sources: Sequence[Path],
+    out: Path,
+    force: bool = False,
+    *,
+    reading: Reading | None = None,
+    selection: Selection | None = None,
+    on_conflict: OnConflict = "keep",
+) -> Imported:
+    """Copy the photos of all sources into `out/<class>/`; the sources are only read.
+
+    Args:
+        sources: folders, archives and tables; patterns such as "shards/*.tar" too.
+        out: gets `<part>/<class>/` instead where `reading` keeps the split.
+        force: replace `out` whole instead of adding to it.
+
+    Raises:
+        DataError: a source that cannot serve, or no photo in any of them.
+        StorageError: `out` is someone else's, in use, or on a disk that is too small.
+        WrongUsage: `out` and a source lie in one another, or choices that cannot be meant.
+    """
+    reading, selection = reading or Reading(), selection or Selection()
+    sources = [path for source in sources for path in _matching(source)]
+    _refuse_overlap(sources, out)
+    opened = [open_source(path, reading) for path in sources]
+
+    def wanted() -> Candidates:
+        return selection.of(lambda: _all_of(opened, reading.keep_split))
+
+    with open_store(out, force, reading.keep_split) as store:
+        if selection.limit is None and not selection.only:
+            size = sum(source.size for source in opened)
+            need_space(store.folder, size - store.bytes_found, "The import")
+        count = sum(source.count for source in opened)
+        items = settled(wanted, on_conflict, store, count)
+        added, skipped, rejected = _place_all(track(items, "import", count, "photos"), store)
+        if added + skipped == 0:
+            raise _nothing(sources, rejected, list(selection.unmet()))
+        result = Imported(
+            added=added,
+            skipped=skipped,
+            rejected=tuple(rejected),
+            classes=store.counts(),
+            conflicts=tuple(store.conflicts()),
+            parts=store.part_counts() if reading.keep_split else None,
+            notes=(*selection.unmet(), *_mixed(opened, reading.keep_split)),
+        )
+    return replace(result, notes=(*result.notes, *store.notes))
+
+
+def _matching(source: Path) -> list[Path]:
+    """The paths that a pattern matches, sorted; a path that exists is none."""
+    if source.exists() or not has_magic(str(source)):
+        return [source]
+    found = sorted(map(Path, glob(str(source))))
+    if not found:
+        raise DataError(f"Nothing matches '{source}'. Name a folder, an archive or a table.")
+    return found
+
+
+def _all_of(sources: Sequence[Source], keep_split: bool) -> Candidates:
+    for source in sources:
+        for item in source.candidates():
+            if isinstance(item, Rejected) or not source.parts or keep_split == bool(item.part):
+                yield item
+            elif keep_split:
+                yield Rejected(item.origin, "lies in no part of the split")
+            else:
+                yield replace(item, part="")
+
+
+def _mixed(sources: Sequence[Source], keep_split: bool) -> Iterator[str]:
+    for source in sources:
+        if source.parts and not keep_split:
+            yield (
+                f"The parts {listed(source.parts)} of '{source.path}' are mixed here; "
+                "--keep-split keeps them apart."
+            )
+
+
+def _place_all(
+    items: Iterator[Candidate | Rejected], store: Store
+) -> tuple[int, int, list[Rejected]]:
+    """Place what can be placed; returns how many were added and skipped, and what was rejected."""
+    added = skipped = 0
+    rejected: list[Rejected] = []
+    for item in items:
+        if isinstance(item, Rejected):
+            rejected.append(item)
+            continue
+        try:
+            new = store.place(item)
+        except NotTaken as reason:
+            rejected.append(Rejected(item.origin, str(reason)))
+        else:
+            added += new
+            skipped += not new
+    return added, skipped, rejected
+
+
+def _refuse_overlap(sources: Sequence[Path], out: Path) -> None:
+    """Neither copy a folder into itself nor replace a source."""
+    if not named(out).name:
+        raise WrongUsage(f"--out '{out}' is the root of the disk. Name a folder such as --out raw.")
+    place = named(out).resolve()
+    for source in sources:
+        real = source.resolve()
+        if place.is_relative_to(real):
+            raise WrongUsage(
+                f"--out '{out}' lies in the source '{source}'. Choose an --out outside it."
+            )
+        if real.is_relative_to(place):
+            raise WrongUsage(f"The source '{source}' lies in --out '{out}'. Choose another --out.")
+
+
+def _nothing(
+    sources: Sequence[Path], rejected: Sequence[Rejected], unmet: Sequence[str]
+) -> DataError:
+    why = list(unmet)
+    if rejected:
+        reasons = "; ".join(f"{r.path}: {r.reason}" for r in rejected[:3])
+        why.append(f"Rejected: {len(rejected)}, such as {reasons}.")
+    known = "imgcli takes JPEG, PNG, WebP, GIF, BMP and TIFF."
+    return DataError(" ".join([f"No photo could be taken from {listed(sources)}.", *why, known]))

@@ -1,0 +1,1 @@
+"""Photos come in from providers on the network, with their licences."""

@@ -1,0 +1,146 @@
+"""The page that says who made the photos and under which licence they may be used."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, StrictUndefined
+
+from imgcli.aside import write_page
+from imgcli.collect import provenance
+from imgcli.collect.ingest import CREDITS
+from imgcli.collect.scrape.licences import attribution, licence
+from imgcli.errors import DataError
+from imgcli.text import count, printable
+
+_PAGE = """{% macro link(text, url) %}
+{% if url %}<a href="{{ url }}">{{ text | printable }}</a>
+{%- else %}{{ text | printable }}{% endif %}
+{% endmacro %}
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Photo credits</title>
+<style>
+:root { color-scheme: light dark; }
+body { margin: 0 auto; padding: 1.5rem; max-width: 60rem; font: 15px/1.5 system-ui, sans-serif; }
+li { margin: .3rem 0; overflow-wrap: anywhere; } .file { opacity: .65; font-size: 12px; }
+</style>
+</head>
+<body>
+<h1>Photo credits</h1>
+<p>{{ credits | length | count("photo") }}:
+{% for name, n in licences.items() %}
+{{ n }} × {{ name | printable }}{{ "." if loop.last else "," }}
+{% endfor %}
+</p>
+{% for label, photos in credits | groupby("label", case_sensitive=True) %}
+<h2>{{ label | printable }}</h2>
+<ul>
+{% for photo in photos %}
+<li>{{ link(photo.title or "Untitled", photo.landing_url) }} by
+{{ link(photo.creator or "an unknown creator", photo.creator_url) }},
+{{ link(photo.licence, photo.licence_url) }}{{ "; " ~ photo.change if photo.change }}
+{% if photo.wording %}
+<br>{{ photo.wording | printable }}
+{% endif %}
+<br><a class="file" href="{{ photo.path | quoted }}">{{ photo.path | printable }}</a></li>
+{% endfor %}
+</ul>
+{% endfor %}
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Credit:
+    """What is to be said of one photo; no URL leads anywhere but to the web."""
+
+    path: str
+    label: str
+    title: str | None
+    landing_url: str | None
+    creator: str | None
+    creator_url: str | None
+    licence: str
+    licence_url: str | None
+    wording: str | None  # the attribution as its source words it
+    change: str | None  # what was done to it
+
+
+@dataclass(frozen=True)
+class Credited:
+    """What came of writing the page."""
+
+    page: Path
+    licences: Mapping[str, int]  # photos under each, the commonest first
+    uncredited: int  # photos that were not scraped, of which nothing is known
+    kept: str | None = None  # a sentence on where a page of somebody else's is now
+
+
+def write_credits(folder: Path) -> Credited:
+    """Write `credits.html` about the scraped photos in a folder, in place of an older one.
+
+    Raises:
+        DataError: the folder has no provenance, or none of photos that were scraped.
+    """
+    try:
+        lines = {str(line["path"]): line for line in provenance.read(folder)}
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(
+            f"'{folder}' has no {provenance.NAME}, so nobody knows where its photos come from. "
+            "Name a folder that `imgcli scrape` made."
+        ) from None
+    except OSError as error:
+        raise DataError(
+            f"'{folder / provenance.NAME}' cannot be read ({error.strerror or error}). Restore it."
+        ) from None
+    there = [line for path, line in sorted(lines.items()) if (folder / path).is_file()]
+    credits = [_credit(line) for line in there if "file_url" in line]
+    if not credits:
+        raise DataError(f"'{folder}' holds no photos that `imgcli scrape` placed: none to credit.")
+    licences = dict(Counter(credit.licence for credit in credits).most_common())
+    page = folder / CREDITS
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"count": count, "printable": printable, "quoted": quote}
+    text = environment.from_string(_PAGE).render(credits=credits, licences=licences)
+    kept = write_page(page, text)
+    return Credited(page, licences, len(there) - len(credits), kept)
+
+
+def _credit(line: Mapping[str, Any]) -> Credit:
+    """What a line of the provenance says, of which strangers have written much."""
+    title, creator, code, wording = (
+        text if isinstance(text := line.get(name), str) else None
+        for name in ("title", "creator", "license", "attribution")
+    )
+    granted = licence(code, line.get("license_version"), line.get("license_url"))
+    made_from = line.get("made_from")
+    return Credit(
+        path=str(line["path"]),
+        label=str(line.get("label")),
+        title=title,
+        landing_url=_web(line.get("landing_url")) or _web(line.get("file_url")),
+        creator=creator,
+        creator_url=_web(line.get("creator_url")),
+        licence=granted.name if granted else "no licence known",
+        licence_url=_web(granted.url) if granted else None,
+        wording=None if wording == attribution(title, creator, granted) else wording,
+        change=f"made smaller from {made_from['width']} × {made_from['height']} pixels"
+        if made_from
+        else None,
+    )
+
+
+def _web(url: object) -> str | None:
+    """A URL that is safe to click on; strangers also write javascript:."""
+    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else None

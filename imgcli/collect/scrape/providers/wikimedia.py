@@ -1,0 +1,124 @@
+"""Wikimedia Commons: a search, or the files of a category."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin
+
+from imgcli.collect.http.client import Client
+from imgcli.collect.scrape.licences import Licence, licence
+from imgcli.collect.scrape.providers.answers import Answered, ask, base_url, stripped, text
+from imgcli.collect.scrape.search_result import Offer, Page, Search, Terms
+from imgcli.errors import DataError
+
+PAGE_SIZE = 50
+MOST_PARTS = 50  # answers that one batch may come in
+
+_PHOTOS = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff"}
+
+
+class Wikimedia:
+    """`action=query` of the MediaWiki API, batch by batch.
+
+    "Category:Owls" lists that category, anything else is searched for. What the server cannot do
+    now it says with status 200 and an error called maxlag or ratelimited.
+    """
+
+    name = "wikimedia"
+    home = "https://commons.wikimedia.org/w/api.php"
+
+    def __init__(
+        self, client: Client, terms: Terms, endpoint: str | None, environ: Mapping[str, str]
+    ) -> None:
+        self._client = client
+        self._url = base_url(self.home, endpoint)
+
+    def address(self, search: Search, cursor: str) -> str:
+        return self._url
+
+    def page(self, search: Search, cursor: str) -> Page:
+        """One batch, whose pages may come in parts and again in each part."""
+        begin: dict[str, str] = json.loads(cursor or "{}")
+        onward: dict[str, str] = {}
+        pages: dict[str, dict[str, Any]] = {}
+        for _ in range(MOST_PARTS):
+            answer = ask(
+                self._client, self._url, {**_params(search), **begin, **onward}, busy=_busy
+            )
+            if "error" in answer:
+                raise DataError(f"Wikimedia refuses '{search.query}': {_said(answer)}.")
+            for key, part in (answer.get("query") or {}).get("pages", {}).items():
+                pages.setdefault(key, {}).update(part)
+            onward = {key: str(value) for key, value in (answer.get("continue") or {}).items()}
+            if "batchcomplete" in answer or not onward:
+                break
+        ranked = sorted(pages.values(), key=lambda page: int(page.get("index") or 0))
+        offers = tuple(_offer(page) for page in ranked if page.get("imageinfo"))
+        return Page(offers, json.dumps(onward) if onward else None)
+
+
+def _params(search: Search) -> dict[str, str]:
+    asked = {
+        "action": "query",
+        "format": "json",
+        "maxlag": "5",
+        "prop": "imageinfo",
+        "iiprop": "url|user|dimensions|extmetadata|mediatype|size|mime",
+    }
+    if search.query.lower().startswith("category:"):
+        return {
+            **asked,
+            "generator": "categorymembers",
+            "gcmtitle": search.query,
+            "gcmtype": "file",
+            "gcmlimit": str(PAGE_SIZE),
+        }
+    return {
+        **asked,
+        "generator": "search",
+        "gsrsearch": f"{search.query} filetype:bitmap",
+        "gsrnamespace": "6",
+        "gsrlimit": str(PAGE_SIZE),
+    }
+
+
+def _busy(answer: Answered) -> str | None:
+    code = (answer.get("error") or {}).get("code")
+    return _said(answer) if code in ("maxlag", "ratelimited", "readonly") else None
+
+
+def _said(answer: Answered) -> str:
+    error = answer["error"]
+    return text(error.get("info")) or text(error.get("code")) or "no reason given"
+
+
+def _offer(page: Mapping[str, Any]) -> Offer:
+    info = page["imageinfo"][0]
+    landing = text(info.get("descriptionurl"))
+    creator, link = _field(info, "Artist")
+    mime = text(info.get("mime"))
+    unusable = None if mime in (None, *_PHOTOS) else f"no photo: {mime}"
+    return Offer(
+        source_id=str(page["pageid"]),
+        file_url=text(info.get("url")) or "",
+        landing_url=landing,
+        title=text(page.get("title")),
+        creator=creator or text(info.get("user")),
+        creator_url=urljoin(landing or "", link) if link else None,
+        licence=_licence(info),
+        attribution=_field(info, "Attribution")[0],
+        unusable=unusable if info.get("url") else "the provider gives no URL",
+    )
+
+
+def _licence(info: Mapping[str, Any]) -> Licence | None:
+    """By its code, such as "cc-by-sa-4.0", else by its name: not all there is has a code."""
+    name = _field(info, "LicenseShortName")[0]
+    code = _field(info, "License")[0]
+    return licence(code or name, url=_field(info, "LicenseUrl")[0])
+
+
+def _field(info: Mapping[str, Any], name: str) -> tuple[str | None, str | None]:
+    """The text of a field of the file's description, and its first link."""
+    value = ((info.get("extmetadata") or {}).get(name) or {}).get("value")
+    return (None, None) if value is None or isinstance(value, dict) else stripped(value)

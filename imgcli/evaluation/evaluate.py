@@ -1,0 +1,222 @@
+"""How good a classifier is, give or take what: Predictions become an Evaluation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from imgcli.errors import DataError
+from imgcli.evaluation import metrics
+from imgcli.evaluation.intervals import Figure, intervals
+from imgcli.records import ClassFigures, Evaluation, FloatArray, IntArray, Predictions, Summary
+from imgcli.text import percent
+
+FIGURES: dict[str, Figure] = {
+    "accuracy": metrics.accuracy,
+    "macro_precision": metrics.macro_precision,
+    "macro_f1": metrics.macro_f1,
+}
+
+
+def evaluate(
+    predictions: Predictions,
+    train_confusions: IntArray | None = None,
+    seed: int = 0,
+    again: Sequence[Predictions] = (),
+) -> Evaluation:
+    """Judge predictions: figures pooled over all photos with 95 % intervals, and fold by fold.
+
+    The pooled macro precision is that of one confusion matrix, not the mean of the folds': a fold
+    of three photos per class has a precision too coarse to average.
+
+    Args:
+        train_confusions: (k, K, K), each fold's model on the photos it learnt from. These figures
+            get no interval: every photo counts k - 1 times and none is new to its model, so there
+            is no population that an interval could speak of. Their spread over folds is given.
+        again: the same photos predicted once more by each repeat of the folds, dealt anew. All
+            figures are pooled over the repeats, and their folds are those of all; what is counted
+            (`n`, the confusion matrix) is counted in the first, so that a photo is a photo.
+
+    Raises:
+        DataError: there are no predictions.
+    """
+    if len(predictions) == 0:
+        raise DataError(
+            f"The part '{predictions.on}' has no predictions to judge: none of its photos was "
+            f"scored. Choose another part with --on, or add photos."
+        )
+    every = (predictions, *again)
+    return Evaluation(
+        on=predictions.on,
+        folds=predictions.folds,
+        n=len(predictions),
+        classes=predictions.classes,
+        confusion=metrics.fold_confusions(predictions).sum(axis=0),
+        **summaries(predictions, FIGURES, seed, again),
+        per_class=class_figures(every),
+        ece=metrics.expected_calibration_error(
+            np.concatenate([one.probs for one in every]),
+            np.concatenate([one.targets for one in every]),
+        ),
+        train=None if train_confusions is None else _train_side(train_confusions),
+        repeats=len(every),
+    )
+
+
+def summaries(
+    predictions: Predictions,
+    figures: Mapping[str, Figure],
+    seed: int = 0,
+    again: Sequence[Predictions] = (),
+) -> dict[str, Summary]:
+    """Figures of the confusion matrix: pooled, with 95 % intervals, and fold by fold."""
+    confusions = _confusions((predictions, *again))
+    pooled = confusions.sum(axis=0)
+    values = {name: float(figure(pooled)) for name, figure in figures.items()}
+    bounds = intervals(predictions, figures, values, seed=seed, again=again)
+    # Large groups can leave a fold without photos: it has no figures.
+    folds = confusions[confusions.any(axis=(1, 2))] if predictions.folds else None
+    return {
+        name: summary_of(values[name], bounds[name], None if folds is None else figure(folds))
+        for name, figure in figures.items()
+    }
+
+
+def class_figures(every: Sequence[Predictions]) -> tuple[ClassFigures, ...]:
+    """Precision, recall and F1 of each class, with its n and Wilson intervals.
+
+    Intervals are of as many photos as tell something new (`metrics.independent`): for recall of the
+    photos of the class, for precision of those predicted as it.
+
+    Args:
+        every: the repeats of the same photos; being asked again narrows no interval.
+    """
+    confusion, classes = _confusions(every).sum(axis=0), every[0].classes
+    n, predicted = confusion.sum(axis=1) / len(every), confusion.sum(axis=0) / len(every)
+    precision, recall = metrics.precision(confusion), metrics.recall(confusion)
+    f1 = np.nan_to_num(metrics.f1(confusion))
+    of_class = _independent([one.targets for one in every], every)
+    of_prediction = _independent([one.preds for one in every], every)
+    return tuple(
+        ClassFigures(
+            name=name,
+            n=int(n[i]),
+            predicted=round(predicted[i]),
+            precision=_known(precision[i]),
+            precision_ci95=_wilson(precision[i], of_prediction[i]),
+            recall=_known(recall[i]),
+            recall_ci95=_wilson(recall[i], of_class[i]),
+            f1=float(f1[i]),
+        )
+        for i, name in enumerate(classes)
+    )
+
+
+def _independent(labels: Sequence[IntArray], every: Sequence[Predictions]) -> FloatArray:
+    """Independent photos of each class `(K,)`, by these labels, in the mean of the repeats."""
+    k = len(every[0].classes)
+    each = [
+        metrics.independent_per_class(of_one, one.groups, k)
+        for of_one, one in zip(labels, every, strict=True)
+    ]
+    return np.asarray(np.mean(each, axis=0))
+
+
+def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
+    """The document of `evaluate --json` (DESIGN, section 6), all but its "run"."""
+    train = evaluation.train
+    return {
+        "on": evaluation.on,
+        "folds": evaluation.folds,
+        "n": evaluation.n,
+        **{name: asdict(getattr(evaluation, name)) for name in FIGURES},
+        "train": None if train is None else {name: asdict(train[name]) for name in FIGURES},
+        "per_class": [_class_json(figures) for figures in evaluation.per_class],
+        "confusion": {
+            "classes": list(evaluation.classes),
+            "matrix": evaluation.confusion.tolist(),
+        },
+        "ece": evaluation.ece,
+    }
+
+
+def gap_sentence(evaluation: Evaluation) -> str | None:
+    """What the distance between train and test accuracy says; None without a train side.
+
+    A gap counts as one when it is over two points and over two standard errors of the folds'
+    test accuracies; underfitting is said where at least half of the error is there in training.
+    """
+    if evaluation.train is None:
+        return None
+    learnt, tested = evaluation.train["accuracy"], evaluation.accuracy
+    gap, miss = learnt.value - tested.value, 1 - learnt.value
+    folds = evaluation.folds or 0
+    noise = (tested.std or 0.0) / folds**0.5 if folds > 1 else _half_width(tested) / metrics.Z95
+    found = (
+        f"{percent(learnt.value)} right on the photos it learnt from, "
+        f"{percent(tested.value)} on others"
+    )
+    if miss > 0.1 and miss > gap:
+        return (
+            f"{found}: underfitting, or labels that cannot be told apart, since most of the error "
+            "is there in training; a larger or longer trained network may help."
+        )
+    if gap > max(0.02, 2 * noise):
+        return (
+            f"{found}, a gap of {100 * gap:.1f} points: overfitting; more photos, augmentation or "
+            "stronger regularisation may help."
+        )
+    return f"{found}: no gap that speaks of over- or underfitting."
+
+
+def summary_of(value: float, ci95: tuple[float, float] | None, folds: FloatArray | None) -> Summary:
+    """A figure with its interval and, where there are folds, how it spreads over them."""
+    if folds is None:
+        return Summary(value, ci95)
+    low, median, high = np.quantile(folds, [0.25, 0.5, 0.75])
+    return Summary(
+        value=value,
+        ci95=ci95,
+        folds=tuple(folds.tolist()),
+        mean=float(folds.mean()),
+        std=float(folds.std(ddof=1)) if len(folds) > 1 else None,
+        median=float(median),
+        iqr=float(high - low),
+        min=float(folds.min()),
+        max=float(folds.max()),
+    )
+
+
+def _confusions(every: Sequence[Predictions]) -> IntArray:
+    """The confusion matrices of all folds of all repeats, (folds, K, K)."""
+    return np.concatenate([metrics.fold_confusions(one) for one in every])
+
+
+def _train_side(confusions: IntArray) -> dict[str, Summary]:
+    pooled = confusions.sum(axis=0)
+    folds = confusions if len(confusions) > 1 else None
+    return {
+        name: summary_of(float(figure(pooled)), None, None if folds is None else figure(folds))
+        for name, figure in FIGURES.items()
+    }
+
+
+def _class_json(figures: ClassFigures) -> dict[str, Any]:
+    document = asdict(figures)
+    return {"class": document.pop("name"), **document}
+
+
+def _known(figure: float) -> float | None:
+    return None if np.isnan(figure) else float(figure)
+
+
+def _wilson(share: float, n: float) -> tuple[float, float] | None:
+    if n == 0:
+        return None
+    low, high = metrics.wilson(share, n)
+    return float(low), float(high)
+
+
+def _half_width(summary: Summary) -> float:
+    return (summary.ci95[1] - summary.ci95[0]) / 2 if summary.ci95 else 0.0

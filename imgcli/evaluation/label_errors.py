@@ -1,0 +1,218 @@
+"""Photos that are probably labelled wrong, by what is said of them without their own label.
+
+Up to three sources are asked what a photo is: the network, out-of-fold; the photos whose features
+are nearest; and a linear fit to all other photos' features. Each one's belief is calibrated, and
+their mean of log probabilities is compared for the class given and the likeliest other one. What
+is usual of a class is taken off: of a pair that is often confused the network is sometimes sure and
+wrong, so such a photo stands behind one that is taken for a class that its own is never taken for.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_softmax
+
+from imgcli.errors import DataError
+from imgcli.evaluation.calibration import best_temperature, logs
+from imgcli.evaluation.sample_size import too_few
+from imgcli.records import FloatArray, IntArray, Predictions
+from imgcli.text import percent
+
+NEAREST = 10  # photos of a class that are asked
+USUAL = 0.4  # share of the usual log odds that is taken off
+RARE = 0.005  # what a class is taken for less often than this counts as this
+RIDGE = 1.0  # variance of a label that the linear fit leaves unexplained
+# Log odds from which on a photo is listed. With 5 % of labels flipped, 65 to 75 % of what is then
+# listed was, and 85 to 99 % of what was is listed (frozen features of 2,056 photos).
+LISTED = 2.0
+LEAST = 6  # photos; of two classes with fewer no log odds reach LISTED once they are calibrated
+_AT_ONCE = 1024  # photos whose similarities to all others are held
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The photos around each of M photos, by the cosine of their standardised features."""
+
+    likeness: FloatArray  # (M, K) mean similarity of the nearest photos of each class
+    nearest: IntArray  # (M, n) rows of the nearest photos of all
+
+
+@dataclass(frozen=True)
+class LabelIssue:
+    """A photo that looks like another class than the one it lies in."""
+
+    index: int  # row of the dataset's Samples
+    path: str
+    label: str
+    suggestion: str
+    score: float  # 0 to 1, larger is worse; the list is sorted by it
+    probability: float  # of the label, out-of-fold
+    suggested_probability: float
+    nearest: int | None  # photos that were looked at beside it, if there are features
+    nearest_as_labelled: int | None
+    nearest_as_suggested: int | None
+    reason: str  # one sentence
+
+
+def label_issues(predictions: Predictions, features: FloatArray | None = None) -> list[LabelIssue]:
+    """The photos that look more like another class than like their own, worst first.
+
+    Args:
+        features: `(M, D)` of a frozen backbone, rows as in the predictions; None for the
+            probabilities alone.
+
+    Raises:
+        DataError: the predictions are of photos the model learnt from.
+    """
+    if not predictions.out_of_sample:
+        raise DataError(
+            f"The predictions of part '{predictions.on}' are of photos the model learnt from, and "
+            "say nothing about their labels. Run `imgcli evaluate --folds 10` first."
+        )
+    if len(predictions) < 2 or len(predictions.classes) < 2:
+        return []
+    around = None if features is None else neighbours(features, predictions)
+    odds, suggested = suspicion(predictions, features, around)
+    wrong = np.flatnonzero(odds > LISTED)
+    return [
+        _issue(predictions, row, int(suggested[row]), float(expit(odds[row])), around)
+        for row in wrong[np.argsort(-odds[wrong], kind="stable")]
+    ]
+
+
+def few_for_labels(predictions: Predictions) -> str | None:
+    """The sentence that no issue is no answer; None where there are photos enough."""
+    return too_few(predictions, LEAST, "whether one is labelled wrong")
+
+
+def suspicion(
+    predictions: Predictions, features: FloatArray | None, around: Neighbours | None
+) -> tuple[FloatArray, IntArray]:
+    """Each photo's log odds of being labelled wrong `(M,)`, and the class it then is of `(M,)`."""
+    targets, rows = predictions.targets, np.arange(len(predictions))
+    beliefs = [logs(predictions.probs)]
+    if features is not None and around is not None:
+        beliefs += [around.likeness, linear_fit(features, predictions)]
+    scaled = [belief / best_temperature(belief, targets) for belief in beliefs]
+    belief = log_softmax(np.mean([log_softmax(one, axis=1) for one in scaled], axis=0), axis=1)
+    own = belief[rows, targets]
+    others = belief.copy()
+    others[rows, targets] = -np.inf
+    suggested = others.argmax(axis=1)
+    usual = usual_confusion(np.exp(belief), targets)[targets, suggested]
+    return others[rows, suggested] - own - USUAL * np.log(usual + RARE), suggested
+
+
+def usual_confusion(beliefs: FloatArray, targets: IntArray) -> FloatArray:
+    """Row i, column j: what share of class i is taken for class j, by mean belief, (K, K)."""
+    k = beliefs.shape[1]
+    sums = np.zeros((k, k))
+    np.add.at(sums, targets, beliefs)
+    shares: FloatArray = sums / np.maximum(np.bincount(targets, minlength=k), 1)[:, None]
+    return shares
+
+
+# --- features -----------------------------------------------------------------------------------
+
+
+def neighbours(features: FloatArray, predictions: Predictions) -> Neighbours:
+    """Look around each photo; neither itself nor a near-duplicate of it is its neighbour."""
+    directions = _standardised(features).astype(np.float32)
+    directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-12)
+    m, k = predictions.probs.shape
+    members = [np.flatnonzero(predictions.targets == label) for label in range(k)]
+    likeness = np.full((m, k), -1.0)  # of a class without another photo
+    groups = predictions.groups
+    most = min(NEAREST, m - int(np.unique(groups, return_counts=True)[1].max()))
+    nearest = np.zeros((m, most), np.int64)
+    for start in range(0, m, _AT_ONCE):
+        rows = np.arange(start, min(start + _AT_ONCE, m))
+        similar = directions[rows] @ directions.T
+        similar[groups[rows, None] == groups] = -np.inf
+        nearest[rows] = np.argpartition(-similar, max(most - 1, 0), axis=1)[:, :most]
+        for label, photos in enumerate(members):
+            likeness[rows, label] = _mean_of_nearest(similar[:, photos])
+    return Neighbours(likeness, nearest)
+
+
+def _mean_of_nearest(similar: NDArray[np.floating]) -> FloatArray:
+    """The mean of the NEAREST largest similarities in each row; -1 where there is none."""
+    few = min(NEAREST, similar.shape[1])
+    if few == 0:
+        return np.full(len(similar), -1.0)
+    top = -np.partition(-similar, few - 1, axis=1)[:, :few].astype(np.float64)
+    there = np.isfinite(top)  # a photo has fewer neighbours in its own class
+    sums, n = np.where(there, top, 0.0).sum(axis=1), there.sum(axis=1)
+    return np.where(n > 0, sums / np.maximum(n, 1), -1.0)
+
+
+def linear_fit(features: FloatArray, predictions: Predictions) -> FloatArray:
+    """What a ridge regression of the labels on the other photos' features says of each, (M, K).
+
+    Left out in closed form: residual / (1 - leverage) (Allen's PRESS, 1974); near-duplicates
+    together, with their block of the hat matrix in the place of the leverage.
+    """
+    m, k = predictions.probs.shape
+    scaled = np.c_[_standardised(features) / np.sqrt(features.shape[1]), np.ones(m)]
+    precision = scaled.T @ scaled + RIDGE * np.eye(scaled.shape[1])
+    weighted = np.linalg.solve(precision, scaled.T)  # (D + 1, M)
+    leverage = np.einsum("md,dm->m", scaled, weighted)
+    labels = np.eye(k)[predictions.targets] - 1 / k
+    misfits = labels - scaled @ (weighted @ labels)
+    residuals = misfits / (1 - leverage)[:, None]
+    for rows in _several(predictions.groups):
+        hat = scaled[rows] @ weighted[:, rows]
+        residuals[rows] = np.linalg.solve(np.eye(len(rows)) - hat, misfits[rows])
+    fitted: FloatArray = labels - residuals
+    return fitted
+
+
+def _several(groups: IntArray) -> list[IntArray]:
+    """The rows of each group of more than one photo."""
+    order = np.argsort(groups, kind="stable")
+    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    return [rows for rows in np.split(order, ends) if len(rows) > 1]
+
+
+def _standardised(features: FloatArray) -> FloatArray:
+    features = features.astype(np.float64)
+    spread = features.std(axis=0)
+    standard: FloatArray = (features - features.mean(axis=0)) / np.where(spread > 1e-5, spread, 1.0)
+    return standard
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def _issue(
+    predictions: Predictions, row: int, suggested: int, score: float, around: Neighbours | None
+) -> LabelIssue:
+    label = int(predictions.targets[row])
+    p_label, p_suggested = (float(predictions.probs[row, i]) for i in (label, suggested))
+    name, other = predictions.classes[label], predictions.classes[suggested]
+    reason = (
+        f"The network, which had not seen it, believes in '{other}' at {percent(p_suggested)} and "
+        f"in '{name}' at {percent(p_label)}"
+    )
+    counts: tuple[int, int] | None = None
+    if around is not None:
+        nearest = predictions.targets[around.nearest[row]]
+        counts = int((nearest == label).sum()), int((nearest == suggested).sum())
+        reason += (
+            f"; of the {len(nearest)} photos most like it {counts[1]} are '{other}' and "
+            f"{counts[0]} '{name}'"
+        )
+    return LabelIssue(
+        index=int(predictions.indices[row]),
+        path=predictions.paths[row],
+        label=name,
+        suggestion=other,
+        score=score,
+        probability=p_label,
+        suggested_probability=p_suggested,
+        nearest=None if around is None else around.nearest.shape[1],
+        nearest_as_labelled=None if counts is None else counts[0],
+        nearest_as_suggested=None if counts is None else counts[1],
+        reason=reason + ".",
+    )

@@ -1,0 +1,174 @@
+"""How accuracy grows with the photos learnt from, and what twice as many would bring.
+
+Errors are taken to fall as a power of the number of photos to a level that no number undercuts:
+error(n) = a + b n^-c (Cortes et al., Learning Curves, 1994), with a, b and c above 0.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from imgcli.evaluation.metrics import independent, wilson
+from imgcli.records import FloatArray, IntArray
+from imgcli.text import percent
+
+POWERS = np.linspace(0.05, 1.5, 59)  # tried for c
+MORE = 2.0  # times the photos
+DRAWS = 1000  # of the bootstrap
+WORTH = 0.5  # points, below which a gain is not worth speaking of
+
+
+def learning_curve(
+    classes: Sequence[str],
+    photos: FloatArray,
+    right: NDArray[np.bool_],
+    targets: IntArray,
+    groups: IntArray,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The points of the curve and what to expect, as in the document of `learning-curve --json`.
+
+    Intervals of what to expect are by a bootstrap over near-duplicate groups, each draw with the
+    points weighted at random too (Rubin's Bayesian bootstrap, 1981), since the curve may not be
+    quite of that form. Classes share the power, which one class alone could not tell.
+
+    Args:
+        photos: (S,) learnt from, growing.
+        right: (S, M) whether each photo was answered rightly, by a network that had not seen it.
+        targets, groups: (M,).
+    """
+    n = np.bincount(targets, minlength=len(classes))
+    there = np.flatnonzero(n)
+    found = _misses(right, targets, groups, len(classes), seed)[:, there]  # (B + 1, K', S + 1)
+    weights = np.random.default_rng(seed).exponential(size=(len(found), len(photos)))
+    weights[0] = 1.0  # the first is what was found, the others are drawn
+    errors = _errors(found.sum(axis=1))
+    power, *ends = extrapolated(photos, errors, weights)
+    expected = _expected(errors[:, -1], *ends)
+    per_class = []
+    for place, label in enumerate(there.tolist()):
+        errors = _errors(found[:, place])
+        _, *of_class = extrapolated(photos, errors, weights, power)
+        row = {"class": classes[label], "n": int(n[label]), "recall": (1 - errors[0]).tolist()}
+        per_class.append({**row, **_expected(errors[:, -1], *of_class)})
+    return {
+        "points": [_point(*point, groups) for point in zip(photos.tolist(), right, strict=True)],
+        "times": MORE,
+        "expected": expected,
+        "per_class": sorted(per_class, key=lambda row: -row["gain"]),
+    }
+
+
+def extrapolated(
+    photos: FloatArray, errors: FloatArray, weights: FloatArray, power: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Fit B curves by weighted least squares.
+
+    Args:
+        errors: (B, S) share of wrong answers after each number of photos.
+        weights: (B, S).
+        power: (B,) c of each curve; None to fit it too.
+
+    Returns:
+        The powers, the fitted errors after the last number of photos, and after MORE times as many,
+        (B,) each.
+    """
+    tried = POWERS if power is None else np.zeros(1)
+    best = np.full(len(errors), np.inf)
+    result = np.zeros((3, len(errors)))
+    for c in tried:
+        powers = np.full(len(errors), c) if power is None else power
+        fallen = (photos / photos[-1]) ** -powers[:, None]  # (B, S), 1 after all photos
+        level, height = _line(fallen, errors, weights)
+        misfit = (weights * (level + height * fallen - errors) ** 2).sum(axis=1)
+        more = MORE**-powers
+        found = np.stack([powers, (level + height)[:, 0], level[:, 0] + height[:, 0] * more])
+        result = np.where(misfit < best, found, result)
+        best = np.minimum(best, misfit)
+    return result[0], result[1], result[2]
+
+
+def _line(x: FloatArray, y: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The level and slope of B weighted least-squares lines, (B, 1) each, neither below 0."""
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    mean_x, mean_y = ((weights * v).sum(axis=1, keepdims=True) for v in (x, y))
+    across = (weights * (x - mean_x) * (y - mean_y)).sum(axis=1, keepdims=True)
+    slope = np.maximum(across / (weights * (x - mean_x) ** 2).sum(axis=1, keepdims=True), 0.0)
+    level = mean_y - slope * mean_x
+    through_0 = (weights * x * y).sum(axis=1, keepdims=True) / (weights * x**2).sum(
+        axis=1, keepdims=True
+    )
+    return np.maximum(level, 0.0), np.where(level < 0, through_0, slope)
+
+
+# --- what was found, and drawn ------------------------------------------------------------------
+
+
+def _misses(
+    right: NDArray[np.bool_], targets: IntArray, groups: IntArray, k: int, seed: int
+) -> FloatArray:
+    """Photos answered wrongly at each point, and last all photos, per class: (B + 1, K, S + 1).
+
+    The first is what was found, the others are of groups drawn with replacement.
+    """
+    rng = np.random.default_rng(seed)
+    _, group = np.unique(groups, return_inverse=True)
+    size, columns = int(group.max()) + 1, len(right) + 1
+    counted = np.r_[~right, np.ones((1, len(targets)), bool)]  # (S + 1, M)
+    cell = targets * columns + np.arange(columns)[:, None]
+    rows = np.broadcast_to(group, cell.shape)
+    per_group = csr_array(
+        (counted.ravel().astype(np.float64), (rows.ravel(), cell.ravel())), (size, k * columns)
+    )
+    found = [np.ones((1, size)) @ per_group]
+    for _ in range(DRAWS):
+        times = np.bincount(rng.integers(size, size=size), minlength=size)
+        found.append(times[None] @ per_group)
+    return np.concatenate(found).reshape(DRAWS + 1, k, columns)
+
+
+def _errors(misses: FloatArray) -> FloatArray:
+    """Shares (B, S) of numbers (B, S + 1); of a class that was not drawn, as if all were right."""
+    shares: FloatArray = misses[:, :-1] / np.maximum(misses[:, -1:], 1)
+    return shares
+
+
+def _point(photos: float, right: NDArray[np.bool_], groups: IntArray) -> dict[str, Any]:
+    value = float(right.mean())
+    low, high = wilson(value, independent(groups))
+    return {"photos": photos, "accuracy": value, "ci95": [float(low), float(high)]}
+
+
+def _expected(found: FloatArray, now: FloatArray, then: FloatArray) -> dict[str, Any]:
+    """What is right after MORE times the photos, and how much more that is than now.
+
+    Args:
+        found: (B + 1,) errors after all photos, the first as they were found, the others drawn.
+        now, then: (B + 1,) errors as fitted, after all photos and after more.
+    """
+    gains = np.minimum(now - then, found)
+    right = 1 - found + gains
+    return {
+        "accuracy": float(right[0]),
+        "ci95": np.quantile(right[1:], [0.025, 0.975]).tolist(),
+        "gain": float(gains[0]),
+        "gain_ci95": np.quantile(gains[1:], [0.025, 0.975]).tolist(),
+    }
+
+
+def curve_sentence(document: Mapping[str, Any]) -> str:
+    """More photos or another network? What the curve says."""
+    expected, last = document["expected"], document["points"][-1]
+    gain = 100 * np.array([expected["gain"], *expected["gain_ci95"]])
+    said = (
+        f"Twice the photos would bring about {gain[0]:+.1f} points (95 % interval {gain[1]:+.1f} "
+        f"to {gain[2]:+.1f}), to {percent(expected['accuracy'])} from {percent(last['accuracy'])}"
+    )
+    if gain[2] < WORTH:
+        return f"{said}: more photos like these will not help much; another network may."
+    if gain[1] > WORTH:
+        return f"{said}: more photos will help."
+    return f"{said}: more photos may help a little."

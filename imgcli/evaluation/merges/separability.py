@@ -1,0 +1,115 @@
+"""Can the model tell two classes apart, given only those two?
+
+Only the order of the scores is used, so neither class sizes nor a decision threshold enter.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.sparse import csr_array
+from scipy.stats import rankdata
+
+from imgcli.evaluation.metrics import Z95
+from imgcli.records import FloatArray, Predictions
+
+RESAMPLES = 200  # enough for a standard error
+AMONG = 0.05  # share of a class that looks more like a photo's own class than the photo does
+
+
+@dataclass(frozen=True)
+class Separability:
+    """Two classes a and b by their log-odds log p_a - log p_b.
+
+    `auc` is the chance that of one photo of each class, the one of a has the higher log-odds: 1 is
+    told apart always, 0.5 a coin.
+
+    `among` is the share of a's photos that lie among those of b, where at least 5 % of b look more
+    like a than they do, and the share of b's among a. Classes that overlap alike have two like
+    shares; where b is a part of a, all of b lies among a but much of a is clear of b.
+    """
+
+    auc: float
+    auc_ci95: tuple[float, float]
+    among: tuple[float, float]
+    among_error: float  # standard error of the difference of the two shares, by bootstrap
+
+
+def separability(predictions: Predictions, a: int, b: int, seed: int = 0) -> Separability:
+    """Compare the photos of classes a and b, near-duplicates of one class taken as one photo."""
+    rng = np.random.default_rng(seed)
+    of_a, of_b = log_odds(predictions, a, b)
+    passed_a, passed_b = passed(of_a, of_b)
+    auc = 1.0 - float(passed_a.mean())
+    again_a, again_b = passed(
+        rng.choice(of_a, (RESAMPLES, len(of_a))), rng.choice(of_b, (RESAMPLES, len(of_b)))
+    )
+    difference = (again_b >= AMONG).mean(axis=1) - (again_a >= AMONG).mean(axis=1)
+    return Separability(
+        auc=auc,
+        auc_ci95=auc_interval(auc, len(of_a), len(of_b)),
+        among=(float((passed_a >= AMONG).mean()), float((passed_b >= AMONG).mean())),
+        among_error=float(difference.std(ddof=1)),
+    )
+
+
+def log_odds(predictions: Predictions, a: int, b: int) -> tuple[FloatArray, FloatArray]:
+    """Log p_a - log p_b of the photos of a and of b, one mean per near-duplicate group."""
+    return (
+        log_odds_of(mean_logs(predictions, a), a, b),
+        log_odds_of(mean_logs(predictions, b), a, b),
+    )
+
+
+def log_odds_of(logs: FloatArray, a: int, b: int) -> FloatArray:
+    """Log p_a - log p_b from logarithms of probabilities `(G, K)`."""
+    odds: FloatArray = logs[:, a] - logs[:, b]
+    return odds
+
+
+def mean_logs(predictions: Predictions, target: int) -> FloatArray:
+    """The logarithms of the probabilities of a class's photos, mean per near-duplicate group.
+
+    Returns:
+        `(G, K)`, a row per group that has photos of the class.
+    """
+    rows = predictions.targets == target
+    logs = np.log(np.maximum(predictions.probs[rows], np.finfo(np.float64).tiny))
+    _, group = np.unique(predictions.groups[rows], return_inverse=True)
+    members = csr_array((np.ones(len(group)), (group, np.arange(len(group)))))
+    means: FloatArray = (members @ logs) / np.bincount(group)[:, None]
+    return means
+
+
+def passed(of_a: FloatArray, of_b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """For each photo, the share of the other class that looks more like its own; ties count half.
+
+    Works along the last axis. Both means are 1 - AUC (placement values, Hanley and Hajian-Tilaki
+    1997).
+    """
+    m, n = of_a.shape[-1], of_b.shape[-1]
+    ranks = rankdata(np.concatenate([of_a, of_b], axis=-1), axis=-1)
+    below_a = ranks[..., :m] - rankdata(of_a, axis=-1)  # photos of b below each photo of a
+    below_b = ranks[..., m:] - rankdata(of_b, axis=-1)
+    return 1.0 - below_a / n, below_b / m
+
+
+def auc_interval(auc: float, m: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of an AUC found on m photos of one class and n of the other.
+
+    Hanley and McNeil's variance taken at the bound, not at the estimate (Newcombe 2006, method 5),
+    so that it does not shrink to nothing where all photos are told apart.
+    """
+
+    def variance(theta: float) -> float:
+        pairs = (m + n) / 2 - 1
+        terms = 1 + pairs * (1 - theta) / (2 - theta) + pairs * theta / (1 + theta)
+        return theta * (1 - theta) * terms / (m * n)
+
+    def beyond(theta: float) -> float:
+        return (theta - auc) ** 2 - Z95**2 * variance(theta)
+
+    inside = min(max(auc, 1e-9), 1 - 1e-9)  # the variance is 0 at 0 and 1, where no root is sought
+    low = brentq(beyond, 0.0, inside) if auc > 0 else 0.0
+    high = brentq(beyond, inside, 1.0) if auc < 1 else 1.0
+    return float(low), float(high)

@@ -1,0 +1,184 @@
+"""Which classes are one class to the model, and what merging them would do."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+
+from imgcli.errors import DataError
+from imgcli.evaluation.merges.effects import accuracy, consequences, merged_predictions
+from imgcli.evaluation.merges.evidence import ALPHA, PairEvidence, evidence_of
+from imgcli.evaluation.merges.examples import examples
+from imgcli.evaluation.merges.expected_auc import Contrast
+from imgcli.evaluation.merges.null_model import chance_table
+from imgcli.evaluation.metrics import confusion_matrix
+from imgcli.evaluation.sample_size import too_few
+from imgcli.records import MergeSuggestion, Predictions
+from imgcli.text import percent, times
+
+Links = dict[tuple[int, int], PairEvidence]
+
+LEAST = 8  # photos; of all confusions of two classes among fewer, none is beyond chance
+
+
+def suggest_merges(
+    predictions: Predictions,
+    alpha: float = ALPHA,
+    min_rate: float = 0.05,
+    max_auc: float = 0.985,
+) -> list[MergeSuggestion]:
+    """Groups of classes that the model cannot tell apart, best first; none is a good answer.
+
+    A pair is suggested when it is confused more often than errors without structure would confuse
+    it (so a gain that any merge would bring is no reason) and told apart far worse than either
+    class is from others (so a class that is hard, or named too readily, is no reason), or where the
+    same photos lie in both; often enough to matter, and not just for want of a better threshold.
+    Three and more are suggested together when each of their pairs
+    is: a chain a-b-c is not a group. A group comes beside its pairs, or in their place where all of
+    them are `same`, because merging two of three would leave a coin to toss.
+
+    With two classes there is nothing to suggest: every error of one falls on the other.
+
+    Args:
+        alpha: largest p-value, corrected for the number of pairs.
+        min_rate: smallest share of a pair's photos that is confused, the mean of its two classes.
+        max_auc: an interval of the pair's AUC that ends above is of two classes told apart.
+
+    Raises:
+        DataError: the predictions are of photos the model learnt from.
+    """
+    if not predictions.out_of_sample:
+        raise DataError(
+            f"The predictions of part '{predictions.on}' are of photos the model learnt from, and "
+            f"say nothing about what it confuses. Run `imgcli evaluate --folds 10` first."
+        )
+    links = _links(predictions, alpha, min_rate, max_auc)
+    groups = _groups(links, len(predictions.classes))
+    settled = {
+        pair
+        for group in groups
+        for pair in itertools.combinations(group, 2)
+        if all(link.kind == "same" for link in _within(links, group))
+    }
+    found = [_pair(predictions, pair, links[pair]) for pair in links if pair not in settled]
+    found += [_group(predictions, group, _within(links, group)) for group in groups]
+    found = [suggestion for suggestion in found if suggestion.evidence["gain_beyond_chance"] > 0]
+    return sorted(found, key=lambda suggestion: (-suggestion.score, suggestion.classes))
+
+
+def few_for_merges(predictions: Predictions) -> str | None:
+    """The sentence that no suggestion is no answer; None where there are photos enough."""
+    return too_few(predictions, LEAST, "which classes are confused by more than chance")
+
+
+def disjoint(suggestions: Sequence[MergeSuggestion]) -> list[tuple[str, ...]]:
+    """Suggestions that can be carried out together: the largest first, then the best.
+
+    One that shares a class with one that is taken already is left out.
+    """
+    taken: list[tuple[str, ...]] = []
+    for suggestion in sorted(suggestions, key=lambda s: (-len(s.classes), -s.score, s.classes)):
+        if not set(itertools.chain(*taken)) & set(suggestion.classes):
+            taken.append(suggestion.classes)
+    return taken
+
+
+def accuracy_after(predictions: Predictions, merged: Sequence[int]) -> float:
+    """The accuracy with the classes numbered `merged` made one."""
+    return accuracy(merged_predictions(predictions, merged))
+
+
+def _links(predictions: Predictions, alpha: float, min_rate: float, max_auc: float) -> Links:
+    """The pairs to be merged, by class numbers, the smaller first."""
+    if len(predictions) == 0 or len(predictions.classes) < 3:
+        return {}
+    confusion = confusion_matrix(predictions.targets, predictions.preds, len(predictions.classes))
+    chance = chance_table(predictions)
+    contrast = Contrast(predictions)
+    links = {}
+    for a, b in _candidates(predictions, chance.p_values <= alpha):
+        evidence = evidence_of(predictions, confusion, chance, contrast, a, b)
+        often = evidence.rate >= min_rate and evidence.apart.auc_ci95[1] <= max_auc
+        beyond_chance = evidence.p_value <= alpha and evidence.stands_out
+        if often and (beyond_chance or evidence.much_shared):
+            links[a, b] = evidence
+    return links
+
+
+def _candidates(predictions: Predictions, confused: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The pairs worth a closer look: confused by more than chance, or with a photo in both."""
+    pairs = {(a, b) for a, b in np.argwhere(np.triu(confused, 1)).tolist()}
+    members = np.unique(np.stack([predictions.groups, predictions.targets]), axis=1)
+    _, counts = np.unique(members[0], return_counts=True)
+    for classes in np.split(members[1], np.cumsum(counts)[:-1]):  # ascending
+        pairs |= set(itertools.combinations(classes.tolist(), 2))
+    return sorted(pairs)
+
+
+def _groups(links: Links, classes: int) -> list[tuple[int, ...]]:
+    """Disjoint groups of three and more whose pairs are all links, the strongest joined first."""
+    if len(links) < 3:
+        return []
+    unlinked = 10.0
+    distance = np.full((classes, classes), unlinked)
+    np.fill_diagonal(distance, 0.0)
+    for (a, b), evidence in links.items():
+        distance[a, b] = distance[b, a] = 2.0 - evidence.score
+    # Complete linkage joins two clusters at their farthest pair, so never over a missing link.
+    cluster = fcluster(linkage(squareform(distance), "complete"), unlinked / 2, "distance")
+    members = [tuple(np.flatnonzero(cluster == c).tolist()) for c in np.unique(cluster)]
+    return [group for group in members if len(group) > 2]
+
+
+def _within(links: Links, group: Sequence[int]) -> list[PairEvidence]:
+    return [links[pair] for pair in itertools.combinations(group, 2)]
+
+
+def _pair(
+    predictions: Predictions, pair: tuple[int, int], evidence: PairEvidence
+) -> MergeSuggestion:
+    return MergeSuggestion(
+        classes=evidence.classes,
+        kind=evidence.kind,
+        score=evidence.score,
+        evidence={
+            **evidence.to_json(),
+            **consequences(predictions, pair, evidence.chance_gain),
+            "examples": examples(predictions, pair),
+        },
+        accuracy_after=accuracy_after(predictions, pair),
+        photos=sum(evidence.n),
+        reason=evidence.reason(),
+    )
+
+
+def _group(
+    predictions: Predictions, group: tuple[int, ...], pairs: Sequence[PairEvidence]
+) -> MergeSuggestion:
+    names = tuple(predictions.classes[i] for i in group)
+    photos = int(np.isin(predictions.targets, group).sum())
+    confused = sum(sum(pair.confused) for pair in pairs)
+    best = max(pairs, key=lambda pair: pair.apart.auc)
+    least = min(pair.lift for pair in pairs)
+    return MergeSuggestion(
+        classes=names,
+        kind="same" if all(pair.kind == "same" for pair in pairs) else "overlap",
+        score=min(pair.score for pair in pairs),
+        evidence={
+            "pairs": [{"classes": list(pair.classes), **pair.to_json()} for pair in pairs],
+            "p_value": max(pair.p_value for pair in pairs),
+            **consequences(predictions, group, sum(pair.chance_gain for pair in pairs)),
+            "examples": examples(predictions, group),
+        },
+        accuracy_after=accuracy_after(predictions, group),
+        photos=photos,
+        reason=(
+            f"{confused} of {photos} photos of {', '.join(names[:-1])} and {names[-1]} are called "
+            f"another of them, each pair at least {times(least)} what chance would give; given one "
+            f"photo each of the best told, {' and '.join(best.classes)}, the model knows which is "
+            f"which {percent(best.apart.auc, digits=0)} of the time (50 % = a coin)."
+        ),
+    )

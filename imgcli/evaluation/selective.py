@@ -1,0 +1,142 @@
+"""The confidence from which on an answer is given, so that answers are as often right as promised.
+
+Chosen on out-of-fold predictions; it holds for photos like those.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import betaincinv
+
+from imgcli.errors import DataError
+from imgcli.evaluation.metrics import independent, wilson
+from imgcli.records import IntArray, Predictions
+from imgcli.text import count
+
+DOUBT = 0.05  # the chance that a precision is promised and not kept
+MISTAKES = 4  # among the surest photos, that are no reason to promise nothing
+GROWTH = 1.03  # of the number of photos answered, from one try to the next
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A photo gets an answer if its confidence is at least `threshold`."""
+
+    min_precision: float
+    threshold: float
+    share: float  # of the out-of-fold photos that are answered
+    answered: int
+    n: int
+    precision: float  # of the answers, out-of-fold
+    precision_ci95: tuple[float, float]
+    weak: dict[str, float]  # precision of the classes whose own answers are surely worse
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def promise(predictions: Predictions, min_precision: float) -> Promise:
+    """The lowest confidence from which on answers are at least so often right.
+
+    From the surest photos on, more and more are answered as long as the lower 95 % bound of the
+    precision (Clopper & Pearson 1934, one-sided) is no less than what was asked for; the first
+    try that is less ends it. Tried in a fixed order, the first wrong step is taken in at most 5 %
+    of data, however many there are (fixed-sequence testing; Angelopoulos et al., Learn then Test,
+    2021). Near-duplicates count as if they shared their fate.
+
+    Raises:
+        DataError: so high a precision cannot be promised.
+    """
+    confidence = predictions.probs.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    ranked, groups = confidence[order], predictions.groups[order]
+    right = np.cumsum((predictions.preds == predictions.targets)[order])
+    kept = 0
+    copies = len(ranked) / independent(groups)
+    tries = _tries(min_precision, len(ranked), copies)
+    for few in tries:
+        # Photos of one confidence are answered together or not at all.
+        m = int(np.searchsorted(-ranked, -ranked[few - 1], side="right"))
+        if _lower(right[m - 1] / m, independent(groups[:m])) < min_precision:
+            break
+        kept = m
+    if not kept:
+        raise DataError(_refusal(min_precision, tries[0], right))
+    precision = float(right[kept - 1]) / kept
+    low, high = wilson(precision, independent(groups[:kept]))
+    return Promise(
+        min_precision=min_precision,
+        threshold=float(ranked[kept - 1]),
+        share=kept / len(ranked),
+        answered=kept,
+        n=len(ranked),
+        precision=precision,
+        precision_ci95=(float(low), float(high)),
+        weak=_weak(predictions, order[:kept], min_precision),
+    )
+
+
+def _weak(predictions: Predictions, answered: IntArray, min_precision: float) -> dict[str, float]:
+    """Precision of the classes that, when answered, are right less often than promised of all.
+
+    Those whose 95 % interval (Wilson) ends below the promise, the worst first.
+    """
+    preds = predictions.preds[answered]
+    right, groups = preds == predictions.targets[answered], predictions.groups[answered]
+    found = {}
+    for k in np.unique(preds).tolist():
+        own = preds == k
+        precision = float(right[own].mean())
+        if wilson(precision, independent(groups[own]))[1] < min_precision:
+            found[predictions.classes[k]] = precision
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _tries(min_precision: float, n: int, copies: float) -> list[int]:
+    """How many of the surest photos to answer, from few to all.
+
+    Args:
+        copies: photos for each one that tells something new.
+    """
+    m, tries = int(_first(min_precision, n / copies) * copies) + 1, []
+    while m < n:
+        tries.append(m)
+        m = int(m * GROWTH) + 1
+    return [*tries, n]
+
+
+def _first(min_precision: float, n: float) -> int:
+    """So few photos that a few mistakes, or with few photos at hand none, end it at once."""
+    for mistakes in range(MISTAKES, -1, -1):
+        few = mistakes + 1
+        while _lower(1 - mistakes / few, few) < min_precision:
+            few = int(few * GROWTH) + 1
+        if few <= n / 2:
+            break
+    return few
+
+
+def _lower(precision: float, n: float) -> float:
+    """The lower 95 % bound of a precision found on n photos; n need not be whole."""
+    hits = precision * n
+    return float(betaincinv(hits, n - hits + 1, DOUBT)) if hits > 0 else 0.0
+
+
+def _refusal(min_precision: float, few: int, right: IntArray) -> str:
+    """Why a precision cannot be promised, and what to do.
+
+    Args:
+        few: photos, the first try.
+        right: of the surest 1, 2, 3, ... photos, (n,).
+    """
+    cannot = f"--min-precision {min_precision:g} cannot be promised"
+    wrong = few - int(right[few - 1])
+    if not wrong:
+        n = count(len(right), "out-of-fold photo")
+        return f"{cannot} by {n}, were they all right. Ask for less, or add photos."
+    return (
+        f"{cannot}: of the {count(few, 'photo')} the run was surest of out-of-fold {wrong:,} were "
+        "answered wrongly. Ask for less, or look whether they are labelled wrongly: "
+        "imgcli check --labels"
+    )

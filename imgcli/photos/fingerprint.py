@@ -1,0 +1,346 @@
+"""A photo in 5 kB, and how far two such sketches are from showing the same photo.
+
+A sketch is a thumbnail of 40 × 40 pixels. To compare two, one is laid over the other: scaled and
+shifted along each axis until it fits best (Gauss-Newton, as in Lucas and Kanade 1981), its tones
+brought to the other's by a parabola. Cropping, resizing, compressing or brightening then leave next
+to nothing anywhere, while another frame of the same scene leaves a spot that does not fit. So what
+counts is the worst spot, in units of the photo's contrast: the misfit.
+"""
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from imgcli.photos.hashing import in_threads
+from imgcli.photos.resize import resize
+from imgcli.records import IntArray
+
+Sketches = NDArray[np.uint8]  # (N, LENGTH)
+Array = NDArray[np.floating[Any]]  # float32 throughout
+Planes = Array  # (M, n, n) square pictures of one channel
+Codes = NDArray[np.uint64]
+
+VERSION = 2  # a change of the sketches raises it
+SIDE = 40
+LENGTH = 1 + SIDE * SIDE * 3  # the photo's short side, 255 if it is longer; the thumbnail in RGB
+
+# Of 500 planted copies of photos of caltech30 at least 98 % of each kind (5 % off on all sides,
+# half the size, quality 40, ...) fit better than this; of its pairs of different photos none does.
+# The closest are two toy pianos (0.29) and two grand pianos (0.32).
+TOLERANCE = 0.28
+# A photo of so few pixels shows all it has, and different ones come closer. With 0.15 0.8 % of
+# CIFAR-10 are grouped, and a hundred of the 176 groups looked at were all right.
+TINY = 64  # pixels of the short side
+TINY_TOLERANCE = 0.15
+# The less a picture shows, the sooner another fits it by chance: with fewer details than this the
+# tolerance shrinks in proportion. Half the photos have 150, one in twenty under 57; the MNIST
+# digits that fit others within 0.28 have 27 to 60.
+DETAILS = 60.0
+LEAST_TOLERANCE = 0.05
+FLAT = 4.0  # grey levels, standard deviation; what is left below is mostly rounding
+COLOUR_TOLERANCE = 12.0  # grey levels, root mean square; planted copies reach 9
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+CHROMA = np.array([[-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]], np.float32)  # JPEG's Cb, Cr
+
+# A placement p (M, 4) says where picture b lies in picture a. With coordinates from -1 to 1 across
+# the picture, b shows at x what a shows at p[0] * x + p[1]; p[2] and p[3] say the same for down.
+WHOLE = np.array([1, 0, 1, 0], np.float32)
+
+
+# --- one photo ----------------------------------------------------------------------------------
+
+
+def sketch_photo(photo: Image.Image) -> Sketches:
+    """The sketch of an upright RGB photo, (LENGTH,)."""
+    thumbnail = resize(photo, (SIDE, SIDE), "bilinear")
+    short = np.array([min(*photo.size, 255)], np.uint8)
+    return np.concatenate([short, thumbnail.reshape(-1)])
+
+
+def thumbnails(sketches: Sketches) -> NDArray[np.uint8]:
+    """The thumbnails, (N, SIDE, SIDE, 3)."""
+    return sketches[:, 1:].reshape(-1, SIDE, SIDE, 3)
+
+
+def luma(sketches: Sketches) -> Planes:
+    """The thumbnails in grey, (N, SIDE, SIDE)."""
+    return thumbnails(sketches).astype(np.float32) @ LUMA
+
+
+def chroma(sketches: Sketches) -> Array:
+    """The colours of the thumbnails, at half the size: Cb and Cr, (N, 2, SIDE / 2, SIDE / 2)."""
+    return halved(np.moveaxis(thumbnails(sketches).astype(np.float32) @ CHROMA.T, -1, 1))
+
+
+def halved(planes: Array) -> Array:
+    """Pictures (..., n, n) at half the size."""
+    rows = planes[..., ::2, :] + planes[..., 1::2, :]
+    return (rows[..., ::2] + rows[..., 1::2]) / 4
+
+
+def turned(planes: Array, turn: int) -> Array:
+    """Pictures (..., n, n) in one of the eight orientations: 0 as they are, 2 mirrored."""
+    if turn & 4:
+        planes = planes.swapaxes(-1, -2)
+    if turn & 2:
+        planes = planes[..., ::-1]
+    return planes[..., ::-1, :] if turn & 1 else planes
+
+
+def tolerance(sketches: Sketches) -> Array:
+    """The misfit (N,) up to which another photo shows the same; 0 for a flat photo."""
+    grey = luma(sketches)
+    usual = np.where(sketches[:, 0] < TINY, TINY_TOLERANCE, TOLERANCE)
+    usual *= np.minimum(1, _details(grey) / DETAILS)
+    flat = grey.std(axis=(1, 2)) < FLAT
+    return np.where(flat, 0, np.maximum(usual, LEAST_TOLERANCE)).astype(np.float32)
+
+
+def _details(grey: Planes) -> Array:
+    """How many frequencies share the power of a picture's gradient: its participation ratio."""
+    basis = cosines(SIDE)
+    basis[0] *= np.sqrt(0.5)
+    frequency = np.arange(SIDE, dtype=np.float32)
+    power = (basis @ grey @ basis.T) ** 2 * np.add.outer(frequency**2, frequency**2)
+    squares = (power**2).sum(axis=(1, 2))
+    return cast(Array, power.sum(axis=(1, 2)) ** 2 / np.maximum(squares, 1e-6))
+
+
+def cosines(n: int, before: float = 0.0, after: float = 0.0) -> Array:
+    """The first n functions of the DCT-II on what is left of a line of SIDE pixels, (n, SIDE).
+
+    Args:
+        before, after: shares of the line that are cut off.
+    """
+    fine = 8  # points per pixel, for cuts that go through one
+    x = ((np.arange(SIDE * fine) + 0.5) / (SIDE * fine) - before) / (1 - before - after)
+    waves = np.cos(np.pi * np.arange(n)[:, None] * x) * ((x >= 0) & (x <= 1))
+    return cast(Array, waves.reshape(n, SIDE, fine).mean(axis=2).astype(np.float32))
+
+
+# --- two photos ---------------------------------------------------------------------------------
+
+
+def place(a: Planes, b: Planes, p: Array, steps: int) -> Array:
+    """Improve the placement of each b in its a (M, n, n) by steps of Gauss-Newton, (M, 4)."""
+    m, n = len(a), a.shape[-1]
+    smooth = _gaussian(n, 0.7)
+    a, seen = smooth @ a @ smooth.T, (smooth @ b @ smooth.T).reshape(m, n * n)
+    x = _middles(n)
+    for _ in range(steps):
+        shown, rows, columns = _laid_over(a, p)
+        down, across = _slope(shown.swapaxes(1, 2)).swapaxes(1, 2), _slope(shown)
+        # Offset and gain of the tones, then how b changes as p does: (M, 6, n²).
+        terms = [np.full_like(shown, 100), shown, across * x, across, down * x[:, None], down]
+        table = np.stack(terms, axis=1).reshape(m, 6, n * n)
+        found = _least_squares(table, seen, _outer(rows, columns))
+        moves = found[:, 2:] / np.maximum(found[:, 1:2], 0.3)
+        moves = np.clip(moves, -0.06, 0.06)  # 1 or 2 pixels; further the gradient misleads
+        scale = np.clip(p[:, ::2] * (1 + moves[:, ::2]), 0.7, 1.4)
+        shift = np.clip(p[:, 1::2] + p[:, ::2] * moves[:, 1::2], -0.3, 0.3)
+        p = np.stack([scale, shift], axis=2).reshape(m, 4)
+    return p
+
+
+def misfit(a: Planes, b: Planes, p: Array) -> Array:
+    """How badly each a (M, n, n), laid over its b, fits in the worst spot of 3 × 3 pixels, (M,).
+
+    0 is perfect, 1 is off by the photo's standard deviation. What differs is first blurred by a
+    pixel: between its pixels a thumbnail is known no sharper.
+    """
+    m, n = len(a), a.shape[-1]
+    shown, rows, columns = _laid_over(a, p)
+    for inside in (rows, columns):
+        inside[:, [0, -1]] = 0  # the rim knows only half of its surroundings
+    mask = _outer(rows, columns)
+    tone, seen = shown.reshape(m, n * n) / 64 - 2, b.reshape(m, n * n)
+    parabola = np.stack([np.ones_like(tone), tone, tone**2], axis=1)
+    fitted = (_least_squares(parabola, seen, mask)[:, None] @ parabola)[:, 0]
+    blur = _gaussian(n, 1.0)
+    rest = blur @ ((seen - fitted) * mask).reshape(m, n, n) @ blur.T
+    share = _outer(rows @ blur.T, columns @ blur.T)  # of the blur that fell inside
+    rest *= (mask / np.maximum(share, 0.3)).reshape(m, n, n)
+    spot = ((np.tri(n, k=1) - np.tri(n, k=-2)) / 3).astype(np.float32)
+    worst = (spot @ rest**2 @ spot).max(axis=(1, 2))
+    return cast(Array, np.sqrt(worst / np.maximum(_moment(seen, seen, mask), 1e-6)))
+
+
+def colour_misfit(a: Array, b: Array, p: Array) -> Array:
+    """By how much the colours (M, 2, n, n) of each a, laid over its b, go another way, (M,).
+
+    Stronger, weaker or tinted colours go the same way, and grey goes with any.
+    """
+    n = a.shape[-1]
+    shown, rows, columns = _laid_over(a.reshape(-1, n, n), p.repeat(2, axis=0))
+    x, y, mask = shown.reshape(-1, n * n), b.reshape(-1, n * n), _outer(rows, columns)
+    xx, xy, yy = (
+        _moment(one, other, mask).reshape(-1, 2).mean(axis=1)
+        for one, other in ((x, x), (x, y), (y, y))
+    )
+    agreed = np.maximum(xy, 0) ** 2 / np.maximum(xx * yy, 1e-6)
+    return cast(Array, np.sqrt(np.minimum(xx, yy) * np.maximum(1 - agreed, 0)))
+
+
+def _laid_over(a: Planes, p: Array) -> tuple[Planes, Array, Array]:
+    """What b's pixels show of a; and whether each of b's rows and columns, (M, n), is inside a."""
+    across, columns = _reader(a.shape[-1], p[:, 0], p[:, 1])
+    down, rows = _reader(a.shape[-1], p[:, 2], p[:, 3])
+    return down @ a @ across.transpose(0, 2, 1), rows, columns
+
+
+def _reader(n: int, scale: Array, shift: Array) -> tuple[Array, Array]:
+    """Matrices (M, n, n) that read a line between its pixels, and what (M, n) lies on the line.
+
+    Cubic interpolation (Keys 1981). Linear interpolation blurs, most where it reads half way
+    between two pixels: of the crops, it loses one in twenty more.
+    """
+    at = (scale[:, None] * _middles(n) + shift[:, None] + 1) * n / 2 - 0.5
+    inside = ((at > -0.25) & (at < n - 0.75)).astype(np.float32)
+    x = np.abs(np.clip(at, 0, n - 1)[:, :, None] - np.arange(n, dtype=np.float32))
+    far = np.where(x < 2, ((-0.5 * x + 2.5) * x - 4) * x + 2, 0)
+    weights = np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, far)
+    weights /= weights.sum(axis=2, keepdims=True)
+    return weights.astype(np.float32), inside
+
+
+def _middles(n: int) -> Array:
+    """Coordinates of n pixels, from -1 to 1 across the picture."""
+    return (2 * np.arange(n, dtype=np.float32) + 1) / n - 1
+
+
+def _gaussian(n: int, sigma: float) -> Array:
+    """Blurs a line of n pixels, (n, n)."""
+    x = np.arange(n)
+    weights = np.exp(-0.5 * ((x[:, None] - x) / sigma) ** 2)
+    return cast(Array, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
+
+
+def _outer(rows: Array, columns: Array) -> Array:
+    """Weights of all pixels, (M, n * n), from those of rows and columns."""
+    m, n = rows.shape
+    return (rows[:, :, None] * columns[:, None, :]).reshape(m, n * n)
+
+
+def _moment(x: Array, y: Array, weights: Array) -> Array:
+    """Weighted covariance of x and y (M, Q), (M,)."""
+    total = np.maximum(weights.sum(axis=1), 1e-6)
+    means = (x * weights).sum(axis=1) * (y * weights).sum(axis=1) / total**2
+    return cast(Array, (x * y * weights).sum(axis=1) / total - means)
+
+
+def _slope(planes: Planes) -> Planes:
+    """How fast pictures (M, n, n) change across; per unit of the coordinate, not per pixel."""
+    slope = np.empty_like(planes)
+    slope[..., 1:-1] = planes[..., 2:] - planes[..., :-2]
+    slope[..., [0, -1]] = 2 * (planes[..., [1, -1]] - planes[..., [0, -2]])
+    slope *= planes.shape[-1] / 4
+    return slope
+
+
+def _least_squares(terms: Array, y: Array, weights: Array) -> Array:
+    """The coefficients (M, k) with which terms (M, k, Q) make up y (M, Q) best."""
+    weighted = terms * weights[:, None]
+    normal = weighted @ terms.swapaxes(1, 2)
+    ridge = 1e-6 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-6
+    normal += ridge * np.eye(terms.shape[1], dtype=np.float32)  # a flat picture has no gradient
+    return np.linalg.solve(normal, weighted @ y[:, :, None])[:, :, 0]
+
+
+# --- many photos --------------------------------------------------------------------------------
+
+# A view is a turn and what is cut off across and down, before and after, as shares of a side. All
+# photos are filed in the first two views and looked up in every one: so each of the eight turns
+# meets, and a crop by 5 % is 2.5 % of a side away from some view, or less.
+UNCUT = (0.0, 0.0)
+CUTS = ((0.0, 0.05), (0.025, 0.025), (0.05, 0.0))
+VIEWS = (
+    *((turn, UNCUT, UNCUT) for turn in (0, 2, 1, 4, 5)),
+    *((0, across, down) for across in CUTS for down in CUTS),
+    (0, (0.05, 0.05), (0.05, 0.05)),
+)
+FILED = 2
+TURNS = np.array([turn for turn, _, _ in VIEWS])
+PLACEMENTS = np.array(
+    [(1 - sum(x), x[0] - x[1], 1 - sum(y), y[0] - y[1]) for _, x, y in VIEWS], np.float32
+)
+
+WAVES = 8  # frequencies per axis, of which those that add up to less than this
+ROW, COLUMN = (axis[1:] for axis in np.nonzero(np.tri(WAVES)[::-1]))  # all but the mean
+
+# Of planted copies among 50,000 photos of CIFAR-10 these find 98 to 100 % of each kind; half of
+# TABLES or of REACH would lose another 0.5 %, random codes differ in 32 bits.
+BITS = 64
+TABLES = 8
+REACH = 2  # neighbours on each side
+MOST_BITS = 36  # by which codes may differ, times the tolerance: 10 for a photo
+
+
+def looks_of(sketches: Sketches) -> Array:
+    """The low frequencies of each view, of unit length, (N, V, D)."""
+    cuts = sorted({cut for _, across, down in VIEWS for cut in (across, down)})
+    basis = np.concatenate([cosines(WAVES, *cut) for cut in cuts])
+    waves = basis @ luma(sketches) @ basis.T
+    waves = waves.reshape(-1, len(cuts), WAVES, len(cuts), WAVES)
+    looks = np.empty((len(sketches), len(VIEWS), len(ROW)), np.float32)
+    for view, (turn, across, down) in enumerate(VIEWS):
+        uncut = waves[:, cuts.index(down), :, cuts.index(across), :]
+        # Photos have less power the higher the frequency.
+        looks[:, view] = _turned_waves(uncut, turn)[:, ROW, COLUMN] * np.hypot(ROW, COLUMN)
+    return cast(Array, looks / np.maximum(np.linalg.norm(looks, axis=2, keepdims=True), 1e-6))
+
+
+def _turned_waves(waves: Array, turn: int) -> Array:
+    """`turned` of pictures that are given by their frequencies, (N, WAVES, WAVES)."""
+    odd = np.where(np.arange(WAVES) % 2, -1, 1).astype(np.float32)
+    if turn & 4:
+        waves = waves.swapaxes(1, 2)
+    if turn & 2:
+        waves = waves * odd
+    return waves * odd[:, None] if turn & 1 else waves
+
+
+def codes_of(looks: Array) -> Codes:
+    """64 bits for each look, (N, V): on which side of the middle each of 64 mixtures lies."""
+    mixing = np.random.default_rng(BITS).standard_normal((looks.shape[2], BITS), np.float32)
+    # Photos of one kind have much in common, so that their middle is not zero. That of a few
+    # photos would lie between two copies.
+    middle = np.median(looks[:, 0] @ mixing, axis=0) * (len(looks) / (len(looks) + 100))
+    packed = [
+        np.packbits(looks[start : start + 4096] @ mixing > middle, axis=-1)
+        for start in range(0, len(looks), 4096)
+    ]
+    return np.concatenate(packed).view(">u8")[:, :, 0].astype(np.uint64)
+
+
+def neighbours(codes: Codes, tolerance: Array) -> tuple[IntArray, IntArray]:
+    """Positions, in codes (N, V) and in codes[:, :FILED], of pairs that differ in a few bits.
+
+    As Manku, Jain and Das Sarma (2007) do it, but with a fixed number of neighbours in place of all
+    codes that begin alike: among handwritten digits those are millions.
+    """
+    asked, filed = codes.reshape(-1), codes[:, :FILED].reshape(-1)
+    most = np.rint(MOST_BITS * tolerance).astype(np.uint8).repeat(codes.shape[1])
+
+    def look_up(table: int) -> IntArray:
+        some, every = _rotated(asked, table), _rotated(filed, table)
+        rows, order = np.argsort(some), np.argsort(every)  # sorted questions: half the time
+        some, every, limit = some[rows], every[order], most[rows]
+        place, last = np.searchsorted(every, some), len(every) - 1
+        found = []
+        for step in range(-REACH, REACH):
+            beside = np.clip(place + step, 0, last)
+            near = np.flatnonzero(np.bitwise_count(every[beside] ^ some) <= limit)
+            found.append(rows[near] * len(filed) + order[beside[near]])
+        return np.concatenate(found)
+
+    pairs = np.sort(np.concatenate(list(in_threads(look_up, range(TABLES)))))
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # 15 times as fast as numpy.unique
+    return pairs // len(filed), pairs % len(filed)
+
+
+def _rotated(codes: Codes, table: int) -> Codes:
+    shift = np.uint64(BITS // TABLES * table)
+    return (codes << shift) | (codes >> (np.uint64(BITS) - shift)) if table else codes

@@ -1,0 +1,125 @@
+"""Decoded pixels at the size the network needs, made once per photo and preprocessing.
+
+    .imgcli/cache/pixels/<geometry>-<BY>-v<VERSION>/    a RowStore of (size, size, 3) uint8
+
+A row is found by the photo's SHA-256, so a photo that is moved, linked or split anew is not decoded
+again, and a photo that has changed is. `imgcli split` leaves the view that most networks have.
+"""
+
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from imgcli.errors import DataError
+from imgcli.photos import pipeline, resize
+from imgcli.photos.decode import VERSION, Fault, needed, to_input
+from imgcli.photos.pipeline import Product
+from imgcli.photos.row_cache import RowStore
+from imgcli.records import IntArray, Preprocess, Rejected, Samples
+from imgcli.runs import CACHE
+from imgcli.text import listed
+
+Images = NDArray[np.uint8]  # (B, S, S, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """The decoded photos of N samples; a photo that cannot be read has no pixels."""
+
+    store: RowStore
+    row: IntArray  # (N,) in the store, -1 for a photo that cannot be read
+    rejected: list[Rejected]
+
+    @property
+    def readable(self) -> NDArray[np.bool_]:
+        """(N,) whether the photo has pixels."""
+        return self.row >= 0
+
+    def gather(self, indices: IntArray) -> Images:
+        """The pixels of some samples, all of them readable: (B, S, S, 3)."""
+        rows = self.row[indices]
+        assert (rows >= 0).all(), "an unreadable photo was asked for; look at `readable` first"
+        images: Images = self.store.take(rows)
+        return images
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some photos of a sequence of files, decoded."""
+
+    indices: IntArray  # (B,) positions in the sequence
+    images: Images  # (B, S, S, 3)
+    faults: list[tuple[int, Fault]]  # position and reason of those in between that gave no picture
+
+
+def load_pixels(samples: Samples, views: Sequence[Preprocess], cache: Path = CACHE) -> list[Pixels]:
+    """The pixels of all samples in each of the views, from the cache or decoded now.
+
+    A photo that several views lack is decoded once for all of them. Ctrl-C keeps the blocks that
+    are done.
+
+    Raises:
+        DataError: a file no longer holds the bytes that were split.
+        StorageError: the pixels will not fit on the disk.
+    """
+    stores = [store_of(view, cache) for view in views]
+    for store in stores:
+        missing = int((store.rows(samples.digests) < 0).sum())
+        if missing:
+            store.reserve(missing)
+    files = [os.path.join(samples.root, path) for path in samples.paths]  # a Path takes a kilobyte
+    products = [view_of(view) for view in views]
+    faults = pipeline.fill(stores, products, files, samples.digests, "Decoding")
+    changed = [samples.paths[i] for i, fault in faults.items() if fault.kind == pipeline.CHANGED]
+    if changed:
+        raise DataError(
+            f"{len(changed)} of {len(samples)} photos in '{samples.root}' have changed since the "
+            f"split: {listed(changed)}. Run `imgcli split` again."
+        )
+    return [_pixels_in(store, samples, faults) for store in stores]
+
+
+def _pixels_in(store: RowStore, samples: Samples, faults: Mapping[int, Fault]) -> Pixels:
+    row = store.rows(samples.digests)
+    missing = np.flatnonzero(row < 0).tolist()
+    return Pixels(store, row, [Rejected(samples.paths[i], faults[i].sentence) for i in missing])
+
+
+def enlarged(view: Preprocess, factor: float = 1.25) -> Preprocess:
+    """The same view at a larger size, for random crops to be cut from."""
+    return replace(view, size=round(view.size * factor))
+
+
+def decode_files(files: Sequence[Path], preprocess: Preprocess) -> Generator[Block, None, None]:
+    """Decode files in threads over all cores, in order, a block at a time."""
+    empty = np.empty((0, preprocess.size, preprocess.size, 3), np.uint8)
+    with closing(pipeline.make([view_of(preprocess)], files, None, "Decoding")) as blocks:
+        for block in blocks:
+            (views,) = block.rows
+            yield Block(
+                np.array(list(views), dtype=np.int64),
+                np.stack(list(views.values())) if views else empty,
+                list(block.faults.items()),
+            )
+
+
+def store_of(view: Preprocess, cache: Path) -> RowStore:
+    """Where the pixels of a view are kept."""
+    folder = cache / "pixels" / f"{view.geometry()}-{resize.BY}-v{VERSION}"
+    about = f"photos at {view.size} × {view.size} pixels ({view.fit}, {view.interpolation})"
+    return RowStore(folder, (view.size, view.size, 3), "uint8", about=about)
+
+
+def view_of(view: Preprocess) -> Product:
+    """How a view is made of a decoded photo."""
+
+    def make(photo: Image.Image) -> NDArray[np.uint8]:
+        return to_input(photo, view)
+
+    return Product(make, needed(view))

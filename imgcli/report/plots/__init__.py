@@ -1,0 +1,1 @@
+"""Figures: each function draws one from records and returns it."""

@@ -1,0 +1,150 @@
+"""The map of the classes: those that the model takes for alike lie close together."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from imgcli.records import FloatArray, IntArray, Predictions
+from imgcli.report.plots import style
+from imgcli.report.plots.style import canvas, styled, titled
+from imgcli.text import count
+
+LEAST_CLASSES = 3  # with photos; two have one distance and no map
+MOST_CLASSES = 120
+NEIGHBOURS = 6  # that a place on the map is decided by: the perplexity
+
+Box = tuple[float, float, float, float]  # left, bottom, right, top
+
+
+def distances(predictions: Predictions) -> FloatArray:
+    """How far any two classes are apart, (K, K): 0 = taken for the same, 1 = for nothing alike.
+
+    The Hellinger distance between the mean probabilities that the photos of each class were given.
+    """
+    k = len(predictions.classes)
+    sums = np.zeros((k, k))
+    np.add.at(sums, predictions.targets, predictions.probs)
+    roots = np.sqrt(sums / np.maximum(sums.sum(axis=1, keepdims=True), 1e-12))
+    far: FloatArray = np.sqrt(1 - np.clip(roots @ roots.T, 0, 1))
+    np.fill_diagonal(far, 0)
+    return far
+
+
+def places(far: FloatArray) -> FloatArray:
+    """A point in the unit square for each class, (K, 2), near those of its nearest classes.
+
+    By t-SNE from where classical scaling puts them. Most classes are equally far from each other,
+    which no plane can show; t-SNE gives up these distances to keep the small ones.
+    """
+    from sklearn.manifold import TSNE
+
+    k = len(far)
+    centring = np.eye(k) - 1 / k
+    values, vectors = np.linalg.eigh(-0.5 * centring @ far**2 @ centring)
+    start = vectors[:, -2:] * np.sqrt(np.maximum(values[-2:], 1e-6))
+    method = TSNE(
+        metric="precomputed",
+        init=1e-4 * start / start.std(),
+        perplexity=min(NEIGHBOURS, (k - 1) / 2),
+        learning_rate=50.0,
+        method="exact",
+    )
+    points = np.asarray(method.fit_transform(far.copy()), dtype=np.float64)  # squares what it gets
+    low, high = points.min(axis=0), points.max(axis=0)
+    across: FloatArray = (points - low) / np.maximum(high - low, 1e-9)
+    return across
+
+
+@styled
+def class_map(predictions: Predictions, confusion: IntArray) -> Figure | None:
+    """Each class a dot, joined by lines to those it is confused with; None for too few classes."""
+    n = confusion.sum(axis=1)
+    shown = np.sort(np.argsort(-n, kind="stable")[: min(MOST_CLASSES, int((n > 0).sum()))])
+    if len(shown) < LEAST_CLASSES:
+        return None
+    far = distances(predictions)[np.ix_(shown, shown)]
+    points = places(far)
+    kept = int((_nearest(_apart(points)) == _nearest(far)).sum())
+    width, height = 6.5 + 0.04 * len(shown), 3.2 + 0.06 * len(shown)  # inches
+    figure, axes = canvas(width, height)
+    axes.set(xlim=(0, width), ylim=(0, height), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    points = 0.3 + points * (width - 0.6, height - 0.6)
+    mixed = (confusion + confusion.T)[np.ix_(shown, shown)]
+    _draw_lines(axes, points, mixed / np.minimum.outer(n[shown], n[shown]))
+    axes.plot(*points.T, "o", color=style.HELD_OUT, markersize=6, mec="white", mew=0.8)
+    _write_names(axes, points, [predictions.classes[i] for i in shown])
+    titled(
+        figure,
+        "Map of the classes",
+        "Close together: the model gives photos of both classes the same probabilities. Large "
+        "distances say nothing",
+        f"Lines: the {len(shown)} pairs confused most, thicker with the share of the smaller class",
+        f"{kept} of {count(len(shown), 'class', 'classes')} lie beside the class they are most "
+        "alike",
+    )
+    return figure
+
+
+def _apart(points: FloatArray) -> FloatArray:
+    far: FloatArray = np.linalg.norm(points[:, None] - points[None], axis=2)
+    return far
+
+
+def _nearest(far: FloatArray) -> IntArray:
+    """The nearest other class of each."""
+    others = np.where(np.eye(len(far), dtype=bool), np.inf, far)
+    return np.asarray(others.argmin(axis=1), dtype=np.int64)
+
+
+def _draw_lines(axes: Axes, points: FloatArray, shares: FloatArray) -> None:
+    """A line for each of the pairs that are confused most, as many as there are classes."""
+    order = np.argsort(-np.triu(shares, 1), axis=None, kind="stable")[: len(points)]
+    pairs = [divmod(int(cell), len(points)) for cell in order if shares.flat[cell] > 0]
+    pairs = [(a, b) for a, b in pairs if a < b]
+    widths = [0.5 + 9 * float(np.sqrt(min(shares[pair], 1.0))) for pair in pairs]
+    lines = LineCollection([points[list(pair)] for pair in pairs], linewidths=widths, zorder=1)
+    lines.set(color=style.TRAIN, alpha=0.45, capstyle="round")
+    axes.add_collection(lines)
+
+
+# --- names --------------------------------------------------------------------------------------
+
+DOT = 0.07  # inches, half of a dot with the room around it
+
+
+def _write_names(axes: Axes, points: FloatArray, names: Sequence[str]) -> None:
+    """Write each name at the nearest place that is free, joined to its dot where that is far."""
+    shown = style.labels(names, most=32)
+    taken: list[Box] = [(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in points]
+    height = 1.3 * style.SMALL / 72
+    for (x, y), text in zip(points, shown, strict=True):
+        width = style.text_width(text, style.SMALL) + 0.04
+        box = next(box for box in _around(x, y, width, height) if not _hits(box, taken))
+        taken.append(box)
+        middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        axes.text(*middle, text, fontsize=style.SMALL, ha="center", va="center")
+        nearest = (np.clip(x, box[0], box[2]), np.clip(y, box[1], box[3]))
+        if np.hypot(nearest[0] - x, nearest[1] - y) > 2 * DOT:
+            axes.plot((x, nearest[0]), (y, nearest[1]), color=style.FAINT, lw=0.6, zorder=1)
+
+
+def _around(x: float, y: float, width: float, height: float) -> Iterator[Box]:
+    """Places for a name around a dot, without end: right, left, above, below, then farther off."""
+    distance = DOT
+    while True:
+        for right, up in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)):
+            left = x + right * (distance + width / 2) - width / 2
+            bottom = y + up * (distance + height / 2) - height / 2
+            yield left, bottom, left + width, bottom + height
+        distance += height / 2
+
+
+def _hits(box: Box, others: Sequence[Box]) -> bool:
+    return any(
+        box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+        for other in others
+    )

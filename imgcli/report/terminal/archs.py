@@ -1,0 +1,156 @@
+"""Networks for the terminal: which there are, and what one of them is made of."""
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from imgcli.text import count, listed, printable
+
+MOST_NAMES = 40  # of a library that are listed; --json has them all
+_ZOO_WIDTH = 39  # characters of a notation, beside the longest name in a terminal of 80
+
+Archs = Sequence[Mapping[str, Any]]
+
+
+def catalogue(document: Mapping[str, Any]) -> list[RenderableType]:
+    """The zoo, and how many networks the libraries have.
+
+    Args:
+        document: of the JSON contract of `archs`, of all networks.
+    """
+    lines = [
+        f"{library} has {count(len(archs), 'network')}, "
+        f"{sum(arch['weights'] for arch in archs):,} with published weights."
+        for library, archs in _libraries(document)
+    ]
+    lines += [
+        "Search by name:          imgcli archs resnet 50",
+        "Layers and parameters:   imgcli archs describe mnist-best",
+        "A network of your own:   imgcli archs describe 32C5-P2-64C5-P2-128",
+    ]
+    return [_zoo(document["zoo"]), Text("\n".join(lines))]
+
+
+def found(document: Mapping[str, Any]) -> list[RenderableType]:
+    """The networks with all the words in their names.
+
+    Args:
+        document: of the JSON contract of `archs`, of the networks that were found.
+    """
+    tables: list[RenderableType] = [_zoo(document["zoo"])] if document["zoo"] else []
+    for library, archs in _libraries(document):
+        if archs:
+            tables.append(_names(library, archs))
+        if len(archs) > MOST_NAMES:
+            rest = f"… and {len(archs) - MOST_NAMES:,} more; add a word, or see all with --json."
+            tables.append(Text(rest))
+    words = listed([printable(word) for word in document["words"]], most=20)
+    return tables or [Text(f"No network has {words} in its name. See the zoo: imgcli archs")]
+
+
+def description(document: Mapping[str, Any]) -> list[RenderableType]:
+    """One network, layer by layer.
+
+    Args:
+        document: of the JSON contract of `archs describe`.
+    """
+    table = _table()
+    table.add_column("layer", overflow="fold")
+    table.add_column("kind", overflow="fold")
+    for title in ("output", "parameters", "multiply-adds"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for layer in document["layers"]:
+        cells = (_by(layer["output"]), _or_dash(layer["params"]), _or_dash(layer["macs"]))
+        table.add_row(_Wrapped(layer["name"], "."), _Wrapped(layer["kind"], ", "), *cells)
+    params, macs = document["params"], document["macs"]
+    totals = Table.grid(padding=(0, 2, 0, 0))
+    totals.add_column()
+    totals.add_column(justify="right", no_wrap=True)
+    totals.add_column()
+    totals.add_row("trainable", f"{params['trainable']:,}", "")
+    totals.add_row(
+        "non-trainable",
+        f"{params['non_trainable']:,}",
+        "running means and variances, fixed filters",
+    )
+    totals.add_row("parameters", Text(f"{params['total']:,}", style="bold"), "in all")
+    counted = "for one photo, in convolutions and matrix products"
+    totals.add_row("multiply-adds", Text(f"{macs:,}", style="bold"), counted)
+    return [_title(document), table, totals]
+
+
+def _title(document: Mapping[str, Any]) -> Text:
+    arch, notation = document["arch"], document["notation"]
+    classes = count(document["classes"], "class", "classes")
+    title = Text.assemble((printable(arch), "bold"))
+    title.append(f" for photos of {_by(document['input'])} and {classes}")
+    if notation not in (None, arch):
+        title.append(f"\n{_wrapped(f'as built: {notation}', 78, '-')}")
+    return title
+
+
+def _zoo(entries: Archs) -> Table:
+    table = _table()
+    table.add_column("network", no_wrap=True)
+    table.add_column("photos", justify="right", no_wrap=True)
+    table.add_column("what it is, and its layers", overflow="fold")
+    for entry in entries:
+        about = Text(f"{entry['about']}\n{_wrapped(entry['notation'], _ZOO_WIDTH, '-')}")
+        table.add_row(Text(entry["name"], style="bold"), _by(entry["input"]), about)
+    return table
+
+
+def _names(library: str, archs: Archs) -> Table:
+    table = _table()
+    table.add_column(library, overflow="fold")
+    table.add_column("photos", justify="right", no_wrap=True)
+    table.add_column("published weights", no_wrap=True)
+    for arch in archs[:MOST_NAMES]:
+        photos = _by(arch["input"]) if arch["input"] else "–"
+        table.add_row(Text(arch["name"]), photos, "yes" if arch["weights"] else "–")
+    return table
+
+
+def _libraries(document: Mapping[str, Any]) -> list[tuple[str, Archs]]:
+    return [(name, document[name]) for name in ("timm", "torchvision")]
+
+
+@dataclass(frozen=True)
+class _Wrapped:
+    """A cell in lines that end with `mark`, as far as its column is too narrow for one."""
+
+    text: str
+    mark: str
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Text]:
+        yield Text(_wrapped(self.text, options.max_width, self.mark))
+
+    def __rich_measure__(self, _: Console, __: ConsoleOptions) -> Measurement:
+        return Measurement(1, len(self.text))
+
+
+def _wrapped(text: str, width: int, mark: str) -> str:
+    """In lines that end with `mark`, as rich would not wrap it."""
+    wrapper = textwrap.TextWrapper(width, break_long_words=False)
+    wrapper.wordsep_re = re.compile(f"(?<={re.escape(mark)})")
+    return wrapper.fill(text)
+
+
+def _by(lengths: Sequence[int]) -> str:
+    return "×".join(map(str, lengths))
+
+
+def _or_dash(number: int) -> str:
+    return f"{number:,}" if number else "–"
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")

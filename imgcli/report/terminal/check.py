@@ -1,0 +1,128 @@
+"""What a check of the photos found, for the terminal."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from imgcli.text import count, printable
+
+KINDS = {
+    "changed": "changed since they came",
+    "missing": "missing",
+    "not-used": "no photos, or not in a class",
+    "placeholder": "one picture in many places",
+    "tiny": "tiny",
+    "blank": "blank",
+    "dark": "very dark",
+    "blurred": "blurred",
+    "shape": "oddly shaped",
+    "extension": "wrong extension",
+    "gps": "with a place (GPS)",
+    "animated": "animated",
+}
+STAGES = {
+    "read": "cannot be read",
+    "identify": "no picture",
+    "open": "damaged",
+    "limit": "too large",
+    "decode": "damaged",
+    "convert": "damaged",
+}
+CONFLICTS = {"classes": "same photo, two classes", "parts": "same photo, two parts"}
+METADATA = {
+    "exif_orientation": "turned upright by EXIF",
+    "gps": "with GPS",
+    "animated": "animated, the first frame is used",
+    "cmyk": "in CMYK",
+    "more_than_8_bits": "of more than 8 bits per channel",
+    "alpha": "with transparency, shown on white",
+}
+
+
+def found(document: Mapping[str, Any]) -> list[RenderableType]:
+    """The findings, kind by kind with one example each, and what concerns whole classes.
+
+    Args:
+        document: of the JSON contract of `check`.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column("what", no_wrap=True)
+    table.add_column("photos", justify="right", no_wrap=True)
+    table.add_column("for example", overflow="fold")
+    for what, photos, example in rows(document):
+        table.add_row(what, f"{photos:,}", Text(printable(example)))
+    lines = [_opening(document), *([] if table.row_count else ["Nothing is wrong with them."])]
+    return [
+        *(Text(printable(line)) for line in lines),
+        *([table] if table.row_count else []),
+        *(Text(printable(f"• {line}")) for line in sentences(document)),
+    ]
+
+
+def sentences(document: Mapping[str, Any]) -> list[str]:
+    """What is to be said of classes and of all photos."""
+    said = [
+        f"{issue['class']}: {issue['detail']}." if "class" in issue else issue["detail"]
+        for issue in document["issues"]
+        if "path" not in issue
+    ]
+    metadata = [f"{n:,} {METADATA[key]}" for key, n in document["metadata"].items() if n]
+    return [*said, *([f"Metadata: {', '.join(metadata)}."] if metadata else [])]
+
+
+def _opening(document: Mapping[str, Any]) -> str:
+    sizes = list(document["classes"].values())
+    if not sizes:
+        return "No photo can be used."
+    spread = f"{min(sizes):,}–{max(sizes):,} in each, median {median(sizes):,.0f}"
+    classes = count(len(sizes), "class", "classes")
+    return f"{count(document['photos'], 'photo')} of {classes}, {spread}."
+
+
+def rows(document: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
+    """Kind, photos and an example of whatever was found."""
+    unreadable = document["unreadable"]
+    for what, n in Counter(STAGES[item["stage"]] for item in unreadable).items():
+        first = next(item for item in unreadable if STAGES[item["stage"]] == what)
+        yield what, n, f"{first['path']}: {first['reason']}"
+    yield from _groups("exact duplicates", document["duplicates"])
+    for what, n, example in _groups("near-duplicates", document["near_duplicates"]):
+        yield what, n, f"{example} (distance {document['distances'][0][1]:.2f})"
+    for kind, what in CONFLICTS.items():
+        yield from _groups(what, [c["paths"] for c in document["conflicts"] if c["kind"] == kind])
+    by_kind: dict[str, list[Mapping[str, Any]]] = {kind: [] for kind in KINDS}
+    for issue in document["issues"]:
+        if "path" in issue:
+            by_kind[issue["kind"]].append(issue)
+    for kind, issues in by_kind.items():
+        if issues:
+            n = sum(len(issue.get("paths", [0])) for issue in issues)
+            yield KINDS[kind], n, f"{issues[0]['path']}: {issues[0]['detail']}"
+
+
+def _groups(what: str, groups: Sequence[Sequence[str]]) -> Iterator[tuple[str, int, str]]:
+    if groups:
+        n = sum(map(len, groups))
+        yield f"{what}, {count(len(groups), 'group')}", n, " = ".join(groups[0][:2])
+
+
+def fixed(done: Mapping[str, Any], undo: str) -> list[str]:
+    """What was moved, kind by kind, and how to undo it; or what would be moved."""
+    listed = done["moved"] or done.get("would_move", [])
+    if not listed:
+        return ["Nothing was moved."] if not done["left"] else _left(done)
+    kinds = ", ".join(f"{n:,} {kind}" for kind, n in Counter(m["kind"] for m in listed).items())
+    what = f"{count(len(listed), 'photo')} ({kinds})"
+    if done["quarantine"] is None:
+        return [f"Would move {what}:", *(f"  {m['path']}: {m['reason']}" for m in listed)]
+    return [f"Moved {what} to {done['quarantine']}", *_left(done), f"Undo: {undo}"]
+
+
+def _left(done: Mapping[str, Any]) -> list[str]:
+    return [f"Left {item['path']}: {item['reason']}" for item in done["left"]]

@@ -1,0 +1,150 @@
+"""Judgement as terminal tables and sentences, made for reading at 80 columns and through pipes.
+
+Colour and weight only decorate: nothing is said by them alone. Every text that comes from the user
+goes through `printable` and into a `Text`: no control character and no markup takes effect.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from imgcli.records import ClassFigures, Evaluation, FloatArray, Summary
+from imgcli.text import count, interval, percent, plus_minus, printable
+
+FIGURES = {"accuracy": "accuracy", "macro_precision": "macro precision", "macro_f1": "macro F1"}
+MOST_CLASSES = 30  # rows of the per-class table
+
+
+def verdict(evaluation: Evaluation) -> str:
+    """The evaluation in one line of plain words, with its n and its spread."""
+    accuracy = evaluation.accuracy
+    within = f"; 95 % interval {interval(accuracy.ci95)}" if accuracy.ci95 else ""
+    line = (
+        f"{percent(accuracy.value)} of {count(evaluation.n, 'photo')} right "
+        f"({measured_on(evaluation)}{within})"
+    )
+    if accuracy.mean is not None:
+        line += f"; folds {plus_minus(accuracy.mean, accuracy.std)}"
+    return line
+
+
+def measured_on(evaluation: Evaluation) -> str:
+    """Which photos were scored, and whether the network had learnt from them."""
+    part = "all photos" if evaluation.on == "all" else f"the {evaluation.on} part"
+    if evaluation.folds is not None:
+        return f"{folds_of(evaluation)} of {part}, out-of-fold"
+    return part if evaluation.on == "test" else f"{part}, which it learnt from"
+
+
+def folds_of(evaluation: Evaluation) -> str:
+    """How many folds there were: "5 folds", "2 × 5 folds"."""
+    times = f"{evaluation.repeats} × " if evaluation.repeats > 1 else ""
+    return f"{times}{evaluation.folds} folds"
+
+
+def figures(evaluation: Evaluation) -> Table:
+    """Accuracy, macro precision and macro F1, held out and, with folds, on the train side."""
+    spread = evaluation.accuracy.folds is not None
+    table = _table()
+    table.add_column("in %", no_wrap=True)
+    for title in ("value", "95 %\ninterval"):
+        table.add_column(title, justify="right", no_wrap=True)
+    if spread:
+        for title in ("folds:\nmean ± sd", "\nmedian", "\nIQR", "\nmin–max"):
+            table.add_column(title, justify="right", no_wrap=True)
+    held_out = {name: getattr(evaluation, name) for name in FIGURES}
+    _add_side(table, "held out" if spread else measured_on(evaluation), held_out)
+    if evaluation.train is not None:
+        _add_side(table, "train side", evaluation.train)
+    return table
+
+
+def _add_side(table: Table, side: str, summaries: Mapping[str, Summary]) -> None:
+    table.add_section()
+    table.add_row(Text(side, style="bold"))
+    for key, name in FIGURES.items():
+        if key in summaries:
+            cells = _summary_cells(summaries[key])
+            table.add_row(Text(f"  {name}"), *map(Text, cells[: len(table.columns) - 1]))
+
+
+def _summary_cells(summary: Summary) -> list[str]:
+    ends = None if summary.min is None or summary.max is None else (summary.min, summary.max)
+    return [
+        percent(summary.value, ""),
+        interval(summary.ci95, ""),
+        plus_minus(summary.mean, summary.std, ""),
+        percent(summary.median, ""),
+        percent(summary.iqr, ""),
+        interval(ends, ""),
+    ]
+
+
+def per_class(evaluation: Evaluation) -> RenderableType:
+    """How far each class can be trusted, lowest F1 first; the worst 30 where there are more."""
+    table = _table()
+    table.add_column("class", overflow="fold")
+    for title in ("n", "precision\nin %", "95 %\ninterval", "recall\nin %", "F1\nin %"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("most confused\nwith (photos)", overflow="fold")
+    # A class without photos has nothing to be bad at: last.
+    worst = sorted(
+        range(len(evaluation.per_class)),
+        key=lambda i: (evaluation.per_class[i].n == 0, evaluation.per_class[i].f1),
+    )
+    for i in worst[:MOST_CLASSES]:
+        table.add_row(*map(Text, _class_cells(evaluation, i)))
+    if len(worst) <= MOST_CLASSES:
+        return table
+    rest = (
+        f"The {MOST_CLASSES} classes with the lowest F1 of {len(worst):,}; --json lists them all."
+    )
+    return Group(table, Text(rest))
+
+
+def _class_cells(evaluation: Evaluation, i: int) -> list[str]:
+    row: ClassFigures = evaluation.per_class[i]
+    return [
+        printable(row.name),
+        f"{row.n:,}",
+        percent(row.precision, ""),
+        interval(row.precision_ci95, ""),
+        percent(row.recall, ""),
+        percent(row.f1, ""),
+        _most_confused(evaluation, i),
+    ]
+
+
+def _most_confused(evaluation: Evaluation, i: int) -> str:
+    """The class with which most photos were mixed up, in either direction: "owl (3)"."""
+    mixed = evaluation.confusion[i] + evaluation.confusion[:, i]
+    mixed[i] = 0
+    other = int(np.argmax(mixed))
+    return f"{printable(evaluation.classes[other])} ({mixed[other]:,})" if mixed[other] else "–"
+
+
+def predictions(paths: Iterable[str], classes: Sequence[str], probs: FloatArray) -> Table:
+    """Each photo's class with its confidence, and the runner-up.
+
+    Args:
+        probs: (M, K), rows in the order of `paths`.
+    """
+    table = _table()
+    table.add_column("photo", overflow="fold")
+    table.add_column("class", overflow="fold")
+    table.add_column("confidence", justify="right", no_wrap=True)
+    table.add_column("runner-up", overflow="fold")
+    order = np.argsort(-probs, axis=1, kind="stable")[:, :2]
+    for path, best, p in zip(paths, order, probs, strict=True):
+        second = f"{printable(classes[best[1]])} ({percent(p[best[1]])})" if len(best) > 1 else "–"
+        cells = (printable(path), printable(classes[best[0]]), percent(p[best[0]]), second)
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")

@@ -1,0 +1,384 @@
+"""Where things live, and what a run is.
+
+    raw/  dataset/                what `import` and `split` write
+    runs/<time>-<arch>/           one folder per training, opened by `find_run`
+    runs/latest                   a link to the newest finished one
+    runs/test-ledger.jsonl        every evaluation of a test part; `imgcli.ledger`'s
+    .imgcli/cache/                decoded pixels and features; safe to delete at any time
+
+How they are written is `imgcli.files`'s.
+"""
+
+import errno
+import itertools
+import os
+import shlex
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgcli import __version__, documents, reading, run_documents
+from imgcli.errors import RunError, WrongUsage
+from imgcli.files import (
+    atomic_file,
+    json_text,
+    locked,
+    save_arrays,
+    sweep_temporaries,
+    sync_folder,
+    temporary_in,
+    write_json,
+    writing,
+)
+from imgcli.progress import note
+from imgcli.records import Predictions, TrainConfig
+
+CACHE = Path(".imgcli/cache")
+RUNS = Path("runs")
+FOLDS = "predictions-folds.npz"  # in a run; further repeats are predictions-folds-2.npz, ...
+CHECKPOINT = "checkpoint.safetensors"  # in a run that is not finished
+FORMAT = 1  # of run folders; a reader refuses any other
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training's folder and what it promises to hold."""
+
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        """`model.json` is written last, so its presence means the training is whole."""
+        return (self.folder / "model.json").is_file()
+
+    @property
+    def begun(self) -> bool:
+        """`config.json` is written first; a folder without it is no run's."""
+        return (self.folder / "config.json").is_file()
+
+    @property
+    def config(self) -> TrainConfig:
+        document = self.read_json("config.json")
+        try:
+            return documents.as_type(document["config"], TrainConfig)
+        except documents.DocumentError as error:
+            raise self.damaged("config.json", error) from None
+
+    @property
+    def asked(self) -> frozenset[str] | None:
+        """The choices of the config that were made, not settled; None where that was not kept."""
+        asked = self.read_json("config.json").get("asked")
+        return None if asked is None else frozenset(asked)
+
+    @property
+    def data(self) -> Path:
+        """The dataset it was trained on, as it was typed."""
+        return Path(str(self.read_json("config.json").get("data", "dataset")))
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read one of the run's documents.
+
+        Raises:
+            RunError: missing, unreadable, or written by another version.
+        """
+        try:
+            document = documents.read_json(
+                self.folder / name, FORMAT, finite=name not in run_documents.NOT_FINITE
+            )
+            documents.as_type(document, run_documents.KINDS.get(name, dict[str, Any]))
+            return dict(document)
+        except documents.OtherVersion as error:
+            raise RunError(
+                f"'{self.folder / name}' has run format {error.found}; this imgcli ({__version__}) "
+                f"reads format {FORMAT}. Train again, or use the imgcli that made it."
+            ) from None
+        except (OSError, documents.DocumentError) as error:
+            raise self.damaged(name, error) from None
+
+    def write_json(self, name: str, data: Mapping[str, Any]) -> None:
+        """Write one of the run's documents, with a hash of its content unless users edit it."""
+        hashed = name not in run_documents.EDITED
+        write_json(self.folder / name, self.document(data), hashed=hashed)
+
+    def document(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What stands in a document of the run: the format, the version, and the data."""
+        return {"format": FORMAT, "imgcli": __version__, **data}
+
+    def save_predictions(self, name: str, predictions: Predictions, made_of: str = "") -> None:
+        """Keep predictions.
+
+        Args:
+            made_of: a key of all that decided them, kept in the file beside them.
+        """
+        arrays = {key: np.asarray(value) for key, value in vars(predictions).items()}
+        save_arrays(self.folder / name, {**arrays, "made_of": np.asarray(made_of)})
+
+    def made_of(self, name: str) -> str:
+        """The key that predictions were kept with; empty where there are none, or it is not known.
+
+        Raises:
+            RunError: damaged.
+        """
+        try:
+            return str(reading.read_arrays(self.folder / name).get("made_of", ""))
+        except FileNotFoundError:
+            return ""
+        except reading.UNREADABLE as error:
+            raise self.damaged(name, error) from None
+
+    def load_predictions(self, name: str) -> Predictions:
+        """Read predictions back.
+
+        Raises:
+            RunError: missing or damaged.
+        """
+        try:
+            return run_documents.as_predictions(reading.read_arrays(self.folder / name))
+        except reading.UNREADABLE as error:
+            raise self.damaged(name, error) from None
+
+    def digest(self, name: str) -> str:
+        """SHA-256 of one of the run's files, hexadecimal; empty where there is none."""
+        try:
+            return reading.digest_of(self.folder / name)
+        except FileNotFoundError:
+            return ""
+
+    def save_folds(self, repeats: Sequence[Predictions]) -> None:
+        """Keep what every repeat of the folds said, in place of what earlier ones did."""
+        for stale in self.folder.glob(_repeat("*")):
+            stale.unlink()
+        first, *again = repeats
+        self.save_predictions(FOLDS, first)
+        for number, predictions in enumerate(again, start=2):
+            self.save_predictions(_repeat(number), predictions)
+
+    def load_again(self, first: Predictions) -> list[Predictions]:
+        """What further repeats of the folds said of the photos of the first.
+
+        Raises:
+            RunError: damaged, or of other photos.
+        """
+        again: list[Predictions] = []
+        while (self.folder / (name := _repeat(len(again) + 2))).is_file():
+            again.append(self.load_predictions(name))
+            if again[-1].paths != first.paths or again[-1].classes != first.classes:
+                raise RunError(
+                    f"'{self.folder / name}' is of other photos than {FOLDS} beside it. Judge the "
+                    f"run again: imgcli evaluate --folds 10 --run {shlex.quote(named(self))}"
+                )
+        return again
+
+    def damaged(self, name: str, error: Exception) -> RunError:
+        """The error for a document that is missing or cannot be read."""
+        path = self.folder / name
+        if isinstance(error, FileNotFoundError) or not path.exists():
+            return RunError(f"'{path}' is missing: the run is unfinished or damaged. Train again.")
+        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        said = " ".join(said.split()).rstrip(".")
+        remedy = run_documents.remedy(name, shlex.quote(named(self)))
+        return RunError(f"'{path}' cannot be read (it is damaged: {said}). {remedy}")
+
+    def check_file(self, name: str) -> None:
+        """Compare a file with what `model.json` says of its bytes, if it does.
+
+        Raises:
+            RunError: it has changed since it was written, or is missing.
+        """
+        expected = self.read_json("model.json").get("files", {}).get(name)
+        try:
+            if expected and reading.digest_of(self.folder / name) != expected:
+                raise documents.DocumentError("its content has changed since it was written")
+        except (OSError, documents.DocumentError) as error:
+            raise self.damaged(name, error) from None
+
+
+def new_run(
+    runs: Path, config: TrainConfig, data: Path, asked: Collection[str] | None = None
+) -> Run:
+    """Make the folder of a training that begins now, with its config in it from the first moment.
+
+    Args:
+        asked: the choices of the config that were made, where the others were settled.
+    """
+    slug = "".join(c if c.isalnum() or c in "._" else "-" for c in config.arch)[:40].strip("-.")
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    document: dict[str, Any] = {"data": str(data), "config": config.to_json()}
+    runs.mkdir(parents=True, exist_ok=True)
+    staging = temporary_in(runs)
+    staging.mkdir()
+    try:
+        Run(staging).write_json(
+            "config.json", document if asked is None else {**document, "asked": [*asked]}
+        )
+        folder = _placed(staging, runs / f"{stamp}-{slug}")
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    sync_folder(runs)
+    return Run(folder)
+
+
+def _placed(staging: Path, wanted: Path) -> Path:
+    """Rename a run's folder to a name that no other has, even one that begins just now."""
+    for suffix in itertools.chain([""], (f"-{n}" for n in itertools.count(2))):
+        folder = wanted.with_name(wanted.name + suffix)
+        try:
+            os.rename(staging, folder)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            continue
+        break
+    return folder
+
+
+@contextmanager
+def training(run: Run) -> Iterator[None]:
+    """Be the one that trains a run.
+
+    Raises:
+        StorageError: another imgcli is training it.
+    """
+    with locked(run.folder / ".training.lock"):
+        yield
+
+
+def finish_run(run: Run, model: Mapping[str, Any]) -> None:
+    """Declare the training whole: point `runs/latest` at it and write `model.json`.
+
+    In this order, so that a kill between the two leaves a latest run that asks to be resumed, and
+    not an earlier one that is taken for it.
+    """
+    link = run.folder.parent / "latest"
+    with atomic_file(run.folder / "model.json") as temporary:
+        temporary.write_text(json_text(run.document(model), hashed=True), "utf-8")
+        other = temporary_in(run.folder.parent)
+        with writing(link, by=other):
+            other.symlink_to(run.folder.name)
+            os.replace(other, link)
+
+
+def sweep(runs: Path = RUNS) -> None:
+    """Remove what killed trainings and evaluations left among runs; nothing of a living one."""
+    sweep_temporaries(runs)
+    for run in _run_folders(runs):
+        for folder, _, _ in os.walk(run.folder):
+            sweep_temporaries(Path(folder))
+        if run.finished:  # and needs it no more
+            with suppress(OSError):  # another user's run
+                (run.folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def find_run(name: str = "latest", runs: Path = RUNS) -> Run:
+    """The finished run called `name`: "latest", a folder's name under runs/, or a path.
+
+    Raises:
+        RunError: there is none, or it is unfinished; the message lists what there is.
+    """
+    place = _place(name, runs)
+    run = Run(place.parent / place.readlink() if place.is_symlink() else place)
+    if run.finished:
+        return run
+    if run.begun:
+        raise RunError(
+            f"'{place}' is not a finished run: it has no model.json. Finish it with "
+            f"`imgcli train --resume --run {place.name}`, or name another with --run."
+        )
+    known = finished_runs(runs)
+    if name == "latest" and not known:
+        raise RunError(
+            f"No finished run in '{runs}/'. Train one first: imgcli train --arch resnet101 --freeze"
+        )
+    have = f" There are {', '.join(run.folder.name for run in known[-5:])}." if known else ""
+    what = f"'{place}' is not a run's folder" if place.exists() else f"No run '{name}' in '{runs}/'"
+    raise RunError(f"{what}.{have}")
+
+
+def find_runs(names: Sequence[str], runs: Path = RUNS) -> list[Run]:
+    """The finished runs of several names, as by `find_run`.
+
+    A shell's * over a folder of runs names more than them: what lies beside a named run and is none
+    is left out with a note, and so is a link, like "latest", to a run that is named itself.
+
+    Raises:
+        WrongUsage: one run is named twice.
+    """
+    places = [(name, _place(name, runs)) for name in names]
+    themselves = {os.path.realpath(place) for _, place in places if not place.is_symlink()}
+    among = {place.parent for _, place in places if Run(place).begun}
+    found: dict[Path, Run] = {}
+    for name, place in places:
+        if place.is_symlink() and os.path.realpath(place) in themselves:
+            note(f"'{place}' is left out: it is '{place.readlink()}', which is named itself.")
+        elif os.path.lexists(place) and place.parent in among and not Run(place).begun:
+            note(f"'{place}' is left out: it is not a run's folder.")
+        else:
+            run = find_run(name, runs)
+            if found.setdefault(run.folder.resolve(), run) is not run:
+                raise WrongUsage(f"The run '{run.folder}' is named twice; name different runs.")
+    return list(found.values())
+
+
+def _place(name: str, runs: Path) -> Path:
+    """The path that a name of a run stands for: under runs/ where there is such a one."""
+    return runs / name if os.path.lexists(runs / name) else Path(name)
+
+
+def finished_runs(runs: Path = RUNS) -> Sequence[Run]:
+    """All finished runs, oldest first."""
+    return [run for run in _run_folders(runs) if run.finished]
+
+
+def unfinished_run(name: str | None = None, runs: Path = RUNS) -> Run:
+    """The run to resume: `name`, or the newest that was begun and not finished.
+
+    If the newest of all is of a bag, and not the last of it, that is where the bag was left.
+
+    Raises:
+        RunError: there is none.
+    """
+    there = _run_folders(runs)
+    begun = [run for run in there if not run.finished]
+    if there and there[-1].finished and _more_of_its_bag(there[-1]):
+        begun.append(there[-1])
+    if name is not None:
+        begun = [run for run in begun if run.folder.name == Path(name).name]
+    if not begun:
+        which = f"run '{name}'" if name else "unfinished run"
+        raise RunError(f"No {which} to resume in '{runs}/'. Start one with `imgcli train`.")
+    return begun[-1]
+
+
+def _more_of_its_bag(run: Run) -> bool:
+    config = run.config
+    return config.bag is not None and config.bag + 1 < (config.bag_of or 0)
+
+
+def named(run: Run) -> str:
+    """The run as `--run` takes it: by its name alone where it lies under runs/."""
+    return run.folder.name if run.folder.parent == RUNS else str(run.folder)
+
+
+def _repeat(number: int | str) -> str:
+    """The file of a further repeat of the folds."""
+    return FOLDS.replace(".", f"-{number}.")
+
+
+def _run_folders(runs: Path) -> list[Run]:
+    if not runs.is_dir():
+        return []
+    return [
+        Run(folder)
+        for folder in sorted(runs.iterdir())
+        if not folder.is_symlink() and not folder.name.startswith(".") and Run(folder).begun
+    ]

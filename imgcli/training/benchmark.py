@@ -1,0 +1,185 @@
+"""What this machine gives: photos per second of each stage, and how long a job will take."""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from imgcli.errors import DataError
+from imgcli.models.create import create_network
+from imgcli.models.memory import within_memory
+from imgcli.models.network import Network
+from imgcli.photos.hashing import cores
+from imgcli.photos.scan import photos_under
+from imgcli.photos.views import decode_files
+from imgcli.records import Preprocess, TrainConfig
+from imgcli.training.device import autocast, choose_device, forward
+from imgcli.training.feature_extraction import for_looking
+from imgcli.training.precision import choose_precision, has_bf16
+from imgcli.training.probe.logistic import fit_softmax
+from imgcli.training.probe.selection import STRENGTHS, choose_strengths, mean_heads
+from imgcli.training.resolve_defaults import settle
+
+DECODED = 256  # photos, at most, that decoding is measured on
+_ENOUGH = 0.3  # seconds that a measured batch should take
+_MOST = 256  # photos in it
+_HEAD_ROWS = 400  # rows of the heads that are measured
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Photos per second, by precision where there is a choice; and the rest of an estimate."""
+
+    arch: str
+    photos: int
+    size: int  # pixels, of the network's input
+    device: str
+    cores: int
+    decode: float
+    look: dict[str, float]  # through the network, learning nothing
+    learn: dict[str, float]  # through it and back; empty for a frozen backbone
+    heads: float | None  # rows that ten heads and the choice of their strength take per second
+    epochs: int  # of a training; 1 for a frozen backbone
+    precision: str  # that a training here would choose
+
+    def seconds(self, folds: int) -> dict[str, float]:
+        """How long error estimation by so many folds will take, by stage, nothing being cached."""
+        stages = {"decode": self.photos / self.decode}
+        if self.heads is not None:
+            stages["look"] = self.photos / self.look[self.precision]
+            stages["heads"] = self.photos / self.heads * folds / 10
+        else:
+            learnt = self.photos * (folds - 1) * self.epochs
+            judged = self.photos * folds
+            stages["learn"] = learnt / self.learn[self.precision]
+            stages["judge"] = judged / self.look[self.precision]
+        return stages
+
+
+@within_memory()
+def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speeds:
+    """Measure each stage of a training by the config on some of the photos in a folder.
+
+    The network's weights are random: they take as long as trained ones.
+
+    Raises:
+        DataError: no photo in the folder, or none that can be read.
+    """
+    names, _ = photos_under(folder)
+    classes = max(2, len({Path(name).parent.name for name in names}))
+    device = choose_device(device_name)
+    network = create_network(
+        config.arch,
+        classes,
+        image_size=config.image_size,
+        fit=config.fit,
+        model_args=config.model_args,
+        pretrained=False,
+    )
+    decode = _decoding(names[:: max(1, len(names) // DECODED)], network, folder)
+    look, learn = {}, {}
+    for precision in ("fp32", "bf16") if has_bf16(device) else ("fp32",):
+        look[precision] = _looking(network, config.frozen, device, precision)
+        if not config.frozen:
+            learn[precision] = _learning(network, device, precision)
+    features = network.classifier.head.in_features
+    return Speeds(
+        config.arch,
+        len(names),
+        network.preprocess.size,
+        torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        cores(),
+        decode,
+        look,
+        learn,
+        _heads(features, classes, device) if config.frozen else None,
+        1 if config.frozen else settle(config).epochs or 1,
+        choose_precision("auto", device, network, frozen=config.frozen),
+    )
+
+
+def _decoding(names: list[str], network: Network, folder: Path) -> float:
+    start = time.perf_counter()
+    blocks = decode_files([Path(name) for name in names], network.preprocess)
+    read = sum(len(block.indices) for block in blocks)
+    if not read:
+        raise DataError(f"'{folder}' holds no photo that can be read. Name a folder of photos.")
+    return read / (time.perf_counter() - start)
+
+
+def _looking(network: Network, frozen: bool, device: torch.device, precision: str) -> float:
+    module = copy.deepcopy(network.classifier).eval()
+    if frozen:
+        module.backbone = for_looking(network.classifier.backbone, network.preprocess, device)
+    module.to(device).to(memory_format=torch.channels_last)
+
+    def step(images: torch.Tensor) -> None:
+        forward(module, images, precision).cpu()
+
+    return _rate(step, network.preprocess, device)
+
+
+def _learning(network: Network, device: torch.device, precision: str) -> float:
+    module = copy.deepcopy(network.classifier).to(device).to(memory_format=torch.channels_last)
+    module.train()
+
+    def step(images: torch.Tensor) -> None:
+        with autocast(device, precision):
+            logits = module(images)
+        logits.float().square().sum().backward()
+        module.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return _rate(step, network.preprocess, device)
+
+
+def _rate(
+    step: Callable[[torch.Tensor], None], preprocess: Preprocess, device: torch.device
+) -> float:
+    """Images per second of the better of two batches, of a size that takes long enough to tell."""
+    size = preprocess.size
+    images = torch.randn(4, preprocess.channels, size, size, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    step(images)
+    seconds = _seconds(lambda: step(images))
+    batch: int = min(_MOST, max(4, 2 ** math.ceil(math.log2(max(4 * _ENOUGH / seconds, 1)))))
+    images = images.repeat(batch // 4, 1, 1, 1).contiguous(memory_format=torch.channels_last)
+    step(images)
+    return batch / min(_seconds(lambda: step(images)) for _ in range(2))
+
+
+def _heads(features: int, classes: int, device: torch.device) -> float:
+    """Rows per second of ten heads, their strengths chosen, on features that overlap."""
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.arange(_HEAD_ROWS) % classes
+    centres = torch.randn(classes, features, generator=generator)
+    noise = torch.randn(_HEAD_ROWS, features, generator=generator)
+    rows, labels = (centres[targets] + 3 * noise).to(device), targets.to(device)
+    place = torch.arange(_HEAD_ROWS, device=device)
+    tasks = []
+    for fold in range(10):
+        learnt = place % 10 != fold
+        inner = [learnt & (place // 10 % 3 == i) for i in range(3)]
+        tasks.append([(learnt & ~held, held) for held in inner])
+    solve = partial(fit_softmax, rows, labels, classes=classes)
+
+    def fit() -> None:
+        choices = choose_strengths(solve, rows, labels, tasks)
+        masks = torch.stack([place % 10 != fold for fold in range(10)])
+        strengths = rows.new_tensor([choice.strength for choice in choices])
+        solve(masks, strengths, start=mean_heads([choice.heads for choice in choices]))
+
+    solve(torch.ones_like(place, dtype=torch.bool)[None], rows.new_tensor(STRENGTHS[:1]))
+    return _HEAD_ROWS / _seconds(fit)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -1,0 +1,169 @@
+"""What a network learns from, by row: pixels, or the features of a frozen backbone.
+
+Both give `batch(rows)` for looking and `train_batch(rows, generator)` for learning, and say whether
+what is looked at is to be looked at mirrored as well, so the training loop does not know which it
+has.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imgcli.models.memory import is_out_of_memory
+from imgcli.photos.views import Images, Pixels
+from imgcli.records import IntArray, Preprocess
+from imgcli.training.augment import Recipe, augment, erase, luma, to_planes
+
+_RESIDENT = 0.5  # share of a GPU's free memory that photos may take
+_UPLOAD = 4096  # photos put there at once
+_CACHED = 2**18  # values of photos that a core's cache holds
+
+
+class Inputs(Protocol):
+    @property
+    def flips(self) -> bool: ...
+
+    def batch(self, rows: IntArray) -> Tensor: ...
+
+    def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class DevicePixels:
+    """Stored photos `(N, S, S, 3)` uint8 on their way to a device, or there already."""
+
+    pixels: Pixels
+    device: torch.device
+    resident: Tensor | None = None  # all rows, on a GPU that has room for them
+
+    @classmethod
+    def of(cls, pixels: Pixels, device: torch.device) -> Self:
+        """Put all photos on a GPU with room for them; else they come batch by batch."""
+        if device.type != "cuda":
+            return cls(pixels, device)
+        shape = (len(pixels.row), *pixels.store.shape)
+        free, _ = torch.cuda.mem_get_info(device)
+        if math.prod(shape) > _RESIDENT * free:
+            return cls(pixels, device)
+        try:
+            return cls(pixels, device, _on_device(pixels, shape, device))
+        except RuntimeError as error:  # another process was quicker to take the room
+            if not is_out_of_memory(error):
+                raise
+            return cls(pixels, device)
+
+    def gather(self, rows: IntArray) -> Tensor:
+        """Some photos, `(B, S, S, 3)` uint8 on the device."""
+        if self.resident is not None:
+            return self.resident[torch.from_numpy(rows).to(self.device)]
+        pixels = self.pixels.gather(rows)
+        return to_device(pixels, self.device)
+
+
+def _on_device(pixels: Pixels, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """All photos `(N, S, S, 3)`, zeros for those that cannot be read."""
+    resident = torch.zeros(shape, dtype=torch.uint8, device=device)
+    for rows in in_batches(np.flatnonzero(pixels.readable), _UPLOAD):
+        resident[torch.from_numpy(rows).to(device)] = to_device(pixels.gather(rows), device)
+    return resident
+
+
+def to_device(pixels: Images, device: torch.device) -> Tensor:
+    """Pixels as a tensor; to a GPU through pinned memory, while it computes."""
+    tensor = torch.from_numpy(pixels)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+@dataclass(frozen=True, eq=False)
+class PixelInputs:
+    """Photos as images `(B, C, S, S)`, normalised, augmented when they are learnt from.
+
+    Everything after the gathering is done for the whole batch on the device.
+    """
+
+    own: DevicePixels  # as the network sees them
+    learnt: DevicePixels  # as augmentation cuts from them: the same, or larger
+    preprocess: Preprocess
+    recipe: Recipe
+
+    @property
+    def flips(self) -> bool:
+        return self.preprocess.test_flip
+
+    def batch(self, rows: IntArray) -> Tensor:
+        return to_images(self.own.gather(rows), self.preprocess)
+
+    def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor:
+        pixels = self.learnt.gather(rows)
+        images = augment(pixels, self.recipe, self.preprocess.size, generator)
+        images = normalise(images, self.preprocess)
+        return erase(images, self.recipe.erase, generator) if self.recipe.erase else images
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureInputs:
+    """Features `(B, D)` of a frozen backbone, standardised by some rows' mean and deviation."""
+
+    features: Tensor  # (N, D) float32; a row of NaN where the photo cannot be read
+    mean: Tensor | float = 0.0  # (D,)
+    scale: Tensor | float = 1.0  # (D,)
+    flips: bool = False  # the features are those of both already
+
+    def standardised(self, rows: IntArray) -> Self:
+        """The same features, standardised by `rows`."""
+        learnt = self.features[torch.from_numpy(rows)]
+        return type(self)(self.features, learnt.mean(0), learnt.std(0).clamp_min(1e-5))
+
+    def batch(self, rows: IntArray) -> Tensor:
+        return (self.features[torch.from_numpy(rows)] - self.mean) / self.scale
+
+    def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor:
+        return self.batch(rows)
+
+
+def to_images(pixels: Tensor, preprocess: Preprocess) -> Tensor:
+    """Pixels `(B, S, S, 3)` uint8 as a network wants them: `(B, C, S, S)`, as by `normalise`."""
+    if preprocess.channels == 1:
+        return normalise(to_planes(pixels), preprocess)
+    n, height, width, _ = pixels.shape
+    mean, std = _mean_and_std(preprocess, width, pixels.device)
+    rows = pixels.reshape(n, height, width * 3)
+    images = torch.empty(rows.shape, device=pixels.device)
+    # On a CPU some photos at a time, which stay in the cache until they are done.
+    at_once = max(1, _CACHED // rows[0].numel()) if pixels.device.type == "cpu" else n
+    for start in range(0, n, at_once):
+        some = slice(start, start + at_once)
+        images[some].copy_(rows[some]).sub_(mean).div_(std)
+    return images.view(n, height, width, 3).permute(0, 3, 1, 2)
+
+
+def normalise(images: Tensor, preprocess: Preprocess) -> Tensor:
+    """Bring images `(B, 3, S, S)`, values of 0 to 255, to a network's channels, mean and deviation.
+
+    In place where the network sees colours and the images are channels last; what comes out is.
+    """
+    if preprocess.channels == 1:
+        return luma(images).sub_(255 * preprocess.mean[0]).div_(255 * preprocess.std[0])
+    n, _, height, width = images.shape
+    mean, std = _mean_and_std(preprocess, width, images.device)
+    rows = images.permute(0, 2, 3, 1).reshape(n * height, width * 3)
+    rows.sub_(mean).div_(std)
+    return rows.view(n, height, width, 3).permute(0, 3, 1, 2)
+
+
+def _mean_and_std(
+    preprocess: Preprocess, width: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Both for a row of pixels `(W · 3,)`: channel by channel it takes three times as long."""
+    mean = torch.tensor(preprocess.mean, device=device).repeat(width)
+    std = torch.tensor(preprocess.std, device=device).repeat(width)
+    return 255 * mean, 255 * std
+
+
+def in_batches(rows: IntArray, size: int) -> list[IntArray]:
+    """Cut rows into batches of at most `size`, all of nearly one size."""
+    return np.array_split(rows, -(-len(rows) // size)) if len(rows) else []

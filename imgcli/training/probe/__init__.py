@@ -1,0 +1,1 @@
+"""Linear heads on frozen features, those of all folds fitted as one problem."""

@@ -1,0 +1,271 @@
+"""Searching for the choices that learn best, by validation or by folds; never by the test part."""
+
+import itertools
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from optuna.exceptions import ExperimentalWarning, TrialPruned
+from optuna.pruners import MedianPruner, WilcoxonPruner
+from optuna.samplers import TPESampler
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+
+from imgcli.errors import DataError, Interrupted, ModelError, Refused, WrongUsage
+from imgcli.models.memory import within_memory
+from imgcli.photos.dataset import load_dataset
+from imgcli.progress import counter, note
+from imgcli.records import IntArray, TrainConfig
+from imgcli.text import count
+from imgcli.training.cache_keys import photos_key
+from imgcli.training.checkpoint import State
+from imgcli.training.context import Task, hold_out, judging_folds, make_task
+from imgcli.training.cross_validation import refuse_seen
+from imgcli.training.device import choose_device
+from imgcli.training.fit_spec import Fitted, Job, logits_by
+from imgcli.training.fitting import fit_all, with_rate
+from imgcli.training.metrics import Measure, measure
+from imgcli.training.precision import refuse_emulated
+from imgcli.training.resolve_defaults import settle
+from imgcli.training.tuning.search_space import Space, sample
+from imgcli.training.tuning.study import (
+    DONE,
+    importance,
+    open_study,
+    ranked,
+    rows_of,
+    try_failed_again,
+    without_password,
+)
+
+_SHARE = 0.1  # of the training photos to validate on, where the recipe itself validates on none
+_FROM = 3  # epoch that first prunes: those before tell a learning rate's haste, not where it leads
+# What only learning reads: trials that differ in nothing else share the decoded photos, the
+# network as it begins and the features.
+_OF_LEARNING = (
+    *("epochs", "batch_size", "grow_batch", "optimizer", "lr", "momentum", "dampening"),
+    *("nesterov", "schedule", "warmup", "decay_every", "decay_factor", "layer_decay", "patience"),
+    *("weight_decay", "l1", "label_smoothing", "clip_norm", "ema", "balance", "mixup", "cutmix"),
+    *("norms", "labels_per_class", "pick", "confidence", "bag", "bag_of"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """What a search came to."""
+
+    rows: list[dict[str, Any]]  # of every trial, in the order in which they began
+    ranked: list[dict[str, Any]]  # of the finished ones, best first
+    config: TrainConfig  # of the best, as it would be asked of `train`
+    importance: Mapping[str, float]  # share of the accuracy's variance, by choice
+
+
+def tune(
+    config: TrainConfig,
+    space: Space,
+    data: Path,
+    folder: Path,
+    *,
+    name: str,
+    trials: int,
+    minutes: float | None = None,
+    folds: int | None = None,
+    url: str | None = None,
+    device: str = "auto",
+) -> Tuned:
+    """Search until there are `trials` trials, going on with those there are already.
+
+    Choices are proposed by a tree-structured Parzen estimator (Bergstra et al., 2011). A trial is
+    pruned when its best validation accuracy so far is below the median of the others' at the same
+    epoch; with folds, when it is worse than the best trial's on the same folds by Wilcoxon's
+    signed-rank test at 10 %. One seed gives the same trials, however often the search is stopped.
+
+    Args:
+        folder: gets the study, unless it is in the database at `url`.
+        minutes: after which no new trial begins.
+        folds: judge by the mean accuracy of so many folds of the train part, instead of by the
+            validation photos.
+
+    Raises:
+        WrongUsage: too few folds, a study of something else.
+        DataError: the dataset cannot serve, or has too few photos to validate on.
+        ModelError: none of the trials could be trained.
+        Refused: none was finished in the time.
+        Interrupted: by Ctrl-C; finished trials are kept.
+    """
+    if folds is not None and folds < 2:
+        raise WrongUsage(
+            f"--folds {folds} is too few; use at least 2, or leave it out to judge by validation."
+        )
+    refuse_emulated(config.precision, choose_device(device))
+    asked = _asked(config, space, data, folds)
+    with warnings.catch_warnings(), counter("Tuning", trials, "trials") as bar:
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        with open_study(folder, name, url, asked) as study:
+            study.pruner = WilcoxonPruner() if folds else MedianPruner(n_warmup_steps=_FROM)
+            judge = _Judge(config, space, data, folds, device)
+            end = time.monotonic() + (minutes or 0) * 60 if minutes else float("inf")
+            try:
+                while (begun := _begun(study)) < trials and time.monotonic() < end:
+                    bar.update(begun - bar.n)
+                    try_failed_again(study)
+                    study.sampler = _sampler(config.seed, begun, shared=url is not None)
+                    study.optimize(judge, n_trials=1)
+            except KeyboardInterrupt:
+                where = folder if url is None else without_password(url)
+                raise Interrupted(
+                    f"Interrupted. {count(len(rows_of(study)), 'trial')} of {trials} kept in "
+                    f"'{where}'; the same command goes on from there."
+                ) from None
+            return _outcome(study, config)
+
+
+def _asked(config: TrainConfig, space: Space, data: Path, folds: int | None) -> dict[str, Any]:
+    """What decides the trials: a study goes on only with the same."""
+    searched = {name: axis.describe() for name, axis in space.items()}
+    samples = load_dataset(data).samples
+    photos = photos_key(samples, np.arange(len(samples)))
+    about = {"search": searched, "data": str(data), "folds": folds, "photos": photos}
+    return {**config.to_json(), **about}
+
+
+def _begun(study: Study) -> int:
+    """How many trials are done, or being done by another process."""
+    return len(study.get_trials(deepcopy=False, states=(*DONE, TrialState.RUNNING)))
+
+
+def _sampler(seed: int, begun: int, *, shared: bool) -> TPESampler:
+    """What proposes the next trial: the same after a stop as without one.
+
+    Processes that share a study have to propose different trials, so theirs follow from no seed,
+    and keep away from what is being tried.
+    """
+    drawn = int(np.random.SeedSequence([seed, begun]).generate_state(1)[0])
+    return TPESampler(seed=None if shared else drawn, multivariate=True, constant_liar=shared)
+
+
+def _outcome(study: Study, config: TrainConfig) -> Tuned:
+    rows = rows_of(study)
+    if best_first := ranked(rows):
+        best = config.with_(**best_first[0]["choices"])
+        return Tuned(rows, best_first, best, importance(study, config.seed))
+    reasons = [row["reason"] for row in rows if row["reason"]]
+    if reasons:
+        raise ModelError(f"None of {count(len(rows), 'trial')} could be trained. {reasons[-1]}")
+    raise Refused("No trial was finished in that time. Give a longer --timeout, or fewer --epochs.")
+
+
+class _Judge:
+    """Trains what a trial proposes and says how good it is: the accuracy to maximise."""
+
+    def __init__(
+        self, config: TrainConfig, space: Space, data: Path, folds: int | None, device: str
+    ) -> None:
+        self.config = config
+        self.space = space
+        self.data = data
+        self.folds = folds
+        self.device = device
+        self.task: Task | None = None  # of the last trial
+        self.precision = config.precision  # as chosen for the first trial, then for all
+        self.said: set[str] = set()
+
+    def __call__(self, trial: Trial) -> float:
+        config = sample(self.space, self.config, trial)
+        fields = {axis.field for axis in self.space.values()}
+        if config.arch != self.config.arch:
+            fields.add("arch")
+        trial.set_user_attr("choices", {name: getattr(config, name) for name in sorted(fields)})
+        try:
+            with within_memory():
+                task = with_rate(self._task_for(config))
+                judge = self._by_folds if self.folds else self._by_val
+                measures = judge(task, trial)
+        except (WrongUsage, ModelError) as error:
+            # Pruned and not failed, so that the sampler learns to keep away from it.
+            trial.set_user_attr("reason", str(error))
+            if str(error) not in self.said:
+                note(f"Trial {trial.number}: {error}")
+            self.said.add(str(error))
+            raise TrialPruned from None
+        trial.set_user_attr("n", sum(m.n for m in measures))
+        trial.set_user_attr("loss", float(np.mean([m.loss for m in measures])))
+        return float(np.mean([m.accuracy for m in measures]))
+
+    def _task_for(self, config: TrainConfig) -> Task:
+        """The last trial's task by another config, or a new one for other photos or weights."""
+        settled = settle(config.with_(precision=self.precision))
+        task = self.task
+        if task is None or _without_learning(task.config) != _without_learning(settled):
+            task = make_task(settled, self.data, self.device)
+        self.precision = task.config.precision
+        self.task = replace(task, config=settled.with_(precision=self.precision))
+        return self.task
+
+    def _by_val(self, task: Task, trial: Trial) -> list[Measure]:
+        """On the dataset's val part, or a share of its train part, the same for every trial."""
+        if task.dataset.split.val is not None:
+            rows, held = task.rows("train"), task.rows("val")
+        else:
+            share = task.config.val_share or _SHARE
+            rows, held = hold_out(task, task.rows("train"), share)
+        if not len(held):
+            raise DataError(
+                f"'{task.dataset.samples.root}' has too few photos to validate on, near-duplicates "
+                "counted once. Add photos, or use --folds 2."
+            )
+        # A recipe that validates on nothing is judged as it is: its last weights.
+        blind = task.dataset.split.val is None and task.config.val_share == 0
+
+        epochs = itertools.count(1)  # a fit that is made twice goes on counting
+
+        def report(state: State) -> None:
+            epoch = [row for row in state.history if row["epoch"] == state.epoch]
+            accuracy = next(r["accuracy"] for r in epoch if r["part"] in ("val", "held"))
+            _report(trial, accuracy, next(epochs), last=state.epoch == task.config.epochs)
+
+        job = Job(
+            rows,
+            held[:0] if blind else held,
+            watched={"held": held} if blind else {},
+            label=f"Trial {trial.number}",
+            after_epoch=report,
+        )
+        (fitted,) = fit_all(task, [job])
+        return [_judged(task, fitted, held)]
+
+    def _by_folds(self, task: Task, trial: Trial) -> list[Measure]:
+        """On each fold of the train part, by what learnt from the others."""
+        assert self.folds is not None
+        refuse_seen(task)
+        rows = task.rows("train")
+        fold = judging_folds(task, rows, self.folds, self.config.seed)
+        jobs = [
+            Job(rows[fold != f], label=f"Trial {trial.number}, fold {f + 1} of {self.folds}")
+            for f in range(self.folds)
+        ]
+        measures = []
+        for f, fitted in enumerate(fit_all(task, jobs)):
+            measures.append(_judged(task, fitted, rows[fold == f]))
+            _report(trial, measures[-1].accuracy, f, last=f == self.folds - 1)
+        return measures
+
+
+def _report(trial: Trial, accuracy: float, step: int, *, last: bool) -> None:
+    """Tell the pruner how the trial does, which may end it unless that is its end already."""
+    trial.report(accuracy, step)
+    if not last and trial.should_prune():
+        raise TrialPruned
+
+
+def _judged(task: Task, fitted: Fitted, held: IntArray) -> Measure:
+    return measure(logits_by(task, fitted.module, held), task.targets[held])
+
+
+def _without_learning(config: TrainConfig) -> TrainConfig:
+    """What a task is made of, as a config in which nothing else is said."""
+    return config.with_(precision="auto", **dict.fromkeys(_OF_LEARNING))

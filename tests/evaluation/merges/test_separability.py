@@ -1,0 +1,102 @@
+"""Two classes given only each other: AUC and its interval, and which lies within which."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
+
+from imgcli.evaluation.merges.separability import auc_interval, log_odds, passed, separability
+from tests.evaluation.planted import predictions
+
+
+def of_scores(of_a: np.ndarray, of_b: np.ndarray):
+    """Predictions of two classes, and of a third that nobody is, with these log-odds."""
+    scores = np.concatenate([of_a, of_b])
+    probs = np.stack([np.exp(scores), np.ones(len(scores)), np.full(len(scores), 0.5)], axis=1)
+    targets = np.repeat([0, 1], [len(of_a), len(of_b)])
+    return predictions(targets, probs / probs.sum(axis=1, keepdims=True))
+
+
+def test_log_odds_are_of_the_two_classes_only() -> None:
+    probs = np.array([[0.6, 0.2, 0.2], [0.1, 0.1, 0.8], [0.2, 0.4, 0.4], [0.0, 0.0, 1.0]])
+    of_a, of_b = log_odds(predictions([0, 0, 1, 2], probs), 0, 1)
+    assert of_a == pytest.approx(np.log([3, 1]))
+    assert of_b == pytest.approx(np.log([0.5]))
+
+
+def test_impossible_classes_give_finite_log_odds() -> None:
+    of_a, of_b = log_odds(predictions([0, 1], np.eye(3)[[0, 2]]), 0, 1)
+    assert np.isfinite(of_a).all() and of_b.tolist() == [0.0]
+
+
+def test_near_duplicates_are_one_photo_with_their_mean() -> None:
+    probs = np.array([[0.8, 0.2], [0.5, 0.5], [0.2, 0.8], [0.5, 0.5]])
+    of_a, of_b = log_odds(predictions([0, 0, 0, 1], probs, groups=[5, 5, 2, 5]), 0, 1)
+    assert sorted(of_a) == pytest.approx([np.log(1 / 4), np.log(4) / 2])
+    assert of_b.tolist() == [0.0]
+
+
+def test_passed_counts_the_other_class_on_the_wrong_side_and_ties_half() -> None:
+    passed_a, passed_b = passed(np.array([3.0, 1.0]), np.array([0.0, 1.0, 2.0, -1.0]))
+    assert passed_a.tolist() == [0.0, (0.5 + 1) / 4]
+    assert passed_b.tolist() == [0.0, 0.5 / 2, 1 / 2, 0.0]
+
+
+@given(
+    st.lists(st.integers(-3, 3), min_size=1, max_size=30),
+    st.lists(st.integers(-3, 3), min_size=1, max_size=30),
+)
+@settings(deadline=None)
+def test_auc_agrees_with_scikit_learn_also_with_ties(a: list[int], b: list[int]) -> None:
+    passed_a, passed_b = passed(np.array(a, float), np.array(b, float))
+    expected = roc_auc_score([1] * len(a) + [0] * len(b), a + b)
+    assert 1 - passed_a.mean() == pytest.approx(expected)
+    assert 1 - passed_b.mean() == pytest.approx(expected)
+
+
+@given(st.floats(0, 1), st.integers(1, 500), st.integers(1, 500))
+@settings(deadline=None)
+def test_interval_holds_its_auc_and_mirrors(auc: float, m: int, n: int) -> None:
+    low, high = auc_interval(auc, m, n)
+    assert 0 <= low <= auc <= high <= 1
+    assert auc_interval(1 - auc, n, m) == pytest.approx((1 - high, 1 - low), abs=1e-6)
+
+
+def test_interval_of_classes_always_told_apart_is_no_certainty() -> None:
+    low, high = auc_interval(1.0, 20, 20)
+    assert high == 1.0 and 0.85 < low < 0.95
+    assert auc_interval(1.0, 200, 200)[0] > 0.98
+
+
+@pytest.mark.parametrize("auc", [0.5, 0.75, 0.95])
+def test_interval_holds_the_true_auc_about_as_often_as_it_says(auc: float) -> None:
+    rng = np.random.default_rng(0)
+    apart = norm.ppf(auc) * np.sqrt(2)
+    held = 0
+    for m, n in [(40, 40), (60, 25)] * 300:
+        passed_a, _ = passed(rng.normal(apart, size=m), rng.normal(size=n))
+        low, high = auc_interval(1 - passed_a.mean(), m, n)
+        held += low <= auc <= high
+    assert 0.92 <= held / 600 <= 0.98
+
+
+def test_of_a_part_all_photos_lie_among_the_whole_but_not_the_other_way_round() -> None:
+    rng = np.random.default_rng(0)
+    part = rng.normal(size=60)
+    whole = np.concatenate([rng.normal(size=30), rng.normal(8, size=30)])
+    found = separability(of_scores(whole, part), 0, 1)
+    among_whole, among_part = found.among[1], found.among[0]
+    assert among_whole > 0.85 and among_part == pytest.approx(0.95 / 2, abs=0.07)
+    assert (among_whole - among_part) > 3 * found.among_error
+
+
+def test_separability_mirrors_and_depends_on_the_seed_in_its_error_alone() -> None:
+    rng = np.random.default_rng(0)
+    some = of_scores(rng.normal(1, size=50), rng.normal(size=40))
+    one, other = separability(some, 0, 1), separability(some, 1, 0)
+    assert other.auc == pytest.approx(one.auc) and other.among == one.among[::-1]
+    again, reseeded = separability(some, 0, 1), separability(some, 0, 1, seed=1)
+    assert again == one and reseeded.auc_ci95 == one.auc_ci95
+    assert reseeded.among_error != one.among_error

@@ -1,0 +1,70 @@
+"""Groups drawn with replacement, and whether the intervals hold what they promise."""
+
+import numpy as np
+import pytest
+
+from imgcli.evaluation import metrics
+from imgcli.evaluation.evaluate import FIGURES
+from imgcli.evaluation.intervals import intervals, resampled_confusions
+from tests.evaluation.planted import of_confusion, predictions, sure
+
+
+def test_groups_are_drawn_whole_and_every_draw_has_as_many_groups() -> None:
+    some = predictions([0, 0, 1, 1], sure([0, 0, 1, 0], 2), groups=[7, 7, 3, 3])
+    drawn = np.concatenate(list(resampled_confusions(some, 50, seed=0)))
+    assert drawn.shape == (50, 2, 2)
+    assert np.all(drawn.sum(axis=(1, 2)) == 4)
+    assert np.all(drawn[:, 0, 0] % 2 == 0) and np.all(drawn[:, 1, 0] == drawn[:, 1, 1])
+    assert len(np.unique(drawn[:, 0, 0])) == 3
+
+
+def test_chunks_of_the_bootstrap_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = of_confusion([[40, 10], [5, 45]])
+    whole = np.concatenate(list(resampled_confusions(some, 30, seed=3)))
+    monkeypatch.setattr("imgcli.evaluation.intervals.CHUNK", 700)
+    chunks = list(resampled_confusions(some, 30, seed=3))
+    assert len(chunks) == 5
+    np.testing.assert_array_equal(np.concatenate(chunks), whole)
+
+
+# A classifier that is what it is: row i, the probabilities of what it calls a photo of class i.
+FIXED = np.array(
+    [
+        [0.95, 0.03, 0.01, 0.01],
+        [0.10, 0.80, 0.05, 0.05],
+        [0.02, 0.08, 0.90, 0.00],
+        [0.00, 0.05, 0.05, 0.90],
+    ]
+)
+SIZES = np.array([90, 60, 40, 30])
+
+
+def coverage(copies: int, grouped: bool, repeats: int = 400) -> dict[str, float]:
+    """How often the interval holds the truth; each photo is there `copies` times."""
+    rng = np.random.default_rng(1)
+    truth = {name: float(figure(FIXED * SIZES[:, None])) for name, figure in FIGURES.items()}
+    held = dict.fromkeys(FIGURES, 0)
+    targets = np.repeat(np.arange(4), SIZES)
+    for _ in range(repeats):
+        preds = (FIXED[targets].cumsum(axis=1) > rng.random((len(targets), 1))).argmax(axis=1)
+        group = np.repeat(np.arange(len(targets)), copies)
+        some = predictions(targets[group], sure(preds[group], 4), groups=group if grouped else None)
+        matrix = metrics.fold_confusions(some)[0]
+        values = {name: float(figure(matrix)) for name, figure in FIGURES.items()}
+        bounds = intervals(some, FIGURES, values, repeats=200)
+        for name, (low, high) in bounds.items():
+            held[name] += low <= truth[name] <= high
+    return {name: count / repeats for name, count in held.items()}
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    # 400 repeats know a coverage of 95 % to about 1.1 %.
+    for held in coverage(copies=1, grouped=True).values():
+        assert 0.92 <= held <= 0.98
+
+
+def test_intervals_hold_the_truth_with_copies_only_if_these_move_together() -> None:
+    for held in coverage(copies=3, grouped=True).values():
+        assert 0.92 <= held <= 0.98
+    for held in coverage(copies=3, grouped=False, repeats=200).values():
+        assert held < 0.85

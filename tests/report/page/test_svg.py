@@ -1,0 +1,70 @@
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+
+from imgcli.report.page.svg import Drawings
+from imgcli.report.plots import evaluation as evaluation_plots
+from imgcli.report.plots import style
+from tests.report.evaluations import ODD_NAMES, evaluation, matrix
+
+FOLDS = (0.9, 0.92, 0.95)
+
+
+def test_a_drawing_has_no_style_attribute_and_no_sheet_of_its_own() -> None:
+    drawings = Drawings()
+    drawn = drawings.add(evaluation_plots.folds(evaluation(matrix(4), folds=FOLDS)), "folds", "alt")
+    assert " style=" not in drawn and "<style" not in drawn
+    used = set(re.findall(r'class="(\w+)"', drawn))
+    assert used == set(re.findall(r"\.(\w+)\{", drawings.rules))
+
+
+def test_a_drawing_wears_the_colours_of_the_page() -> None:
+    drawings = Drawings()
+    several = evaluation(matrix(4), folds=FOLDS, train=FOLDS)
+    drawings.add(evaluation_plots.folds(several), "folds", "alt")
+    for name in ("ink", "faint", "line", "paper", "held-out", "train"):
+        assert f"var(--{name})" in drawings.rules
+    assert not re.search("#[0-9a-f]{6}", drawings.rules)
+
+
+def test_two_drawings_on_one_page_share_rules_and_no_id() -> None:
+    drawings = Drawings()
+    several = evaluation(matrix(4), folds=FOLDS)
+    first = drawings.add(evaluation_plots.folds(several), "a", "alt")
+    rules = drawings.rules
+    second = drawings.add(evaluation_plots.folds(several), "b", "alt")
+    assert drawings.rules == rules
+    ids = [re.findall(r'\bid="([^"]+)"', drawn) for drawn in (first, second)]
+    assert ids[0] and not set(ids[0]) & set(ids[1])
+    for drawn, own in zip((first, second), ids, strict=True):
+        referred = re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', drawn)
+        assert {a or b for a, b in referred} == set(own)
+
+
+def test_names_stay_text_and_are_escaped() -> None:
+    names = ("<script>alert(1)</script>", "a & b", *ODD_NAMES[:4])
+    drawn = Drawings().add(
+        evaluation_plots.precision(evaluation(matrix(6), names)), "p", 'say "hi" <b>'
+    )
+    root = ElementTree.fromstring(drawn)
+    texts = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"<script>alert(1)</script>", "a & b"} <= texts
+    assert root.get("role") == "img" and root.get("aria-label") == 'say "hi" <b>'
+
+
+def test_the_title_can_be_lifted_off_a_figure() -> None:
+    figure = evaluation_plots.folds(evaluation(matrix(4), folds=FOLDS))
+    before = ElementTree.fromstring(style.svg(figure)).get("height", "").removesuffix("pt")
+    title, lines = style.untitled(figure)
+    after = ElementTree.fromstring(style.svg(figure)).get("height", "").removesuffix("pt")
+    assert title == "Accuracy, macro precision and macro F1 of 3 folds"
+    assert lines[-1].startswith("Dot: a fold.") and len(lines) == 2
+    assert float(after) < float(before) - 30
+    assert title not in style.svg(figure)
+
+
+def test_the_same_figure_is_the_same_text() -> None:
+    counted = np.diag([4, 5, 6])
+    first, second = (style.svg(evaluation_plots.precision(evaluation(counted))) for _ in range(2))
+    assert first == second

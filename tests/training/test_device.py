@@ -1,0 +1,13 @@
+"""A forward pass that learns nothing."""
+
+import torch
+from torch import nn
+
+from imgcli.training.device import forward
+
+
+def test_mirror_images_are_looked_at_too_where_that_is_asked_for() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(12, 2, bias=False)).eval()
+    images = torch.rand(3, 3, 2, 2)
+    both = (module(images) + module(images.flip(-1))) / 2
+    torch.testing.assert_close(forward(module, images, "fp32", flipped=True), both.detach())

@@ -1,0 +1,78 @@
+"""Frozen features: the same bits however they came about, and whatever memory there is."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from imgcli.errors import ModelError
+from imgcli.models.create import create_network
+from imgcli.models.network import Classifier, Network
+from imgcli.photos.dataset import load_dataset
+from imgcli.records import Preprocess, Samples
+from imgcli.training.features import frozen_features
+
+CPU = torch.device("cpu")
+
+
+def some(samples: Samples, places: list[int]) -> Samples:
+    return Samples(
+        samples.root,
+        tuple(samples.paths[i] for i in places),
+        samples.targets[places],
+        samples.groups[places],
+        tuple(samples.digests[i] for i in places),
+        samples.classes,
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_photo_has_the_same_features_whatever_its_neighbours(here: Path, precision: str) -> None:
+    # In batches of 3 and of 16 its last layer sums in different orders.
+    network = create_network("32C3-P2-64C3-P2-128", 3, image_size=32)
+    samples = load_dataset(Path("dataset")).samples
+    at_once, _ = frozen_features(network, samples, CPU, precision, here / "one")
+    kept = [5, 17, 40]
+    first, _ = frozen_features(network, some(samples, kept), CPU, precision, here / "two")
+    assert torch.equal(first, at_once[kept])
+    later, _ = frozen_features(network, samples, CPU, precision, here / "two")
+    assert torch.equal(later, at_once)
+
+
+class Small(nn.Module):
+    """A backbone that has memory for so many photos."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def forward(self, images: Tensor) -> Tensor:
+        if len(images) > self.most:
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
+        return images.mean((2, 3))
+
+
+def test_features_are_extracted_in_smaller_batches_where_memory_is_short(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = load_dataset(Path("dataset")).samples
+    found = []
+    for most in (2, 100):
+        network = Network(Classifier(Small(most), nn.Linear(3, 3)), Preprocess(16), "x", None)
+        features, _ = frozen_features(network, samples, CPU, "fp32", here / str(most))
+        found.append(features)
+    torch.testing.assert_close(*found)
+    told = capsys.readouterr().err
+    assert told.count("batches of 16 are now computed 2 at a time") == 1
+
+
+def test_where_not_one_photo_fits_a_sentence_says_so(here: Path) -> None:
+    class Full(Small):
+        def forward(self, images: Tensor) -> Tensor:
+            return super().forward(images) if images.any() else images.mean((2, 3))
+
+    network = Network(Classifier(Full(0), nn.Linear(3, 3)), Preprocess(16), "x", None)
+    samples = load_dataset(Path("dataset")).samples
+    with pytest.raises(ModelError, match="not enough memory"):
+        frozen_features(network, samples, CPU, "fp32", here / "cache")

@@ -1,0 +1,40 @@
+"""Answers by networks that learn from growing shares of the photos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgcli.errors import RunError, WrongUsage
+from imgcli.records import TrainConfig
+from imgcli.runs import Run
+from imgcli.training.learning_curve import SHARES, answers_by_share
+from imgcli.training.pipeline import train_run
+
+FROZEN = TrainConfig(
+    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
+)
+LEARNING = TrainConfig(arch="4C3-G", image_size=8, epochs=1, precision="fp32")
+
+
+def trained(config: TrainConfig) -> Run:
+    return train_run(config, Path("dataset"), Path("runs"), "cpu").run
+
+
+def test_every_photo_is_answered_after_every_share_of_the_others(here: Path) -> None:
+    found = answers_by_share(trained(FROZEN), None, 3, device="cpu")
+    assert found.right.shape == (len(SHARES), 36) and found.classes == ("blue", "green", "red")
+    assert found.photos[-1] == 24 and (np.diff(found.photos) >= 0).all()
+    assert found.photos[0] == 6  # two of each class, however small the share
+    assert found.right[-1].mean() > 0.9  # colours are easy
+    assert (np.bincount(found.targets) == 12).all()
+
+
+def test_a_backbone_that_has_learnt_has_no_learning_curve(here: Path) -> None:
+    with pytest.raises(RunError, match=r"has no learning curve: .* imgcli train --arch 4C3-G"):
+        answers_by_share(trained(LEARNING), None, 3, device="cpu")
+
+
+def test_one_fold_is_too_few(here: Path) -> None:
+    with pytest.raises(WrongUsage, match="--folds 1 is too few"):
+        answers_by_share(trained(FROZEN), None, 1, device="cpu")

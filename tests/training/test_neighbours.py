@@ -1,0 +1,52 @@
+"""The features of photos that were judged: in their order, and only where they are the run's."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgcli.errors import DataError
+from imgcli.records import TrainConfig
+from imgcli.runs import Run
+from imgcli.training.neighbours import features_of
+from imgcli.training.pipeline import score_folds, train_run
+
+FROZEN = TrainConfig(
+    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
+)
+LEARNING = TrainConfig(arch="4C3-G", image_size=8, epochs=1, precision="fp32")
+
+
+def trained(config: TrainConfig) -> Run:
+    return train_run(config, Path("dataset"), Path("runs"), "cpu").run
+
+
+def test_features_come_in_the_order_of_the_predictions(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(FROZEN)
+    said = score_folds(run, None, "train", 3, device="cpu").predictions
+
+    def no_more(*args: object) -> None:
+        raise AssertionError("a photo was looked at again")
+
+    monkeypatch.setattr("imgcli.training.features.load_pixels", no_more)
+    features = features_of(run, said, device="cpu")
+    backwards = features_of(run, said.at(np.arange(len(said))[::-1]), device="cpu")
+    assert features is not None and backwards is not None and features.shape == (36, 512)
+    np.testing.assert_array_equal(features, backwards[::-1])
+
+
+def test_a_backbone_that_has_learnt_gives_no_features(here: Path) -> None:
+    run = trained(LEARNING)
+    said = score_folds(run, None, "train", 2, device="cpu").predictions
+    assert features_of(run, said, device="cpu") is None
+
+
+def test_predictions_of_another_dataset_are_refused(here: Path) -> None:
+    run = trained(FROZEN)
+    said = score_folds(run, None, "train", 3, device="cpu").predictions
+    other = replace(said, paths=("train/red/gone.png", *said.paths[1:]))
+    with pytest.raises(DataError, match=r"'train/red/gone\.png' is not in 'dataset' any more"):
+        features_of(run, other, device="cpu")

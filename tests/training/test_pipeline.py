@@ -1,0 +1,364 @@
+"""A run from photos to its folder: trained, scored once, cross-validated, taken up again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from imgcli import files
+from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
+from imgcli.files import atomic_file, write_json
+from imgcli.models.network import fingerprint
+from imgcli.models.zoo import ZOO, Entry
+from imgcli.records import TrainConfig
+from imgcli.runs import Run, find_run, finished_runs, unfinished_run
+from imgcli.training import cross_validation as folds_module
+from imgcli.training.model_io import chosen_in, load_model
+from imgcli.training.pipeline import score_folds, score_test, train_bag, train_run
+from tests.photo_folders import coloured_photo, write_dataset
+
+CONFIG = TrainConfig(
+    arch="8C3S2-P2-16", image_size=16, epochs=3, batch_size=12, lr=0.01, augment="none",
+    precision="fp32",
+)  # fmt: skip
+FROZEN = TrainConfig(
+    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
+)
+
+
+def trained(config: TrainConfig) -> Run:
+    return train_run(config, Path("dataset"), Path("runs"), "cpu").run
+
+
+@pytest.mark.parametrize("config", [CONFIG, FROZEN], ids=["from scratch", "frozen"])
+def test_a_run_holds_what_the_design_says(here: Path, config: TrainConfig) -> None:
+    result = train_run(config, Path("dataset"), Path("runs"), "cpu")
+    run, document = result.run, result.document
+    files = {path.name for path in run.folder.iterdir()}
+    assert files == {"config.json", "model.json", "model.safetensors", "history.csv"}
+    assert find_run("latest").folder == run.folder
+    assert document["train"]["n"] == 36 - (0 if config.freeze else document["val"]["n"])
+    assert document["test"] is None and result.rejected == ()
+    assert {row["part"] for row in result.history} == {"batch", "train", "val"}
+    assert run.config.precision == "fp32" and run.config.optimizer is not None
+
+
+def test_one_config_and_seed_give_one_network(here: Path) -> None:
+    one, same, other = (trained(CONFIG.with_(seed=seed)) for seed in (1, 1, 2))
+    prints = [fingerprint(load_model(run)[0].classifier) for run in (one, same, other)]
+    assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize("config", [FROZEN, FROZEN.with_(optimizer="sgd", epochs=2)])
+def test_frozen_means_frozen_batch_norm_too(here: Path, config: TrainConfig) -> None:
+    from imgcli.models.create import create_network
+
+    run = trained(config)
+    network, classes, _ = load_model(run)
+    start = create_network("resnet18", 3, image_size=32, pretrained=False)
+    assert fingerprint(network.classifier.backbone) == fingerprint(start.classifier.backbone)
+    assert run.read_json("model.json")["backbone_sha256"] == fingerprint(start.classifier.backbone)
+    assert classes == ("blue", "green", "red")
+
+
+def test_features_are_looked_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(FROZEN)
+
+    def no_more(*args: object) -> None:
+        raise AssertionError("a photo was looked at again")
+
+    monkeypatch.setattr("imgcli.training.features.load_pixels", no_more)
+    score_folds(run, None, "train", 3, device="cpu")
+    score_test(run, None, "cpu")
+
+
+def test_every_photo_is_predicted_once_by_a_fold_that_has_not_seen_it(here: Path) -> None:
+    scored = score_folds(trained(FROZEN), None, "train", 4, device="cpu")
+    predictions = scored.predictions
+    assert predictions.folds == 4 and len(predictions) == 36
+    assert (np.bincount(predictions.fold) == 9).all()
+    assert scored.train_confusions is not None
+    assert scored.train_confusions.sum() == 3 * 36  # each photo was learnt from in three folds
+    assert (predictions.preds == predictions.targets).mean() > 0.9  # colours are easy
+
+
+def test_folds_begin_with_a_head_that_has_learnt_nothing(here: Path) -> None:
+    run = trained(FROZEN.with_(optimizer="sgd", epochs=2, lr=0.001))
+    expected = score_folds(run, None, "train", 3, device="cpu").predictions
+    weights = load_file(run.folder / "model.safetensors")
+    weights["head.weight"] += torch.randn(weights["head.weight"].shape)
+    save_file(weights, run.folder / "model.safetensors")
+    run.write_json("model.json", {**run.read_json("model.json"), "files": {}})
+    shutil.rmtree(run.folder / "folds")
+    found = score_folds(run, None, "train", 3, device="cpu").predictions
+    np.testing.assert_array_equal(found.probs, expected.probs)
+
+
+@pytest.mark.parametrize("config", [CONFIG, FROZEN.with_(arch=CONFIG.arch, image_size=16)])
+def test_weights_that_know_the_photos_are_not_judged_by_folds_of_them(
+    here: Path, config: TrainConfig
+) -> None:
+    first = trained(CONFIG)
+    second = trained(config.with_(weights=str(first.folder)))
+    third = trained(config.with_(weights=str(second.folder)))
+    for run in (second, third):
+        with pytest.raises(WrongUsage, match=r"weights of 'runs/.*, which has learnt from them"):
+            score_folds(run, None, "train", 3, device="cpu")
+    write_dataset(here / "other")
+    assert len(score_folds(third, here / "other", "train", 3, device="cpu").predictions) == 36
+    assert len(score_test(third, None, "cpu").predictions) == 12
+
+
+def test_unlabelled_photos_are_not_needed_to_score_the_test_part(here: Path) -> None:
+    more = here / "more"
+    more.mkdir()
+    for i in range(4):
+        coloured_photo((200, 50, 40), seed=500 + i).save(more / f"{i}.png")
+    run = trained(CONFIG.with_(pseudo_label="more", confidence=0.0))
+    assert run.read_json("model.json")["chosen"]["pseudo_labels"] == 4
+    shutil.rmtree(more)
+    assert len(score_test(run, None, "cpu").predictions) == 12
+
+
+def test_a_run_whose_head_had_no_optimum_can_still_be_scored(here: Path) -> None:
+    run = trained(FROZEN.with_(weight_decay=0.1))
+    made = run.read_json("config.json")
+    run.write_json("config.json", {**made, "config": {**made["config"], "weight_decay": 0.0}})
+    assert len(score_test(run, None, "cpu").predictions) == 12
+
+
+def test_the_temperature_of_a_run_is_what_its_logits_were_divided_by(here: Path) -> None:
+    result = train_run(FROZEN, Path("dataset"), Path("runs"), "cpu")
+    chosen = result.document["chosen"]
+    assert chosen == result.run.read_json("model.json")["chosen"]
+    assert chosen["temperature"] == pytest.approx(1 / chosen["factor"])
+    assert chosen_in({"chosen": chosen}) == chosen
+
+
+def test_the_temperature_of_an_older_run_is_read_as_one() -> None:
+    old = {"chosen": {"weight_decay": 0.3, "temperature": 4.0}}  # what the logits were times
+    assert chosen_in(old) == {"weight_decay": 0.3, "temperature": 0.25, "factor": 4.0}
+    assert chosen_in({"chosen": {"pseudo_labels": 3}}) == {"pseudo_labels": 3}
+
+
+def test_near_duplicates_share_a_fold(here: Path) -> None:
+    for i in range(3):  # the same photo under other names
+        for copy in "bcd":
+            source = here / f"dataset/train/red/{i:02}.png"
+            (here / f"dataset/train/red/{i:02}{copy}.png").write_bytes(source.read_bytes())
+    predictions = score_folds(trained(FROZEN), None, "train", 3, device="cpu").predictions
+    for group in np.unique(predictions.groups):
+        assert len(np.unique(predictions.fold[predictions.groups == group])) == 1
+
+
+@pytest.mark.parametrize(("config", "again"), [(CONFIG, 2), (FROZEN, 3)])  # heads: all at once
+def test_finished_folds_are_not_computed_again(
+    here: Path, monkeypatch: pytest.MonkeyPatch, config: TrainConfig, again: int
+) -> None:
+    run = trained(config)
+    expected = score_folds(run, None, "train", 3, device="cpu")
+    (folder,) = (run.folder / "folds").iterdir()
+    (folder / "fold-01.npz").unlink()
+    (folder / "fold-02.npz").write_bytes(b"damaged")
+    fitted = []
+    fit_all = folds_module.fit_all
+
+    def counted(task: object, jobs: list[object]) -> object:
+        fitted.extend(jobs)
+        return fit_all(task, jobs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(folds_module, "fit_all", counted)
+    mended = score_folds(run, None, "train", 3, device="cpu")
+    assert len(fitted) == again
+    score_folds(run, None, "train", 3, device="cpu")
+    assert len(fitted) == again
+    np.testing.assert_array_equal(mended.predictions.probs, expected.predictions.probs)
+
+
+def test_the_test_part_is_scored_once_and_the_ledger_counts(here: Path) -> None:
+    first, second = trained(FROZEN), trained(CONFIG)
+    scored = score_test(first, None, "cpu")
+    assert (len(scored.predictions), scored.predictions.folds, scored.times) == (12, None, 1)
+    again = score_test(first, None, "cpu")
+    assert again.times is None
+    np.testing.assert_array_equal(again.predictions.probs, scored.predictions.probs)
+    assert score_test(second, None, "cpu").times == 2
+    lines = (here / "runs/test-ledger.jsonl").read_text().splitlines()
+    assert [json.loads(line)["run"] for line in lines] == [first.folder.name, second.folder.name]
+
+
+def test_a_test_part_that_changed_is_scored_anew(here: Path) -> None:
+    run = trained(FROZEN)
+    score_test(run, None, "cpu")
+    coloured_photo((200, 50, 40), seed=77).save(here / "dataset/test/red/12.png")
+    assert score_test(run, None, "cpu").times == 1  # another test part, looked at once
+
+
+def test_a_tracked_test_curve_is_drawn_and_entered(here: Path) -> None:
+    tracked = train_run(CONFIG.with_(track_test=True), Path("dataset"), Path("runs"), "cpu")
+    assert tracked.document["test"]["n"] == 12
+    assert sum(row["part"] == "test" for row in tracked.history) == 3
+    assert "train --track-test" in (here / "runs/test-ledger.jsonl").read_text()
+    untracked = trained(CONFIG)
+    assert fingerprint(load_model(tracked.run)[0].classifier) == fingerprint(
+        load_model(untracked)[0].classifier
+    )
+
+
+def test_an_interrupted_training_is_invisible_until_it_is_resumed_to_the_same_bits(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = trained(CONFIG)
+    save = atomic_file
+    epochs = []
+
+    def stop_in_the_second(path: Path) -> object:
+        if path.name == "checkpoint.safetensors":
+            epochs.append(path)
+            if len(epochs) == 2:
+                raise KeyboardInterrupt
+        return save(path)
+
+    monkeypatch.setattr(files, "atomic_file", stop_in_the_second)
+    with pytest.raises(Interrupted, match=r"imgcli train --resume"):
+        trained(CONFIG)
+    monkeypatch.setattr(files, "atomic_file", save)
+    assert find_run("latest").folder == whole.folder
+    unfinished = unfinished_run()
+    with pytest.raises(RunError, match=r"is not a finished run.*--resume"):
+        find_run(unfinished.folder.name)
+    resumed = train_run(
+        unfinished.config, unfinished.data, Path("runs"), "cpu", resume=unfinished
+    ).run
+    assert resumed.folder == unfinished.folder
+    assert (resumed.folder / "history.csv").read_text() == (
+        whole.folder / "history.csv"
+    ).read_text()
+    assert (resumed.folder / "model.safetensors").read_bytes() == (
+        whole.folder / "model.safetensors"
+    ).read_bytes()
+
+
+def test_the_rest_of_an_interrupted_bag_is_trained_as_it_would_have_been(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = CONFIG.with_(bag_of=3)
+    whole, last = train_bag(bag, Path("dataset"), Path("runs"), "cpu")
+    assert [document["run"] for document in whole][-1] == str(last.run.folder)
+    save = atomic_file
+    epochs = []
+
+    def stop_in_the_fifth(path: Path) -> object:
+        if path.name == "checkpoint.safetensors":
+            epochs.append(path)
+            if len(epochs) == 5:  # the second of the second network
+                raise KeyboardInterrupt
+        return save(path)
+
+    monkeypatch.setattr(files, "atomic_file", stop_in_the_fifth)
+    with pytest.raises(Interrupted, match=r"imgcli train --resume"):
+        train_bag(bag, Path("dataset"), Path("runs"), "cpu")
+    monkeypatch.setattr(files, "atomic_file", save)
+    unfinished = unfinished_run()
+    resumed, _ = train_bag(unfinished.config, unfinished.data, Path("runs"), "cpu", unfinished)
+    assert len(finished_runs()) == 6
+    assert resumed[1]["run"] == str(unfinished.folder)
+    assert {Run(Path(document["run"])).asked for document in resumed} == {last.run.asked}
+    for one, other in zip(whole, resumed, strict=True):
+        assert one["run"] != other["run"] and one["train"] == other["train"]
+        prints = [fingerprint(load_model(Run(Path(d["run"])))[0].classifier) for d in (one, other)]
+        assert prints[0] == prints[1]
+
+
+def test_a_bag_goes_on_where_it_was_left_whatever_has_become_of_its_networks(here: Path) -> None:
+    bag = CONFIG.with_(bag_of=3)
+    whole, _ = train_bag(bag, Path("dataset"), Path("runs"), "cpu")
+    first, second, third = (Path(document["run"]) for document in whole)
+    shutil.rmtree(third)  # stopped between two networks
+    left = unfinished_run()
+    assert left.folder == second
+    resumed, _ = train_bag(left.config, left.data, Path("runs"), "cpu", left)
+    assert [Path(document["run"]) for document in resumed[:2]] == [first, second]
+    assert resumed[2]["train"] == whole[2]["train"]
+    with pytest.raises(RunError, match="No unfinished run"):
+        unfinished_run()
+    shutil.rmtree(Path(resumed[2]["run"]))
+    shutil.rmtree(first)
+    again, _ = train_bag(left.config, left.data, Path("runs"), "cpu", left)
+    assert [Run(Path(document["run"])).config.bag for document in again] == [0, 1, 2]
+    assert again[1]["run"] == str(second) and again[0]["train"] == whole[0]["train"]
+
+
+def test_folds_are_of_the_network_that_was_trained_whatever_becomes_of_the_zoo(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ZOO, "mine", Entry("8C3S2-P2-16", 16, "before"))
+    config = CONFIG.with_(arch="mine", image_size=None, dropout=0.5)
+    run = trained(config)
+    before = score_folds(run, None, "train", 2).predictions.probs
+    shutil.rmtree(run.folder / "folds")
+    monkeypatch.setitem(ZOO, "mine", Entry("4C3-G", 8, "after", recipe={"label_smoothing": 0.3}))
+    assert np.array_equal(score_folds(run, None, "train", 2).predictions.probs, before)
+    shutil.rmtree(run.folder / "folds")
+    monkeypatch.delitem(ZOO, "mine")
+    assert np.array_equal(score_folds(run, None, "train", 2).predictions.probs, before)
+
+
+def test_there_is_no_waiting_for_a_validation_loss_without_validation(here: Path) -> None:
+    blind = CONFIG.with_(val_share=0.0)
+    with pytest.raises(WrongUsage, match=r"--patience 3 waits .* add --val-share 0.1"):
+        trained(blind.with_(patience=3))
+    assert not Path("runs").exists()
+    trained(CONFIG.with_(patience=3))
+    assert trained(blind).config.patience  # what it is settled to does no harm
+
+
+def test_an_unreadable_photo_is_listed_and_the_rest_goes_on(here: Path) -> None:
+    (here / "dataset/train/red/00.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
+    result = train_run(FROZEN, Path("dataset"), Path("runs"), "cpu")
+    assert [photo.path for photo in result.rejected] == ["train/red/00.png"]
+    assert result.document["train"]["n"] == 35
+
+
+def test_a_photo_in_train_and_test_is_told(here: Path) -> None:
+    photo = (here / "dataset/train/red/00.png").read_bytes()
+    (here / "dataset/test/red/again.png").write_bytes(photo)
+    run = trained(FROZEN)
+    assert score_test(run, None, "cpu").leaks == 1
+
+
+def test_a_class_with_fewer_photos_than_folds_is_named(here: Path) -> None:
+    run = trained(FROZEN)
+    with pytest.raises(DataError, match="Class 'blue' has 12 photos; 13 folds need at least 13"):
+        score_folds(run, None, "train", 13, device="cpu")
+    with pytest.raises(WrongUsage, match="--folds 1 is too few"):
+        score_folds(run, None, "train", 1, device="cpu")
+
+
+def test_another_dataset_or_no_test_part_is_refused(here: Path, tmp_path: Path) -> None:
+    run = trained(FROZEN)
+    write_dataset(tmp_path / "other", classes=2)
+    with pytest.raises(RunError, match=r"'other' has 2 classes, and the run .* knows 3"):
+        score_test(run, Path("other"), "cpu")
+    shutil.rmtree(here / "dataset/test")
+    with pytest.raises(DataError, match=r"'dataset' has no test part.*--folds 10"):
+        score_test(run, None, "cpu")
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "config.json"])
+def test_a_damaged_run_is_a_sentence(here: Path, name: str) -> None:
+    run = trained(FROZEN)
+    (run.folder / name).write_bytes(b"{")
+    with pytest.raises(RunError, match=f"{name}' cannot be read"):
+        score_test(run, None, "cpu")
+
+
+def test_a_run_of_another_version_is_a_sentence(here: Path) -> None:
+    run = trained(FROZEN)
+    write_json(run.folder / "model.json", {"format": 7}, hashed=True)
+    with pytest.raises(RunError, match=r"has run format 7; this imgcli .* reads format 1"):
+        score_test(run, None, "cpu")
