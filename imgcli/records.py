@@ -5,17 +5,17 @@ features, `probs` row with `indices == i`.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.config import Fit
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-
-Fit = Literal["squash", "crop", "pad"]
 
 
 @dataclass(frozen=True)
@@ -124,107 +124,6 @@ class Preprocess:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         return cls(**{**data, "mean": tuple(data["mean"]), "std": tuple(data["std"])})
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Every choice that changes what is learnt; stored in the run as `config.json`.
-
-    None means "imgcli's default for this arch"; `learn` replaces it before anything is trained, so
-    a stored config leaves nothing open but a weight decay that is chosen by validation.
-    """
-
-    # The network.
-    arch: str
-    notation: str | None = None  # the layers it stands for, whatever becomes of the zoo
-    model_args: Mapping[str, Any] = field(default_factory=dict)  # passed to timm or torchvision
-    dropout: float | None = None  # probability that a value is left out; None: as the arch says
-    batchnorm: bool | None = None  # before every activation, or nowhere; None: as the arch says
-    activation: str | None = None  # of every layer that names none
-    init: str | None = None  # how the weights that are not pretrained begin
-    freeze: bool = False  # train a new head on a frozen backbone
-    unfreeze_after: int | None = None  # epochs until a frozen backbone learns as well
-    norms: str | None = None  # batch norm by each batch's statistics, or by those it began with
-    pretrained: bool = True  # start from published weights, where the arch has any
-    weights: str | None = None  # file of backbone weights, or a run's folder, to start from
-    image_size: int | None = None  # pixels
-    channels: Literal[1, 3] | None = None  # 1: the network sees photos in grey
-    fit: Fit = "squash"
-    test_flip: bool | None = None  # judge a photo together with its mirror image
-    # The course of the training.
-    epochs: int | None = None  # passes over the training photos; for lbfgs: iterations at most
-    batch_size: int | None = None  # photos per step
-    grow_batch: int | None = None  # photos per step in the last epoch
-    optimizer: str | None = None  # a name of timm's; lbfgs, ridge for a frozen backbone
-    lr: float | Literal["auto"] | None = None  # peak learning rate, per step
-    momentum: float | None = None  # share of the last step that the next one keeps
-    dampening: float | None = None  # share of the gradient that momentum leaves out; sgd only
-    nesterov: bool | None = None  # look ahead along the momentum; sgd only
-    schedule: str | None = None  # name of a course of the learning rate in learn.schedules
-    warmup: float | None = None  # epochs in which the learning rate rises to its peak
-    decay_every: float | None = None  # epochs after which it falls by decay_factor
-    decay_factor: float | None = None
-    layer_decay: float | None = None  # of the learning rate, from each layer to the one before
-    patience: int | None = None  # epochs without a better validation loss before stopping
-    val_share: float | None = None  # share of the training photos held out for validation
-    # Against learning by heart.
-    weight_decay: float | None = None  # per step; for a head fitted to its optimum None = chosen
-    l1: float | None = None  # times the sum of the weights' magnitudes, added to the loss
-    label_smoothing: float | None = None  # share of each label spread over all classes
-    clip_norm: float | None = None  # longest gradient, over all weights
-    ema: float | None = None  # keep the moving average of the weights, with this decay per step
-    balance: str | None = None  # rare classes count more in the loss, or are drawn more often
-    # What photos are changed by before they are learnt from.
-    augment: str | None = None  # name of a recipe in learn.augment; the rest replaces parts of it
-    zoom: float | None = None  # least share of the photo's area that is kept
-    shift: float | None = None  # share of the side, each way
-    rotate: float | None = None  # degrees, each way
-    shear: float | None = None  # degrees, each way
-    elastic: float | None = None  # share of the side by which points move, apart from each other
-    flip: bool | None = None  # mirror left and right, half of the time
-    colour: float | None = None  # share by which brightness, contrast and saturation change
-    erase: float | None = None  # probability that a rectangle is blotted out
-    rand_augment: int | None = None  # magnitude, 0 to 30, of two random changes per photo
-    mixup: float | None = None  # alpha of the beta distribution that two photos are mixed by
-    cutmix: float | None = None  # alpha for the area of the piece cut from another photo
-    # What is learnt from.
-    labels_per_class: int | None = None  # labels of the training photos that are used
-    pick: str | None = None  # which: drawn at random, or representative of their class
-    pseudo_label: str | None = None  # folder of unlabelled photos to learn from as well
-    confidence: float | None = None  # least probability of the class that such a photo is taken for
-    bag: int | None = None  # draw the training photos with replacement, by this number
-    bag_of: int | None = None  # how many such networks are trained together
-    # The rest.
-    seed: int = 0
-    track_test: bool = False  # judge the test part after each epoch too; it decides nothing
-    precision: str = "auto"  # fp32 or bf16; auto is replaced by what suits device and arch
-
-    @property
-    def frozen(self) -> bool:
-        """Whether the backbone never learns, so that a photo's features are always the same."""
-        return self.freeze and self.unfreeze_after is None
-
-    @property
-    def to_optimum(self) -> bool:
-        """Whether a head is fitted to its optimum, by iterations over all photos, not by epochs."""
-        return self.optimizer in ("lbfgs", "ridge")
-
-    @property
-    def made(self) -> list[str]:
-        """The choices that are not left to their defaults, by their names."""
-        usual = type(self)(arch="")
-        return [f.name for f in fields(self) if getattr(self, f.name) != getattr(usual, f.name)]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
-
-    def with_(self, **changes: Any) -> Self:
-        """A copy with some choices replaced."""
-        return replace(self, **changes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,9 @@ import numpy as np
 from msgspec import UNSET, Meta, Struct, UnsetType
 from numpy.typing import NDArray
 
+from imgcli.config import Fit
 from imgcli.documents import Count, Positive, Relative, Sha256, Share, stays_inside
-from imgcli.records import Fit, Predictions, TrainConfig
+from imgcli.records import Predictions
 
 EDITED = ("merges.json",)  # by users, and so without a hash
 NOT_FINITE = ("model.json",)  # where a loss may be NaN: of a training that diverged
@@ -29,7 +30,7 @@ PARTS = ("train", "test", "all")
 class Config(Struct):
     """`config.json`."""
 
-    config: TrainConfig
+    config: dict[str, Any]  # by flat names; `Run.config` has them as a TrainConfig
     data: str = "dataset"
     asked: list[str] | None = None
 

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from imgcli import __version__, documents, reading, run_documents
+from imgcli.config import TrainConfig, grouped
 from imgcli.errors import RunError, WrongUsage
 from imgcli.files import (
     atomic_file,
@@ -37,7 +38,7 @@ from imgcli.files import (
     writing,
 )
 from imgcli.progress import note
-from imgcli.records import Predictions, TrainConfig
+from imgcli.records import Predictions
 
 CACHE = Path(".imgcli/cache")
 RUNS = Path("runs")
@@ -69,7 +70,7 @@ class Run:
     def config(self) -> TrainConfig:
         document = self.read_json("config.json")
         try:
-            return documents.as_type(document["config"], TrainConfig)
+            return documents.as_type(grouped(document["config"]), TrainConfig)
         except documents.DocumentError as error:
             raise self.damaged("config.json", error) from None
 
@@ -210,7 +211,9 @@ def new_run(
     Args:
         asked: the choices of the config that were made, where the others were settled.
     """
-    slug = "".join(c if c.isalnum() or c in "._" else "-" for c in config.arch)[:40].strip("-.")
+    slug = "".join(c if c.isalnum() or c in "._" else "-" for c in config.model.arch)[:40].strip(
+        "-."
+    )
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     document: dict[str, Any] = {"data": str(data), "config": config.to_json()}
     runs.mkdir(parents=True, exist_ok=True)
@@ -361,7 +364,7 @@ def unfinished_run(name: str | None = None, runs: Path = RUNS) -> Run:
 
 def _more_of_its_bag(run: Run) -> bool:
     config = run.config
-    return config.bag is not None and config.bag + 1 < (config.bag_of or 0)
+    return config.data.bag is not None and config.data.bag + 1 < (config.data.bag_of or 0)
 
 
 def named(run: Run) -> str:

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from imgcli import ledger
+from imgcli.config import TrainConfig
 from imgcli.errors import RunError, StorageError
-from imgcli.records import TrainConfig
 from imgcli.runs import Run, new_run
 
 
 def run_in(runs: Path) -> Run:
-    return new_run(runs, TrainConfig(arch="small-cnn"), Path("d"))
+    return new_run(runs, TrainConfig.of(arch="small-cnn"), Path("d"))
 
 
 def entries(runs: Path) -> list[str]:

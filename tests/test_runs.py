@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imgcli.config import TrainConfig
 from imgcli.errors import RunError, StorageError, WrongUsage
 from imgcli.files import (
     atomic_file,
@@ -20,10 +21,10 @@ from imgcli.files import (
     write_atomic,
     write_json,
 )
-from imgcli.records import Predictions, TrainConfig
+from imgcli.records import Predictions
 from imgcli.runs import Run, find_run, find_runs, finish_run, named, new_run, unfinished_run
 
-CONFIG = TrainConfig(arch="small-cnn", model_args={"pad_type": "same"})
+CONFIG = TrainConfig.of(arch="small-cnn", model_args={"pad_type": "same"})
 
 
 def predictions(paths: tuple[str, ...] = ("train/a/1.jpg", "train/b/2.jpg")) -> Predictions:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from imgcli.cli.choices import Activation, Batchnorm, Dropout
 from imgcli.cli.options import Json
+from imgcli.cli.training_options import option_of
 from imgcli.errors import WrongUsage
 
 
@@ -89,9 +89,9 @@ def describe(
     arch: Arch,
     input: Input = None,
     classes: Classes = 10,
-    dropout: Dropout = None,
-    batchnorm: Batchnorm = None,
-    activation: Activation = None,
+    dropout: Annotated[float | None, option_of("dropout")] = None,
+    batchnorm: Annotated[bool | None, option_of("batchnorm")] = None,
+    activation: Annotated[str | None, option_of("activation")] = None,
     json: Json = False,
 ) -> None:
     """Print a network's layers, their outputs, parameters and multiply-adds.

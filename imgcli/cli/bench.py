@@ -60,11 +60,11 @@ def bench(
     if folder is None:
         raise WrongUsage("There is no dataset/ or raw/ here. Name a folder: imgcli bench PHOTOS")
 
-    from imgcli.records import TrainConfig
+    from imgcli.config import TrainConfig
     from imgcli.report.terminal.runs import speeds as rendered
     from imgcli.training.benchmark import measure_speeds
 
-    config = TrainConfig(arch=arch, freeze=freeze, image_size=image_size, epochs=epochs)
+    config = TrainConfig.of(arch=arch, freeze=freeze, image_size=image_size, epochs=epochs)
     speeds = measure_speeds(config, folder, device)
     seconds = speeds.seconds(folds)
     document = {

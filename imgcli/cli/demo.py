@@ -39,8 +39,8 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     from imgcli.cli.train import train_and_show
     from imgcli.collect.digits import digits
     from imgcli.collect.ingest import open_store
+    from imgcli.config import TrainConfig
     from imgcli.progress import be_quiet, note
-    from imgcli.records import TrainConfig
 
     be_quiet(quiet)
     raw, dataset, runs = out / "raw", out / "dataset", out / "runs"
@@ -63,7 +63,7 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     show(f"{written:,} digits written to {raw}, a folder per class")
     step(f"split {raw} --ratio 0.9 --out {dataset}")
     split_and_show(raw, dataset, ratio=0.9, force=True)
-    config = TrainConfig(arch="small-cnn", image_size=16, augment="shift", epochs=8, lr=2e-3)
+    config = TrainConfig.of(arch="small-cnn", image_size=16, augment="shift", epochs=8, lr=2e-3)
     step(
         f"train --arch small-cnn --image-size 16 --augment shift --epochs 8 --lr 0.002 "
         f"--data {dataset} --out {runs}"

@@ -36,7 +36,7 @@ def look_at_labels(run: "Run", data: Path | None, plan: Path | None) -> dict[str
     data = data or run.data
     predictions = predictions_io.out_of_fold(run, data)
     features = None
-    if run.config.frozen:  # else torch is not needed
+    if run.config.model.frozen:  # else torch is not needed
         from imgcli.training.neighbours import features_of
 
         features = features_of(run, predictions, data)

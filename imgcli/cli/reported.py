@@ -248,7 +248,7 @@ def _commands(
     """What was typed to come here, as it would be typed again."""
     from shlex import join
 
-    from imgcli.cli.words import typed_train
+    from imgcli.cli.training_options import typed_train
     from imgcli.runs import named
 
     name = named(run)

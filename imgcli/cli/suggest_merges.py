@@ -53,7 +53,7 @@ def suggest_merges(
 
     be_quiet(quiet)
     found = find_run(run)
-    if data is not None and not (retrain or found.config.frozen):
+    if data is not None and not (retrain or found.config.model.frozen):
         raise WrongUsage(
             f"--data {data} goes with a run on a frozen backbone; for '{found.folder}' no photo "
             "is needed."
@@ -102,7 +102,7 @@ def _splits(
     run: "Run", data: Path | None, predictions: "Predictions"
 ) -> "list[dict[str, Any]] | None":
     """Which classes fall apart into two; None where there are no features to tell by."""
-    if not run.config.frozen:
+    if not run.config.model.frozen:
         return None
     from imgcli.evaluation.subclasses import suggest_splits
     from imgcli.progress import note

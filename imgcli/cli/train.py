@@ -1,19 +1,18 @@
 """`imgcli train`: a network learns the classes of a dataset."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Unpack
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgcli.cli.choices import Choices
-from imgcli.cli.chosen import config_of, with_choices
 from imgcli.cli.options import Data, Device, Json, Quiet, Seed
+from imgcli.cli.training_options import config_of, with_training_options
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgcli.records import TrainConfig
+    from imgcli.config import TrainConfig
     from imgcli.runs import Run
 
 Runs = Annotated[Path, typer.Option("--out", help="Folder that gets the run's folder.")]
@@ -42,7 +41,7 @@ Resumed = Annotated[
 ]
 
 
-@with_choices
+@with_training_options
 def train(
     context: typer.Context,
     data: Data = Path("dataset"),
@@ -54,7 +53,7 @@ def train(
     run: Resumed = None,
     json: Json = False,
     quiet: Quiet = False,
-    **choices: Unpack[Choices],
+    **chosen: Any,
 ) -> None:
     """Train a network on the train part of a dataset.
 
@@ -81,8 +80,8 @@ def train(
     elif run is not None:
         raise WrongUsage(f"--run {run} goes with --resume; a new training gets its own folder.")
     else:
-        config = config_of(choices).with_(seed=seed, bag_of=bag)
-    if config.bag_of is not None:
+        config = config_of(chosen).with_(seed=seed, bag_of=bag)
+    if config.data.bag_of is not None:
         _train_bag(config, data, out, device, unfinished, json=json)
     else:
         train_and_show(config, data, out, device, unfinished, json=json)
@@ -142,7 +141,7 @@ def _train_bag(
     from imgcli.runs import Run, named
     from imgcli.training.pipeline import train_bag
 
-    count = config.bag_of
+    count = config.data.bag_of
     if count is None or count < 2:
         raise WrongUsage(f"--bag {count} has nothing to average; use at least 2.")
     documents, last = train_bag(config, data, runs, device, unfinished)

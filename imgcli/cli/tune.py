@@ -1,18 +1,17 @@
 """`imgcli tune`: a search for the choices that learn best."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Unpack
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgcli.cli.choices import Choices
-from imgcli.cli.chosen import config_of, with_choices
 from imgcli.cli.options import Data, Device, Json, Quiet, Seed
-from imgcli.cli.words import searchable, typed_train
+from imgcli.cli.training_options import config_of, typed_train, with_training_options
+from imgcli.config import choices
 from imgcli.errors import Refused, WrongUsage
 
 if TYPE_CHECKING:
-    from imgcli.records import TrainConfig
+    from imgcli.config import TrainConfig
     from imgcli.training.tuning.search import Tuned
     from imgcli.training.tuning.search_space import Space
 
@@ -80,7 +79,7 @@ Name = Annotated[
 ]
 
 
-@with_choices
+@with_training_options
 def tune(
     data: Data = Path("dataset"),
     out: Runs = Path("runs"),
@@ -94,7 +93,7 @@ def tune(
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
-    **choices: Unpack[Choices],
+    **chosen: Any,
 ) -> None:
     """Search for the choices that learn best.
 
@@ -126,8 +125,8 @@ def tune(
         usual_space,
     )
 
-    space = parse_search(search or [], searchable())
-    config = _fixed(choices, space).with_(seed=seed)
+    space = parse_search(search or [])
+    config = _fixed(chosen, space).with_(seed=seed)
     space = space or usual_space(config)
     check_space(space, config)
     name = _name(name, config, space, data, folds)
@@ -181,23 +180,23 @@ def _show(
         }
         show_json(document)
         return
-    options = {field: option for option, (field, _) in searchable().items()}
+    options = {name: choice.option[2:] for name, choice in choices().items()}
     files = [*(f"{drawn}.png" for drawn in figures), "trials.csv", "best.sh"]
     show(tuning.best(tuned.ranked, options))
     show(Text(f"\n{honest}\nFiles:  {', '.join(files)} in {printable(str(folder))}"))
     print(f"Next:   {printable(command)}")  # in one line, however long: it is there to be copied
 
 
-def _fixed(choices: Choices, space: "Space") -> "TrainConfig":
+def _fixed(chosen: dict[str, Any], space: "Space") -> "TrainConfig":
     """What the search leaves as it is; of archs that are searched, any will do."""
     if "arch" in space:
-        if choices["arch"] is not None:
+        if chosen["arch"] is not None:
             raise WrongUsage(
-                f"--arch {choices['arch']} is fixed and --search names arch; leave one out."
+                f"--arch {chosen['arch']} is fixed and --search names arch; leave one out."
             )
-        choices["arch"] = space["arch"].describe()
-    config = config_of(choices)
-    if config.track_test:
+        chosen = {**chosen, "arch": space["arch"].describe()}
+    config = config_of(chosen)
+    if config.data.track_test:
         raise WrongUsage("--track-test does not go with tune: the test part is sealed to a search.")
     return config
 
@@ -218,5 +217,5 @@ def _name(
     from re import sub
 
     asked = repr((config, _described(space), str(data), folds))
-    slug = sub(r"[^\w.]+", "-", config.arch)[:40].strip("-.")
+    slug = sub(r"[^\w.]+", "-", config.model.arch)[:40].strip("-.")
     return f"{slug}-{sha256(asked.encode()).hexdigest()[:6]}"

@@ -13,6 +13,7 @@ import timm
 import torch
 from torch import nn
 
+from imgcli.config import Fit
 from imgcli.errors import ModelError
 from imgcli.models.build import build_backbone, leading_shape, without_ends
 from imgcli.models.initialise import initialise
@@ -32,7 +33,7 @@ from imgcli.models.notation import is_notation, written
 from imgcli.models.variation import AS_IT_IS, Variation, vary
 from imgcli.models.weights import load_backbone, read_state, reason_of
 from imgcli.models.zoo import ZOO
-from imgcli.records import Fit, Preprocess
+from imgcli.records import Preprocess
 
 _NOTATION_SIZE = 64  # pixels, for a notation given without --image-size
 

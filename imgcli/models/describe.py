@@ -135,17 +135,17 @@ def _observe(module: nn.Module, images: Tensor) -> tuple[dict[str, tuple[int, ..
     inside: list[str] = []  # the modules that are being called, outermost first
     flops = FlopCounterMode(display=False)
 
-    def settle() -> None:
+    def resolve_defaults() -> None:
         """What was computed since the last time is the innermost module's own."""
         if inside:
             macs[inside[-1]] += flops.get_total_flops() // 2 - macs.total()
 
     def enter(name: str, *_: object) -> None:
-        settle()
+        resolve_defaults()
         inside.append(name)
 
     def leave(name: str, _: nn.Module, __: object, out: object) -> None:
-        settle()
+        resolve_defaults()
         inside.pop()
         first = out[0] if isinstance(out, tuple | list) else out
         if isinstance(first, Tensor):

@@ -9,12 +9,13 @@ import torchvision
 from timm.data.config import resolve_model_data_config
 from torch import nn
 
+from imgcli.config import Fit
 from imgcli.errors import ModelError
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Channels
 from imgcli.models.variation import Variation
 from imgcli.models.weights import load_backbone, published_file, read_state, reason_of
-from imgcli.records import Fit, Preprocess
+from imgcli.records import Preprocess
 
 TORCHVISION = "torchvision/"  # before a name that timm has as well
 

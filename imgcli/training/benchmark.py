@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from imgcli.config import TrainConfig
 from imgcli.errors import DataError
 from imgcli.models.create import create_network
 from imgcli.models.memory import within_memory
@@ -17,13 +18,13 @@ from imgcli.models.network import Network
 from imgcli.photos.hashing import cores
 from imgcli.photos.scan import photos_under
 from imgcli.photos.views import decode_files
-from imgcli.records import Preprocess, TrainConfig
+from imgcli.records import Preprocess
 from imgcli.training.device import autocast, choose_device, forward
 from imgcli.training.feature_extraction import for_looking
 from imgcli.training.precision import choose_precision, has_bf16
 from imgcli.training.probe.logistic import fit_softmax
 from imgcli.training.probe.selection import STRENGTHS, choose_strengths, mean_heads
-from imgcli.training.resolve_defaults import settle
+from imgcli.training.resolve_defaults import resolve_defaults
 
 DECODED = 256  # photos, at most, that decoding is measured on
 _ENOUGH = 0.3  # seconds that a measured batch should take
@@ -74,22 +75,22 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
     classes = max(2, len({Path(name).parent.name for name in names}))
     device = choose_device(device_name)
     network = create_network(
-        config.arch,
+        config.model.arch,
         classes,
-        image_size=config.image_size,
-        fit=config.fit,
-        model_args=config.model_args,
+        image_size=config.model.image_size,
+        fit=config.model.fit,
+        model_args=config.model.model_args,
         pretrained=False,
     )
     decode = _decoding(names[:: max(1, len(names) // DECODED)], network, folder)
     look, learn = {}, {}
     for precision in ("fp32", "bf16") if has_bf16(device) else ("fp32",):
-        look[precision] = _looking(network, config.frozen, device, precision)
-        if not config.frozen:
+        look[precision] = _looking(network, config.model.frozen, device, precision)
+        if not config.model.frozen:
             learn[precision] = _learning(network, device, precision)
     features = network.classifier.head.in_features
     return Speeds(
-        config.arch,
+        config.model.arch,
         len(names),
         network.preprocess.size,
         torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
@@ -97,9 +98,9 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
         decode,
         look,
         learn,
-        _heads(features, classes, device) if config.frozen else None,
-        1 if config.frozen else settle(config).epochs or 1,
-        choose_precision("auto", device, network, frozen=config.frozen),
+        _heads(features, classes, device) if config.model.frozen else None,
+        1 if config.model.frozen else resolve_defaults(config).optim.epochs or 1,
+        choose_precision("auto", device, network, frozen=config.model.frozen),
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
+from imgcli.config import SEEDS, TrainConfig
 from imgcli.errors import DataError
 from imgcli.models.create import create_network, published_weights
 from imgcli.models.memory import within_memory
@@ -20,17 +21,16 @@ from imgcli.photos.assign import choose_parts
 from imgcli.photos.dataset import Dataset, load_dataset
 from imgcli.photos.unlabelled import with_unlabelled
 from imgcli.photos.views import enlarged, load_pixels
-from imgcli.records import IntArray, Rejected, TrainConfig
+from imgcli.records import IntArray, Rejected
 from imgcli.runs import Run
 from imgcli.text import count
 from imgcli.training.augment import recipe_of
 from imgcli.training.device import choose_device
 from imgcli.training.features import frozen_features
 from imgcli.training.inputs import DevicePixels, FeatureInputs, PixelInputs
-from imgcli.training.limits import SEEDS, check_limit
 from imgcli.training.model_io import begin_with
 from imgcli.training.precision import choose_precision
-from imgcli.training.resolve_defaults import settle, wants_published
+from imgcli.training.resolve_defaults import resolve_defaults, wants_published
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,21 +91,23 @@ def make_task(
     Raises:
         ImgcliError: in every way that a dataset, an arch or its weights can be wrong.
     """
-    config = settle(config)
+    config = resolve_defaults(config)
     device = choose_device(device_name)
     if network is None and wants_published(config) and (data / "train").is_dir():
-        published_weights(config.arch)  # before all photos are read for nothing
+        published_weights(config.model.arch)  # before all photos are read for nothing
     dataset, unlabelled = load_dataset(data), np.empty(0, np.int64)
-    if config.pseudo_label:
-        dataset, unlabelled = with_unlabelled(dataset, Path(config.pseudo_label))
+    if config.data.pseudo_label:
+        dataset, unlabelled = with_unlabelled(dataset, Path(config.data.pseudo_label))
     samples = dataset.samples
     network = network or _network_at_start(config, samples.classes)
     config = _with_network(config, network)
-    precision = choose_precision(config.precision, device, network, frozen=config.frozen)
+    precision = choose_precision(
+        config.optim.precision, device, network, frozen=config.model.frozen
+    )
     config = config.with_(precision=precision)
     inputs: PixelInputs | FeatureInputs
-    if config.frozen:
-        features, unreadable = frozen_features(network, samples, device, config.precision)
+    if config.model.frozen:
+        features, unreadable = frozen_features(network, samples, device, config.optim.precision)
         inputs, readable = FeatureInputs(features), ~features[:, 0].isnan().cpu().numpy()
     else:
         inputs, unreadable = _pixel_inputs(config, network, dataset, device)
@@ -117,34 +119,36 @@ def make_task(
 
 def _network_at_start(config: TrainConfig, classes: tuple[str, ...]) -> Network:
     """The config's network as it begins to learn: drawn at random, published, or a run's."""
-    weights = Path(config.weights) if config.weights else None
+    weights = Path(config.model.weights) if config.model.weights else None
     run = Run(weights) if weights and weights.is_dir() else None
     with within_memory(
-        f"There is not enough memory for the weights of '{config.arch}'. Use smaller layers, "
+        f"There is not enough memory for the weights of '{config.model.arch}'. Use smaller layers, "
         "or G before the first dense one."
     ):
         network = _drawn(config, len(classes), None if run else weights)
     if run:
         begin_with(network, run, classes)
-    return replace(network, arch=config.arch)
+    return replace(network, arch=config.model.arch)
 
 
 def _drawn(config: TrainConfig, classes: int, weights: Path | None) -> Network:
     """The config's network from published weights, a file's, or at random."""
-    asked = Variation(config.dropout, config.batchnorm, config.activation, config.init)
-    if config.notation is not None:  # which has what was asked for in it
-        asked = Variation(init=config.init)
+    asked = Variation(
+        config.model.dropout, config.model.batchnorm, config.model.activation, config.model.init
+    )
+    if config.model.notation is not None:  # which has what was asked for in it
+        asked = Variation(init=config.model.init)
     return create_network(
-        config.notation or config.arch,
+        config.model.notation or config.model.arch,
         classes,
-        image_size=config.image_size,
-        channels=config.channels,
-        fit=config.fit,
-        model_args=config.model_args,
+        image_size=config.model.image_size,
+        channels=config.model.channels,
+        fit=config.model.fit,
+        model_args=config.model.model_args,
         pretrained=wants_published(config),
         weights=weights,
         variation=asked,
-        test_flip=bool(config.test_flip),
+        test_flip=bool(config.model.test_flip),
         seed=config.seed,
     )
 
@@ -199,7 +203,7 @@ def judging_folds(task: Task, rows: IntArray, k: int, seed: int) -> IntArray:
         WrongUsage: no seed for folds.
         DataError: a class has too few groups of photos, or they cannot be kept apart.
     """
-    check_limit("seed", seed, SEEDS)
+    SEEDS.check("--seed", seed)
     samples = task.dataset.samples
     counts = zip(samples.counts(rows).tolist(), groups_per_class(task, rows).tolist(), strict=True)
     for name, (photos, groups) in zip(task.classes, counts, strict=True):

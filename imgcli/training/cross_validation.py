@@ -55,7 +55,7 @@ def out_of_fold(
     folder.mkdir(parents=True, exist_ok=True)
     results = {f: r for f in range(k) if (r := _load(folder / f"fold-{f:02d}.npz")) is not None}
     pending = [f for f in range(k) if f not in results]
-    if pending and task.config.to_optimum:
+    if pending and task.config.optim.is_probe:
         pending = list(range(k))  # fitted together, so that they come out the same again
     jobs = [Job(rows[fold != f], label=f"Fold {f + 1} of {k}") for f in pending]
     for f, fitted in zip(pending, fit_all(task, jobs), strict=True):

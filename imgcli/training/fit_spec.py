@@ -46,7 +46,7 @@ class Fitted:
 
 def logits_by(task: Task, module: nn.Module, rows: IntArray) -> Tensor:
     """Logits `(M, K)` of a task's rows, by a module from its inputs to logits."""
-    return logits_of(module, task.inputs, rows, task.config.precision)
+    return logits_of(module, task.inputs, rows, task.config.optim.precision)
 
 
 def probs_by(task: Task, module: nn.Module, rows: IntArray) -> FloatArray:

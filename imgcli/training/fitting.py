@@ -36,7 +36,7 @@ def fit_all(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
 
 def with_rate(task: Task) -> Task:
     """The task with a learning rate found by trying, if that is what its config asks for."""
-    if task.config.lr != "auto":
+    if task.config.optim.lr != "auto":
         return task
     rows = _divided(task, Job(task.rows("train"))).rows
     module, inputs = _at_start(task, rows)
@@ -52,11 +52,11 @@ def _divided(task: Task, job: Job) -> Job:
         DataError: a head's regularisation is to be chosen by a share that no photos make up.
     """
     rows, val = few_labels(task, job.rows), job.val
-    if val is None and task.config.val_share:
-        rows, val = hold_out(task, rows, task.config.val_share)
-        if task.config.to_optimum and not len(val):
+    if val is None and task.config.data.val_share:
+        rows, val = hold_out(task, rows, task.config.data.val_share)
+        if task.config.optim.is_probe and not len(val):
             raise DataError(
-                f"--val-share {task.config.val_share:g} holds out none of "
+                f"--val-share {task.config.data.val_share:g} holds out none of "
                 f"{count(len(rows), 'photo')}, near-duplicates kept together. Give more, or leave "
                 "it out to choose the regularisation by folds."
             )
@@ -64,7 +64,7 @@ def _divided(task: Task, job: Job) -> Job:
 
 
 def _fit_labelled(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
-    if task.config.to_optimum and jobs:
+    if task.config.optim.is_probe and jobs:
         yield from fit_to_optimum(task, jobs)
     else:
         for job in jobs:
@@ -80,9 +80,9 @@ def _fit_again(task: Task, job: Job, fitted: Fitted) -> Fitted:
     if not len(rows):
         return replace(fitted, chosen={**fitted.chosen, "pseudo_labels": 0})
     again, val = replace(job, rows=np.concatenate([job.rows, rows]), checkpoint=None), None
-    if task.config.to_optimum and job.val is None:
+    if task.config.optim.is_probe and job.val is None:
         chosen, val = _chosen_with_guesses(task, job)
-        decay = chosen.get("weight_decay", task.config.weight_decay)
+        decay = chosen.get("weight_decay", task.config.optim.weight_decay)
         guessed = replace(guessed, config=guessed.config.with_(weight_decay=decay))
         again = replace(again, val=job.rows[:0], chosen=chosen)
     (result,) = _fit_labelled(guessed, [again])
@@ -97,7 +97,7 @@ def _guessed(task: Task, fitted: Fitted) -> tuple[Task, IntArray]:
     """The task with the labels that a fit is confident of, and the rows that it guessed them of."""
     rows = task.rows("unlabelled")
     probs = probs_by(task, fitted.module, rows)
-    sure = probs.max(axis=1) >= (task.config.confidence or 0.0)
+    sure = probs.max(axis=1) >= (task.config.data.confidence or 0.0)
     return task.with_guesses(rows[sure], probs.argmax(axis=1)[sure]), rows[sure]
 
 
@@ -127,7 +127,7 @@ def _chosen_with_guesses(task: Task, job: Job) -> tuple[Mapping[str, float], Mea
 
 def _fit_by_loop(task: Task, job: Job) -> Fitted:
     config, val = task.config, job.val if job.val is not None else job.rows[:0]
-    if config.schedule == "plateau" and not len(val):
+    if config.optim.schedule == "plateau" and not len(val):
         raise WrongUsage(
             "--schedule plateau needs validation, and there are no photos for it. Give --val-share."
         )
@@ -147,13 +147,13 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
             **job.watched,
         },
         checkpoint=job.checkpoint,
-        mix=mixing(config.mixup or 0.0, config.cutmix or 0.0, len(task.classes)),
+        mix=mixing(config.augment.mixup or 0.0, config.augment.cutmix or 0.0, len(task.classes)),
         after_epoch=job.after_epoch,
         label=job.label,
     )
     judged = None
     if len(val):
-        judged = measure(logits_of(module, inputs, val, config.precision), task.targets[val])
+        judged = measure(logits_of(module, inputs, val, config.optim.precision), task.targets[val])
     if isinstance(inputs, FeatureInputs):
         module = _on_raw_features(module, inputs)
     seen = len(drawn) * (state.epoch - state.resumed_from)

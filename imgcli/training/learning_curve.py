@@ -43,11 +43,11 @@ def answers_by_share(
         WrongUsage: fewer than 2 folds.
         DataError: a class has fewer groups of photos than there are folds.
     """
-    if not run.config.frozen or run.config.labels_per_class is not None:
+    if not run.config.model.frozen or run.config.data.labels_per_class is not None:
         raise RunError(
             f"The run '{run.folder}' has no learning curve: that takes features that are kept, of "
             "a frozen backbone, and heads that learn from all labels. Train one: "
-            f"imgcli train --arch {run.config.arch} --freeze"
+            f"imgcli train --arch {run.config.model.arch} --freeze"
         )
     if k < 2:
         raise WrongUsage(f"--folds {k} is too few; use at least 2.")

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from imgcli.config import TrainConfig
 from imgcli.progress import track
-from imgcli.records import IntArray, TrainConfig
+from imgcli.records import IntArray
 from imgcli.training.checkpoint import State
 from imgcli.training.inputs import Inputs, in_batches
 from imgcli.training.optim import set_rate, usual_rate
@@ -33,13 +34,13 @@ def find_rate(
     """
     rates = np.geomspace(*_RATES, _STEPS)
     config = config.with_(lr=float(rates[0]), ema=None)
-    assert config.batch_size and config.epochs
+    assert config.optim.batch_size and config.optim.epochs
     learner, state = Learner(copy.deepcopy(module), inputs, targets, config, rows, None), State()
-    learner.begin(config.epochs)  # the last of them: all that is to learn learns
+    learner.begin(config.optim.epochs)  # the last of them: all that is to learn learns
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
     order = np.random.default_rng(config.seed).permutation(rows)
-    batches = in_batches(order, min(config.batch_size, len(rows)))
+    batches = in_batches(order, min(config.optim.batch_size, len(rows)))
     average, least, found = 0.0, math.inf, float(rates[0])
     for step, rate in enumerate(track(rates, "Finding a learning rate", unit="steps")):
         batch = batches[step % len(batches)]
@@ -55,4 +56,4 @@ def find_rate(
         if smooth < least:
             least, found = smooth, float(rate)
         learner.step(state)
-    return min(found / _BELOW, _MOST * usual_rate(config.optimizer or ""))
+    return min(found / _BELOW, _MOST * usual_rate(config.optim.optimizer or ""))

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from imgcli.records import TrainConfig
+from imgcli.config import TrainConfig
 
 
 class Moment(NamedTuple):
@@ -57,12 +57,12 @@ def rate_at(config: TrainConfig, epochs: float, losses: Sequence[float] = ()) ->
     Args:
         losses: on the validation rows, after each epoch so far.
     """
-    assert config.epochs and config.schedule
-    warm = config.warmup or 0.0
+    assert config.optim.epochs and config.optim.schedule
+    warm = config.optim.warmup or 0.0
     if epochs < warm:
         return epochs / warm
-    share = (epochs - warm) / (config.epochs - warm) if config.epochs > warm else 1.0
-    return SCHEDULES[config.schedule](Moment(share, epochs, losses, config))
+    share = (epochs - warm) / (config.optim.epochs - warm) if config.optim.epochs > warm else 1.0
+    return SCHEDULES[config.optim.schedule](Moment(share, epochs, losses, config))
 
 
 def plateaus(losses: Sequence[float], patience: float) -> int:
@@ -77,5 +77,5 @@ def plateaus(losses: Sequence[float], patience: float) -> int:
 
 
 def _decay_of(config: TrainConfig) -> tuple[float, float]:
-    assert config.decay_every and config.decay_factor
-    return config.decay_every, config.decay_factor
+    assert config.optim.decay_every and config.optim.decay_factor
+    return config.optim.decay_every, config.optim.decay_factor

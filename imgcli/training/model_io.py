@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from imgcli.config import TrainConfig
 from imgcli.errors import ModelError
 from imgcli.files import write_atomic
 from imgcli.models.create import create_network
@@ -14,7 +15,7 @@ from imgcli.models.memory import is_out_of_memory, within_memory
 from imgcli.models.network import Network
 from imgcli.models.weights import read_tensors, write_state
 from imgcli.reading import digest_of
-from imgcli.records import Preprocess, TrainConfig
+from imgcli.records import Preprocess
 from imgcli.runs import Run, finish_run
 
 WEIGHTS = "model.safetensors"
@@ -42,10 +43,10 @@ def save_model(
         {
             "arch": network.arch,
             "notation": network.notation,
-            "model_args": dict(config.model_args),
+            "model_args": dict(config.model.model_args),
             "classes": list(classes),
             "preprocess": asdict(network.preprocess),
-            "precision": config.precision,
+            "precision": config.optim.precision,
             **facts,
             "files": {
                 name: digest_of(run.folder / name)
@@ -127,8 +128,8 @@ def begin_with(network: Network, run: Run, classes: tuple[str, ...]) -> None:
 def runs_before(config: TrainConfig, data: Path) -> Iterator[Run]:
     """The runs of the same dataset whose weights a training begins with, or those began with."""
     seen: set[Path] = set()
-    while config.weights and Path(config.weights).is_dir():
-        run = Run(Path(config.weights))
+    while config.model.weights and Path(config.model.weights).is_dir():
+        run = Run(Path(config.model.weights))
         if (place := run.folder.resolve()) in seen:
             raise run.damaged("config.json", ValueError("its weights begin with themselves"))
         seen.add(place)
@@ -144,7 +145,7 @@ def learnt_validation(config: TrainConfig, data: Path) -> Run | None:
     """
     for run in runs_before(config, data):
         held = [
-            (c.seed, c.val_share, c.labels_per_class, c.pick, c.to_optimum)
+            (c.seed, c.data.val_share, c.data.labels_per_class, c.data.pick, c.optim.is_probe)
             for c in (config, run.config)
         ]
         if held[0] != held[1]:

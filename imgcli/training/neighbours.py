@@ -29,7 +29,7 @@ def features_of(
         DataError: the dataset is another one by now, or a photo cannot be read any more.
         RunError: the run is damaged.
     """
-    if not run.config.frozen:
+    if not run.config.model.frozen:
         return None
     network, _, stored = load_model(run)
     samples = load_dataset(run.data if data is None else data).samples

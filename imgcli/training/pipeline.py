@@ -13,11 +13,12 @@ import numpy as np
 import torch
 
 from imgcli import ledger
+from imgcli.config import TrainConfig
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.files import locked
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, count_params, fingerprint
-from imgcli.records import IntArray, Predictions, Rejected, TrainConfig
+from imgcli.records import IntArray, Predictions, Rejected
 from imgcli.runs import CHECKPOINT, Run, finished_runs, new_run, sweep, training
 from imgcli.training.cache_keys import score_key
 from imgcli.training.context import Task, make_task
@@ -87,7 +88,7 @@ def train_run(
     _check_precision(config, device, resume)
     sweep(runs)
     if resume is None:
-        return _train_new(config, data, runs, device, config.made if asked is None else asked)
+        return _train_new(config, data, runs, device, config.changed() if asked is None else asked)
     with training(resume):
         if resume.finished:
             raise RunError(f"The run '{resume.folder}' has been finished by another imgcli.")
@@ -124,16 +125,16 @@ def _train(task: Task, run: Run, data: Path, start: float) -> Trained:
         watched=_tracked(task, run),
         checkpoint=checkpoint,
     )
-    before = fingerprint(task.network.classifier.backbone) if config.frozen else None
+    before = fingerprint(task.network.classifier.backbone) if config.model.frozen else None
     (fitted,) = fit_all(task, [job])
     seconds = time.perf_counter() - start
     classifier = _whole(task, fitted)
-    after = fingerprint(classifier.backbone) if config.frozen else None
+    after = fingerprint(classifier.backbone) if config.model.frozen else None
     assert before == after, "a frozen backbone changed"
-    seen = len(fitted.learnt) if config.frozen else fitted.seen  # frozen: each photo once
+    seen = len(fitted.learnt) if config.model.frozen else fitted.seen  # frozen: each photo once
     knows = learnt_validation(task.config, data) if task.dataset.split.val is None else None
     facts = {
-        "params": count_params(classifier, frozen_backbone=config.frozen),
+        "params": count_params(classifier, frozen_backbone=config.model.frozen),
         "epochs": fitted.epochs,
         "kept_epoch": fitted.kept,
         "input": task.network.preprocess.describe(),
@@ -163,7 +164,7 @@ def train_bag(
     Raises:
         StorageError: another imgcli goes on with this bag.
     """
-    assert config.bag_of
+    assert config.data.bag_of
     _check_precision(config, device, resume)
     with contextlib.ExitStack() as held:
         if resume:
@@ -178,19 +179,19 @@ def _train_rest(
     done = _bagged_until(resume, runs) if resume else {}
     asked = resume.asked if resume else None
     documents = []
-    for number in range(config.bag_of or 0):
+    for number in range(config.data.bag_of or 0):
         if number in done:
             documents.append(_document(done[number]))
             continue
-        begun = resume if resume and resume.config.bag == number else None
+        begun = resume if resume and resume.config.data.bag == number else None
         try:
             trained = train_run(config.with_(bag=number), data, runs, device, begun, asked)
         except KeyboardInterrupt:  # before it began to learn, which says how to go on by itself
             if not documents:
                 raise
             raise Interrupted(
-                f"Interrupted between networks; {len(documents)} of {config.bag_of} are kept. Go "
-                f"on with `imgcli train --resume --out {quote(str(runs))}`."
+                f"Interrupted between networks; {len(documents)} of {config.data.bag_of} are kept. "
+                f"Continue with `imgcli train --resume --out {quote(str(runs))}`."
             ) from None
         documents.append(trained.document)
     return documents, trained
@@ -214,7 +215,7 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
             "estimate the error on the train part: imgcli evaluate --folds 10"
         )
     leaks, name = task.dataset.leaks, "predictions-test.npz"
-    made_of = score_key(task.dataset.samples, rows, task.network, task.config.precision)
+    made_of = score_key(task.dataset.samples, rows, task.network, task.config.optim.precision)
     known = run.made_of(name) == made_of
     if known and ledger.entered(run, _digests(task, rows), "evaluate"):
         return Scored(run.load_predictions(name), None, None, leaks)
@@ -265,8 +266,8 @@ def _check_precision(config: TrainConfig, device_name: str, resume: Run | None) 
     """
     device = choose_device(device_name)
     if resume is None:
-        refuse_emulated(config.precision, device)
-    elif config.precision == "bf16" and not has_bf16(device):
+        refuse_emulated(config.optim.precision, device)
+    elif config.optim.precision == "bf16" and not has_bf16(device):
         raise RunError(
             f"'{resume.folder}' was begun in bf16, which this {device.type.upper()} does not have, "
             "and in fp32 it would become another network. Resume it on a machine with bf16, or "
@@ -276,16 +277,16 @@ def _check_precision(config: TrainConfig, device_name: str, resume: Run | None) 
 
 def _check_patience(task: Task) -> None:
     """Refuse to wait for a better validation loss where there is none."""
-    if not task.config.val_share and task.dataset.split.val is None:
+    if not task.config.data.val_share and task.dataset.split.val is None:
         raise WrongUsage(
-            f"--patience {task.config.patience} waits for a better validation loss, and no photos "
-            "are held out for one; add --val-share 0.1, or leave it out."
+            f"--patience {task.config.optim.patience} waits for a better validation loss, and no "
+            "photos are held out for one; add --val-share 0.1, or leave it out."
         )
 
 
 def _check_tracked(task: Task) -> None:
     """Refuse a test curve where there is no test part."""
-    if task.config.track_test and not len(task.rows("test")):
+    if task.config.data.track_test and not len(task.rows("test")):
         raise DataError(f"--track-test: '{task.dataset.samples.root}' has no test part.")
 
 
@@ -299,16 +300,20 @@ def _document(run: Run) -> dict[str, Any]:
 def _bagged_until(resume: Run, runs: Path) -> dict[int, Run]:
     """The finished networks of a bag up to the one where it was left, by their numbers."""
     config, found = resume.config, dict[int, Run]()
-    assert config.bag is not None
+    assert config.data.bag is not None
     for run in finished_runs(runs):  # the newest comes last
         with contextlib.suppress(RunError):  # another, which is damaged
             other = run.config
-            chosen = {"bag": config.bag, "lr": config.lr, "precision": config.precision}
+            chosen = {
+                "bag": config.data.bag,
+                "lr": config.optim.lr,
+                "precision": config.optim.precision,
+            }
             belongs = other.with_(**chosen) == config and run.data == resume.data
-            if other.bag is None or not belongs:
+            if other.data.bag is None or not belongs:
                 continue
-            if other.bag < config.bag or run.folder == resume.folder:
-                found[other.bag] = run
+            if other.data.bag < config.data.bag or run.folder == resume.folder:
+                found[other.data.bag] = run
     return found
 
 
@@ -345,7 +350,7 @@ def fresh_task(run: Run, data: Path | None, device: str) -> Task:
     may begin anywhere, is drawn anew: the run's has learnt from photos that folds hold out.
     """
     config = run.config
-    if not config.frozen:
+    if not config.model.frozen:
         return make_task(config, run.data if data is None else data, device)
     task = _task_of(run, config, data, device)
     head = copy.deepcopy(task.network.classifier.head)
@@ -358,7 +363,7 @@ def fresh_task(run: Run, data: Path | None, device: str) -> Task:
 def _tracked(task: Task, run: Run) -> dict[str, IntArray]:
     """The test rows, if the config asks for a test curve; entered in the ledger."""
     _check_tracked(task)
-    if not task.config.track_test:
+    if not task.config.data.track_test:
         return {}
     rows = task.rows("test")
     why = "train --track-test"

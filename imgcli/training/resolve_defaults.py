@@ -1,37 +1,100 @@
-"""The choices a user left open, and the ones that cannot be meant together."""
+"""The choices a user left open, and those that exclude each other: one table of rules.
 
-from collections.abc import Iterable
-from typing import Any
+    Default    an open choice gets this value, where the rule applies
+    Unused     choices that mean nothing here are refused
+    Refused    values that cannot be meant together are refused
 
+`resolve_defaults` applies the rules in their order, once, before anything is read.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from imgcli.config import HEAD_DECAY, TrainConfig, check_limits, option
 from imgcli.errors import ModelError, WrongUsage
 from imgcli.models.create import has_published_weights
 from imgcli.models.zoo import ZOO
-from imgcli.records import TrainConfig
 from imgcli.text import count
-from imgcli.training.limits import HEAD_DECAY, check_limit, check_limits, option
 from imgcli.training.lr_schedules import DECAYS, WARM
 from imgcli.training.optim import SGD, check_optimizer, has_momentum, usual_decay, usual_rate
 from imgcli.training.probe.logistic import MAX_ITERATIONS
 
 _HEAD_RATE = 0.1  # of sgd on features, which are far from the first layers' noise
-_GENTLY = 0.3  # of the usual rate, for weights that know something already
-# What a fit to the optimum has no use for: it takes all rows at once and its own step lengths.
+_FINE_TUNING = 0.3  # of the default rate, for weights that are pretrained
+# What a linear probe has no use for: it takes all rows at once and its own step lengths.
 _BY_STEPS = (
     *("batch_size", "grow_batch", "lr", "momentum", "dampening", "nesterov", "patience"),
     *("schedule", "warmup", "decay_every", "decay_factor", "l1", "clip_norm", "ema", "balance"),
 )
-# What a frozen backbone's features have no use for: they are not photos any more.
+# What features of a frozen backbone have no use for: they are not photos any more.
 _OF_PHOTOS = (
     *("zoom", "shift", "rotate", "shear", "elastic", "flip", "colour", "erase"),
     *("rand_augment", "mixup", "cutmix", "layer_decay", "norms"),
 )
 
+Config = TrainConfig  # in the table, for short
+Applies = Callable[[Config], bool]
 
-def settle(config: TrainConfig) -> TrainConfig:
+
+class Default(NamedTuple):
+    """What an open choice becomes, where the rule applies."""
+
+    name: str
+    value: Callable[[Config], Any]
+    where: Applies = lambda c: True
+
+    def apply(self, config: Config) -> Config:
+        if config.get(self.name) is not None or not self.where(config):
+            return config
+        return config.with_(**{self.name: self.value(config)})
+
+
+class Unused(NamedTuple):
+    """Choices that mean nothing, where the rule applies; `to` is what they mean nothing to."""
+
+    names: Sequence[str]
+    to: Callable[[Config], str]
+    where: Applies
+
+    def apply(self, config: Config) -> Config:
+        if self.where(config):
+            for name in self.names:
+                if config.get(name) is not None:
+                    to = self.to(config)
+                    raise WrongUsage(f"{option(name)} means nothing to {to}.")
+        return config
+
+
+class Refused(NamedTuple):
+    """What cannot be meant, and the sentence that says so."""
+
+    where: Applies
+    sentence: Callable[[Config], str]
+    error: type[Exception] = WrongUsage
+
+    def apply(self, config: Config) -> Config:
+        if self.where(config):
+            raise self.error(self.sentence(config))
+        return config
+
+
+class Checked(NamedTuple):
+    """What another room refuses by itself."""
+
+    check: Callable[[Config], None]
+    where: Applies
+
+    def apply(self, config: Config) -> Config:
+        if self.where(config):
+            self.check(config)
+        return config
+
+
+def resolve_defaults(config: TrainConfig) -> TrainConfig:
     """Fill in the defaults that depend on other choices.
 
-    A frozen backbone's head is fitted to its optimum by L-BFGS, its regularisation chosen by
-    cross-validation; everything else goes through the training loop.
+    A frozen backbone gets a linear probe: its head is fitted to the optimum by L-BFGS, the L2
+    penalty chosen by cross-validation. Everything else is trained by steps.
 
     Raises:
         WrongUsage: choices that exclude each other, or values out of range.
@@ -39,183 +102,227 @@ def settle(config: TrainConfig) -> TrainConfig:
     """
     config = _with_zoo(config)
     check_limits(config)
-    _check_freezing(config)
-    config = _settle_labels(config)
-    config = config.with_(optimizer=config.optimizer or ("lbfgs" if config.frozen else "adamw"))
-    if config.to_optimum:
-        return _settle_optimum(config)
-    check_optimizer(config.optimizer or "")
-    return _settle_loop(config)
+    for rule in RULES:
+        config = rule.apply(config)
+    return config
 
 
-def _settle_optimum(config: TrainConfig) -> TrainConfig:
-    optimizer = config.optimizer
-    if not config.frozen:
-        remedy = "leave out --unfreeze-after" if config.freeze else "add --freeze"
-        raise WrongUsage(f"--optimizer {optimizer} fits the head of a frozen backbone; {remedy}.")
-    default = ", the default with --freeze" if optimizer == "lbfgs" else ""
-    _refuse(config, _BY_STEPS, f"--optimizer {optimizer}{default}; add --optimizer sgd to use it")
-    if _begins_with_weights(config):
-        _refuse(config, ["init"], f"--optimizer {optimizer}, which ends where it ends")
-    if config.weight_decay is not None:
-        why = (
-            f" for --optimizer {optimizer}{default}; leave it out to have it chosen by validation, "
-            "or add --optimizer sgd"
-        )
-        check_limit("weight_decay", config.weight_decay, HEAD_DECAY, why)
-    if optimizer == "ridge":  # solved in one go
-        _refuse(config, ["epochs", "bag"], "--optimizer ridge")
-        if config.label_smoothing:
-            raise WrongUsage("--label-smoothing means nothing to --optimizer ridge.")
-        return config.with_(augment="none")
-    return config.with_(augment="none", epochs=config.epochs or MAX_ITERATIONS)
+def wants_published(config: TrainConfig) -> bool:
+    """Whether a training starts from the arch's published weights."""
+    model = config.model
+    by_name = model.weights is None and model.notation is None
+    return model.pretrained and by_name and has_published_weights(model.arch)
 
 
-def _settle_loop(config: TrainConfig) -> TrainConfig:
-    optimizer, begun = config.optimizer or "", _begins_with_weights(config)
-    _check_optimizer_choices(config)
-    epochs = config.epochs or (10 if begun else 30)
-    schedule = config.schedule or "cosine"
-    rate = _HEAD_RATE if config.frozen and optimizer in SGD else usual_rate(optimizer)
-    if begun and not config.frozen:
-        rate *= _GENTLY
-    config = config.with_(
-        epochs=epochs,
-        batch_size=config.batch_size or 64,
-        lr=config.lr or rate,
-        momentum=_or(config.momentum, 0.9) if has_momentum(optimizer) else None,
-        nesterov=_nesterov(config) if optimizer in SGD else None,
-        norms=None if config.frozen else config.norms or ("kept" if begun else "batch"),
-        schedule=schedule,
-        warmup=_or(config.warmup, WARM.get(schedule, 0.0) * epochs),
-        weight_decay=_or(config.weight_decay, usual_decay(optimizer)),
-        augment=config.augment or ("none" if config.frozen else "photo"),
-        # Few labels are worth more to learn from than to validate by.
-        val_share=_or(config.val_share, 0.1 if config.labels_per_class is None else 0.0),
-        patience=config.patience or 10,
-    )
-    _check_batches(config)
-    _check_unfreezing(config)
-    return _settle_decay(config)
+def _is_pretrained(config: Config) -> bool:
+    return config.model.weights is not None or wants_published(config)
 
 
-def _settle_decay(config: TrainConfig) -> TrainConfig:
-    """When and by how much the learning rate falls, where the schedule says that it does."""
-    assert config.schedule and config.epochs is not None and config.warmup is not None
-    if config.warmup >= config.epochs:
-        raise WrongUsage(
-            f"--warmup {config.warmup:g} leaves none of {count(config.epochs, 'epoch')}; use fewer."
-        )
-    if config.schedule not in DECAYS:
-        _refuse(config, ["decay_every", "decay_factor"], f"--schedule {config.schedule}")
-        return config
-    every, factor = DECAYS[config.schedule]
-    return config.with_(
-        decay_every=config.decay_every or every or config.epochs / 3,
-        decay_factor=config.decay_factor or factor,
-    )
-
-
-def _settle_labels(config: TrainConfig) -> TrainConfig:
-    """How few labels are picked, and when a guessed one is good enough."""
-    if config.labels_per_class is None:
-        _refuse(config, ["pick"], "a training from all labels; add --labels-per-class N")
-    if config.pseudo_label is None:
-        _refuse(config, ["confidence"], "a training without --pseudo-label DIR")
-    return config.with_(
-        pick=None if config.labels_per_class is None else config.pick or "random",
-        confidence=_or(config.confidence, 0.95) if config.pseudo_label else None,
-    )
-
-
-def _with_zoo(config: TrainConfig) -> TrainConfig:
+def _with_zoo(config: Config) -> Config:
     """What the zoo says of training all of an arch, where nothing was asked for.
 
     Rates go with their optimizer.
     """
-    by_name = config.notation is None and not config.freeze
-    suits = dict(ZOO[config.arch].recipe) if config.arch in ZOO and by_name else {}
-    if config.optimizer not in (None, suits.get("optimizer")):
-        suits = {k: v for k, v in suits.items() if k not in ("lr", "weight_decay", "momentum")}
-    suits = {"label_smoothing": 0.0, "test_flip": False, **suits}
-    return config.with_(**{k: v for k, v in suits.items() if getattr(config, k) is None})
+    arch = config.model.arch
+    by_name = config.model.notation is None and not config.model.freeze
+    recipe = dict(ZOO[arch].recipe) if arch in ZOO and by_name else {}
+    if config.optim.optimizer not in (None, recipe.get("optimizer")):
+        recipe = {k: v for k, v in recipe.items() if k not in ("lr", "weight_decay", "momentum")}
+    recipe = {"label_smoothing": 0.0, "test_flip": False, **recipe}
+    return config.with_(**{k: v for k, v in recipe.items() if config.get(k) is None})
 
 
-def wants_published(config: TrainConfig) -> bool:
-    """Whether a training begins with the arch's published weights."""
-    by_name = config.weights is None and config.notation is None
-    return config.pretrained and by_name and has_published_weights(config.arch)
+# --- the rules ----------------------------------------------------------------------------------
 
 
-def _begins_with_weights(config: TrainConfig) -> bool:
-    return config.weights is not None or wants_published(config)
+def _is_probe(c: Config) -> bool:
+    return c.optim.is_probe
 
 
-def _check_freezing(config: TrainConfig) -> None:
-    if config.unfreeze_after is not None and not config.freeze:
-        raise WrongUsage(
-            f"--unfreeze-after {config.unfreeze_after} goes with --freeze, which it ends."
-        )
-    if config.freeze and config.pretrained and not _begins_with_weights(config):
-        raise ModelError(
-            f"'{config.arch}' has no published weights, so there is nothing to freeze. Leave out "
+def _by_steps(c: Config) -> bool:
+    return not c.optim.is_probe
+
+
+def _is_ridge(c: Config) -> bool:
+    return c.optim.optimizer == "ridge"
+
+
+def _optimizer(c: Config) -> str:
+    """The optimizer as a refusal names it."""
+    default = ", the default with --freeze" if c.optim.optimizer == "lbfgs" else ""
+    return f"--optimizer {c.optim.optimizer}{default}"
+
+
+def _name(c: Config) -> str:
+    return c.optim.optimizer or ""
+
+
+def _learning_rate(c: Config) -> float:
+    if c.model.frozen:
+        return _HEAD_RATE if _name(c) in SGD else usual_rate(_name(c))
+    return usual_rate(_name(c)) * (_FINE_TUNING if _is_pretrained(c) else 1)
+
+
+def _check_head_decay(c: Config) -> None:
+    why = (
+        f" for {_optimizer(c)}; leave it out to have it chosen by validation, or add --optimizer "
+        "sgd"
+    )
+    if c.optim.weight_decay is not None:
+        HEAD_DECAY.check("--weight-decay", c.optim.weight_decay, why)
+
+
+def _no_probe(c: Config) -> str:
+    remedy = "leave out --unfreeze-after" if c.model.freeze else "add --freeze"
+    return f"--optimizer {_name(c)} fits the head of a frozen backbone; {remedy}."
+
+
+def _decay(c: Config) -> tuple[float, float]:
+    """Epochs between decays, and the factor, by schedule; 0 epochs are a third of all."""
+    every, factor = DECAYS[c.optim.schedule or ""]
+    return every or (c.optim.epochs or 0) / 3, factor
+
+
+def _epochs(c: Config) -> str:
+    return count(c.optim.epochs or 0, "epoch")
+
+
+RULES: tuple[Default | Unused | Refused | Checked, ...] = (
+    # Freezing.
+    Refused(
+        lambda c: c.model.unfreeze_after is not None and not c.model.freeze,
+        lambda c: f"--unfreeze-after {c.model.unfreeze_after} goes with --freeze, which it ends.",
+    ),
+    Refused(
+        lambda c: c.model.freeze and c.model.pretrained and not _is_pretrained(c),
+        lambda c: (
+            f"'{c.model.arch}' has no published weights, so there is nothing to freeze. Leave out "
             "--freeze to train all of it, give --weights FILE, or choose an arch of timm."
-        )
-    if not config.frozen:
-        return
-    if config.augment not in (None, "none"):
-        raise WrongUsage(
-            f"--augment {config.augment} does not go with --freeze, which sees each photo once."
-        )
-    _refuse(config, _OF_PHOTOS, "--freeze, whose features are not photos any more")
-    _refuse(config, ["dropout"], "--freeze, whose features are taken with nothing left out")
-
-
-def _check_unfreezing(config: TrainConfig) -> None:
-    assert config.epochs
-    if config.unfreeze_after is not None and config.unfreeze_after >= config.epochs:
-        raise WrongUsage(
-            f"--unfreeze-after {config.unfreeze_after} leaves none of "
-            f"{count(config.epochs, 'epoch')} for the backbone; use fewer, or leave it out."
-        )
-
-
-def _check_optimizer_choices(config: TrainConfig) -> None:
-    optimizer = config.optimizer or ""
-    if not has_momentum(optimizer):
-        _refuse(config, ["momentum"], f"--optimizer {optimizer}")
-    if optimizer not in SGD:
-        _refuse(config, ["dampening", "nesterov"], f"--optimizer {optimizer}; it is sgd's")
-    if config.dampening and config.nesterov:
-        raise WrongUsage(f"--dampening {config.dampening:g} does not go with --nesterov.")
-    if config.nesterov and config.momentum == 0:
-        raise WrongUsage("--nesterov looks ahead along the momentum; --momentum 0 leaves none.")
-
-
-def _nesterov(config: TrainConfig) -> bool:
-    """Whether sgd looks ahead, where it may: it does unless told otherwise."""
-    possible = not config.dampening and config.momentum != 0
-    return config.optimizer == "sgd" and possible if config.nesterov is None else config.nesterov
-
-
-def _check_batches(config: TrainConfig) -> None:
-    assert config.batch_size
-    if config.grow_batch is None:
-        return
-    if config.grow_batch < config.batch_size:
-        raise WrongUsage(
-            f"--grow-batch {config.grow_batch} is less than the {config.batch_size} photos it "
+        ),
+        ModelError,
+    ),
+    Refused(
+        lambda c: c.model.frozen and c.augment.recipe not in (None, "none"),
+        lambda c: (
+            f"--augment {c.augment.recipe} does not go with --freeze, which sees each photo once."
+        ),
+    ),
+    Unused(
+        _OF_PHOTOS,
+        lambda c: "--freeze, whose features are not photos any more",
+        lambda c: c.model.frozen,
+    ),
+    Unused(
+        ["dropout"],
+        lambda c: "--freeze, whose features are extracted without dropout",
+        lambda c: c.model.frozen,
+    ),
+    # Few labels.
+    Unused(
+        ["pick"],
+        lambda c: "a training on all labels; add --labels-per-class N",
+        lambda c: c.data.labels_per_class is None,
+    ),
+    Unused(
+        ["confidence"],
+        lambda c: "a training without --pseudo-label DIR",
+        lambda c: c.data.pseudo_label is None,
+    ),
+    Default("pick", lambda c: "random", lambda c: c.data.labels_per_class is not None),
+    Default("confidence", lambda c: 0.95, lambda c: c.data.pseudo_label is not None),
+    # The linear probe.
+    Default("optimizer", lambda c: "lbfgs" if c.model.frozen else "adamw"),
+    Refused(lambda c: _is_probe(c) and not c.model.frozen, _no_probe),
+    Unused(_BY_STEPS, lambda c: f"{_optimizer(c)}; add --optimizer sgd to use it", _is_probe),
+    Unused(
+        ["init"],
+        lambda c: f"--optimizer {_name(c)}, whose optimum depends on no start",
+        lambda c: _is_probe(c) and _is_pretrained(c),
+    ),
+    Checked(_check_head_decay, _is_probe),
+    Unused(["epochs", "bag"], lambda c: "--optimizer ridge", _is_ridge),
+    Refused(
+        lambda c: _is_ridge(c) and bool(c.optim.label_smoothing),
+        lambda c: "--label-smoothing means nothing to --optimizer ridge.",
+    ),
+    Default("augment", lambda c: "none", _is_probe),
+    Default("epochs", lambda c: MAX_ITERATIONS, lambda c: _is_probe(c) and not _is_ridge(c)),
+    # Training by steps: the optimizer.
+    Checked(lambda c: check_optimizer(_name(c)), _by_steps),
+    Unused(
+        ["momentum"],
+        lambda c: f"--optimizer {_name(c)}",
+        lambda c: _by_steps(c) and not has_momentum(_name(c)),
+    ),
+    Unused(
+        ["dampening", "nesterov"],
+        lambda c: f"--optimizer {_name(c)}; it is sgd's",
+        lambda c: _by_steps(c) and _name(c) not in SGD,
+    ),
+    Refused(
+        lambda c: bool(c.optim.dampening and c.optim.nesterov),
+        lambda c: f"--dampening {c.optim.dampening:g} does not go with --nesterov.",
+    ),
+    Refused(
+        lambda c: bool(c.optim.nesterov) and c.optim.momentum == 0,
+        lambda c: "--nesterov looks ahead along the momentum; --momentum 0 leaves none.",
+    ),
+    Default("epochs", lambda c: 10 if _is_pretrained(c) else 30, _by_steps),
+    Default("batch_size", lambda c: 64, _by_steps),
+    Default("lr", _learning_rate, _by_steps),
+    Default("momentum", lambda c: 0.9, lambda c: _by_steps(c) and has_momentum(_name(c))),
+    Default(
+        "nesterov",
+        lambda c: _name(c) == "sgd" and not c.optim.dampening and c.optim.momentum != 0,
+        lambda c: _by_steps(c) and _name(c) in SGD,
+    ),
+    Default(
+        "norms",
+        lambda c: "kept" if _is_pretrained(c) else "batch",
+        lambda c: _by_steps(c) and not c.model.frozen,
+    ),
+    Default("weight_decay", lambda c: usual_decay(_name(c)), _by_steps),
+    Default("augment", lambda c: "none" if c.model.frozen else "photo", _by_steps),
+    # Few labels serve training better than validation.
+    Default("val_share", lambda c: 0.1 if c.data.labels_per_class is None else 0.0, _by_steps),
+    Default("patience", lambda c: 10, _by_steps),
+    # Training by steps: the batch, the backbone and the learning rate over epochs.
+    Refused(
+        lambda c: (
+            _by_steps(c)
+            and (c.optim.grow_batch or c.optim.batch_size or 0) < (c.optim.batch_size or 0)
+        ),
+        lambda c: (
+            f"--grow-batch {c.optim.grow_batch} is less than the {c.optim.batch_size} photos it "
             "begins with."
-        )
-    if config.epochs == 1:
-        raise WrongUsage(f"--grow-batch {config.grow_batch} needs more than one epoch to grow in.")
-
-
-def _or(value: Any, default: float) -> Any:
-    return default if value is None else value
-
-
-def _refuse(config: TrainConfig, names: Iterable[str], why: str) -> None:
-    for name in names:
-        if getattr(config, name) is not None:
-            raise WrongUsage(f"{option(name)} means nothing to {why}.")
+        ),
+    ),
+    Refused(
+        lambda c: c.optim.grow_batch is not None and c.optim.epochs == 1,
+        lambda c: f"--grow-batch {c.optim.grow_batch} needs more than one epoch to grow in.",
+    ),
+    Refused(
+        lambda c: _by_steps(c) and (c.model.unfreeze_after or 0) >= (c.optim.epochs or 0),
+        lambda c: (
+            f"--unfreeze-after {c.model.unfreeze_after} leaves none of {_epochs(c)} for the "
+            "backbone; use fewer, or leave it out."
+        ),
+    ),
+    Default("schedule", lambda c: "cosine", _by_steps),
+    Default(
+        "warmup",
+        lambda c: WARM.get(c.optim.schedule or "", 0.0) * (c.optim.epochs or 0),
+        _by_steps,
+    ),
+    Refused(
+        lambda c: _by_steps(c) and (c.optim.warmup or 0) >= (c.optim.epochs or 0),
+        lambda c: f"--warmup {c.optim.warmup:g} leaves none of {_epochs(c)}; use fewer.",
+    ),
+    Unused(
+        ["decay_every", "decay_factor"],
+        lambda c: f"--schedule {c.optim.schedule}",
+        lambda c: _by_steps(c) and c.optim.schedule not in DECAYS,
+    ),
+    Default("decay_every", lambda c: _decay(c)[0], lambda c: c.optim.schedule in DECAYS),
+    Default("decay_factor", lambda c: _decay(c)[1], lambda c: c.optim.schedule in DECAYS),
+)

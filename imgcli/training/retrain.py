@@ -38,7 +38,7 @@ def retrained(
     Raises:
         RunError: the backbone learns too, so that it would take long; or the photos are others.
     """
-    if not run.config.frozen:
+    if not run.config.model.frozen:
         raise RunError(_too_long(run, before.folds or 0, len(merges)))
     network, _, _ = load_model(run)
     task = make_task(run.config, run.data if data is None else data, network=network)

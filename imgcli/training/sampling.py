@@ -22,7 +22,7 @@ def few_labels(task: Task, rows: IntArray) -> IntArray:
     Raises:
         DataError: a class has fewer.
     """
-    per_class = task.config.labels_per_class
+    per_class = task.config.data.labels_per_class
     if per_class is None:
         return rows
     targets = task.dataset.samples.targets[rows]
@@ -36,7 +36,7 @@ def few_labels(task: Task, rows: IntArray) -> IntArray:
                 f"--labels-per-class {per_class}. Use fewer labels, or add photos."
             )
         order = rng.permutation(len(of_class))
-        if task.config.pick == "representative":
+        if task.config.data.pick == "representative":
             order = np.argsort(-nearness(task, of_class), kind="stable")
         chosen.append(of_class[order[:per_class]])
     return np.sort(np.concatenate(chosen))
@@ -44,9 +44,9 @@ def few_labels(task: Task, rows: IntArray) -> IntArray:
 
 def bootstrap(task: Task, rows: IntArray) -> IntArray:
     """As many rows drawn with replacement (Breiman, Bagging Predictors, 1996), if asked for."""
-    if task.config.bag is None:
+    if task.config.data.bag is None:
         return rows
-    rng = np.random.default_rng([task.config.seed, task.config.bag])
+    rng = np.random.default_rng([task.config.seed, task.config.data.bag])
     return np.sort(rng.choice(rows, len(rows)))
 
 

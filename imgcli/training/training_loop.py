@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from imgcli.config import TrainConfig
 from imgcli.errors import Interrupted, ModelError
 from imgcli.models.memory import Batches, until_it_fits
 from imgcli.progress import note, track
-from imgcli.records import IntArray, TrainConfig
+from imgcli.records import IntArray
 from imgcli.runs import RUNS
 from imgcli.text import count
 from imgcli.training.checkpoint import State, restore_state, save_state
@@ -60,21 +61,21 @@ def train(
         ModelError: the loss is no longer a number, or not one photo fits into memory.
         Interrupted: by Ctrl-C, where there is a checkpoint; finished epochs are kept.
     """
-    assert config.epochs
+    assert config.optim.epochs
     learner = Learner(module, inputs, targets, config, rows, mix)
-    if mix or config.balance == "sample":
+    if mix or config.optim.balance == "sample":
         watched = {"train": np.unique(rows), **watched}
     state = State()
     if checkpoint:
         state = restore_state(checkpoint, learner.modules, learner.optimizer)
     try:
-        for epoch in range(state.epoch + 1, config.epochs + 1):
-            if config.patience and state.epoch - state.best_epoch >= config.patience:
+        for epoch in range(state.epoch + 1, config.optim.epochs + 1):
+            if config.optim.patience and state.epoch - state.best_epoch >= config.optim.patience:
                 break
             learnt_from = learner.learn_from_all(epoch, state, label)
             figures = {} if "train" in watched else {"train": measure(*learnt_from)}
             for part, part_rows in watched.items():
-                logits = logits_of(learner.judged, inputs, part_rows, config.precision)
+                logits = logits_of(learner.judged, inputs, part_rows, config.optim.precision)
                 figures[part] = measure(logits, targets[part_rows])
             state.history.extend(
                 {"epoch": epoch, "part": part, **figure.to_json()}
@@ -90,7 +91,7 @@ def train(
             raise
         kept = f"{count(state.epoch, 'finished epoch')} kept" if state.epoch else "none finished"
         raise Interrupted(
-            f"Interrupted in epoch {state.epoch + 1} of {config.epochs}; {kept}. Go on with "
+            f"Interrupted in epoch {state.epoch + 1} of {config.optim.epochs}; {kept}. Go on with "
             f"`{_resuming(checkpoint.parent)}`."
         ) from None
     module.load_state_dict(state.best)
@@ -117,7 +118,9 @@ class Learner:
         self.mix = mix
         self.optimizer = make_optimizer(module, config)
         self.weighted = list(decaying(module).values())  # what L1 draws to zero
-        self.average = ModelEmaV3(module, config.ema, use_warmup=True) if config.ema else None
+        self.average = (
+            ModelEmaV3(module, config.optim.ema, use_warmup=True) if config.optim.ema else None
+        )
         classes = int(targets.max()) + 1  # a bootstrap sample need not have them all
         counts = torch.bincount(targets[rows], minlength=classes).double()
         # Of a photo in the loss and in the draw: so that all classes together weigh the same.
@@ -136,7 +139,7 @@ class Learner:
     def learn_from_all(self, epoch: int, state: State, label: str) -> tuple[Tensor, Tensor]:
         """One epoch; the logits of its batches as they were learnt from, and their targets."""
         config, seed = self.config, _seed_of(self.config.seed, epoch)
-        assert config.epochs and config.lr and config.lr != "auto"
+        assert config.optim.epochs and config.optim.lr and config.optim.lr != "auto"
         torch.manual_seed(seed)  # dropout and noise
         generator = torch.Generator().manual_seed(seed)
         self.begin(epoch)
@@ -144,7 +147,7 @@ class Learner:
         losses, seen = state.losses("val"), []
         for step, batch in enumerate(track(batches, f"{label}, epoch {epoch}", unit="steps")):
             done = epoch - 1 + (step + 0.5) / len(batches)
-            lr = config.lr * rate_at(config, done, losses)
+            lr = config.optim.lr * rate_at(config, done, losses)
             set_rate(self.optimizer, lr)
             images = self.inputs.train_batch(batch, generator)  # (B, C, S, S) or features (B, D)
             goals = self.targets[batch]  # (B,), or shares of classes (B, K) if mixed
@@ -171,11 +174,11 @@ class Learner:
     def begin(self, epoch: int) -> None:
         """Training mode, but for what is frozen and for norms that keep their statistics."""
         self.module.train()
-        if self.config.unfreeze_after is not None:
+        if self.config.model.unfreeze_after is not None:
             backbone = self.module.get_submodule("backbone")
-            learns = epoch > self.config.unfreeze_after
+            learns = epoch > self.config.model.unfreeze_after
             backbone.requires_grad_(learns).train(learns)
-        if self.config.norms == "kept":
+        if self.config.model.norms == "kept":
             for norm in self.module.modules():
                 if isinstance(norm, _BatchNorm):
                     norm.eval()
@@ -183,7 +186,7 @@ class Learner:
     def _order(self, epoch: int) -> IntArray:
         """The rows of an epoch, shuffled; balanced by sampling, every class is as frequent."""
         rng = np.random.default_rng([self.config.seed, epoch])
-        if self.config.balance != "sample":
+        if self.config.optim.balance != "sample":
             return rng.permutation(self.rows)
         weights = self.class_weights[self.targets[self.rows]].double().cpu().numpy()
         return rng.choice(self.rows, len(self.rows), p=weights / weights.sum())
@@ -243,27 +246,27 @@ class Learner:
     def _backward(self, images: Tensor, goals: Tensor, whole: int) -> tuple[float, Tensor]:
         """Add the gradient of a piece of a batch of `whole` photos; its part of the loss."""
         config = self.config
-        with autocast(images.device, config.precision):
+        with autocast(images.device, config.optim.precision):
             logits = self.module(images).float()
         loss = functional.cross_entropy(
             logits,
             goals,
-            weight=self.class_weights if config.balance == "loss" else None,
-            label_smoothing=config.label_smoothing or 0.0,
+            weight=self.class_weights if config.optim.balance == "loss" else None,
+            label_smoothing=config.optim.label_smoothing or 0.0,
             reduction="sum",
         )
         loss = loss / whole
         penalty = loss.new_zeros(())
-        if config.l1:
+        if config.optim.l1:
             penalty = torch.stack([w.abs().sum() for w in self.weighted]).sum()
-            penalty = config.l1 * len(images) / whole * penalty
+            penalty = config.optim.l1 * len(images) / whole * penalty
         (loss + penalty).backward()  # type: ignore[no-untyped-call]
         return loss.item(), logits.detach()
 
     def step(self, state: State) -> None:
         """Move the weights by their gradient, and their average after them."""
-        if self.config.clip_norm:
-            nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
+        if self.config.optim.clip_norm:
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.config.optim.clip_norm)
         self.optimizer.step()
         state.steps += 1
         if self.average:
@@ -272,12 +275,12 @@ class Learner:
 
 def batch_size_in(epoch: int, config: TrainConfig) -> int:
     """Photos per step in an epoch, from 1; growing batches grow by the same factor each time."""
-    assert config.batch_size and config.epochs
-    if config.grow_batch is None or config.epochs == 1:
-        return config.batch_size
-    share = (epoch - 1) / (config.epochs - 1)
-    factor = float(config.grow_batch / config.batch_size)
-    return round(config.batch_size * math.pow(factor, share))
+    assert config.optim.batch_size and config.optim.epochs
+    if config.optim.grow_batch is None or config.optim.epochs == 1:
+        return config.optim.batch_size
+    share = (epoch - 1) / (config.optim.epochs - 1)
+    factor = float(config.optim.grow_batch / config.optim.batch_size)
+    return round(config.optim.batch_size * math.pow(factor, share))
 
 
 def logits_of(module: nn.Module, inputs: Inputs, rows: IntArray, precision: str) -> Tensor:
@@ -306,10 +309,10 @@ def _keep_best(state: State, epoch: int, module: nn.Module, val: Measure | None)
 
 
 def _diverged(epoch: int, step: int, value: float, lr: float, config: TrainConfig) -> ModelError:
-    smaller = min(lr / 10, usual_rate(config.optimizer or ""))
+    smaller = min(lr / 10, usual_rate(config.optim.optimizer or ""))
     remedies = [f"a smaller --lr (such as {smaller:.1g}, or auto)"]
-    remedies += ["--clip-norm 1"] if config.clip_norm is None else []
-    remedies += ["--precision fp32"] if config.precision != "fp32" else []
+    remedies += ["--clip-norm 1"] if config.optim.clip_norm is None else []
+    remedies += ["--precision fp32"] if config.optim.precision != "fp32" else []
     return ModelError(
         f"The loss became {value} in epoch {epoch}, step {step + 1}, at learning rate {lr:.2g}. "
         f"Use {' or '.join(remedies)}."

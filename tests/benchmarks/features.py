@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from imgcli.config import TrainConfig
 from imgcli.models.memory import Batches
 from imgcli.photos.split import split_folder
 from imgcli.photos.views import load_pixels
-from imgcli.records import Samples, TrainConfig
+from imgcli.records import Samples
 from imgcli.training.context import Task, make_task
 from imgcli.training.device import BATCH, choose_device, forward
 from imgcli.training.feature_extraction import for_looking
@@ -80,12 +81,12 @@ def frozen(
     once, whatever the number of photos, does not count for anyone: loading, folding, compiling.
     """
     with chdir(setting.work):
-        config = TrainConfig(arch=arch, freeze=True, pretrained=False)
+        config = TrainConfig.of(arch=arch, freeze=True, pretrained=False)
         task = make_task(config, Path("dataset"), str(device))
         view, samples = task.network.preprocess, task.dataset.samples
         (pixels,) = load_pixels(samples, [view])
         cached = Path(".imgcli/cache/pixels").absolute()
-    precision, n = task.config.precision, len(samples)
+    precision, n = task.config.optim.precision, len(samples)
     inputs = as_inputs(DevicePixels(pixels, device), view)  # streamed, as when looking
     images = inputs.batch(np.arange(n))
     batches = torch.tensor_split(images, -(-n // (256 if device.type == "cuda" else BATCH)))
@@ -152,7 +153,7 @@ def _against(
 
 def shares(work: str, task: Task, ours: Costs, limits: Peaks, image: Tensor) -> Iterator[Result]:
     """How near imgcli comes to what the machine's arithmetic and its memory allow."""
-    n, precision = len(task.dataset.samples), task.config.precision
+    n, precision = len(task.dataset.samples), task.config.optim.precision
     backbone = task.network.classifier.backbone.to(image.device).eval()
     computing = n * peaks.operations(backbone, image) / limits.operations[precision]
     moving = n * peaks.traffic(backbone, image, DTYPES[precision].itemsize) / limits.moved

@@ -13,8 +13,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from imgcli.config import TrainConfig
 from imgcli.photos.split import split_folder
-from imgcli.records import TrainConfig
 from imgcli.training.context import make_task
 from imgcli.training.device import choose_device
 from imgcli.training.inputs import FeatureInputs
@@ -74,7 +74,9 @@ def some_features(setting: Setting) -> tuple[str, Floats, NDArray[np.int64]]:
         features = rng.normal(0, 1, (m, d)) + 0.25 * rng.normal(0, 1, (k, d))[targets]
         return f"{m:,} rows drawn at random", features.astype(np.float32), targets
     photos = setting.material.photos(200, classes=5) if setting.quick else setting.material.photos()
-    config = TrainConfig("mobilenetv2_100", {"pad_type": "same"}, freeze=True, weights=str(weights))
+    config = TrainConfig.of(
+        arch="mobilenetv2_100", model_args={"pad_type": "same"}, freeze=True, weights=str(weights)
+    )
     with chdir(setting.work):
         split_folder(photos.root, duplicates="off")
         task = make_task(config, Path("dataset"), setting.device)

@@ -25,11 +25,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import cross_val_predict
 
+from imgcli.config import TrainConfig
 from imgcli.evaluation.merges.expected_auc import Contrast
 from imgcli.evaluation.merges.suggest import suggest_merges
 from imgcli.evaluation.metrics import confusion_matrix
 from imgcli.evaluation.subclasses import suggest_splits
-from imgcli.records import FloatArray, IntArray, Predictions, TrainConfig
+from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.training.context import Task, make_task, stratified_folds
 from imgcli.training.cross_validation import FoldResult, predictions_of
 from imgcli.training.fit_spec import Job, probs_by
@@ -196,9 +197,9 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     chosen = parser.parse_args()
-    config = TrainConfig(
-        "mobilenetv2_100",
-        {"pad_type": "same"},
+    config = TrainConfig.of(
+        arch="mobilenetv2_100",
+        model_args={"pad_type": "same"},
         freeze=True,
         weights=str(chosen.weights),
         weight_decay=STRENGTH,

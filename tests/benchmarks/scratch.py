@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     import torch
     from torch.utils.data import DataLoader
 
+    from imgcli.config import TrainConfig
     from imgcli.models.network import Classifier
-    from imgcli.records import Preprocess, TrainConfig
+    from imgcli.records import Preprocess
 
 ARCH = "cifar-fast"
 PLAIN = "plain PyTorch loop, fp32"
@@ -41,14 +42,14 @@ def beside_plain(pictures: Photos, epochs: int, setting: Setting) -> Iterator[Re
 
     Both decode in the time that counts; neither imports.
     """
-    from imgcli.records import TrainConfig
+    from imgcli.config import TrainConfig
     from imgcli.runs import finished_runs
     from imgcli.training.device import choose_device
     from imgcli.training.pipeline import score_test, train_run
-    from imgcli.training.resolve_defaults import settle
+    from imgcli.training.resolve_defaults import resolve_defaults
 
     device = choose_device(setting.device)
-    config = TrainConfig(arch=ARCH, epochs=epochs, val_share=0.0)
+    config = TrainConfig.of(arch=ARCH, epochs=epochs, val_share=0.0)
     data, runs = setting.work / "dataset", setting.work / "runs"
     images = epochs * sum(1 for _ in data.glob("train/*/*"))
     wrong: list[float] = []
@@ -58,7 +59,7 @@ def beside_plain(pictures: Photos, epochs: int, setting: Setting) -> Iterator[Re
             train_run(config, data, runs, str(device))
 
     def theirs(folder: Path) -> None:
-        network, preprocess = plain_training(data, settle(config), device)
+        network, preprocess = plain_training(data, resolve_defaults(config), device)
         trained.append(lambda: plain_errors(network, preprocess, data, device))
 
     trained: list[Callable[[], float]] = []
@@ -66,7 +67,7 @@ def beside_plain(pictures: Photos, epochs: int, setting: Setting) -> Iterator[Re
     failure = ultralytics_failure(data, setting)
     if not failure:
         contenders[ULTRALYTICS] = lambda folder: ultralytics_training(
-            data, epochs, config_batch(settle(config)), device, folder
+            data, epochs, config_batch(resolve_defaults(config)), device, folder
         )
     seconds = alternate(contenders, setting.rounds(3), setting.work)
     with chdir(setting.work):
@@ -135,27 +136,27 @@ def plain_training(
     from imgcli.models.variation import Variation
 
     classes = sum(1 for _ in (data / "train").iterdir())
-    start = Variation(init=config.init)
+    start = Variation(init=config.model.init)
     network = create_network(ARCH, classes, variation=start, seed=config.seed)
     module = network.classifier.to(device).train()
     batches = plain_batches(data / "train", network.preprocess, config, learn=True)
-    assert config.epochs and config.lr and config.optimizer
+    assert config.optim.epochs and config.optim.lr and config.optim.optimizer
     optimizer = create_optimizer_v2(
         module,
-        opt=config.optimizer,
-        lr=config.lr,
-        weight_decay=config.weight_decay or 0.0,
-        momentum=config.momentum or 0.9,
+        opt=config.optim.optimizer,
+        lr=config.optim.lr,
+        weight_decay=config.optim.weight_decay or 0.0,
+        momentum=config.optim.momentum or 0.9,
     )
     for layer in module.modules():
         if isinstance(layer, Whitening):  # as imgcli finds its filters
             layer.fit(next(iter(batches))[0])
-    schedule = OneCycleLR(optimizer, config.lr, config.epochs * len(batches))
-    for _ in range(config.epochs):
+    schedule = OneCycleLR(optimizer, config.optim.lr, config.optim.epochs * len(batches))
+    for _ in range(config.optim.epochs):
         for images, targets in batches:
             logits = module(images.to(device))
             loss = torch.nn.functional.cross_entropy(
-                logits, targets.to(device), label_smoothing=config.label_smoothing or 0.0
+                logits, targets.to(device), label_smoothing=config.optim.label_smoothing or 0.0
             )
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -190,7 +191,7 @@ def plain_batches(
 
 
 def config_batch(config: "TrainConfig | None") -> int:
-    return (config and config.batch_size) or 256
+    return (config and config.optim.batch_size) or 256
 
 
 def plain_errors(

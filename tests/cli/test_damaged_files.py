@@ -217,7 +217,7 @@ def test_junk_in_place_of_any_file_of_a_run_is_a_sentence(here: Path, junk: byte
 def test_a_marked_document_is_read(here: Path) -> None:
     file = find_run().folder / "config.json"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    assert find_run().config.arch == "4C5-P4"
+    assert find_run().config.model.arch == "4C5-P4"
 
 
 @pytest.mark.parametrize("name", ["dataset/split.json", "merged/merge.json"])

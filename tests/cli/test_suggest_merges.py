@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from imgcli import progress
-from imgcli.records import TrainConfig
+from imgcli.config import TrainConfig
 from imgcli.runs import Run, find_run
 from imgcli.training.pipeline import score_folds, train_run
 from tests.cli.shell import imgcli
@@ -64,7 +64,9 @@ def two_kinds(tmp_path: Path) -> Run:
     for colour in ("blue", "red"):
         for photo in sorted((tmp_path / "dataset/train" / colour).iterdir())[:15]:
             photo.rename(tmp_path / "dataset/train/mixed" / f"{colour}-{photo.name}")
-    config = TrainConfig("resnet18", freeze=True, pretrained=False, image_size=32, precision="fp32")
+    config = TrainConfig.of(
+        arch="resnet18", freeze=True, pretrained=False, image_size=32, precision="fp32"
+    )
     run = train_run(config, Path("dataset"), Path("runs")).run
     score_folds(run, None, "train", 3)
     return run

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from imgcli.cli.words import searchable, typed_train
-from imgcli.records import TrainConfig
+from imgcli.cli.training_options import typed_train
+from imgcli.config import TrainConfig
+from imgcli.training.tuning.search_space import searchable
 from tests.cli.shell import imgcli
 from tests.photo_folders import write_dataset
 
@@ -51,7 +52,9 @@ def test_a_search_ends_with_its_best_as_a_command(
     files -= {"importance.png"}  # there if trials differ
     assert files == {"trials.log", "trials.csv", "history.png", "best.sh"}
     config, _, _ = config_typed(monkeypatch, command)
-    assert config.arch in ("4C3S2-4", "4C3S2-8") and config.lr and config.batch_size
+    assert (
+        config.model.arch in ("4C3S2-4", "4C3S2-8") and config.optim.lr and config.optim.batch_size
+    )
 
 
 def test_json_is_one_document(
@@ -67,7 +70,7 @@ def test_json_is_one_document(
     best = document["best"]
     assert best["value"] == max(row["value"] for row in document["trials"])
     config, _, _ = config_typed(monkeypatch, document["command"])
-    assert {name: getattr(config, name) for name in best["choices"]} == best["choices"]
+    assert {name: config.get(name) for name in best["choices"]} == best["choices"]
     assert config.seed == 3
     assert set(document["importance"]) == {"lr", "{4,8} at 7"}
     assert (Path(document["folder"]) / "importance.png").is_file()
@@ -78,13 +81,19 @@ def test_json_is_one_document(
 @pytest.mark.parametrize(
     "config",
     [
-        TrainConfig("8C3 - [P2-16]", lr=1e-05, batch_size=64, optimizer="sgd", nesterov=False),
-        TrainConfig("resnet18", pretrained=False, freeze=True, weights="some file.safetensors"),
-        TrainConfig(
-            "mobilenetv2_100", model_args={"pad_type": "same", "a": "1", "b": 2, "c": None}
+        TrainConfig.of(
+            arch="8C3 - [P2-16]", lr=1e-05, batch_size=64, optimizer="sgd", nesterov=False
         ),
-        TrainConfig("x", fit="crop", test_flip=True, lr="auto", val_share=0.0, dropout=0.1 + 0.2),
-        TrainConfig("x", batchnorm=False, precision="bf16", schedule="one-cycle", seed=7),
+        TrainConfig.of(
+            arch="resnet18", pretrained=False, freeze=True, weights="some file.safetensors"
+        ),
+        TrainConfig.of(
+            arch="mobilenetv2_100", model_args={"pad_type": "same", "a": "1", "b": 2, "c": None}
+        ),
+        TrainConfig.of(
+            arch="x", fit="crop", test_flip=True, lr="auto", val_share=0.0, dropout=0.1 + 0.2
+        ),
+        TrainConfig.of(arch="x", batchnorm=False, precision="bf16", schedule="one-cycle", seed=7),
     ],
 )
 def test_a_config_is_typed_so_that_train_takes_the_same(
@@ -95,18 +104,19 @@ def test_a_config_is_typed_so_that_train_takes_the_same(
 
 
 def test_what_is_usual_is_not_typed() -> None:
-    command = typed_train(TrainConfig("8C3-16"), Path("dataset"), Path("runs"))
+    command = typed_train(TrainConfig.of(arch="8C3-16"), Path("dataset"), Path("runs"))
     assert command == "imgcli train --arch 8C3-16"
 
 
 def test_every_choice_of_numbers_words_or_switches_can_be_searched() -> None:
     options = searchable()
-    assert options["lr"] == ("lr", [float, ("auto",)])
-    assert options["batch-size"] == ("batch_size", [int])
-    assert options["freeze"] == ("freeze", [bool])
-    assert options["optimizer"] == ("optimizer", [str])
-    assert options["fit"] == ("fit", [("squash", "crop", "pad")])
-    assert options["augment"][1] == [("none", "shift", "small", "photo", "strong")]
+    found = {name: (choice.name, choice.kinds) for name, choice in options.items()}
+    assert found["lr"] == ("lr", (float, ("auto",)))
+    assert found["batch-size"] == ("batch_size", (int,))
+    assert found["freeze"] == ("freeze", (bool,))
+    assert found["optimizer"] == ("optimizer", (str,))
+    assert found["fit"] == ("fit", (("squash", "crop", "pad"),))
+    assert found["augment"] == ("augment", (("none", "shift", "small", "photo", "strong"),))
     assert "model-arg" not in options
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from imgcli.config import TrainConfig
 from imgcli.evaluation import metrics
 from imgcli.files import save_arrays, write_atomic
-from imgcli.records import Predictions, TrainConfig
+from imgcli.records import Predictions
 from imgcli.runs import Run, finish_run, new_run
 from tests.evaluation.planted import predictions, sure
 
@@ -33,7 +34,7 @@ def run(
     **choices: Any,
 ) -> Run:
     """A finished run; with folds, what they were joined from and their histories beside them."""
-    made = new_run(runs, TrainConfig(**{"arch": "tiny", **choices}), Path("dataset"))
+    made = new_run(runs, TrainConfig.of(**{"arch": "tiny", **choices}), Path("dataset"))
     learnt = {"n": 60, "loss": 0.1, "accuracy": 1.0, "macro_precision": 1.0, "macro_f1": 1.0}
     params = {"trainable": 90, "non_trainable": 0, "total": 100}
     model = {"arch": choices.get("arch", "tiny"), "params": params, "seconds": 2.0}

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from imgcli.config import TrainConfig
 from imgcli.files import write_atomic
-from imgcli.records import IntArray, Predictions, TrainConfig
+from imgcli.records import IntArray, Predictions
 from imgcli.runs import Run, finish_run, new_run
 from tests.photo_folders import coloured_photo
 
@@ -61,7 +62,7 @@ def run(
     """A finished run in `root/runs`, trained on `root/dataset`."""
     known = folds or test
     names = list(classes or (known.classes if known else ("cat", "dog")))
-    config = TrainConfig(arch="tiny", optimizer="sgd", epochs=epochs)
+    config = TrainConfig.of(arch="tiny", optimizer="sgd", epochs=epochs)
     made = new_run(root / "runs", config, root / "dataset")
     rows = [f"{e},,train,9,{1 / e},{1 - 0.5 / e},,,\n" for e in range(1, epochs + 1)]
     write_atomic(made.folder / "history.csv", HISTORY + "".join(rows))

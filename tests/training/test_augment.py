@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from imgcli.records import TrainConfig
+from imgcli.config import TrainConfig
 from imgcli.training.augment import RECIPES, Recipe, augment, erase, mixing, recipe_of, to_planes
 
 RANDOM = [name for name in RECIPES if name != "none"]
@@ -101,7 +101,7 @@ def test_random_changes_keep_the_shape_and_differ_between_photos() -> None:
 
 
 def test_what_is_asked_for_replaces_its_part_of_the_recipe() -> None:
-    config = TrainConfig(arch="any", augment="photo", flip=False, zoom=0.5, rotate=10.0)
+    config = TrainConfig.of(arch="any", augment="photo", flip=False, zoom=0.5, rotate=10.0)
     assert recipe_of(config) == Recipe(area=(0.5, 1.0), rotate=10.0)
     assert recipe_of(config.with_(augment="none", zoom=None, rotate=None, flip=None)) == Recipe()
 

@@ -12,15 +12,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from imgcli.config import TrainConfig
 from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import load_dataset
-from imgcli.records import Preprocess, TrainConfig
+from imgcli.records import Preprocess
 from imgcli.runs import Run
 from imgcli.training.cache_keys import changed_photos, photos_key
 from imgcli.training.features import frozen_features
 from imgcli.training.pipeline import score_folds, score_test, train_run
 
-CONFIG = TrainConfig("resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32")
+CONFIG = TrainConfig.of(
+    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
+)
 
 
 def swap(one: Path, other: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imgcli.config import TrainConfig
 from imgcli.errors import DataError, WrongUsage
-from imgcli.records import IntArray, TrainConfig
+from imgcli.records import IntArray
 from imgcli.training.context import Task, judging_folds
 from imgcli.training.fit_spec import Job, probs_by
 from imgcli.training.fitting import fit_all
@@ -15,7 +16,7 @@ from imgcli.training.learning_curve import answers_by_share
 from imgcli.training.pipeline import score_folds, train_run
 from tests.training.test_sampling import FROZEN, blobs, task_of
 
-PHOTOS = TrainConfig(
+PHOTOS = TrainConfig.of(
     arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
 )
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from imgcli.config import TrainConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.describe import describe
-from imgcli.records import TrainConfig
 from imgcli.training.benchmark import measure_speeds
 from imgcli.training.pipeline import score_folds, score_test, train_run
 from imgcli.training.predict import predict_files
 
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     arch="8C3S2-P2-16", image_size=16, epochs=2, batch_size=12, lr=0.01, augment="none",
     precision="fp32",
 )  # fmt: skip
@@ -59,7 +59,7 @@ def test_training_and_judging_go_on_with_less_memory(here: Path, room_for: Limit
 
 def test_where_nothing_fits_each_command_says_so_in_a_sentence(here: Path, room_for: Limit) -> None:
     run = train_run(CONFIG, DATA, RUNS, "cpu").run
-    frozen = TrainConfig(arch="test_vit", freeze=True, pretrained=False, image_size=160)
+    frozen = TrainConfig.of(arch="test_vit", freeze=True, pretrained=False, image_size=160)
     room_for(0)
     works: list[Callable[[], object]] = [
         lambda: predict_files([run], [DATA / "test"], "cpu"),

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from imgcli.records import TrainConfig
+from imgcli.config import TrainConfig
 from imgcli.training.inputs import FeatureInputs
 from imgcli.training.lr_finder import find_rate
 from imgcli.training.training_loop import train
 
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     arch="any",
     optimizer="sgd",
     momentum=0.0,

@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.records import TrainConfig
+from imgcli.config import TrainConfig
 from imgcli.training.lr_schedules import SCHEDULES, plateaus, rate_at
-from imgcli.training.resolve_defaults import settle
+from imgcli.training.resolve_defaults import resolve_defaults
 
 
 def course(schedule: str, epochs: int, steps: int = 100, **choices: float) -> list[float]:
     """The rate at each step of a training."""
-    config = settle(TrainConfig(arch="mlp", schedule=schedule, epochs=epochs, **choices))
+    config = resolve_defaults(
+        TrainConfig.of(arch="mlp", schedule=schedule, epochs=epochs, **choices)
+    )
     return [rate_at(config, (step + 0.5) / steps) for step in range(steps * epochs)]
 
 
@@ -51,7 +53,9 @@ def test_an_exponential_falls_by_its_factor_every_epoch() -> None:
 
 
 def test_a_plateau_lowers_the_rate_each_time_patience_runs_out() -> None:
-    config = settle(TrainConfig(arch="mlp", schedule="plateau", decay_every=2, epochs=20))
+    config = resolve_defaults(
+        TrainConfig.of(arch="mlp", schedule="plateau", decay_every=2, epochs=20)
+    )
     losses = [3.0, 2.0, 2.5, 2.5, 1.0, 1.1, 1.2, 1.3, 1.4]
     rates = [rate_at(config, i, losses[:i]) for i in range(len(losses) + 1)]
     assert rates == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 1e-3])

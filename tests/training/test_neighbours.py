@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imgcli.config import TrainConfig
 from imgcli.errors import DataError
-from imgcli.records import TrainConfig
 from imgcli.runs import Run
 from imgcli.training.neighbours import features_of
 from imgcli.training.pipeline import score_folds, train_run
 
-FROZEN = TrainConfig(
+FROZEN = TrainConfig.of(
     arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
 )
-LEARNING = TrainConfig(arch="4C3-G", image_size=8, epochs=1, precision="fp32")
+LEARNING = TrainConfig.of(arch="4C3-G", image_size=8, epochs=1, precision="fp32")
 
 
 def trained(config: TrainConfig) -> Run:

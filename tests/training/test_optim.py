@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from imgcli.config import TrainConfig
 from imgcli.errors import WrongUsage
 from imgcli.models.create import create_network
 from imgcli.models.network import Classifier
-from imgcli.records import TrainConfig
 from imgcli.training.optim import (
     check_optimizer,
     decaying,
@@ -20,7 +20,7 @@ from imgcli.training.optim import (
     set_rate,
 )
 
-CONFIG = TrainConfig(arch="any", optimizer="adamw", lr=0.1, weight_decay=0.1)
+CONFIG = TrainConfig.of(arch="any", optimizer="adamw", lr=0.1, weight_decay=0.1)
 
 
 def classifier(arch: str, size: int = 32) -> Classifier:

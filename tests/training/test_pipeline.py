@@ -10,22 +10,22 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from imgcli import files
+from imgcli.config import TrainConfig
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.files import atomic_file, write_json
 from imgcli.models.network import fingerprint
 from imgcli.models.zoo import ZOO, Entry
-from imgcli.records import TrainConfig
 from imgcli.runs import Run, find_run, finished_runs, unfinished_run
 from imgcli.training import cross_validation as folds_module
 from imgcli.training.model_io import chosen_in, load_model
 from imgcli.training.pipeline import score_folds, score_test, train_bag, train_run
 from tests.photo_folders import coloured_photo, write_dataset
 
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     arch="8C3S2-P2-16", image_size=16, epochs=3, batch_size=12, lr=0.01, augment="none",
     precision="fp32",
 )  # fmt: skip
-FROZEN = TrainConfig(
+FROZEN = TrainConfig.of(
     arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
 )
 
@@ -41,10 +41,10 @@ def test_a_run_holds_what_the_design_says(here: Path, config: TrainConfig) -> No
     files = {path.name for path in run.folder.iterdir()}
     assert files == {"config.json", "model.json", "model.safetensors", "history.csv"}
     assert find_run("latest").folder == run.folder
-    assert document["train"]["n"] == 36 - (0 if config.freeze else document["val"]["n"])
+    assert document["train"]["n"] == 36 - (0 if config.model.freeze else document["val"]["n"])
     assert document["test"] is None and result.rejected == ()
     assert {row["part"] for row in result.history} == {"batch", "train", "val"}
-    assert run.config.precision == "fp32" and run.config.optimizer is not None
+    assert run.config.optim.precision == "fp32" and run.config.optim.optimizer is not None
 
 
 def test_one_config_and_seed_give_one_network(here: Path) -> None:
@@ -98,7 +98,7 @@ def test_folds_begin_with_a_head_that_has_learnt_nothing(here: Path) -> None:
     np.testing.assert_array_equal(found.probs, expected.probs)
 
 
-@pytest.mark.parametrize("config", [CONFIG, FROZEN.with_(arch=CONFIG.arch, image_size=16)])
+@pytest.mark.parametrize("config", [CONFIG, FROZEN.with_(arch=CONFIG.model.arch, image_size=16)])
 def test_weights_that_know_the_photos_are_not_judged_by_folds_of_them(
     here: Path, config: TrainConfig
 ) -> None:
@@ -289,7 +289,7 @@ def test_a_bag_goes_on_where_it_was_left_whatever_has_become_of_its_networks(her
     shutil.rmtree(Path(resumed[2]["run"]))
     shutil.rmtree(first)
     again, _ = train_bag(left.config, left.data, Path("runs"), "cpu", left)
-    assert [Run(Path(document["run"])).config.bag for document in again] == [0, 1, 2]
+    assert [Run(Path(document["run"])).config.data.bag for document in again] == [0, 1, 2]
     assert again[1]["run"] == str(second) and again[0]["train"] == whole[0]["train"]
 
 
@@ -314,7 +314,7 @@ def test_there_is_no_waiting_for_a_validation_loss_without_validation(here: Path
         trained(blind.with_(patience=3))
     assert not Path("runs").exists()
     trained(CONFIG.with_(patience=3))
-    assert trained(blind).config.patience  # what it is settled to does no harm
+    assert trained(blind).config.optim.patience  # what it is settled to does no harm
 
 
 def test_an_unreadable_photo_is_listed_and_the_rest_goes_on(here: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from imgcli import progress
+from imgcli.config import TrainConfig
 from imgcli.errors import RunError, WrongUsage
 from imgcli.models.create import create_network
-from imgcli.records import TrainConfig
 from imgcli.runs import Run
 from imgcli.training import precision as precision_module
 from imgcli.training.pipeline import score_folds, score_test, train_bag, train_run
@@ -18,11 +18,11 @@ from imgcli.training.predict import predict_files
 from imgcli.training.tuning.search import tune
 
 CPU = torch.device("cpu")
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     arch="8C3S2-P2-16", image_size=16, epochs=2, batch_size=12, lr=0.01, augment="none",
     precision="bf16",
 )  # fmt: skip
-FROZEN = TrainConfig(
+FROZEN = TrainConfig.of(
     arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="bf16"
 )
 LACKS = "trained in bf16, which this processor does not have: it computes in fp32 here"

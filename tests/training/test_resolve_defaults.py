@@ -5,20 +5,29 @@ import math
 
 import pytest
 
+from imgcli.config import TrainConfig
 from imgcli.errors import ModelError, WrongUsage
-from imgcli.records import TrainConfig
-from imgcli.training.resolve_defaults import settle
+from imgcli.training.resolve_defaults import resolve_defaults
 
 
 def test_a_frozen_backbone_gets_its_head_fitted_to_the_optimum() -> None:
-    settled = settle(TrainConfig(arch="resnet18", freeze=True))
-    assert (settled.optimizer, settled.augment, settled.weight_decay) == ("lbfgs", "none", None)
+    settled = resolve_defaults(TrainConfig.of(arch="resnet18", freeze=True))
+    assert (settled.optim.optimizer, settled.augment.recipe, settled.optim.weight_decay) == (
+        "lbfgs",
+        "none",
+        None,
+    )
 
 
 def test_everything_else_goes_through_the_loop_with_nothing_left_open() -> None:
-    settled = settle(TrainConfig(arch="alexnet"))
-    assert settled.optimizer == "adamw" and settled.augment == "photo"
-    assert None not in (settled.epochs, settled.batch_size, settled.lr, settled.weight_decay)
+    settled = resolve_defaults(TrainConfig.of(arch="alexnet"))
+    assert settled.optim.optimizer == "adamw" and settled.augment.recipe == "photo"
+    assert None not in (
+        settled.optim.epochs,
+        settled.optim.batch_size,
+        settled.optim.lr,
+        settled.optim.weight_decay,
+    )
 
 
 @pytest.mark.parametrize("arch", ["resnet18", "cifar-fast"])
@@ -28,9 +37,9 @@ def test_everything_else_goes_through_the_loop_with_nothing_left_open() -> None:
     + [(True, "lbfgs"), (True, "ridge")],
 )
 def test_settling_twice_is_settling_once(arch: str, freeze: bool, optimizer: str | None) -> None:
-    choices = TrainConfig(arch=arch, freeze=freeze, optimizer=optimizer, pretrained=False)
-    once = settle(choices)
-    assert settle(once) == once
+    choices = TrainConfig.of(arch=arch, freeze=freeze, optimizer=optimizer, pretrained=False)
+    once = resolve_defaults(choices)
+    assert resolve_defaults(once) == once
 
 
 @pytest.mark.parametrize(
@@ -46,26 +55,39 @@ def test_settling_twice_is_settling_once(arch: str, freeze: bool, optimizer: str
     ],
 )
 def test_what_a_run_has_stored_settles_to_itself(choices: dict[str, object]) -> None:
-    once = settle(TrainConfig(arch="resnet18", **choices))  # type: ignore[arg-type]
-    assert settle(TrainConfig.from_json(json.loads(json.dumps(once.to_json())))) == once
+    once = resolve_defaults(TrainConfig.of(arch="resnet18", **choices))  # type: ignore[arg-type]
+    assert resolve_defaults(TrainConfig.of(**json.loads(json.dumps(once.to_json())))) == once
 
 
 def test_few_labels_are_not_spent_on_validation_unless_asked_for() -> None:
-    few = TrainConfig(arch="mlp", labels_per_class=5)
-    assert (settle(few).val_share, settle(few).pick) == (0.0, "random")
-    assert settle(few.with_(val_share=0.2)).val_share == 0.2
+    few = TrainConfig.of(arch="mlp", labels_per_class=5)
+    assert (resolve_defaults(few).data.val_share, resolve_defaults(few).data.pick) == (
+        0.0,
+        "random",
+    )
+    assert resolve_defaults(few.with_(val_share=0.2)).data.val_share == 0.2
 
 
 def test_an_arch_of_the_zoo_brings_its_recipe_and_what_is_asked_for_goes_before() -> None:
-    usual = settle(TrainConfig(arch="cifar-fast"))
-    assert (usual.optimizer, usual.augment, usual.val_share) == ("nmuon", "small", 0.0)
-    asked = settle(TrainConfig(arch="cifar-fast", optimizer="sgd", epochs=3, test_flip=False))
-    assert (asked.epochs, asked.test_flip, asked.lr) == (3, False, 0.01)  # the rate is sgd's own
+    usual = resolve_defaults(TrainConfig.of(arch="cifar-fast"))
+    assert (usual.optim.optimizer, usual.augment.recipe, usual.data.val_share) == (
+        "nmuon",
+        "small",
+        0.0,
+    )
+    asked = resolve_defaults(
+        TrainConfig.of(arch="cifar-fast", optimizer="sgd", epochs=3, test_flip=False)
+    )
+    assert (asked.optim.epochs, asked.model.test_flip, asked.optim.lr) == (
+        3,
+        False,
+        0.01,
+    )  # the rate is sgd's own
 
 
 def test_sgd_looks_ahead_unless_something_speaks_against_it() -> None:
     def settled(**choices: object) -> bool | None:
-        return settle(TrainConfig(arch="mlp", **choices)).nesterov  # type: ignore[arg-type]
+        return resolve_defaults(TrainConfig.of(arch="mlp", **choices)).optim.nesterov  # type: ignore[arg-type]
 
     assert settled(optimizer="sgd") is True
     assert settled(optimizer="sgd", nesterov=False) is False
@@ -76,21 +98,31 @@ def test_sgd_looks_ahead_unless_something_speaks_against_it() -> None:
 
 
 def test_a_backbone_that_is_unfrozen_learns_gently_from_photos_by_steps() -> None:
-    settled = settle(TrainConfig(arch="resnet18", freeze=True, unfreeze_after=3))
-    assert (settled.optimizer, settled.augment, settled.epochs) == ("adamw", "photo", 10)
-    assert settled.lr == settle(TrainConfig(arch="resnet18")).lr
+    settled = resolve_defaults(TrainConfig.of(arch="resnet18", freeze=True, unfreeze_after=3))
+    assert (settled.optim.optimizer, settled.augment.recipe, settled.optim.epochs) == (
+        "adamw",
+        "photo",
+        10,
+    )
+    assert settled.optim.lr == resolve_defaults(TrainConfig.of(arch="resnet18")).optim.lr
 
 
 def test_norms_keep_statistics_that_came_with_the_weights() -> None:
-    assert settle(TrainConfig(arch="resnet18")).norms == "kept"
-    assert settle(TrainConfig(arch="resnet18", norms="batch")).norms == "batch"
-    assert settle(TrainConfig(arch="resnet18", pretrained=False)).norms == "batch"
-    assert settle(TrainConfig(arch="mlp", weights="runs/x")).norms == "kept"
+    assert resolve_defaults(TrainConfig.of(arch="resnet18")).model.norms == "kept"
+    assert resolve_defaults(TrainConfig.of(arch="resnet18", norms="batch")).model.norms == "batch"
+    assert (
+        resolve_defaults(TrainConfig.of(arch="resnet18", pretrained=False)).model.norms == "batch"
+    )
+    assert resolve_defaults(TrainConfig.of(arch="mlp", weights="runs/x")).model.norms == "kept"
 
 
 def test_a_recipe_is_for_training_all_of_an_arch() -> None:
-    frozen = settle(TrainConfig(arch="cifar-fast", freeze=True, pretrained=False))
-    assert (frozen.optimizer, frozen.augment, frozen.test_flip) == ("lbfgs", "none", False)
+    frozen = resolve_defaults(TrainConfig.of(arch="cifar-fast", freeze=True, pretrained=False))
+    assert (frozen.optim.optimizer, frozen.augment.recipe, frozen.model.test_flip) == (
+        "lbfgs",
+        "none",
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,20 +179,24 @@ def test_a_recipe_is_for_training_all_of_an_arch() -> None:
 )
 def test_choices_that_cannot_be_meant_are_refused(choices: dict[str, object], message: str) -> None:
     with pytest.raises(WrongUsage, match=message):
-        settle(TrainConfig(arch="resnet18", **choices))  # type: ignore[arg-type]
+        resolve_defaults(TrainConfig.of(arch="resnet18", **choices))  # type: ignore[arg-type]
 
 
 def test_there_is_nothing_to_freeze_in_a_network_without_weights() -> None:
     with pytest.raises(ModelError, match="'alexnet' has no published weights, so there is nothing"):
-        settle(TrainConfig(arch="alexnet", freeze=True))
-    settle(TrainConfig(arch="alexnet", freeze=True, pretrained=False))  # meant: random features
+        resolve_defaults(TrainConfig.of(arch="alexnet", freeze=True))
+    resolve_defaults(
+        TrainConfig.of(arch="alexnet", freeze=True, pretrained=False)
+    )  # meant: random features
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "ridge"])
 @pytest.mark.parametrize("decay", [0.0, 1e-300, 1e-7, 1e7, 1e300])
 def test_a_head_without_an_optimum_to_be_found_is_refused(optimizer: str, decay: float) -> None:
-    config = TrainConfig(arch="resnet18", freeze=True, optimizer=optimizer, weight_decay=decay)
+    config = TrainConfig.of(arch="resnet18", freeze=True, optimizer=optimizer, weight_decay=decay)
     what = f"--weight-decay {decay:g} must be .* for --optimizer {optimizer}.*leave it out"
     with pytest.raises(WrongUsage, match=what.replace("+", r"\+")):
-        settle(config)
-    assert settle(config.with_(optimizer="sgd", weight_decay=0.0)).weight_decay == 0.0
+        resolve_defaults(config)
+    assert (
+        resolve_defaults(config.with_(optimizer="sgd", weight_decay=0.0)).optim.weight_decay == 0.0
+    )

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgcli.config import TrainConfig
 from imgcli.errors import RunError
-from imgcli.records import Predictions, TrainConfig
+from imgcli.records import Predictions
 from imgcli.runs import Run, finish_run, new_run
 from imgcli.training.pipeline import score_folds, train_run
 from imgcli.training.retrain import retrained
@@ -23,7 +24,9 @@ def judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Run, Predic
         if i % 2:
             (tmp_path / "dataset/train/violet").mkdir(exist_ok=True)
             photo.rename(tmp_path / "dataset/train/violet" / photo.name)
-    config = TrainConfig("resnet18", freeze=True, pretrained=False, image_size=32, precision="fp32")
+    config = TrainConfig.of(
+        arch="resnet18", freeze=True, pretrained=False, image_size=32, precision="fp32"
+    )
     run = train_run(config, Path("dataset"), Path("runs")).run
     return run, score_folds(run, None, "train", 3).predictions
 
@@ -66,7 +69,7 @@ def test_a_run_that_trained_its_backbone_says_how_long_it_would_take(
     judged: tuple[Run, Predictions], tmp_path: Path
 ) -> None:
     _, before = judged
-    run = new_run(tmp_path / "runs", TrainConfig("alexnet"), Path("dataset"))
+    run = new_run(tmp_path / "runs", TrainConfig.of(arch="alexnet"), Path("dataset"))
     finish_run(run, {"seconds": 100.0})
     with pytest.raises(RunError, match="3 folds for each of 2 merges would take about 10 min"):
         list(retrained(run, None, before, [("blue", "violet"), ("green", "red")]))

@@ -8,19 +8,20 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from imgcli.config import TrainConfig
 from imgcli.errors import DataError
 from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import Dataset
-from imgcli.records import Preprocess, Samples, Split, TrainConfig
+from imgcli.records import Preprocess, Samples, Split
 from imgcli.training.context import Task
 from imgcli.training.fit_spec import Job, logits_by
 from imgcli.training.fitting import fit_all
 from imgcli.training.inputs import FeatureInputs
 from imgcli.training.metrics import measure
-from imgcli.training.resolve_defaults import settle
+from imgcli.training.resolve_defaults import resolve_defaults
 from imgcli.training.sampling import bootstrap, few_labels, nearness
 
-FROZEN = TrainConfig(arch="resnet18", freeze=True, precision="fp32")
+FROZEN = TrainConfig.of(arch="resnet18", freeze=True, precision="fp32")
 
 
 def task_of(
@@ -44,7 +45,7 @@ def task_of(
     head = nn.Linear(features.shape[1], len(samples.classes))
     network = Network(Classifier(nn.Identity(), head), Preprocess(8), "any", None)
     return Task(
-        settle(config),
+        resolve_defaults(config),
         Dataset(samples, split, (), 0),
         network,
         FeatureInputs(features),

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from imgcli.config import TrainConfig
 from imgcli.errors import DataError, RunError, StorageError
 from imgcli.files import locked, sweep_temporaries, temporary_name, write_atomic
-from imgcli.records import TrainConfig
 from imgcli.runs import (
     CHECKPOINT,
     Run,
@@ -26,7 +26,7 @@ from imgcli.runs import (
 )
 from imgcli.training.pipeline import train_bag, train_run
 
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     arch="4C3-G", image_size=8, epochs=2, batch_size=36, lr=0.01, augment="none", precision="fp32"
 )
 

@@ -8,16 +8,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from imgcli.config import TrainConfig
 from imgcli.errors import Interrupted, ModelError
 from imgcli.models.network import Classifier
-from imgcli.records import TrainConfig
 from imgcli.runs import CHECKPOINT
 from imgcli.training.checkpoint import State
 from imgcli.training.inputs import FeatureInputs
 from imgcli.training.metrics import measure
 from imgcli.training.training_loop import Learner, Mix, batch_size_in, logits_of, train
 
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     arch="any",
     optimizer="adamw",
     epochs=4,
@@ -171,7 +171,7 @@ def test_a_clipped_gradient_moves_the_weights_no_further_than_its_norm() -> None
     fit(after, config)
     moved = [a - b for a, b in zip(after.parameters(), before.parameters(), strict=True)]
     length = torch.cat([m.flatten() for m in moved]).norm().item()
-    assert length == pytest.approx(config.lr * 1e-3, rel=1e-3)  # type: ignore[operator]
+    assert length == pytest.approx(config.optim.lr * 1e-3, rel=1e-3)  # type: ignore[operator]
 
 
 def test_the_moving_average_is_what_is_judged_and_kept() -> None:
@@ -211,7 +211,7 @@ def test_classes_that_a_sample_lacks_do_not_matter_to_its_balance(balance: str) 
     state = train(
         network(), inputs, targets, CONFIG.with_(balance=balance), rows=rows, watched={"val": VAL}
     )
-    assert state.epoch == CONFIG.epochs
+    assert state.epoch == CONFIG.optim.epochs
 
 
 def test_a_batch_that_does_not_fit_is_taken_in_pieces_to_the_same_weights(

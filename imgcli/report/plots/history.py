@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from imgcli.config import TrainConfig
 from imgcli.reading import read_regular
-from imgcli.records import TrainConfig
 from imgcli.runs import Run
 
 NAME = "history.csv"  # in a run's folder
@@ -48,4 +48,4 @@ def _row(row: Mapping[str, str]) -> dict[str, Any]:
 
 def unit(config: TrainConfig) -> str:
     """What a step of the history is: "epoch" or "iteration"."""
-    return "iteration" if config.to_optimum else "epoch"
+    return "iteration" if config.optim.is_probe else "epoch"

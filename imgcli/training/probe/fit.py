@@ -77,25 +77,27 @@ def _choose(
 
 
 def _strengths(task: Task) -> Sequence[float]:
-    return STRENGTHS if task.config.weight_decay is None else (task.config.weight_decay,)
+    return (
+        STRENGTHS if task.config.optim.weight_decay is None else (task.config.optim.weight_decay,)
+    )
 
 
 def _alone(task: Task) -> float:
-    return _ALONE if task.config.weight_decay is None else task.config.weight_decay
+    return _ALONE if task.config.optim.weight_decay is None else task.config.optim.weight_decay
 
 
 def _solver(task: Task, features: Tensor, targets: Tensor) -> Solver:
     """What fits heads to their optimum, as the config says."""
     config, k = task.config, len(task.classes)
-    if config.optimizer == "ridge":
+    if config.optim.optimizer == "ridge":
         return Ridge(features, targets, k)
     return partial(
         fit_softmax,
         features,
         targets,
         classes=k,
-        label_smoothing=config.label_smoothing or 0.0,
-        max_iterations=config.epochs or MAX_ITERATIONS,
+        label_smoothing=config.optim.label_smoothing or 0.0,
+        max_iterations=config.optim.epochs or MAX_ITERATIONS,
     )
 
 
@@ -136,7 +138,7 @@ def fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
     if job.val is not None:
         return [(job.rows, job.val)] if len(job.val) else []
     k = min(_INNER_FOLDS, int(groups_per_class(task, job.rows).max()))
-    if k < 2 and task.config.labels_per_class is not None:
+    if k < 2 and task.config.data.labels_per_class is not None:
         return []
     if k < 2:
         raise DataError(

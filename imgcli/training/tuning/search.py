@@ -15,11 +15,12 @@ from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from imgcli.config import TrainConfig
 from imgcli.errors import DataError, Interrupted, ModelError, Refused, WrongUsage
 from imgcli.models.memory import within_memory
 from imgcli.photos.dataset import load_dataset
 from imgcli.progress import counter, note
-from imgcli.records import IntArray, TrainConfig
+from imgcli.records import IntArray
 from imgcli.text import count
 from imgcli.training.cache_keys import photos_key
 from imgcli.training.checkpoint import State
@@ -30,7 +31,7 @@ from imgcli.training.fit_spec import Fitted, Job, logits_by
 from imgcli.training.fitting import fit_all, with_rate
 from imgcli.training.metrics import Measure, measure
 from imgcli.training.precision import refuse_emulated
-from imgcli.training.resolve_defaults import settle
+from imgcli.training.resolve_defaults import resolve_defaults
 from imgcli.training.tuning.search_space import Space, sample
 from imgcli.training.tuning.study import (
     DONE,
@@ -101,7 +102,7 @@ def tune(
         raise WrongUsage(
             f"--folds {folds} is too few; use at least 2, or leave it out to judge by validation."
         )
-    refuse_emulated(config.precision, choose_device(device))
+    refuse_emulated(config.optim.precision, choose_device(device))
     asked = _asked(config, space, data, folds)
     with warnings.catch_warnings(), counter("Tuning", trials, "trials") as bar:
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -171,15 +172,15 @@ class _Judge:
         self.folds = folds
         self.device = device
         self.task: Task | None = None  # of the last trial
-        self.precision = config.precision  # as chosen for the first trial, then for all
+        self.precision = config.optim.precision  # as chosen for the first trial, then for all
         self.said: set[str] = set()
 
     def __call__(self, trial: Trial) -> float:
         config = sample(self.space, self.config, trial)
         fields = {axis.field for axis in self.space.values()}
-        if config.arch != self.config.arch:
+        if config.model.arch != self.config.model.arch:
             fields.add("arch")
-        trial.set_user_attr("choices", {name: getattr(config, name) for name in sorted(fields)})
+        trial.set_user_attr("choices", {name: config.get(name) for name in sorted(fields)})
         try:
             with within_memory():
                 task = with_rate(self._task_for(config))
@@ -198,11 +199,11 @@ class _Judge:
 
     def _task_for(self, config: TrainConfig) -> Task:
         """The last trial's task by another config, or a new one for other photos or weights."""
-        settled = settle(config.with_(precision=self.precision))
+        settled = resolve_defaults(config.with_(precision=self.precision))
         task = self.task
         if task is None or _without_learning(task.config) != _without_learning(settled):
             task = make_task(settled, self.data, self.device)
-        self.precision = task.config.precision
+        self.precision = task.config.optim.precision
         self.task = replace(task, config=settled.with_(precision=self.precision))
         return self.task
 
@@ -211,7 +212,7 @@ class _Judge:
         if task.dataset.split.val is not None:
             rows, held = task.rows("train"), task.rows("val")
         else:
-            share = task.config.val_share or _SHARE
+            share = task.config.data.val_share or _SHARE
             rows, held = hold_out(task, task.rows("train"), share)
         if not len(held):
             raise DataError(
@@ -219,14 +220,14 @@ class _Judge:
                 "counted once. Add photos, or use --folds 2."
             )
         # A recipe that validates on nothing is judged as it is: its last weights.
-        blind = task.dataset.split.val is None and task.config.val_share == 0
+        blind = task.dataset.split.val is None and task.config.data.val_share == 0
 
         epochs = itertools.count(1)  # a fit that is made twice goes on counting
 
         def report(state: State) -> None:
             epoch = [row for row in state.history if row["epoch"] == state.epoch]
             accuracy = next(r["accuracy"] for r in epoch if r["part"] in ("val", "held"))
-            _report(trial, accuracy, next(epochs), last=state.epoch == task.config.epochs)
+            _report(trial, accuracy, next(epochs), last=state.epoch == task.config.optim.epochs)
 
         job = Job(
             rows,

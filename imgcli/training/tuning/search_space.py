@@ -23,12 +23,11 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
+from imgcli.config import Choice, TrainConfig, check_limits, choices
 from imgcli.errors import WrongUsage
 from imgcli.models.ranges import Range, fill_ranges, find_ranges
-from imgcli.records import TrainConfig
-from imgcli.training.limits import check_limits
 from imgcli.training.probe.selection import STRENGTHS
-from imgcli.training.resolve_defaults import settle
+from imgcli.training.resolve_defaults import resolve_defaults
 
 Kinds = Sequence[type | tuple[str, ...]]  # what a choice may be: types, or the words there are
 
@@ -48,7 +47,7 @@ _NEVER = {
 class Axis:
     """One choice that is left to the search."""
 
-    field: str  # of TrainConfig
+    field: str  # the choice's flat name
     values: BaseDistribution
 
     def describe(self) -> str:
@@ -65,16 +64,24 @@ class Axis:
 Space = Mapping[str, Axis]  # by the name of the option
 
 
-def parse_search(searches: Sequence[str], options: Mapping[str, tuple[str, Kinds]]) -> Space:
-    """The axes of `NAME=SPEC`.
+def searchable() -> dict[str, Choice]:
+    """The choices that a search may make, by the names of their options without dashes."""
+    kinds = (bool, int, float, str)
+    return {
+        choice.option[2:]: choice
+        for choice in choices().values()
+        if all(isinstance(kind, tuple) or kind in kinds for kind in choice.kinds)
+    }
 
-    Args:
-        options: each choice's field and kinds, by the name of its option.
+
+def parse_search(searches: Sequence[str]) -> Space:
+    """The axes of `NAME=SPEC`.
 
     Raises:
         WrongUsage: a name that is no choice, a value that the choice cannot have, nothing to
             choose from.
     """
+    options = searchable()
     space: dict[str, Axis] = {}
     for search in searches:
         name, equals, spec = search.partition("=")
@@ -82,12 +89,14 @@ def parse_search(searches: Sequence[str], options: Mapping[str, tuple[str, Kinds
             raise WrongUsage(f"--search {search} is not NAME=SPEC, such as lr=1e-4..1e-1.")
         if name not in options:
             raise WrongUsage(f"--search {search}: no choice '{name}'; use {', '.join(options)}.")
-        field, kinds = options[name]
-        if field in _NEVER:
-            raise WrongUsage(f"--search {search}: {name} cannot be searched: {_NEVER[field]}.")
+        choice = options[name]
+        if choice.name in _NEVER:
+            raise WrongUsage(
+                f"--search {search}: {name} cannot be searched: {_NEVER[choice.name]}."
+            )
         if name in space:
             raise WrongUsage(f"--search names {name} twice; give all it may be at once.")
-        space[name] = Axis(field, _distribution(search, spec, kinds))
+        space[name] = Axis(choice.name, _distribution(search, spec, choice.kinds))
     return space
 
 
@@ -164,23 +173,23 @@ def usual_space(config: TrainConfig) -> Space:
     The learning rate and weight decay a factor of 10 each way, the batch size a factor of 4; of a
     head that is fitted to its optimum, what it is regularised by.
     """
-    settled = settle(config.with_(arch=_lowest(config.arch)))
+    settled = resolve_defaults(config.with_(arch=_lowest(config.model.arch)))
     around: dict[str, BaseDistribution] = {}
-    if settled.to_optimum:
+    if settled.optim.is_probe:
         around["weight_decay"] = FloatDistribution(min(STRENGTHS), max(STRENGTHS), log=True)
-        if settled.optimizer != "ridge":
+        if settled.optim.optimizer != "ridge":
             around["label_smoothing"] = FloatDistribution(0.0, 0.2)
     else:
-        size, decay = settled.batch_size or 1, settled.weight_decay or 0.01
+        size, decay = settled.optim.batch_size or 1, settled.optim.weight_decay or 0.01
         around["batch_size"] = IntDistribution(max(1, size // 4), 4 * size, log=True)
         around["weight_decay"] = FloatDistribution(_short(decay / 10), _short(decay * 10), log=True)
-        if isinstance(settled.lr, float):
-            rates = (_short(settled.lr / 10), _short(settled.lr * 10))
+        if isinstance(settled.optim.lr, float):
+            rates = (_short(settled.optim.lr / 10), _short(settled.optim.lr * 10))
             around["lr"] = FloatDistribution(*rates, log=True)
     return {
         name.replace("_", "-"): Axis(name, values)
         for name, values in sorted(around.items())
-        if getattr(config, name) is None
+        if config.get(name) is None
     }
 
 
@@ -192,10 +201,10 @@ def check_space(space: Space, config: TrainConfig) -> None:
             search.
         ModelError: braces in an arch around something that is no range.
     """
-    plain = TrainConfig(config.arch)
+    plain = TrainConfig.of(arch=config.model.arch)
     for name, axis in space.items():
-        fixed = getattr(config, axis.field)
-        if axis.field != "arch" and fixed != getattr(plain, axis.field):
+        fixed = config.get(axis.field)
+        if axis.field != "arch" and fixed != plain.get(axis.field):
             raise WrongUsage(f"--{name} {fixed} is fixed and --search names {name}; leave one out.")
         values = axis.values
         ends = values.choices if isinstance(values, CategoricalDistribution) else _ends(values)
@@ -212,7 +221,7 @@ def check_space(space: Space, config: TrainConfig) -> None:
 def sample(space: Space, config: TrainConfig, trial: Trial) -> TrainConfig:
     """A config whose open choices are filled in by what the sampler of the trial's study says."""
     chosen = {axis.field: _ask(trial, name, axis.values) for name, axis in space.items()}
-    arch = str(chosen.get("arch", config.arch))
+    arch = str(chosen.get("arch", config.model.arch))
     several = len(_archs(space, config)) > 1
     numbers = [
         _ask(trial, range_name(part, arch if several else None), _of_range(part))
@@ -238,7 +247,7 @@ def range_name(part: Range, arch: str | None) -> str:
 
 def _archs(space: Space, config: TrainConfig) -> Sequence[str]:
     if "arch" not in space:
-        return (config.arch,)
+        return (config.model.arch,)
     values = space["arch"].values
     assert isinstance(values, CategoricalDistribution)
     return [str(arch) for arch in values.choices]

@@ -131,7 +131,7 @@ def _study_in(where: BaseStorage, name: str, asked: Mapping[str, Any]) -> Study:
     if begun is None:
         study.set_user_attr("asked", now)
         return study
-    begun = {"photos": now.get("photos"), **begun}  # which earlier versions did not keep
+    begun = {**{key: now[key] for key in now if key == "photos"}, **begun}  # new since version 1
     if begun != now:
         other = [key for key in {**begun, **now} if begun.get(key) != now.get(key)]
         raise WrongUsage(

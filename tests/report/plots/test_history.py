@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from imgcli.config import TrainConfig
 from imgcli.errors import RunError
-from imgcli.records import TrainConfig
 from imgcli.report.plots import history as history
 from tests.report.report_runs import HISTORY, run
 
@@ -28,5 +28,5 @@ def test_a_run_without_a_history_has_no_rows_and_a_damaged_one_is_named(tmp_path
 
 
 def test_a_head_that_is_fitted_takes_iterations() -> None:
-    assert history.unit(TrainConfig(arch="a", optimizer="lbfgs")) == "iteration"
-    assert history.unit(TrainConfig(arch="a", optimizer="adamw")) == "epoch"
+    assert history.unit(TrainConfig.of(arch="a", optimizer="lbfgs")) == "iteration"
+    assert history.unit(TrainConfig.of(arch="a", optimizer="adamw")) == "epoch"

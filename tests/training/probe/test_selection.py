@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from imgcli.training.limits import HEAD_DECAY
+from imgcli.config import HEAD_DECAY
 from imgcli.training.probe.logistic import MAX_ITERATIONS, fit_softmax
 from imgcli.training.probe.ridge import Ridge
 from imgcli.training.probe.selection import TEMPERATURES, Solver, _calibrate, choose_strengths

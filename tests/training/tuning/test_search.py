@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from imgcli.cli.words import searchable
+from imgcli.config import TrainConfig
 from imgcli.errors import Interrupted, ModelError, StorageError, WrongUsage
-from imgcli.records import TrainConfig
 from imgcli.training.context import Task, make_task
 from imgcli.training.fitting import fit_all
 from imgcli.training.pipeline import train_run
@@ -23,16 +22,18 @@ from imgcli.training.tuning.search import Tuned, tune
 from imgcli.training.tuning.search_space import parse_search, usual_space
 from imgcli.training.tuning.study import LOG, ranked
 
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     arch="4C3S2-8", image_size=8, epochs=2, batch_size=12, augment="none", precision="fp32"
 )
-FROZEN = TrainConfig("resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32")
+FROZEN = TrainConfig.of(
+    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
+)
 
 
 def searched(
     *searches: str, config: TrainConfig = CONFIG, folder: str = "study", **more: Any
 ) -> Tuned:
-    space = parse_search(searches or ["lr=1e-4..1e-1"], searchable())
+    space = parse_search(searches or ["lr=1e-4..1e-1"])
     more = {"trials": 4, "device": "cpu", "name": "study", **more}
     return tune(config, space, Path("dataset"), Path(folder), **more)
 
@@ -117,7 +118,7 @@ def test_photos_and_features_are_looked_at_once(
     searched("optimizer=lbfgs,ridge", "weight-decay=1e-3,1e-1", config=FROZEN, folder="frozen")
     assert len(made) == 2
     searched("arch=4C3S2-8,4C3S2-16", folder="archs", trials=6)
-    assert 4 <= len(made) <= 8 and {config.precision for config in made} == {"fp32"}
+    assert 4 <= len(made) <= 8 and {config.optim.precision for config in made} == {"fp32"}
 
 
 def test_choices_that_exclude_each_other_end_their_trial_and_not_the_search(
@@ -260,7 +261,7 @@ def test_what_was_stopped_in_a_database_is_tried_again(
     asked: list[float | None] = []
 
     def stopped(task: Task, jobs: Any) -> Any:
-        asked.append(task.config.lr)  # type: ignore[arg-type]
+        asked.append(task.config.optim.lr)  # type: ignore[arg-type]
         if len(asked) == 2:
             raise KeyboardInterrupt
         return fit_all(task, jobs)

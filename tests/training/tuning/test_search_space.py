@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FixedTrial
 
-from imgcli.cli.words import searchable
+from imgcli.config import TrainConfig
 from imgcli.errors import ModelError, WrongUsage
-from imgcli.records import TrainConfig
 from imgcli.training.tuning.search_space import (
     Axis,
     Space,
@@ -20,11 +19,11 @@ from imgcli.training.tuning.search_space import (
     usual_space,
 )
 
-PLAIN = TrainConfig("8C3-P2-16")
+PLAIN = TrainConfig.of(arch="8C3-P2-16")
 
 
 def parsed(*searches: str) -> Space:
-    return parse_search(searches, searchable())
+    return parse_search(searches)
 
 
 def described(*searches: str) -> list[str]:
@@ -120,12 +119,12 @@ def test_the_usual_space_lies_around_what_train_would_take() -> None:
 def test_a_head_fitted_to_its_optimum_is_searched_by_what_regularises_it(
     optimizer: str | None, names: list[str]
 ) -> None:
-    frozen = TrainConfig("resnet18", freeze=True, optimizer=optimizer)
+    frozen = TrainConfig.of(arch="resnet18", freeze=True, optimizer=optimizer)
     assert list(usual_space(frozen)) == names
 
 
 def test_an_open_arch_is_searched_around_its_own_defaults() -> None:
-    open_ = TrainConfig("{16..64}C5-P2-{32..128}")
+    open_ = TrainConfig.of(arch="{16..64}C5-P2-{32..128}")
     assert usual_space(open_)["lr"].describe() == "3e-05..0.003:log"  # of a net without weights
     assert range_axes({}, open_) == {
         "{16..64} at 1": "16..64:linear",
@@ -143,7 +142,11 @@ def test_an_open_arch_is_searched_around_its_own_defaults() -> None:
             PLAIN.with_(lr=0.1),
             "--lr 0.1 is fixed and --search names lr; leave one out",
         ),
-        ("lr=0.1..1", TrainConfig("{8..x}C3-8"), r"'\{8..x\}' at position 1 .* is no range"),
+        (
+            "lr=0.1..1",
+            TrainConfig.of(arch="{8..x}C3-8"),
+            r"'\{8..x\}' at position 1 .* is no range",
+        ),
     ],
 )
 def test_a_space_without_sense_is_refused_before_the_first_trial(
@@ -166,16 +169,16 @@ def filled(space: Space, config: TrainConfig, **values: Any) -> TrainConfig:
 
 def test_a_trial_fills_in_every_open_choice() -> None:
     space = parsed("lr=1e-4..1e-1", "weight-decay=0,0.1")
-    config = TrainConfig("{8..64}C{3,5}-D{0.1..0.5}-16", epochs=3)
+    config = TrainConfig.of(arch="{8..64}C{3,5}-D{0.1..0.5}-16", epochs=3)
     values = {"{8..64} at 1": 24, "{3,5} at 9": 5, "{0.1..0.5} at 16": 0.25}
     got = filled(space, config, lr=0.0123456, **{"weight-decay": 0.1}, **values)
-    assert got == TrainConfig("24C5-D0.25-16", epochs=3, lr=0.0123, weight_decay=0.1)
+    assert got == TrainConfig.of(arch="24C5-D0.25-16", epochs=3, lr=0.0123, weight_decay=0.1)
 
 
 def test_of_several_archs_only_the_one_that_is_tried_is_filled_in() -> None:
     space = parsed("arch={8,16}C3-8,{8,16}C5-8")
     values = {"arch": "{8,16}C5-8", "{8,16} at 1 of {8,16}C5-8": 16}
-    assert filled(space, PLAIN, **values).arch == "16C5-8"
+    assert filled(space, PLAIN, **values).model.arch == "16C5-8"
     assert len(range_axes(space, PLAIN)) == 2
 
 
@@ -187,7 +190,7 @@ def test_what_is_tried_lies_in_its_range_and_is_short_enough_to_type(
 
     axis = Axis("lr", FloatDistribution(low, low * factor))
     asked = min(low + where * (low * factor - low), low * factor)
-    tried = filled({"lr": axis}, PLAIN, lr=asked).lr
+    tried = filled({"lr": axis}, PLAIN, lr=asked).optim.lr
     assert isinstance(tried, float) and low <= tried <= low * factor
     assert tried in (low, low * factor) or len(f"{tried:.3g}".strip("0.")) <= 9
     assert tried in (low, low * factor, float(f"{tried:.3g}"))
