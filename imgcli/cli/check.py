@@ -127,7 +127,7 @@ def _show_relabelled(result: CheckResult) -> None:
 def _show(document: dict[str, Any]) -> None:
     root, lines = quote(document["dir"]), []
     if document["sheet"]:
-        lines.append(f"To look at: {document['sheet']}")
+        lines.append(f"Contact sheet: {document['sheet']}")
     if "fixed" in document:
         lines += tables.fixed(document["fixed"], f"imgcli restore {root}")
     found = tables.found(document) if "files" in document else []

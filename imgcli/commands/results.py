@@ -22,13 +22,13 @@ def short_repr(result: "DataclassInstance", **instead: object) -> str:
         instead: shorter values of some fields.
     """
     values = {field.name: getattr(result, field.name) for field in fields(result)} | instead
-    lines = (f"  {name}={_shown(value)}," for name, value in values.items())
+    lines = (f"  {name}={_shown(value)}" for name, value in values.items())
     return "\n".join([f"{type(result).__name__}(", *lines, ")"])
 
 
 def _shown(value: object) -> str:
     items = len(value) if isinstance(value, dict | list | tuple) else 0
-    return _SHORT.repr(value) + (f"  # {items:,} in all" if items > 4 else "")
+    return f"{_SHORT.repr(value)}," + (f"  # {items:,} in all" if items > 4 else "")
 
 
 def rejected_json(rejected: "Iterable[Rejected]") -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ class ScrapeResult:
                 "same, add --allow-unlicensed."
             )
         example = f"{refused[0].path}: {refused[0].reason}".removesuffix(".")
-        return DataError(f"No photo was taken. Rejected or put off: {n}, such as {example}.")
+        return DataError(f"No photo was taken. Rejected or deferred: {n}, such as {example}.")
 
     def to_json(self) -> dict[str, Any]:
         """The document that `imgcli scrape --json` prints."""

@@ -102,7 +102,7 @@ def test_with_a_folder_that_is_checked_too(run: Run, monkeypatch: Patch, capsys:
 def test_the_report_shows_the_list_that_was_found_until_the_run_is_judged_again(
     run: Run, monkeypatch: Patch
 ) -> None:
-    from imgcli.cli.labelled import known_issues
+    from imgcli.commands.check_labels import known_issues
 
     predictions = run.load_predictions("predictions-folds.npz")
     assert [issue["path"] for issue in known_issues(run, predictions)] == [f"train/{WRONG}"]

@@ -42,7 +42,7 @@ def test_photos_go_to_raw_and_the_next_command_is_named(run) -> None:  # type: i
         ["a", "2"],
         ["b", "2"],
     ]
-    assert "Added 4 photos to raw, skipped 0 already there, rejected 0 files." in out
+    assert "Added 4 photos to raw, skipped 0 exact duplicates, rejected 0 files." in out
     assert out.endswith("Next: imgcli split raw\n")
 
 
