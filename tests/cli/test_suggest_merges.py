@@ -1,13 +1,11 @@
 """`imgcli suggest-merges` as it is typed, on a run that is there already."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from imgcli import progress
 from imgcli.config import TrainConfig
 from imgcli.runs import Run, find_run
 from imgcli.training.pipeline import score_folds, train_run
@@ -18,15 +16,13 @@ from tests.photo_folders import write_dataset
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     run = run_folders.run(tmp_path / "runs")
     judged = with_twins(np.random.default_rng(0), k=6, twins=1, n=40)
     fold = np.arange(len(judged)) % 5
     run.save_predictions("predictions-folds.npz", type(judged)(**{**vars(judged), "fold": fold}))
-    yield
-    progress.be_quiet(False)
 
 
 def test_the_plan_in_the_run_is_what_merge_takes(
