@@ -36,10 +36,10 @@ COMMANDS = {
     "compare": ("compare:compare", "Compare runs on the same photos."),
     "suggest-merges": (
         "suggest_merges:suggest_merges",
-        "Suggest which classes to merge, and which to split.",
+        "Suggest classes to merge, and classes to split.",
     ),
     "merge": ("merge:merge", "Make a new tree in which some classes are one."),
-    "report": ("report:report", "Write a report to look at: one HTML file that needs no network."),
+    "report": ("report:report", "Write a report: one HTML file of all results."),
     "learning-curve": (
         "learning_curve:learning_curve",
         "Say what twice the photos would bring.",

@@ -135,7 +135,7 @@ def _os_sentence(error: OSError) -> str:
                 "Change its permissions, or name another place."
             )
         case _:
-            return f"{where}: {error.strerror or error}. Mend that and run the command again."
+            return f"{where}: {error.strerror or error}. Fix that and run the command again."
 
 
 def _bug_sentence(error: Exception) -> str:

@@ -82,7 +82,7 @@ def test_a_class_of_two_kinds_is_told_by_the_features_while_there_are_photos(
     assert imgcli(monkeypatch, "suggest-merges", "--json") == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["splits"] is None
-    assert "Whether a class is two was not looked at. " in said.err
+    assert "Classes were not examined for two kinds of photos. " in said.err
     assert imgcli(monkeypatch, "suggest-merges", "--json", "--data", "elsewhere") == 0
     assert len(json.loads(capsys.readouterr().out)["splits"]) == 1
     assert imgcli(monkeypatch, "suggest-merges", "--data", "nowhere") == 1
