@@ -1,11 +1,15 @@
-"""`imgcli credits`: the attribution that the photos' licences ask for."""
+"""`imgcli credits`: the attribution that the photos' licences require."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Json
+from imgcli.commands.credits import credits
+from imgcli.progress import note
+from imgcli.report.terminal.collecting import credited
 
 Folder = Annotated[
     Path, typer.Argument(metavar="[DIR]", help="A folder that `imgcli scrape` made.")
@@ -13,11 +17,11 @@ Folder = Annotated[
 
 
 def write_credits(folder: Folder = Path("raw"), json: Json = False) -> None:
-    """Write the page that says who made the photos, and under which licence.
+    """Write a page with the author and licence of every scraped photo.
 
-    DIR/credits.html names of every scraped photo its title, creator, source and
-    licence, and whether it was made smaller. Put it wherever you show or pass on
-    the photos, or what was made of them. It is written anew each time.
+    DIR/credits.html lists for each photo its title, author, source and licence,
+    and whether it was reduced in size. Put it wherever you show or pass on the
+    photos, or anything made from them. Each call writes it again.
 
     Examples:
 
@@ -25,32 +29,10 @@ def write_credits(folder: Folder = Path("raw"), json: Json = False) -> None:
 
       imgcli credits raw/ --json
     """
-    from rich.text import Text
-
-    from imgcli.cli.console import show, show_json
-    from imgcli.collect.scrape.credits import write_credits
-    from imgcli.progress import note
-    from imgcli.text import count, printable
-
-    done = write_credits(folder)
-    if done.kept:
-        note(printable(done.kept))
-    total = sum(done.licences.values())
+    result = credits(folder)
+    for sentence in result.notes:
+        note(sentence)
     if json:
-        show_json(
-            {
-                "out": str(done.page),
-                "photos": total,
-                "licences": done.licences,
-                "uncredited": done.uncredited,
-            }
-        )
-        return
-    kinds = ", ".join(f"{n:,} {name}" for name, n in done.licences.items())
-    lines = [f"The credits of {count(total, 'photo')} are in {done.page}: {kinds}."]
-    if done.uncredited:
-        lines.append(
-            f"{count(done.uncredited, 'photo was', 'photos were')} imported; whom to credit for "
-            "them nobody has written down."
-        )
-    show(*(Text(printable(line)) for line in lines))
+        show_json(result.to_json())
+    else:
+        show(*credited(result.to_json()))

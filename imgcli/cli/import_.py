@@ -1,16 +1,16 @@
-"""`imgcli import`: photos come in."""
+"""`imgcli import`: labelled photos from folders, archives and tables."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Force, Json, Quiet, Seed
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from imgcli.collect.imports.run import Imported
+from imgcli.commands.import_photos import OnConflict
+from imgcli.commands.import_photos import import_photos as copy_photos
+from imgcli.progress import be_quiet, note
+from imgcli.report.terminal.collecting import imported
 
 Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, archives, tables.")]
 Out = Annotated[
@@ -27,7 +27,8 @@ LabelFrom = Annotated[
         "--label-from",
         metavar="REGEX",
         show_default=False,
-        help="Find the class in each photo's path: the group called label, or the first one.",
+        help="Regular expression that finds the class in a photo's path: its group named label, or "
+        "its first one.",
     ),
 ]
 PathColumn = Annotated[
@@ -36,7 +37,7 @@ PathColumn = Annotated[
         "--path-column",
         metavar="NAME",
         show_default="path, file_name, image, …",
-        help="Column of a table with the photos.",
+        help="Column of a table with the photos' paths.",
     ),
 ]
 LabelColumn = Annotated[
@@ -57,7 +58,7 @@ Rename = Annotated[
         "--rename",
         metavar="MAP",
         show_default=False,
-        help="OLD=NEW, may be repeated; or a .csv or .json file of such pairs.",
+        help="New class name as OLD=NEW, may be repeated; or a .csv or .json file of such pairs.",
     ),
 ]
 Only = Annotated[
@@ -66,7 +67,7 @@ Only = Annotated[
         "--only",
         metavar="CLASS",
         show_default=False,
-        help="Take these classes only, by their new names; repeat it, or separate by commas.",
+        help="Classes to import, by their new names; may be repeated, or separated by commas.",
     ),
 ]
 Limit = Annotated[
@@ -75,15 +76,15 @@ Limit = Annotated[
         "--limit",
         metavar="N",
         show_default=False,
-        help="Take at most N photos per class, drawn at random by --seed.",
+        help="At most N photos per class, drawn at random by --seed.",
     ),
 ]
 Conflict = Annotated[
-    Literal["keep", "first", "skip", "error"],
+    OnConflict,
     typer.Option(
         "--on-conflict",
-        help="The same photo in two classes: keep both and report it, leave it in the first, take "
-        "neither, or import nothing.",
+        help="One photo in two classes: keep both and report it, keep the first, skip both, or "
+        "stop with an error.",
     ),
 ]
 
@@ -104,15 +105,15 @@ def import_photos(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Copy labelled photos, in whatever form they come, into one folder of class folders.
+    """Copy labelled photos, in many formats, into one folder of class folders.
 
     SRC is a folder, zip or tar of class folders; or of MNIST's idx files, of
     CIFAR's binary batches, of photos with COCO's annotations; a WebDataset
     tar; or a CSV, TSV, JSON lines or Parquet table with a row per photo.
-    Sources are only read. Photos that OUT has already are skipped, nothing in
-    it is overwritten: give the same command again after an interruption. What
-    is no photo is listed with its reason. OUT/provenance.jsonl remembers where
-    each photo came from.
+    Sources are only read. Photos already in OUT are skipped, nothing in it is
+    overwritten: after an interruption give the same command again. Skipped
+    files are listed with their reasons. OUT/provenance.jsonl records the
+    source of each photo.
 
     Examples:
 
@@ -126,75 +127,24 @@ def import_photos(
 
       imgcli import mnist/ --keep-split
     """
-    from imgcli.cli.console import show, show_json
-    from imgcli.collect.imports.formats.source import Reading
-    from imgcli.collect.imports.run import import_photos
-    from imgcli.collect.imports.selection import Selection, read_renames
-    from imgcli.progress import be_quiet, note
-    from imgcli.text import printable
-
     be_quiet(quiet)
-    target = out or Path("dataset" if keep_split else "raw")
-    result = import_photos(
+    result = copy_photos(
         sources,
-        target,
-        force,
-        reading=Reading(label_from, path_column, label_column, keep_split),
-        selection=Selection(read_renames(rename), tuple(only), limit, seed),
+        out=out,
+        label_from=label_from,
+        path_column=path_column,
+        label_column=label_column,
+        keep_split=keep_split,
+        rename=rename,
+        only=only,
+        limit=limit,
         on_conflict=on_conflict,
+        seed=seed,
+        force=force,
     )
-    if not json:
-        show(*_renderables(result, target))
-        return
-    show_json(_document(result, target))
-    for sentence in result.notes:
-        note(printable(sentence))
-
-
-def _document(result: "Imported", out: Path) -> dict[str, object]:
-    parts = {} if result.parts is None else {"parts": result.parts}
-    return {
-        "out": str(out),
-        "added": result.added,
-        "skipped": result.skipped,
-        "rejected": [{"path": r.path, "reason": r.reason} for r in result.rejected],
-        "classes": result.classes,
-        "conflicts": [list(paths) for paths in result.conflicts],
-        **parts,
-    }
-
-
-def _renderables(result: "Imported", out: Path) -> "list[RenderableType]":
-    """The result for people: classes, totals, what was rejected, and what to type next."""
-    from shlex import quote
-
-    from rich.text import Text
-
-    from imgcli.cli.collected import class_table, first
-    from imgcli.text import count, printable
-
-    lines = [
-        f"Added {count(result.added, 'photo')} to {out}, skipped {result.skipped:,} already there, "
-        f"rejected {count(len(result.rejected), 'file')}.",
-        *first([f"{r.path}: {r.reason}" for r in result.rejected]),
-    ]
-    if result.conflicts:
-        n = count(len(result.conflicts), "photo lies", "photos lie")
-        lines.append(f"{n} in several classes, byte for byte:")
-        lines += first([" = ".join(paths) for paths in result.conflicts])
-        lines.append("Settle that by --on-conflict first or skip, with --force.")
-    lines += result.notes
-    if result.parts is not None:
-        parts = ", ".join(f"{n:,} {part}" for part, n in result.parts.items())
-        lines.append(f"Split as it came: {parts}.")
-    if len(result.classes) == 1:
-        lines.append("One class only: import others before you split.")
-    lines.append(f"Next: {_next(out, result.parts is not None, quote(str(out)))}")
-    return [class_table(result.classes), *(Text(printable(line)) for line in lines)]
-
-
-def _next(out: Path, is_split: bool, quoted: str) -> str:
-    if not is_split:
-        return f"imgcli split {quoted}"
-    data = "" if out == Path("dataset") else f" --data {quoted}"
-    return f"imgcli train --arch resnet101 --freeze{data}"
+    if json:
+        show_json(result.to_json())
+        for sentence in result.notes:
+            note(sentence)
+    else:
+        show(*imported(result.to_json(), result.notes))

@@ -1,20 +1,15 @@
-"""`imgcli scrape`: photos come in from the net."""
+"""`imgcli scrape`: openly licensed photos from the network."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Json, Quiet
-from imgcli.errors import DataError, WrongUsage
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from imgcli.collect.scrape.accept import Check
-    from imgcli.collect.scrape.engine import Scraped
-    from imgcli.records import Rejected
+from imgcli.commands.scrape import scrape as download
+from imgcli.progress import be_quiet
+from imgcli.report.terminal.collecting import scraped
 
 SourceName = Annotated[
     str,
@@ -27,7 +22,7 @@ Words = Annotated[
     typer.Argument(
         metavar="[LABEL[=QUERY]]...",
         show_default=False,
-        help="Classes, each with what to search for if that is not its name.",
+        help="Classes, each with its search query; by default the query is the class name.",
     ),
 ]
 PerClass = Annotated[
@@ -36,14 +31,17 @@ PerClass = Annotated[
         "--per-class",
         metavar="N",
         show_default="100; urls: all",
-        help="Photos per class from this source, with those of earlier runs.",
+        help="Photos per class from this source, including earlier runs.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder to put the class folders into.")]
 Labels = Annotated[
     Path | None,
     typer.Option(
-        "--labels", metavar="FILE", show_default=False, help="LABEL or LABEL=QUERY, one per line."
+        "--labels",
+        metavar="FILE",
+        show_default=False,
+        help="File of classes: LABEL or LABEL=QUERY, one per line.",
     ),
 ]
 LicenseNames = Annotated[
@@ -52,11 +50,11 @@ LicenseNames = Annotated[
         "--license",
         metavar="A,B",
         show_default="any",
-        help="Only photos under by, by-sa, by-nc, by-nd, by-nc-sa, by-nc-nd, cc0 or pdm.",
+        help="Licences to accept: by, by-sa, by-nc, by-nd, by-nc-sa, by-nc-nd, cc0 or pdm.",
     ),
 ]
 Unlicensed = Annotated[
-    bool, typer.Option("--allow-unlicensed", help="Take photos whose licence is not known, too.")
+    bool, typer.Option("--allow-unlicensed", help="Accept photos without a known licence.")
 ]
 MaxSize = Annotated[
     int | None,
@@ -64,7 +62,7 @@ MaxSize = Annotated[
         "--max-size",
         metavar="PX",
         show_default="as received",
-        help="Make photos with a longer side smaller, as JPEG; their provenance says so.",
+        help="Reduce photos with a longer side, as JPEG; recorded in their provenance.",
     ),
 ]
 Contact = Annotated[
@@ -73,7 +71,7 @@ Contact = Annotated[
         "--contact",
         metavar="ADDRESS",
         show_default="IMGCLI_CONTACT",
-        help="Where the hosts' people can reach you: a mail address or a page; some insist.",
+        help="Your mail address or page, sent to the hosts; some require it.",
     ),
 ]
 AllowHosts = Annotated[
@@ -82,7 +80,7 @@ AllowHosts = Annotated[
         "--allow-host",
         metavar="HOST:PORT",
         show_default=False,
-        help="Ask this host although it is not on the open internet; may be repeated.",
+        help="Allow this host, although it is not on the public internet; may be repeated.",
     ),
 ]
 Endpoint = Annotated[
@@ -91,7 +89,7 @@ Endpoint = Annotated[
         "--endpoint",
         metavar="URL",
         show_default=False,
-        help="Ask another server that has the source's API.",
+        help="Use another server with the API of the source.",
     ),
 ]
 
@@ -111,17 +109,17 @@ def scrape(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fetch openly licensed photos into one folder of class folders.
+    """Download openly licensed photos into one folder of class folders.
 
     Sources: openverse; wikimedia (Category:NAME lists a category); flickr, with
     a key in FLICKR_API_KEY; inaturalist, by a taxon's name or number; gallery, a
     page of a photographers' site as LABEL=URL, with the pages after it; urls, a
     table (CSV, TSV, JSON lines) of url and label.
 
-    Hosts are asked one request a second at most, robots.txt is obeyed, photos
-    without a licence are left out. What a site's terms allow beyond that is
-    yours to check, of gallery and urls above all. The same command goes on where
-    it was stopped; what was received is not fetched twice. A larger N only adds.
+    Each host gets at most one request a second, robots.txt is obeyed, photos
+    without a licence are left out. Check the terms of each site yourself, for
+    gallery and urls above all. After an interruption the same command resumes;
+    no photo is downloaded twice. A larger N only adds photos.
 
     Examples:
 
@@ -131,125 +129,23 @@ def scrape(
 
       imgcli scrape urls photos.csv --allow-unlicensed
     """
-    import os
-
-    from imgcli.cli.console import show, show_json
-    from imgcli.collect.http.client import Client
-    from imgcli.collect.scrape.engine import scrape
-    from imgcli.collect.scrape.host_state import open_host_memory
-    from imgcli.collect.scrape.job import place_order
-    from imgcli.collect.scrape.licences import licence_codes
-    from imgcli.collect.scrape.search_result import Terms
-    from imgcli.progress import be_quiet
-
     be_quiet(quiet)
-    if max_size is not None and max_size < 16:
-        raise WrongUsage(f"--max-size {max_size} must be at least 16 pixels.")
-    terms = Terms(licence_codes(licenses) if licenses is not None else None, allow_unlicensed)
-    with open_host_memory() as memory, Client(contact, allow_host, state=memory) as client:
-        order = place_order(
-            *(source, words or (), labels, per_class),
-            client=client,
-            terms=terms,
-            endpoint=endpoint,
-            environ=os.environ,
-        )
-        result = scrape(order, out, client=client, check=_check(max_size), terms=terms)
+    result = download(
+        source,
+        words or (),
+        per_class=per_class,
+        out=out,
+        labels=labels,
+        license=licenses,
+        allow_unlicensed=allow_unlicensed,
+        max_size=max_size,
+        contact=contact,
+        allow_host=allow_host,
+        endpoint=endpoint,
+    )
     if json:
-        show_json(_document(result, out))
+        show_json(result.to_json())
     else:
-        show(*_renderables(result, out))
-    if not result.added + result.skipped:
-        raise _nothing(result)
-
-
-def _check(max_size: int | None) -> "Check":
-    """Decodes a received photo whole, on as many cores as there are, and makes it smaller."""
-    import io
-    import os
-    from threading import Semaphore
-
-    from imgcli.collect.imports.labelled_photo import NotTaken
-    from imgcli.collect.scrape.accept import Checked
-    from imgcli.photos.decode import Fault, decode
-
-    cores = Semaphore(os.cpu_count() or 1)
-
-    def check(data: bytes) -> Checked:
-        with cores:
-            photo = decode(data)
-            if isinstance(photo, Fault):
-                raise NotTaken(photo.sentence)
-            size = photo.size
-            if max_size is None or max(size) <= max_size:
-                return Checked(data, *size)
-            photo.thumbnail((max_size, max_size))
-            smaller = io.BytesIO()
-            photo.save(smaller, "JPEG", quality=92)
-            return Checked(smaller.getvalue(), *photo.size, made_from=size)
-
-    return check
-
-
-def _document(result: "Scraped", out: Path) -> dict[str, object]:
-    from imgcli.files import as_json
-
-    return {
-        "out": str(out),
-        "added": result.added,
-        "skipped": result.skipped,
-        "rejected": [as_json(photo) for photo in result.rejected],
-        "deferred": [as_json(photo) for photo in result.deferred],
-        "classes": result.classes,
-        "short": result.short,
-        "interrupted": result.interrupted,
-    }
-
-
-def _renderables(result: "Scraped", out: Path) -> "list[RenderableType]":
-    """The result for people: classes, totals, what was not taken, and what to type next."""
-    from shlex import quote
-
-    from rich.text import Text
-
-    from imgcli.cli.collected import class_table, first
-    from imgcli.text import count, printable
-
-    lines = [
-        f"Added {count(result.added, 'photo')} to {out}, skipped {result.skipped:,} already there, "
-        f"rejected {len(result.rejected):,}, put off {len(result.deferred):,}.",
-        *first(_told(result.rejected)),
-    ]
-    if result.deferred:
-        lines += ["Put off; the same command tries them again:", *first(_told(result.deferred))]
-    if result.short:
-        lacking = ", ".join(f"{label} {n:,}" for label, n in result.short.items())
-        lines.append(f"Lacking of what was asked for: {lacking}.")
-    if result.interrupted:
-        cut = count(result.interrupted, "request")
-        lines.append(f"{cut} had been cut off when an earlier run was stopped: made again.")
-    if result.classes:
-        lines.append(f"Credit the photos where you show them: imgcli credits {quote(str(out))}")
-        lines.append(f"Next: imgcli check {quote(str(out))}")
-    table = [class_table(result.classes)] if result.classes else []
-    return [*table, *(Text(printable(line)) for line in lines)]
-
-
-def _told(photos: "Sequence[Rejected]") -> list[str]:
-    return [f"{photo.path}: {photo.reason}" for photo in photos]
-
-
-def _nothing(result: "Scraped") -> DataError:
-    """Not one photo, in this run or before."""
-    from imgcli.collect.scrape.search_result import NO_LICENCE
-
-    reasons = _told((*result.rejected, *result.deferred))
-    if not reasons:
-        return DataError("The source has no such photos. Try other words.")
-    if all(photo.reason == NO_LICENCE for photo in result.rejected) and not result.deferred:
-        return DataError(
-            f"No photo was taken: of {len(reasons):,} none has a licence. If you may use them all "
-            "the same, add --allow-unlicensed."
-        )
-    such = reasons[0].removesuffix(".")
-    return DataError(f"No photo was taken. Rejected or put off: {len(reasons):,}, such as {such}.")
+        show(*scraped(result.to_json()))
+    if result.error:
+        raise result.error

@@ -1,1 +1,1 @@
-"""The Python API: one function per command, typed arguments in, a frozen result out."""
+"""The Python API: a function per command, typed arguments in, a frozen result out."""

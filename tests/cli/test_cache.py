@@ -57,7 +57,7 @@ def test_it_shows_what_there_is_for_people(here: Path, monkeypatch: Patch, capsy
 def test_an_empty_cache_is_said_to_be(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
     monkeypatch.chdir(tmp_path)
     assert imgcli(monkeypatch, "cache") == 0
-    assert capsys.readouterr().out == "Nothing is kept.\n"
+    assert capsys.readouterr().out == "The cache is empty.\n"
     assert not (tmp_path / ".imgcli").exists()
 
 

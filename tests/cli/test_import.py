@@ -68,7 +68,7 @@ def test_names_cannot_command_the_terminal(run) -> None:  # type: ignore[no-unty
     assert "\x1b[2J" not in out
     assert "src/b/\\x1b[2J\\n.png: empty file" in out
     assert " [red]a " in out
-    assert "1 photo lies in several classes, byte for byte:\n  [red]a/1.png = b/1.png" in out
+    assert "1 photo is in several classes, byte for byte:\n  [red]a/1.png = b/1.png" in out
     assert "Next: imgcli split 'x y'" in out
 
 
@@ -128,7 +128,7 @@ def test_a_split_is_kept_and_goes_to_the_dataset(run) -> None:  # type: ignore[n
     make_tree(Path("src"), {"train/b/3.png": photo(3)})
     code, out, err = run("src", "--keep-split")
     assert (code, err) == (0, "")
-    assert "Split as it came: 2 train, 1 test." in out
+    assert "Split of the source: 2 train, 1 test." in out
     assert out.endswith("Next: imgcli train --arch resnet101 --freeze\n")
     assert set(tree(Path("dataset"))) == {"train/a/1.png", "test/a/2.png", "train/b/3.png"}
     document = json.loads(run("src", "--keep-split", "--json")[1])
@@ -153,7 +153,7 @@ def test_classes_are_renamed_chosen_and_limited(run) -> None:  # type: ignore[no
 
 def test_a_conflict_says_what_settles_it(run) -> None:  # type: ignore[no-untyped-def]
     make_tree(Path("src"), {"a/1.png": photo(1), "b/1.png": photo(1), "b/2.png": photo(2)})
-    assert "Settle that by --on-conflict first or skip, with --force." in run("src")[1]
+    assert "Resolve them with --on-conflict first or skip, and --force." in run("src")[1]
     assert run("src", "--on-conflict", "skip", "--force")[0] == 0
     assert set(tree(Path("raw"))) == {"b/2.png"}
     code, _, err = run("src", "--on-conflict", "error", "--out", "other")

@@ -1,0 +1,188 @@
+"""`imgcli.check`: faulty files, duplicates, outliers and wrong labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from os.path import relpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgcli.commands.check_fix import Fixed, kinds_in, move_photos, plan_in
+from imgcli.commands.check_labels import LabelsResult, check_labels
+from imgcli.commands.folders import default_folder, existing_default, optional_path
+from imgcli.commands.results import short_repr
+from imgcli.errors import WrongUsage
+from imgcli.progress import note
+
+if TYPE_CHECKING:
+    from imgcli.photos.check import Checked
+
+SHEET = Path(".imgcli/check/contact.html")
+
+FINDINGS = ("unreadable", "duplicates", "near_duplicates", "conflicts", "issues")
+
+
+@dataclass(frozen=True, repr=False)
+class CheckResult:
+    """The findings of a check, and the photos it moved."""
+
+    folder: Path
+    found: "Checked | None" = None  # None where only labels were checked, or a plan carried out
+    labels: LabelsResult | None = None  # with `labels`
+    fixed: Fixed | None = None  # with `fix`
+    plan: Path | None = None  # the relabel plan that was carried out
+    sheet: Path | None = None  # the contact sheet; None where it could not be written
+
+    def __repr__(self) -> str:
+        counts = self.found and {name: len(getattr(self.found, name)) for name in FINDINGS}
+        return short_repr(self, found=counts)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `imgcli check --json` prints."""
+        fixed = {"fixed": self.fixed.to_json()} if self.fixed else {}
+        if self.plan:
+            return {"dir": str(self.folder), "plan": str(self.plan), **fixed}
+        return {
+            **(self.labels.to_json() if self.labels else {}),
+            **(_found_json(self.found) if self.found else {}),
+            **fixed,
+            "sheet": None if self.sheet is None else str(self.sheet),
+        }
+
+
+def check(
+    folder: str | Path | None = None,
+    *,
+    fix: str | Sequence[str] = (),
+    dry_run: bool = False,
+    labels: bool = False,
+    run: str = "latest",
+    data: str | Path | None = None,
+    plan: str | Path | None = None,
+    sheet: str | Path | None = None,
+) -> CheckResult:
+    """Find faulty files, duplicates, outliers and, with `labels`, wrong labels; move on request.
+
+    Args:
+        folder: class folders or a dataset; raw/, or else dataset/, by default. With `labels` and
+            no folder only labels are checked.
+        fix: kinds of findings to move into quarantine/, or a relabel plan to carry out.
+        dry_run: only list the photos that `fix` would move.
+        labels: find labels that are probably wrong, by the out-of-fold predictions of `run`.
+        data: dataset for `labels`; by default the one of the run.
+        plan: where `labels` writes its plan; by default relabel.csv. No file is overwritten.
+        sheet: the contact sheet; by default .imgcli/check/contact.html.
+
+    Raises:
+        WrongUsage: choices that exclude each other, or an unknown kind.
+        DataError: the folder, the plan or the dataset of the run cannot be used.
+        RunError: no such run, or it was not evaluated with folds.
+        StorageError: `plan` exists with other content, or the folder is in use.
+    """
+    fixes = [fix] if isinstance(fix, str) else list(fix)
+    root, data, plan = optional_path(folder), optional_path(data), optional_path(plan)
+    if dry_run and not fixes:
+        raise WrongUsage("--dry-run goes with --fix, such as --fix duplicates.")
+    if not labels and (plan or data or run != "latest"):
+        raise WrongUsage("--run, --data and --plan go with --labels.")
+    if edited := plan_in(fixes):
+        if labels or len(fixes) > 1:
+            raise WrongUsage(f"--fix {edited} carries out a plan; give nothing else to fix or do.")
+        return _relabel(edited, root, dry_run=dry_run)
+    kinds = kinds_in(fixes)
+    if labels:
+        from imgcli.runs import find_run
+
+        issues = check_labels(find_run(run), data, plan)
+        result = CheckResult(issues.data, labels=issues)
+    if not labels or root or kinds:
+        checked = _check(root or default_folder("imgcli check DIR"), kinds, dry_run=dry_run)
+        result = replace(checked, labels=issues if labels else None)
+    return replace(result, sheet=_write_sheet(result, optional_path(sheet)))
+
+
+def _relabel(plan: Path, root: Path | None, *, dry_run: bool) -> CheckResult:
+    from imgcli.photos.relabel import planned
+
+    root, moves = planned(plan, root, existing_default() or Path("raw"))
+    return CheckResult(root, fixed=move_photos(root, moves, dry_run=dry_run), plan=plan)
+
+
+def _check(root: Path, kinds: list[str], *, dry_run: bool) -> CheckResult:
+    from imgcli.collect import provenance
+    from imgcli.photos import check_fix, quarantine
+    from imgcli.photos.check import check_folder
+
+    if kinds:
+        quarantine.refuse_split(root)
+    found = check_folder(root, provenance.read)
+    if not kinds:
+        return CheckResult(root, found)
+    fixed = move_photos(root, check_fix.moves(found, kinds), dry_run=dry_run)
+    return CheckResult(root, found, fixed=fixed)
+
+
+def _found_json(found: "Checked") -> dict[str, Any]:
+    return {
+        "dir": str(found.root),
+        "photos": len(found.places),
+        "files": found.files,
+        "classes": found.classes,
+        "parts": found.parts,
+        "unreadable": [vars(item) for item in found.unreadable],
+        "duplicates": [list(group.paths) for group in found.duplicates],
+        "near_duplicates": [list(group.paths) for group in found.near_duplicates],
+        "distances": [list(group.distances) for group in found.near_duplicates],
+        "conflicts": [
+            {"kind": c.kind, "paths": list(c.paths), c.kind: list(c.names)} for c in found.conflicts
+        ],
+        "issues": [
+            {
+                "kind": issue.kind,
+                **({"path": issue.path} if issue.path is not None else {}),
+                **({"class": issue.label} if issue.label is not None else {}),
+                **({"paths": list(issue.paths)} if issue.paths else {}),
+                "detail": issue.detail,
+            }
+            for issue in found.issues
+        ],
+        "associations": [vars(association) for association in found.associations],
+        "metadata": found.metadata,
+    }
+
+
+def _write_sheet(result: CheckResult, sheet: Path | None) -> Path | None:
+    """Write the contact sheet; None where its default place cannot be written."""
+    from imgcli import aside
+    from imgcli.photos.places import find_places
+    from imgcli.photos.thumbnails import thumbnails
+    from imgcli.report.page import contact_sheet
+
+    file, shown = sheet or SHEET, _for_the_sheet(result)
+    root = Path(shown["dir"])
+    places, unused, _ = find_places(root)
+    # Photos of wrong labels, maybe of another folder, are in the dataset: see `relabel.origins`.
+    among = {*places, *(r.path for r in unused), *(o["path"] for o in shown.get("labels", ()))}
+    page = contact_sheet.page(shown, partial(thumbnails, root, digests={}, among=among))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        kept = aside.write_page(file, page)
+    except OSError as error:
+        if sheet is not None:
+            raise
+        note(f"The contact sheet '{file}' cannot be written ({error.strerror}); see --sheet.")
+        return None
+    if kept:
+        note(kept)
+    return file
+
+
+def _for_the_sheet(result: CheckResult) -> dict[str, Any]:
+    """The document with all keys, and all paths relative to its folder."""
+    document = result.to_json()
+    if not result.labels:
+        return document
+    data, root = document["data"], document["dir"]
+    labels = [{**one, "path": relpath(f"{data}/{one['path']}", root)} for one in document["labels"]]
+    unchecked: dict[str, Any] = {**dict.fromkeys((*FINDINGS, "distances"), ()), "metadata": {}}
+    return {**unchecked, **document, "labels": labels}

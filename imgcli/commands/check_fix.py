@@ -1,0 +1,87 @@
+"""What `imgcli.check` moves: photos of chosen kinds, or the photos of a relabel plan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os.path import relpath
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from imgcli.commands.results import rejected_json, short_repr
+from imgcli.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from imgcli.photos.quarantine import Move
+    from imgcli.records import Rejected
+
+
+@dataclass(frozen=True, repr=False)
+class Fixed:
+    """Photos moved, or of a dry run those to move."""
+
+    quarantine: str | None  # the new folder in quarantine/; None where nothing was moved
+    moved: "tuple[Move, ...]" = ()
+    left: "tuple[Rejected, ...]" = ()  # not moved, and why
+    would_move: "tuple[Move, ...]" = ()
+
+    __repr__ = short_repr
+
+    def to_json(self) -> dict[str, Any]:
+        """What stands under "fixed" in the document of `check`."""
+        return {
+            "quarantine": self.quarantine,
+            "moved": [vars(move) for move in self.moved],
+            "left": rejected_json(self.left),
+            **({} if self.quarantine else {"would_move": [vars(move) for move in self.would_move]}),
+        }
+
+
+def plan_in(fixes: Sequence[str]) -> Path | None:
+    """The relabel plan among the values of --fix: a file, and no kind."""
+    from imgcli.photos.check_fix import KINDS
+
+    for word in fixes:
+        if word not in KINDS and (word.lower().endswith(".csv") or Path(word).is_file()):
+            return Path(word)
+    return None
+
+
+def kinds_in(fixes: Sequence[str]) -> list[str]:
+    """The kinds of --fix, given one by one or separated by commas."""
+    from imgcli.photos.check_fix import KINDS
+
+    named = [word.strip().replace("_", "-") for words in fixes for word in words.split(",")]
+    unknown = [word for word in named if word not in KINDS]
+    if unknown:
+        raise WrongUsage(
+            f"--fix {unknown[0]} is not a kind; there are {', '.join(KINDS)}, and plans that "
+            "`imgcli check --labels` wrote, such as relabel.csv."
+        )
+    return list(dict.fromkeys(named))
+
+
+def move_photos(root: Path, moves: "Sequence[Move]", *, dry_run: bool) -> Fixed:
+    """Move photos into quarantine or to their new class; a dry run only lists them."""
+    from imgcli.photos import quarantine
+
+    if dry_run or not moves:
+        return Fixed(None, would_move=tuple(moves))
+    done = quarantine.quarantine(root, moves)
+    paths = set(done.done)
+    return Fixed(
+        quarantine=relpath(done.batches[0]),
+        moved=tuple(move for move in moves if move.path in paths),
+        left=done.left,
+    )
+
+
+def after_relabelling(root: Path) -> str:
+    """The commands that bring dataset and model up to date with new labels."""
+    from imgcli.photos.manifest import read_manifest
+    from imgcli.photos.places import part_folders
+
+    if part_folders(root, None):  # a dataset made elsewhere, relabelled in place
+        return "imgcli train, since earlier runs were trained on the old labels"
+    made = read_manifest(Path("dataset"))
+    same = made is not None and Path(made.source).resolve() == root.resolve()
+    return f"imgcli split {quote(str(root))}{' --update' if same else ''}, then imgcli train"

@@ -1,0 +1,97 @@
+"""Labels that are probably wrong, and the plan that corrects them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgcli.commands.results import short_repr
+
+if TYPE_CHECKING:
+    from imgcli.evaluation.label_errors import LabelIssue
+    from imgcli.records import Predictions
+    from imgcli.runs import Run
+
+NAME = "labels.json"  # in the run
+
+
+@dataclass(frozen=True, repr=False)
+class LabelsResult:
+    """The labels to review of a run's dataset."""
+
+    run: Path
+    data: Path
+    classes: Mapping[str, int]  # photos per class, of those evaluated
+    issues: "tuple[LabelIssue, ...]"  # worst first
+    too_few: str | None  # a sentence if there are too few photos to find any
+    plan: Path | None  # the relabel plan, for `check --fix`
+
+    __repr__ = short_repr
+
+    def to_json(self) -> dict[str, Any]:
+        """What `imgcli check --labels --json` says of labels."""
+        from imgcli.files import as_json
+
+        return {
+            "dir": str(self.data),
+            "photos": sum(self.classes.values()),
+            "classes": self.classes,
+            "run": str(self.run),
+            "data": str(self.data),
+            "labels": [as_json(issue) for issue in self.issues],
+            "too_few": self.too_few,
+            "plan": None if self.plan is None else str(self.plan),
+        }
+
+
+def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResult:
+    """Find labels that are probably wrong, write the plan, and keep the list in the run.
+
+    Raises:
+        DataError: the run was evaluated on another dataset.
+        RunError: the run has no out-of-fold predictions.
+        StorageError: `plan` exists with other content.
+    """
+    from numpy import bincount
+
+    from imgcli.evaluation import predictions_io
+    from imgcli.evaluation.label_errors import few_for_labels, label_issues
+    from imgcli.files import as_json
+    from imgcli.photos import relabel
+    from imgcli.runs import FOLDS
+
+    data = data or run.data
+    predictions = predictions_io.out_of_fold(run, data)
+    features = None
+    if run.config.model.frozen:  # else torch is not needed
+        from imgcli.training.neighbours import features_of
+
+        features = features_of(run, predictions, data)
+    issues = label_issues(predictions, features)
+    documents = [as_json(issue) for issue in issues]
+    folder, origins = relabel.origins(data, [issue.path for issue in issues])
+    written = relabel.write_plan(plan, folder, origins, documents) if issues else None
+    run.write_json(NAME, {"predictions": run.digest(FOLDS), "labels": documents})
+    sizes = bincount(predictions.targets, minlength=len(predictions.classes)).tolist()
+    return LabelsResult(
+        run=run.folder,
+        data=data,
+        classes=dict(zip(predictions.classes, sizes, strict=True)),
+        issues=tuple(issues),
+        too_few=None if issues else few_for_labels(predictions),
+        plan=written,
+    )
+
+
+def known_issues(run: "Run", predictions: "Predictions") -> list[dict[str, Any]]:
+    """The issues of the last `check --labels`; without one, those the probabilities alone show."""
+    from imgcli.evaluation.label_errors import label_issues
+    from imgcli.files import as_json
+    from imgcli.runs import FOLDS
+
+    if (run.folder / NAME).is_file():
+        kept = run.read_json(NAME)
+        if kept.get("predictions") == run.digest(FOLDS):  # else the run was evaluated again
+            # An earlier version listed photos of the test part too, of folds of all photos.
+            return [one for one in kept["labels"] if not one["path"].startswith("test/")]
+    return [as_json(issue) for issue in label_issues(predictions)]

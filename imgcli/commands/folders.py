@@ -1,0 +1,32 @@
+"""Folders that a command uses without being told."""
+
+from pathlib import Path
+
+from imgcli.errors import WrongUsage
+
+DEFAULTS = (Path("raw"), Path("dataset"))  # the first that exists
+
+
+def existing_default() -> Path | None:
+    """The folder that commands read by default; None if there is none here."""
+    return next((folder for folder in DEFAULTS if folder.is_dir()), None)
+
+
+def default_folder(example: str) -> Path:
+    """The folder that commands read by default: raw/, or else dataset/.
+
+    Args:
+        example: the command line that names a folder, such as "imgcli check DIR".
+
+    Raises:
+        WrongUsage: neither exists here.
+    """
+    folder = existing_default()
+    if folder is None:
+        raise WrongUsage(f"There is no dataset/ or raw/ here. Name a folder: {example}")
+    return folder
+
+
+def optional_path(path: str | Path | None) -> Path | None:
+    """A path that may be left out."""
+    return None if path is None else Path(path)

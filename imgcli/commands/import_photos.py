@@ -1,0 +1,103 @@
+"""`imgcli.import_photos`: labelled photos from folders, archives and tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from imgcli.commands.results import rejected_json, short_repr
+
+if TYPE_CHECKING:
+    from imgcli.records import Rejected
+
+OnConflict = Literal["keep", "first", "skip", "error"]
+
+
+@dataclass(frozen=True, repr=False)
+class ImportResult:
+    """Class folders with the photos of all sources."""
+
+    out: Path
+    added: int
+    skipped: int  # exact duplicates of photos that their class has or had
+    rejected: "tuple[Rejected, ...]"
+    classes: Mapping[str, int]  # photos per class in the whole of `out`
+    conflicts: tuple[tuple[str, ...], ...]  # paths of one photo in several classes
+    parts: Mapping[str, int] | None  # photos per part, with `keep_split`
+    notes: tuple[str, ...]  # sentences about anything unexpected
+
+    __repr__ = short_repr
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `imgcli import --json` prints."""
+        return {
+            "out": str(self.out),
+            "added": self.added,
+            "skipped": self.skipped,
+            "rejected": rejected_json(self.rejected),
+            "classes": self.classes,
+            "conflicts": [list(paths) for paths in self.conflicts],
+            **({} if self.parts is None else {"parts": self.parts}),
+        }
+
+
+def import_photos(
+    sources: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    label_from: str | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    keep_split: bool = False,
+    rename: Mapping[str, str] | Sequence[str] = (),
+    only: Sequence[str] = (),
+    limit: int | None = None,
+    on_conflict: OnConflict = "keep",
+    seed: int = 0,
+    force: bool = False,
+) -> ImportResult:
+    """Copy labelled photos into `out`/<class>/; the sources are only read.
+
+    Args:
+        sources: folders, archives, tables, or patterns such as "shards/*.tar".
+        out: raw by default; with `keep_split` dataset.
+        label_from: regular expression that finds the class in a photo's path.
+        path_column: column of a table with the photos' paths.
+        label_column: column of a table with the classes.
+        keep_split: keep the train, val and test parts of the sources.
+        rename: new names of classes; or "old=new", or files of such pairs.
+        only: classes to import, by their new names.
+        limit: photos per class at most, drawn at random by `seed`.
+        on_conflict: one photo in two classes: "keep" both, keep the "first", "skip" both, or stop
+            with an "error".
+        force: replace `out` instead of adding to it.
+
+    Raises:
+        DataError: a source cannot be used, or none holds a photo.
+        StorageError: `out` is not imgcli's, is in use, or the disk is too small.
+        WrongUsage: `out` and a source are inside one another, or choices out of range.
+    """
+    from imgcli.collect.imports import run
+    from imgcli.collect.imports.formats.source import Reading
+    from imgcli.collect.imports.selection import Selection, read_renames
+
+    target = Path(out or ("dataset" if keep_split else "raw"))
+    renames = rename if isinstance(rename, Mapping) else read_renames(list(rename))
+    done = run.import_photos(
+        [Path(one) for one in ([sources] if isinstance(sources, str | Path) else sources)],
+        target,
+        force,
+        reading=Reading(label_from, path_column, label_column, keep_split),
+        selection=Selection(renames, tuple(only), limit, seed),
+        on_conflict=on_conflict,
+    )
+    return ImportResult(
+        out=target,
+        added=done.added,
+        skipped=done.skipped,
+        rejected=done.rejected,
+        classes=done.classes,
+        conflicts=done.conflicts,
+        parts=done.parts,
+        notes=done.notes,
+    )

@@ -1,0 +1,95 @@
+"""`imgcli.split`: train, test and validation parts from a folder of class folders."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from imgcli.commands.results import rejected_json, short_repr
+
+if TYPE_CHECKING:
+    from imgcli.records import Rejected
+
+Link = Literal["auto", "hard", "symlink", "copy"]
+Duplicates = Literal["near", "exact", "off"]
+
+
+@dataclass(frozen=True, repr=False)
+class SplitResult:
+    """A dataset folder with train/, test/ and, where asked for, val/."""
+
+    out: Path
+    seed: int
+    ratio: float
+    classes: Mapping[str, Mapping[str, int]]  # class: photos per part
+    groups_kept_together: int  # groups of two photos or more
+    rejected: "tuple[Rejected, ...]"  # by their paths in the raw folder
+    notes: tuple[str, ...]  # sentences about anything unexpected
+
+    __repr__ = short_repr
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `imgcli split --json` prints."""
+        return {
+            "out": str(self.out),
+            "seed": self.seed,
+            "ratio": self.ratio,
+            "classes": self.classes,
+            "groups_kept_together": self.groups_kept_together,
+            "rejected": rejected_json(self.rejected),
+        }
+
+
+def split(
+    raw: str | Path = "raw",
+    *,
+    ratio: float | None = None,
+    val: float | None = None,
+    seed: int | None = None,
+    out: str | Path = "dataset",
+    link: Link | None = None,
+    duplicates: Duplicates | None = None,
+    update: bool = False,
+    force: bool = False,
+) -> SplitResult:
+    """Split class folders into train and test, stratified by class; duplicates stay together.
+
+    Nothing in `raw` changes. A choice that is None takes its default or, with `update`, the choice
+    that the dataset was split with.
+
+    Args:
+        ratio: share of each class's photos outside the test part; 0.9 by default.
+        val: share of each class's photos for validation, taken out of train; none by default.
+        seed: fixes every random choice; 0 by default.
+        link: how photos are placed in `out`; "auto": hard links, copies where there are none.
+        duplicates: photos to keep in one part: "near" duplicates, "exact" ones, or "off".
+        update: add the photos that are new in `raw`; all others stay in their parts.
+        force: replace an `out` that exists.
+
+    Raises:
+        WrongUsage: shares out of range, or `update` with `force`.
+        DataError: the photos, their classes or the old `split.json` cannot be used.
+        StorageError: `out` exists, is inside `raw` or around it, or the disk is too small.
+    """
+    from imgcli.photos.split import split_folder
+
+    done = split_folder(
+        Path(raw),
+        Path(out),
+        ratio=ratio,
+        val=val,
+        seed=seed,
+        duplicates=duplicates,
+        link=link,
+        update=update,
+        force=force,
+    )
+    return SplitResult(
+        out=done.out,
+        seed=done.seed,
+        ratio=done.ratio,
+        classes=done.classes,
+        groups_kept_together=done.groups_kept_together,
+        rejected=done.rejected,
+        notes=done.notes,
+    )
