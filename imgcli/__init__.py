@@ -1,3 +1,34 @@
-"""imgcli: from labelled photos to an image classifier one can trust."""
+"""imgcli: from labelled photos to an image classifier one can trust.
+
+The commands as functions: `imgcli.compare(...)`, `imgcli.suggest_merges(...)`, ... Each takes typed
+arguments, prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` is the
+command `report`, because `imgcli.report` is a package. A function is imported at its first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imgcli.commands.compare import compare
+    from imgcli.commands.suggest_merges import suggest_merges
+    from imgcli.commands.write_report import write_report
 
 __version__ = "0.1.0"
+
+__all__ = [  # each in the module of that name in imgcli.commands
+    "compare",
+    "suggest_merges",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'imgcli' has no attribute {name!r}")
+    function = getattr(import_module(f"imgcli.commands.{name}"), name)
+    globals()[name] = function
+    return function
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -107,13 +107,13 @@ class ModelConfig:
     )
     notation: str | None = None  # the layers of a name of the zoo, whatever becomes of the zoo
     model_args: Mapping[str, Any] = _network(
-        "Argument for timm or torchvision, such as pad_type=same. Repeatable.",
+        "Keyword argument of the timm or torchvision model, such as pad_type=same. Repeatable.",
         metavar="KEY=VALUE",
         flag="--model-arg",
         value={},
     )
     dropout: float | None = _network(
-        "Probability of every dropout layer of the network.", limits=SHARE
+        "Dropout probability, for every dropout layer of the network.", limits=SHARE
     )
     batchnorm: bool | None = _network(
         "Batch norm before every activation, or nowhere.", negated=True
@@ -135,7 +135,7 @@ class ModelConfig:
         limits=Limits(low=1),
     )
     norms: Literal["batch", "kept"] | None = _network(
-        "Batch norm by the statistics of each batch (batch), or by those that came with the "
+        "Batch-norm statistics in training: of each batch (batch), or frozen as they came with the "
         "weights (kept).",
         "kept with pretrained weights",
     )
@@ -163,7 +163,8 @@ class ModelConfig:
         value="squash",
     )
     test_flip: bool | None = _network(
-        "Average predictions over each photo and its mirror image; twice the work.", negated=True
+        "Test-time augmentation: average the predictions of each photo and its mirror image.",
+        negated=True,
     )
 
     @property
@@ -195,7 +196,7 @@ class OptimConfig:
         metavar="NAME",
     )
     lr: float | Literal["auto"] | None = _training(
-        "Peak learning rate; auto runs a learning-rate range test of a hundred steps.",
+        "Peak learning rate; auto finds one by a learning-rate range test of a hundred steps.",
         "by optimizer",
         metavar="RATE|auto",
         limits=POSITIVE,
@@ -234,12 +235,12 @@ class OptimConfig:
         limits=Limits(high=1.0, above=True, below=True),
     )
     layer_decay: float | None = _training(
-        "Factor of the learning rate from each layer to the one before it.",
+        "Layer-wise learning-rate decay: factor from each layer to the one before it.",
         metavar="FACTOR",
         limits=Limits(high=1.0, above=True),
     )
     patience: int | None = _training(
-        "Stop after this many epochs without a lower validation loss; the best weights are kept.",
+        "Early stopping: epochs without a lower validation loss; the best weights are kept.",
         "10",
         metavar="EPOCHS",
         limits=POSITIVE,
@@ -248,7 +249,9 @@ class OptimConfig:
         "Floating-point precision; auto decides by processor and network.", "auto", value="auto"
     )
     weight_decay: float | None = _regularisation(
-        "L2 penalty.", "by optimizer; lbfgs: chosen by cross-validation", limits=Limits()
+        "Weight decay (L2 penalty).",
+        "by optimizer; lbfgs: chosen by cross-validation",
+        limits=Limits(),
     )
     l1: float | None = _regularisation("L1 penalty.", "0", limits=Limits())
     label_smoothing: float | None = _regularisation(
@@ -258,7 +261,7 @@ class OptimConfig:
         "Clip gradients to this norm.", metavar="NORM", limits=POSITIVE
     )
     ema: float | None = _regularisation(
-        "Average weights over steps (EMA) with this decay, such as 0.999.",
+        "Exponential moving average (EMA) of the weights with this decay, such as 0.999.",
         metavar="DECAY",
         limits=SHARE,
     )
@@ -285,7 +288,7 @@ class AugmentConfig:
         flag="--augment",
     )
     zoom: float | None = _augmentation(
-        "Random crops of at least this share of the area.",
+        "Random resized crops of at least this share of the area.",
         metavar="SHARE",
         limits=Limits(high=1.0, above=True),
     )
@@ -340,7 +343,7 @@ class DataConfig:
         limits=Limits(high=0.9, below=True),
     )
     track_test: bool = _training(
-        "Evaluate the test part after each epoch too; entered in the ledger.", value=False
+        "Evaluate the test part after each epoch too; counted in the ledger.", value=False
     )
     labels_per_class: int | None = _labels(
         "Train on this many labelled photos of each class only.",
@@ -348,16 +351,16 @@ class DataConfig:
         limits=Limits(low=1),
     )
     pick: Literal["random", "representative"] | None = _labels(
-        "Which: a random sample, or the photos nearest their class's centre by features or pixels.",
+        "Photos to label: a random sample, or those nearest the centre of their class.",
         "random",
     )
     pseudo_label: str | None = _labels(
-        "Folder of unlabelled photos; those that a first training predicts with confidence are "
-        "trained on too.",
+        "Pseudo-labelling: folder of unlabelled photos; confident predictions of a first training "
+        "become labels.",
         metavar="DIR",
     )
     confidence: float | None = _labels(
-        "Least probability of a pseudo-label.", "0.95", metavar="SHARE", limits=Limits(high=1.0)
+        "Minimum probability of a pseudo-label.", "0.95", metavar="SHARE", limits=Limits(high=1.0)
     )
     bag: int | None = None  # number of the bootstrap sample of the training photos
     bag_of: int | None = None  # how many such networks are trained together

@@ -5,6 +5,7 @@ Beside `errors` and `runs` because every room has long work; `--quiet` turns it 
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgcli.text import printable
@@ -19,10 +20,21 @@ _said: set[str] = set()  # by `note_once`, since the command began
 
 
 def be_quiet(quiet: bool = True) -> None:
-    """A command begins: show no bars and no notes from now on, or show them."""
+    """Show no bars and no notes from now on, or show them; what was said once may be said again."""
     global _quiet
     _quiet = quiet
     _said.clear()
+
+
+@contextmanager
+def quietly(quiet: bool) -> Iterator[None]:
+    """Be quiet, or not, for the time of one command."""
+    before = _quiet
+    be_quiet(quiet)
+    try:
+        yield
+    finally:
+        be_quiet(before)
 
 
 def note(message: str) -> None:

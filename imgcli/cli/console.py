@@ -1,9 +1,9 @@
-"""What reaches the terminal as a result, on stdout; notes and progress are `imgcli.progress`'s."""
+"""Prints results, on stdout; notes and progress are `imgcli.progress`'s, on stderr."""
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -20,6 +20,25 @@ class _PlainConsole(Console):
         for text, style, control in super().render(renderable, options):
             lines = text if control else "\n".join(map(printable, text.split("\n")))
             yield Segment(lines, style, control)
+
+
+class Document(Protocol):
+    """A command's result."""
+
+    def to_json(self) -> Mapping[str, Any]: ...
+
+
+Result = TypeVar("Result", bound=Document)
+
+
+def render(
+    result: Result, *, json: bool, people: Callable[[Result], Iterable[RenderableType]]
+) -> None:
+    """Print a command's result: as one JSON document, or as what `people` makes of it."""
+    if json:
+        show_json(result.to_json())
+    else:
+        show(*people(result))
 
 
 def show(*renderables: RenderableType) -> None:

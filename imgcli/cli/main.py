@@ -8,84 +8,30 @@ import traceback
 from contextlib import suppress
 from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
-from imgcli.cli.archs import archs
-from imgcli.cli.bench import bench
-from imgcli.cli.cache import cache
-from imgcli.cli.check import check
-from imgcli.cli.compare import compare
-from imgcli.cli.credits import write_credits
-from imgcli.cli.demo import demo
-from imgcli.cli.evaluate import evaluate
-from imgcli.cli.guide import guide
-from imgcli.cli.import_ import import_photos
-from imgcli.cli.learning_curve import learning_curve
-from imgcli.cli.merge import merge
-from imgcli.cli.predict import predict
-from imgcli.cli.report import report
-from imgcli.cli.restore import restore
-from imgcli.cli.scrape import scrape
-from imgcli.cli.split import split
-from imgcli.cli.suggest_merges import suggest_merges
-from imgcli.cli.train import train
-from imgcli.cli.tune import tune
+from imgcli.cli.command_group import CommandGroup
 from imgcli.errors import ImgcliError, Interrupted
 from imgcli.text import printable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-
-class PlainGroup(TyperGroup):
-    """The list of commands in plain text: importing rich's renderers would double its time."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "rich_markup_mode": None})
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; typer itself would end Ctrl-C without a word."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "Interrupted. What is finished is kept; the same command goes on from there."
-            ) from None
-
-
 app = typer.Typer(
     name="imgcli",
-    cls=PlainGroup,
-    help="From folders of labelled photos to a classifier one can trust.",
+    cls=CommandGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command()(scrape)
-app.command("import")(import_photos)
-app.command("credits")(write_credits)
-app.command()(check)
-app.command()(restore)
-app.command()(split)
-app.command()(train)
-app.command()(tune)
-app.command()(evaluate)
-app.command()(compare)
-app.command("suggest-merges")(suggest_merges)
-app.command()(merge)
-app.command()(report)
-app.command("learning-curve")(learning_curve)
-app.command()(predict)
-app.add_typer(archs, name="archs")
-app.command()(bench)
-app.command()(cache)
-app.command()(demo)
-app.command()(guide)
+
+@app.callback()
+def imgcli() -> None:
+    """From folders of labelled photos to a classifier one can trust."""
+
 
 CRASH_LOG = Path(".imgcli/crash.log")
 
@@ -189,7 +135,7 @@ def _os_sentence(error: OSError) -> str:
                 "Change its permissions, or name another place."
             )
         case _:
-            return f"{where}: {error.strerror or error}. Mend that and run the command again."
+            return f"{where}: {error.strerror or error}. Fix that and run the command again."
 
 
 def _bug_sentence(error: Exception) -> str:

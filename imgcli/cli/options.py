@@ -1,9 +1,20 @@
-"""The options that mean the same in every command, each declared once."""
+"""The options that mean the same in every command, each declared once.
+
+`--quiet` is carried out here, for the time of the command; no command has to do anything for it.
+"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from imgcli.progress import quietly
+
+
+def _be_quiet(context: typer.Context, quiet: bool) -> bool:
+    context.with_resource(quietly(quiet))
+    return quiet
+
 
 Data = Annotated[Path, typer.Option("--data", help="Dataset folder with train/ and test/.")]
 RunData = Annotated[
@@ -30,4 +41,7 @@ FoldSeed = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists, whole.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no notes.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="No progress bars, no notes.", callback=_be_quiet),
+]

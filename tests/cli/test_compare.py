@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from imgcli import progress
 from imgcli.evaluation.paired_tests import flip_test
 from tests.cli.shell import imgcli
 from tests.evaluation.run_folders import judged, run
@@ -21,8 +20,6 @@ FILES = {
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    # Set back even where a command has turned bars off.
-    monkeypatch.setattr(progress, "_quiet", False)
 
 
 def made(*wrong: int, k: int = 3, **choices: Any) -> list[str]:

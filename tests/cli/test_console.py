@@ -21,6 +21,5 @@ def test_names_take_no_effect_in_texts_and_tables(capsys: pytest.CaptureFixture[
 
 
 def test_names_take_no_effect_in_notes(capsys: pytest.CaptureFixture[str]) -> None:
-    progress.be_quiet(False)
     progress.note(f"'{NASTY}\n' is left out.")
     assert capsys.readouterr().err == f"'{HARMLESS}\\n' is left out.\n"

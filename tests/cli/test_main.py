@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 from typer._completion_shared import get_completion_script
 
+from imgcli import progress
 from imgcli.cli import main as program
+from imgcli.cli.command_group import COMMANDS, load_command
 from imgcli.errors import DataError, ImgcliError, Interrupted, WrongUsage
 
 HOUSE = Path(__file__).resolve().parents[2]
-COMMANDS = sorted(typer.main.get_command(program.app).commands)  # type: ignore[attr-defined]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -28,6 +28,54 @@ def test_the_commands_are_the_ones_in_the_readme() -> None:
     assert [name for name in COMMANDS if f"imgcli {name}" not in readme] == []
     outside = [line for line in readme.splitlines() if line.startswith("imgcli ")]
     assert outside == []  # of a block of code, where a line would run into the next
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_has_the_first_line_of_each_help(name: str) -> None:
+    assert COMMANDS[name][1] == load_command(name).help.split("\n\n")[0]
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    code = (
+        "import sys\nfrom imgcli.cli.main import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('imgcli.')))"
+    )
+    words = [sys.executable, "-c", code, "--help"]
+    *shown, imported = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
+    assert [name for name in COMMANDS if f"  {name} " not in "\n".join(shown)] == []
+    assert imported.split() == [
+        *("imgcli.cli", "imgcli.cli.command_group", "imgcli.cli.main"),
+        *("imgcli.errors", "imgcli.text"),
+    ]
+
+
+def test_a_name_that_no_command_has_is_answered_with_the_nearest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "sugest-merges") == 2
+    error = capsys.readouterr().err
+    assert "No such command 'sugest-merges'. Did you mean 'suggest-merges'?" in error
+
+
+@pytest.mark.parametrize("words", [["--quiet"], ["-q"], []])
+def test_quiet_holds_for_one_command(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(name: str) -> None:
+        progress.note("a note")
+        raise DataError("No run.")
+
+    monkeypatch.setattr("imgcli.runs.find_run", fails)
+    assert run(monkeypatch, "report", *words) == 1
+    progress.note("of the next command")
+    notes = [] if words else ["a note"]
+    assert capsys.readouterr().err.splitlines() == [
+        *notes,
+        "imgcli: No run.",
+        "of the next command",
+    ]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

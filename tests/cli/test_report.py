@@ -56,7 +56,7 @@ def test_a_run_without_folds_is_told_what_is_missing(
     write_photos(Path(), tested)
     assert imgcli(monkeypatch, "report") == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "Not in it: the spread over folds, which classes to merge, wrong labels." in out
+    assert "Not in it: the spread over folds, classes to merge, labels to review." in out
     assert f"imgcli evaluate --folds 10 --run {made.folder.name}" in out
     text = (made.folder / "report.html").read_text("utf-8")
     assert "photos of the sealed test part" in text and "Classes to merge" not in text
@@ -96,7 +96,7 @@ def test_photos_that_are_not_in_the_dataset_are_counted(monkeypatch: pytest.Monk
     Path("dataset", said.paths[0]).unlink()
     assert imgcli(monkeypatch, "report") == 0
     text = (made.folder / "report.html").read_text("utf-8")
-    assert "1 photo of those judged" in text and "no picture" in text
+    assert "any more: 1 evaluated photo." in text and "no picture" in text
 
 
 def test_predictions_of_another_split_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_predictions_of_another_split_are_told_apart(monkeypatch: pytest.MonkeyP
     made = run(Path(), predictions(COUNTS, ("blue", "green", "red"), folds=4))
     assert imgcli(monkeypatch, "report") == 0
     text = (made.folder / "report.html").read_text("utf-8")
-    assert "Of the 24 photos that were judged, 24 are not what" in text
+    assert "Of 24 evaluated photos, 24 are not what" in text
 
 
 def test_a_report_is_replaced_and_nothing_else_is(

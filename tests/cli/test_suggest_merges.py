@@ -1,13 +1,11 @@
 """`imgcli suggest-merges` as it is typed, on a run that is there already."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from imgcli import progress
 from imgcli.config import TrainConfig
 from imgcli.runs import Run, find_run
 from imgcli.training.pipeline import score_folds, train_run
@@ -18,15 +16,13 @@ from tests.photo_folders import write_dataset
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     run = run_folders.run(tmp_path / "runs")
     judged = with_twins(np.random.default_rng(0), k=6, twins=1, n=40)
     fold = np.arange(len(judged)) % 5
     run.save_predictions("predictions-folds.npz", type(judged)(**{**vars(judged), "fold": fold}))
-    yield
-    progress.be_quiet(False)
 
 
 def test_the_plan_in_the_run_is_what_merge_takes(
@@ -86,7 +82,7 @@ def test_a_class_of_two_kinds_is_told_by_the_features_while_there_are_photos(
     assert imgcli(monkeypatch, "suggest-merges", "--json") == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["splits"] is None
-    assert "Whether a class is two was not looked at. " in said.err
+    assert "Classes were not examined for two kinds of photos. " in said.err
     assert imgcli(monkeypatch, "suggest-merges", "--json", "--data", "elsewhere") == 0
     assert len(json.loads(capsys.readouterr().out)["splits"]) == 1
     assert imgcli(monkeypatch, "suggest-merges", "--data", "nowhere") == 1

@@ -1,41 +1,49 @@
-"""A folder to work in, and the document that the command line prints."""
+"""A run to evaluate, an empty folder, and the document that a command prints."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imgcli.progress import be_quiet
-from tests.cli.shell import imgcli
+from imgcli.commands.train import train
+from tests.commands.shell import typed_json
+from tests.photo_folders import write_dataset
 
 Printed = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+@pytest.fixture(scope="session")
+def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a dataset of two classes, 12 photos each to train on, and a run."""
+    folder = tmp_path_factory.mktemp("commands")
+    write_dataset(folder / "dataset", train=12, test=4, classes=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train("resnet18", freeze=True, pretrained=False, image_size=32, precision="fp32")
+    return folder
+
+
+@pytest.fixture
+def run(trained_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run's name, from the folder in which it is the latest."""
+    monkeypatch.chdir(trained_folder)
+    return Path("runs/latest").readlink()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, which is the current one."""
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    be_quiet(False)
+    return tmp_path
 
 
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Printed:
-    """Type `imgcli WORDS... --json`; gives the document. Nothing may have been printed before."""
+    """Type `imgcli WORDS... --json`; gives the document. The API before it has printed nothing."""
 
     def type_it(*words: str) -> dict[str, Any]:
         assert capsys.readouterr().out == ""
-        assert imgcli(monkeypatch, *words, "--json") == 0
-        document: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return document
+        return typed_json(monkeypatch, capsys, *words)
 
     return type_it
-
-
-@pytest.fixture(autouse=True)
-def prints_nothing(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """The functions of the Python API print nothing."""
-    yield
-    assert capsys.readouterr().out == ""

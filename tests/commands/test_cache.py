@@ -10,6 +10,8 @@ from imgcli.errors import WrongUsage
 from imgcli.photos.row_cache import RowStore
 from tests.commands.conftest import Printed
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 def test_it_returns_what_the_command_prints(printed: Printed) -> None:
     store = RowStore(Path(".imgcli/cache/features/f"), (2,), "float32", about="a network")

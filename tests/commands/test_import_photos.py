@@ -9,6 +9,8 @@ from imgcli.errors import DataError
 from tests.collect.samples import TWO_CLASSES, make_tree, make_zip, photo
 from tests.commands.conftest import Printed
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 def test_it_returns_what_the_command_prints(printed: Printed) -> None:
     make_tree(Path("src"), {**TWO_CLASSES, "a/empty.png": b""})

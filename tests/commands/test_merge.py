@@ -10,6 +10,8 @@ from imgcli.errors import WrongUsage
 from tests.commands.conftest import Printed
 from tests.photo_folders import write_classes
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 def test_it_returns_what_the_command_prints(printed: Printed) -> None:
     write_classes(Path("raw"), per_class=2)

@@ -14,6 +14,8 @@ from tests.collect.samples import photo
 from tests.collect.scrape.providers.providers import FAST
 from tests.commands.conftest import Printed
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """A stored number is shown again only where everything that decided it is still the same."""
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,27 +42,35 @@ def swap_class_names(run: Run) -> None:
 
 
 def other_preprocessing(run: Run) -> None:
-    model = json.loads((run.folder / "model.json").read_text())
+    model = run.read_json("model.json")
     model["preprocess"]["mean"] = [0.1, 0.2, 0.3]
-    (run.folder / "model.json").write_text(json.dumps(model))
+    run.write_json("model.json", model)
 
 
 def mirrored(run: Run) -> None:
-    model = json.loads((run.folder / "model.json").read_text())
+    model = run.read_json("model.json")
     model["preprocess"]["test_flip"] = True
-    (run.folder / "model.json").write_text(json.dumps(model))
+    run.write_json("model.json", model)
 
 
 def other_precision(run: Run) -> None:
-    document = json.loads((run.folder / "config.json").read_text())
+    document = run.read_json("config.json")
     document["config"]["precision"] = "bf16"
-    (run.folder / "config.json").write_text(json.dumps(document))
+    run.write_json("config.json", document)
 
 
 def other_weights(run: Run) -> None:
     weights = load_file(run.folder / "model.safetensors")
     weights["head.weight"] = -weights["head.weight"]
+    save_weights(run, weights)
+
+
+def save_weights(run: Run, weights: dict[str, torch.Tensor]) -> None:
+    """Other weights in a run's folder, and what vouches for them."""
     save_file(weights, run.folder / "model.safetensors")
+    model = run.read_json("model.json")
+    model["files"]["model.safetensors"] = run.digest("model.safetensors")
+    run.write_json("model.json", model)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +107,7 @@ def test_a_score_that_was_entered_and_not_stored_is_made_again(here: Path) -> No
 def backbone_of_the_run(run: Run) -> None:
     weights = load_file(run.folder / "model.safetensors")
     weights["backbone.conv1.weight"] = weights["backbone.conv1.weight"].flip(0)
-    save_file(weights, run.folder / "model.safetensors")
+    save_weights(run, weights)
 
 
 @pytest.mark.parametrize("change", [backbone_of_the_run, other_preprocessing, swap_class_names])

@@ -67,7 +67,7 @@ def sections(document: Mapping[str, Any]) -> list[Section]:
 def page(document: Mapping[str, Any], thumbnails: Thumbnails) -> str:
     """The sheet of a check's JSON document, as HTML."""
     environment = Environment(
-        loader=PackageLoader("imgcli.report"),
+        loader=PackageLoader("imgcli.report.page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -58,7 +58,7 @@ def page(report: Report, thumbnails: Thumbnails) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("imgcli.report"),
+        loader=PackageLoader("imgcli.report.page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,95 @@
+"""The commands by name. A command's module is imported when the command runs or shows its help."""
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from imgcli.errors import Interrupted
+
+# name: where it is, module and function under imgcli.cli; its line in `imgcli --help`, which is the
+# first line of the function's docstring. In the order of the work.
+COMMANDS = {
+    "scrape": ("scrape:scrape", "Fetch openly licensed photos into one folder of class folders."),
+    "import": (
+        "import_:import_photos",
+        "Copy labelled photos, in whatever form they come, into one folder of class folders.",
+    ),
+    "credits": (
+        "credits:write_credits",
+        "Write the page that says who made the photos, and under which licence.",
+    ),
+    "check": ("check:check", "Find what is wrong with photos, before a network learns it."),
+    "restore": (
+        "restore:restore",
+        "Move photos back that `imgcli check --fix` moved into quarantine/ or relabelled.",
+    ),
+    "split": (
+        "split:split",
+        "Deal photos into train and test, class by class, duplicates kept together.",
+    ),
+    "train": ("train:train", "Train a network on the train part of a dataset."),
+    "tune": ("tune:tune", "Search for the choices that learn best."),
+    "evaluate": ("evaluate:evaluate", "Say how good a run is, give or take what."),
+    "compare": ("compare:compare", "Compare runs on the same photos."),
+    "suggest-merges": (
+        "suggest_merges:suggest_merges",
+        "Suggest classes to merge, and classes to split.",
+    ),
+    "merge": ("merge:merge", "Make a new tree in which some classes are one."),
+    "report": ("report:report", "Write a report: one HTML file of all results."),
+    "learning-curve": (
+        "learning_curve:learning_curve",
+        "Say what twice the photos would bring.",
+    ),
+    "predict": ("predict:predict", "Say what is in new photos."),
+    "archs": ("archs:archs", "List networks: the zoo's, or those with all WORDs in their names."),
+    "bench": (
+        "bench:bench",
+        "Measure decoding, looking and learning here, and foresee how long the folds will take.",
+    ),
+    "cache": ("cache:cache", "Show what is kept in .imgcli/cache, and remove it."),
+    "demo": ("demo:demo", "Go through the main job in a minute."),
+    "guide": ("guide:guide", "Show a guide, or list the topics."),
+}
+
+
+@cache
+def load_command(name: str) -> Any:
+    """A command as typer makes it, or the group of its sub-commands."""
+    module, _, function = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(f"imgcli.cli.{module}"), function)
+    if isinstance(found, typer.Typer):
+        command: Any = typer.main.get_group(found)
+    else:
+        alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        alone.command(name)(found)
+        command = typer.main.get_command(alone)
+    command.name = name
+    return command
+
+
+class CommandGroup(TyperGroup):
+    """Lists the commands from the table, in plain text; rich's renderers would double its time."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        commands = {
+            name: TyperCommand(name, short_help=line) for name, (_, line) in COMMANDS.items()
+        }
+        super().__init__(**{**kwargs, "commands": commands, "rich_markup_mode": None})
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command itself in place of its line in the list."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and load_command(str(name)), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; typer itself would end Ctrl-C without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "Interrupted. What is finished is kept; the same command goes on from there."
+            ) from None

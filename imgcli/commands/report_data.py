@@ -1,0 +1,249 @@
+"""The content of a report: read from the run, its dataset, and what both are evaluated to."""
+
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from shlex import join, quote
+from typing import Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from imgcli import __version__, ledger
+from imgcli.commands.check_labels import known_issues
+from imgcli.commands.training_config import train_command
+from imgcli.errors import RunError
+from imgcli.evaluation import predictions_io
+from imgcli.evaluation.calibration import reliability
+from imgcli.evaluation.evaluate import gap_sentence
+from imgcli.evaluation.label_errors import few_for_labels
+from imgcli.evaluation.merges.suggest import few_for_merges, suggest_merges
+from imgcli.photos.dataset import listed_photos
+from imgcli.photos.manifest import PARTS, Manifest
+from imgcli.photos.places import find_manifest
+from imgcli.photos.thumbnails import thumbnails
+from imgcli.records import Predictions, Samples, Split
+from imgcli.report.page.context import Judged, Missing, Report
+from imgcli.report.page.thumbnails import Thumbnails
+from imgcli.report.plots import evaluation as plots
+from imgcli.report.plots import history
+from imgcli.report.plots.class_map import class_map
+from imgcli.report.plots.reliability import reliability as draw_reliability
+from imgcli.report.terminal.runs import leaking
+from imgcli.runs import Run, named
+from imgcli.text import count
+
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
+
+
+def report_data(run: Run, data: Path) -> Report:
+    """All that the report of a run shows, by its stored predictions.
+
+    Args:
+        data: the dataset folder.
+
+    Raises:
+        RunError: the run's files are damaged, or not of one training.
+    """
+    folds, test = _evaluated(run, "folds"), _evaluated(run, "test")
+    evaluated = folds or test
+    deciding = predictions_io.for_decisions(folds.predictions) if folds else None
+    manifest = find_manifest(data)
+    samples, split = _dataset(data, manifest, evaluated)
+    return Report(
+        run=run.folder.name,
+        made=f"{datetime.now():%Y-%m-%d %H:%M}",
+        model=run.read_json("model.json"),
+        data=str(data),
+        figures=_figures(run, evaluated),
+        commands=list(_commands(run, data, manifest, folds, test)),
+        versions=_versions(),
+        missing=list(_missing(run, data, folds, test)),
+        warnings=list(_warnings(run, data, manifest, evaluated, samples, split)),
+        judged=evaluated,
+        tested=test.evaluation if folds and test else None,
+        evaluations=ledger.evaluations(run) or None,
+        merges=suggest_merges(deciding) if deciding else None,
+        issues=known_issues(run, deciding) if deciding else None,
+        few_for_merges=few_for_merges(deciding) if deciding else None,
+        few_for_labels=few_for_labels(deciding) if deciding else None,
+        samples=samples,
+        split=split,
+    )
+
+
+def thumbnails_of(report: Report) -> Thumbnails:
+    """Thumbnails of the photos of the report's dataset, without those that have changed."""
+    samples = report.samples
+    digests = {} if samples is None else dict(zip(samples.paths, samples.digests, strict=True))
+    return partial(
+        thumbnails,
+        Path(report.data),
+        digests={path: digest for path, digest in digests.items() if digest},
+        among=listed_photos(Path(report.data)),
+    )
+
+
+# --- evaluation ---------------------------------------------------------------------------------
+
+
+def _evaluated(run: Run, on: Literal["folds", "test"]) -> Judged | None:
+    """The run's predictions of one part, evaluated; None without such predictions."""
+    name = predictions_io.NAMES[on]
+    if not (run.folder / name).is_file():
+        return None
+    _, loaded = predictions_io.load([run], on)
+    (stored,) = loaded.values()
+    if list(stored.predictions.classes) != run.read_json("model.json").get("classes"):
+        again = "imgcli evaluate --folds 10" if on == "folds" else "imgcli evaluate"
+        raise RunError(
+            f"'{run.folder / name}' is not of this run: its classes are not those of the model. "
+            f"Remove it and evaluate the run again: {again} --run {quote(named(run))}"
+        )
+    evaluation = predictions_io.pooled(stored)
+    return Judged(stored.predictions, evaluation, gap_sentence(evaluation))
+
+
+def _figures(run: Run, evaluated: Judged | None) -> dict[str, Figure]:
+    """The figures that there are data for, in the order of the page."""
+    found: dict[str, Figure | None] = {}
+    if evaluated is not None:
+        evaluation, bins = evaluated.evaluation, reliability(evaluated.predictions)
+        found["folds"] = plots.folds(evaluation) if evaluation.folds else None
+        found["precision"] = plots.precision(evaluation)
+        found["map"] = class_map(evaluated.predictions, evaluation.confusion)
+        found["reliability"] = draw_reliability(evaluation, bins)
+    rows = history.rows(run)
+    if len({row["epoch"] for row in rows}) > 1:  # else there is no curve
+        kept = run.read_json("model.json").get("kept_epoch")
+        unit = history.unit(run.config)
+        found["history"] = plots.history(rows, kept if unit == "epoch" else None, unit)
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+# --- the dataset --------------------------------------------------------------------------------
+
+
+def _dataset(
+    data: Path, manifest: Manifest | None, evaluated: Judged | None
+) -> tuple[Samples | None, Split | None]:
+    """The photos and their parts by the manifest; without one, the photos predicted."""
+    if manifest is not None:
+        rows = sorted(manifest.photos, key=lambda photo: photo.path)
+        classes = tuple(sorted({photo.label for photo in rows}))
+        position = {name: i for i, name in enumerate(classes)}
+        parts = np.array([photo.part for photo in rows])
+        samples = Samples(
+            root=data,
+            paths=tuple(photo.path for photo in rows),
+            targets=np.array([position[photo.label] for photo in rows]),
+            groups=np.array([photo.group for photo in rows]),
+            digests=tuple(photo.sha256 for photo in rows),
+            classes=classes,
+        )
+        found = {part: np.flatnonzero(parts == part) for part in PARTS}
+        return samples, Split({part: rows for part, rows in found.items() if len(rows)})
+    if evaluated is None:
+        return None, None
+    known = evaluated.predictions
+    samples = Samples(
+        data, known.paths, known.targets, known.groups, ("",) * len(known), known.classes
+    )
+    return samples, Split({known.on: np.arange(len(known))})
+
+
+def _warnings(
+    run: Run,
+    data: Path,
+    manifest: Manifest | None,
+    evaluated: Judged | None,
+    samples: Samples | None,
+    split: Split | None,
+) -> Iterator[str]:
+    """Reasons to distrust figures of the report."""
+    if evaluated is not None:
+        predictions = evaluated.predictions
+        if samples is not None and manifest is not None:
+            if changed := _changed(predictions, samples):
+                yield (
+                    f"Of {count(len(predictions), 'evaluated photo')}, {changed:,} are not what "
+                    f"'{data}' has in their places now: it is another dataset, or was split again. "
+                    "The figures are of the photos as they were; name the dataset of the run with "
+                    "--data."
+                )
+        if left := predictions_io.left_out_sentence(run, predictions):
+            yield left
+        if gone := predictions_io.not_in(data, predictions):
+            yield f"Not in '{data}' any more: {count(gone, 'evaluated photo')}."
+    if samples is not None and split is not None and split.test is not None:
+        others = [samples.groups[rows] for part, rows in split.parts.items() if part != "test"]
+        outside = np.concatenate([*others, np.empty(0, np.int64)])
+        yield from leaking(len(np.intersect1d(samples.groups[split.test], outside)))
+
+
+def _changed(predictions: Predictions, samples: Samples) -> int:
+    """How many predictions are of photos that the dataset does not have in their rows."""
+    now = dict(enumerate(zip(samples.paths, samples.digests, strict=True)))
+    then = predictions.digests or [now.get(i, ("", ""))[1] for i in predictions.indices.tolist()]
+    rows = zip(predictions.indices.tolist(), predictions.paths, then, strict=True)
+    return sum(now.get(row) != (path, digest) for row, path, digest in rows)
+
+
+# --- text ---------------------------------------------------------------------------------------
+
+
+def _missing(run: Run, data: Path, folds: Judged | None, test: Judged | None) -> Iterator[Missing]:
+    """What the report lacks, and the commands that make it."""
+    name = quote(named(run))
+    if folds is None:
+        first = "the accuracy on held-out photos" if test is None else "the spread over folds"
+        yield Missing(
+            f"{first}, classes to merge, labels to review",
+            f"imgcli evaluate --folds 10 --run {name}",
+        )
+    if test is None:
+        yield Missing(
+            "the score on the sealed test part, to be taken once, at the end",
+            f"imgcli evaluate --run {name}",
+        )
+    if not data.is_dir():
+        yield Missing(
+            f"the photos: there is no '{data}'", f"imgcli report --run {name} --data FOLDER"
+        )
+
+
+def _commands(
+    run: Run, data: Path, manifest: Manifest | None, folds: Judged | None, test: Judged | None
+) -> Iterator[str]:
+    """The commands that lead to this report, as they can be typed again."""
+    name = named(run)
+    if manifest is not None:
+        recipe = asdict(manifest.recipe).items()
+        options = [word for key, v in recipe if v is not None for word in (f"--{key}", str(v))]
+        yield join(["imgcli", "split", manifest.source, "--out", str(data), *options])
+    yield train_command(run.config, run.data, run.folder.parent)
+    if folds is not None:
+        on = ["--on", "all"] if folds.predictions.on == "all" else []
+        repeats = folds.evaluation.repeats
+        repeated = ["--repeats", str(repeats)] if repeats > 1 else []
+        words = ["evaluate", "--folds", str(folds.predictions.folds), *repeated, *on]
+        yield join(["imgcli", *words, "--run", name])
+        yield join(["imgcli", "suggest-merges", "--run", name])
+    if test is not None:
+        yield join(["imgcli", "evaluate", "--run", name])
+    yield join(["imgcli", "report", "--run", name])
+
+
+def _versions() -> Mapping[str, str]:
+    """Of imgcli and the packages it uses, as installed here."""
+    found = {"imgcli": __version__, "Python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found | {"system": f"{platform.system()} {platform.machine()}"}

@@ -1,0 +1,81 @@
+"""The choices of a training: keyword arguments become a config, and a config a command."""
+
+from ast import literal_eval
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from shlex import join
+from typing import Any
+
+from imgcli.config import Choice, TrainConfig, choices
+from imgcli.errors import WrongUsage
+
+
+def training_config(**given: Any) -> TrainConfig:
+    """The config of choices by their flat names; None is a choice that is left to its default.
+
+    Raises:
+        TypeError: an unknown choice; the message names the nearest one.
+        WrongUsage: no network is named, or a value of the wrong type.
+    """
+    for name in given:
+        if name not in choices():
+            nearest = get_close_matches(name, choices(), n=1, cutoff=0)
+            raise TypeError(f"{name!r} is no choice of a training; did you mean {nearest[0]!r}?")
+    values = {
+        name: _value(choices()[name], value) for name, value in given.items() if value is not None
+    }
+    if "arch" not in values:
+        raise WrongUsage("Name a network with --arch, such as --arch resnet101 --freeze.")
+    for name in ("weights", "pseudo_label"):
+        if name in values:  # runs/latest will soon be another run
+            path = Path(values[name])
+            values[name] = str(path.parent / path.readlink() if path.is_symlink() else path)
+    return TrainConfig.of(**values)
+
+
+def _value(choice: Choice, value: Any) -> Any:
+    """A value as the config stores it: paths as text, NumPy's numbers as Python's."""
+    value = value.item() if hasattr(value, "item") else value
+    value = str(value) if isinstance(value, Path) else value
+    kinds = tuple(type(kind[0]) if isinstance(kind, tuple) else kind for kind in choice.kinds)
+    accepted = (*kinds, *({float: int, dict: Mapping}.get(kind, kind) for kind in kinds))
+    if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise WrongUsage(f"{choice.option} {value!r} is of the wrong type; use {names}.")
+    return value
+
+
+def train_command(config: TrainConfig, data: Path, out: Path) -> str:
+    """The command that trains by `config`."""
+    words = ["imgcli", "train"]
+    for choice in choices().values():
+        value = config.get(choice.name)
+        if value != choice.value:
+            words += _words(choice, value)
+    for name, given, default in (
+        ("--data", str(data), "dataset"),
+        ("--out", str(out), "runs"),
+        ("--seed", str(config.seed), "0"),
+    ):
+        words += [name, given] if given != default else []
+    return join(words)
+
+
+def _words(choice: Choice, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [choice.option if value else f"--no-{choice.option[2:]}"]
+    if isinstance(value, Mapping):
+        return [w for key, v in value.items() for w in (choice.option, f"{key}={_literal(v)}")]
+    return [choice.option, str(value)]
+
+
+def _literal(value: Any) -> str:
+    """A model argument as the command line reads it: text in quotes only where needed."""
+    if not isinstance(value, str):
+        return repr(value)
+    try:
+        literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+    return repr(value)

@@ -1,0 +1,99 @@
+"""`imgcli.write_report`: one HTML page of a run's results.
+
+It is not `imgcli.report`, the package that draws: once that is imported, the name is taken.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgcli import aside
+from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.report_data import report_data, thumbnails_of
+from imgcli.errors import StorageError
+from imgcli.files import as_json
+from imgcli.progress import note
+from imgcli.reading import open_regular
+from imgcli.report.page.context import Missing
+from imgcli.report.page.page import page
+from imgcli.report.plots.style import save
+from imgcli.runs import find_run
+from imgcli.text import megabytes, printable
+
+MARK = b'<meta name="generator" content="imgcli report">'
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ReportResult:
+    """A report, and what it lacks."""
+
+    run: Path
+    report: Path
+    bytes: int
+    figures: tuple[Path, ...]  # PNGs in the run's folder, each with its SVG beside it
+    missing: tuple[Missing, ...]  # with the commands that make it
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `imgcli report --json`."""
+        return {
+            "run": str(self.run),
+            "report": str(self.report),
+            "bytes": self.bytes,
+            "figures": [str(path) for path in self.figures],
+            "missing": [as_json(one) for one in self.missing],
+        }
+
+    def __repr__(self) -> str:
+        return as_text("ReportResult", self._rows())
+
+    def _repr_html_(self) -> str:
+        return as_html(self._rows())
+
+    def _rows(self) -> dict[str, str]:
+        rows = {"run": str(self.run), "report": f"{self.report} ({megabytes(self.bytes)})"}
+        missing = "; ".join(f"{one.what}: {one.command}" for one in self.missing)
+        return {**rows, "not in it": missing} if missing else rows
+
+
+def write_report(
+    run: str | Path = "latest", *, out: str | Path | None = None, data: str | Path | None = None
+) -> ReportResult:
+    """Write one HTML file that shows all stored results of a run, and its figures beside it.
+
+    Args:
+        run: "latest", a folder's name under runs/, or a path.
+        out: the file; by default report.html in the run's folder. An earlier report is replaced.
+        data: dataset folder; by default the one the run was trained on.
+
+    Raises:
+        RunError: the run's files are damaged, or not of one training.
+        StorageError: `out` is a folder, or a file that is no report.
+    """
+    found = find_run(str(run))
+    out = found.folder / "report.html" if out is None else Path(out)
+    _check_replaceable(out)
+    content = report_data(found, found.data if data is None else Path(data))
+    figures = {found.folder / "figures" / f"{name}.png": f for name, f in content.figures.items()}
+    for path, figure in figures.items():
+        save(figure, path)
+    text = page(content, thumbnails_of(content))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if kept := aside.write_page(out, text):
+        note(printable(kept))
+    return ReportResult(
+        run=found.folder,
+        report=out,
+        bytes=out.stat().st_size,
+        figures=tuple(figures),
+        missing=tuple(content.missing),
+    )
+
+
+def _check_replaceable(out: Path) -> None:
+    """Replace nothing but an earlier report."""
+    if out.is_dir():
+        raise StorageError(f"'{out}' is a folder. Name a file, such as --out {out / 'report.html'}")
+    if out.exists():
+        with open_regular(out) as file:
+            if MARK not in file.read(2000):
+                raise StorageError(f"'{out}' exists and is no report. Choose another --out.")

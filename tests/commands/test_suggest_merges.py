@@ -1,0 +1,40 @@
+"""`imgcli.suggest_merges`: a frozen result, the document of --json, nothing printed."""
+
+import json
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import imgcli
+from imgcli.errors import WrongUsage
+from tests.evaluation import run_folders
+from tests.evaluation.planted import with_twins
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = run_folders.run(tmp_path / "runs")
+    twins = with_twins(np.random.default_rng(0), k=6, twins=1, n=40)
+    fold = np.arange(len(twins)) % 5
+    run.save_predictions("predictions-folds.npz", type(twins)(**{**vars(twins), "fold": fold}))
+
+
+def test_the_result_is_frozen_and_its_document_is_the_one_in_the_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = imgcli.suggest_merges()
+    assert [one.classes for one in result.suggestions] == [("c00", "c01")]
+    assert result.merges == [{"classes": ["c00", "c01"], "name": "c00+c01"}]
+    assert json.loads(result.plan.read_text()).items() >= result.to_json().items()
+    with pytest.raises(FrozenInstanceError):
+        result.accuracy = 1.0  # type: ignore[misc]
+    assert "c00 + c01" in repr(result) and "c00 + c01" in result._repr_html_()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_dataset_is_refused_where_no_photo_is_needed() -> None:
+    with pytest.raises(WrongUsage, match="goes with a run on a frozen backbone"):
+        imgcli.suggest_merges("latest", data="photos")

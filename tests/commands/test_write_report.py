@@ -1,0 +1,24 @@
+"""`imgcli.write_report`: a frozen result, the document of --json, nothing printed."""
+
+from pathlib import Path
+
+import pytest
+
+import imgcli
+from tests.report.report_runs import predictions, run
+
+
+def test_a_report_names_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = run(Path(), predictions(((6, 2), (1, 7)), folds=2))
+    result = imgcli.write_report(out="page.html")
+    assert result.report == Path("page.html") and result.bytes == result.report.stat().st_size
+    assert [one.command for one in result.missing] == [
+        f"imgcli evaluate --run {made.folder.name}",
+        f"imgcli report --run {made.folder.name} --data FOLDER",
+    ]
+    assert result.to_json()["missing"][0]["what"].startswith("the score on the sealed test part")
+    assert "page.html" in repr(result) and "page.html" in result._repr_html_()
+    assert capsys.readouterr() == ("", "")
