@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from imgcli.cli import main as program
-from imgcli.progress import be_quiet
 from tests.collect.samples import TWO_CLASSES, make_tree, make_zip, photo, tree
 
 
@@ -16,7 +15,6 @@ from tests.collect.samples import TWO_CLASSES, make_tree, make_zip, photo, tree
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    be_quiet(False)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from imgcli.collect.http import client
-from imgcli.progress import be_quiet
 from tests.cli.shell import imgcli
 from tests.collect.http.fake import FakeHost, Reply
 from tests.collect.samples import photo
@@ -26,7 +25,6 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(client, "Client", partial(client.Client, limits=FAST))
-    be_quiet(False)
 
 
 @pytest.fixture
