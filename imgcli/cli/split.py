@@ -7,7 +7,7 @@ import typer
 
 from imgcli.cli.console import render
 from imgcli.cli.options import Force, Json, Quiet
-from imgcli.commands.split import Duplicates, Link
+from imgcli.commands.split import Duplicates, Link, SplitResult
 from imgcli.commands.split import split as split_photos
 from imgcli.progress import note
 from imgcli.report.terminal import dataset
@@ -84,23 +84,22 @@ def split(
 
       imgcli split raw/ --update
     """
-    split_and_show(
+    result = split_photos(
         raw,
-        out,
-        json=json,
         ratio=ratio,
         val=val,
         seed=seed,
+        out=out,
         link=link,
         duplicates=duplicates,
         update=update,
         force=force,
     )
+    show_result(result, raw, json=json)
 
 
-def split_and_show(raw: Path, out: Path, *, json: bool = False, **choices: Any) -> None:
-    """Split with these choices of `imgcli.split` and print the result."""
-    result = split_photos(raw, out=out, **choices)
+def show_result(result: SplitResult, raw: Path, *, json: bool = False) -> None:
+    """Print the parts of each class, anything unexpected, and the next command."""
     render(
         result,
         json=json,
@@ -109,3 +108,8 @@ def split_and_show(raw: Path, out: Path, *, json: bool = False, **choices: Any) 
     if json:
         for sentence in result.notes:
             note(sentence)
+
+
+def split_and_show(raw: Path, out: Path, *, json: bool = False, **choices: Any) -> None:
+    """Split with these choices of `imgcli.split` and print the result."""
+    show_result(split_photos(raw, out=out, **choices), raw, json=json)

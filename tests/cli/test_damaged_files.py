@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from imgcli import progress, reading
-from imgcli.cli.labelled import known_issues
+from imgcli.commands.check_labels import known_issues
 from imgcli.errors import DataError, ImgcliError, RunError
 from imgcli.evaluation import predictions_io
 from imgcli.evaluation.calibration import temperature_of
