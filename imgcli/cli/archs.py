@@ -1,19 +1,18 @@
-"""`imgcli archs`: which networks there are, and what one of them is made of."""
+"""`imgcli archs`: list networks, and describe one layer by layer."""
 
-import re
-from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Json
 from imgcli.cli.training_options import option_of
-from imgcli.errors import WrongUsage
+from imgcli.commands import archs as command
 
 
 class WordsOrCommand(TyperGroup):
-    """Free words are for `search`, as no word at all is; only another command must be named."""
+    """A group whose default command is `search`: only other commands must be named."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "rich_markup_mode": None, "subcommand_metavar": "[WORD]..."})
@@ -30,10 +29,10 @@ archs = typer.Typer(cls=WordsOrCommand)
 
 @archs.callback()
 def about() -> None:
-    """List networks: the zoo's, or those with all WORDs in their names.
+    """List networks: the zoo, or all with every WORD in their names.
 
-    The zoo is imgcli's own; the search goes through timm and torchvision too.
-    Every name listed may be given to --arch, and so may layer notation.
+    The zoo is imgcli's own; a search covers timm and torchvision too. --arch
+    takes every name listed, and layer notation.
 
     Examples:
 
@@ -46,13 +45,13 @@ def about() -> None:
 
 
 Words = Annotated[
-    list[str] | None, typer.Argument(metavar="WORD", help="Parts of a name.", show_default=False)
+    list[str] | None, typer.Argument(metavar="WORD", help="Part of a name.", show_default=False)
 ]
 
 
 @archs.command()
 def search(words: Words = None, json: Json = False) -> None:
-    """List the zoo, or the networks with all WORDs in their names.
+    """List the zoo, or the networks with every WORD in their names.
 
     Examples:
 
@@ -60,15 +59,14 @@ def search(words: Words = None, json: Json = False) -> None:
 
       imgcli archs vit tiny
     """
-    from imgcli.cli.console import show, show_json
-    from imgcli.models.catalogue import catalogue
+    result = command.archs(*(words or []))
+    if json:
+        show_json(result.to_json())
+        return
     from imgcli.report.terminal import archs as tables
 
-    document = {"words": words or [], **catalogue(words or [])}
-    if json:
-        show_json(document)
-    else:
-        show(*(tables.found(document) if words else tables.catalogue(document)))
+    table = tables.found if words else tables.catalogue
+    show(*table(result.to_json()))
 
 
 Arch = Annotated[str, typer.Argument(help="A name, or layer notation.", show_default=False)]
@@ -78,10 +76,10 @@ Input = Annotated[
         "--input",
         metavar="CxHxW",
         show_default="the arch's own",
-        help="Channels, height and width of the photos, such as 3x224x224.",
+        help="Channels, height and width of the input, such as 3x224x224.",
     ),
 ]
-Classes = Annotated[int, typer.Option("--classes", help="Classes to tell apart.")]
+Classes = Annotated[int, typer.Option("--classes", help="Number of classes.")]
 
 
 @archs.command()
@@ -94,12 +92,12 @@ def describe(
     activation: Annotated[str | None, option_of("activation")] = None,
     json: Json = False,
 ) -> None:
-    """Print a network's layers, their outputs, parameters and multiply-adds.
+    """Print a network's layers with their outputs, parameters and multiply-adds.
 
-    Nothing is trained or fetched. Non-trainable parameters are the running
-    means and variances of batch norm. Multiply-adds are those of convolutions
-    and matrix products for one photo; biases, norms, activations and pooling
-    are not counted.
+    Nothing is trained or downloaded. Non-trainable parameters are the
+    running means and variances of batch norm. Multiply-adds are those of
+    convolutions and matrix products for one photo; biases, norms,
+    activations and pooling are not counted.
 
     Examples:
 
@@ -107,33 +105,17 @@ def describe(
 
       imgcli archs describe 28C5-P2-16C5-P2-64 --input 1x28x28 --batchnorm
     """
-    from imgcli.cli.console import show, show_json
-    from imgcli.models.describe import describe
-    from imgcli.models.variation import Variation
-    from imgcli.report.terminal import archs as tables
-
-    channels, size = _channels_and_size(input) if input else (None, None)
-    if classes < 2:
-        raise WrongUsage(f"--classes {classes} is too few; use at least 2.")
-    described = asdict(
-        describe(arch, classes, size, channels, Variation(dropout, batchnorm, activation))
+    result = command.describe(
+        arch,
+        input=input,
+        classes=classes,
+        dropout=dropout,
+        batchnorm=batchnorm,
+        activation=activation,
     )
     if json:
-        show_json(described)
-    else:
-        show(*tables.description(described))
+        show_json(result.to_json())
+        return
+    from imgcli.report.terminal import archs as tables
 
-
-def _channels_and_size(text: str) -> tuple[Literal[1, 3], int]:
-    """What `--input` says.
-
-    Raises:
-        WrongUsage: not three numbers, or not what photos here are made to be.
-    """
-    found = re.fullmatch(r"([13])x([1-9]\d*)x([1-9]\d*)", text)
-    if not found or found[2] != found[3]:
-        raise WrongUsage(
-            f"--input {text} is not 3xSxS, or 1xSxS for grey photos, such as 3x224x224: photos are "
-            "made square."
-        )
-    return 1 if found[1] == "1" else 3, int(found[2])
+    show(*tables.description(result.to_json()))

@@ -1,25 +1,31 @@
-"""`imgcli bench`: what this machine gives, and how long a job will take on it."""
+"""`imgcli bench`: measure this machine."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Device, Json, Quiet
-from imgcli.errors import WrongUsage
+from imgcli.commands import bench as command
+from imgcli.progress import be_quiet
 
 Photos = Annotated[
     Path | None,
     typer.Argument(help="Folder of photos.", show_default="dataset, or raw"),
 ]
-Arch = Annotated[str, typer.Option("--arch", help="Network, named as for `imgcli train`.")]
+Arch = Annotated[str, typer.Option("--arch", help="Network, as for `imgcli train`.")]
 Freeze = Annotated[
-    bool, typer.Option("--freeze/--no-freeze", help="A new head on a frozen backbone, or all.")
+    bool, typer.Option("--freeze/--no-freeze", help="Frozen backbone, or training of all weights.")
 ]
-Folds = Annotated[int, typer.Option("--folds", help="Folds of the error estimation to foresee.")]
+Folds = Annotated[int, typer.Option("--folds", metavar="K", help="Folds of the cross-validation.")]
 ImageSize = Annotated[
     int | None,
-    typer.Option("--image-size", show_default="the arch's own", help="Pixels of a side."),
+    typer.Option(
+        "--image-size",
+        show_default="the arch's own",
+        help="Height and width of the input in pixels.",
+    ),
 ]
 Epochs = Annotated[
     int | None,
@@ -38,9 +44,11 @@ def bench(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure decoding, looking and learning here, and foresee how long the folds will take.
+    """Measure this machine and estimate how long cross-validation takes on it.
 
-    Nothing is kept. No weights are needed: random ones take as long.
+    Measured are decoding, feature extraction and training, on some of the
+    photos. Nothing is stored, and no weights are downloaded: random weights
+    take as long.
 
     Examples:
 
@@ -48,31 +56,19 @@ def bench(
 
       imgcli bench raw --arch alexnet --no-freeze --folds 5
     """
-    from imgcli.cli.console import show, show_json
-    from imgcli.progress import be_quiet
-
     be_quiet(quiet)
-    if folds < 2:
-        raise WrongUsage(f"--folds {folds} is too few; use at least 2.")
-    if freeze and epochs is not None:
-        raise WrongUsage("--epochs goes with --no-freeze: a frozen backbone looks once.")
-    folder = photos or next((f for f in (Path("dataset"), Path("raw")) if f.is_dir()), None)
-    if folder is None:
-        raise WrongUsage("There is no dataset/ or raw/ here. Name a folder: imgcli bench PHOTOS")
-
-    from imgcli.config import TrainConfig
-    from imgcli.report.terminal.runs import speeds as rendered
-    from imgcli.training.benchmark import measure_speeds
-
-    config = TrainConfig.of(arch=arch, freeze=freeze, image_size=image_size, epochs=epochs)
-    speeds = measure_speeds(config, folder, device)
-    seconds = speeds.seconds(folds)
-    document = {
-        **vars(speeds),
-        "folds": folds,
-        "seconds": {**seconds, "total": sum(seconds.values())},
-    }
+    result = command.bench(
+        photos,
+        arch=arch,
+        freeze=freeze,
+        folds=folds,
+        image_size=image_size,
+        epochs=epochs,
+        device=device,
+    )
     if json:
-        show_json(document)
+        show_json(result.to_json())
     else:
-        show(*rendered(document))
+        from imgcli.report.terminal.runs import speeds
+
+        show(*speeds(result.to_json()))

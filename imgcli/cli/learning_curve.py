@@ -1,10 +1,13 @@
-"""`imgcli learning-curve`: more photos, or another network?"""
+"""`imgcli learning-curve`: estimate what more photos would bring."""
 
 from typing import Annotated
 
 import typer
 
+from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunName
+from imgcli.commands import learning_curve as command
+from imgcli.progress import be_quiet
 
 Folds = Annotated[int, typer.Option("--folds", metavar="K", help="Folds of the train part.")]
 
@@ -18,12 +21,12 @@ def learning_curve(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what twice the photos would bring.
+    """Estimate the accuracy with twice the photos.
 
-    The run's recipe learns from 10 to 100 % of the photos of each class, each
-    time judged by folds on photos it has not seen, and the curve is followed
-    on to twice as many, for each class too. From the features of a frozen
-    backbone, which are kept; the test part is not looked at.
+    The run's config is cross-validated on 10 to 100 % of the photos of each
+    class, and the learning curve is extrapolated to twice as many, for each
+    class too. Needs a run with a frozen backbone, whose cached features are
+    used. The test part is not used.
 
     Examples:
 
@@ -31,29 +34,19 @@ def learning_curve(
 
       imgcli learning-curve --folds 10 --json
     """
+    be_quiet(quiet)
+    result = command.learning_curve(run, folds=folds, data=data, seed=seed, device=device)
+    if json:
+        show_json(result.to_json())
+    else:
+        show_result(result)
+
+
+def show_result(result: command.LearningCurveResult) -> None:
+    """Print a learning curve for people."""
     from rich.text import Text
 
-    from imgcli.cli.console import show, show_json
-    from imgcli.evaluation import learning_curve as judge
-    from imgcli.progress import be_quiet
-    from imgcli.report.plots import learning_curve as drawn
-    from imgcli.report.plots.style import save
-    from imgcli.runs import find_run
-    from imgcli.training.learning_curve import answers_by_share
+    from imgcli.report.plots.learning_curve import tables
 
-    be_quiet(quiet)
-    chosen = find_run(run)
-    answers = answers_by_share(chosen, data, folds, seed, device)
-    found = judge.learning_curve(
-        answers.classes, answers.photos, answers.right, answers.targets, answers.groups
-    )
-    document = {"run": str(chosen.folder), "folds": folds, "n": len(answers.targets), **found}
-    document["sentence"] = judge.curve_sentence(document)
-    chosen.write_json("learning-curve.json", document)
-    figure = chosen.folder / "figures" / "learning-curve.png"
-    save(drawn.curve(document), figure)
-    if json:
-        show_json(document)
-    else:
-        show(Text(document["sentence"], style="bold"), *drawn.tables(document))
-        show(Text(f"Figure: {figure}"))
+    show(Text(result.sentence, style="bold"), *tables(result.document))
+    show(Text(f"Figure: {result.figure}"))

@@ -1,19 +1,17 @@
-"""`imgcli train`: a network learns the classes of a dataset."""
+"""`imgcli train`: train a network on a dataset."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from shlex import quote
+from typing import Annotated, Any
 
 import typer
 
+from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Data, Device, Json, Quiet, Seed
-from imgcli.cli.training_options import config_of, with_training_options
+from imgcli.cli.training_options import parsed, with_training_options
+from imgcli.commands import train as command
 from imgcli.errors import WrongUsage
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from imgcli.config import TrainConfig
-    from imgcli.runs import Run
+from imgcli.progress import be_quiet
 
 Runs = Annotated[Path, typer.Option("--out", help="Folder that gets the run's folder.")]
 Bag = Annotated[
@@ -22,22 +20,20 @@ Bag = Annotated[
         "--bag",
         metavar="K",
         show_default=False,
-        help="Train K networks, each on a bootstrap sample of the photos, to be averaged.",
+        help="Bagging: train K networks, each on a bootstrap sample, for averaged predictions.",
     ),
 ]
 Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        rich_help_panel="Going on",
-        help="Go on with the newest unfinished run, by its own choices; of a --bag, with the rest.",
+        rich_help_panel="Resuming",
+        help="Resume the newest unfinished run with its own options; of a --bag, the rest of it.",
     ),
 ]
 Resumed = Annotated[
     str | None,
-    typer.Option(
-        "--run", show_default=False, rich_help_panel="Going on", help="The run to --resume."
-    ),
+    typer.Option("--run", show_default=False, rich_help_panel="Resuming", help="Run to --resume."),
 ]
 
 
@@ -57,10 +53,11 @@ def train(
 ) -> None:
     """Train a network on the train part of a dataset.
 
-    With --freeze the backbone looks at each photo once and a new head is
-    fitted to its features; without it all weights learn. The run's folder
-    under OUT holds the weights, every choice and the history; OUT/latest
-    points to it. The test part is not looked at.
+    With --freeze, the features of each photo are extracted once by the
+    pretrained backbone and a new head is fitted to them; without it, all
+    weights are trained. The run's folder under OUT holds the weights, the
+    config and the history; OUT/latest points to it. The test part is not
+    used.
 
     Examples:
 
@@ -68,108 +65,55 @@ def train(
 
       imgcli train --arch alexnet --epochs 60 --lr 0.01 --optimizer sgd
     """
-    from imgcli.progress import be_quiet
-    from imgcli.runs import unfinished_run
-
     be_quiet(quiet)
-    unfinished = None
     if resume:
-        _refuse_choices(context)
-        unfinished = unfinished_run(run, out)
-        config, data = unfinished.config, unfinished.data
-    elif run is not None:
-        raise WrongUsage(f"--run {run} goes with --resume; a new training gets its own folder.")
-    else:
-        config = config_of(chosen).with_(seed=seed, bag_of=bag)
-    if config.data.bag_of is not None:
-        _train_bag(config, data, out, device, unfinished, json=json)
-    else:
-        train_and_show(config, data, out, device, unfinished, json=json)
-
-
-def train_and_show(
-    config: "TrainConfig",
-    data: Path,
-    runs: Path,
-    device: str,
-    unfinished: "Run | None",
-    *,
-    json: bool,
-) -> "Run":
-    """Train, draw the history, and print what came of it."""
-    from imgcli.cli.console import show, show_json
-    from imgcli.progress import note
-    from imgcli.training.pipeline import train_run
-
-    result = train_run(config, data, runs, device, unfinished)
-
-    # After the training, so that what is wrong with it is said before drawing is loaded.
-    from imgcli.report.plots import evaluation as evaluation_plots
-    from imgcli.report.plots.history import unit
-    from imgcli.report.terminal.runs import leaking, trained, unreadable
-
-    shown = result.run.folder / "history.csv"
-    if sum(row["part"] == "train" for row in result.history) > 1:  # else there is no curve
-        shown = result.run.folder / "figures" / "history.png"
-        evaluation_plots.save(
-            evaluation_plots.history(result.history, kept=result.document["kept_epoch"]), shown
-        )
+        _refuse_typed(context)
+    result = command.train(
+        **parsed(chosen),
+        data=data,
+        out=out,
+        seed=seed,
+        device=device,
+        bag=bag,
+        resume=resume,
+        run=run,
+    )
     if json:
-        show_json(result.document)
+        show_json(result.to_json())
     else:
-        show(
-            *trained(result.document, shown, _next(runs, result.document), unit(result.run.config))
-        )
-    for line in (*unreadable(result.rejected), *leaking(result.leaks)):
-        note(line)
-    return result.run
+        show_result(result, out)
 
 
-def _train_bag(
-    config: "TrainConfig",
-    data: Path,
-    runs: Path,
-    device: str,
-    unfinished: "Run | None",
-    *,
-    json: bool,
-) -> None:
-    """Train networks on bootstrap samples, or the rest of them, and say how to use them all."""
-    from imgcli.cli.console import show, show_json
-    from imgcli.progress import note
-    from imgcli.report.terminal.runs import leaking, unreadable
+def show_result(result: command.TrainResult, out: Path) -> None:
+    """Print the figures of a training and the commands to type next."""
+    from imgcli.report.terminal.runs import trained
     from imgcli.runs import Run, named
-    from imgcli.training.pipeline import train_bag
 
-    count = config.data.bag_of
-    if count is None or count < 2:
-        raise WrongUsage(f"--bag {count} has nothing to average; use at least 2.")
-    documents, last = train_bag(config, data, runs, device, unfinished)
-    for line in (*unreadable(last.rejected), *leaking(last.leaks)):
-        note(line)
-    if json:
-        show_json({"bag": documents})
+    if not result.bag:
+        assert result.history
+        show(*trained(result.to_json(), result.history, _next(result, out), result.unit))
         return
-    together = " ".join(f"--run {named(Run(Path(document['run'])))}" for document in documents)
-    show(f"{count} networks, each on a bootstrap sample, are in {runs}. Together they answer to:")
-    for command in ("evaluate --folds 10", "predict PHOTOS"):
-        print(f"imgcli {command} {together}")  # in one line, however long: there to be copied
+    together = " ".join(f"--run {quote(named(Run(one.run)))}" for one in result.bag)
+    show(
+        f"{len(result.bag)} networks, each trained on a bootstrap sample, are in {out}. "
+        "To average their predictions:"
+    )
+    for words in ("evaluate --folds 10", "predict PHOTOS"):
+        print(f"imgcli {words} {together}")  # in one line, however long: there to be copied
 
 
-def _refuse_choices(context: typer.Context) -> None:
-    """A resumed run goes by its own choices; any other given beside --resume is a mistake."""
-    allowed = {"resume", "run", "out", "device", "json", "quiet"}
-    for option in context.command.params:
-        source = context.get_parameter_source(str(option.name))
-        if option.name not in allowed and source is not None and source.name == "COMMANDLINE":
-            raise WrongUsage(
-                f"{option.opts[0]} does not go with --resume, which keeps the run's choices."
-            )
-
-
-def _next(runs: Path, document: "Mapping[str, Any]") -> list[str]:
+def _next(result: command.TrainResult, out: Path) -> list[str]:
     """The commands that follow, as they must be typed here."""
-    run = "" if runs == Path("runs") else f" --run {runs}/latest"
-    if document["val_learnt_by"]:  # and so folds would be of photos that it has seen
+    run = "" if out == Path("runs") else f" --run {out}/latest"
+    if result.val_learnt_by:  # folds would hold out photos that its first weights were trained on
         return [f"imgcli evaluate{run}"]
     return [f"imgcli evaluate --folds 10{run}", f"imgcli suggest-merges{run}"]
+
+
+def _refuse_typed(context: typer.Context) -> None:
+    """Refuse an option beside --resume, even one with the value of its default."""
+    allowed = {"resume", "run", "out", "device", "json", "quiet"}
+    for one in context.command.params:
+        source = context.get_parameter_source(str(one.name))
+        if one.name not in allowed and source is not None and source.name == "COMMANDLINE":
+            raise WrongUsage(command.not_with_resume(one.opts[0]))

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from imgcli.cli.training_options import typed_train
+from imgcli.commands.training_config import train_command
 from imgcli.config import TrainConfig
+from imgcli.errors import Refused
 from imgcli.training.tuning.search_space import searchable
 from tests.cli.shell import imgcli
 from tests.photo_folders import write_dataset
@@ -28,13 +29,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def config_typed(monkeypatch: pytest.MonkeyPatch, command: str) -> tuple[TrainConfig, Path, Path]:
-    """What `imgcli train` makes of a command."""
-    asked: list[Any] = []
-    monkeypatch.setattr("imgcli.cli.train.train_and_show", lambda *args, **_: asked.append(args))
+    """The config, the dataset and the runs folder that `imgcli train` reads from a command."""
+    read: list[tuple[TrainConfig, Path, Path]] = []
+
+    def refuse(config: TrainConfig, data: Path, runs: Path, *_: Any) -> None:
+        read.append((config, data, runs))
+        raise Refused("Only read.")
+
+    monkeypatch.setattr("imgcli.training.pipeline.train_run", refuse)
     program, *words = shlex.split(command)
-    assert program == "imgcli" and imgcli(monkeypatch, *words) == 0
-    config, data, runs, *_ = asked[0]
-    return config, data, runs
+    assert program == "imgcli" and imgcli(monkeypatch, *words) == 1
+    return read[0]
 
 
 def test_a_search_ends_with_its_best_as_a_command(
@@ -96,15 +101,15 @@ def test_json_is_one_document(
         TrainConfig.of(arch="x", batchnorm=False, precision="bf16", schedule="one-cycle", seed=7),
     ],
 )
-def test_a_config_is_typed_so_that_train_takes_the_same(
+def test_the_command_of_a_config_gives_the_same_config(
     monkeypatch: pytest.MonkeyPatch, config: TrainConfig
 ) -> None:
     data, out = Path("my photos/dataset"), Path("other")
-    assert config_typed(monkeypatch, typed_train(config, data, out)) == (config, data, out)
+    assert config_typed(monkeypatch, train_command(config, data, out)) == (config, data, out)
 
 
-def test_what_is_usual_is_not_typed() -> None:
-    command = typed_train(TrainConfig.of(arch="8C3-16"), Path("dataset"), Path("runs"))
+def test_defaults_are_not_typed() -> None:
+    command = train_command(TrainConfig.of(arch="8C3-16"), Path("dataset"), Path("runs"))
     assert command == "imgcli train --arch 8C3-16"
 
 

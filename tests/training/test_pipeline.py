@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from imgcli import files
 from imgcli.config import TrainConfig
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.files import atomic_file, write_json
+from imgcli.models import weights
 from imgcli.models.network import fingerprint
 from imgcli.models.zoo import ZOO, Entry
 from imgcli.runs import Run, find_run, finished_runs, unfinished_run
@@ -223,10 +223,10 @@ def test_an_interrupted_training_is_invisible_until_it_is_resumed_to_the_same_bi
                 raise KeyboardInterrupt
         return save(path)
 
-    monkeypatch.setattr(files, "atomic_file", stop_in_the_second)
+    monkeypatch.setattr(weights, "atomic_file", stop_in_the_second)
     with pytest.raises(Interrupted, match=r"imgcli train --resume"):
         trained(CONFIG)
-    monkeypatch.setattr(files, "atomic_file", save)
+    monkeypatch.setattr(weights, "atomic_file", save)
     assert find_run("latest").folder == whole.folder
     unfinished = unfinished_run()
     with pytest.raises(RunError, match=r"is not a finished run.*--resume"):
@@ -259,10 +259,10 @@ def test_the_rest_of_an_interrupted_bag_is_trained_as_it_would_have_been(
                 raise KeyboardInterrupt
         return save(path)
 
-    monkeypatch.setattr(files, "atomic_file", stop_in_the_fifth)
+    monkeypatch.setattr(weights, "atomic_file", stop_in_the_fifth)
     with pytest.raises(Interrupted, match=r"imgcli train --resume"):
         train_bag(bag, Path("dataset"), Path("runs"), "cpu")
-    monkeypatch.setattr(files, "atomic_file", save)
+    monkeypatch.setattr(weights, "atomic_file", save)
     unfinished = unfinished_run()
     resumed, _ = train_bag(unfinished.config, unfinished.data, Path("runs"), "cpu", unfinished)
     assert len(finished_runs()) == 6

@@ -134,9 +134,9 @@ def test_a_training_killed_anywhere_is_made_whole_by_the_next_start(here: Path) 
 
 BEGINNING = """
 import sys; from pathlib import Path; from imgcli import runs as run_folders
-from imgcli.records import TrainConfig
+from imgcli.config import TrainConfig
 for seed in range(10):
-    config = TrainConfig("tiny", seed=10 * int(sys.argv[1]) + seed)
+    config = TrainConfig.of(arch="tiny", seed=10 * int(sys.argv[1]) + seed)
     run_folders.sweep(Path("runs"))
     run_folders.finish_run(run_folders.new_run(Path("runs"), config, Path("d")), {})
 """

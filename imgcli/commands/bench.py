@@ -1,0 +1,77 @@
+"""Measure this machine, and estimate how long cross-validation takes on it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgcli.commands.notebook import as_html, as_text
+from imgcli.config import TrainConfig
+from imgcli.errors import WrongUsage
+from imgcli.text import duration
+
+if TYPE_CHECKING:
+    from imgcli.training.benchmark import Speeds
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BenchResult:
+    """Photos per second of each stage, and the seconds that all folds take."""
+
+    speeds: "Speeds"
+    folds: int
+    seconds: Mapping[str, float]  # by stage, with their "total"
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `imgcli bench --json`."""
+        return {**vars(self.speeds), "folds": self.folds, "seconds": dict(self.seconds)}
+
+    def __repr__(self) -> str:
+        return as_text("BenchResult", dict(self._rows()))
+
+    def _repr_html_(self) -> str:
+        return as_html(dict(self._rows()))
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "arch", f"{self.speeds.arch} on {self.speeds.device}, {self.speeds.precision}"
+        yield "photos", f"{self.speeds.photos:,}"
+        for stage, seconds in self.seconds.items():
+            yield stage, duration(seconds)
+
+
+def bench(
+    photos: str | Path | None = None,
+    *,
+    arch: str = "resnet101",
+    freeze: bool = True,
+    folds: int = 10,
+    image_size: int | None = None,
+    epochs: int | None = None,
+    device: str = "auto",
+) -> BenchResult:
+    """Measure decoding, feature extraction and training here; nothing is stored.
+
+    Args:
+        photos: a folder of photos; by default dataset/ or raw/.
+        freeze: measure a new head on a frozen backbone, or the training of all weights.
+        folds: of the cross-validation to estimate.
+        image_size: pixels of a side; by default the arch's own.
+        epochs: without freeze; by default as for `train`.
+
+    Raises:
+        ImgcliError: what the command line would say.
+    """
+    if folds < 2:
+        raise WrongUsage(f"--folds {folds} is too few; use at least 2.")
+    if freeze and epochs is not None:
+        raise WrongUsage("--epochs goes with --no-freeze: a frozen backbone sees photos once.")
+    folder = photos or next((f for f in (Path("dataset"), Path("raw")) if f.is_dir()), None)
+    if folder is None:
+        raise WrongUsage("There is no dataset/ or raw/ here. Name a folder: imgcli bench PHOTOS")
+
+    from imgcli.training.benchmark import measure_speeds
+
+    config = TrainConfig.of(arch=arch, freeze=freeze, image_size=image_size, epochs=epochs)
+    speeds = measure_speeds(config, Path(folder), device)
+    seconds = speeds.seconds(folds)
+    return BenchResult(speeds, folds, {**seconds, "total": sum(seconds.values())})

@@ -1,0 +1,213 @@
+"""Estimate the error of a run: by cross-validation, or on the sealed test part."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from imgcli.commands.notebook import as_html, as_text
+from imgcli.errors import WrongUsage
+from imgcli.text import interval, percent
+
+if TYPE_CHECKING:
+    from imgcli.records import ClassFigures, Evaluation, IntArray, Predictions, Summary
+    from imgcli.runs import Run
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EvaluateResult:
+    """The figures of a run, each with its 95 % interval; of several runs, of their average."""
+
+    runs: tuple[Path, ...]
+    evaluation: "Evaluation"
+    predictions: "Predictions"  # out-of-fold, or of the test part
+    document: Mapping[str, Any]  # of the JSON contract
+    test_evaluations: int | None  # of the test part so far; None if this one did not score it
+    leaks: int  # groups of duplicates in the test part and outside it
+    figures: tuple[Path, ...] = ()  # stored in the run's folder
+
+    @property
+    def run(self) -> Path:
+        """The run's folder; of several, the first."""
+        return self.runs[0]
+
+    @property
+    def n(self) -> int:
+        """How many photos were scored."""
+        return self.evaluation.n
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the K classes."""
+        return self.evaluation.classes
+
+    @property
+    def accuracy(self) -> "Summary":
+        """Share of the photos predicted correctly."""
+        return self.evaluation.accuracy
+
+    @property
+    def macro_precision(self) -> "Summary":
+        """Mean of the classes' precisions."""
+        return self.evaluation.macro_precision
+
+    @property
+    def macro_f1(self) -> "Summary":
+        """Mean of the classes' F1."""
+        return self.evaluation.macro_f1
+
+    @property
+    def confusion(self) -> "IntArray":
+        """(K, K): row i, column j counts photos of class i predicted as j."""
+        return self.evaluation.confusion
+
+    @property
+    def per_class(self) -> "tuple[ClassFigures, ...]":
+        """Precision, recall and F1 of each class."""
+        return self.evaluation.per_class
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `imgcli evaluate --json`."""
+        return dict(self.document)
+
+    def __repr__(self) -> str:
+        return as_text("EvaluateResult", dict(self._rows()))
+
+    def _repr_html_(self) -> str:
+        return as_html(dict(self._rows()))
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "run", str(self.document["run"])
+        folds = f", {self.evaluation.folds} folds" if self.evaluation.folds else ""
+        yield "evaluated on", f"{self.evaluation.on}{folds} (n = {self.n:,})"
+        for name in ("accuracy", "macro_precision", "macro_f1"):
+            found: Summary = getattr(self, name)
+            yield name, f"{percent(found.value)} (95 % interval {interval(found.ci95)})"
+
+
+def evaluate(
+    folds: int | None = None,
+    *,
+    repeats: int = 1,
+    run: str | Path | Sequence[str | Path] = "latest",
+    on: Literal["train", "all"] = "train",
+    data: str | Path | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+) -> EvaluateResult:
+    """Estimate the error of a run by K folds, or score the sealed test part.
+
+    Figures of one run are drawn and stored in its folder; of several runs the predicted
+    probabilities are averaged and nothing is stored.
+
+    Args:
+        folds: number of folds of the train part; None scores the test part, and the ledger in runs/
+            counts it.
+        repeats: number of times that folds are assigned; figures are pooled over them.
+        run: "latest", a folder's name under runs/, a path, or several of these.
+        on: what the folds divide: the train part, or all photos.
+        data: dataset folder; by default the one the run was trained on.
+        seed: of the assignment to folds; by default the run's.
+
+    Raises:
+        ImgcliError: what the command line would say.
+    """
+    if folds is None and on == "all":
+        raise WrongUsage("--on all goes with --folds; without folds the test part is scored.")
+    if repeats < 1:
+        raise WrongUsage(f"--repeats {repeats} must be at least 1.")
+    if folds is None and repeats > 1:
+        raise WrongUsage("--repeats goes with --folds; the test part is scored once.")
+
+    from imgcli.evaluation.ensemble import average
+    from imgcli.evaluation.evaluate import evaluate as figures_of
+    from imgcli.evaluation.predictions_io import beside_learnt
+    from imgcli.runs import find_runs
+    from imgcli.training.pipeline import score_folds, score_test
+
+    runs = find_runs(names(run))
+    data = None if data is None else Path(data)
+    if folds is None:
+        each = [score_test(one, data, device) for one in runs]
+    else:
+        each = [score_folds(one, data, on, folds, seed, device, repeats) for one in runs]
+    predictions = average([one.predictions for one in each])
+    again = [average(repeat) for repeat in zip(*(one.again for one in each), strict=True)]
+    train_confusions = each[0].train_confusions if len(runs) == 1 else None
+    evaluation = figures_of(predictions, train_confusions, again=again)
+    if folds is None and len(runs) == 1:
+        evaluation = beside_learnt(evaluation, runs[0])
+    document = _document(runs, evaluation, predictions, again)
+    figures: tuple[Path, ...] = ()
+    if len(runs) == 1:
+        document["calibration"] = _calibrate(runs[0], predictions)
+        runs[0].write_json("evaluation.json", document)
+        figures = _draw(runs[0], evaluation, predictions)
+    return EvaluateResult(
+        runs=tuple(one.folder for one in runs),
+        evaluation=evaluation,
+        predictions=predictions,
+        document=document,
+        test_evaluations=max((one.times for one in each if one.times is not None), default=None),
+        leaks=max(one.leaks for one in each),
+        figures=figures,
+    )
+
+
+def names(run: str | Path | Sequence[str | Path]) -> list[str]:
+    """The names of one run or several."""
+    return [str(run)] if isinstance(run, str | Path) else [str(one) for one in run]
+
+
+def _document(
+    runs: "Sequence[Run]",
+    evaluation: "Evaluation",
+    predictions: "Predictions",
+    again: "Sequence[Predictions]",
+) -> dict[str, Any]:
+    from imgcli.evaluation.evaluate import evaluation_json, gap_sentence
+    from imgcli.evaluation.scores import per_repeat, scores, scores_json
+
+    return {
+        "run": " + ".join(str(run.folder) for run in runs),
+        **evaluation_json(evaluation),
+        **scores_json(scores(predictions, again=again)),
+        "gap": gap_sentence(evaluation),
+        "repeats": 1 + len(again),
+        "per_repeat": per_repeat([predictions, *again]),
+    }
+
+
+def _calibrate(run: "Run", predictions: "Predictions") -> dict[str, Any] | None:
+    """The run's calibration; out-of-fold predictions fit its temperature, which is stored."""
+    from imgcli.evaluation import calibration
+    from imgcli.evaluation.predictions_io import told_for_decisions
+
+    if predictions.folds:
+        found = calibration.calibration_json(told_for_decisions(run, predictions))
+        run.write_json(calibration.NAME, {**found, "predictions": calibration.made_of(run)})
+        return found
+    if not (run.folder / calibration.NAME).is_file():
+        return None  # predict takes the probabilities as they are
+    return calibration.checked_json(predictions, calibration.temperature_of(run))
+
+
+def _draw(run: "Run", evaluation: "Evaluation", predictions: "Predictions") -> tuple[Path, ...]:
+    """Draw an evaluation and store the figures with its run."""
+    from imgcli.evaluation.calibration import reliability
+    from imgcli.report.plots import evaluation as plots
+    from imgcli.report.plots.confusion import confusion
+    from imgcli.report.plots.reliability import reliability as draw_reliability
+    from imgcli.report.plots.style import save
+
+    suffix = "" if evaluation.folds else f"-{evaluation.on}"
+    drawn = {
+        f"confusion{suffix}": confusion(evaluation),
+        f"precision{suffix}": plots.precision(evaluation),
+        f"reliability{suffix}": draw_reliability(evaluation, reliability(predictions)),
+        **({"folds": plots.folds(evaluation)} if evaluation.folds else {}),
+    }
+    paths = {run.folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
+    for path, figure in paths.items():
+        save(figure, path)
+    return tuple(paths)

@@ -1,0 +1,90 @@
+"""Estimate what more photos would bring."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgcli.commands.notebook import as_html, as_text
+from imgcli.text import interval, percent
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LearningCurveResult:
+    """Accuracy by the number of training photos, and the accuracy expected of more."""
+
+    run: Path
+    folds: int
+    n: int  # photos evaluated
+    points: list[dict[str, Any]]  # {"photos", "accuracy", "ci95"}
+    times: float  # how many times the photos `expected` is for
+    expected: Mapping[str, Any]  # {"accuracy", "ci95"}
+    per_class: list[dict[str, Any]]
+    sentence: str
+    figure: Path
+    document: Mapping[str, Any]  # of the JSON contract
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `imgcli learning-curve --json`."""
+        return dict(self.document)
+
+    def __repr__(self) -> str:
+        return as_text("LearningCurveResult", dict(self._rows()))
+
+    def _repr_html_(self) -> str:
+        return as_html(dict(self._rows()))
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "run", str(self.run)
+        expected = {"photos": self.times * self.points[-1]["photos"], **self.expected}
+        for point, name in [*((point, "photos") for point in self.points), (expected, "expected")]:
+            accuracy = f"{percent(point['accuracy'])} ({interval(point['ci95'])})"
+            yield f"{point['photos']:,.0f} {name}", accuracy
+        yield "conclusion", self.sentence
+
+
+def learning_curve(
+    run: str | Path = "latest",
+    *,
+    folds: int = 5,
+    data: str | Path | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+) -> LearningCurveResult:
+    """Cross-validate on growing shares of the photos, and extrapolate to twice as many.
+
+    Needs a run with a frozen backbone. The document and the figure are stored in its folder.
+
+    Args:
+        folds: number of folds of the train part.
+        data: dataset folder; by default the one the run was trained on.
+        seed: of the assignment to folds; by default the run's.
+
+    Raises:
+        ImgcliError: what the command line would say.
+    """
+    from imgcli.evaluation import learning_curve as evaluation
+    from imgcli.report.plots.learning_curve import curve
+    from imgcli.report.plots.style import save
+    from imgcli.runs import find_run
+    from imgcli.training.learning_curve import answers_by_share
+
+    chosen = find_run(str(run))
+    answers = answers_by_share(chosen, None if data is None else Path(data), folds, seed, device)
+    found = evaluation.learning_curve(
+        answers.classes, answers.photos, answers.right, answers.targets, answers.groups
+    )
+    document = {"run": str(chosen.folder), "folds": folds, "n": len(answers.targets), **found}
+    document["sentence"] = evaluation.curve_sentence(document)
+    chosen.write_json("learning-curve.json", document)
+    figure = chosen.folder / "figures" / "learning-curve.png"
+    save(curve(document), figure)
+    return LearningCurveResult(
+        run=chosen.folder,
+        figure=figure,
+        document=document,
+        **{
+            name: document[name]
+            for name in ("folds", "n", "points", "times", "expected", "per_class", "sentence")
+        },
+    )

@@ -1,0 +1,167 @@
+"""Train a network on the train part of a dataset."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.training_config import training_config
+from imgcli.config import option
+from imgcli.errors import WrongUsage
+from imgcli.progress import note
+from imgcli.text import count, percent
+
+if TYPE_CHECKING:
+    from imgcli.config import TrainConfig
+    from imgcli.records import Rejected
+    from imgcli.runs import Run
+    from imgcli.training.pipeline import Trained
+
+_DOCUMENT = (
+    *("run", "arch", "params", "epochs", "kept_epoch", "input", "images_per_second", "seconds"),
+    *("train", "val", "val_learnt_by", "test", "chosen"),
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainResult:
+    """A finished training; of a bag, the last one, with all of them in `bag`.
+
+    Figures are `{"n", "loss", "accuracy", "macro_precision", "macro_f1"}`.
+    """
+
+    run: Path  # folder of the weights, the config, the history
+    arch: str
+    params: Mapping[str, int]  # trainable, non_trainable, total
+    epochs: int
+    kept_epoch: int | None  # whose weights were kept
+    input: str  # the preprocessing, in words
+    images_per_second: float
+    seconds: float
+    train: Mapping[str, Any]  # figures on the training photos
+    val: Mapping[str, Any] | None  # on the validation photos
+    val_learnt_by: str | None  # the run that trained on the validation photos
+    test: Mapping[str, Any] | None  # on the test photos, with track_test only
+    chosen: Mapping[str, Any]  # hyper-parameters chosen by validation
+    unit: str  # of `epochs`: "epoch", or "iteration" of a linear probe
+    history: Path | None  # the learning curves as a figure or, of one epoch, as a table
+    rejected: "tuple[Rejected, ...]"  # photos that could not be used
+    bag: "tuple[TrainResult, ...]" = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `imgcli train --json`."""
+        if self.bag:
+            return {"bag": [one.to_json() for one in self.bag]}
+        return {name: getattr(self, name) for name in _DOCUMENT} | {"run": str(self.run)}
+
+    def __repr__(self) -> str:
+        return as_text("TrainResult", dict(self._rows()))
+
+    def _repr_html_(self) -> str:
+        return as_html(dict(self._rows()))
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "run", ", ".join(str(one.run) for one in self.bag or (self,))
+        yield "arch", self.arch
+        yield "trained", f"{count(self.epochs, self.unit)}, {self.seconds:.0f} s"
+        for part, measured in (("train", self.train), ("val", self.val), ("test", self.test)):
+            if measured:
+                yield part, f"accuracy {percent(measured['accuracy'])} (n = {measured['n']:,})"
+
+
+def train(
+    arch: str | None = None,
+    *,
+    freeze: bool = False,
+    data: str | Path = "dataset",
+    out: str | Path = "runs",
+    seed: int = 0,
+    device: str = "auto",
+    bag: int | None = None,
+    resume: bool = False,
+    run: str | Path | None = None,
+    **choices: Any,
+) -> TrainResult:
+    """Train a network on the train part of a dataset, and store it in a folder of its own.
+
+    Args:
+        arch: a network of timm, torchvision or the zoo, or layer notation.
+        freeze: freeze the pretrained backbone and train a new head.
+        data: dataset folder with train/ and test/.
+        out: folder that gets the run's folder.
+        bag: train that many networks, each on a bootstrap sample of the photos.
+        resume: continue the newest unfinished run with its own choices.
+        run: the run to resume.
+        choices: any other choice of `imgcli train`, by its name in `imgcli.config`:
+            `epochs=60, lr=0.01, optimizer="sgd"`.
+
+    Raises:
+        TypeError: an unknown choice; the message names the nearest one.
+        ImgcliError: what the command line would say.
+    """
+    from imgcli.runs import unfinished_run
+
+    unfinished, data, out = None, Path(data), Path(out)
+    if resume:
+        _refuse_choices({"arch": arch, "freeze": freeze or None, "bag": bag, **choices})
+        unfinished = unfinished_run(None if run is None else str(run), out)
+        config, data = unfinished.config, unfinished.data
+    elif run is not None:
+        raise WrongUsage(f"--run {run} goes with --resume; a new training gets its own folder.")
+    else:
+        config = training_config(arch=arch, freeze=freeze, **choices).with_(seed=seed, bag_of=bag)
+    if config.data.bag_of is not None and config.data.bag_of < 2:
+        raise WrongUsage(f"--bag {config.data.bag_of} has nothing to average; use at least 2.")
+    return _trained(config, data, out, device, unfinished)
+
+
+def _trained(
+    config: "TrainConfig", data: Path, out: Path, device: str, unfinished: "Run | None"
+) -> TrainResult:
+    from imgcli.training.pipeline import train_bag, train_run
+
+    if config.data.bag_of is None:
+        trained = train_run(config, data, out, device, unfinished)
+        documents, history = [trained.document], _draw_history(trained)
+    else:
+        documents, trained = train_bag(config, data, out, device, unfinished)
+        history = None
+    unit = "iteration" if trained.run.config.optim.is_probe else "epoch"
+    of_all: dict[str, Any] = {"unit": unit, "history": history, "rejected": trained.rejected}
+    *others, last = (
+        TrainResult(**{**document, "run": Path(document["run"])}, **of_all)
+        for document in documents
+    )
+    _note_photos(trained)
+    return last if history else replace(last, bag=(*others, last))
+
+
+def _refuse_choices(given: Mapping[str, Any]) -> None:
+    """A resumed run keeps its choices; any other beside it is a mistake."""
+    for name, value in given.items():
+        if value is not None:
+            raise WrongUsage(not_with_resume(option(name)))
+
+
+def not_with_resume(typed: str) -> str:
+    """The sentence for an option beside --resume."""
+    return f"{typed} does not go with --resume, which keeps the run's choices."
+
+
+def _draw_history(trained: "Trained") -> Path:
+    """Draw the learning curves and store them with the run; without a curve, the table's path."""
+    from imgcli.report.plots import evaluation as plots
+
+    path = trained.run.folder / "history.csv"
+    if sum(row["part"] == "train" for row in trained.history) > 1:
+        path = trained.run.folder / "figures" / "history.png"
+        plots.save(plots.history(trained.history, kept=trained.document["kept_epoch"]), path)
+    return path
+
+
+def _note_photos(trained: "Trained") -> None:
+    from imgcli.report.terminal.runs import leaking, unreadable
+
+    for line in (*unreadable(trained.rejected), *leaking(trained.leaks)):
+        note(line)
