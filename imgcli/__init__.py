@@ -1,7 +1,7 @@
 """imgcli: from labelled photos to an image classifier one can trust.
 
-The commands as functions: `imgcli.compare(...)`, `imgcli.suggest_merges(...)`, ... Each takes typed
-arguments, prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` is the
+The commands as functions: `imgcli.split(...)`, `imgcli.train(...)`, ... Each takes typed arguments,
+prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` is the
 command `report`, because `imgcli.report` is a package. A function is imported at its first use.
 """
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from imgcli.commands.check import check
     from imgcli.commands.compare import compare
     from imgcli.commands.credits import credits
+    from imgcli.commands.describe_arch import describe_arch
     from imgcli.commands.evaluate import evaluate
     from imgcli.commands.import_photos import import_photos
     from imgcli.commands.learning_curve import learning_curve
@@ -37,6 +38,7 @@ __all__ = [  # each in the module of that name in imgcli.commands
     "check",
     "compare",
     "credits",
+    "describe_arch",
     "evaluate",
     "import_photos",
     "learning_curve",
