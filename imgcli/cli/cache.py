@@ -4,11 +4,10 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Json, Quiet
 from imgcli.commands.cache import DEFAULT_DAYS, Kind
 from imgcli.commands.cache import cache as manage_cache
-from imgcli.progress import be_quiet
 from imgcli.report.terminal.cache import entries
 
 Prune = Annotated[
@@ -51,9 +50,6 @@ def cache(
 
       imgcli cache --prune --older-than 7
     """
-    be_quiet(quiet)
     result = manage_cache(prune=prune, older_than=older_than, clear=clear, kind=kind)
-    if json:
-        show_json(result.to_json())
-    else:
-        show(*entries(result.to_json(), removing=prune or clear))
+    removing = prune or clear
+    render(result, json=json, people=lambda done: entries(done.to_json(), removing=removing))

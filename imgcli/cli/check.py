@@ -5,13 +5,13 @@ from shlex import quote
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Json, Quiet, RunData, RunName
 from imgcli.commands.check import SHEET, CheckResult
 from imgcli.commands.check import check as check_photos
 from imgcli.commands.check_fix import after_relabelling
-from imgcli.progress import be_quiet
 from imgcli.report.terminal import check as tables
 from imgcli.report.terminal import labels as label_tables
 from imgcli.report.terminal.collecting import texts
@@ -100,7 +100,6 @@ def check(
 
       imgcli check --fix relabel.csv
     """
-    be_quiet(quiet)
     result = check_photos(
         folder,
         fix=fix or (),
@@ -111,29 +110,25 @@ def check(
         plan=plan,
         sheet=sheet,
     )
-    if json:
-        show_json(result.to_json())
-    elif result.plan:
-        _show_relabelled(result)
-    else:
-        _show(result.to_json())
+    render(result, json=json, people=_relabelled if result.plan else _findings)
 
 
-def _show_relabelled(result: CheckResult) -> None:
+def _relabelled(result: CheckResult) -> list[RenderableType]:
     undo, then = f"imgcli restore {quote(str(result.folder))}", after_relabelling(result.folder)
-    show(*texts(label_tables.relabelled(result.to_json()["fixed"], undo, then)))
+    return texts(label_tables.relabelled(result.to_json()["fixed"], undo, then))
 
 
-def _show(document: dict[str, Any]) -> None:
+def _findings(result: CheckResult) -> list[RenderableType]:
+    document = result.to_json()
     root, lines = quote(document["dir"]), []
     if document["sheet"]:
-        lines.append(f"To look at: {document['sheet']}")
+        lines.append(f"Contact sheet: {document['sheet']}")
     if "fixed" in document:
         lines += tables.fixed(document["fixed"], f"imgcli restore {root}")
     found = tables.found(document) if "files" in document else []
     if "labels" in document:
         found.append(label_tables.table(document["labels"], document["too_few"]))
-    show(*found, *texts(lines + _next_steps(document, root)))
+    return [*found, *texts(lines + _next_steps(document, root))]
 
 
 def _next_steps(document: dict[str, Any], root: str) -> list[str]:

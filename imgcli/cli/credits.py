@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Json
 from imgcli.commands.credits import credits
 from imgcli.progress import note
@@ -32,7 +32,4 @@ def write_credits(folder: Folder = Path("raw"), json: Json = False) -> None:
     result = credits(folder)
     for sentence in result.notes:
         note(sentence)
-    if json:
-        show_json(result.to_json())
-    else:
-        show(*credited(result.to_json()))
+    render(result, json=json, people=lambda done: credited(done.to_json()))

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Force, Json, Quiet, Seed
 from imgcli.commands.import_photos import OnConflict
 from imgcli.commands.import_photos import import_photos as copy_photos
-from imgcli.progress import be_quiet, note
+from imgcli.progress import note
 from imgcli.report.terminal.collecting import imported
 
 Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, archives, tables.")]
@@ -127,7 +127,6 @@ def import_photos(
 
       imgcli import mnist/ --keep-split
     """
-    be_quiet(quiet)
     result = copy_photos(
         sources,
         out=out,
@@ -142,9 +141,7 @@ def import_photos(
         seed=seed,
         force=force,
     )
+    render(result, json=json, people=lambda done: imported(done.to_json(), done.notes))
     if json:
-        show_json(result.to_json())
         for sentence in result.notes:
             note(sentence)
-    else:
-        show(*imported(result.to_json(), result.notes))

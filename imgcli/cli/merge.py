@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Force, Json, Quiet
 from imgcli.commands.merge import merge as merge_classes
 from imgcli.errors import WrongUsage
-from imgcli.progress import be_quiet, note
+from imgcli.progress import note
 from imgcli.report.terminal.dataset import merged
 
 Words = Annotated[
@@ -63,15 +63,16 @@ def merge(
 
       imgcli merge --undo raw-merged --out raw-again
     """
-    be_quiet(quiet)
     merges, folder = _sorted_words(words or [])
     result = merge_classes(merges, folder, plan=plan, undo=undo, out=out, force=force)
+    render(
+        result,
+        json=json,
+        people=lambda done: merged(done.to_json(), done.notes, undone=undo, is_split=done.split),
+    )
     if json:
-        show_json(result.to_json())
         for sentence in result.notes:
             note(sentence)
-    else:
-        show(*merged(result.to_json(), result.notes, undone=undo, is_split=result.split))
 
 
 def _sorted_words(words: Sequence[str]) -> tuple[list[str], Path | None]:

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Json, Quiet
 from imgcli.commands.restore import restore as restore_photos
-from imgcli.progress import be_quiet
 from imgcli.text import count
 
 Folder = Annotated[
@@ -34,11 +33,8 @@ def restore(folder: Folder = None, json: Json = False, quiet: Quiet = False) -> 
 
       imgcli restore raw/
     """
-    be_quiet(quiet)
     result = restore_photos(folder)
-    if json:
-        show_json(result.to_json())
-    else:
-        show(f"Moved {count(len(result.restored), 'photo')} back.")
+    sentence = f"Moved {count(len(result.restored), 'photo')} back."
+    render(result, json=json, people=lambda _: [sentence])
     if result.error:
         raise result.error

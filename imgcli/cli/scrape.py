@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Json, Quiet
 from imgcli.commands.scrape import scrape as download
-from imgcli.progress import be_quiet
 from imgcli.report.terminal.collecting import scraped
 
 SourceName = Annotated[
@@ -129,7 +128,6 @@ def scrape(
 
       imgcli scrape urls photos.csv --allow-unlicensed
     """
-    be_quiet(quiet)
     result = download(
         source,
         words or (),
@@ -143,9 +141,6 @@ def scrape(
         allow_host=allow_host,
         endpoint=endpoint,
     )
-    if json:
-        show_json(result.to_json())
-    else:
-        show(*scraped(result.to_json()))
+    render(result, json=json, people=lambda done: scraped(done.to_json()))
     if result.error:
         raise result.error

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Force, Json, Quiet
 from imgcli.commands.split import Duplicates, Link
 from imgcli.commands.split import split as split_photos
-from imgcli.progress import be_quiet, note
+from imgcli.progress import note
 from imgcli.report.terminal import dataset
 
 Raw = Annotated[Path, typer.Argument(help="Folder of class folders. Nothing in it is changed.")]
@@ -84,7 +84,6 @@ def split(
 
       imgcli split raw/ --update
     """
-    be_quiet(quiet)
     split_and_show(
         raw,
         out,
@@ -102,9 +101,11 @@ def split(
 def split_and_show(raw: Path, out: Path, *, json: bool = False, **choices: Any) -> None:
     """Split with these choices of `imgcli.split` and print the result."""
     result = split_photos(raw, out=out, **choices)
+    render(
+        result,
+        json=json,
+        people=lambda done: dataset.split(done.to_json(), done.notes, str(raw)),
+    )
     if json:
-        show_json(result.to_json())
         for sentence in result.notes:
             note(sentence)
-    else:
-        show(*dataset.split(result.to_json(), result.notes, str(raw)))

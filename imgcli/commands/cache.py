@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgcli.commands.results import short_repr
+from imgcli.commands.results import short_html, short_repr
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class CacheResult:
     left: "tuple[tuple[Stored, str], ...]"  # not removed, and why
 
     __repr__ = short_repr
+    _repr_html_ = short_html
 
     @property
     def size(self) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from imgcli.commands.check_fix import Fixed, kinds_in, move_photos, plan_in
 from imgcli.commands.check_labels import LabelsResult, check_labels
 from imgcli.commands.folders import default_folder, existing_default, optional_path
-from imgcli.commands.results import short_repr
+from imgcli.commands.notebook import as_html, as_text
 from imgcli.errors import WrongUsage
 from imgcli.progress import note
 
@@ -34,8 +34,21 @@ class CheckResult:
     sheet: Path | None = None  # the contact sheet; None where it could not be written
 
     def __repr__(self) -> str:
-        counts = self.found and {name: len(getattr(self.found, name)) for name in FINDINGS}
-        return short_repr(self, found=counts)
+        return as_text(type(self).__name__, self._rows())
+
+    def _repr_html_(self) -> str:
+        return as_html(self._rows())
+
+    def _rows(self) -> dict[str, str]:
+        rows = {"folder": str(self.folder)}
+        if self.found:
+            rows["photos"] = f"{len(self.found.places):,} in {len(self.found.classes):,} classes"
+            rows |= {name: f"{len(getattr(self.found, name)):,}" for name in FINDINGS}
+        if self.labels:
+            rows["labels to review"] = f"{len(self.labels.issues):,}"
+        if self.fixed:
+            rows["moved"] = f"{len(self.fixed.moved):,}"
+        return rows | {"contact sheet": str(self.sheet)}
 
     def to_json(self) -> dict[str, Any]:
         """The document that `imgcli check --json` prints."""

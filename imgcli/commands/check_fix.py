@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from imgcli.commands.results import rejected_json, short_repr
+from imgcli.commands.results import rejected_json, short_html, short_repr
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Fixed:
     would_move: "tuple[Move, ...]" = ()
 
     __repr__ = short_repr
+    _repr_html_ = short_html
 
     def to_json(self) -> dict[str, Any]:
         """What stands under "fixed" in the document of `check`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcli.commands.results import short_repr
+from imgcli.commands.results import short_html, short_repr
 
 if TYPE_CHECKING:
     from imgcli.evaluation.label_errors import LabelIssue
@@ -27,6 +27,7 @@ class LabelsResult:
     plan: Path | None  # the relabel plan, for `check --fix`
 
     __repr__ = short_repr
+    _repr_html_ = short_html
 
     def to_json(self) -> dict[str, Any]:
         """What `imgcli check --labels --json` says of labels."""

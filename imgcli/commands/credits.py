@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcli.commands.results import short_repr
+from imgcli.commands.results import short_html, short_repr
 
 
 @dataclass(frozen=True, repr=False)
@@ -18,6 +18,7 @@ class CreditsResult:
     notes: tuple[str, ...]  # sentences about anything unexpected
 
     __repr__ = short_repr
+    _repr_html_ = short_html
 
     @property
     def photos(self) -> int:

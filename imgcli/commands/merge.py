@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.folders import default_folder, optional_path
-from imgcli.commands.results import short_repr
+from imgcli.commands.results import short_html, short_repr
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class MergeResult:
     notes: tuple[str, ...]  # sentences about anything unexpected
 
     __repr__ = short_repr
+    _repr_html_ = short_html
 
     def to_json(self) -> dict[str, Any]:
         """The document that `imgcli merge --json` prints."""

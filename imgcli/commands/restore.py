@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.folders import optional_path
-from imgcli.commands.results import rejected_json, short_repr
+from imgcli.commands.results import rejected_json, short_html, short_repr
 from imgcli.errors import StorageError
 from imgcli.text import listed
 
@@ -21,6 +21,7 @@ class RestoreResult:
     left: "tuple[Rejected, ...]"  # and why
 
     __repr__ = short_repr
+    _repr_html_ = short_html
 
     @property
     def error(self) -> StorageError | None:

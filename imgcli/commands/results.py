@@ -5,6 +5,8 @@ from dataclasses import fields
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
+from imgcli.commands.notebook import as_html, as_text
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -15,20 +17,24 @@ _SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = 4  # items shown
 _SHORT.maxstring = _SHORT.maxother = 80  # characters shown
 
 
-def short_repr(result: "DataclassInstance", **instead: object) -> str:
-    """A result for a notebook: a line per field, long lists cut short.
+def short_repr(result: "DataclassInstance") -> str:
+    """A result's fields, long lists cut short, for `__repr__`."""
+    return as_text(type(result).__name__, _rows(result))
 
-    Args:
-        instead: shorter values of some fields.
-    """
-    values = {field.name: getattr(result, field.name) for field in fields(result)} | instead
-    lines = (f"  {name}={_shown(value)}," for name, value in values.items())
-    return "\n".join([f"{type(result).__name__}(", *lines, ")"])
+
+def short_html(result: "DataclassInstance") -> str:
+    """The same as a table, for `_repr_html_`."""
+    return as_html(_rows(result))
+
+
+def _rows(result: "DataclassInstance") -> dict[str, str]:
+    return {field.name: _shown(getattr(result, field.name)) for field in fields(result)}
 
 
 def _shown(value: object) -> str:
-    items = len(value) if isinstance(value, dict | list | tuple) else 0
-    return _SHORT.repr(value) + (f"  # {items:,} in all" if items > 4 else "")
+    if not isinstance(value, dict | list | tuple):
+        return str(value)
+    return _SHORT.repr(value) + (f", {len(value):,} in all" if len(value) > 4 else "")
 
 
 def rejected_json(rejected: "Iterable[Rejected]") -> list[dict[str, Any]]:

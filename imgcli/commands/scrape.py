@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.folders import optional_path
-from imgcli.commands.results import rejected_json, short_repr
+from imgcli.commands.results import rejected_json, short_html, short_repr
 from imgcli.errors import DataError, WrongUsage
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class ScrapeResult:
     interrupted: int  # requests cut off in an earlier run and repeated in this one
 
     __repr__ = short_repr
+    _repr_html_ = short_html
 
     @property
     def error(self) -> DataError | None:
@@ -49,7 +50,7 @@ class ScrapeResult:
                 "same, add --allow-unlicensed."
             )
         example = f"{refused[0].path}: {refused[0].reason}".removesuffix(".")
-        return DataError(f"No photo was taken. Rejected or put off: {n}, such as {example}.")
+        return DataError(f"No photo was taken. Rejected or deferred: {n}, such as {example}.")
 
     def to_json(self) -> dict[str, Any]:
         """The document that `imgcli scrape --json` prints."""

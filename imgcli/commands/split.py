@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgcli.commands.results import rejected_json, short_repr
+from imgcli.commands.results import rejected_json, short_html, short_repr
 
 if TYPE_CHECKING:
     from imgcli.records import Rejected
@@ -27,6 +27,7 @@ class SplitResult:
     notes: tuple[str, ...]  # sentences about anything unexpected
 
     __repr__ = short_repr
+    _repr_html_ = short_html
 
     def to_json(self) -> dict[str, Any]:
         """The document that `imgcli split --json` prints."""

@@ -2,14 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from imgcli import progress
 from imgcli.photos.row_cache import RowStore
 from tests.cli.shell import imgcli
 
@@ -19,7 +17,7 @@ CACHE = Path(".imgcli/cache")
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: Patch) -> Iterator[Path]:
+def here(tmp_path: Path, monkeypatch: Patch) -> Path:
     """A workspace whose cache holds features, used today, and pixels, used 40 days ago."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
@@ -28,8 +26,7 @@ def here(tmp_path: Path, monkeypatch: Patch) -> Iterator[Path]:
     for file in (CACHE / "pixels/p").iterdir():
         then = file.stat().st_mtime - 40 * 86_400
         os.utime(file, (then, then))
-    yield tmp_path
-    progress.be_quiet(False)
+    return tmp_path
 
 
 def keep(name: str, rows: np.ndarray, about: str) -> None:

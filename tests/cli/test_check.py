@@ -72,7 +72,7 @@ def test_the_table_names_kinds_and_examples_and_what_to_do_next(
         "same photo, two classes, 1 group",
         "(distance 0.0",
         "copy\\x1b[31m.jpg",
-        "To look at: .imgcli/check/contact.html",
+        "Contact sheet: .imgcli/check/contact.html",
         "Next: imgcli split raw",
     ):
         assert line in out

@@ -6,49 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imgcli.commands.check_labels import known_issues
 from imgcli.records import Predictions
 from imgcli.runs import Run
 from tests.cli.shell import imgcli
-from tests.photo_folders import write_classes
-from tests.report import report_runs
+from tests.labelled_runs import WRONG, judged, run_with_a_wrong_label
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
-WRONG = "blue/12.png"  # a red one
-
-
-def judged(data: Path, seed: int = 0) -> Predictions:
-    """What a good network says of the train part: that WRONG is red."""
-    photos = json.loads((data / "split.json").read_bytes())["photos"]
-    train = [photo for photo in photos if photo["part"] == "train"]
-    classes = ("blue", "green", "red")
-    targets = np.array([classes.index(photo["path"].split("/")[1]) for photo in train])
-    said = [2 if photo["source"] == WRONG else t for photo, t in zip(train, targets, strict=True)]
-    probs = np.random.default_rng(seed).uniform(0.0, 0.05, (len(train), 3))
-    probs[np.arange(len(train)), said] = 0.95
-    return Predictions(
-        classes=classes,
-        indices=np.arange(len(train)),
-        targets=targets,
-        probs=probs / probs.sum(axis=1, keepdims=True),
-        fold=np.arange(len(train)) % 3,
-        groups=np.arange(len(train)),
-        paths=tuple(photo["path"] for photo in train),
-        on="train",
-    )
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> Run:
-    """A run, judged by folds, on photos one of which lies in the wrong class."""
+def run(tmp_path: Path, monkeypatch: Patch) -> Run:
+    """A run evaluated with folds, on photos one of which has a wrong label."""
     monkeypatch.chdir(tmp_path)
-    write_classes(Path("raw"))
-    Path("raw/red/00.png").rename(Path("raw") / WRONG)
-    assert imgcli(monkeypatch, "split", "raw", "--seed", "1", "-q") == 0
-    made = report_runs.run(tmp_path, judged(Path("dataset")))
-    made.write_json("config.json", {**made.read_json("config.json"), "data": "dataset"})
-    capsys.readouterr()
-    return made
+    return run_with_a_wrong_label(tmp_path)
 
 
 def names(root: Path) -> dict[str, bytes]:
@@ -102,8 +74,6 @@ def test_with_a_folder_that_is_checked_too(run: Run, monkeypatch: Patch, capsys:
 def test_the_report_shows_the_list_that_was_found_until_the_run_is_judged_again(
     run: Run, monkeypatch: Patch
 ) -> None:
-    from imgcli.cli.labelled import known_issues
-
     predictions = run.load_predictions("predictions-folds.npz")
     assert [issue["path"] for issue in known_issues(run, predictions)] == [f"train/{WRONG}"]
     assert imgcli(monkeypatch, "check", "--labels") == 0

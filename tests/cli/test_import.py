@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from imgcli.cli import main as program
-from imgcli.progress import be_quiet
 from tests.collect.samples import TWO_CLASSES, make_tree, make_zip, photo, tree
 
 
@@ -16,7 +15,6 @@ from tests.collect.samples import TWO_CLASSES, make_tree, make_zip, photo, tree
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    be_quiet(False)
 
 
 @pytest.fixture
@@ -42,7 +40,7 @@ def test_photos_go_to_raw_and_the_next_command_is_named(run) -> None:  # type: i
         ["a", "2"],
         ["b", "2"],
     ]
-    assert "Added 4 photos to raw, skipped 0 already there, rejected 0 files." in out
+    assert "Added 4 photos to raw, skipped 0 exact duplicates, rejected 0 files." in out
     assert out.endswith("Next: imgcli split raw\n")
 
 

@@ -1,23 +1,19 @@
 """`imgcli merge` as it is typed."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from imgcli import progress
 from tests.cli.shell import imgcli
 from tests.photo_folders import write_classes
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     write_classes(tmp_path / "raw", per_class=2)
-    yield
-    progress.be_quiet(False)
 
 
 def test_merges_come_first_and_the_folder_anywhere(

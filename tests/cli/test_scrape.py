@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from imgcli.collect.http import client
-from imgcli.progress import be_quiet
 from tests.cli.shell import imgcli
 from tests.collect.http.fake import FakeHost, Reply
 from tests.collect.samples import photo
@@ -26,7 +25,6 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(client, "Client", partial(client.Client, limits=FAST))
-    be_quiet(False)
 
 
 @pytest.fixture
@@ -61,7 +59,7 @@ def test_a_class_is_fetched_and_a_larger_number_adds(shell: Shell) -> None:
         there = ("--endpoint", f"http://{host.at}", "--allow-host", host.at)
         code, out, err = shell("scrape", "openverse", "night", "--per-class", "3", *there)
         assert (code, placed("night")) == (0, {photo(n) for n in range(3)})
-        assert "Added 3 photos to raw, skipped 0 already there, rejected 0, put off 0." in out
+        assert "Added 3 photos to raw, skipped 0 already there, rejected 0, deferred 0." in out
         assert "night: 3 photos" in err
         assert out.endswith("imgcli credits raw\nNext: imgcli check raw\n")
         asked = len(host.log)
@@ -160,9 +158,9 @@ def test_what_is_rejected_and_put_off_is_shown_and_cannot_command_the_terminal(
         Path("t.csv").write_text("\n".join(["url,label,license", *rows]))
         code, out, _ = shell("scrape", "urls", "t.csv", "--allow-host", host.at)
     assert code == 0 and "\x1b" not in out
-    assert "rejected 1, put off 1." in out
-    assert "Put off; the same command tries them again:" in out and "503" in out
-    assert "Lacking of what was asked for: [red]c\\x1bat 2." in out
+    assert "rejected 1, deferred 1." in out
+    assert "Deferred; the same command tries them again:" in out and "503" in out
+    assert "Missing of the photos requested: [red]c\\x1bat 2." in out
 
 
 @pytest.mark.parametrize(

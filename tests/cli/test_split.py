@@ -3,17 +3,15 @@
 import errno
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from imgcli import progress
 from tests.cli.shell import imgcli
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with raw/ in it: 10 cats and 20 dogs, every file different, none a picture."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
@@ -21,8 +19,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (tmp_path / "raw" / label).mkdir(parents=True)
         for i in range(n):
             (tmp_path / "raw" / label / f"{i:02d}.jpg").write_text(f"{label} {i}")
-    yield tmp_path
-    progress.be_quiet(False)
+    return tmp_path
 
 
 Capture = pytest.CaptureFixture[str]

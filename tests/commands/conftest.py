@@ -1,11 +1,16 @@
-"""A run to evaluate, for all tests of commands that need one."""
+"""A run to evaluate, an empty folder, and the document that a command prints."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from imgcli.commands.train import train
+from tests.commands.shell import typed_json
 from tests.photo_folders import write_dataset
+
+Printed = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +29,21 @@ def run(trained_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The run's name, from the folder in which it is the latest."""
     monkeypatch.chdir(trained_folder)
     return Path("runs/latest").readlink()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Printed:
+    """Type `imgcli WORDS... --json`; gives the document. The API before it has printed nothing."""
+
+    def type_it(*words: str) -> dict[str, Any]:
+        assert capsys.readouterr().out == ""
+        return typed_json(monkeypatch, capsys, *words)
+
+    return type_it

@@ -21,7 +21,8 @@ def imported(document: Document, notes: Sequence[str]) -> list[RenderableType]:
     rejected, conflicts, parts = document["rejected"], document["conflicts"], document.get("parts")
     lines = [
         f"Added {count(document['added'], 'photo')} to {document['out']}, skipped "
-        f"{document['skipped']:,} already there, rejected {count(len(rejected), 'file')}.",
+        f"{count(document['skipped'], 'exact duplicate')}, rejected "
+        f"{count(len(rejected), 'file')}.",
         *reasons(rejected),
     ]
     if conflicts:
@@ -49,18 +50,18 @@ def scraped(document: Document) -> list[RenderableType]:
     rejected, deferred = document["rejected"], document["deferred"]
     lines = [
         f"Added {count(document['added'], 'photo')} to {document['out']}, skipped "
-        f"{document['skipped']:,} already there, rejected {len(rejected):,}, put off "
+        f"{document['skipped']:,} already there, rejected {len(rejected):,}, deferred "
         f"{len(deferred):,}.",
         *reasons(rejected),
     ]
     if deferred:
-        lines += ["Put off; the same command tries them again:", *reasons(deferred)]
+        lines += ["Deferred; the same command tries them again:", *reasons(deferred)]
     if document["short"]:
         missing = ", ".join(f"{label} {n:,}" for label, n in document["short"].items())
-        lines.append(f"Lacking of what was asked for: {missing}.")
+        lines.append(f"Missing of the photos requested: {missing}.")
     if document["interrupted"]:
         cut = count(document["interrupted"], "request")
-        lines.append(f"{cut} had been cut off when an earlier run was stopped: made again.")
+        lines.append(f"Repeated: {cut} that an earlier, interrupted run had begun.")
     if not document["classes"]:
         return texts(lines)
     folder = quote(document["out"])
