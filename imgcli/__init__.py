@@ -1,7 +1,7 @@
 """imgcli: from labelled photos to an image classifier one can trust.
 
-The commands as functions: `imgcli.compare(...)`, `imgcli.suggest_merges(...)`, ... Each takes typed
-arguments, prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` is the
+The commands as functions: `imgcli.split(...)`, `imgcli.train(...)`, ... Each takes typed arguments,
+prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` is the
 command `report`, because `imgcli.report` is a package. A function is imported at its first use.
 """
 
@@ -9,15 +9,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from imgcli.commands.archs import archs
+    from imgcli.commands.bench import bench
+    from imgcli.commands.cache import cache
+    from imgcli.commands.check import check
     from imgcli.commands.compare import compare
+    from imgcli.commands.credits import credits
+    from imgcli.commands.describe_arch import describe_arch
+    from imgcli.commands.evaluate import evaluate
+    from imgcli.commands.import_photos import import_photos
+    from imgcli.commands.learning_curve import learning_curve
+    from imgcli.commands.merge import merge
+    from imgcli.commands.predict import predict
+    from imgcli.commands.restore import restore
+    from imgcli.commands.scrape import scrape
+    from imgcli.commands.split import split
     from imgcli.commands.suggest_merges import suggest_merges
+    from imgcli.commands.train import train
+    from imgcli.commands.tune import tune
     from imgcli.commands.write_report import write_report
 
 __version__ = "0.1.0"
 
 __all__ = [  # each in the module of that name in imgcli.commands
+    "archs",
+    "bench",
+    "cache",
+    "check",
     "compare",
+    "credits",
+    "describe_arch",
+    "evaluate",
+    "import_photos",
+    "learning_curve",
+    "merge",
+    "predict",
+    "restore",
+    "scrape",
+    "split",
     "suggest_merges",
+    "train",
+    "tune",
     "write_report",
 ]
 

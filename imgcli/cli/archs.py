@@ -8,7 +8,8 @@ from typer.core import TyperGroup
 from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Json
 from imgcli.cli.training_options import option_of
-from imgcli.commands import archs as command
+from imgcli.commands.archs import archs as find_archs
+from imgcli.commands.describe_arch import describe_arch
 
 
 class WordsOrCommand(TyperGroup):
@@ -59,7 +60,7 @@ def search(words: Words = None, json: Json = False) -> None:
 
       imgcli archs vit tiny
     """
-    result = command.archs(*(words or []))
+    result = find_archs(*(words or []))
     if json:
         show_json(result.to_json())
         return
@@ -105,7 +106,7 @@ def describe(
 
       imgcli archs describe 28C5-P2-16C5-P2-64 --input 1x28x28 --batchnorm
     """
-    result = command.describe(
+    result = describe_arch(
         arch,
         input=input,
         classes=classes,

@@ -8,7 +8,6 @@ import typer
 from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Device, Json, Quiet
 from imgcli.commands import bench as command
-from imgcli.progress import be_quiet
 
 Photos = Annotated[
     Path | None,
@@ -56,7 +55,6 @@ def bench(
 
       imgcli bench raw --arch alexnet --no-freeze --folds 5
     """
-    be_quiet(quiet)
     result = command.bench(
         photos,
         arch=arch,

@@ -12,46 +12,52 @@ from imgcli.errors import Interrupted
 # name: where it is, module and function under imgcli.cli; its line in `imgcli --help`, which is the
 # first line of the function's docstring. In the order of the work.
 COMMANDS = {
-    "scrape": ("scrape:scrape", "Fetch openly licensed photos into one folder of class folders."),
+    "scrape": (
+        "scrape:scrape",
+        "Download openly licensed photos into one folder of class folders.",
+    ),
     "import": (
         "import_:import_photos",
-        "Copy labelled photos, in whatever form they come, into one folder of class folders.",
+        "Copy labelled photos, in many formats, into one folder of class folders.",
     ),
     "credits": (
         "credits:write_credits",
-        "Write the page that says who made the photos, and under which licence.",
+        "Write a page with the author and licence of every scraped photo.",
     ),
-    "check": ("check:check", "Find what is wrong with photos, before a network learns it."),
+    "check": (
+        "check:check",
+        "Find faulty files, duplicates, outliers and wrong labels before training.",
+    ),
     "restore": (
         "restore:restore",
         "Move photos back that `imgcli check --fix` moved into quarantine/ or relabelled.",
     ),
     "split": (
         "split:split",
-        "Deal photos into train and test, class by class, duplicates kept together.",
+        "Split photos into train and test, stratified by class; duplicates stay together.",
     ),
     "train": ("train:train", "Train a network on the train part of a dataset."),
-    "tune": ("tune:tune", "Search for the choices that learn best."),
-    "evaluate": ("evaluate:evaluate", "Say how good a run is, give or take what."),
+    "tune": ("tune:tune", "Search hyper-parameters for the highest accuracy on held-out photos."),
+    "evaluate": ("evaluate:evaluate", "Estimate the error of a run, with its 95 % interval."),
     "compare": ("compare:compare", "Compare runs on the same photos."),
     "suggest-merges": (
         "suggest_merges:suggest_merges",
         "Suggest classes to merge, and classes to split.",
     ),
-    "merge": ("merge:merge", "Make a new tree in which some classes are one."),
+    "merge": ("merge:merge", "Merge classes, in a new folder."),
     "report": ("report:report", "Write a report: one HTML file of all results."),
     "learning-curve": (
         "learning_curve:learning_curve",
-        "Say what twice the photos would bring.",
+        "Estimate the accuracy with twice the photos.",
     ),
-    "predict": ("predict:predict", "Say what is in new photos."),
-    "archs": ("archs:archs", "List networks: the zoo's, or those with all WORDs in their names."),
+    "predict": ("predict:predict", "Predict the classes of new photos."),
+    "archs": ("archs:archs", "List networks: the zoo, or all with every WORD in their names."),
     "bench": (
         "bench:bench",
-        "Measure decoding, looking and learning here, and foresee how long the folds will take.",
+        "Measure this machine and estimate how long cross-validation takes on it.",
     ),
-    "cache": ("cache:cache", "Show what is kept in .imgcli/cache, and remove it."),
-    "demo": ("demo:demo", "Go through the main job in a minute."),
+    "cache": ("cache:cache", "Show the entries of .imgcli/cache, and remove them."),
+    "demo": ("demo:demo", "Show all steps in a minute."),
     "guide": ("guide:guide", "Show a guide, or list the topics."),
 }
 

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import RenderableType
+from rich.text import Text
 
+from imgcli.cli.console import render
 from imgcli.cli.options import Json, Quiet, Seed
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from imgcli.commands.compare import CompareResult
 
 Names = Annotated[
@@ -70,16 +71,13 @@ def compare(
 
       imgcli compare runs/*-alexnet --on test --out comparison
     """
-    from imgcli.cli.console import render
     from imgcli.commands.compare import compare
 
     result = compare(runs, on=on, window=window, out=out, seed=seed)
     render(result, json=json, people=_tables)
 
 
-def _tables(result: "CompareResult") -> "list[RenderableType]":
-    from rich.text import Text
-
+def _tables(result: "CompareResult") -> list[RenderableType]:
     from imgcli.report.terminal.comparison import compared
 
     files = Text("\n".join(f"Written: {file}" for file in result.files))

@@ -15,7 +15,7 @@ from imgcli.cli.suggest_merges import suggest_and_show
 from imgcli.commands.evaluate import evaluate
 from imgcli.commands.train import train
 from imgcli.errors import StorageError
-from imgcli.progress import be_quiet, note
+from imgcli.progress import note
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the demo's photos and runs.")]
 
@@ -43,7 +43,6 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     def step(command: str) -> None:
         show(Text(f"\n$ imgcli {command}", style="bold"))
 
-    be_quiet(quiet)
     raw, dataset, runs = out / "raw", out / "dataset", out / "runs"
     step(f"demo --out {out}")
     _write_digits(raw, runs, force)

@@ -9,7 +9,6 @@ import typer
 from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunNames
 from imgcli.commands import evaluate as command
-from imgcli.progress import be_quiet
 
 Folds = Annotated[
     int | None,
@@ -63,7 +62,6 @@ def evaluate(
 
       imgcli evaluate --folds 5 --run ONE --run ANOTHER
     """
-    be_quiet(quiet)
     result = command.evaluate(
         folds, repeats=repeats, run=run, on=on, data=data, seed=seed, device=device
     )

@@ -1,11 +1,13 @@
 """`imgcli guide`: the guides that come with the program, listed or shown."""
 
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from imgcli.cli.console import show
 from imgcli.errors import WrongUsage
 
 GUIDES = Path(__file__).resolve().parents[1] / "guides"  # one Markdown file per topic
@@ -28,9 +30,9 @@ Topic = Annotated[
 def guide(topic: Topic = None) -> None:
     """Show a guide, or list the topics.
 
-    A guide explains one part of the work: the commands, their choices, their
-    limits, and the figures measured. In a terminal it is formatted; through a
-    pipe it is plain Markdown.
+    A guide explains one part of the work: the commands, their options and
+    limits, and measured figures. In a terminal it is formatted; through a pipe
+    it is plain Markdown.
 
     Examples:
 
@@ -45,9 +47,7 @@ def guide(topic: Topic = None) -> None:
         raise WrongUsage(_unknown(topic))
     text = (GUIDES / f"{topic}.md").read_text("utf-8")
     if sys.stdout.isatty():
-        from rich.markdown import Markdown
-
-        from imgcli.cli.console import show
+        from rich.markdown import Markdown  # brings a highlighter of code
 
         show(Markdown(text))
     else:
@@ -67,8 +67,6 @@ def _list_topics() -> None:
 
 
 def _unknown(topic: str) -> str:
-    from difflib import get_close_matches
-
     near = get_close_matches(topic, TOPICS)
     which = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(TOPICS)}."
     return f"There is no guide '{topic}'; {which}"

@@ -7,7 +7,6 @@ import typer
 from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunName
 from imgcli.commands import learning_curve as command
-from imgcli.progress import be_quiet
 
 Folds = Annotated[int, typer.Option("--folds", metavar="K", help="Folds of the train part.")]
 
@@ -34,7 +33,6 @@ def learning_curve(
 
       imgcli learning-curve --folds 10 --json
     """
-    be_quiet(quiet)
     result = command.learning_curve(run, folds=folds, data=data, seed=seed, device=device)
     if json:
         show_json(result.to_json())

@@ -29,17 +29,17 @@ RunNames = Annotated[
     typer.Option(
         "--run",
         show_default="latest",
-        help="A run: 'latest', a folder's name under runs/, or a path. Of several, each after its "
-        "own --run, the probabilities are averaged.",
+        help="A run: 'latest', a folder's name under runs/, or a path. Given several times, the "
+        "predicted probabilities are averaged.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Everything random follows from this number.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.")]
 FoldSeed = Annotated[
     int | None,
-    typer.Option("--seed", show_default="the run's", help="Which photos fall into which fold."),
+    typer.Option("--seed", show_default="the run's", help="Seed of the assignment to folds."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists, whole.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the whole output if it exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Quiet = Annotated[
     bool,

@@ -8,7 +8,7 @@ import typer
 from imgcli.cli.console import show, show_json
 from imgcli.cli.options import Device, Json, Quiet, RunNames
 from imgcli.commands import predict as command
-from imgcli.progress import be_quiet, note
+from imgcli.progress import note
 
 Paths = Annotated[list[Path], typer.Argument(help="Photos, and folders of photos.")]
 Csv = Annotated[
@@ -55,7 +55,6 @@ def predict(
 
       imgcli predict holiday/ --min-precision 0.95
     """
-    be_quiet(quiet)
     result = command.predict(
         paths, run=run, csv=csv, top=top, min_precision=min_precision, device=device
     )

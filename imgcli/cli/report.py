@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
+from imgcli.cli.console import render
 from imgcli.cli.options import Json, Quiet, RunData, RunName
+from imgcli.text import megabytes, printable
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from imgcli.commands.write_report import ReportResult
 
 Out = Annotated[
@@ -45,17 +46,12 @@ def report(
 
       imgcli report --run 20260101-120000-resnet101 --out resnet.html
     """
-    from imgcli.cli.console import render
     from imgcli.commands.write_report import write_report
 
     render(write_report(run, out=out, data=data), json=json, people=_lines)
 
 
-def _lines(result: "ReportResult") -> "Iterator[Text]":
-    from rich.text import Text
-
-    from imgcli.text import megabytes, printable
-
+def _lines(result: "ReportResult") -> Iterator[Text]:
     yield Text(printable(f"Report: {result.report} ({megabytes(result.bytes)})"))
     if result.figures:
         yield Text(printable(f"Figures: {result.figures[0].parent}/"))

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import RenderableType
 
+from imgcli.cli.console import render
 from imgcli.cli.options import Json, Quiet, RunData, RunName
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from imgcli.commands.suggest_merges import MergesResult
     from imgcli.runs import Run
 
@@ -46,7 +46,6 @@ def suggest_merges(
 
       imgcli suggest-merges --run latest --retrain --json
     """
-    from imgcli.cli.console import render
     from imgcli.commands.suggest_merges import suggest_merges
 
     render(suggest_merges(run, retrain=retrain, data=data), json=json, people=_tables)
@@ -54,13 +53,12 @@ def suggest_merges(
 
 def suggest_and_show(run: "Run", *, json: bool) -> None:
     """Suggest merges for a run, and print them."""
-    from imgcli.cli.console import render
     from imgcli.commands.suggest_merges import suggest_merges
 
     render(suggest_merges(run.folder), json=json, people=_tables)
 
 
-def _tables(result: "MergesResult") -> "list[RenderableType]":
+def _tables(result: "MergesResult") -> list[RenderableType]:
     from imgcli.report.terminal import merges
 
     return [

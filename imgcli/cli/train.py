@@ -11,7 +11,6 @@ from imgcli.cli.options import Data, Device, Json, Quiet, Seed
 from imgcli.cli.training_options import parsed, with_training_options
 from imgcli.commands import train as command
 from imgcli.errors import WrongUsage
-from imgcli.progress import be_quiet
 
 Runs = Annotated[Path, typer.Option("--out", help="Folder that gets the run's folder.")]
 Bag = Annotated[
@@ -65,7 +64,6 @@ def train(
 
       imgcli train --arch alexnet --epochs 60 --lr 0.01 --optimizer sgd
     """
-    be_quiet(quiet)
     if resume:
         _refuse_typed(context)
     result = command.train(

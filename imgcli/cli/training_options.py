@@ -7,12 +7,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-from imgcli.commands.training_config import train_command
 from imgcli.config import Choice, choices
 from imgcli.errors import WrongUsage
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-typed_train = train_command
 
 
 def option_of(name: str) -> Any:

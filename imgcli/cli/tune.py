@@ -10,7 +10,6 @@ from imgcli.cli.options import Data, Device, Json, Quiet, Seed
 from imgcli.cli.training_options import parsed, with_training_options
 from imgcli.commands import tune as command
 from imgcli.config import choices
-from imgcli.progress import be_quiet
 from imgcli.text import printable
 
 _PANEL = "Search"
@@ -110,7 +109,6 @@ def tune(
 
       imgcli tune --arch resnet18 --search lr=1e-4..1e-1 --search optimizer=sgd,adamw
     """
-    be_quiet(quiet)
     result = command.tune(
         **parsed(chosen),
         search=search or [],

@@ -1,16 +1,10 @@
-"""List networks, and describe one layer by layer."""
+"""List networks by words in their names."""
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from imgcli.commands.notebook import as_html, as_text
-from imgcli.errors import WrongUsage
-from imgcli.text import printable
-
-if TYPE_CHECKING:
-    from imgcli.models.describe import Description
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,86 +37,8 @@ class ArchsResult:
             yield f"{library} ({len(found):,})", ", ".join(found[:8]) + (", …" * (len(found) > 8))
 
 
-@dataclass(frozen=True, repr=False)
-class DescribeResult:
-    """A network layer by layer."""
-
-    description: "Description"
-
-    @property
-    def params(self) -> Mapping[str, int]:
-        """Parameters: trainable, non_trainable (statistics of batch norm), total."""
-        return self.description.params
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds of convolutions and matrix products for one photo."""
-        return self.description.macs
-
-    def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli archs describe --json`."""
-        return asdict(self.description)
-
-    def __repr__(self) -> str:
-        return as_text("DescribeResult", dict(self._rows()))
-
-    def _repr_html_(self) -> str:
-        return as_html(dict(self._rows()))
-
-    def _rows(self) -> Iterator[tuple[str, str]]:
-        yield "arch", printable(self.description.arch)
-        for layer in self.description.layers:
-            output = "×".join(map(str, layer.output))
-            yield layer.name, f"{layer.kind} → {output}, {layer.params:,} parameters"
-        yield "total", f"{self.params['total']:,} parameters, {self.macs:,} multiply-adds"
-
-
 def archs(*words: str) -> ArchsResult:
     """List the networks of the zoo, timm and torchvision with all `words` in their names."""
     from imgcli.models.catalogue import catalogue
 
     return ArchsResult(words, **catalogue(words))
-
-
-def describe(
-    arch: str,
-    *,
-    input: str | None = None,
-    classes: int = 10,
-    dropout: float | None = None,
-    batchnorm: bool | None = None,
-    activation: str | None = None,
-) -> DescribeResult:
-    """Describe a network: its layers with outputs, parameters and multiply-adds.
-
-    Args:
-        input: channels, height and width, such as "3x224x224"; by default the arch's own.
-        classes: outputs of the head.
-
-    Raises:
-        ImgcliError: what the command line would say.
-    """
-    channels, size = _channels_and_size(input) if input else (None, None)
-    if classes < 2:
-        raise WrongUsage(f"--classes {classes} is too few; use at least 2.")
-
-    from imgcli.models.describe import describe as description_of
-    from imgcli.models.variation import Variation
-
-    varied = Variation(dropout, batchnorm, activation)
-    return DescribeResult(description_of(arch, classes, size, channels, varied))
-
-
-def _channels_and_size(text: str) -> tuple[Literal[1, 3], int]:
-    """Channels and side of `--input`.
-
-    Raises:
-        WrongUsage: not three numbers, or not square.
-    """
-    found = re.fullmatch(r"([13])x([1-9]\d*)x([1-9]\d*)", text)
-    if not found or found[2] != found[3]:
-        raise WrongUsage(
-            f"--input {text} is not 3xSxS, or 1xSxS for grey photos, such as 3x224x224: photos are "
-            "made square."
-        )
-    return 1 if found[1] == "1" else 3, int(found[2])

@@ -1,9 +1,8 @@
-"""`imgcli.archs` and `imgcli.describe` as functions."""
+"""`imgcli.archs` as a function."""
 
 import pytest
 
-from imgcli.commands.archs import archs, describe
-from imgcli.errors import WrongUsage
+from imgcli.commands.archs import archs
 from tests.commands.shell import as_printed, typed_json
 
 Patch = pytest.MonkeyPatch
@@ -16,19 +15,3 @@ def test_networks_are_found_by_words(monkeypatch: Patch, capsys: Capture) -> Non
     assert capsys.readouterr().out == ""
     assert as_printed(result.to_json()) == typed_json(monkeypatch, capsys, "archs", "resnet", "18")
     assert "timm (" in repr(result)
-
-
-def test_a_network_is_described_by_layers(monkeypatch: Patch, capsys: Capture) -> None:
-    result = describe("2C3-3C3", input="3x20x20", classes=2)
-    assert result.params == {"trainable": 2515, "non_trainable": 0, "total": 2515}
-    assert result.macs == 400 * 3 * 9 * 2 + 400 * 2 * 9 * 3 + 1200 * 2
-    words = "archs describe 2C3-3C3 --input 3x20x20 --classes 2"
-    assert as_printed(result.to_json()) == typed_json(monkeypatch, capsys, *words.split())
-    assert "2,515 parameters" in repr(result) and "conv1" in result._repr_html_()
-
-
-def test_mistakes_are_sentences() -> None:
-    with pytest.raises(WrongUsage, match="--input 227 is not 3xSxS"):
-        describe("alexnet", input="227")
-    with pytest.raises(WrongUsage, match="--classes 1 is too few"):
-        describe("alexnet", classes=1)

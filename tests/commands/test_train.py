@@ -111,7 +111,16 @@ def test_values_are_stored_as_plain_types() -> None:
 def test_the_functions_import_nothing_heavy() -> None:
     modules = ", ".join(
         f"imgcli.commands.{name}"
-        for name in ("train", "evaluate", "predict", "tune", "learning_curve", "bench", "archs")
+        for name in (
+            "train",
+            "evaluate",
+            "predict",
+            "tune",
+            "learning_curve",
+            "bench",
+            "archs",
+            "describe_arch",
+        )
     )
     code = (
         f"import sys, {modules}\n"
