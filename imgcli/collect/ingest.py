@@ -129,7 +129,7 @@ class Store:
         """The path of the photo with these bytes in a class."""
         return self._path_in(self._class_folder("", label), digest)
 
-    def set_aside(self, path: str) -> None:
+    def withdraw(self, path: str) -> None:
         """Take a placed photo out of its class: to the same path under `.rejected/`."""
         aside = self.folder / REJECTED / path
         aside.parent.mkdir(parents=True, exist_ok=True)
@@ -248,7 +248,7 @@ class Store:
         Sizes are many, so of a large folder few photos are read for each that is new.
         """
         for path, recorded in self._believed.pop(size, ()):
-            if path in self._paths[recorded]:  # not set aside
+            if path in self._paths[recorded]:  # not withdrawn
                 digest = self._hashed(path, (recorded, size), size)
                 self._paths[recorded].remove(path)
                 self._paths[digest].append(path)

@@ -214,7 +214,7 @@ def test_what_a_scrape_left_and_nobody_touched_is_replaced(tmp_path: Path) -> No
         store.place(candidate("a", "1.png", photo(1)))
         store.place(candidate("a", "2.png", photo(2)))
         store.commit()
-        store.set_aside("a/2.png", hashlib.sha256(photo(2)).hexdigest())
+        store.withdraw("a/2.png")
     for name in (".scrape.sqlite", ".scrape.sqlite-wal", "a/.DS_Store"):
         (out / name).write_bytes(b"")
     write_page(out / "credits.html", "<html></html>")

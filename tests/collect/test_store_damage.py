@@ -142,11 +142,11 @@ def test_a_damaged_line_hides_no_photo_from_the_rule_for_two_labels(tmp_path: Pa
     assert Store(out).classes_of(photo(1)) == {"owl"}
 
 
-def test_a_photo_of_a_damaged_line_can_be_set_aside(tmp_path: Path) -> None:
+def test_a_photo_of_a_damaged_line_can_be_withdrawn(tmp_path: Path) -> None:
     out = tmp_path / "raw"
     place(out, *PHOTOS)
     flip(out, "owl/1.png", "sha256", "x")
     store = Store(out)
-    store.set_aside("owl/1.png")
+    store.withdraw("owl/1.png")
     assert store.counts() == {"cat": 1, "owl": 1}
     assert (out / ".rejected/owl/1.png").read_bytes() == photo(1)

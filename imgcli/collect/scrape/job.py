@@ -11,7 +11,7 @@ from imgcli.collect.scrape.providers.inaturalist import INaturalist
 from imgcli.collect.scrape.providers.openverse import Openverse
 from imgcli.collect.scrape.providers.urls import Urls
 from imgcli.collect.scrape.providers.wikimedia import Wikimedia
-from imgcli.collect.scrape.search_result import Order, Provider, Search, Terms
+from imgcli.collect.scrape.search_result import Job, Provider, Search, Terms
 from imgcli.errors import DataError, WrongUsage
 from imgcli.reading import read_regular
 from imgcli.text import listed
@@ -36,7 +36,7 @@ def place_order(
     terms: Terms,
     endpoint: str | None,
     environ: Mapping[str, str],
-) -> Order:
+) -> Job:
     """Read what was typed.
 
     Args:
@@ -62,7 +62,7 @@ def place_order(
             )
         urls = Urls(tables)
         goals = {label: min(n, per_class or n) for label, n in urls.counts().items()}
-        return Order(urls, tuple(urls.searches), goals, tuple(urls.rejected))
+        return Job(urls, tuple(urls.searches), goals, tuple(urls.rejected))
     typed = [*words, *(_lines(labels) if labels else ())]
     searches = tuple(dict.fromkeys(_search(word, source) for word in typed))
     if not searches:
@@ -70,8 +70,8 @@ def place_order(
         raise WrongUsage(f"Name what to look for, such as: imgcli scrape {source} {example}")
     goals = {search.label: per_class or PER_CLASS for search in searches}
     if source == "gallery":
-        return Order(Gallery(client), searches, goals)
-    return Order(APIS[source](client, terms, endpoint, environ), searches, goals)
+        return Job(Gallery(client), searches, goals)
+    return Job(APIS[source](client, terms, endpoint, environ), searches, goals)
 
 
 def _lines(file: Path) -> list[str]:

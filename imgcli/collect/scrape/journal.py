@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imgcli.collect.scrape.database import in_sentences, open_database, transaction
-from imgcli.collect.scrape.search_result import Offer, Page, Search
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 
 NAME = ".scrape.sqlite"
 State = Literal["seen", "asked", "decoded", "placed", "duplicate", "rejected", "deferred"]
@@ -58,7 +58,7 @@ class Item:
     id: int
     source: str
     search: Search
-    offer: Offer
+    result: SearchResult
     state: State = "seen"
     reason: str = ""
     received: str | None = None  # SHA-256 of the bytes that came
@@ -107,25 +107,25 @@ class Journal:
         """Remember a page and where the next one begins; the items of it that are new."""
         ended = None if page.cursor is not None else datetime.now(UTC).isoformat()
         with transaction(self._database):
-            new = [item for o in page.offers if (item := self._add(source, search, o))]
+            new = [item for result in page.results if (item := self._add(source, search, result))]
             self._database.execute(
                 "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?)",
                 (source, search.label, search.query, page.cursor or "", ended),
             )
         return new
 
-    def _add(self, source: str, search: Search, offer: Offer) -> Item | None:
+    def _add(self, source: str, search: Search, result: SearchResult) -> Item | None:
         added = self._database.execute(
             "INSERT OR IGNORE INTO items (source, source_id, label, query, url, offer) "
             "VALUES (?, ?, ?, ?, ?, ?)",
             (
-                *(source, offer.source_id, search.label, search.query),
-                *(offer.file_url, json.dumps(offer.to_json())),
+                *(source, result.source_id, search.label, search.query),
+                *(result.file_url, json.dumps(result.to_json())),
             ),
         )
         if not added.rowcount:
             return None
-        return Item(int(added.lastrowid or 0), source, search, offer)
+        return Item(int(added.lastrowid or 0), source, search, result)
 
     # --- items ----------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class Journal:
         """Other items that are the same photo by its URL, or by its source's word."""
         return self._find(
             "id != ? AND url != '' AND (url = ? OR (source = ? AND source_id = ?))",
-            *(item.id, item.offer.file_url, item.source, item.offer.source_id),
+            *(item.id, item.result.file_url, item.source, item.result.source_id),
         )
 
     def same_content(self, item: Item) -> list[Item]:
@@ -173,6 +173,12 @@ class Journal:
             f"SELECT {_ITEM} FROM items WHERE {where} ORDER BY id", values
         )
         return [
-            Item(number, source, Search(label, query), Offer.from_json(json.loads(offer)), *rest)
-            for number, source, label, query, offer, *rest in rows
+            Item(
+                number,
+                source,
+                Search(label, query),
+                SearchResult.from_json(json.loads(result)),
+                *rest,
+            )
+            for number, source, label, query, result, *rest in rows
         ]

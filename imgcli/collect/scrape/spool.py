@@ -18,7 +18,7 @@ from typing import Any
 
 from imgcli.collect.http.errors import NotFetched
 from imgcli.collect.scrape.journal import Item
-from imgcli.collect.scrape.search_result import Offer, Page, Search
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.files import sweep_temporaries, write_atomic
 
 NAME = ".received"  # hidden, so that no command takes it for a class
@@ -84,15 +84,15 @@ class Spool:
 
     def keep_page(self, source: str, search: Search, cursor: str, page: Page) -> None:
         """Keep a page of a search."""
-        offers = [offer.to_json() for offer in page.offers]
-        self._write(_page_key(source, search, cursor), {"offers": offers, "cursor": page.cursor})
+        results = [result.to_json() for result in page.results]
+        self._write(_page_key(source, search, cursor), {"offers": results, "cursor": page.cursor})
 
     def page(self, source: str, search: Search, cursor: str) -> Page | None:
         """The page of a search that begins at `cursor`, if it was kept."""
         head, _ = self._read(_page_key(source, search, cursor))
         if "offers" not in head:
             return None
-        return Page(tuple(map(Offer.from_json, head["offers"])), head["cursor"])
+        return Page(tuple(map(SearchResult.from_json, head["offers"])), head["cursor"])
 
     def drop_page(self, source: str, search: Search, cursor: str) -> None:
         """The journal has it."""
@@ -122,7 +122,9 @@ class Spool:
 
 def _item_key(item: Item) -> str:
     """The file of an item: not by its number, which another journal would give to another."""
-    return _key("photo", item.source, item.offer.source_id, item.search.label, item.offer.file_url)
+    return _key(
+        "photo", item.source, item.result.source_id, item.search.label, item.result.file_url
+    )
 
 
 def _page_key(source: str, search: Search, cursor: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from imgcli.collect.http.client import Client
 from imgcli.collect.scrape.licences import Licence, licence
 from imgcli.collect.scrape.providers.answers import Answered, ask, base_url, text
-from imgcli.collect.scrape.search_result import Offer, Page, Search, Terms
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult, Terms
 from imgcli.errors import DataError
 
 PAGE_SIZE = 500
@@ -71,8 +71,8 @@ class Flickr:
             raise DataError(f"Flickr refuses '{search.query}': {_said(answer)}.")
         found = answer["photos"]
         onward = _next(place, int(found.get("total") or 0), int(found.get("pages") or 0))
-        offers = tuple(_offer(photo) for photo in found.get("photo") or [])
-        return Page(offers, json.dumps(asdict(onward)) if onward else None)
+        results = tuple(_result(photo) for photo in found.get("photo") or [])
+        return Page(results, json.dumps(asdict(onward)) if onward else None)
 
     def _params(self, search: Search, place: _Place) -> dict[str, str]:
         asked = self._terms.licences
@@ -135,10 +135,10 @@ def _said(answer: Answered) -> str:
     return text(answer.get("message")) or f"error {answer.get('code')}"
 
 
-def _offer(photo: Mapping[str, Any]) -> Offer:
+def _result(photo: Mapping[str, Any]) -> SearchResult:
     url = next((url for size in _SIZES if (url := text(photo.get(size)))), None)
     owner = text(photo.get("owner"))
-    return Offer(
+    return SearchResult(
         source_id=str(photo["id"]),
         file_url=url or "",
         landing_url=f"https://www.flickr.com/photos/{owner}/{photo['id']}" if owner else None,

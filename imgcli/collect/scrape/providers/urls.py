@@ -16,7 +16,7 @@ from imgcli.collect.imports.columns import LABELS, PATHS, URLS, column
 from imgcli.collect.imports.tables import table_rows
 from imgcli.collect.scrape.licences import licence
 from imgcli.collect.scrape.providers.answers import text
-from imgcli.collect.scrape.search_result import Offer, Page, Search
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.errors import DataError
 from imgcli.reading import digest_of
 from imgcli.records import Rejected
@@ -36,7 +36,7 @@ class Urls:
 
     def __init__(self, tables: Sequence[Path]) -> None:
         self.rejected: list[Rejected] = []  # rows that name no photo, or no class
-        self._rows: defaultdict[Search, list[Offer]] = defaultdict(list)
+        self._rows: defaultdict[Search, list[SearchResult]] = defaultdict(list)
         for table in tables:
             self._read(table)
 
@@ -81,7 +81,7 @@ class Urls:
                 self.rejected.append(Rejected(f"{table}:{number}", f"has no {missing}"))
                 continue
             taken += 1
-            self._rows[Search(label, query)].append(_offer(url, cells))
+            self._rows[Search(label, query)].append(_result(url, cells))
         if not taken:
             raise _useless(table, columns)
 
@@ -100,9 +100,9 @@ def _cell(cells: Row, usual: Sequence[str]) -> str | None:
     return None if name is None else text(cells[name])
 
 
-def _offer(url: str, cells: Row) -> Offer:
+def _result(url: str, cells: Row) -> SearchResult:
     said = {name.lower(): text(value) for name, value in cells.items()}
-    return Offer(
+    return SearchResult(
         source_id=url,
         file_url=url,
         landing_url=said.get("landing_url"),

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 from imgcli.collect.http.client import Client
 from imgcli.collect.scrape.licences import Licence, licence
 from imgcli.collect.scrape.providers.answers import Answered, ask, base_url, stripped, text
-from imgcli.collect.scrape.search_result import Offer, Page, Search, Terms
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult, Terms
 from imgcli.errors import DataError
 
 PAGE_SIZE = 50
@@ -53,8 +53,8 @@ class Wikimedia:
             if "batchcomplete" in answer or not onward:
                 break
         ranked = sorted(pages.values(), key=lambda page: int(page.get("index") or 0))
-        offers = tuple(_offer(page) for page in ranked if page.get("imageinfo"))
-        return Page(offers, json.dumps(onward) if onward else None)
+        results = tuple(_result(page) for page in ranked if page.get("imageinfo"))
+        return Page(results, json.dumps(onward) if onward else None)
 
 
 def _params(search: Search) -> dict[str, str]:
@@ -92,13 +92,13 @@ def _said(answer: Answered) -> str:
     return text(error.get("info")) or text(error.get("code")) or "no reason given"
 
 
-def _offer(page: Mapping[str, Any]) -> Offer:
+def _result(page: Mapping[str, Any]) -> SearchResult:
     info = page["imageinfo"][0]
     landing = text(info.get("descriptionurl"))
     creator, link = _field(info, "Artist")
     mime = text(info.get("mime"))
     unusable = None if mime in (None, *_PHOTOS) else f"no photo: {mime}"
-    return Offer(
+    return SearchResult(
         source_id=str(page["pageid"]),
         file_url=text(info.get("url")) or "",
         landing_url=landing,
