@@ -27,7 +27,7 @@ from imgcli.batch import (
     sync_file_system,
 )
 from imgcli.collect import provenance
-from imgcli.collect.imports.labelled_photo import MB, PARTS, Candidate, NotTaken
+from imgcli.collect.imports.labelled_photo import MB, PARTS, LabelledPhoto, NotTaken
 from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.scrape.journal import NAME as JOURNAL
 from imgcli.errors import StorageError
@@ -74,7 +74,7 @@ class Store:
         if self._ours:
             self._open()
 
-    def place(self, candidate: Candidate) -> bool:
+    def place(self, photo: LabelledPhoto) -> bool:
         """Take a photo in.
 
         Returns:
@@ -83,21 +83,21 @@ class Store:
         Raises:
             NotTaken: it cannot be read within the limits or is no photo.
         """
-        data = candidate.read()
+        data = photo.read()
         image_format = photo_format(data[:HEAD])
         if image_format is None:
             raise NotTaken(refusal(data[:HEAD]))
         digest = hashlib.sha256(data).hexdigest()
-        folder = self._class_folder(candidate.part, candidate.label)
+        folder = self._class_folder(photo.part, photo.label)
         line = {
-            "label": candidate.label,
-            "origin": candidate.origin,
-            "source": "import",  # where the candidate does not say it otherwise
+            "label": photo.label,
+            "origin": photo.origin,
+            "source": "import",  # unless its own provenance names one
             "sha256": digest,
             "size": len(data),
             "format": image_format,
             "imported_at": self._now,
-            **candidate.provenance,
+            **photo.provenance,
         }
         here = self._path_in(folder, digest)
         if here is None:
@@ -109,7 +109,7 @@ class Store:
             if here in self._unrecorded:
                 self._record(here, line)
             return False
-        name = self._free_name(folder, photo_name(candidate.name, image_format), digest)
+        name = self._free_name(folder, photo_name(photo.name, image_format), digest)
         self._batch.add(folder, name, data)
         path = f"{folder}/{name}"
         self._paths[digest].append(path)

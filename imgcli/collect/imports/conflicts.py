@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from imgcli.collect.imports.formats.source import Candidates
-from imgcli.collect.imports.labelled_photo import Candidate, NotTaken
+from imgcli.collect.imports.formats.source import LabelledPhotos
+from imgcli.collect.imports.labelled_photo import LabelledPhoto, NotTaken
 from imgcli.collect.ingest import Store, class_name
 from imgcli.errors import DataError
 from imgcli.progress import track
@@ -23,8 +23,8 @@ OnConflict = Literal["keep", "first", "skip", "error"]
 
 
 def settled(
-    items: Callable[[], Candidates], rule: OnConflict, store: Store, total: int
-) -> Candidates:
+    items: Callable[[], LabelledPhotos], rule: OnConflict, store: Store, total: int
+) -> LabelledPhotos:
     """The candidates, those of conflicts refused by the rule when they are read.
 
     With "skip" and "error" every photo is read twice: whether one will turn up again under another
@@ -41,12 +41,12 @@ def settled(
     labels = _Labels(store)
     if rule in ("skip", "error"):
         for item in track(items(), "compare", total, "photos"):
-            if isinstance(item, Candidate):
+            if isinstance(item, LabelledPhoto):
                 labels.learn(item)
     if rule == "error" and labels.contested:
         raise labels.refusal()
     return (
-        replace(item, read=partial(labels.read, item)) if isinstance(item, Candidate) else item
+        replace(item, read=partial(labels.read, item)) if isinstance(item, LabelledPhoto) else item
         for item in items()
     )
 
@@ -59,7 +59,7 @@ class _Labels:
     seen: dict[bytes, tuple[str, str]] = field(default_factory=dict)  # digest: class, origin
     contested: dict[bytes, list[tuple[str, str]]] = field(default_factory=dict)
 
-    def learn(self, item: Candidate) -> None:
+    def learn(self, item: LabelledPhoto) -> None:
         """Read a photo and remember its label; what cannot be read is left to the placing."""
         try:
             data = item.read()
@@ -73,7 +73,7 @@ class _Labels:
             before = first if first[0] != here else (there[0], f"{self.store.folder}/{there[0]}")
             self.contested.setdefault(digest, [before]).append((here, item.origin))
 
-    def read(self, item: Candidate) -> bytes:
+    def read(self, item: LabelledPhoto) -> bytes:
         """The photo's bytes.
 
         Raises:

@@ -87,10 +87,10 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class LabelledPhoto:
     """A labelled photo on its way into the store.
 
-    `read` gives the whole photo or raises `NotTaken`; call it before asking for the next candidate.
+    `read` gives the whole photo or raises `NotTaken`; call it before asking for the next one.
     """
 
     label: str

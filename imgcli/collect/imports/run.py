@@ -6,9 +6,9 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from imgcli.collect.imports.conflicts import OnConflict, settled
-from imgcli.collect.imports.formats import open_source
-from imgcli.collect.imports.formats.source import Candidates, Reading, Source
-from imgcli.collect.imports.labelled_photo import Candidate, NotTaken
+from imgcli.collect.imports.detect import open_source
+from imgcli.collect.imports.formats.source import LabelledPhotos, Reading, Source
+from imgcli.collect.imports.labelled_photo import LabelledPhoto, NotTaken
 from imgcli.collect.imports.selection import Selection
 from imgcli.collect.ingest import Store, named, open_store
 from imgcli.errors import DataError, WrongUsage
@@ -57,7 +57,7 @@ def import_photos(
     _refuse_overlap(sources, out)
     opened = [open_source(path, reading) for path in sources]
 
-    def wanted() -> Candidates:
+    def wanted() -> LabelledPhotos:
         return selection.of(lambda: _all_of(opened, reading.keep_split))
 
     with open_store(out, force, reading.keep_split) as store:
@@ -91,9 +91,9 @@ def _matching(source: Path) -> list[Path]:
     return found
 
 
-def _all_of(sources: Sequence[Source], keep_split: bool) -> Candidates:
+def _all_of(sources: Sequence[Source], keep_split: bool) -> LabelledPhotos:
     for source in sources:
-        for item in source.candidates():
+        for item in source.photos():
             if isinstance(item, Rejected) or not source.parts or keep_split == bool(item.part):
                 yield item
             elif keep_split:
@@ -112,7 +112,7 @@ def _mixed(sources: Sequence[Source], keep_split: bool) -> Iterator[str]:
 
 
 def _place_all(
-    items: Iterator[Candidate | Rejected], store: Store
+    items: Iterator[LabelledPhoto | Rejected], store: Store
 ) -> tuple[int, int, list[Rejected]]:
     """Place what can be placed; returns how many were added and skipped, and what was rejected."""
     added = skipped = 0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from imgcli.collect.imports.formats.source import Candidates
-from imgcli.collect.imports.labelled_photo import Candidate
+from imgcli.collect.imports.formats.source import LabelledPhotos
+from imgcli.collect.imports.labelled_photo import LabelledPhoto
 from imgcli.documents import read_document
 from imgcli.errors import WrongUsage
 from imgcli.reading import read_regular
@@ -31,12 +31,12 @@ class Selection:
         if self.limit is not None and self.limit < 1:
             raise WrongUsage(f"--limit {self.limit} takes no photo. Name 1 or more per class.")
 
-    def of(self, items: Callable[[], Candidates]) -> Candidates:
+    def of(self, items: Callable[[], LabelledPhotos]) -> LabelledPhotos:
         """The photos that are wanted, under the names that are wanted.
 
         With a limit each class is a random sample, drawn by the seed from the positions of its
         photos: the first of a folder are often one series. A larger limit only adds to a smaller
-        one. Candidates are asked for twice then, and never read here.
+        one. LabelledPhotos are asked for twice then, and never read here.
         """
         most = self._thresholds(self._named(items())) if self.limit is not None else None
         lots = _Lots(self.seed)
@@ -44,10 +44,10 @@ class Selection:
             if isinstance(item, Rejected) or most is None or lots.draw(item) <= most[_key(item)]:
                 yield item
 
-    def _named(self, items: Candidates, seen: set[str] | None = None) -> Candidates:
+    def _named(self, items: LabelledPhotos, seen: set[str] | None = None) -> LabelledPhotos:
         wanted = {*self.only, *(name for many in self.only for name in split_list(many))}
         for item in items:
-            if isinstance(item, Candidate):
+            if isinstance(item, LabelledPhoto):
                 if seen is not None:
                     seen.add(item.label)
                 if item.label in self.rename:
@@ -56,12 +56,12 @@ class Selection:
                     continue
             yield item
 
-    def _thresholds(self, items: Candidates) -> dict[tuple[str, str], float]:
+    def _thresholds(self, items: LabelledPhotos) -> dict[tuple[str, str], float]:
         """The largest lot that is taken, per part and class."""
         lots = _Lots(self.seed)
         smallest: defaultdict[tuple[str, str], list[float]] = defaultdict(list)  # heaps, negated
         for item in items:
-            if isinstance(item, Candidate):
+            if isinstance(item, LabelledPhoto):
                 heap = smallest[_key(item)]
                 heapq.heappush(heap, -lots.draw(item))
                 if len(heap) > (self.limit or 0):
@@ -88,14 +88,14 @@ class _Lots:
         self.seed = seed
         self._of_class: dict[tuple[str, str], random.Random] = {}
 
-    def draw(self, item: Candidate) -> float:
+    def draw(self, item: LabelledPhoto) -> float:
         key = _key(item)
         if key not in self._of_class:
             self._of_class[key] = random.Random(f"{self.seed}/{key[0]}/{key[1]}")
         return self._of_class[key].random()
 
 
-def _key(item: Candidate) -> tuple[str, str]:
+def _key(item: LabelledPhoto) -> tuple[str, str]:
     return item.part, item.label
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from os.path import splitext
 
-from imgcli.collect.imports.labelled_photo import Candidate, Entry
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.errors import DataError
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
@@ -141,7 +141,7 @@ def split_into(parts: Iterable[str]) -> tuple[str, ...]:
 
 def labelled(
     item: Entry | Rejected, root: Folder, parts: Mapping[str, str] | None = None
-) -> Candidate | Rejected:
+) -> LabelledPhoto | Rejected:
     """Give an entry the class its folder says.
 
     Args:
@@ -158,7 +158,7 @@ def labelled(
             return Rejected(item.origin, f"lies in none of {', '.join(sorted(parts))}")
     if len(inner) < 2:
         return Rejected(item.origin, "lies in no class folder")
-    return Candidate(inner[0], item.parts[-1], item.origin, item.read, part)
+    return LabelledPhoto(inner[0], item.parts[-1], item.origin, item.read, part)
 
 
 def part_named(folders: Folder) -> str:

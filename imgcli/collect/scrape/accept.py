@@ -13,7 +13,7 @@ from os.path import basename, splitext
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from imgcli.collect.imports.labelled_photo import Candidate
+from imgcli.collect.imports.labelled_photo import LabelledPhoto
 from imgcli.collect.ingest import REJECTED, Store, class_name
 from imgcli.collect.names import tagged
 from imgcli.collect.scrape.journal import Item, Journal
@@ -105,7 +105,7 @@ class Acceptance:
         """Write the photo and its line; whether it was new in its class."""
         name, origin = _file_name(item), item.result.file_url
         new = self._store.place(
-            Candidate(item.search.label, name, origin, lambda: data, provenance=item.provenance)
+            LabelledPhoto(item.search.label, name, origin, lambda: data, provenance=item.provenance)
         )
         self._store.commit()
         return new

@@ -1,6 +1,6 @@
 import pytest
 
-from imgcli.collect.imports.labelled_photo import Candidate, Entry
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.collect.imports.survey import class_root, labelled, part_folders, part_named, survey
 from imgcli.errors import DataError
 from imgcli.records import Rejected
@@ -16,7 +16,7 @@ def root_of(*paths: str) -> tuple[str, ...]:
 
 def label_of(path: str, root: tuple[str, ...]) -> str | None:
     item = labelled(entry(path), root)
-    return item.label if isinstance(item, Candidate) else None
+    return item.label if isinstance(item, LabelledPhoto) else None
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_train_and_a_held_out_folder_are_parts(held_out: str) -> None:
     part = "test" if held_out == "test" else "val"
     assert part_folders(found, ("wrap",)) == {"train": "train", held_out: part}
     item = labelled(entry(f"wrap/{held_out}/a/x/1.jpg"), ("wrap",), {held_out: part})
-    assert isinstance(item, Candidate) and (item.label, item.part) == ("a", part)
+    assert isinstance(item, LabelledPhoto) and (item.label, item.part) == ("a", part)
 
 
 def test_photos_beside_the_parts_are_rejected() -> None:

@@ -18,19 +18,18 @@ from typing import IO, cast
 
 import numpy as np
 
-from imgcli.collect.imports.formats.source import Candidates, Files, Source
+from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source, as_png
 from imgcli.collect.imports.labelled_photo import (
     LIMITS,
     MB,
-    Candidate,
     Entry,
+    LabelledPhoto,
     NotTaken,
     Readable,
     read_all,
     read_exactly,
 )
 from imgcli.collect.imports.survey import Folder, split_into
-from imgcli.collect.png import png
 from imgcli.errors import DataError
 from imgcli.records import Rejected
 
@@ -72,8 +71,8 @@ def find(files: Files) -> Source | None:
     count = sum(map(len, labels.values()))
     return Source(
         path=files.path,
-        what="MNIST's idx files",
-        candidates=partial(_candidates, files, labels, {file for file, _ in images.values()}),
+        kind=Kind.IDX,
+        photos=partial(_photos, files, labels, {file for file, _ in images.values()}),
         count=count,
         size=sum(n * (height * width + 100) for _, (n, height, width) in images.values()),
         parts=split_into(map(_part, pairs)),
@@ -93,7 +92,7 @@ def _check_pair(
         raise DataError(f"'{name}' has images of {sizes[1]} × {sizes[2]} pixels.")
 
 
-def _candidates(files: Files, labels: dict[Folder, bytes], images: set[Folder]) -> Candidates:
+def _photos(files: Files, labels: dict[Folder, bytes], images: set[Folder]) -> LabelledPhotos:
     for entry in files.entries():
         if isinstance(entry, Rejected):
             yield entry
@@ -101,7 +100,7 @@ def _candidates(files: Files, labels: dict[Folder, bytes], images: set[Folder]) 
             yield from _pictures(entry, labels[_key(entry.parts)])
 
 
-def _pictures(entry: Entry, labels: bytes) -> Candidates:
+def _pictures(entry: Entry, labels: bytes) -> LabelledPhotos:
     pair = _key(entry.parts)
     stem = pair[-1] or "image"
     at = 0
@@ -111,11 +110,11 @@ def _pictures(entry: Entry, labels: bytes) -> Candidates:
             for at, label in enumerate(labels):
                 data = _exactly(read_exactly(file, height * width), height * width)
                 picture = np.frombuffer(data, np.uint8).reshape(height, width)
-                yield Candidate(
+                yield LabelledPhoto(
                     label=str(label),
                     name=f"{stem}-{at:05}.png",
                     origin=f"{entry.origin}[{at}]",
-                    read=partial(png, picture),
+                    read=partial(as_png, picture),
                     part=_part(pair),
                 )
     except NotTaken as reason:

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from functools import partial
 from os.path import splitext
 
-from imgcli.collect.imports.columns import LABELS, column, label_text
-from imgcli.collect.imports.formats.source import Candidates, Files, Source
-from imgcli.collect.imports.labelled_photo import Candidate, Entry, NotTaken
+from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken
 from imgcli.collect.imports.survey import Folder
+from imgcli.collect.imports.tables import LABELS, column, label_text
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
 
@@ -37,8 +37,7 @@ def find(files: Files) -> Source | None:
     photos = sum(found.photos.values())
     if not photos or not (notes[".cls"] or (flat and _beside(found.others, found.photos))):
         return None
-    candidates = partial(_candidates, files)
-    return Source(files.path, "WebDataset samples", candidates, photos, found.size)
+    return Source(files.path, Kind.WEBDATASET, partial(_photos, files), photos, found.size)
 
 
 def _beside(others: dict[str, list[Folder]], photos: Counter[Folder]) -> bool:
@@ -49,7 +48,7 @@ def _beside(others: dict[str, list[Folder]], photos: Counter[Folder]) -> bool:
     return 2 * n > min(photos[folder], 100) and len(inside) >= n
 
 
-def _candidates(files: Files) -> Candidates:
+def _photos(files: Files) -> LabelledPhotos:
     for sample in _samples(files):
         if isinstance(sample, Rejected):
             yield sample
@@ -99,7 +98,7 @@ def _samples(files: Files) -> Iterator[list[_Member] | Rejected]:
         yield members
 
 
-def _labelled(members: list[_Member]) -> Candidates:
+def _labelled(members: list[_Member]) -> LabelledPhotos:
     photos = [member for member in members if member.suffix in PHOTO_SUFFIXES]
     notes = {member.suffix: member for member in members if member.suffix in LABEL_SUFFIXES}
     note = next((notes[suffix] for suffix in LABEL_SUFFIXES if suffix in notes), None)
@@ -112,7 +111,7 @@ def _labelled(members: list[_Member]) -> Candidates:
                 raise ValueError("a second photo of its key")
             if note is None:
                 raise ValueError("no .cls, .json or .txt of its key beside it")
-            yield Candidate(_label(note), entry.parts[-1], entry.origin, member.read)
+            yield LabelledPhoto(_label(note), entry.parts[-1], entry.origin, member.read)
         except (ValueError, NotTaken) as reason:
             yield Rejected(entry.origin, str(reason))
 

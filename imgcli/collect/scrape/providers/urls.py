@@ -12,8 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from imgcli.collect.imports.columns import LABELS, PATHS, URLS, column
-from imgcli.collect.imports.tables import table_rows
+from imgcli.collect.imports.tables import LABELS, PATHS, URLS, column, table_rows
 from imgcli.collect.scrape.licences import licence
 from imgcli.collect.scrape.providers.answers import text
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult
