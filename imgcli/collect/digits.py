@@ -1,4 +1,4 @@
-"""The handwritten digits that ship inside scikit-learn, as photos of the demo.
+"""The handwritten digits of scikit-learn, as photos for the demo.
 
 1,797 pictures of 8×8 pixels with 17 grey levels: the test part of "Optical Recognition of
 Handwritten Digits", E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998.

@@ -1,4 +1,4 @@
-"""The same photo, byte for byte, under two labels: one of them is wrong, or it is a placeholder.
+"""The same photo, byte for byte, under two labels: one is wrong, or it is a placeholder.
 
 keep     it is kept in each of its classes, and reported
 first    its first class has it, the others not; each refusal is listed
@@ -22,13 +22,13 @@ from imgcli.text import count
 OnConflict = Literal["keep", "first", "skip", "error"]
 
 
-def settled(
+def resolve_conflicts(
     items: Callable[[], LabelledPhotos], rule: OnConflict, store: Store, total: int
 ) -> LabelledPhotos:
-    """The candidates, those of conflicts refused by the rule when they are read.
+    """The photos, of which those in conflict are refused by the rule when they are read.
 
-    With "skip" and "error" every photo is read twice: whether one will turn up again under another
-    label is only known at the end.
+    With "skip" and "error" every photo is read twice: whether a photo has a second label is known
+    only at the end.
 
     Args:
         total: of the items, about.
@@ -42,7 +42,7 @@ def settled(
     if rule in ("skip", "error"):
         for item in track(items(), "compare", total, "photos"):
             if isinstance(item, LabelledPhoto):
-                labels.learn(item)
+                labels.add(item)
     if rule == "error" and labels.contested:
         raise labels.refusal()
     return (
@@ -53,14 +53,14 @@ def settled(
 
 @dataclass
 class _Labels:
-    """Which bytes were seen under which label."""
+    """The labels seen for each photo, by its bytes."""
 
     store: Store
     seen: dict[bytes, tuple[str, str]] = field(default_factory=dict)  # digest: class, origin
     contested: dict[bytes, list[tuple[str, str]]] = field(default_factory=dict)
 
-    def learn(self, item: LabelledPhoto) -> None:
-        """Read a photo and remember its label; what cannot be read is left to the placing."""
+    def add(self, item: LabelledPhoto) -> None:
+        """Read a photo and note its label; an unreadable one is rejected when it is placed."""
         try:
             data = item.read()
         except NotTaken:

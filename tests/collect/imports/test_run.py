@@ -82,7 +82,7 @@ def test_what_is_no_photo_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None
     assert {os.path.relpath(r.path, tmp_path / "src"): r.reason for r in result.rejected} == {
         "a/page.jpg": "an HTML page",
         "b/empty.png": "empty file",
-        "README.txt": "lies in no class folder",
+        "README.txt": "is in no class folder",
     }
 
 

@@ -43,7 +43,7 @@ def test_photos_of_sub_folders_belong_to_their_class() -> None:
 
 
 def test_photos_outside_the_class_folders_are_rejected() -> None:
-    assert labelled(entry("1.jpg"), ()) == Rejected("src/1.jpg", "lies in no class folder")
+    assert labelled(entry("1.jpg"), ()) == Rejected("src/1.jpg", "is in no class folder")
     assert label_of("wrap/cover.jpg", ("wrap",)) is None
     assert label_of("other/a/1.jpg", ("wrap",)) is None
 
@@ -75,13 +75,11 @@ def test_train_and_a_held_out_folder_are_parts(held_out: str) -> None:
 def test_photos_beside_the_parts_are_rejected() -> None:
     parts = {"train": "train", "test": "test"}
     assert labelled(entry("more/a/1.jpg"), (), parts) == Rejected(
-        "src/more/a/1.jpg", "lies in none of test, train"
+        "src/more/a/1.jpg", "is in none of test, train"
     )
-    assert labelled(entry("1.jpg"), (), parts) == Rejected(
-        "src/1.jpg", "lies in none of test, train"
-    )
+    assert labelled(entry("1.jpg"), (), parts) == Rejected("src/1.jpg", "is in none of test, train")
     assert labelled(entry("train/1.jpg"), (), parts) == Rejected(
-        "src/train/1.jpg", "lies in no class folder"
+        "src/train/1.jpg", "is in no class folder"
     )
 
 

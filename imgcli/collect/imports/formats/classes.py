@@ -29,7 +29,7 @@ def class_folders(files: Files, keep_split: bool) -> Source:
 
     Raises:
         DataError: no photos, or photos but no class folders.
-        WrongUsage: it is split already, and nobody said to keep that.
+        WrongUsage: it is split already, without --keep-split.
     """
     found, path = files.found, files.path
     root = class_root(found, str(path))
@@ -60,7 +60,7 @@ def _split_already(files: Files, root: Folder, parts: list[str]) -> WrongUsage:
 
 
 def labels_in_paths(files: Files, pattern: str) -> Source:
-    """Photos wherever they lie, their label found in their path by a regular expression.
+    """Photos in any folder, with the label found in the path by a regular expression.
 
     Raises:
         WrongUsage: no regular expression, one without a group, or one that finds no label.
@@ -111,7 +111,7 @@ def _found_in_path(regex: re.Pattern[str], item: Entry | Rejected) -> LabelledPh
 
 
 def refuse_without_photos(files: Files) -> None:
-    """Name the archives or tables that a folder holds where it holds no photos.
+    """Refuse a folder of archives or tables without photos, naming those.
 
     Raises:
         DataError: it does.

@@ -49,7 +49,7 @@ def find(files: Files, only: str | None = None) -> Source | None:
     names = set(files.found.others.get(".json", []))
     if only is not None:
         names = {parts for parts in names if parts[-1] == only}
-    if not names or not files.found.photos or len(names) > 50:  # more are a note for each photo
+    if not names or not files.found.photos or len(names) > 50:  # more are a file per photo
         return None
     read = [
         annotations
@@ -59,7 +59,7 @@ def find(files: Files, only: str | None = None) -> Source | None:
     ]
     if not read:
         return None
-    parts = {part_named(folder) for folder in files.found.photos} - {""}  # some may lie in none
+    parts = {part_named(folder) for folder in files.found.photos} - {""}  # some may be in none
     return Source(
         path=files.path,
         kind=Kind.COCO,
@@ -71,7 +71,7 @@ def find(files: Files, only: str | None = None) -> Source | None:
 
 
 def _read(entry: Entry) -> Iterator[_Annotations]:
-    """What a file of annotations says; nothing for captions and other JSON."""
+    """The annotations in a file; none for captions and other JSON."""
     try:
         with entry.open() as file:
             head = file.read(HEAD)
@@ -95,7 +95,7 @@ def _read(entry: Entry) -> Iterator[_Annotations]:
 
 
 def _kept(fields: dict[str, Any]) -> dict[str, Any]:
-    """Let go of polygons and licences while reading: they are most of a file's size."""
+    """Drop polygons and licences while reading; they are most of a file's size."""
     return {key: value for key, value in fields.items() if key in _KEPT}
 
 

@@ -34,7 +34,7 @@ from imgcli.errors import DataError
 from imgcli.records import Rejected
 
 NAME = re.compile(r"(.*?)[-_.]?(images|labels)[-_.]idx[13][-_.]ubyte(\.gz)?", re.IGNORECASE)
-MOST = 4 * MB  # bytes of one picture
+MAX_PICTURE = 4 * MB  # bytes
 
 
 def find(files: Files) -> Source | None:
@@ -62,7 +62,7 @@ def find(files: Files) -> Source | None:
                 if match[2].lower() == "labels":
                     (count,) = _sizes(file, 1)
                     labels.setdefault(_key(entry.parts), _exactly(read_all(file), count))
-                else:  # of one that lies there packed and unpacked, the first is taken
+                else:  # if it is there packed and unpacked, the first is used
                     images.setdefault(_key(entry.parts), (entry.parts, _sizes(file, 3)))
         except NotTaken as reason:
             raise DataError(f"'{entry.origin}' cannot be used: {reason}.") from None
@@ -88,7 +88,7 @@ def _check_pair(
         raise DataError(f"'{name}' has {have} and no {lack}; idx files come in pairs.")
     if len(labels) != sizes[0] or len(labels) > LIMITS.files:
         raise DataError(f"'{name}' has {sizes[0]:,} images and {len(labels):,} labels.")
-    if not 0 < sizes[1] * sizes[2] <= MOST:
+    if not 0 < sizes[1] * sizes[2] <= MAX_PICTURE:
         raise DataError(f"'{name}' has images of {sizes[1]} × {sizes[2]} pixels.")
 
 
@@ -122,7 +122,7 @@ def _pictures(entry: Entry, labels: bytes) -> LabelledPhotos:
 
 
 def _key(parts: Folder) -> Folder:
-    """What images and labels of one pair have in common."""
+    """The common name of the images and labels of one pair."""
     match = NAME.fullmatch(parts[-1])
     assert match is not None
     return (*parts[:-1], match[1])

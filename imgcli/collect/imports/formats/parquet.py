@@ -23,7 +23,7 @@ ROWS = 16  # read at a time: some may have 100 MB
 
 
 def parquet_source(path: Path, reading: Reading) -> Source:
-    """The photos in a Parquet file, or those that it names.
+    """The photos in a Parquet file, or at the paths in it.
 
     Raises:
         Refused: pyarrow is not installed.
@@ -53,7 +53,7 @@ def parquet_source(path: Path, reading: Reading) -> Source:
 
 
 def _features(metadata: Mapping[bytes, bytes]) -> dict[str, dict[str, Any]]:
-    """What Hugging Face's datasets says of each column; nothing where it did not write it."""
+    """The features that Hugging Face's datasets wrote per column; empty without them."""
     try:
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
         return {name: what for name, what in features.items() if isinstance(what, dict)}

@@ -3,7 +3,8 @@
     path,label              {"file_name": "1.jpg", "class": "crab"}
     photos/1.jpg,crab       {"file_name": "2.jpg", "class": "lobster"}
 
-Paths are relative to the table or absolute. Columns are found by the usual names, see `labels`.
+Paths are relative to the table or absolute. Columns are found by their usual names, see
+`imports.tables`.
 """
 
 import os
@@ -60,15 +61,15 @@ def find_columns(
     """The columns of a table that hold photos' paths and their labels.
 
     Args:
-        paths: the column of photos, where the table itself says it.
+        paths: the column of photos, if the table itself states it.
 
     Raises:
-        WrongUsage: a column that was asked for is not there.
-        DataError: there is none by a usual name; the message lists those there are.
+        WrongUsage: a named column is missing.
+        DataError: there is none of a usual name; the message lists the columns.
     """
     have = f"it has {listed(names, 12)}" if names else "it has none"
-    asked = {"--path-column": reading.path_column, "--label-column": reading.label_column}
-    for option, name in asked.items():
+    options = {"--path-column": reading.path_column, "--label-column": reading.label_column}
+    for option, name in options.items():
         if name is not None and name not in names:
             raise WrongUsage(f"{option} '{name}' is no column of '{table}': {have}.")
     paths = reading.path_column or paths or column(names, PATHS)

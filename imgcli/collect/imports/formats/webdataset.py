@@ -20,8 +20,8 @@ from imgcli.collect.imports.tables import LABELS, column, label_text
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
 
-LABEL_SUFFIXES = (".cls", ".json", ".txt")  # the first that is there is taken
-MOST = 10_000_000  # bytes of one sample's label; more is no label
+LABEL_SUFFIXES = (".cls", ".json", ".txt")  # the first that is present is used
+MAX_LABEL_FILE = 10_000_000  # bytes
 BOXES = re.compile(r"\s*\d+(\s+[\d.]+){4,}\s*")  # as YOLO's detection has them
 
 
@@ -57,7 +57,7 @@ def _photos(files: Files) -> LabelledPhotos:
 
 
 class _Member:
-    """A member of a sample, read when it passes by: what it holds, or why it cannot be used."""
+    """A member of a sample, read in its turn: its bytes, or why it cannot be used."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -68,7 +68,7 @@ class _Member:
             if self.suffix in PHOTO_SUFFIXES:
                 self.data = entry.read()
             elif self.suffix in LABEL_SUFFIXES:
-                if entry.size > MOST:
+                if entry.size > MAX_LABEL_FILE:
                     raise NotTaken("no label: too long")
                 self.data = entry.content()
         except NotTaken as fault:

@@ -12,7 +12,7 @@ from imgcli.collect.scrape.providers.markup import Markup, Photo, read_markup
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.errors import DataError
 
-MOST_BYTES = 5_000_000  # of a page
+MAX_PAGE_BYTES = 5_000_000
 
 _CHARSET = re.compile(r"charset=[\"']?([\w-]+)", re.IGNORECASE)
 
@@ -34,7 +34,7 @@ class Gallery:
         return cursor or search.query
 
     def page(self, search: Search, cursor: str) -> Page:
-        answer = self._client.get(self.address(search, cursor), max_bytes=MOST_BYTES)
+        answer = self._client.get(self.address(search, cursor), max_bytes=MAX_PAGE_BYTES)
         markup = read_markup(_decoded(answer), answer.url)
         for content in markup.robots:
             if reason := forbidden_use(content):

@@ -46,8 +46,8 @@ class INaturalist:
             "id_above": cursor or "0",
         }
         if not self._terms.unlicensed:
-            asked = [code for code in LICENCES if code in (self._terms.licences or LICENCES)]
-            params["photo_license"] = ",".join(c if c == "cc0" else f"cc-{c}" for c in asked)
+            codes = [code for code in LICENCES if code in (self._terms.licences or LICENCES)]
+            params["photo_license"] = ",".join(c if c == "cc0" else f"cc-{c}" for c in codes)
         answer = ask(self._client, self._url, params)
         results = answer.get("results") or []
         # total_results counts from id_above on, so that it falls to what this answer holds.

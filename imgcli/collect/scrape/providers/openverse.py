@@ -8,7 +8,7 @@ from imgcli.collect.scrape.licences import licence
 from imgcli.collect.scrape.providers.answers import ask, base_url, text
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult, Terms
 
-PAGE_SIZE = 20  # the most that is answered without credentials
+PAGE_SIZE = 20  # the maximum without credentials
 
 
 class Openverse:

@@ -12,7 +12,7 @@ from imgcli.collect.scrape.search_result import Page, Search, SearchResult, Term
 from imgcli.errors import DataError
 
 PAGE_SIZE = 50
-MOST_PARTS = 50  # answers that one batch may come in
+MAX_PARTS = 50  # answers per batch
 
 _PHOTOS = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff"}
 
@@ -20,8 +20,8 @@ _PHOTOS = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff"}
 class Wikimedia:
     """`action=query` of the MediaWiki API, batch by batch.
 
-    "Category:Owls" lists that category, anything else is searched for. What the server cannot do
-    now it says with status 200 and an error called maxlag or ratelimited.
+    "Category:Owls" lists that category, anything else is searched for. A busy server answers with
+    status 200 and the error maxlag or ratelimited.
     """
 
     name = "wikimedia"
@@ -41,12 +41,12 @@ class Wikimedia:
         begin: dict[str, str] = json.loads(cursor or "{}")
         onward: dict[str, str] = {}
         pages: dict[str, dict[str, Any]] = {}
-        for _ in range(MOST_PARTS):
+        for _ in range(MAX_PARTS):
             answer = ask(
                 self._client, self._url, {**_params(search), **begin, **onward}, busy=_busy
             )
             if "error" in answer:
-                raise DataError(f"Wikimedia refuses '{search.query}': {_said(answer)}.")
+                raise DataError(f"Wikimedia refuses '{search.query}': {_reason(answer)}.")
             for key, part in (answer.get("query") or {}).get("pages", {}).items():
                 pages.setdefault(key, {}).update(part)
             onward = {key: str(value) for key, value in (answer.get("continue") or {}).items()}
@@ -58,7 +58,7 @@ class Wikimedia:
 
 
 def _params(search: Search) -> dict[str, str]:
-    asked = {
+    common = {
         "action": "query",
         "format": "json",
         "maxlag": "5",
@@ -67,14 +67,14 @@ def _params(search: Search) -> dict[str, str]:
     }
     if search.query.lower().startswith("category:"):
         return {
-            **asked,
+            **common,
             "generator": "categorymembers",
             "gcmtitle": search.query,
             "gcmtype": "file",
             "gcmlimit": str(PAGE_SIZE),
         }
     return {
-        **asked,
+        **common,
         "generator": "search",
         "gsrsearch": f"{search.query} filetype:bitmap",
         "gsrnamespace": "6",
@@ -84,10 +84,10 @@ def _params(search: Search) -> dict[str, str]:
 
 def _busy(answer: Answered) -> str | None:
     code = (answer.get("error") or {}).get("code")
-    return _said(answer) if code in ("maxlag", "ratelimited", "readonly") else None
+    return _reason(answer) if code in ("maxlag", "ratelimited", "readonly") else None
 
 
-def _said(answer: Answered) -> str:
+def _reason(answer: Answered) -> str:
     error = answer["error"]
     return text(error.get("info")) or text(error.get("code")) or "no reason given"
 

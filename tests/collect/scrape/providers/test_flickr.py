@@ -50,7 +50,7 @@ def test_without_a_key_the_way_to_one_is_named() -> None:
 def test_more_than_4000_results_are_all_found_by_slices_of_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 40)  # the host's limit and ours, a hundredth of the real
+    monkeypatch.setattr(module, "MAX_RESULTS", 40)  # and the host's: a hundredth of the real ones
     monkeypatch.setattr(module, "PAGE_SIZE", 5)
     uploads = {n: 1_500_000_000 + 86_400 * n for n in range(150)}
 
