@@ -131,10 +131,10 @@ class Store:
 
     def withdraw(self, path: str) -> None:
         """Take a placed photo out of its class: to the same path under `.rejected/`."""
-        aside = self.folder / REJECTED / path
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(self.folder / path, aside)
-        sync_folder(aside.parent)
+        withdrawn = self.folder / REJECTED / path
+        withdrawn.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(self.folder / path, withdrawn)
+        sync_folder(withdrawn.parent)
         for paths in self._paths.values():  # whatever its line says, and it holds by now
             if path in paths:
                 paths.remove(path)

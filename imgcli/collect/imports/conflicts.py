@@ -92,6 +92,6 @@ class _Labels:
         (label, origin), (other, another) = next(iter(self.contested.values()))[:2]
         n = count(len(self.contested), "photo is", "photos are")
         return DataError(
-            f"{n} of two classes, such as '{origin}' ({label}) = '{another}' ({other}). Mend the "
+            f"{n} of two classes, such as '{origin}' ({label}) = '{another}' ({other}). Fix the "
             "source, or say --on-conflict keep, first or skip."
         )

@@ -62,7 +62,7 @@ def _open_table(path: Path, reading: Reading) -> Source | None:
 
 
 def _open_annotations(path: Path) -> Source | None:
-    """The photos that a file of COCO's annotations lies beside; None for any other file."""
+    """The photos beside a file of COCO's annotations; None for any other file."""
     if path.is_dir() or path.suffix.lower() != ".json":
         return None
     folder = path.absolute().parent
@@ -79,10 +79,10 @@ def _survey(path: Path) -> Files:
     if not path.is_dir() and (idx.NAME.fullmatch(path.name) or _is_batch(path)):
         raise DataError(
             f"'{path}' is one file of several that belong together. Import the folder or archive "
-            f"they lie in: imgcli import {path.parent}"
+            f"they are in: imgcli import {path.parent}"
         )
     entries = partial(folder_entries if path.is_dir() else archive_entries, path)
-    found = survey(track(entries(), "look through", unit="files"), str(path), LIMITS.files)
+    found = survey(track(entries(), "list files", unit="files"), str(path), LIMITS.files)
     return Files(path, entries, found)
 
 
@@ -111,7 +111,7 @@ def _recognised(files: Files, reading: Reading) -> Source:
 
 
 def _table_beside(files: Files) -> Path | None:
-    """The table in a folder whose photos lie in no class folders: it has the labels."""
+    """The table with the labels, in a folder without class folders."""
     found = files.found
     names = [
         parts[0]

@@ -75,18 +75,18 @@ class Survey:
             self.others[suffix].append(item.parts)
 
 
-def survey(items: Iterable[Entry | Rejected], source: str, most: int) -> Survey:
+def survey(items: Iterable[Entry | Rejected], source: str, max_files: int) -> Survey:
     """Count the files of a source.
 
     Raises:
-        DataError: more than `most` files.
+        DataError: more than `max_files` files.
     """
     found = Survey()
     for item in items:
         found.add(item)
-        if found.files > most:
+        if found.files > max_files:
             raise DataError(
-                f"'{source}' holds more than {most:,} files, too many for one import. "
+                f"'{source}' holds more than {max_files:,} files, too many for one import. "
                 "Import its class folders in several goes."
             )
     return found
