@@ -147,7 +147,7 @@ WRITERS = {
 }
 # What else writes by itself: the calls it makes, each with the reason that no writer could do it.
 EXCEPTIONS = {
-    "collect/ingest.py": ({"replace"}, "a placed photo is set aside whole, by renaming it"),
+    "collect/ingest.py": ({"replace"}, "a placed photo is withdrawn whole, by renaming it"),
     "photos/quarantine.py": ({"rename"}, "photos are moved, and back, by a journal written first"),
     "photos/manifest.py": ({"copyfile"}, "photos of any size into a staged folder, renamed whole"),
     "photos/merge.py": ({"copyfile"}, "photos of any size into a staged folder, renamed whole"),

@@ -1,4 +1,4 @@
-"""The handwritten digits that ship inside scikit-learn, as photos of the demo.
+"""The handwritten digits of scikit-learn, as photos for the demo.
 
 1,797 pictures of 8×8 pixels with 17 grey levels: the test part of "Optical Recognition of
 Handwritten Digits", E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998.
@@ -10,23 +10,23 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli.collect.imports.labelled_photo import Candidate
-from imgcli.collect.png import png
+from imgcli.collect.imports.formats.source import as_png
+from imgcli.collect.imports.labelled_photo import LabelledPhoto
 
 
-def digits() -> Iterator[Candidate]:
+def digits() -> Iterator[LabelledPhoto]:
     """Every digit as a PNG, labelled "0" to "9"."""
     from sklearn.datasets import load_digits
 
     bundle = load_digits()
     for number, (picture, target) in enumerate(zip(bundle.images, bundle.target, strict=True)):
-        yield Candidate(
+        yield LabelledPhoto(
             label=str(target),
             name=f"{number:04}.png",
             origin=f"sklearn.datasets.load_digits()[{number}]",
-            read=partial(_png, picture),
+            read=partial(_png_of, picture),
         )
 
 
-def _png(picture: NDArray[np.float64]) -> bytes:
-    return png(np.round(picture * (255 / 16)).astype(np.uint8))
+def _png_of(picture: NDArray[np.float64]) -> bytes:
+    return as_png(np.round(picture * (255 / 16)).astype(np.uint8))

@@ -1,11 +1,11 @@
-"""The one door through which photos come in: `<out>/<class>/<photo>` with its provenance.
+"""Writes collected photos: `<out>/<class>/<photo>` with its line in provenance.jsonl.
 
 A store that is split has `<out>/<part>/<class>/<photo>` instead, for photos that come with a part.
 
-In blocks: photos are written under temporary names, made durable together, renamed, and their
-provenance lines appended. A kill or a power cut at any moment leaves photos that are whole, and at
-most temporaries, a torn line, or photos without a line; the next start sweeps, repairs and reads
-those back, so the same command completes to the tree that an uninterrupted run makes.
+Photos are written in blocks: under temporary names, made durable together, renamed, and their
+lines appended. A kill or a power cut at any moment leaves whole photos, and at most temporaries, a
+torn line, or photos without a line; the next start removes, repairs and reads those, so the same
+command completes to the tree of an uninterrupted run.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from imgcli.batch import (
     sync_file_system,
 )
 from imgcli.collect import provenance
-from imgcli.collect.imports.labelled_photo import MB, PARTS, Candidate, NotTaken
+from imgcli.collect.imports.labelled_photo import MB, PARTS, LabelledPhoto, NotTaken
 from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.scrape.journal import NAME as JOURNAL
 from imgcli.errors import StorageError
@@ -46,25 +46,25 @@ CREDITS = "credits.html"
 class Store:
     """Class folders that photos are added to; nothing in them is changed, renamed or removed.
 
-    Within a class the content decides what is new: bytes that are there already are skipped. A
-    name that another photo has is not taken from it: the newcomer gets digits of its SHA-256. A
-    photo that was placed in a class and has been moved to another since does not come back.
+    Within a class the content decides what is new: duplicate bytes are skipped. If a name is taken,
+    the new photo gets digits of its SHA-256. A photo that was placed in a class and has been moved
+    to another since is not placed again.
 
-    What a line says of a photo is believed as long as nothing depends on it: before another photo
-    of its size is placed, it is hashed again. So no damage to the provenance makes a second copy.
+    The SHA-256 in a line is trusted until it matters: before another photo of the same size is
+    placed, the recorded one is hashed. So no damage to the provenance makes a second copy.
     """
 
     def __init__(self, folder: Path, split: bool = False) -> None:
         self.folder = folder
         self.split = split
         self.bytes_found = 0  # size of the photos that were there when the store was opened
-        self.notes: list[str] = []  # after closing: what became of an old folder
+        self.notes: list[str] = []  # after closing: where an old folder is now
         self._paths: defaultdict[str, list[str]] = defaultdict(list)  # SHA-256 -> relative paths
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> names, folded
         self._folders: dict[tuple[str, str], str] = {}  # part and label -> class folder
         self._unrecorded: set[str] = set()  # photos without a provenance line
-        self._believed: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)  # see `_verify`
-        self._left: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> SHA-256 it had
+        self._unverified: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)  # by size
+        self._former: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> SHA-256
         self._added: set[str] = set()  # photos placed since the store was opened
         self._lines: list[dict[str, Any]] = []
         self._batch = Batch(folder)
@@ -74,42 +74,42 @@ class Store:
         if self._ours:
             self._open()
 
-    def place(self, candidate: Candidate) -> bool:
-        """Take a photo in.
+    def place(self, photo: LabelledPhoto) -> bool:
+        """Place a photo in its class.
 
         Returns:
-            Whether it is new in its class.
+            Whether it is new there.
 
         Raises:
-            NotTaken: it cannot be read within the limits or is no photo.
+            NotTaken: it is not a photo, or cannot be read within the limits.
         """
-        data = candidate.read()
+        data = photo.read()
         image_format = photo_format(data[:HEAD])
         if image_format is None:
             raise NotTaken(refusal(data[:HEAD]))
         digest = hashlib.sha256(data).hexdigest()
-        folder = self._class_folder(candidate.part, candidate.label)
+        folder = self._class_folder(photo.part, photo.label)
         line = {
-            "label": candidate.label,
-            "origin": candidate.origin,
-            "source": "import",  # where the candidate does not say it otherwise
+            "label": photo.label,
+            "origin": photo.origin,
+            "source": "import",  # unless its own provenance names one
             "sha256": digest,
             "size": len(data),
             "format": image_format,
             "imported_at": self._now,
-            **candidate.provenance,
+            **photo.provenance,
         }
         here = self._path_in(folder, digest)
         if here is None:
             self._verify(len(data))
             here = self._path_in(folder, digest)
-        if here is None and self._has_moved_on(folder, digest):
+        if here is None and self._was_moved(folder, digest):
             return False
         if here is not None:
             if here in self._unrecorded:
                 self._record(here, line)
             return False
-        name = self._free_name(folder, photo_name(candidate.name, image_format), digest)
+        name = self._free_name(folder, photo_name(photo.name, image_format), digest)
         self._batch.add(folder, name, data)
         path = f"{folder}/{name}"
         self._paths[digest].append(path)
@@ -120,7 +120,7 @@ class Store:
         return True
 
     def begin(self) -> None:
-        """Mark the folder as imgcli's, before anything is in it."""
+        """Mark the folder as imgcli's, before it has photos."""
         if not self._ours:
             begin_lines(self._provenance)
             self._ours = True
@@ -129,20 +129,20 @@ class Store:
         """The path of the photo with these bytes in a class."""
         return self._path_in(self._class_folder("", label), digest)
 
-    def set_aside(self, path: str) -> None:
+    def withdraw(self, path: str) -> None:
         """Take a placed photo out of its class: to the same path under `.rejected/`."""
-        aside = self.folder / REJECTED / path
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(self.folder / path, aside)
-        sync_folder(aside.parent)
+        withdrawn = self.folder / REJECTED / path
+        withdrawn.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(self.folder / path, withdrawn)
+        sync_folder(withdrawn.parent)
         for paths in self._paths.values():  # whatever its line says, and it holds by now
             if path in paths:
                 paths.remove(path)
 
     def commit(self) -> None:
-        """Put what was taken in since the last commit in place, and its lines after it.
+        """Rename the photos placed since the last commit, then append their lines.
 
-        The lines follow the photos, so a line never vouches for a photo that a power cut took.
+        In this order no line describes a photo that a power cut took.
         """
         self._batch.commit()
         lines, self._lines = self._lines, []
@@ -150,7 +150,7 @@ class Store:
             append_lines(self._provenance, lines)
 
     def close(self) -> None:
-        """Commit, and make all of it durable."""
+        """Commit, and make everything durable."""
         try:
             self.commit()
             if self._ours:
@@ -169,13 +169,13 @@ class Store:
         return {part: parts[part] for part in PARTS if parts[part]}
 
     def classes_of(self, data: bytes) -> set[str]:
-        """The classes in which a photo with these bytes lies."""
+        """The classes that hold a photo with these bytes."""
         self._verify(len(data))
         digest = hashlib.sha256(data).hexdigest()
         return {_class_of(path) for path in self._paths.get(digest, ())}
 
     def conflicts(self) -> list[tuple[str, ...]]:
-        """Photos whose very bytes lie in several classes: the paths of each, sorted."""
+        """Photos in several classes, byte for byte: the paths of each, sorted."""
         return sorted(
             tuple(sorted(paths))
             for paths in self._paths.values()
@@ -188,14 +188,14 @@ class Store:
         sweep_temporaries(self.folder)
         mend_lines(self._provenance)
         known: dict[str, tuple[str, int]] = {}
-        left: dict[str, str] = {}  # where photos were, whose lines can be meant, and their SHA-256
+        former: dict[str, str] = {}  # path -> SHA-256 of photos placed there by label, or moved
         for entry in provenance.read(self.folder):
             path, digest = entry["path"], entry["sha256"]
             known[path] = (digest, entry["size"])
             if os.path.basename(os.path.dirname(path)) in _folders_of(entry.get("label")):
-                left[path] = digest
+                former[path] = digest
             if isinstance(before := entry.get(provenance.FROM), str):
-                left.setdefault(before, digest)
+                former.setdefault(before, digest)
         self._refuse_other_layout(known)
         tops = [self.folder / part for part in PARTS] if self.split else [self.folder]
         for top in tops:
@@ -204,14 +204,14 @@ class Store:
                     sweep_temporaries(folder)
                     self._list(folder.relative_to(self.folder).as_posix(), known)
         there = {path for paths in self._paths.values() for path in paths}
-        for path in left.keys() - there:
-            self._left[os.path.dirname(path)].add(left[path])
+        for path in former.keys() - there:
+            self._former[os.path.dirname(path)].add(former[path])
 
     def _refuse_other_layout(self, known: Iterable[str]) -> None:
-        """Class folders and parts do not mix.
+        """Refuse to mix class folders and parts.
 
         Raises:
-            StorageError: the photos that are there lie otherwise than those to come.
+            StorageError: the folder has photos in the other layout.
         """
         others = (path for path in known if (path.count("/") > 1) != self.split)
         if any(os.path.isfile(self.folder / path) for path in others):
@@ -222,7 +222,7 @@ class Store:
             )
 
     def _list(self, folder: str, known: dict[str, tuple[str, int]]) -> None:
-        """Take note of the photos in one class folder, hashing those that no line knows."""
+        """Index the photos in one class folder, hashing those without a line."""
         with os.scandir(self.folder / folder) as entries:
             for entry in entries:
                 self._names[folder].add(entry.name.casefold())
@@ -234,29 +234,29 @@ class Store:
                 self.bytes_found += size
                 digest, recorded_size = known.get(path, ("", -1))
                 if size == recorded_size:
-                    self._believed[size].append((path, digest))
-                elif size > MAX_PHOTO:  # no photo for imgcli, and long to hash
+                    self._unverified[size].append((path, digest))
+                elif size > MAX_PHOTO:  # not read by any command, and slow to hash
                     self._unrecorded.add(path)
                     continue
-                else:  # put there by hand, changed, or not yet recorded
+                else:  # added by hand, changed, or not recorded yet
                     digest = self._hashed(path, (digest, recorded_size), size)
                 self._paths[digest].append(path)
 
     def _verify(self, size: int) -> None:
-        """Hash the photos of this size once, of which only their lines say what they hold.
+        """Hash the recorded photos of this size, once.
 
-        Sizes are many, so of a large folder few photos are read for each that is new.
+        Sizes vary, so in a large folder few photos are read for each new one.
         """
-        for path, recorded in self._believed.pop(size, ()):
-            if path in self._paths[recorded]:  # not set aside
+        for path, recorded in self._unverified.pop(size, ()):
+            if path in self._paths[recorded]:  # not withdrawn
                 digest = self._hashed(path, (recorded, size), size)
                 self._paths[recorded].remove(path)
                 self._paths[digest].append(path)
 
     def _hashed(self, path: str, recorded: tuple[str, int], size: int) -> str:
-        """A photo's SHA-256, by its bytes; what its line says otherwise is put right.
+        """A photo's SHA-256, by its bytes; a damaged line is corrected.
 
-        Only where the line is damaged: one that is of another photo does not count.
+        A line of another photo is not a damaged one.
         """
         digest = digest_of(self.folder / path)
         if provenance.is_damaged(recorded, (digest, size)):
@@ -266,16 +266,16 @@ class Store:
             self._unrecorded.add(path)
         return digest
 
-    def _has_moved_on(self, folder: str, digest: str) -> bool:
-        """Whether a class had a photo that has been given to another since."""
+    def _was_moved(self, folder: str, digest: str) -> bool:
+        """Whether a photo of this class was moved to another since."""
         if all(path in self._added for path in self._paths.get(digest, ())):
             return False
-        return any(is_alike(had, digest) for had in self._left.get(folder, ()))
+        return any(is_alike(former, digest) for former in self._former.get(folder, ()))
 
     # --- placing --------------------------------------------------------------------------------
 
     def _class_folder(self, part: str, label: str) -> str:
-        """The class's folder, made if it is not there."""
+        """The class's folder; it is made if there is none."""
         if (part, label) not in self._folders:
             self.begin()
             folder = f"{part}/{class_name(label)}" if self.split else class_name(label)
@@ -289,7 +289,7 @@ class Store:
         return next((path for path in paths if path.startswith(f"{folder}/")), None)
 
     def _free_name(self, folder: str, name: str, digest: str) -> str:
-        """A name that no other file in `folder` has, not on a disk that ignores case either."""
+        """A name that is free in `folder`, on a disk that ignores case as well."""
         taken = self._names[folder]
         free = next(name for name in choices(name, digest) if name.casefold() not in taken)
         taken.add(free.casefold())
@@ -301,9 +301,9 @@ class Store:
 
 
 def class_name(label: str) -> str:
-    """What the folder of a class is called."""
+    """The folder name of a class."""
     name = safe_name(label)
-    return safe_name(name + ".") if name == provenance.NAME else name  # it may be called anything
+    return safe_name(name + ".") if name == provenance.NAME else name  # labels are free text
 
 
 def _class_of(path: str) -> str:
@@ -311,21 +311,21 @@ def _class_of(path: str) -> str:
 
 
 def _folders_of(label: object) -> set[str]:
-    """What the folder of a class may be called: by the label, or as someone has made it."""
+    """Possible folder names of a class: the label as it is, or made safe."""
     return {label, class_name(label)} if isinstance(label, str) else set()
 
 
 @contextmanager
 def open_store(out: Path, force: bool = False, split: bool = False) -> Iterator[Store]:
-    """Open the store at `out` for one writer; what was placed stays, whatever happens inside.
+    """Open the store at `out` for one writer; placed photos stay, whatever happens inside.
 
     Args:
-        force: build anew beside `out` and replace it whole at the end, if all went well; what
-            imgcli did not make is moved aside.
+        force: build from scratch beside `out` and replace it whole at the end, if all went well;
+            files that imgcli did not make are kept beside it.
         split: whether the photos come with their parts, and keep them.
 
     Raises:
-        StorageError: `out` is someone else's, or another imgcli writes to it.
+        StorageError: `out` was not made by imgcli, or another imgcli writes to it.
     """
     out = named(out)
     if force:
@@ -335,7 +335,7 @@ def open_store(out: Path, force: bool = False, split: bool = False) -> Iterator[
         new.notes += [staged.kept] if staged.kept else []
         return
     recover(out, user_files)
-    _refuse_strangers(out)
+    _refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with locked(lock_of(out)):
         made = not out.exists()
@@ -350,7 +350,7 @@ def open_store(out: Path, force: bool = False, split: bool = False) -> Iterator[
 
 @contextmanager
 def _filled(folder: Path, split: bool) -> Iterator[Store]:
-    """A store that is closed whatever happens inside; its one writer holds the lock."""
+    """A store that is closed whatever happens inside; the caller holds the lock."""
     store = Store(folder, split=split)
     try:
         yield store
@@ -359,16 +359,16 @@ def _filled(folder: Path, split: bool) -> Iterator[Store]:
 
 
 def user_files(folder: Path) -> list[str]:
-    """The files of a collected folder that are not as imgcli put them there.
+    """The files of a collected folder that are not as imgcli placed them.
 
-    Added or changed since, or moved by hand or by `imgcli check --fix` to the class they belong to.
+    Added or changed since, or moved to another class by hand or by `imgcli check --fix`.
     """
     if not (folder / provenance.NAME).is_file():
         return files_in(folder)
     lines = {line["path"]: line for line in provenance.read(folder)}
     found = []
     for path in files_in(folder):
-        # A photo that was rejected has the line of the place where it was.
+        # A withdrawn photo has the line of its former path.
         line = lines.get(path.removeprefix(f"{REJECTED}/"))
         if not (path.startswith(DOCUMENTS) or _is_as_placed(folder / path, line)):
             if path != CREDITS or not is_own_page(folder / path):
@@ -377,7 +377,7 @@ def user_files(folder: Path) -> list[str]:
 
 
 def _is_as_placed(file: Path, line: Mapping[str, Any] | None) -> bool:
-    """Whether a file is the very photo that imgcli placed there."""
+    """Whether a file is the photo that imgcli placed there, unchanged."""
     if line is None or "moved_from" in line or file.is_symlink() or not file.is_file():
         return False
     if file.stat().st_size != line["size"]:
@@ -387,11 +387,11 @@ def _is_as_placed(file: Path, line: Mapping[str, Any] | None) -> bool:
 
 
 def named(out: Path) -> Path:
-    """`out` by a name: "." and ".." have none, and so no place for a lock beside them."""
+    """`out` with a name: "." and ".." have none, and a lock beside them needs one."""
     return out if out.name not in ("", "..") else Path(os.path.abspath(out))
 
 
-def _refuse_strangers(out: Path) -> None:
+def _refuse_foreign(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise StorageError(f"'{out}' is a file. Choose another --out.")
     if out.is_dir() and any(out.iterdir()) and not (out / provenance.NAME).is_file():

@@ -1,4 +1,4 @@
-"""Names that are safe on every disk and terminal, and the same in every run."""
+"""File names that are safe on every disk and terminal, and the same in every run."""
 
 import hashlib
 import itertools
@@ -9,10 +9,10 @@ from os.path import splitext
 
 from imgcli.image_types import PHOTO_SUFFIXES, SUFFIXES
 
-LONGEST = 255  # bytes of one name on common file systems
+MAX_NAME = 255  # bytes of one name on common file systems
 
 _RESERVED = {"CON", "PRN", "AUX", "NUL"} | {f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10)}
-# Control characters, bytes that are no text (surrogates), what splits lines, and what splits paths.
+# Control characters, bytes that are not text (surrogates), line breaks and path separators.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029/\\]")
 
 
@@ -28,7 +28,7 @@ def safe_name(name: str) -> str:
     clean = _UNSAFE.sub("_", text).rstrip(". ")
     if clean[:1] in ("", "-", ".") or clean.split(".")[0].rstrip().upper() in _RESERVED:
         clean = "_" + clean
-    if clean == text and len(clean.encode()) <= LONGEST:
+    if clean == text and len(clean.encode()) <= MAX_NAME:
         return clean
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return tagged(clean, digest[:8])
@@ -37,8 +37,8 @@ def safe_name(name: str) -> str:
 def photo_name(name: str, image_format: str) -> str:
     """The safe name of a photo, with its format's suffix where it has no photo suffix.
 
-    A suffix that is a photo's stays even if the content is of another format: `check` is where
-    that is found and mended.
+    A suffix that is a photo's stays even if the content is of another format: `check` finds and
+    fixes that.
     """
     name = name.rstrip(". ")
     if splitext(name)[1].lower() not in PHOTO_SUFFIXES:
@@ -47,7 +47,7 @@ def photo_name(name: str, image_format: str) -> str:
 
 
 def choices(name: str, digest: str) -> Iterator[str]:
-    """`name`, then what to call the photo of this SHA-256 if that name is another photo's."""
+    """`name`, then alternatives for the photo of this SHA-256 if the name is taken."""
     yield name
     yield tagged(name, digest[:8])
     for n in itertools.count(2):
@@ -59,5 +59,5 @@ def tagged(name: str, tag: str) -> str:
     stem, suffix = splitext(name)
     if len(suffix.encode()) > 16:  # a long "suffix" is only a dot in a sentence
         stem, suffix = name, ""
-    room = LONGEST - len(f"-{tag}{suffix}".encode())
+    room = MAX_NAME - len(f"-{tag}{suffix}".encode())
     return f"{stem.encode()[:room].decode(errors='ignore')}-{tag}{suffix}"

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from imgcli.collect.imports.labelled_photo import LabelledPhoto
+from imgcli.collect.ingest import open_store
+
 
 def photo(number: int, image_format: str = "PNG") -> bytes:
     """A photo whose bytes are unlike those of any other number."""
@@ -14,6 +17,16 @@ def photo(number: int, image_format: str = "PNG") -> bytes:
     file = io.BytesIO()
     picture.save(file, image_format)
     return file.getvalue()
+
+
+def labelled_photo(label: str, name: str, data: bytes) -> LabelledPhoto:
+    return LabelledPhoto(label, name, f"here/{label}/{name}", lambda: data)
+
+
+def place(out: Path, *photos: LabelledPhoto) -> list[bool]:
+    """Place photos in a store; whether each was new."""
+    with open_store(out) as store:
+        return [store.place(one) for one in photos]
 
 
 def make_tree(root: Path, files: dict[str, bytes]) -> Path:

@@ -8,22 +8,15 @@ import pytest
 
 from imgcli.aside import write_page
 from imgcli.collect import ingest as module
-from imgcli.collect.imports.labelled_photo import Candidate, NotTaken
+from imgcli.collect.imports.labelled_photo import NotTaken
 from imgcli.collect.ingest import open_store
 from imgcli.collect.provenance import NAME
 from imgcli.errors import StorageError
 from imgcli.photos.quarantine import Move, quarantine
-from tests.collect.samples import make_tree, photo, tree
+from tests.collect.samples import labelled_photo, make_tree, photo, place, tree
 from tests.kills import alone, killed_at
 
-
-def candidate(label: str, name: str, data: bytes) -> Candidate:
-    return Candidate(label, name, f"here/{label}/{name}", lambda: data)
-
-
-def place(out: Path, *candidates: Candidate) -> list[bool]:
-    with open_store(out) as store:
-        return [store.place(one) for one in candidates]
+candidate = labelled_photo  # for tests/test_full_disk.py
 
 
 def lines(out: Path) -> list[dict[str, object]]:
@@ -32,7 +25,9 @@ def lines(out: Path) -> list[dict[str, object]]:
 
 def test_photos_are_placed_by_class_with_a_line_each(tmp_path: Path) -> None:
     out = tmp_path / "raw"
-    assert place(out, candidate("cat", "1.png", photo(1)), candidate("dog", "x", photo(2, "JPEG")))
+    assert place(
+        out, labelled_photo("cat", "1.png", photo(1)), labelled_photo("dog", "x", photo(2, "JPEG"))
+    )
     assert tree(out) == {"cat/1.png": photo(1), "dog/x.jpg": photo(2, "JPEG")}
     first, second = lines(out)
     assert first.pop("imported_at")
@@ -51,30 +46,30 @@ def test_photos_are_placed_by_class_with_a_line_each(tmp_path: Path) -> None:
 
 def test_the_same_bytes_are_skipped_in_one_class_and_a_conflict_in_two(tmp_path: Path) -> None:
     with open_store(tmp_path / "raw") as store:
-        assert store.place(candidate("a", "1.png", photo(1)))
-        assert not store.place(candidate("a", "2.png", photo(1)))
-        assert store.place(candidate("b", "3.png", photo(1)))
+        assert store.place(labelled_photo("a", "1.png", photo(1)))
+        assert not store.place(labelled_photo("a", "2.png", photo(1)))
+        assert store.place(labelled_photo("b", "3.png", photo(1)))
         assert store.counts() == {"a": 1, "b": 1}
         assert store.conflicts() == [("a/1.png", "b/3.png")]
 
 
 def test_a_photo_that_was_moved_to_another_class_does_not_come_back(tmp_path: Path) -> None:
     out = tmp_path / "raw"
-    place(out, candidate("a", "1.png", photo(1)), candidate("b", "2.png", photo(2)))
+    place(out, labelled_photo("a", "1.png", photo(1)), labelled_photo("b", "2.png", photo(2)))
     (out / "a/1.png").rename(out / "b/1.png")
     with open_store(out) as store:
-        assert not store.place(candidate("a", "1.png", photo(1)))
+        assert not store.place(labelled_photo("a", "1.png", photo(1)))
         assert store.conflicts() == []
     (out / "b/1.png").rename(out / "a/1.png")
     with open_store(out) as store:
-        assert not store.place(candidate("a", "1.png", photo(1)))
-        assert store.place(candidate("b", "1.png", photo(1)))
+        assert not store.place(labelled_photo("a", "1.png", photo(1)))
+        assert store.place(labelled_photo("b", "1.png", photo(1)))
 
 
 def test_a_name_in_use_is_left_to_its_photo(tmp_path: Path) -> None:
     out = tmp_path / "raw"
-    place(out, candidate("a", "1.png", photo(1)))
-    place(out, candidate("a", "1.png", photo(2)), candidate("a", "1.PNG", photo(3)))
+    place(out, labelled_photo("a", "1.png", photo(1)))
+    place(out, labelled_photo("a", "1.png", photo(2)), labelled_photo("a", "1.PNG", photo(3)))
     tags = {n: hashlib.sha256(photo(n)).hexdigest()[:8] for n in (2, 3)}
     assert tree(out) == {
         "a/1.png": photo(1),
@@ -88,7 +83,7 @@ def test_labels_become_safe_folders(tmp_path: Path) -> None:
     place(
         out,
         *(
-            candidate(label, "1.png", photo(n))
+            labelled_photo(label, "1.png", photo(n))
             for n, label in enumerate(["CON", "-x", "a/b", NAME])
         ),
     )
@@ -100,15 +95,17 @@ def test_labels_become_safe_folders(tmp_path: Path) -> None:
 def test_what_is_no_photo_is_not_placed(tmp_path: Path) -> None:
     with open_store(tmp_path / "raw") as store:
         with pytest.raises(NotTaken, match="an HTML page"):
-            store.place(candidate("a", "1.jpg", b"<html>"))
+            store.place(labelled_photo("a", "1.jpg", b"<html>"))
     assert not (tmp_path / "raw").exists()
 
 
 def test_photos_put_there_by_hand_are_known_and_left_alone(tmp_path: Path) -> None:
     out = tmp_path / "raw"
-    place(out, candidate("a", "1.png", photo(1)))
+    place(out, labelled_photo("a", "1.png", photo(1)))
     make_tree(out, {"a/mine.png": photo(2), "b/mine.png": photo(3), "a/notes.txt": b"mine"})
-    added = place(out, candidate("a", "2.png", photo(2)), candidate("b", "mine.png", photo(4)))
+    added = place(
+        out, labelled_photo("a", "2.png", photo(2)), labelled_photo("b", "mine.png", photo(4))
+    )
     assert added == [False, True]
     tag = hashlib.sha256(photo(4)).hexdigest()[:8]
     assert set(tree(out)) == {
@@ -119,20 +116,20 @@ def test_photos_put_there_by_hand_are_known_and_left_alone(tmp_path: Path) -> No
 
 def test_a_photo_that_was_removed_comes_in_again(tmp_path: Path) -> None:
     out = tmp_path / "raw"
-    place(out, candidate("a", "1.png", photo(1)))
+    place(out, labelled_photo("a", "1.png", photo(1)))
     (out / "a/1.png").unlink()
-    assert place(out, candidate("a", "1.png", photo(1))) == [True]
+    assert place(out, labelled_photo("a", "1.png", photo(1))) == [True]
     assert tree(out) == {"a/1.png": photo(1)}
 
 
 def test_what_a_killed_import_left_is_swept_repaired_and_read_back(tmp_path: Path) -> None:
     out = tmp_path / "raw"
-    place(out, candidate("a", "1.png", photo(1)), candidate("a", "2.png", photo(2)))
+    place(out, labelled_photo("a", "1.png", photo(1)), labelled_photo("a", "2.png", photo(2)))
     (out / "a/.imgcli-1-b0.tmp").write_bytes(b"half a pho")
     (out / ".imgcli-1-0.tmp").write_bytes(b"")
     text = (out / NAME).read_bytes()
     (out / NAME).write_bytes(text[:-20])  # the line of 2.png is torn
-    assert place(out, candidate("a", "2.png", photo(2))) == [False]
+    assert place(out, labelled_photo("a", "2.png", photo(2))) == [False]
     assert tree(out) == {"a/1.png": photo(1), "a/2.png": photo(2)}
     assert [line["path"] for line in lines(out)] == ["a/1.png", "a/2.png"]
 
@@ -143,7 +140,7 @@ def test_whole_blocks_are_committed_on_the_way(
     monkeypatch.setattr(module, "BLOCK_PHOTOS", 2)
     with open_store(tmp_path / "raw") as store:
         for n in (1, 2, 3):
-            store.place(candidate("a", f"{n}.png", photo(n)))
+            store.place(labelled_photo("a", f"{n}.png", photo(n)))
         assert {"a/1.png", "a/2.png"} < set(tree(tmp_path / "raw"))
         assert len(lines(tmp_path / "raw")) == 2
 
@@ -152,7 +149,7 @@ def test_an_interruption_keeps_what_was_placed(tmp_path: Path) -> None:
     out = tmp_path / "raw"
     with pytest.raises(KeyboardInterrupt):
         with open_store(out) as store:
-            store.place(candidate("a", "1.png", photo(1)))
+            store.place(labelled_photo("a", "1.png", photo(1)))
             raise KeyboardInterrupt
     assert tree(out) == {"a/1.png": photo(1)}
     assert len(lines(out)) == 1
@@ -161,31 +158,31 @@ def test_an_interruption_keeps_what_was_placed(tmp_path: Path) -> None:
 def test_two_imports_into_one_folder_are_refused(tmp_path: Path) -> None:
     with open_store(tmp_path / "raw"):
         with pytest.raises(StorageError, match="Another imgcli is writing"):
-            place(tmp_path / "raw", candidate("a", "1.png", photo(1)))
+            place(tmp_path / "raw", labelled_photo("a", "1.png", photo(1)))
 
 
 def test_an_empty_folder_may_be_filled_and_someone_elses_may_not(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    place(tmp_path / "empty", candidate("a", "1.png", photo(1)))
+    place(tmp_path / "empty", labelled_photo("a", "1.png", photo(1)))
     theirs = make_tree(tmp_path / "theirs", {"a/1.png": photo(9)})
     with pytest.raises(StorageError, match=r"theirs' exists and was not made by.*or move it away"):
-        place(theirs, candidate("a", "1.png", photo(1)))
+        place(theirs, labelled_photo("a", "1.png", photo(1)))
     assert tree(theirs) == {"a/1.png": photo(9)}
     with pytest.raises(StorageError, match="is a file"):
-        place(theirs / "a/1.png", candidate("a", "1.png", photo(1)))
+        place(theirs / "a/1.png", labelled_photo("a", "1.png", photo(1)))
 
 
 def test_force_replaces_whole_and_keeps_what_is_not_ours(tmp_path: Path) -> None:
     out = tmp_path / "raw"
-    place(out, candidate("old", "1.png", photo(1)))
+    place(out, labelled_photo("old", "1.png", photo(1)))
     with open_store(out, force=True) as store:
-        store.place(candidate("new", "1.png", photo(2)))
+        store.place(labelled_photo("new", "1.png", photo(2)))
         assert set(tree(out)) == {"old/1.png"}
     assert tree(out) == {"new/1.png": photo(2)}
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
     (out / NAME).unlink()  # now it could be anyone's
     with open_store(out, force=True) as store:
-        store.place(candidate("newer", "1.png", photo(3)))
+        store.place(labelled_photo("newer", "1.png", photo(3)))
     assert tree(out) == {"newer/1.png": photo(3)}
     (aside,) = tmp_path.glob("raw.replaced-*")
     assert tree(aside) == {"new/1.png": photo(2)}
@@ -193,10 +190,10 @@ def test_force_replaces_whole_and_keeps_what_is_not_ours(tmp_path: Path) -> None
 
 def test_a_failed_replacement_keeps_the_old(tmp_path: Path) -> None:
     out = tmp_path / "raw"
-    place(out, candidate("old", "1.png", photo(1)))
+    place(out, labelled_photo("old", "1.png", photo(1)))
     with pytest.raises(KeyboardInterrupt):
         with open_store(out, force=True) as store:
-            store.place(candidate("new", "1.png", photo(2)))
+            store.place(labelled_photo("new", "1.png", photo(2)))
             raise KeyboardInterrupt
     assert tree(out) == {"old/1.png": photo(1)}
 
@@ -204,17 +201,17 @@ def test_a_failed_replacement_keeps_the_old(tmp_path: Path) -> None:
 def replaced(out: Path) -> tuple[list[Path], list[str]]:
     """Replace a folder whole: what is beside it afterwards, and the notes."""
     with open_store(out, force=True) as store:
-        store.place(candidate("new", "1.png", photo(9)))
+        store.place(labelled_photo("new", "1.png", photo(9)))
     return [path for path in out.parent.iterdir() if path != out], store.notes
 
 
 def test_what_a_scrape_left_and_nobody_touched_is_replaced(tmp_path: Path) -> None:
     out = tmp_path / "raw"
     with open_store(out) as store:
-        store.place(candidate("a", "1.png", photo(1)))
-        store.place(candidate("a", "2.png", photo(2)))
+        store.place(labelled_photo("a", "1.png", photo(1)))
+        store.place(labelled_photo("a", "2.png", photo(2)))
         store.commit()
-        store.set_aside("a/2.png")
+        store.withdraw("a/2.png")
     for name in (".scrape.sqlite", ".scrape.sqlite-wal", "a/.DS_Store"):
         (out / name).write_bytes(b"")
     write_page(out / "credits.html", "<html></html>")
@@ -239,7 +236,7 @@ def test_whatever_the_user_added_changed_or_moved_is_kept_aside(
     tmp_path: Path, change: Callable[[Path], object]
 ) -> None:
     out = tmp_path / "raw"
-    place(out, candidate("a", "1.png", photo(1)), candidate("b", "2.png", photo(2)))
+    place(out, labelled_photo("a", "1.png", photo(1)), labelled_photo("b", "2.png", photo(2)))
     change(out)
     before = tree(out)
     (aside,), (note,) = replaced(out)
@@ -249,7 +246,7 @@ def test_whatever_the_user_added_changed_or_moved_is_kept_aside(
 
 def test_a_label_that_a_plan_has_corrected_is_kept_aside(tmp_path: Path) -> None:
     out = tmp_path / "raw"
-    place(out, candidate("a", "1.png", photo(1)), candidate("b", "2.png", photo(2)))
+    place(out, labelled_photo("a", "1.png", photo(1)), labelled_photo("b", "2.png", photo(2)))
     digest = hashlib.sha256(photo(1)).hexdigest()
     quarantine(out, [Move("a/1.png", "label", "is b", "b/1.png", digest)])
     asides, _ = replaced(out)
@@ -263,11 +260,11 @@ def test_a_replacement_killed_at_any_step_goes_on_to_the_same_folder(quick_path:
 def kill_replacements(folder: str) -> None:
     def replace_all() -> None:
         with open_store(out, force=True) as store:
-            store.place(candidate("new", "1.png", photo(9)))
+            store.place(labelled_photo("new", "1.png", photo(9)))
 
     for step in count(1):
         out = Path(folder) / str(step) / "raw"
-        place(out, candidate("a", "1.png", photo(1)))
+        place(out, labelled_photo("a", "1.png", photo(1)))
         if not killed_at(step, replace_all):
             break
         with open_store(out):  # what any other import does

@@ -92,7 +92,7 @@ def received(out: Path) -> set[str]:
     """URLs of what lies in its class, or waits for it."""
     with open_journal(out) as journal:
         spool = Spool(out)
-        waiting = {item.offer.file_url for item in journal.unfinished() if spool.has(item)}
+        waiting = {item.result.file_url for item in journal.unfinished() if spool.has(item)}
     return waiting | {str(line["file_url"]) for line in provenance(out)}
 
 

@@ -19,7 +19,7 @@ PROGRAM = """
 import sys
 from functools import partial
 from imgcli.cli.main import main
-from imgcli.collect import host_memory, scraping, searches
+from imgcli.collect.scrape import engine, host_state, job
 from imgcli.collect.http import client
 from imgcli.collect.http.request import NetLimits
 from imgcli.photos import decode

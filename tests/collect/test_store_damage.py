@@ -10,10 +10,11 @@ import pytest
 
 from imgcli.collect.ingest import Store
 from imgcli.collect.provenance import NAME, read
-from tests.collect.samples import make_tree, photo, tree
-from tests.collect.test_ingest import candidate, place
+from tests.collect.samples import labelled_photo, make_tree, photo, place, tree
 
-PHOTOS = [candidate(label, f"{n}.png", photo(n)) for n, label in enumerate(["owl", "owl", "cat"])]
+PHOTOS = [
+    labelled_photo(label, f"{n}.png", photo(n)) for n, label in enumerate(["owl", "owl", "cat"])
+]
 # Scraped ones; the second line has no newline, as some editors leave it.
 CREDIT = {"source": "openverse", "creator": "Ann", "file_url": "https://example.org/1"}
 
@@ -103,7 +104,7 @@ def test_a_line_that_is_of_another_photo_credits_nobody_for_this_one(tmp_path: P
     place(out, PHOTOS[0])
     (out / NAME).write_text(json.dumps({**next(read(out)), **CREDIT}) + "\n")
     make_tree(out, {"owl/0.png": photo(9)})  # someone has replaced it
-    assert place(out, candidate("owl", "9.png", photo(9))) == [False]
+    assert place(out, labelled_photo("owl", "9.png", photo(9))) == [False]
     assert "creator" not in list(read(out))[-1]
 
 
@@ -112,7 +113,7 @@ def test_a_last_line_without_its_newline_is_kept(tmp_path: Path) -> None:
     place(out, *PHOTOS)
     lines = list(read(out))
     (out / NAME).write_bytes((out / NAME).read_bytes().removesuffix(b"\n"))
-    place(out, candidate("owl", "5.png", photo(5)))
+    place(out, labelled_photo("owl", "5.png", photo(5)))
     assert list(read(out))[:-1] == lines
 
 
@@ -142,11 +143,11 @@ def test_a_damaged_line_hides_no_photo_from_the_rule_for_two_labels(tmp_path: Pa
     assert Store(out).classes_of(photo(1)) == {"owl"}
 
 
-def test_a_photo_of_a_damaged_line_can_be_set_aside(tmp_path: Path) -> None:
+def test_a_photo_of_a_damaged_line_can_be_withdrawn(tmp_path: Path) -> None:
     out = tmp_path / "raw"
     place(out, *PHOTOS)
     flip(out, "owl/1.png", "sha256", "x")
     store = Store(out)
-    store.set_aside("owl/1.png")
+    store.withdraw("owl/1.png")
     assert store.counts() == {"cat": 1, "owl": 1}
     assert (out / ".rejected/owl/1.png").read_bytes() == photo(1)

@@ -1,1 +1,1 @@
-"""The polite and safe network: only where robots.txt lets us, only outside, within bounds."""
+"""Polite and safe HTTP: robots.txt obeyed, public addresses only, sizes and times limited."""

@@ -70,7 +70,7 @@ def _hidden(address: Address) -> list[IPv4Address]:
 
 
 def addresses_of(target: Target, anywhere: bool = False) -> list[str]:
-    """Resolve a host; every one of its addresses is checked, unless they may lie `anywhere`.
+    """Resolve a host; every one of its addresses is checked, unless `anywhere` is permitted.
 
     Raises:
         Denied: one of the addresses is.

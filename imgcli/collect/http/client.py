@@ -1,7 +1,7 @@
-"""The one way to the network: `Client.get`.
+"""`Client.get`: all of imgcli's requests to the internet.
 
-For each URL, and each that a redirect leads to: its host's robots.txt is asked, its addresses are
-checked, its turn is waited for; then one GET, repeated only where that may help.
+For each URL, and each that a redirect leads to: check robots.txt and the addresses of the host,
+wait for its turn, send one GET, and repeat it only where that may help.
 """
 
 import os
@@ -30,7 +30,7 @@ CONTACT = "IMGCLI_CONTACT"  # environment variable
 
 
 class Client:
-    """Fetches what may be fetched; usable from many threads, which wait only for their own host."""
+    """Fetches URLs; usable from many threads, each of which waits only for its own host."""
 
     def __init__(
         self,
@@ -42,11 +42,11 @@ class Client:
         """Make a client; nothing is fetched yet.
 
         Args:
-            contact: an address for the people who run the hosts; else the environment's
+            contact: an address for the operators of hosts; default: the environment's
                 IMGCLI_CONTACT.
-            allow_hosts: HOST:PORT that may be asked although they are not on the open internet.
-            state: where to keep what is to be known of hosts in the next run, too; it has to
-                outlive the client.
+            allow_hosts: HOST:PORT that are permitted although they are not on the open internet.
+            state: pace and robots.txt of hosts, to be kept for the next run; it has to outlive
+                the client.
 
         Raises:
             WrongUsage: a contact that no header can hold, an entry without host or port.
@@ -69,11 +69,11 @@ class Client:
         api: bool = False,
         max_bytes: int = MAX_BYTES,
     ) -> Answer:
-        """Fetch a URL, waiting until its host may be asked.
+        """Fetch a URL when its host may be requested.
 
         Args:
             headers: sent to the URL's own host only, not along a redirect to another one.
-            api: the URL is of an API made for programs, so that robots.txt is not asked.
+            api: the URL is of an API made for programs, to which robots.txt does not apply.
             max_bytes: of the body.
 
         Raises:
@@ -116,7 +116,7 @@ class Client:
         raise NotFetched(f"redirected more than {self._limits.redirects} times")
 
     def _try(self, request: Request) -> Answer:
-        """Ask, and ask again where that may help."""
+        """Request, and repeat where that may help."""
         host = self._host(request.target)
         for tries in range(1, self._limits.tries + 1):
             try:
@@ -169,7 +169,7 @@ class Client:
 
 
 def user_agent(contact: str | None) -> str:
-    """How imgcli presents itself: "imgcli/0.1.0 (+me@example.org)".
+    """The User-Agent: "imgcli/0.1.0 (+me@example.org)".
 
     Raises:
         WrongUsage: the contact has characters that no header can hold.

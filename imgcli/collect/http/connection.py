@@ -97,7 +97,7 @@ class PinnedAdapter(HTTPAdapter):
 
 
 class HostSession(requests.Session):
-    """Asks one host, on one connection, which is kept open from one request to the next."""
+    """Requests of one host, on one connection that stays open between them."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class HostSession(requests.Session):
         limits: NetLimits,
         tls: ssl.SSLContext,
         take_turn: Callable[[], None],  # called when connected, before each request
-        heard: Callable[[Answer], None],  # called with the status and headers of each answer
+        answered: Callable[[Answer], None],  # called with the status and headers of each answer
     ) -> None:
         super().__init__()
         self.target = target
@@ -125,7 +125,7 @@ class HostSession(requests.Session):
         self._anywhere = anywhere
         self._limits = limits
         self._take_turn = take_turn
-        self._heard = heard
+        self._answered = answered
         self._deadline: Deadline | None = None
         self._aborted = False
 
@@ -188,7 +188,7 @@ class HostSession(requests.Session):
         got = self.get(url, headers=headers, timeout=timeout, stream=True, allow_redirects=False)
         with closing(got):
             head = Answer(url, got.status_code, got.headers)
-            self._heard(head)
+            self._answered(head)
             if not request.accept(head):
                 return head
             body = _read(got, request.max_bytes)

@@ -1,10 +1,10 @@
-"""Why a URL was not fetched.
+"""Errors of a fetch.
 
 NotFetched           `str(error)` says why, for people, without the URL's query
-├── Broken           a try that failed on the way; another one may succeed
+├── Broken           a request that failed on the way; another one may succeed
 │   └── NotConnected    and the host has not seen the request
-└── Unreachable      not this URL but its whole host cannot be fetched from
-    └── Denied       a host that is not on the open internet, and that no option allows
+└── Unreachable      the whole host cannot be fetched from, not only this URL
+    └── Denied       a host that is not on the open internet, without --allow-host
 """
 
 

@@ -1,4 +1,4 @@
-"""One host: one request at a time, on one connection, never sooner than it may be asked."""
+"""One host: one request at a time, on one connection, at its pace."""
 
 import random
 import ssl
@@ -19,11 +19,11 @@ from imgcli.collect.http.urls import Target
 from imgcli.text import duration
 
 OVERLOADED = (429, 503)
-TOLD = 30.0  # seconds of waiting that people are told of
+NOTE_WAIT_FROM = 30.0  # seconds
 # Seconds that a request may be on its way. The delay to the next one begins when the host sees it,
-# between its being sent and the answer. To take the answer would be certain, but a slow host would
-# then be asked more rarely than it allows.
-LATENESS = 0.1
+# between sending and the answer. Counting from the answer would be certain, but would ask a slow
+# host more rarely than it allows.
+MAX_TRANSIT = 0.1
 
 
 class Host:
@@ -48,8 +48,8 @@ class Host:
         self._closed = closed
         self._turn = threading.Lock()  # held from the wait for a request to its last byte
         self._turn_time = 0.0  # the `Pace.last_request` of the turn in use
-        take_turn = partial(self._wait, take=True)  # another imgcli may have been faster
-        self._session = HostSession(target, anywhere, agent, limits, tls, take_turn, self._heard)
+        take_turn = partial(self._wait, take=True)
+        self._session = HostSession(target, anywhere, agent, limits, tls, take_turn, self._answered)
         self._failures = 0
         self._overloads = 0
         self._last_problem = ""
@@ -71,10 +71,10 @@ class Host:
                 raise
 
     def record_failure(self, problem: str) -> None:
-        """Count a failure; after a few in succession the circuit is open: the host is skipped.
+        """Count a failure; after a few in succession the circuit opens and the host is skipped.
 
         Raises:
-            Unreachable: it is.
+            Unreachable: the circuit is open.
         """
         self._failures += 1
         self._last_problem = problem
@@ -94,9 +94,9 @@ class Host:
         self.rest()
 
     def _wait(self, take: bool) -> None:
-        """Until the host may be asked; then `take` that turn, which nobody else has."""
+        """Wait until the host may be requested; with `take`, take that turn."""
         while (left := self._left(take)) > 0 and not self._closed.is_set():
-            if left > TOLD + self.delay:
+            if left > NOTE_WAIT_FROM + self.delay:
                 wait = duration(left)
                 progress.note(f"{self._at} wants to be left alone for {wait}; waiting.")
             self._closed.wait(left)
@@ -104,23 +104,23 @@ class Host:
             raise NotFetched("stopped", later=True)
 
     def _left(self, take: bool) -> float:
-        """Seconds until the host may be asked. Without any, a turn taken is kept before its use."""
+        """Seconds until the host may be requested; at 0, a turn taken is stored before its use."""
         with self._state.pace(self._origin) as pace:
             left = max(pace.not_before, pace.last_request + self.delay) - time()
-            if left > max(self._limits.longest_wait, self.delay) + LATENESS:
+            if left > max(self._limits.longest_wait, self.delay) + MAX_TRANSIT:
                 pace.last_request = pace.not_before = left = 0.0  # the clock was put back since
             if take and left <= 0:
-                pace.last_request = self._turn_time = time() + LATENESS
+                pace.last_request = self._turn_time = time() + MAX_TRANSIT
             return left
 
     def _seen(self) -> None:
-        """The host has seen the request by now."""
+        """Record that the host has seen the request by now."""
         with self._state.pace(self._origin) as pace:
             if pace.last_request == self._turn_time:  # else another imgcli has had a turn since
                 pace.last_request = min(pace.last_request, time())
 
-    def _heard(self, head: Answer) -> None:
-        """Take from an answer whether the host is well, and how long it wants to be left alone."""
+    def _answered(self, head: Answer) -> None:
+        """Record from an answer whether the host is overloaded, and its Retry-After."""
         self._seen()
         wait = retry_after(head, self._limits.longest_wait)
         if head.status not in OVERLOADED:
@@ -143,7 +143,7 @@ class Host:
 
 
 def retry_after(answer: Answer, longest: float) -> float | None:
-    """Seconds of the answer's Retry-After, a number or a date; None without one to understand."""
+    """Seconds of the answer's Retry-After, a number or a date; None without a valid one."""
     try:
         return min(Retry().parse_retry_after(answer.headers["Retry-After"]), longest)
     except (KeyError, HTTPError, ValueError, OverflowError):
@@ -151,10 +151,10 @@ def retry_after(answer: Answer, longest: float) -> float | None:
 
 
 def backoff(tries: int, first: float) -> float:
-    """Seconds to wait after `tries` failed ones, with jitter, so that programs do not meet."""
+    """Seconds to wait after `tries` failed ones, with jitter, so that programs do not collide."""
     return first * 2.0 ** (tries - 1) * random.uniform(1.0, 1.5)
 
 
 def retriable(status: int) -> bool:
-    """Whether the same request may be answered otherwise another time."""
+    """Whether the same request may succeed another time."""
     return status in (408, 429) or status >= 500

@@ -1,4 +1,4 @@
-"""What is known of hosts beyond one request, and where it is kept."""
+"""Pace and robots.txt of hosts, beyond one request."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,36 +9,36 @@ from typing import Protocol
 
 @dataclass
 class Pace:
-    """When a host may be asked again depends on these; in seconds since 1970.
+    """When a host may be requested again follows from these; in seconds since 1970.
 
-    That clock and no other goes on when a process, or the machine, is started again.
+    Only that clock continues when a process, or the machine, is started again.
     """
 
-    last_request: float = 0.0  # when the host saw it, at the latest
+    last_request: float = 0.0  # the latest time at which the host saw it
     not_before: float = 0.0  # by its Retry-After, or because it was overloaded
 
 
 class HostState(Protocol):
     """Pace and robots.txt by origin, such as "https://photos.example:443"; safe from any thread.
 
-    One that outlives the process makes the next run, and one at the same time, as polite as this.
+    If it outlives the process, the next run and one at the same time are as polite as this one.
     """
 
     def pace(self, origin: str) -> AbstractContextManager[Pace]:
-        """A host's pace, to look at and to change; nobody else does so meanwhile.
+        """A host's pace, to read and change, locked meanwhile.
 
-        What was changed is safe from a kill when the context ends.
+        Changes are stored when the context ends, and survive a kill.
         """
 
     def robots(self, origin: str) -> tuple[str, float] | None:
-        """A host's robots.txt and until when it holds, if one was kept."""
+        """A host's robots.txt and until when it holds, if one is stored."""
 
     def keep_robots(self, origin: str, text: str, until: float) -> None:
-        """Keep a robots.txt that was read; an empty one stands for there being none."""
+        """Store a robots.txt; an empty one means that there is none."""
 
 
 class InMemoryHostState:
-    """Ends with the process. `Host` sees to it that a pace has one user at a time."""
+    """Ends with the process. `Host` has a lock, so a pace has one user at a time."""
 
     def __init__(self) -> None:
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)

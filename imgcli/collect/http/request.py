@@ -1,4 +1,4 @@
-"""A GET: what is asked for, within which limits, and what is answered."""
+"""A GET request, its limits, and its answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ MAX_BYTES = 25 * MB  # of one body
 
 @dataclass(frozen=True)
 class NetLimits:
-    """The numbers of `Client`; tests use smaller ones."""
+    """Limits of `Client`; tests use smaller ones."""
 
     delay: float = 1.0  # seconds from one request to the next, per host, at least
     longest_delay: float = 60.0  # seconds; a host whose robots.txt asks for more is skipped
@@ -27,7 +27,7 @@ class NetLimits:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a host answered. `Client.get` returns only whole ones, of status 200 or 203."""
+    """The answer of a host. `Client.get` returns only whole ones of status 200 or 203."""
 
     url: str  # after redirects, with its query, which may hold a key: never show or store an API's
     status: int
@@ -37,13 +37,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Request:
-    """What `Client` asks one host for."""
+    """A request to one host."""
 
     target: Target
     accept: Callable[[Answer], bool]  # by status and headers: whether to read the body; may raise
     headers: Mapping[str, str] = field(default_factory=dict)
     max_bytes: int = MAX_BYTES
-    api_origin: str | None = None  # of an API made for programs, whose robots.txt is not asked
+    api_origin: str | None = None  # of an API made for programs, to which robots.txt does not apply
 
     def redirected(self, location: str) -> "Request":
         """The request that a redirect leads to; the headers are for the first origin alone.

@@ -1,4 +1,4 @@
-"""What a host wants of programs: its robots.txt, and the directives of X-Robots-Tag."""
+"""The rules of a host for programs: robots.txt, and the directives of X-Robots-Tag."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ REFUSALS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
 
 
 def forbidden_use(directives: str) -> str | None:
-    """The first directive of an X-Robots-Tag or a robots meta tag that forbids what we do.
+    """The first directive of an X-Robots-Tag or a robots meta tag that forbids our use.
 
     One addressed to another program ("googlebot: noindex") counts as well.
     """
@@ -33,7 +33,7 @@ def forbidden_use(directives: str) -> str | None:
 
 @dataclass(frozen=True)
 class Rules:
-    """A host's robots.txt; `closed` says why nothing may be fetched, whatever it holds."""
+    """A host's robots.txt; `closed` is the reason if nothing may be fetched at all."""
 
     text: str = ""
     closed: NotFetched | None = None
@@ -61,9 +61,9 @@ class RobotsFile:
         self._until = 0.0  # seconds since 1970
 
     def rules(self, read: Callable[[], Rules]) -> Rules:
-        """The rules that hold; `read` asks the host for them.
+        """The rules in force; `read` requests them from the host.
 
-        A robots.txt that could not be read is kept for this run alone: the next one asks again.
+        A robots.txt that could not be read holds for this run alone; the next one asks again.
         """
         with self._lock:
             if time() > self._until:
@@ -79,9 +79,9 @@ class RobotsFile:
 def rules_of(answer: Answer, at: str) -> Rules:
     """2xx is read, 4xx permits everything, anything else permits nothing.
 
-    429 and 408 come here only as what is anything else: after all tries they are no answers of
-    `Client`. They are 4xx, but do not say that there is no robots.txt, as 404 does; a host that has
-    no time for that one file has none for its photos.
+    429 and 408 never come here, since `Client` raises after all tries. They are 4xx, but do not
+    mean that there is no robots.txt, as 404 does; a host without time for that one file has none
+    for its photos.
     """
     if 200 <= answer.status < 300:
         return Rules(answer.body.decode("utf-8-sig", errors="replace"))

@@ -1,4 +1,4 @@
-"""A URL as it will be asked for: read once, by one parser, for every check and for the request."""
+"""A URL, parsed once by one parser, for every check and for the request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def target_of(url: str, params: Mapping[str, str] | None = None) -> Target:
     """Read a URL, its host in any spelling.
 
     Raises:
-        NotFetched: not http(s), a user name or password in it, or no URL at all.
+        NotFetched: not http(s), with a user name or password, or not a URL.
     """
     try:
         whole = urldefrag(requests.Request("GET", url, params=params).prepare().url or "").url
@@ -75,7 +75,7 @@ def redirected(target: Target, location: str) -> Target:
 
 
 def host_of(url: str) -> str:
-    """The host that a URL is asked from, by which to queue: "photos.example:443".
+    """The host of a URL, by which to queue: "photos.example:443".
 
     Raises:
         NotFetched: as `target_of`.

@@ -1,8 +1,8 @@
-"""Zip and tar archives as sources. Nothing is ever unpacked by name.
+"""Zip and tar archives as sources. Nothing is unpacked to a path.
 
 Members are read one by one, in their order, and their bytes counted; no path from an archive
 reaches `open()`. Refused, each with its reason: absolute names, names with "..", links, devices,
-encrypted members, unknown compression, sizes that are lies, and more bytes than `Limits` allow.
+encrypted members, unknown compression, wrong sizes, and more bytes than `Limits` allow.
 """
 
 import bz2
@@ -30,7 +30,7 @@ from imgcli.collect.imports.labelled_photo import (
     Metered,
     NotTaken,
 )
-from imgcli.collect.imports.survey import is_passed_over
+from imgcli.collect.imports.survey import is_system_file
 from imgcli.errors import DataError
 from imgcli.reading import open_regular
 from imgcli.records import Rejected
@@ -40,13 +40,13 @@ BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
     *(OSError, EOFError, RuntimeError, ValueError, OverflowError, LookupError),
 )
-_KNOWN = {
+_BYTES_AT_ONCE = {  # packed, by compression method
     zipfile.ZIP_STORED: CHUNK,
     zipfile.ZIP_DEFLATED: CHUNK,
     zipfile.ZIP_BZIP2: 4096,  # zipfile unpacks what it has read at once: 4 kB can become 80 MB
     zipfile.ZIP_LZMA: 4096,
 }
-_TAR_AT_ONCE = 16 * MB  # bytes; only a hostile header asks for more in one go
+_MAX_TAR_READ = 16 * MB  # bytes at once; only a hostile header asks for more
 
 
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
@@ -56,7 +56,7 @@ def member_parts(name: str) -> tuple[str, ...]:
     """Folders and file name of a member.
 
     Raises:
-        NotTaken: a name that leads out of the archive, or nowhere.
+        NotTaken: a name that leads out of the archive, or is empty.
     """
     if name.startswith("/") or _DRIVE.match(name):
         raise NotTaken("an absolute path")
@@ -69,8 +69,8 @@ def member_parts(name: str) -> tuple[str, ...]:
 
 
 def _whole(path: Path, limits: Limits) -> Budget:
-    """The bytes that the archive may give, unpacked."""
-    ratio = max(limits.archive_unjudged, limits.ratio * path.stat().st_size)
+    """The budget of unpacked bytes of the whole archive."""
+    ratio = max(limits.archive_ratio_from, limits.ratio * path.stat().st_size)
     reason = f"unpacks to more than {limits.archive // MB:,} MB"
     if ratio < limits.archive:
         reason = f"unpacks to more than {limits.ratio} times its size, as only a bomb does"
@@ -99,7 +99,7 @@ def zip_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rejecte
                 continue
             try:
                 parts = member_parts(name)
-                if any(is_passed_over(part) for part in parts):
+                if any(is_system_file(part) for part in parts):
                     continue
                 _check_zip_member(info)
             except NotTaken as reason:
@@ -113,7 +113,7 @@ def zip_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rejecte
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
-    """The member's name, where `zipfile` took UTF-8 without a flag, or Windows' slash, wrongly."""
+    """The member's name; corrects UTF-8 without a flag, and Windows' backslash."""
     name = info.filename
     if not info.flag_bits & 0x800:
         try:
@@ -129,7 +129,7 @@ def _check_zip_member(info: zipfile.ZipInfo) -> None:
         raise NotTaken("a link" if stat.S_ISLNK(mode) else "a device or pipe")
     if info.flag_bits & 0x1:
         raise NotTaken("encrypted; unpack it with its password and import the folder")
-    if info.compress_type not in _KNOWN:
+    if info.compress_type not in _BYTES_AT_ONCE:
         raise NotTaken(f"compressed by a method unknown here ({info.compress_type})")
 
 
@@ -137,18 +137,19 @@ def _check_zip_member(info: zipfile.ZipInfo) -> None:
 def _open_zip_member(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, whole: Budget, limits: Limits
 ) -> Iterator[Metered]:
-    packed = max(limits.member_unjudged, limits.ratio * info.compress_size)
+    packed = max(limits.member_ratio_from, limits.ratio * info.compress_size)
     ratio = Budget(packed, f"unpacks to more than {limits.ratio} times its packed size")
     try:
         with archive.open(info) as file:
-            metered = Metered(file, whole, ratio, at_once=_KNOWN[info.compress_type])
+            metered = Metered(file, whole, ratio, at_once=_BYTES_AT_ONCE[info.compress_type])
             yield metered
             ended = not file.read(1)
     except BROKEN as error:
-        raise NotTaken(f"damaged in the archive ({_said(error)})") from None
+        raise NotTaken(f"damaged in the archive ({_reason(error)})") from None
     if ended and metered.given != info.file_size:
-        said = f"{metered.given} bytes, said to be {info.file_size}"
-        raise NotTaken(f"damaged in the archive ({said})")
+        raise NotTaken(
+            f"damaged in the archive ({metered.given} bytes, said to be {info.file_size})"
+        )
 
 
 # --- tar ----------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ def _open_zip_member(
 class _Counted:
     """A tar's unpacked bytes, forwards, counted against a budget.
 
-    Passing over a member unpacks it too, so what is counted is the stream and not the members.
+    Skipping a member unpacks it too, so the stream is counted and not the members.
     """
 
     def __init__(self, file: IO[bytes], budget: Budget) -> None:
@@ -166,7 +167,7 @@ class _Counted:
         self.last = b""  # what was read last: tells how a tar ended
 
     def read(self, size: int) -> bytes:
-        if size > _TAR_AT_ONCE:
+        if size > _MAX_TAR_READ:
             raise NotTaken(f"a header of {size // MB} MB")
         self.last = self.file.read(size)
         self.budget.spend(len(self.last))
@@ -183,13 +184,13 @@ class _Counted:
 def tar_entries(
     path: Path, unpack: Callable[[Path], IO[bytes]], limits: Limits = LIMITS
 ) -> Iterator[Entry | Rejected]:
-    """The members of a tar, in their order; one that is cut short gives what came before the cut.
+    """The members of a tar, in their order; a truncated one gives those before the cut.
 
     Args:
         unpack: opens the tar's bytes, such as `gzip.open`.
 
     Raises:
-        DataError: no tar.
+        DataError: not a tar.
     """
     whole = _whole(path, limits)
     with unpack(path) as file:
@@ -205,7 +206,7 @@ def tar_entries(
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would remember every one
                 yield from _tar_member(path, tar, member, limits)
         except (NotTaken, *BROKEN) as error:
-            yield Rejected(str(path), f"{_said(error)}; the rest was not read")
+            yield Rejected(str(path), f"{_reason(error)}; the rest was not read")
             return
         if stream.last.strip(b"\0") or not stream.last:  # a tar ends in a block of zeros
             yield Rejected(str(path), "damaged or cut short: the tar does not end as it should")
@@ -219,7 +220,7 @@ def _tar_member(
     origin = f"{path}!{member.name}"
     try:
         parts = member_parts(member.name)
-        if any(is_passed_over(part) for part in parts):
+        if any(is_system_file(part) for part in parts):
             return
         if not member.isreg():
             raise NotTaken("a link" if member.issym() or member.islnk() else "a device or pipe")
@@ -236,10 +237,10 @@ def _open_tar_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[
     try:
         yield file
     except BROKEN as error:
-        raise NotTaken(f"damaged in the archive ({_said(error)})") from None
+        raise NotTaken(f"damaged in the archive ({_reason(error)})") from None
 
 
-# --- which kind ---------------------------------------------------------------------------------
+# --- zip or tar ---------------------------------------------------------------------------------
 
 _TARS: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
@@ -249,7 +250,7 @@ _TARS: dict[bytes, Callable[..., Any]] = {
 
 
 def archive_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rejected]:
-    """The members of an archive, whose kind is told by its first bytes and not by its name.
+    """The members of an archive; zip or tar is told by the first bytes, not by the name.
 
     Raises:
         DataError: neither a zip nor a tar, or damaged.
@@ -271,9 +272,9 @@ def archive_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rej
 
 def _damaged(path: Path, error: Exception) -> DataError:
     return DataError(
-        f"'{path}' is damaged or incomplete ({_said(error)}). Fetch or make the archive again."
+        f"'{path}' is damaged or incomplete ({_reason(error)}). Fetch or make the archive again."
     )
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""The same photo, byte for byte, under two labels: one of them is wrong, or it is a placeholder.
+"""The same photo, byte for byte, under two labels: one is wrong, or it is a placeholder.
 
 keep     it is kept in each of its classes, and reported
 first    its first class has it, the others not; each refusal is listed
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from imgcli.collect.imports.formats.source import Candidates
-from imgcli.collect.imports.labelled_photo import Candidate, NotTaken
+from imgcli.collect.imports.formats.source import LabelledPhotos
+from imgcli.collect.imports.labelled_photo import LabelledPhoto, NotTaken
 from imgcli.collect.ingest import Store, class_name
 from imgcli.errors import DataError
 from imgcli.progress import track
@@ -22,13 +22,13 @@ from imgcli.text import count
 OnConflict = Literal["keep", "first", "skip", "error"]
 
 
-def settled(
-    items: Callable[[], Candidates], rule: OnConflict, store: Store, total: int
-) -> Candidates:
-    """The candidates, those of conflicts refused by the rule when they are read.
+def resolve_conflicts(
+    items: Callable[[], LabelledPhotos], rule: OnConflict, store: Store, total: int
+) -> LabelledPhotos:
+    """The photos, of which those in conflict are refused by the rule when they are read.
 
-    With "skip" and "error" every photo is read twice: whether one will turn up again under another
-    label is only known at the end.
+    With "skip" and "error" every photo is read twice: whether a photo has a second label is known
+    only at the end.
 
     Args:
         total: of the items, about.
@@ -41,26 +41,26 @@ def settled(
     labels = _Labels(store)
     if rule in ("skip", "error"):
         for item in track(items(), "compare", total, "photos"):
-            if isinstance(item, Candidate):
-                labels.learn(item)
+            if isinstance(item, LabelledPhoto):
+                labels.add(item)
     if rule == "error" and labels.contested:
         raise labels.refusal()
     return (
-        replace(item, read=partial(labels.read, item)) if isinstance(item, Candidate) else item
+        replace(item, read=partial(labels.read, item)) if isinstance(item, LabelledPhoto) else item
         for item in items()
     )
 
 
 @dataclass
 class _Labels:
-    """Which bytes were seen under which label."""
+    """The labels seen for each photo, by its bytes."""
 
     store: Store
     seen: dict[bytes, tuple[str, str]] = field(default_factory=dict)  # digest: class, origin
     contested: dict[bytes, list[tuple[str, str]]] = field(default_factory=dict)
 
-    def learn(self, item: Candidate) -> None:
-        """Read a photo and remember its label; what cannot be read is left to the placing."""
+    def add(self, item: LabelledPhoto) -> None:
+        """Read a photo and note its label; an unreadable one is rejected when it is placed."""
         try:
             data = item.read()
         except NotTaken:
@@ -73,7 +73,7 @@ class _Labels:
             before = first if first[0] != here else (there[0], f"{self.store.folder}/{there[0]}")
             self.contested.setdefault(digest, [before]).append((here, item.origin))
 
-    def read(self, item: Candidate) -> bytes:
+    def read(self, item: LabelledPhoto) -> bytes:
         """The photo's bytes.
 
         Raises:
@@ -92,6 +92,6 @@ class _Labels:
         (label, origin), (other, another) = next(iter(self.contested.values()))[:2]
         n = count(len(self.contested), "photo is", "photos are")
         return DataError(
-            f"{n} of two classes, such as '{origin}' ({label}) = '{another}' ({other}). Mend the "
+            f"{n} of two classes, such as '{origin}' ({label}) = '{another}' ({other}). Fix the "
             "source, or say --on-conflict keep, first or skip."
         )

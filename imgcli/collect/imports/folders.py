@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import IO
 
 from imgcli.collect.imports.labelled_photo import Entry, NotTaken
-from imgcli.collect.imports.survey import is_passed_over
+from imgcli.collect.imports.survey import is_system_file
 from imgcli.records import Rejected
 
 
 def folder_entries(source: Path) -> Iterator[Entry | Rejected]:
     """Every file under `source`, sorted by name, whatever the disk's order.
 
-    A photo that is a link is read like any other and keeps the class of the folder it lies in. A
-    link to a folder is followed at the first level only, where it is a class folder, and never to
-    a folder around `source`: so there are no loops. Pipes, sockets and devices are not opened.
+    A linked photo is read like any other and has the class of the folder with the link. A link to
+    a folder is followed at the first level only, where it is a class folder, and never to a folder
+    around `source`, so there are no loops. Pipes, sockets and devices are not opened.
     """
     folders: list[tuple[str, ...]] = [()]
     while folders:
@@ -33,7 +33,7 @@ def folder_entries(source: Path) -> Iterator[Entry | Rejected]:
             continue
         below = []
         for entry in found:
-            if is_passed_over(entry.name):
+            if is_system_file(entry.name):
                 continue
             item = _entry(entry, source, (*parts, entry.name))
             if item is None:
@@ -46,7 +46,7 @@ def folder_entries(source: Path) -> Iterator[Entry | Rejected]:
 def _entry(
     entry: os.DirEntry[str], source: Path, parts: tuple[str, ...]
 ) -> Entry | Rejected | None:
-    """One file as it can be used or not; None for a folder to go into."""
+    """One file, or why it is rejected; None for a folder to enter."""
     origin = _origin(source, parts)
     try:
         status = entry.stat()

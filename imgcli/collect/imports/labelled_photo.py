@@ -1,6 +1,6 @@
-"""What a source offers, and how much of it is ever read.
+"""Files and labelled photos of a source, and the limits on reading them.
 
-Limits, counted while reading and never taken from what a file says of itself:
+Limits are counted while reading, never taken from the file's own header:
 
     one photo                       100 MB
     one archive, unpacked           1 TB, and no more than 100 times its size once past 1 GB
@@ -16,19 +16,19 @@ from typing import Any, Protocol
 from imgcli.image_types import HEAD, refusal
 
 MB = 1_000_000
-PARTS = ("train", "val", "test")  # what a split makes
+PARTS = ("train", "val", "test")
 CHUNK = 1 << 16  # bytes asked for at a time
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is taken from one source; see the module's docstring."""
+    """How much is read from one source; see the module's docstring."""
 
     photo: int = 100 * MB  # bytes
     archive: int = 1_000_000 * MB  # bytes, unpacked
     ratio: int = 100  # unpacked bytes per packed byte
-    archive_unjudged: int = 1_000 * MB  # bytes up to which an archive's ratio does not matter
-    member_unjudged: int = 10 * MB  # bytes up to which a zip member's ratio does not matter
+    archive_ratio_from: int = 1_000 * MB  # bytes; below, an archive's ratio is not limited
+    member_ratio_from: int = 10 * MB  # bytes; below, a zip member's ratio is not limited
     files: int = 2_000_000
 
 
@@ -36,7 +36,7 @@ LIMITS = Limits()
 
 
 class NotTaken(Exception):
-    """A file that is not used; `str(error)` is the reason, for `Rejected`."""
+    """A rejected file; `str(error)` is the reason, for `Rejected`."""
 
 
 class Readable(Protocol):
@@ -47,13 +47,13 @@ class Readable(Protocol):
 class Entry:
     """A file found in a source, before its class is known.
 
-    Opening it, and reading what was opened, gives its bytes or raises `NotTaken`. A tar can only be
-    read forwards, so do it before asking the source for the next entry.
+    Opening and reading it gives its bytes or raises `NotTaken`. A tar can only be read forwards, so
+    read an entry before taking the next one from the source.
     """
 
     parts: tuple[str, ...]  # folders and file name below the source
     origin: str  # for people and provenance: "photos.zip!photos/crab/1.jpg"
-    size: int  # bytes, as the source has it
+    size: int  # bytes, as the source states it
     open: Callable[[], AbstractContextManager[Readable]]
     limits: Limits = LIMITS
 
@@ -65,7 +65,7 @@ class Entry:
         """The whole photo.
 
         Raises:
-            NotTaken: no photo, or larger than the limit.
+            NotTaken: not a photo, or larger than the limit.
         """
         self._refuse_large()
         with self.open() as file:
@@ -87,10 +87,10 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class LabelledPhoto:
     """A labelled photo on its way into the store.
 
-    `read` gives the whole photo or raises `NotTaken`; call it before asking for the next candidate.
+    `read` gives the whole photo or raises `NotTaken`; call it before taking the next one.
     """
 
     label: str
@@ -98,12 +98,12 @@ class Candidate:
     origin: str
     read: Callable[[], bytes]
     part: str = ""  # one of PARTS where the source was split already
-    provenance: Mapping[str, Any] = field(default_factory=dict)  # what else its line is to say
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # further fields of its line
 
 
 @dataclass
 class Budget:
-    """Bytes that may still be read, and what to say when they are used up."""
+    """Bytes that may still be read, and the reason to give when they are used up."""
 
     left: int
     reason: str
@@ -112,7 +112,7 @@ class Budget:
         """Count bytes that were read.
 
         Raises:
-            NotTaken: more than there were.
+            NotTaken: the budget is used up.
         """
         self.left -= size
         if self.spent:
@@ -141,10 +141,10 @@ class Metered:
 
 
 def read_photo(file: Readable, limits: Limits = LIMITS) -> bytes:
-    """Read a whole photo, stopping at the first bytes of anything that is none.
+    """Read a whole photo; anything else is refused by its first bytes.
 
     Raises:
-        NotTaken: no photo, or larger than the limit.
+        NotTaken: not a photo, or larger than the limit.
     """
     head = file.read(HEAD)
     reason = refusal(head)

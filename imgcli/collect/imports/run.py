@@ -1,14 +1,14 @@
-"""From sources, in whatever form, to one folder of class folders."""
+"""Import photos of all sources into one folder of class folders."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from glob import glob, has_magic
 from pathlib import Path
 
-from imgcli.collect.imports.conflicts import OnConflict, settled
-from imgcli.collect.imports.formats import open_source
-from imgcli.collect.imports.formats.source import Candidates, Reading, Source
-from imgcli.collect.imports.labelled_photo import Candidate, NotTaken
+from imgcli.collect.imports.conflicts import OnConflict, resolve_conflicts
+from imgcli.collect.imports.detect import open_source
+from imgcli.collect.imports.formats.source import LabelledPhotos, Reading, Source
+from imgcli.collect.imports.labelled_photo import LabelledPhoto, NotTaken
 from imgcli.collect.imports.selection import Selection
 from imgcli.collect.ingest import Store, named, open_store
 from imgcli.errors import DataError, WrongUsage
@@ -20,15 +20,15 @@ from imgcli.text import listed
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of the photos of all sources."""
+    """The result of an import, for all sources."""
 
     added: int
-    skipped: int  # photos whose very bytes are in their class, or were and have another one now
+    skipped: int  # photos whose bytes are in their class already, or were and moved to another
     rejected: tuple[Rejected, ...]
     classes: dict[str, int]  # photos per class in the whole output folder
-    conflicts: tuple[tuple[str, ...], ...]  # paths of one photo that lies in several classes
+    conflicts: tuple[tuple[str, ...], ...]  # paths of one photo in several classes
     parts: dict[str, int] | None = None  # photos per part, where the split was kept
-    notes: tuple[str, ...] = ()  # sentences about what is out of the ordinary
+    notes: tuple[str, ...] = ()  # sentences about anything unusual
 
 
 def import_photos(
@@ -48,16 +48,16 @@ def import_photos(
         force: replace `out` whole instead of adding to it.
 
     Raises:
-        DataError: a source that cannot serve, or no photo in any of them.
-        StorageError: `out` is someone else's, in use, or on a disk that is too small.
-        WrongUsage: `out` and a source lie in one another, or choices that cannot be meant.
+        DataError: a source that cannot be read, or no photo in any of them.
+        StorageError: `out` was not made by imgcli, is in use, or its disk is too small.
+        WrongUsage: `out` and a source are inside one another, or options that contradict.
     """
     reading, selection = reading or Reading(), selection or Selection()
     sources = [path for source in sources for path in _matching(source)]
     _refuse_overlap(sources, out)
     opened = [open_source(path, reading) for path in sources]
 
-    def wanted() -> Candidates:
+    def selected() -> LabelledPhotos:
         return selection.of(lambda: _all_of(opened, reading.keep_split))
 
     with open_store(out, force, reading.keep_split) as store:
@@ -65,7 +65,7 @@ def import_photos(
             size = sum(source.size for source in opened)
             need_space(store.folder, size - store.bytes_found, "The import")
         count = sum(source.count for source in opened)
-        items = settled(wanted, on_conflict, store, count)
+        items = resolve_conflicts(selected, on_conflict, store, count)
         added, skipped, rejected = _place_all(track(items, "import", count, "photos"), store)
         if added + skipped == 0:
             raise _nothing(sources, rejected, list(selection.unmet()))
@@ -82,7 +82,7 @@ def import_photos(
 
 
 def _matching(source: Path) -> list[Path]:
-    """The paths that a pattern matches, sorted; a path that exists is none."""
+    """The paths that match a pattern, sorted; an existing path matches itself."""
     if source.exists() or not has_magic(str(source)):
         return [source]
     found = sorted(map(Path, glob(str(source))))
@@ -91,13 +91,13 @@ def _matching(source: Path) -> list[Path]:
     return found
 
 
-def _all_of(sources: Sequence[Source], keep_split: bool) -> Candidates:
+def _all_of(sources: Sequence[Source], keep_split: bool) -> LabelledPhotos:
     for source in sources:
-        for item in source.candidates():
+        for item in source.photos():
             if isinstance(item, Rejected) or not source.parts or keep_split == bool(item.part):
                 yield item
             elif keep_split:
-                yield Rejected(item.origin, "lies in no part of the split")
+                yield Rejected(item.origin, "is in no part of the split")
             else:
                 yield replace(item, part="")
 
@@ -112,9 +112,9 @@ def _mixed(sources: Sequence[Source], keep_split: bool) -> Iterator[str]:
 
 
 def _place_all(
-    items: Iterator[Candidate | Rejected], store: Store
+    items: Iterator[LabelledPhoto | Rejected], store: Store
 ) -> tuple[int, int, list[Rejected]]:
-    """Place what can be placed; returns how many were added and skipped, and what was rejected."""
+    """Place all photos; returns the numbers added and skipped, and the rejected."""
     added = skipped = 0
     rejected: list[Rejected] = []
     for item in items:
@@ -132,7 +132,7 @@ def _place_all(
 
 
 def _refuse_overlap(sources: Sequence[Path], out: Path) -> None:
-    """Neither copy a folder into itself nor replace a source."""
+    """Refuse to copy a folder into itself, or to replace a source."""
     if not named(out).name:
         raise WrongUsage(f"--out '{out}' is the root of the disk. Name a folder such as --out raw.")
     place = named(out).resolve()

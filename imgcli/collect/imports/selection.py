@@ -1,4 +1,4 @@
-"""Which photos of the sources are wanted, and what their classes are to be called."""
+"""Options --only, --limit and --rename: the photos to import, and the names of their classes."""
 
 import csv
 import heapq
@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from imgcli.collect.imports.formats.source import Candidates
-from imgcli.collect.imports.labelled_photo import Candidate
+from imgcli.collect.imports.formats.source import LabelledPhotos
+from imgcli.collect.imports.labelled_photo import LabelledPhoto
 from imgcli.documents import read_document
 from imgcli.errors import WrongUsage
 from imgcli.reading import read_regular
@@ -19,57 +19,59 @@ from imgcli.text import listed
 
 @dataclass(frozen=True)
 class Selection:
-    """The wishes of one import; `seen` is filled by `of`."""
+    """The selection of one import; `seen` is filled by `of`."""
 
-    rename: Mapping[str, str] = field(default_factory=dict)  # class as it comes: as it is called
-    only: tuple[str, ...] = ()  # classes, by the names they get; all where none is named
+    rename: Mapping[str, str] = field(default_factory=dict)  # class in the source -> its new name
+    only: tuple[str, ...] = ()  # classes, by their new names; none: all
     limit: int | None = None  # photos per class and part
     seed: int = 0
-    seen: set[str] = field(default_factory=set)  # classes as they come
+    seen: set[str] = field(default_factory=set)  # classes of the sources, by their old names
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise WrongUsage(f"--limit {self.limit} takes no photo. Name 1 or more per class.")
 
-    def of(self, items: Callable[[], Candidates]) -> Candidates:
-        """The photos that are wanted, under the names that are wanted.
+    def of(self, items: Callable[[], LabelledPhotos]) -> LabelledPhotos:
+        """The selected photos, under the new names of their classes.
 
-        With a limit each class is a random sample, drawn by the seed from the positions of its
-        photos: the first of a folder are often one series. A larger limit only adds to a smaller
-        one. Candidates are asked for twice then, and never read here.
+        With a limit each class is a random sample by the seed and the positions of its photos,
+        since the first photos of a folder are often one series. A larger limit only adds to a
+        smaller one. The items are listed twice then; no photo is read here.
         """
-        most = self._thresholds(self._named(items())) if self.limit is not None else None
-        lots = _Lots(self.seed)
+        limits = self._thresholds(self._named(items())) if self.limit is not None else None
+        ranks = _Ranks(self.seed)
         for item in self._named(items(), self.seen):
-            if isinstance(item, Rejected) or most is None or lots.draw(item) <= most[_key(item)]:
-                yield item
+            if not isinstance(item, Rejected) and limits is not None:
+                if ranks.draw(item) > limits[_key(item)]:
+                    continue
+            yield item
 
-    def _named(self, items: Candidates, seen: set[str] | None = None) -> Candidates:
-        wanted = {*self.only, *(name for many in self.only for name in split_list(many))}
+    def _named(self, items: LabelledPhotos, seen: set[str] | None = None) -> LabelledPhotos:
+        only = {*self.only, *(name for many in self.only for name in split_list(many))}
         for item in items:
-            if isinstance(item, Candidate):
+            if isinstance(item, LabelledPhoto):
                 if seen is not None:
                     seen.add(item.label)
                 if item.label in self.rename:
                     item = replace(item, label=self.rename[item.label])
-                if wanted and item.label not in wanted:
+                if only and item.label not in only:
                     continue
             yield item
 
-    def _thresholds(self, items: Candidates) -> dict[tuple[str, str], float]:
-        """The largest lot that is taken, per part and class."""
-        lots = _Lots(self.seed)
+    def _thresholds(self, items: LabelledPhotos) -> dict[tuple[str, str], float]:
+        """The largest selected rank, per part and class."""
+        ranks = _Ranks(self.seed)
         smallest: defaultdict[tuple[str, str], list[float]] = defaultdict(list)  # heaps, negated
         for item in items:
-            if isinstance(item, Candidate):
+            if isinstance(item, LabelledPhoto):
                 heap = smallest[_key(item)]
-                heapq.heappush(heap, -lots.draw(item))
+                heapq.heappush(heap, -ranks.draw(item))
                 if len(heap) > (self.limit or 0):
                     heapq.heappop(heap)
         return {key: -heap[0] for key, heap in smallest.items()}
 
     def unmet(self) -> Iterator[str]:
-        """Sentences about names that no class has."""
+        """Sentences about names in --rename and --only that no class has."""
         have = f"the sources have {listed(sorted(self.seen), 12)}" if self.seen else "there is none"
         for old in self.rename:
             if old not in self.seen:
@@ -81,21 +83,21 @@ class Selection:
                 yield f"--only: no class is called {listed(missing)}; {have}."
 
 
-class _Lots:
-    """A random number for each photo of a class, by its position in it."""
+class _Ranks:
+    """A random rank for each photo of a class, by its position."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self._of_class: dict[tuple[str, str], random.Random] = {}
 
-    def draw(self, item: Candidate) -> float:
+    def draw(self, item: LabelledPhoto) -> float:
         key = _key(item)
         if key not in self._of_class:
             self._of_class[key] = random.Random(f"{self.seed}/{key[0]}/{key[1]}")
         return self._of_class[key].random()
 
 
-def _key(item: Candidate) -> tuple[str, str]:
+def _key(item: LabelledPhoto) -> tuple[str, str]:
     return item.part, item.label
 
 
@@ -108,7 +110,7 @@ def split_list(text: str) -> list[str]:
 
 
 def read_renames(words: Sequence[str]) -> dict[str, str]:
-    """What --rename says: pairs "old=new", or files of them.
+    """The pairs of --rename: "old=new", or files of them.
 
     Raises:
         WrongUsage: neither, an empty name, or two new names for one class.

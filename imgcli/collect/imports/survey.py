@@ -1,15 +1,15 @@
-"""What a folder or archive holds by name, and which folder of it names the class of a photo.
+"""The names in a folder or archive, and which folder of it is the class of a photo.
 
     photos/                   photos.zip
-      crab/1.jpg                dataset/               a single wrapping folder is looked through
+      crab/1.jpg                dataset/               a single wrapping folder is skipped
       crab/2024/2.jpg             crab/1.jpg           class crab
       lobster/1.jpg               lobster/1.jpg        class lobster
 
     photos/train/crab/1.jpg   of a source that is split already: class crab, part train
     photos/test/crab/2.jpg
 
-Read off the folders and the file names alone, before any file is opened: a tar is gone through once
-for this and once for the photos, in constant memory both times.
+Only folders and file names are read, before any file is opened: a tar is read once for this and
+once for the photos, in constant memory both times.
 """
 
 from collections import Counter, defaultdict
@@ -17,20 +17,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from os.path import splitext
 
-from imgcli.collect.imports.labelled_photo import Candidate, Entry
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.errors import DataError
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
 
 Folder = tuple[str, ...]
 
-PASSED_OVER = {"__macosx", "thumbs.db", "desktop.ini"}  # lower case; and all hidden ones
+SYSTEM_FILES = {"__macosx", "thumbs.db", "desktop.ini"}  # lower case; and all hidden ones
 PART_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-NAMED = 200  # files that are no photos remembered by name, per suffix; 1,000 suffixes
+MAX_NAMES = 200  # of files other than photos, per suffix
+MAX_SUFFIXES = 1000
 
 TREE = (
     "Expected is one folder per class, such as photos/crab/1.jpg, photos/crab/2.jpg and "
@@ -42,20 +43,20 @@ OTHERWISE = (
 )
 
 
-def is_passed_over(name: str) -> bool:
-    """Whether a file or folder of this name is a system's own, and not worth a word."""
-    return name.startswith(".") or name.lower() in PASSED_OVER
+def is_system_file(name: str) -> bool:
+    """Whether a name is hidden or an operating system's own; such files are not reported."""
+    return name.startswith(".") or name.lower() in SYSTEM_FILES
 
 
 @dataclass
 class Survey:
-    """What a source holds, by folder; the root is the folder `()`."""
+    """The files of a source, by folder; the root is the folder `()`."""
 
     folders: Counter[Folder] = field(default_factory=Counter)  # files per folder
     photos: Counter[Folder] = field(default_factory=Counter)  # those with a photo's suffix
     files: int = 0  # with the rejected ones
     size: int = 0  # bytes that placing everything would take, at most
-    # Names of the others, by suffix in lower case: what other formats are recognised by.
+    # Names of other files, by suffix in lower case; other formats are detected by them.
     others: defaultdict[str, list[Folder]] = field(default_factory=lambda: defaultdict(list))
     rejected: list[Rejected] = field(default_factory=list)  # the first few
 
@@ -70,22 +71,22 @@ class Survey:
         suffix = splitext(item.parts[-1])[1].lower()
         if suffix in PHOTO_SUFFIXES:
             self.photos[folder] += 1
-        elif len(self.others) < 1000 and len(self.others[suffix]) < NAMED:
+        elif len(self.others) < MAX_SUFFIXES and len(self.others[suffix]) < MAX_NAMES:
             self.others[suffix].append(item.parts)
 
 
-def survey(items: Iterable[Entry | Rejected], source: str, most: int) -> Survey:
-    """Count what a source holds.
+def survey(items: Iterable[Entry | Rejected], source: str, max_files: int) -> Survey:
+    """Count the files of a source.
 
     Raises:
-        DataError: more than `most` files.
+        DataError: more than `max_files` files.
     """
     found = Survey()
     for item in items:
         found.add(item)
-        if found.files > most:
+        if found.files > max_files:
             raise DataError(
-                f"'{source}' holds more than {most:,} files, too many for one import. "
+                f"'{source}' holds more than {max_files:,} files, too many for one import. "
                 "Import its class folders in several goes."
             )
     return found
@@ -105,21 +106,21 @@ def class_root(found: Survey, source: str) -> Folder:
     if set(files) == {()}:
         what = "photos" if found.photos else "files"
         raise DataError(f"'{source}' holds {what} but no class folders. {TREE} {OTHERWISE}")
-    return _look_through(files)
+    return _root_of(files)
 
 
 def class_names(found: Survey) -> set[str]:
-    """The class folders, if they are such; nothing where all photos lie in one folder."""
+    """The class folders; empty if all photos are in one folder."""
     files = found.photos or found.folders
-    root = _look_through(files) if files else ()
+    root = _root_of(files) if files else ()
     return {folder[len(root)] for folder in files if len(folder) > len(root)}
 
 
 def part_folders(found: Survey, root: Folder) -> dict[str, str]:
-    """The folders below `root` that are parts of a split, and which: train, and a held-out one.
+    """The folders below `root` that are parts of a split, and which: train and a held-out one.
 
-    With other folders beside these they are classes, unless train and a held-out one share class
-    folders; as `photos.places` decides it.
+    With other folders beside them they are classes, unless train and a held-out one share class
+    folders; the same rule as in `photos.places`.
     """
     files = found.photos or found.folders
     below = [folder[len(root) :] for folder in files if folder[: len(root)] == root != folder]
@@ -134,19 +135,19 @@ def part_folders(found: Survey, root: Folder) -> dict[str, str]:
 
 
 def split_into(parts: Iterable[str]) -> tuple[str, ...]:
-    """The parts that photos come in, if those make a split: train, a held-out one, no others."""
+    """The parts of photos, if they make a split: train and a held-out one, no others."""
     found = set(parts)
     return tuple(sorted(found)) if {"train"} < found and "" not in found else ()
 
 
 def labelled(
     item: Entry | Rejected, root: Folder, parts: Mapping[str, str] | None = None
-) -> Candidate | Rejected:
-    """Give an entry the class its folder says.
+) -> LabelledPhoto | Rejected:
+    """Label an entry by its folder.
 
     Args:
         root: the folder that holds the class folders, or the parts.
-        parts: which folders below `root` are which parts; None where it holds the classes.
+        parts: part by folder below `root`; None if the classes are there.
     """
     if isinstance(item, Rejected):
         return item
@@ -155,20 +156,20 @@ def labelled(
     if parts:
         part, inner = parts.get(inner[0], "") if inner else "", inner[1:]
         if not part:
-            return Rejected(item.origin, f"lies in none of {', '.join(sorted(parts))}")
+            return Rejected(item.origin, f"is in none of {', '.join(sorted(parts))}")
     if len(inner) < 2:
-        return Rejected(item.origin, "lies in no class folder")
-    return Candidate(inner[0], item.parts[-1], item.origin, item.read, part)
+        return Rejected(item.origin, "is in no class folder")
+    return LabelledPhoto(inner[0], item.parts[-1], item.origin, item.read, part)
 
 
 def part_named(folders: Folder) -> str:
-    """The part that a photo's folders name, such as "train" in `train2017/`; else nothing."""
+    """The part that a photo's folders name, such as "train" in `train2017/`; else ""."""
     names = (PART_FOLDERS.get(folder.lower().rstrip("0123456789_-")) for folder in folders)
     return next((part for part in names if part), "")
 
 
-def _look_through(files: Counter[Folder]) -> Folder:
-    """Go down while there is one folder only and more photos lie below it than in it."""
+def _root_of(files: Counter[Folder]) -> Folder:
+    """Descend while there is a single folder with more photos below it than in it."""
     root: Folder = ()
     while True:
         depth = len(root)

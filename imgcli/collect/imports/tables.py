@@ -1,8 +1,9 @@
-"""Tables of text row by row: CSV and TSV, whatever separates and encodes them, and JSON lines."""
+"""Tables row by row, CSV, TSV and JSON lines, and the usual names of their columns."""
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +14,18 @@ from imgcli.records import Rejected
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 CHUNK = 1 << 20  # characters
 
+# Names of columns and keys; the first that is present is used, so names come before numbers.
+LABELS = (
+    *("label_name", "class_name", "category_name", "label", "class", "category", "cls", "target"),
+    *("species", "genre", "tag", "fine_label", "label_id", "class_id"),
+)
+PATHS = (
+    *("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path"),
+    *("image_name", "image_file", "img", "img_path", "photo", "picture"),
+)
+URLS = ("url", "image_url", "file_url", "photo_url", "link")
+MAX_LABEL = 200  # characters; more is a description
+
 Row = tuple[int, Mapping[str, Any] | Rejected]  # line number, cells by column
 
 
@@ -20,7 +33,7 @@ def table_rows(path: Path) -> Iterator[Row]:
     """The rows of a table with their line numbers, one in memory at a time.
 
     Raises:
-        DataError: no table.
+        DataError: not a table.
     """
     encoding = _encoding(path)
     with open(path, encoding=encoding, errors="replace", newline="", opener=only_regular) as file:
@@ -38,7 +51,7 @@ def table_rows(path: Path) -> Iterator[Row]:
 
 
 def _encoding(path: Path) -> str:
-    """What a table is written in; what is no Unicode is taken for Windows' Western European."""
+    """The encoding of a table: Unicode, or else Windows' Western European."""
     with open_regular(path) as raw:
         if raw.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             return "utf-16"  # as Excel's "Unicode text"
@@ -61,3 +74,32 @@ def _json_rows(path: Path, file: IO[str]) -> Iterator[Row]:
             cells = None
         fault = Rejected(f"{path}:{number}", "not one JSON object in a line")
         yield number, cells if isinstance(cells, dict) else fault
+
+
+# --- columns and labels -------------------------------------------------------------------------
+
+
+def column(names: Sequence[str], known: Sequence[str]) -> str | None:
+    """The first of the `known` names that is among `names`, ignoring case."""
+    lower = {name.strip().lower(): name for name in reversed(names)}
+    return next((lower[name] for name in known if name in lower), None)
+
+
+def label_text(value: Any) -> str:
+    """A label as text.
+
+    Raises:
+        ValueError: there is none, or it is no single label; the message is the reason.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column with gaps makes 3 into 3.0
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        raise ValueError("it has no label")
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"its label is a {type(value).__name__}, not a word or a number")
+    text = str(value).strip()
+    if not text:
+        raise ValueError("its label is empty")
+    if len(text) > MAX_LABEL:
+        raise ValueError(f"its label has {len(text):,} characters; {MAX_LABEL} are possible")
+    return text

@@ -1,8 +1,8 @@
-"""What arrived: placed in its class, or kept out because its very bytes came otherwise, too.
+"""Accept a fetched photo into its class, or reject it because its bytes came otherwise as well.
 
-A file that a provider shows at three URLs stands for photos it does not have; one that turns up in
-two classes has two labels. Neither is kept: those that were placed before are taken out of their
-class again, to `.rejected/`, and all are listed.
+A file that a provider shows at three URLs is a placeholder; a file in two classes has two labels.
+Neither is kept: copies that were placed before are withdrawn from their class, to `.rejected/`,
+and all are listed.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from os.path import basename, splitext
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from imgcli.collect.imports.labelled_photo import Candidate
+from imgcli.collect.imports.labelled_photo import LabelledPhoto
 from imgcli.collect.ingest import REJECTED, Store, class_name
 from imgcli.collect.names import tagged
 from imgcli.collect.scrape.journal import Item, Journal
@@ -21,7 +21,7 @@ from imgcli.collect.scrape.licences import attribution
 from imgcli.documents import stays_inside
 from imgcli.text import listed
 
-PLACEHOLDER = 3  # URLs of one file
+MIN_PLACEHOLDER_URLS = 3  # of one file
 
 
 @dataclass(frozen=True)
@@ -34,43 +34,42 @@ class Checked:
     made_from: tuple[int, int] | None = None  # width and height of the received photo, if larger
 
 
-Check = Callable[[bytes], Checked]  # raises NotTaken with the reason for what is no whole photo
+Check = Callable[[bytes], Checked]  # raises NotTaken with the reason if it is no whole photo
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """The photo of an offer, received and checked."""
+    """The photo of a search result, received and checked."""
 
     received: str  # SHA-256
     checked: Checked
     at: str  # the time, in ISO 8601
 
 
-class Arrivals:
-    """Places photos, one class's word against the other's.
+Decision = tuple[Item, list[Item]]  # an item with its new state; the items withdrawn for it
 
-    `withdrawn` is called with each item whose photo was taken out of its class.
-    """
 
-    def __init__(self, store: Store, journal: Journal, withdrawn: Callable[[Item], None]) -> None:
+class Acceptance:
+    """Places photos in their classes; withdraws those that contradict one another."""
+
+    def __init__(self, store: Store, journal: Journal) -> None:
         self._store = store
         self._journal = journal
-        self._withdrawn = withdrawn
 
-    def meet(self, item: Item) -> Item:
-        """A new offer: rejected where its source or another class speaks against it."""
-        if item.offer.unusable is not None:
-            return self._journal.store(item, "rejected", item.offer.unusable)
+    def screen(self, item: Item) -> Decision:
+        """A new search result: rejected if its provider or another class contradicts it."""
+        if item.result.unusable is not None:
+            return self._journal.store(item, "rejected", item.result.unusable), []
         others = self._journal.same_url(item)
         labels = {other.search.label for other in (*others, item)}
         if len(labels) > 1:
-            return self._reject(item, others, f"offered as {_either(labels)}")
+            return self._reject(item, others, f"found as {_either(labels)}")
         if others:
-            return self._journal.store(item, "duplicate", "offered before at the same URL")
-        return item
+            return self._journal.store(item, "duplicate", "found before at the same URL"), []
+        return item, []
 
-    def take(self, item: Item, fetched: Fetched) -> Item:
-        """Place a photo that was fetched, unless its bytes speak against it."""
+    def accept(self, item: Item, fetched: Fetched) -> Decision:
+        """Place a fetched photo, unless its bytes contradict it."""
         digest = hashlib.sha256(fetched.checked.data).hexdigest()
         item = self._journal.store(
             item,
@@ -83,18 +82,19 @@ class Arrivals:
         labels = {other.search.label for other in (*others, item)}
         if len(labels) > 1:
             return self._reject(item, others, f"the same file came as {_either(labels)}")
-        if len(others) + 1 >= PLACEHOLDER:
+        if len(others) + 1 >= MIN_PLACEHOLDER_URLS:
             n = len(others) + 1
             return self._reject(item, others, f"a placeholder: the same file came from {n} URLs")
         elsewhere = self._store.classes_of(fetched.checked.data) - {class_name(item.search.label)}
         if elsewhere:  # imported, or put there by hand
-            return self._reject(item, (), f"the same file lies in {listed(sorted(elsewhere))}")
+            return self._reject(item, (), f"the same file is in {listed(sorted(elsewhere))}")
         if others or not self._place(item, fetched.checked.data):
-            return self._journal.store(item, "duplicate", "its class has the same file already")
-        return self._placed(item)
+            reason = "its class has the same file already"
+            return self._journal.store(item, "duplicate", reason), []
+        return self._placed(item), []
 
     def recover(self, item: Item) -> Item:
-        """An item of a run that was killed while placing it: placed, or still to be fetched."""
+        """Place an item of a run killed while placing it; "seen" if it has to be fetched."""
         path = self._store.find(item.search.label, item.sha256 or "")
         if path is None:
             return self._journal.store(item, "seen")
@@ -102,10 +102,10 @@ class Arrivals:
         return self._placed(item)
 
     def _place(self, item: Item, data: bytes) -> bool:
-        """Put it into its class with its line; whether it was new there."""
-        name, origin = _file_name(item), item.offer.file_url
+        """Write the photo and its line; whether it was new in its class."""
+        name, origin = _file_name(item), item.result.file_url
         new = self._store.place(
-            Candidate(item.search.label, name, origin, lambda: data, provenance=item.provenance)
+            LabelledPhoto(item.search.label, name, origin, lambda: data, provenance=item.provenance)
         )
         self._store.commit()
         return new
@@ -114,23 +114,24 @@ class Arrivals:
         path = self._store.find(item.search.label, item.sha256 or "")
         return self._journal.store(item, "placed", path=path)
 
-    def _reject(self, item: Item, others: Sequence[Item], reason: str) -> Item:
-        """Reject an item and all that speak against it, placed or not."""
+    def _reject(self, item: Item, others: Sequence[Item], reason: str) -> Decision:
+        """Reject an item and all that contradict it, placed or not."""
+        withdrawn = []
         for other in others:
             if other.state == "rejected":
                 continue
             if self.is_there(other):
-                self._store.set_aside(other.path or "")
-                self._withdrawn(other)
+                self._store.withdraw(other.path or "")
+                withdrawn.append(other)
                 self._journal.store(
                     other, "rejected", f"{reason}; moved to {REJECTED}/{other.path}"
                 )
             else:
                 self._journal.store(other, "rejected", reason)
-        return self._journal.store(item, "rejected", reason)
+        return self._journal.store(item, "rejected", reason), withdrawn
 
     def is_there(self, item: Item) -> bool:
-        """Whether it was placed, and nobody has taken its photo away since."""
+        """Whether it was placed and its photo is still there."""
         if item.state != "placed" or item.path is None or not stays_inside(item.path):
             return False
         return (self._store.folder / item.path).is_file()
@@ -141,11 +142,11 @@ def _either(labels: set[str]) -> str:
 
 
 def _file_name(item: Item) -> str:
-    """A name that no other offer has, so that names do not depend on what arrives first.
+    """A name that no other result has, so that names do not depend on the order of arrival.
 
-    Without the suffix, which goes by the content.
+    Without the suffix, which follows from the content.
     """
-    known = item.offer.source_id
+    known = item.result.source_id
     if "://" not in known:
         return f"{item.source}-{known}"
     stem = splitext(basename(unquote(urlsplit(known).path)))[0]
@@ -154,28 +155,28 @@ def _file_name(item: Item) -> str:
 
 
 def _provenance(item: Item, fetched: Fetched) -> dict[str, Any]:
-    """What a photo's line says beyond its path and content."""
-    offer, checked = item.offer, fetched.checked
-    granted = offer.licence
+    """The fields of a photo's line beyond its path and content."""
+    result, checked = item.result, fetched.checked
+    granted = result.licence
     line: dict[str, Any] = {
         "source": item.source,
-        "source_id": offer.source_id,
+        "source_id": result.source_id,
         "query": item.search.query,
-        "landing_url": offer.landing_url,
-        "file_url": offer.file_url,
-        "title": offer.title,
-        "creator": offer.creator,
-        "creator_url": offer.creator_url,
+        "landing_url": result.landing_url,
+        "file_url": result.file_url,
+        "title": result.title,
+        "creator": result.creator,
+        "creator_url": result.creator_url,
         "license": granted.code if granted else None,
         "license_version": granted.version if granted else None,
         "license_url": granted.url if granted else None,
-        "attribution": offer.attribution or attribution(offer.title, offer.creator, granted),
+        "attribution": result.attribution or attribution(result.title, result.creator, granted),
         "retrieved_at": fetched.at,
         "width": checked.width,
         "height": checked.height,
     }
-    if offer.group is not None:
-        line["group"] = offer.group
+    if result.group is not None:
+        line["group"] = result.group
     if checked.made_from is not None:
         width, height = checked.made_from
         line["made_from"] = {"width": width, "height": height, "sha256": fetched.received}

@@ -1,4 +1,4 @@
-"""The page that says who made the photos and under which licence they may be used."""
+"""The page of photo credits: creator, licence and attribution of each photo."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ li { margin: .3rem 0; overflow-wrap: anywhere; } .file { opacity: .65; font-size
 
 @dataclass(frozen=True)
 class Credit:
-    """What is to be said of one photo; no URL leads anywhere but to the web."""
+    """The credit of one photo; URLs are http or https only."""
 
     path: str
     label: str
@@ -71,25 +71,25 @@ class Credit:
     creator_url: str | None
     licence: str
     licence_url: str | None
-    wording: str | None  # the attribution as its source words it
-    change: str | None  # what was done to it
+    wording: str | None  # the attribution as its provider words it
+    change: str | None  # how imgcli changed it
 
 
 @dataclass(frozen=True)
 class Credited:
-    """What came of writing the page."""
+    """The page that was written."""
 
     page: Path
     licences: Mapping[str, int]  # photos under each, the commonest first
-    uncredited: int  # photos that were not scraped, of which nothing is known
-    kept: str | None = None  # a sentence on where a page of somebody else's is now
+    uncredited: int  # photos that were not scraped; their authors are not recorded
+    kept: str | None = None  # a sentence on where a page not made by imgcli is now
 
 
 def write_credits(folder: Path) -> Credited:
-    """Write `credits.html` about the scraped photos in a folder, in place of an older one.
+    """Write `credits.html` for the scraped photos in a folder, replacing an older one.
 
     Raises:
-        DataError: the folder has no provenance, or none of photos that were scraped.
+        DataError: the folder has no provenance, or no scraped photos.
     """
     try:
         lines = {str(line["path"]): line for line in provenance.read(folder)}
@@ -118,7 +118,7 @@ def write_credits(folder: Path) -> Credited:
 
 
 def _credit(line: Mapping[str, Any]) -> Credit:
-    """What a line of the provenance says, of which strangers have written much."""
+    """The credit in a line of the provenance, much of which strangers have written."""
     title, creator, code, wording = (
         text if isinstance(text := line.get(name), str) else None
         for name in ("title", "creator", "license", "attribution")

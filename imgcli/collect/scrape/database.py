@@ -7,21 +7,23 @@ from pathlib import Path
 
 from imgcli.errors import StorageError
 
-PATIENCE = 30.0  # seconds to wait for another process's change, which takes a moment
+BUSY_TIMEOUT = 30.0  # seconds to wait for another process's transaction
 
 
 @contextmanager
 def open_database(
     path: Path, tables: str, *, many_threads: bool = False
 ) -> Iterator[sqlite3.Connection]:
-    """Open a database, made with its `tables` if it is not there; what is committed is kept.
+    """Open a database, made with its `tables` if there is none; what is committed is kept.
 
     Args:
         tables: CREATE ... IF NOT EXISTS statements.
-        many_threads: whether threads share it, which then take turns.
+        many_threads: whether threads share it; they have to take turns.
     """
     with closing(
-        sqlite3.connect(path, PATIENCE, isolation_level=None, check_same_thread=not many_threads)
+        sqlite3.connect(
+            path, BUSY_TIMEOUT, isolation_level=None, check_same_thread=not many_threads
+        )
     ) as database:
         database.execute("PRAGMA journal_mode = WAL")
         # A power cut may take the last changes with it, never the whole.
@@ -32,7 +34,7 @@ def open_database(
 
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """All of it or nothing, with no other process's change in between."""
+    """Commit all of it or nothing, with no other process's change in between."""
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -44,11 +46,11 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def in_sentences(path: Path, remembers: str, without: str) -> Iterator[None]:
-    """Say what fails in the database at `path` as people need it.
+    """Turn errors of the database at `path` into sentences.
 
     Args:
-        remembers: what it is for, such as "what was fetched".
-        without: what it means to do without it.
+        remembers: what it stores, such as "what was fetched".
+        without: the consequence of moving it away.
 
     Raises:
         StorageError: it is damaged, or cannot be written.

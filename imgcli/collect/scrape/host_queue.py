@@ -1,64 +1,79 @@
-"""Many hosts at once, one thing at a time at each."""
+"""Many hosts at once, one task at a time at each."""
 
 import threading
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+Task = TypeVar("Task")
+Event = TypeVar("Event")
 
-MOST_BUSY = 128  # hosts at once; each costs a thread that mostly waits
-PATIENCE = 10.0  # seconds after which a host counts as slow
+MAX_BUSY = 128  # hosts at once; each costs a thread that mostly waits
+SLOW_AFTER = 10.0  # seconds
 
 
-class Hosts(Generic[T]):
-    """What is being done at which host.
+class HostQueue(Generic[Task, Event]):
+    """Tasks that wait for their host, and events of those that were started.
 
-    The caller starts work and takes the outcomes, in one thread. A host is busy until its outcome
-    has been dealt with, so that whatever is fetched is safe before the next thing is asked for.
+    All methods are called from one thread. A host is busy until its event is handled and the host
+    released, so that what was fetched is safe before the next request.
     """
 
     def __init__(self) -> None:
-        self._since: dict[str, float] = {}
+        self._waiting: defaultdict[str, deque[Task]] = defaultdict(deque)
+        self._since: dict[str, float] = {}  # busy hosts
         self._failed: set[str] = set()
-        self._outcomes: SimpleQueue[tuple[str, T | Exception]] = SimpleQueue()
+        self._events: SimpleQueue[tuple[str, Event | Exception]] = SimpleQueue()
 
     def __len__(self) -> int:
+        """Busy hosts."""
         return len(self._since)
 
+    def add(self, host: str, task: Task, first: bool = False) -> None:
+        """Let a task wait for its host, before all others if it is to be `first`."""
+        waiting = self._waiting[host]
+        (waiting.appendleft if first else waiting.append)(task)
+
+    def ready(self) -> Iterator[tuple[str, Task]]:
+        """Take tasks of free hosts; of each host, until one was started there."""
+        for host, tasks in self._waiting.items():
+            while tasks and self.is_free(host):
+                yield host, tasks.popleft()
+
     def is_free(self, host: str) -> bool:
-        """Whether something may be started at `host` now."""
-        return host not in self._since and len(self._since) < MOST_BUSY
+        """Whether work may be started at `host` now."""
+        return host not in self._since and len(self._since) < MAX_BUSY
 
     def is_slow(self, host: str) -> bool:
         """Whether nothing should wait for `host`: it failed last time, or takes long."""
         since = self._since.get(host)
-        return host in self._failed or (since is not None and monotonic() - since > PATIENCE)
+        return host in self._failed or (since is not None and monotonic() - since > SLOW_AFTER)
 
-    def start(self, host: str, work: Callable[[], T]) -> None:
+    def start(self, host: str, work: Callable[[], Event]) -> None:
         """Do `work` in a thread of its own, which Ctrl-C does not wait for."""
         assert self.is_free(host)
         self._since[host] = monotonic()
         threading.Thread(target=self._run, args=(host, work), name=host, daemon=True).start()
 
-    def _run(self, host: str, work: Callable[[], T]) -> None:
+    def _run(self, host: str, work: Callable[[], Event]) -> None:
         try:
-            self._outcomes.put((host, work()))
-        except Exception as error:  # nobody but `wait`'s caller can say so
-            self._outcomes.put((host, error))
+            self._events.put((host, work()))
+        except Exception as error:  # raised by `wait`
+            self._events.put((host, error))
 
-    def wait(self, seconds: float) -> tuple[str, T] | None:
-        """The next outcome and its host; None if there was none for so long."""
+    def wait(self, seconds: float) -> tuple[str, Event] | None:
+        """The next event and its host; None if there was none for so long."""
         try:
-            host, outcome = self._outcomes.get(timeout=seconds)
+            host, event = self._events.get(timeout=seconds)
         except Empty:
             return None
-        if isinstance(outcome, Exception):
-            raise outcome
-        return host, outcome
+        if isinstance(event, Exception):
+            raise event
+        return host, event
 
-    def done(self, host: str, failed: bool) -> None:
-        """Its outcome is dealt with."""
+    def release(self, host: str, failed: bool) -> None:
+        """Its event is handled."""
         del self._since[host]
         (self._failed.add if failed else self._failed.discard)(host)

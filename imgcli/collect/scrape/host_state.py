@@ -1,11 +1,11 @@
-"""What scrapes remember of hosts, from one run to the next and between runs at the same time.
+"""The state of hosts on disk, shared by all runs: last request, not before, robots.txt.
 
-A SQLite database of the workspace, `.imgcli/hosts.sqlite`, and no part of an output folder: a host
-that photos for two folders come from is one host. It is not in the cache either, for a host that
-wants to be left alone is to be left alone, whatever is emptied.
+A SQLite database of the workspace, `.imgcli/hosts.sqlite`. It is not part of an output folder,
+because photos for two folders may come from one host, nor of the cache, because a host's wish to be
+left alone holds whatever is emptied.
 
-A turn is taken in one transaction, which is in the file before the request is sent; so a run that
-is killed leaves a record of each request that it may have sent, and two runs share a host's pace.
+A turn is taken in one transaction, which is committed before the request is sent; so a killed run
+leaves a record of each request that it may have sent, and two runs share a host's pace.
 """
 
 import sqlite3
@@ -20,8 +20,8 @@ from imgcli.collect.http.host_state import Pace
 from imgcli.collect.scrape.database import in_sentences, open_database, transaction
 from imgcli.runs import CACHE
 
-PLACE = CACHE.parent / "hosts.sqlite"
-KEPT = 86_400.0  # seconds; nothing that is remembered matters for longer
+PATH = CACHE.parent / "hosts.sqlite"
+KEEP_SECONDS = 86_400.0  # nothing stored matters for longer
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS hosts (
@@ -32,8 +32,8 @@ CREATE TABLE IF NOT EXISTS hosts (
 """
 
 
-class HostMemory:
-    """A `HostState` on the disk; any change is stored when its method returns."""
+class StoredHostState:
+    """A `HostState` on disk; any change is committed when its method returns."""
 
     def __init__(self, path: Path, database: sqlite3.Connection) -> None:
         self._path = path
@@ -80,27 +80,27 @@ class HostMemory:
             )
 
     def forget_before(self, moment: float) -> None:
-        """Forget the hosts of which nothing holds after `moment`, in seconds since 1970."""
+        """Remove hosts without anything that holds after `moment`, in seconds since 1970."""
         with self._alone():
             self._database.execute(
                 "DELETE FROM hosts WHERE max(asked, held_until, robots_until) < ?", (moment,)
             )
 
     def close(self) -> None:
-        """Wait for threads that are in the middle of something; from then on they fail."""
+        """Wait for the transaction under way; later ones fail."""
         with self._lock:
             self._database.close()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other thread's, and no other process's, change in between."""
+        """One transaction, alone among all threads and processes."""
         with _in_sentences(self._path), self._lock, transaction(self._database):
             yield
 
 
 @contextmanager
-def open_host_memory(path: Path = PLACE) -> Iterator[HostMemory]:
-    """Open the workspace's memory of hosts, made if it is not there.
+def open_host_memory(path: Path = PATH) -> Iterator[StoredHostState]:
+    """Open the workspace's host state; it is made if there is none.
 
     Raises:
         StorageError: it is damaged, or cannot be written.
@@ -110,12 +110,12 @@ def open_host_memory(path: Path = PLACE) -> Iterator[HostMemory]:
         _in_sentences(path),
         open_database(path, _TABLES, many_threads=True) as database,
     ):
-        memory = HostMemory(path, database)
-        memory.forget_before(time() - KEPT)
+        state = StoredHostState(path, database)
+        state.forget_before(time() - KEEP_SECONDS)
         try:
-            yield memory
+            yield state
         finally:
-            memory.close()
+            state.close()
 
 
 def _in_sentences(path: Path) -> AbstractContextManager[None]:

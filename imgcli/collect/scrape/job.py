@@ -1,4 +1,4 @@
-"""What was typed after `imgcli scrape SOURCE`, as searches."""
+"""The arguments of `imgcli scrape SOURCE` as a job: a provider, its searches and class goals."""
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from imgcli.collect.scrape.providers.inaturalist import INaturalist
 from imgcli.collect.scrape.providers.openverse import Openverse
 from imgcli.collect.scrape.providers.urls import Urls
 from imgcli.collect.scrape.providers.wikimedia import Wikimedia
-from imgcli.collect.scrape.search_result import Order, Provider, Search, Terms
+from imgcli.collect.scrape.search_result import Job, Provider, Search, Terms
 from imgcli.errors import DataError, WrongUsage
 from imgcli.reading import read_regular
 from imgcli.text import listed
@@ -22,8 +22,8 @@ APIS: dict[str, Callable[[Client, Terms, str | None, Mapping[str, str]], Provide
     "flickr": Flickr,
     "inaturalist": INaturalist,
 }
-SOURCES = (*APIS, "gallery", "urls")
-PER_CLASS = 100
+PROVIDERS = (*APIS, "gallery", "urls")
+DEFAULT_PER_CLASS = 100
 
 
 def place_order(
@@ -36,20 +36,20 @@ def place_order(
     terms: Terms,
     endpoint: str | None,
     environ: Mapping[str, str],
-) -> Order:
-    """Read what was typed.
+) -> Job:
+    """Make a job of the arguments.
 
     Args:
         words: LABEL, LABEL=QUERY, for the gallery LABEL=URL, for urls the files of tables.
         labels: a file with one such word per line, or one more table.
-        per_class: None for the default: 100, but everything a table holds.
+        per_class: None for the default: 100, or all rows of a table.
 
     Raises:
-        WrongUsage: no such source, nothing to look for, a word that cannot be meant.
-        DataError: a file that cannot be read, or a key that the source needs and nobody set.
+        WrongUsage: an unknown source, nothing to search for, a word that is not valid.
+        DataError: a file that cannot be read, or a missing key of the source.
     """
-    if source not in SOURCES:
-        raise WrongUsage(f"There is no source '{source}'. There are {listed(SOURCES, most=9)}.")
+    if source not in PROVIDERS:
+        raise WrongUsage(f"There is no source '{source}'. There are {listed(PROVIDERS, most=9)}.")
     if per_class is not None and per_class < 1:
         raise WrongUsage(f"--per-class {per_class} must be at least 1.")
     if endpoint is not None and source not in APIS:
@@ -62,16 +62,16 @@ def place_order(
             )
         urls = Urls(tables)
         goals = {label: min(n, per_class or n) for label, n in urls.counts().items()}
-        return Order(urls, tuple(urls.searches), goals, tuple(urls.rejected))
+        return Job(urls, tuple(urls.searches), goals, tuple(urls.rejected))
     typed = [*words, *(_lines(labels) if labels else ())]
     searches = tuple(dict.fromkeys(_search(word, source) for word in typed))
     if not searches:
         example = "street=https://…" if source == "gallery" else 'night "street=street photography"'
         raise WrongUsage(f"Name what to look for, such as: imgcli scrape {source} {example}")
-    goals = {search.label: per_class or PER_CLASS for search in searches}
+    goals = {search.label: per_class or DEFAULT_PER_CLASS for search in searches}
     if source == "gallery":
-        return Order(Gallery(client), searches, goals)
-    return Order(APIS[source](client, terms, endpoint, environ), searches, goals)
+        return Job(Gallery(client), searches, goals)
+    return Job(APIS[source](client, terms, endpoint, environ), searches, goals)
 
 
 def _lines(file: Path) -> list[str]:

@@ -1,17 +1,17 @@
-"""What was searched for and found, and what became of it: a scrape's memory.
+"""The journal of a scrape: its searches, what they found, and the state of each item.
 
-A SQLite database in WAL mode beside the photos, `.scrape.sqlite`. A search remembers where its next
-page begins; an item, which is one offer for one class, its state:
+A SQLite database in WAL mode beside the photos, `.scrape.sqlite`. A search has the cursor of its
+next page; an item, which is one search result for one class, has a state:
 
-    seen ──► asked ──► decoded ──► placed      with the SHA-256 of what came and of what is placed
+    seen ──► asked ──► decoded ──► placed      with the SHA-256 received and the one placed
                │          ├──────► duplicate   its class has these bytes from another URL
                │          └──────► rejected    with the reason; never tried again
                └─────────────────► deferred    with the reason; tried again by the next run
 
-A page's offers and the place of the next page are stored in one transaction, that an item is asked
-for before it is, its digests before its photo is placed: so a run that was killed is taken up where
-it was. What was received by then is in the `spool`, or in the folder already, and is not fetched
-again; an item that is `asked` and in neither was cut off.
+The results of a page and the cursor of the next one are stored in one transaction, the state
+`asked` before the request, the digests before the photo is placed: so a killed run is resumed where
+it was. Answers received by then are in the `spool`, or placed already, and are not requested again;
+an item that is `asked` and in neither was cut off.
 """
 
 import json
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imgcli.collect.scrape.database import in_sentences, open_database, transaction
-from imgcli.collect.scrape.search_result import Offer, Page, Search
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 
 NAME = ".scrape.sqlite"
 State = Literal["seen", "asked", "decoded", "placed", "duplicate", "rejected", "deferred"]
@@ -53,17 +53,17 @@ _ITEM = "id, source, label, query, offer, state, reason, received, sha256, line,
 
 @dataclass(frozen=True)
 class Item:
-    """One offer for one class, and how far it has come."""
+    """One search result for one class, and its state."""
 
     id: int
     source: str
     search: Search
-    offer: Offer
+    result: SearchResult
     state: State = "seen"
     reason: str = ""
-    received: str | None = None  # SHA-256 of the bytes that came
-    sha256: str | None = None  # of those placed: others only where the photo was made smaller
-    line: str | None = None  # of provenance.jsonl, as far as this room knows it; JSON
+    received: str | None = None  # SHA-256 of the bytes received
+    sha256: str | None = None  # of those placed, which differ if the photo was made smaller
+    line: str | None = None  # of provenance.jsonl, as far as the scrape knows it; JSON
     path: str | None = None  # of the placed photo, below the output folder
 
     @property
@@ -74,12 +74,12 @@ class Item:
 
 @contextmanager
 def open_journal(folder: Path) -> Iterator["Journal"]:
-    """Open the journal of `folder`, made if it is not there.
+    """Open the journal of `folder`; it is made if there is none.
 
     Raises:
         StorageError: it is damaged, or cannot be written.
     """
-    without = "the photos stay, and those of them that come again are skipped"
+    without = "the photos stay, and those that come again are skipped"
     with (
         in_sentences(folder / NAME, "what was fetched", without),
         open_database(folder / NAME, _TABLES) as database,
@@ -96,7 +96,7 @@ class Journal:
     # --- searches -------------------------------------------------------------------------------
 
     def cursor(self, source: str, search: Search) -> tuple[str, str | None]:
-        """Where the next page begins, and when the search came to its end, if it did."""
+        """The cursor of the next page, and when the search was exhausted, if it was."""
         found = self._database.execute(
             "SELECT cursor, ended FROM searches WHERE source = ? AND label = ? AND query = ?",
             (source, search.label, search.query),
@@ -104,33 +104,33 @@ class Journal:
         return found or ("", None)
 
     def add_page(self, source: str, search: Search, page: Page) -> list[Item]:
-        """Remember a page and where the next one begins; the items of it that are new."""
+        """Store a page and the cursor of the next one; returns its new items."""
         ended = None if page.cursor is not None else datetime.now(UTC).isoformat()
         with transaction(self._database):
-            new = [item for o in page.offers if (item := self._add(source, search, o))]
+            new = [item for result in page.results if (item := self._add(source, search, result))]
             self._database.execute(
                 "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?)",
                 (source, search.label, search.query, page.cursor or "", ended),
             )
         return new
 
-    def _add(self, source: str, search: Search, offer: Offer) -> Item | None:
+    def _add(self, source: str, search: Search, result: SearchResult) -> Item | None:
         added = self._database.execute(
             "INSERT OR IGNORE INTO items (source, source_id, label, query, url, offer) "
             "VALUES (?, ?, ?, ?, ?, ?)",
             (
-                *(source, offer.source_id, search.label, search.query),
-                *(offer.file_url, json.dumps(offer.to_json())),
+                *(source, result.source_id, search.label, search.query),
+                *(result.file_url, json.dumps(result.to_json())),
             ),
         )
         if not added.rowcount:
             return None
-        return Item(int(added.lastrowid or 0), source, search, offer)
+        return Item(int(added.lastrowid or 0), source, search, result)
 
     # --- items ----------------------------------------------------------------------------------
 
     def store(self, item: Item, state: State, reason: str = "", **found: str | None) -> Item:
-        """Set an item's state, and what was found of `received`, `sha256`, `line` and `path`."""
+        """Set an item's state, and any of `received`, `sha256`, `line` and `path`."""
         changed = replace(item, state=state, reason=reason, **found)  # type: ignore[arg-type]
         self._database.execute(
             "UPDATE items SET state = ?, reason = ?, received = ?, sha256 = ?, line = ?, path = ? "
@@ -143,29 +143,29 @@ class Journal:
         return changed
 
     def item(self, number: int) -> Item:
-        """An item as it is by now."""
+        """An item in its present state."""
         return self._find("id = ?", number)[0]
 
     def items(self, source: str, label: str, *states: State) -> list[Item]:
-        """A class's items in one of `states`, in the order in which they were seen."""
+        """A class's items in one of `states`, in the order of the searches."""
         marks = ", ".join("?" * len(states))
         return self._find(
             f"source = ? AND label = ? AND state IN ({marks})", source, label, *states
         )
 
     def unfinished(self) -> list[Item]:
-        """The items of all classes of which it is not known what becomes of them."""
+        """The undecided items of all classes."""
         return self._find("state IN ('seen', 'asked', 'decoded', 'deferred')")
 
     def same_url(self, item: Item) -> list[Item]:
-        """Other items that are the same photo by its URL, or by its source's word."""
+        """Other items with the same URL, or the same id of the same provider."""
         return self._find(
             "id != ? AND url != '' AND (url = ? OR (source = ? AND source_id = ?))",
-            *(item.id, item.offer.file_url, item.source, item.offer.source_id),
+            *(item.id, item.result.file_url, item.source, item.result.source_id),
         )
 
     def same_content(self, item: Item) -> list[Item]:
-        """Other items whose very bytes were received."""
+        """Other items with the same received bytes."""
         return self._find("id != ? AND received = ?", item.id, item.received)
 
     def _find(self, where: str, *values: object) -> list[Item]:
@@ -173,6 +173,12 @@ class Journal:
             f"SELECT {_ITEM} FROM items WHERE {where} ORDER BY id", values
         )
         return [
-            Item(number, source, Search(label, query), Offer.from_json(json.loads(offer)), *rest)
-            for number, source, label, query, offer, *rest in rows
+            Item(
+                number,
+                source,
+                Search(label, query),
+                SearchResult.from_json(json.loads(result)),
+                *rest,
+            )
+            for number, source, label, query, result, *rest in rows
         ]

@@ -1,8 +1,8 @@
-"""Licences as the providers write them, brought to one form.
+"""Licences as the providers write them, normalised.
 
 by  by-sa  by-nc  by-nd  by-nc-sa  by-nc-nd     Creative Commons, with a version
-cc0  pdm                                         given up by the creator; public domain
-gfdl 1.2, …                                      anything else, as the provider calls it
+cc0  pdm                                         waived by the creator; public domain
+gfdl 1.2, …                                      anything else, in the provider's words
 """
 
 import re
@@ -24,7 +24,7 @@ _PUBLIC = {"pd", "publicdomain", "pdm", "pdm-owner", "public-domain", "public-do
 
 @dataclass(frozen=True)
 class Licence:
-    """What the creator allows."""
+    """A licence that the creator grants."""
 
     code: str
     version: str | None = None
@@ -32,7 +32,7 @@ class Licence:
 
     @property
     def name(self) -> str:
-        """As people write it: "CC BY-SA 4.0"."""
+        """Its common name: "CC BY-SA 4.0"."""
         if self.code not in CODES:
             return self.code
         name = {"cc0": "CC0", "pdm": "Public domain"}.get(self.code, f"CC {self.code.upper()}")
@@ -44,11 +44,11 @@ def licence(name: str | None, version: str | None = None, url: str | None = None
 
     Args:
         name: such as "by-sa", "cc-by-sa-4.0", "CC BY-SA 4.0", "CC0" or "Public domain".
-        version: where the provider gives it apart.
+        version: if the provider gives it separately.
         url: of the licence's text, or what the provider has in its place.
 
     Returns:
-        None where nothing is named, or all rights are reserved.
+        None if no licence is named, or all rights are reserved.
     """
     found = _URL.search(url or "") or _URL.search(name or "")
     if found:
@@ -56,13 +56,13 @@ def licence(name: str | None, version: str | None = None, url: str | None = None
         code = code or found["code"].lower()
         if code in CODES:
             return _known(code, found["version"] or version, url)
-    said = "-".join((name or "").lower().replace("_", "-").split())
-    if not said or "rights-reserved" in said or said in ("none", "unknown", "©", "c"):
+    named = "-".join((name or "").lower().replace("_", "-").split())
+    if not named or "rights-reserved" in named or named in ("none", "unknown", "©", "c"):
         return None
-    if said in _PUBLIC:
+    if named in _PUBLIC:
         return _known("pdm", None, url)
-    number = _VERSION.search(said)
-    code = _VERSION.sub("", said).strip("-, ").removeprefix("cc-")
+    number = _VERSION.search(named)
+    code = _VERSION.sub("", named).strip("-, ").removeprefix("cc-")
     if code in ("cc0", "0", "zero"):
         code = "cc0"
     if code in CODES:
@@ -71,7 +71,7 @@ def licence(name: str | None, version: str | None = None, url: str | None = None
 
 
 def _known(code: str, version: str | None, url: str | None) -> Licence:
-    """One of CODES; of an unknown version it has the URL that was given, if any."""
+    """One of CODES; without a version it keeps the URL that was given, if any."""
     base = "https://creativecommons.org"
     if code == "pdm":
         return Licence(code, "1.0", f"{base}/publicdomain/mark/1.0/")
@@ -94,10 +94,10 @@ def licence_codes(text: str) -> frozenset[str]:
     """The licences of `--license by,cc0`.
 
     Raises:
-        WrongUsage: a name that is no licence's.
+        WrongUsage: an unknown name.
     """
-    asked: Sequence[str] = [name.strip().lower().removeprefix("cc-") for name in text.split(",")]
-    unknown = [name for name in asked if name not in CODES]
+    codes: Sequence[str] = [name.strip().lower().removeprefix("cc-") for name in text.split(",")]
+    unknown = [name for name in codes if name not in CODES]
     if unknown:
         raise WrongUsage(f"--license {listed(unknown)} is unknown. There are {', '.join(CODES)}.")
-    return frozenset(asked)
+    return frozenset(codes)

@@ -1,4 +1,4 @@
-"""What a source is asked and answers: searches, pages, and the photos they offer."""
+"""What a provider is asked and answers: searches, pages and their results."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,19 +17,19 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A photo that a source knows of, not yet fetched; texts are plain, without HTML."""
+class SearchResult:
+    """A photo that a provider lists, not fetched yet; texts are plain, without HTML."""
 
-    source_id: str  # tells it from all others of its source
+    source_id: str  # unique within its provider
     file_url: str
     landing_url: str | None = None  # the page that shows it
     title: str | None = None
     creator: str | None = None
     creator_url: str | None = None
-    licence: Licence | None = None  # None: all rights reserved, or nothing is said
-    attribution: str | None = None  # as the source words it
+    licence: Licence | None = None  # None: all rights reserved, or not stated
+    attribution: str | None = None  # as the provider words it
     group: str | None = None  # photos of one occasion, nearly the same, share it
-    unusable: str | None = None  # why the source's own answer rules it out
+    unusable: str | None = None  # why the provider's own answer rules it out
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -42,30 +42,29 @@ class Offer:
 
 @dataclass(frozen=True)
 class Page:
-    """One answer of a source: its offers, best first, and where the next answer begins."""
+    """One answer of a provider: its results, best first, and the cursor of the next answer."""
 
-    offers: tuple[Offer, ...]
-    cursor: str | None  # to be given back to the source; None: that was all
+    results: tuple[SearchResult, ...]
+    cursor: str | None  # for the provider; None: the search is exhausted
 
 
 class Provider(Protocol):
-    """A place that photos come from, by one file each in `providers/`.
+    """A source of photos; one file each in `providers/`.
 
-    A page is asked for by the cursor of the page before, so that a search goes on in another run
-    where it stopped in this one.
+    A page is requested by the cursor of the page before, so that another run resumes the search.
     """
 
     name: str
 
     def address(self, search: Search, cursor: str) -> str | None:
-        """The URL that `page` will ask first; None where it asks nobody."""
+        """The URL that `page` requests first; None if it requests nothing."""
 
     def page(self, search: Search, cursor: str) -> Page:
-        """What the source has, from `cursor` on; "" is the beginning.
+        """The page at `cursor`; "" is the beginning.
 
         Raises:
             NotFetched: it does not answer, or not now.
-            DataError: it answers that the search cannot be.
+            DataError: it refuses the search.
         """
 
 
@@ -74,13 +73,13 @@ NO_LICENCE = "no licence is known"
 
 @dataclass(frozen=True)
 class Terms:
-    """Which photos may be taken."""
+    """Which licences are accepted."""
 
     licences: frozenset[str] | None = None  # codes; None: any
-    unlicensed: bool = False  # photos whose licence is not known as well
+    unlicensed: bool = False  # photos of unknown licence as well
 
     def objection(self, granted: Licence | None) -> str | None:
-        """Why a photo under this licence is not taken; None where it is."""
+        """Why a photo under this licence is not accepted; None if it is."""
         if granted is None:
             return None if self.unlicensed else NO_LICENCE
         if self.licences is not None and granted.code not in self.licences:
@@ -89,10 +88,10 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Order:
-    """A provider, what to ask it for, and how many photos are wanted of each class."""
+class Job:
+    """A provider, what to search it for, and how many photos each class should get."""
 
     provider: Provider
     searches: tuple[Search, ...]
     goals: Mapping[str, int]
-    rejected: tuple[Rejected, ...] = ()  # what was asked for in vain
+    rejected: tuple[Rejected, ...] = ()  # rows of a table that name no photo

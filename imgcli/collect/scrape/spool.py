@@ -1,11 +1,11 @@
-"""What hosts have answered and the journal does not know yet: `<out>/.received/`, a file each.
+"""Answers of hosts that the journal does not have yet: `<out>/.received/`, a file each.
 
-An answer is here, durably, before anything is made of it, and until the journal says what became of
-it. So no run that is killed asks for it a second time; it finds the answer here. Only a request
-that was cut off before its answer was whole has to be made again.
+An answer is written here, durably, before it is used, and stays until the journal has its result.
+So after a kill no answer is requested twice; only a request cut off before its answer was whole is
+made again.
 
-A file has a line of JSON, which says what the answer is and what SHA-256 the rest has, and the body
-as it was received.
+A file has a line with the SHA-256 of all that follows it and a JSON head, then the body as it was
+received.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from typing import Any
 
 from imgcli.collect.http.errors import NotFetched
 from imgcli.collect.scrape.journal import Item
-from imgcli.collect.scrape.search_result import Offer, Page, Search
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.files import sweep_temporaries, write_atomic
 
 NAME = ".received"  # hidden, so that no command takes it for a class
@@ -33,13 +33,13 @@ class Received:
 
 
 class Spool:
-    """Answers by what was asked for; `keep_…` may be called from any thread."""
+    """Answers by their request; `keep_…` may be called from any thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / NAME
 
     def sweep(self, open_items: Collection[Item]) -> None:
-        """Remove what a killed writer left, and answers for items that need none any more."""
+        """Remove what a killed writer left, and answers for items that are decided."""
         if self._folder.is_dir():
             sweep_temporaries(self._folder)
             needed = {_item_key(item) for item in open_items}
@@ -55,7 +55,7 @@ class Spool:
     # --- photos ---------------------------------------------------------------------------------
 
     def keep(self, item: Item, answer: Received | NotFetched) -> None:
-        """Keep what came of an item's request; not what another run may fetch.
+        """Keep the answer to an item's request, or its failure unless another run may succeed.
 
         Raises:
             OSError: the disk cannot take it.
@@ -66,36 +66,36 @@ class Spool:
             self._write(_item_key(item), {"failed": str(answer)})
 
     def has(self, item: Item) -> bool:
-        """Whether what came of an item's request was kept."""
+        """Whether the answer to an item's request was kept."""
         return (self._folder / _item_key(item)).is_file()
 
     def answer(self, item: Item) -> Received | NotFetched | None:
-        """What came of an item's request; None if it has to be made."""
+        """The kept answer to an item's request; None if it has to be made."""
         head, body = self._read(_item_key(item))
         if isinstance(reason := head.get("failed"), str):
             return NotFetched(reason)
         return Received(body, head["at"]) if isinstance(head.get("at"), str) else None
 
     def drop(self, item: Item) -> None:
-        """The journal knows what became of it."""
+        """Remove an answer once the journal has its result."""
         (self._folder / _item_key(item)).unlink(missing_ok=True)
 
     # --- pages ----------------------------------------------------------------------------------
 
     def keep_page(self, source: str, search: Search, cursor: str, page: Page) -> None:
         """Keep a page of a search."""
-        offers = [offer.to_json() for offer in page.offers]
-        self._write(_page_key(source, search, cursor), {"offers": offers, "cursor": page.cursor})
+        results = [result.to_json() for result in page.results]
+        self._write(_page_key(source, search, cursor), {"offers": results, "cursor": page.cursor})
 
     def page(self, source: str, search: Search, cursor: str) -> Page | None:
         """The page of a search that begins at `cursor`, if it was kept."""
         head, _ = self._read(_page_key(source, search, cursor))
         if "offers" not in head:
             return None
-        return Page(tuple(map(Offer.from_json, head["offers"])), head["cursor"])
+        return Page(tuple(map(SearchResult.from_json, head["offers"])), head["cursor"])
 
     def drop_page(self, source: str, search: Search, cursor: str) -> None:
-        """The journal has it."""
+        """Remove a page once the journal has it."""
         (self._folder / _page_key(source, search, cursor)).unlink(missing_ok=True)
 
     # --- files ----------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class Spool:
         write_atomic(self._folder / key, b"%s %s\n%s" % (whole, line, body))
 
     def _read(self, key: str) -> tuple[dict[str, Any], bytes]:
-        """The head and the body of an answer; an empty head where there is none that is whole."""
+        """The head and the body of an answer; an empty head if it is absent or damaged."""
         try:
             data = (self._folder / key).read_bytes()
         except FileNotFoundError:
@@ -121,8 +121,10 @@ class Spool:
 
 
 def _item_key(item: Item) -> str:
-    """The file of an item: not by its number, which another journal would give to another."""
-    return _key("photo", item.source, item.offer.source_id, item.search.label, item.offer.file_url)
+    """The file of an item: not by its id, which differs in another journal."""
+    return _key(
+        "photo", item.source, item.result.source_id, item.search.label, item.result.file_url
+    )
 
 
 def _page_key(source: str, search: Search, cursor: str) -> str:

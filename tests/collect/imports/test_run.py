@@ -82,7 +82,7 @@ def test_what_is_no_photo_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None
     assert {os.path.relpath(r.path, tmp_path / "src"): r.reason for r in result.rejected} == {
         "a/page.jpg": "an HTML page",
         "b/empty.png": "empty file",
-        "README.txt": "lies in no class folder",
+        "README.txt": "is in no class folder",
     }
 
 
@@ -179,7 +179,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(
 KILLER = """
     import os, shutil, signal, sys
     from pathlib import Path
-    from imgcli.collect import store
+    from imgcli.collect import ingest
     from imgcli.collect.imports.run import import_photos
     from imgcli.collect.imports.formats.source import Reading
     from imgcli.progress import be_quiet
@@ -188,7 +188,7 @@ KILLER = """
 
     source, out, whole = map(Path, sys.argv[1:4])
     reading = Reading(keep_split=sys.argv[4] == "split")
-    store.BLOCK_PHOTOS = 3
+    ingest.BLOCK_PHOTOS = 3
     be_quiet()
     import_photos([source], whole, reading=reading)
 
@@ -232,7 +232,7 @@ def test_an_import_killed_at_any_step_completes_to_the_same_tree(
         + [str(path) for path in (source, quick_path / "out", quick_path / "whole", kind)],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     assert done.stderr == ""
     assert int(done.stdout) > 20
@@ -243,14 +243,14 @@ AT_RANDOM = """
     import os, random, shutil, signal, sys, threading, time
     from pathlib import Path
     from tqdm import tqdm
-    from imgcli.collect import store
+    from imgcli.collect import ingest
     from imgcli.collect.imports.run import import_photos
     from imgcli.progress import be_quiet
     from tests.collect.samples import tree
     from tests.collect.imports.test_run import recorded
 
     source, out, whole = map(Path, sys.argv[1:4])
-    store.BLOCK_PHOTOS = 20
+    ingest.BLOCK_PHOTOS = 20
     tqdm.set_lock(threading.RLock())  # its own is shared with forks, and dies with one for all
     be_quiet()
     began = time.monotonic()
@@ -283,7 +283,7 @@ def test_an_import_killed_at_random_moments_completes_to_the_same_tree(quick_pat
         + [str(path) for path in (source, quick_path / "out", quick_path / "whole", MOMENTS)],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     assert done.stderr == ""
     assert int(done.stdout) > MOMENTS // 4

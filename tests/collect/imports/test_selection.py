@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.collect.imports.labelled_photo import Candidate
+from imgcli.collect.imports.labelled_photo import LabelledPhoto
 from imgcli.collect.imports.selection import Selection, read_renames
 from imgcli.errors import WrongUsage
 from imgcli.records import Rejected
 
 
-def items(*labels: str) -> Iterator[Candidate | Rejected]:
+def items(*labels: str) -> Iterator[LabelledPhoto | Rejected]:
     for n, label in enumerate(labels):
-        yield Candidate(label, f"{n}.png", f"src/{n}.png", lambda: b"")
+        yield LabelledPhoto(label, f"{n}.png", f"src/{n}.png", lambda: b"")
     yield Rejected("src/x", "no photo")
 
 
 def picked(selection: Selection, *labels: str) -> list[tuple[str, str]]:
     found = selection.of(lambda: items(*labels))
-    return [(i.label, i.name) for i in found if isinstance(i, Candidate)]
+    return [(i.label, i.name) for i in found if isinstance(i, LabelledPhoto)]
 
 
 def test_classes_are_renamed_and_chosen_by_their_new_names() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from imgcli.collect.imports.labelled_photo import Candidate, Entry
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.collect.imports.survey import class_root, labelled, part_folders, part_named, survey
 from imgcli.errors import DataError
 from imgcli.records import Rejected
@@ -16,7 +16,7 @@ def root_of(*paths: str) -> tuple[str, ...]:
 
 def label_of(path: str, root: tuple[str, ...]) -> str | None:
     item = labelled(entry(path), root)
-    return item.label if isinstance(item, Candidate) else None
+    return item.label if isinstance(item, LabelledPhoto) else None
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_photos_of_sub_folders_belong_to_their_class() -> None:
 
 
 def test_photos_outside_the_class_folders_are_rejected() -> None:
-    assert labelled(entry("1.jpg"), ()) == Rejected("src/1.jpg", "lies in no class folder")
+    assert labelled(entry("1.jpg"), ()) == Rejected("src/1.jpg", "is in no class folder")
     assert label_of("wrap/cover.jpg", ("wrap",)) is None
     assert label_of("other/a/1.jpg", ("wrap",)) is None
 
@@ -69,19 +69,17 @@ def test_train_and_a_held_out_folder_are_parts(held_out: str) -> None:
     part = "test" if held_out == "test" else "val"
     assert part_folders(found, ("wrap",)) == {"train": "train", held_out: part}
     item = labelled(entry(f"wrap/{held_out}/a/x/1.jpg"), ("wrap",), {held_out: part})
-    assert isinstance(item, Candidate) and (item.label, item.part) == ("a", part)
+    assert isinstance(item, LabelledPhoto) and (item.label, item.part) == ("a", part)
 
 
 def test_photos_beside_the_parts_are_rejected() -> None:
     parts = {"train": "train", "test": "test"}
     assert labelled(entry("more/a/1.jpg"), (), parts) == Rejected(
-        "src/more/a/1.jpg", "lies in none of test, train"
+        "src/more/a/1.jpg", "is in none of test, train"
     )
-    assert labelled(entry("1.jpg"), (), parts) == Rejected(
-        "src/1.jpg", "lies in none of test, train"
-    )
+    assert labelled(entry("1.jpg"), (), parts) == Rejected("src/1.jpg", "is in none of test, train")
     assert labelled(entry("train/1.jpg"), (), parts) == Rejected(
-        "src/train/1.jpg", "lies in no class folder"
+        "src/train/1.jpg", "is in no class folder"
     )
 
 

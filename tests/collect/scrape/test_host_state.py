@@ -8,7 +8,7 @@ import pytest
 from imgcli.collect.http.client import Client
 from imgcli.collect.http.host_state import Pace
 from imgcli.collect.http.request import NetLimits
-from imgcli.collect.scrape.host_state import KEPT, open_host_memory
+from imgcli.collect.scrape.host_state import KEEP_SECONDS, open_host_memory
 from imgcli.errors import StorageError
 from tests.collect.http.fake import FakeHost
 
@@ -45,7 +45,7 @@ def test_a_pace_and_robots_are_kept(place: Path) -> None:
 def test_what_holds_no_longer_is_forgotten(place: Path) -> None:
     now = time.time()
     with open_host_memory(place) as memory:
-        memory.keep_robots(A, "old", now - KEPT - 1)
+        memory.keep_robots(A, "old", now - KEEP_SECONDS - 1)
         memory.keep_robots(B, "new", now + 1)
     with open_host_memory(place) as memory:
         assert memory.robots(A) is None and memory.robots(B) is not None

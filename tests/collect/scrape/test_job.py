@@ -4,7 +4,7 @@ import pytest
 
 from imgcli.collect.http.client import Client
 from imgcli.collect.scrape.job import place_order
-from imgcli.collect.scrape.search_result import Order, Search, Terms
+from imgcli.collect.scrape.search_result import Job, Search, Terms
 from imgcli.errors import DataError, ImgcliError, WrongUsage
 
 
@@ -14,7 +14,7 @@ def order(
     labels: Path | None = None,
     per_class: int | None = None,
     endpoint: str | None = None,
-) -> Order:
+) -> Job:
     with Client() as client:
         return place_order(
             *(source, words, labels, per_class),

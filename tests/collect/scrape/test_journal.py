@@ -5,28 +5,34 @@ import pytest
 
 from imgcli.collect.scrape.journal import NAME, Journal, open_journal
 from imgcli.collect.scrape.licences import licence
-from imgcli.collect.scrape.search_result import Offer, Page, Search
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.errors import StorageError
 
 CAT, DOG = Search("cat", "cats"), Search("dog", "dogs")
 
 
-def offer(number: int) -> Offer:
+def search_result(number: int) -> SearchResult:
     url = f"https://a.test/{number}.jpg"
-    return Offer(str(number), url, title="Ça", licence=licence("by", "4.0"))
+    return SearchResult(str(number), url, title="Ça", licence=licence("by", "4.0"))
 
 
 def test_a_page_and_the_place_of_the_next_are_remembered(tmp_path: Path) -> None:
     with open_journal(tmp_path) as journal:
         assert journal.cursor("s", CAT) == ("", None)
-        new = journal.add_page("s", CAT, Page((offer(1), offer(2)), "next"))
-        assert [item.offer for item in new] == [offer(1), offer(2)]
-        assert journal.add_page("s", CAT, Page((offer(2), offer(3)), "more"))[0].offer == offer(3)
+        new = journal.add_page("s", CAT, Page((search_result(1), search_result(2)), "next"))
+        assert [item.result for item in new] == [search_result(1), search_result(2)]
+        assert journal.add_page("s", CAT, Page((search_result(2), search_result(3)), "more"))[
+            0
+        ].result == search_result(3)
     with open_journal(tmp_path) as journal:
         assert journal.cursor("s", CAT) == ("more", None)
         assert journal.cursor("s", DOG) == journal.cursor("t", CAT) == ("", None)
         seen = journal.items("s", "cat", "seen")
-        assert [item.offer for item in seen] == [offer(1), offer(2), offer(3)]
+        assert [item.result for item in seen] == [
+            search_result(1),
+            search_result(2),
+            search_result(3),
+        ]
         journal.add_page("s", CAT, Page((), None))
         cursor, ended = journal.cursor("s", CAT)
         assert cursor == "" and ended is not None
@@ -41,7 +47,7 @@ def test_a_full_disk_is_not_taken_for_damage(tmp_path: Path) -> None:
 
 def test_a_state_is_kept_with_all_that_was_found(tmp_path: Path) -> None:
     with open_journal(tmp_path) as journal:
-        (item,) = journal.add_page("s", CAT, Page((offer(1),), None))
+        (item,) = journal.add_page("s", CAT, Page((search_result(1),), None))
         decoded = journal.store(item, "decoded", received="r", sha256="d", line='{"a": 1}')
         placed = journal.store(decoded, "placed", path="cat/1.jpg")
     with open_journal(tmp_path) as journal:
@@ -54,10 +60,10 @@ def test_a_state_is_kept_with_all_that_was_found(tmp_path: Path) -> None:
 def test_the_same_photo_is_found_by_url_id_and_content(tmp_path: Path) -> None:
     with open_journal(tmp_path) as journal:
         add = journal.add_page
-        (cat,) = add("s", CAT, Page((offer(1),), None))
-        (dog,) = add("s", DOG, Page((Offer("1", "https://b.test/elsewhere.jpg"),), None))
-        (other,) = add("t", DOG, Page((Offer("x", offer(1).file_url),), None))
-        (nowhere,) = add("t", CAT, Page((Offer("y", ""),), None))
+        (cat,) = add("s", CAT, Page((search_result(1),), None))
+        (dog,) = add("s", DOG, Page((SearchResult("1", "https://b.test/elsewhere.jpg"),), None))
+        (other,) = add("t", DOG, Page((SearchResult("x", search_result(1).file_url),), None))
+        (nowhere,) = add("t", CAT, Page((SearchResult("y", ""),), None))
         assert journal.same_url(cat) == [dog, other]
         assert journal.same_url(nowhere) == []
         cat = journal.store(cat, "rejected", received="same")
@@ -70,15 +76,15 @@ def test_a_page_is_stored_whole_or_not_at_all(
 ) -> None:
     add = Journal._add
 
-    def failing(self: Journal, source: str, search: Search, one: Offer) -> object:
-        if one == offer(2):
+    def failing(self: Journal, source: str, search: Search, one: SearchResult) -> object:
+        if one == search_result(2):
             raise KeyboardInterrupt
         return add(self, source, search, one)
 
     monkeypatch.setattr(Journal, "_add", failing)
     with open_journal(tmp_path) as journal:
         with pytest.raises(KeyboardInterrupt):
-            journal.add_page("s", CAT, Page((offer(1), offer(2)), "next"))
+            journal.add_page("s", CAT, Page((search_result(1), search_result(2)), "next"))
         assert journal.items("s", "cat", "seen") == []
         assert journal.cursor("s", CAT) == ("", None)
 

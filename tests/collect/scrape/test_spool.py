@@ -6,11 +6,11 @@ import pytest
 
 from imgcli.collect.http.errors import NotFetched
 from imgcli.collect.scrape.journal import Item
-from imgcli.collect.scrape.search_result import Offer, Page, Search
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.collect.scrape.spool import NAME, Received, Spool
 
 CAT = Search("cat", "cats")
-ITEM = Item(1, "s", CAT, Offer("1", "https://a.test/1.jpg"))
+ITEM = Item(1, "s", CAT, SearchResult("1", "https://a.test/1.jpg"))
 BODY = b"bytes\nof {a} photo\0"
 
 
@@ -39,7 +39,7 @@ def test_what_another_run_may_fetch_is_not_kept_and_what_it_may_not_is(tmp_path:
 
 
 def test_pages_are_kept_by_search_and_place(tmp_path: Path) -> None:
-    spool, page = Spool(tmp_path), Page((ITEM.offer,), "next")
+    spool, page = Spool(tmp_path), Page((ITEM.result,), "next")
     spool.keep_page("s", CAT, "", page)
     assert spool.page("s", CAT, "") == page
     assert spool.page("s", CAT, "next") is None and spool.page("t", CAT, "") is None

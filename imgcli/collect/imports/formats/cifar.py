@@ -13,10 +13,9 @@ from functools import partial
 
 import numpy as np
 
-from imgcli.collect.imports.formats.source import Candidates, Files, Source
-from imgcli.collect.imports.labelled_photo import Candidate, Entry, NotTaken, read_exactly
+from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source, as_png
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken, read_exactly
 from imgcli.collect.imports.survey import split_into
-from imgcli.collect.png import png
 from imgcli.errors import DataError
 from imgcli.records import Rejected
 
@@ -57,8 +56,8 @@ def find(files: Files) -> Source | None:
                 raise DataError(f"'{entry.origin}' cannot be used: {reason}.") from None
     return Source(
         path=files.path,
-        what="CIFAR's batches",
-        candidates=partial(_candidates, files, kind, classes),
+        kind=Kind.CIFAR,
+        photos=partial(_photos, files, kind, classes),
         count=count,
         size=count * record,
         parts=split_into(parts),
@@ -76,7 +75,7 @@ def _refuse_pickles(files: Files) -> None:
         )
 
 
-def _candidates(files: Files, kind: re.Pattern[str], classes: list[str]) -> Candidates:
+def _photos(files: Files, kind: re.Pattern[str], classes: list[str]) -> LabelledPhotos:
     for entry in files.entries():
         if isinstance(entry, Rejected):
             yield entry
@@ -84,7 +83,7 @@ def _candidates(files: Files, kind: re.Pattern[str], classes: list[str]) -> Cand
             yield from _pictures(entry, LABELS[kind], classes)
 
 
-def _pictures(entry: Entry, labels: int, classes: list[str]) -> Candidates:
+def _pictures(entry: Entry, labels: int, classes: list[str]) -> LabelledPhotos:
     stem = entry.parts[-1].removesuffix(".bin")
     at = 0
     try:
@@ -98,8 +97,8 @@ def _pictures(entry: Entry, labels: int, classes: list[str]) -> Candidates:
                     name = classes[label] if classes else str(label)
                     pixels = np.frombuffer(data, np.uint8, offset=labels).reshape(3, SIDE, SIDE)
                     picture = np.ascontiguousarray(pixels.transpose(1, 2, 0))
-                    read = partial(png, picture)
-                    yield Candidate(name, f"{stem}-{at:05}.png", origin, read, _part(entry))
+                    read = partial(as_png, picture)
+                    yield LabelledPhoto(name, f"{stem}-{at:05}.png", origin, read, _part(entry))
                 at += 1
     except NotTaken as reason:
         yield Rejected(f"{entry.origin}[{at}]", f"{reason}; the rest was not read")

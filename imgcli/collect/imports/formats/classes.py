@@ -1,10 +1,16 @@
-"""Class folders, train/test trees of them, and photos whose own path holds the label."""
+"""Class folders, train/test trees of them, and photos whose own path holds the label.
+
+YOLO's class folders in train/ and val/ are such a tree; its boxes are refused:
+
+    images/train/1.jpg
+    labels/train/1.txt      "0 0.48 0.63 0.69 0.71": a class and its box, one line for each
+"""
 
 import re
 from functools import partial
 
-from imgcli.collect.imports.formats.source import Candidates, Files, Source
-from imgcli.collect.imports.labelled_photo import Candidate, Entry
+from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.collect.imports.survey import (
     Folder,
     class_root,
@@ -23,7 +29,7 @@ def class_folders(files: Files, keep_split: bool) -> Source:
 
     Raises:
         DataError: no photos, or photos but no class folders.
-        WrongUsage: it is split already, and nobody said to keep that.
+        WrongUsage: it is split already, without --keep-split.
     """
     found, path = files.found, files.path
     root = class_root(found, str(path))
@@ -31,11 +37,11 @@ def class_folders(files: Files, keep_split: bool) -> Source:
     if parts and not keep_split:
         raise _split_already(files, root, sorted(parts))
 
-    def candidates() -> Candidates:
+    def photos() -> LabelledPhotos:
         return (labelled(item, root, parts) for item in files.entries())
 
-    what = "class folders in train and test" if parts else "class folders"
-    return Source(path, what, candidates, found.files, found.size, split_into(parts.values()))
+    kind = Kind.SPLIT_FOLDERS if parts else Kind.CLASS_FOLDERS
+    return Source(path, kind, photos, found.files, found.size, split_into(parts.values()))
 
 
 def _split_already(files: Files, root: Folder, parts: list[str]) -> WrongUsage:
@@ -54,7 +60,7 @@ def _split_already(files: Files, root: Folder, parts: list[str]) -> WrongUsage:
 
 
 def labels_in_paths(files: Files, pattern: str) -> Source:
-    """Photos wherever they lie, their label found in their path by a regular expression.
+    """Photos in any folder, with the label found in the path by a regular expression.
 
     Raises:
         WrongUsage: no regular expression, one without a group, or one that finds no label.
@@ -82,14 +88,14 @@ def labels_in_paths(files: Files, pattern: str) -> Source:
         tried = f" such as {listed(seen)}" if seen else ""
         raise WrongUsage(f"--label-from '{pattern}' matches no path in '{files.path}'{tried}.")
 
-    def candidates() -> Candidates:
+    def photos() -> LabelledPhotos:
         return map(partial(_found_in_path, regex), files.entries())
 
-    what, found = "photos labelled by their names", files.found
-    return Source(files.path, what, candidates, found.files, found.size, split_into(parts))
+    found = files.found
+    return Source(files.path, Kind.NAMES, photos, found.files, found.size, split_into(parts))
 
 
-def _found_in_path(regex: re.Pattern[str], item: Entry | Rejected) -> Candidate | Rejected:
+def _found_in_path(regex: re.Pattern[str], item: Entry | Rejected) -> LabelledPhoto | Rejected:
     if isinstance(item, Rejected):
         return item
     match = regex.search(item.path)
@@ -99,13 +105,13 @@ def _found_in_path(regex: re.Pattern[str], item: Entry | Rejected) -> Candidate 
     label = named["label"] if "label" in named else match[1]
     if not (label or "").strip():
         return Rejected(item.origin, "--label-from finds an empty label")
-    return Candidate(
+    return LabelledPhoto(
         label.strip(), item.parts[-1], item.origin, item.read, part_named(item.parts[:-1])
     )
 
 
 def refuse_without_photos(files: Files) -> None:
-    """Name the archives or tables that a folder holds where it holds no photos.
+    """Refuse a folder of archives or tables without photos, naming those.
 
     Raises:
         DataError: it does.
@@ -121,4 +127,23 @@ def refuse_without_photos(files: Files) -> None:
         raise DataError(
             f"'{files.path}' holds no photos, but {listed(names, 3)}: import these themselves, as "
             f"many as you like in one go: imgcli import {names[0]}"
+        )
+
+
+def refuse_boxes(files: Files) -> None:
+    """Refuse YOLO's detection datasets: their labels are of boxes, not of photos.
+
+    Raises:
+        DataError: it is one.
+    """
+    texts = {parts[:-1] for parts in files.found.others.get(".txt", [])}
+    beside = {
+        tuple("images" if name == "labels" else name for name in folder)
+        for folder in texts
+        if "labels" in folder
+    }
+    if beside & set(files.found.photos):
+        raise DataError(
+            f"'{files.path}' is a YOLO detection dataset: its labels are of boxes, and a photo has "
+            "no class. Sort the photos into class folders, or cut the boxes out."
         )

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from imgcli.collect.imports.formats.source import Candidates, Files, Source
-from imgcli.collect.imports.labelled_photo import Candidate, Entry, NotTaken
+from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken
 from imgcli.collect.imports.survey import Folder, part_named, split_into
 from imgcli.errors import DataError
 from imgcli.records import Rejected
@@ -49,7 +49,7 @@ def find(files: Files, only: str | None = None) -> Source | None:
     names = set(files.found.others.get(".json", []))
     if only is not None:
         names = {parts for parts in names if parts[-1] == only}
-    if not names or not files.found.photos or len(names) > 50:  # more are a note for each photo
+    if not names or not files.found.photos or len(names) > 50:  # more are a file per photo
         return None
     read = [
         annotations
@@ -59,11 +59,11 @@ def find(files: Files, only: str | None = None) -> Source | None:
     ]
     if not read:
         return None
-    parts = {part_named(folder) for folder in files.found.photos} - {""}  # some may lie in none
+    parts = {part_named(folder) for folder in files.found.photos} - {""}  # some may be in none
     return Source(
         path=files.path,
-        what="COCO's annotations",
-        candidates=partial(_candidates, files, read),
+        kind=Kind.COCO,
+        photos=partial(_photos, files, read),
         count=files.found.files,
         size=files.found.size,
         parts=split_into(parts),
@@ -71,7 +71,7 @@ def find(files: Files, only: str | None = None) -> Source | None:
 
 
 def _read(entry: Entry) -> Iterator[_Annotations]:
-    """What a file of annotations says; nothing for captions and other JSON."""
+    """The annotations in a file; none for captions and other JSON."""
     try:
         with entry.open() as file:
             head = file.read(HEAD)
@@ -95,7 +95,7 @@ def _read(entry: Entry) -> Iterator[_Annotations]:
 
 
 def _kept(fields: dict[str, Any]) -> dict[str, Any]:
-    """Let go of polygons and licences while reading: they are most of a file's size."""
+    """Drop polygons and licences while reading; they are most of a file's size."""
     return {key: value for key, value in fields.items() if key in _KEPT}
 
 
@@ -110,7 +110,7 @@ def _categories(document: dict[str, Any]) -> dict[str, set[str]]:
     }
 
 
-def _candidates(files: Files, read: list[_Annotations]) -> Candidates:
+def _photos(files: Files, read: list[_Annotations]) -> LabelledPhotos:
     for item in files.entries():
         if isinstance(item, Rejected):
             yield item
@@ -118,12 +118,12 @@ def _candidates(files: Files, read: list[_Annotations]) -> Candidates:
             yield _labelled(item, read)
 
 
-def _labelled(entry: Entry, read: list[_Annotations]) -> Candidate | Rejected:
+def _labelled(entry: Entry, read: list[_Annotations]) -> LabelledPhoto | Rejected:
     found = [names for annotations in read for names in _looked_up(entry.parts, annotations)]
     labels = sorted(set().union(*found)) if found else []
     if len(labels) == 1:
         part = part_named(entry.parts[:-1])
-        return Candidate(labels[0], entry.parts[-1], entry.origin, entry.read, part)
+        return LabelledPhoto(labels[0], entry.parts[-1], entry.origin, entry.read, part)
     if labels:
         return Rejected(entry.origin, f"shows several categories: {', '.join(labels)}")
     return Rejected(entry.origin, "has no annotation" if found else "in no file of annotations")

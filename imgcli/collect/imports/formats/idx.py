@@ -18,24 +18,23 @@ from typing import IO, cast
 
 import numpy as np
 
-from imgcli.collect.imports.formats.source import Candidates, Files, Source
+from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source, as_png
 from imgcli.collect.imports.labelled_photo import (
     LIMITS,
     MB,
-    Candidate,
     Entry,
+    LabelledPhoto,
     NotTaken,
     Readable,
     read_all,
     read_exactly,
 )
 from imgcli.collect.imports.survey import Folder, split_into
-from imgcli.collect.png import png
 from imgcli.errors import DataError
 from imgcli.records import Rejected
 
 NAME = re.compile(r"(.*?)[-_.]?(images|labels)[-_.]idx[13][-_.]ubyte(\.gz)?", re.IGNORECASE)
-MOST = 4 * MB  # bytes of one picture
+MAX_PICTURE = 4 * MB  # bytes
 
 
 def find(files: Files) -> Source | None:
@@ -63,7 +62,7 @@ def find(files: Files) -> Source | None:
                 if match[2].lower() == "labels":
                     (count,) = _sizes(file, 1)
                     labels.setdefault(_key(entry.parts), _exactly(read_all(file), count))
-                else:  # of one that lies there packed and unpacked, the first is taken
+                else:  # if it is there packed and unpacked, the first is used
                     images.setdefault(_key(entry.parts), (entry.parts, _sizes(file, 3)))
         except NotTaken as reason:
             raise DataError(f"'{entry.origin}' cannot be used: {reason}.") from None
@@ -72,8 +71,8 @@ def find(files: Files) -> Source | None:
     count = sum(map(len, labels.values()))
     return Source(
         path=files.path,
-        what="MNIST's idx files",
-        candidates=partial(_candidates, files, labels, {file for file, _ in images.values()}),
+        kind=Kind.IDX,
+        photos=partial(_photos, files, labels, {file for file, _ in images.values()}),
         count=count,
         size=sum(n * (height * width + 100) for _, (n, height, width) in images.values()),
         parts=split_into(map(_part, pairs)),
@@ -89,11 +88,11 @@ def _check_pair(
         raise DataError(f"'{name}' has {have} and no {lack}; idx files come in pairs.")
     if len(labels) != sizes[0] or len(labels) > LIMITS.files:
         raise DataError(f"'{name}' has {sizes[0]:,} images and {len(labels):,} labels.")
-    if not 0 < sizes[1] * sizes[2] <= MOST:
+    if not 0 < sizes[1] * sizes[2] <= MAX_PICTURE:
         raise DataError(f"'{name}' has images of {sizes[1]} × {sizes[2]} pixels.")
 
 
-def _candidates(files: Files, labels: dict[Folder, bytes], images: set[Folder]) -> Candidates:
+def _photos(files: Files, labels: dict[Folder, bytes], images: set[Folder]) -> LabelledPhotos:
     for entry in files.entries():
         if isinstance(entry, Rejected):
             yield entry
@@ -101,7 +100,7 @@ def _candidates(files: Files, labels: dict[Folder, bytes], images: set[Folder]) 
             yield from _pictures(entry, labels[_key(entry.parts)])
 
 
-def _pictures(entry: Entry, labels: bytes) -> Candidates:
+def _pictures(entry: Entry, labels: bytes) -> LabelledPhotos:
     pair = _key(entry.parts)
     stem = pair[-1] or "image"
     at = 0
@@ -111,11 +110,11 @@ def _pictures(entry: Entry, labels: bytes) -> Candidates:
             for at, label in enumerate(labels):
                 data = _exactly(read_exactly(file, height * width), height * width)
                 picture = np.frombuffer(data, np.uint8).reshape(height, width)
-                yield Candidate(
+                yield LabelledPhoto(
                     label=str(label),
                     name=f"{stem}-{at:05}.png",
                     origin=f"{entry.origin}[{at}]",
-                    read=partial(png, picture),
+                    read=partial(as_png, picture),
                     part=_part(pair),
                 )
     except NotTaken as reason:
@@ -123,7 +122,7 @@ def _pictures(entry: Entry, labels: bytes) -> Candidates:
 
 
 def _key(parts: Folder) -> Folder:
-    """What images and labels of one pair have in common."""
+    """The common name of the images and labels of one pair."""
     match = NAME.fullmatch(parts[-1])
     assert match is not None
     return (*parts[:-1], match[1])

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imgcli.collect.imports.columns import label_text
-from imgcli.collect.imports.formats.source import Candidates, Reading, Source
+from imgcli.collect.imports.formats.source import Kind, LabelledPhotos, Reading, Source
 from imgcli.collect.imports.formats.tables import find_columns, photo_of, refuse_long
-from imgcli.collect.imports.labelled_photo import Candidate, read_photo
+from imgcli.collect.imports.labelled_photo import LabelledPhoto, read_photo
+from imgcli.collect.imports.tables import label_text
 from imgcli.errors import DataError, Refused
 from imgcli.records import Rejected
 
@@ -23,7 +23,7 @@ ROWS = 16  # read at a time: some may have 100 MB
 
 
 def parquet_source(path: Path, reading: Reading) -> Source:
-    """The photos in a Parquet file, or those that it names.
+    """The photos in a Parquet file, or at the paths in it.
 
     Raises:
         Refused: pyarrow is not installed.
@@ -48,12 +48,12 @@ def parquet_source(path: Path, reading: Reading) -> Source:
         reading = Reading(path_column=reading.path_column, label_column=labels[0])
     columns = find_columns(path, schema.names, reading, image)
     class_names = features.get(columns[1], {}).get("names")
-    candidates = partial(_candidates, path, columns, class_names)
-    return Source(path, "a Parquet table", candidates, count, path.stat().st_size)
+    photos = partial(_photos, path, columns, class_names)
+    return Source(path, Kind.PARQUET, photos, count, path.stat().st_size)
 
 
 def _features(metadata: Mapping[bytes, bytes]) -> dict[str, dict[str, Any]]:
-    """What Hugging Face's datasets says of each column; nothing where it did not write it."""
+    """The features that Hugging Face's datasets wrote per column; empty without them."""
     try:
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
         return {name: what for name, what in features.items() if isinstance(what, dict)}
@@ -67,12 +67,12 @@ def _holds_photos(schema: Any, name: str, features: Mapping[str, Mapping[str, An
     return a_struct or features.get(name, {}).get("_type") == "Image" or "binary" in str(kind)
 
 
-def _candidates(path: Path, columns: tuple[str, str], names: list[str] | None) -> Candidates:
+def _photos(path: Path, columns: tuple[str, str], names: list[str] | None) -> LabelledPhotos:
     number = 0
     try:
         for number, (photo, label) in enumerate(_rows(path, columns)):
             where = f"{path}[{number}]"
-            yield _candidate(path, where, photo, partial(_label_name, label, names))
+            yield _labelled_photo(path, where, photo, partial(_label_name, label, names))
     except (OSError, ValueError) as error:
         yield Rejected(str(path), f"damaged after row {number} ({_line(error)})")
 
@@ -86,7 +86,7 @@ def _rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[Any, Any]]:
             yield from zip(*(cells[column] for column in columns), strict=True)
 
 
-def _candidate(path: Path, where: str, photo: Any, label: Any) -> Candidate | Rejected:
+def _labelled_photo(path: Path, where: str, photo: Any, label: Any) -> LabelledPhoto | Rejected:
     data, name = photo, None
     if isinstance(photo, dict):
         data, name = photo.get("bytes"), photo.get("path")
@@ -94,7 +94,7 @@ def _candidate(path: Path, where: str, photo: Any, label: Any) -> Candidate | Re
         return photo_of(path, where, name if isinstance(photo, dict) else photo, label)
     name = Path(name).name if isinstance(name, str) else f"{path.stem}-{where[len(str(path)) :]}"
     try:
-        return Candidate(label(), name, where, lambda: read_photo(io.BytesIO(data)))
+        return LabelledPhoto(label(), name, where, lambda: read_photo(io.BytesIO(data)))
     except ValueError as reason:
         return Rejected(where, str(reason))
 

@@ -1,19 +1,24 @@
-"""What a format makes of a path: candidates, as often as they are asked for."""
+"""A source of labelled photos: what every format makes of a path."""
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-from imgcli.collect.imports.labelled_photo import Candidate, Entry
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.collect.imports.survey import Survey
 from imgcli.records import Rejected
 
-Candidates = Iterator[Candidate | Rejected]
+LabelledPhotos = Iterator[LabelledPhoto | Rejected]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How sources are to be read where they do not say it themselves."""
+    """Options for sources that do not say it themselves."""
 
     label_from: str | None = None  # a regular expression that finds the label in a photo's path
     path_column: str | None = None  # of tables
@@ -23,11 +28,29 @@ class Reading:
 
 @dataclass(frozen=True)
 class Files:
-    """A folder or archive that was gone through once, by name."""
+    """A folder or archive whose names were read once."""
 
     path: Path
-    entries: Callable[[], Iterator[Entry | Rejected]]  # anew at each call, in the same order
+    entries: Callable[[], Iterator[Entry | Rejected]]  # each call starts over, in one order
     found: Survey
+
+
+class Kind(StrEnum):
+    """What a source is, in the words of messages."""
+
+    CLASS_FOLDERS = "class folders"
+    SPLIT_FOLDERS = "class folders in train and test"
+    NAMES = "photos labelled by their names"
+    COCO = "COCO's annotations"
+    WEBDATASET = "WebDataset samples"
+    IDX = "MNIST's idx files"
+    CIFAR = "CIFAR's batches"
+    TABLE = "a table"
+    PARQUET = "a Parquet table"
+
+
+PIXELS = {Kind.IDX, Kind.CIFAR}  # without photo files: photos beside them are another source
+TABLES = {Kind.TABLE, Kind.PARQUET}
 
 
 @dataclass(frozen=True)
@@ -35,8 +58,17 @@ class Source:
     """A place that photos come from, its format known."""
 
     path: Path
-    what: str  # for people: "class folders", "a CSV table"
-    candidates: Callable[[], Candidates]  # anew at each call, in the same order
-    count: int  # of the candidates, about
+    kind: Kind
+    photos: Callable[[], LabelledPhotos]  # each call starts over, in one order
+    count: int  # of the photos, about
     size: int  # bytes that placing them takes, about
-    parts: tuple[str, ...] = ()  # that the candidates come in
+    parts: tuple[str, ...] = ()  # that the photos come in
+
+
+def as_png(pixels: NDArray[np.uint8]) -> bytes:
+    """A grey (H, W) or colour (H, W, 3) array as a PNG file, without loss."""
+    from PIL import Image
+
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG")
+    return data.getvalue()

@@ -3,7 +3,8 @@
     path,label              {"file_name": "1.jpg", "class": "crab"}
     photos/1.jpg,crab       {"file_name": "2.jpg", "class": "lobster"}
 
-Paths are relative to the table or absolute. Columns are found by the usual names, see `labels`.
+Paths are relative to the table or absolute. Columns are found by their usual names, see
+`imports.tables`.
 """
 
 import os
@@ -13,11 +14,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imgcli.collect.imports.columns import LABELS, PATHS, URLS, column, label_text
 from imgcli.collect.imports.folders import open_file
-from imgcli.collect.imports.formats.source import Candidates, Reading, Source
-from imgcli.collect.imports.labelled_photo import LIMITS, Candidate, read_photo
-from imgcli.collect.imports.tables import SUFFIXES, table_rows
+from imgcli.collect.imports.formats.source import Kind, LabelledPhotos, Reading, Source
+from imgcli.collect.imports.labelled_photo import LIMITS, LabelledPhoto, read_photo
+from imgcli.collect.imports.tables import (
+    LABELS,
+    PATHS,
+    SUFFIXES,
+    URLS,
+    column,
+    label_text,
+    table_rows,
+)
 from imgcli.errors import DataError, WrongUsage
 from imgcli.records import Rejected
 from imgcli.text import listed
@@ -35,7 +43,7 @@ def table_source(path: Path, reading: Reading) -> Source:
         raise DataError(f"'{path}' has no rows. Expected are columns such as path and label.")
     paths, labels = find_columns(path, list(first), reading)
 
-    def candidates() -> Candidates:
+    def photos() -> LabelledPhotos:
         for number, cells in rows():
             where = f"{path}:{number}"
             if isinstance(cells, Rejected):
@@ -43,8 +51,8 @@ def table_source(path: Path, reading: Reading) -> Source:
             else:
                 yield photo_of(path, where, cells.get(paths), partial(_label, cells, labels))
 
-    files, size = _survey(path, candidates())
-    return Source(path, "a table", candidates, files, size)
+    files, size = _count(path, photos())
+    return Source(path, Kind.TABLE, photos, files, size)
 
 
 def find_columns(
@@ -53,15 +61,15 @@ def find_columns(
     """The columns of a table that hold photos' paths and their labels.
 
     Args:
-        paths: the column of photos, where the table itself says it.
+        paths: the column of photos, if the table itself states it.
 
     Raises:
-        WrongUsage: a column that was asked for is not there.
-        DataError: there is none by a usual name; the message lists those there are.
+        WrongUsage: a named column is missing.
+        DataError: there is none of a usual name; the message lists the columns.
     """
     have = f"it has {listed(names, 12)}" if names else "it has none"
-    asked = {"--path-column": reading.path_column, "--label-column": reading.label_column}
-    for option, name in asked.items():
+    options = {"--path-column": reading.path_column, "--label-column": reading.label_column}
+    for option, name in options.items():
         if name is not None and name not in names:
             raise WrongUsage(f"{option} '{name}' is no column of '{table}': {have}.")
     paths = reading.path_column or paths or column(names, PATHS)
@@ -77,7 +85,9 @@ def find_columns(
     return paths, labels
 
 
-def photo_of(table: Path, where: str, named: Any, label: Callable[[], str]) -> Candidate | Rejected:
+def photo_of(
+    table: Path, where: str, named: Any, label: Callable[[], str]
+) -> LabelledPhoto | Rejected:
     """The photo in a row, by its path.
 
     Raises:
@@ -92,7 +102,7 @@ def photo_of(table: Path, where: str, named: Any, label: Callable[[], str]) -> C
     if "\\" in named and not os.path.exists(file):
         file = os.path.join(table.parent, named.replace("\\", "/"))  # a table made on Windows
     try:
-        return Candidate(label(), os.path.basename(file), file, partial(_read, file))
+        return LabelledPhoto(label(), os.path.basename(file), file, partial(_read, file))
     except ValueError as reason:
         return Rejected(f"{where} ({named})", str(reason))
 
@@ -121,13 +131,13 @@ def _web_address(table: Path) -> DataError:
     )
 
 
-def _survey(path: Path, candidates: Iterable[Candidate | Rejected]) -> tuple[int, int]:
+def _count(path: Path, photos: Iterable[LabelledPhoto | Rejected]) -> tuple[int, int]:
     """How many rows there are, and how many bytes their photos have."""
     files = size = 0
-    for item in candidates:
+    for item in photos:
         files += 1
         refuse_long(path, files)
-        if isinstance(item, Candidate):
+        if isinstance(item, LabelledPhoto):
             try:
                 size += os.stat(item.origin).st_size
             except OSError:  # it is listed when its turn comes

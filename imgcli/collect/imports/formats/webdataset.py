@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from functools import partial
 from os.path import splitext
 
-from imgcli.collect.imports.columns import LABELS, column, label_text
-from imgcli.collect.imports.formats.source import Candidates, Files, Source
-from imgcli.collect.imports.labelled_photo import Candidate, Entry, NotTaken
+from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken
 from imgcli.collect.imports.survey import Folder
+from imgcli.collect.imports.tables import LABELS, column, label_text
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
 
-LABEL_SUFFIXES = (".cls", ".json", ".txt")  # the first that is there is taken
-MOST = 10_000_000  # bytes of one sample's label; more is no label
+LABEL_SUFFIXES = (".cls", ".json", ".txt")  # the first that is present is used
+MAX_LABEL_FILE = 10_000_000  # bytes
 BOXES = re.compile(r"\s*\d+(\s+[\d.]+){4,}\s*")  # as YOLO's detection has them
 
 
@@ -37,8 +37,7 @@ def find(files: Files) -> Source | None:
     photos = sum(found.photos.values())
     if not photos or not (notes[".cls"] or (flat and _beside(found.others, found.photos))):
         return None
-    candidates = partial(_candidates, files)
-    return Source(files.path, "WebDataset samples", candidates, photos, found.size)
+    return Source(files.path, Kind.WEBDATASET, partial(_photos, files), photos, found.size)
 
 
 def _beside(others: dict[str, list[Folder]], photos: Counter[Folder]) -> bool:
@@ -49,7 +48,7 @@ def _beside(others: dict[str, list[Folder]], photos: Counter[Folder]) -> bool:
     return 2 * n > min(photos[folder], 100) and len(inside) >= n
 
 
-def _candidates(files: Files) -> Candidates:
+def _photos(files: Files) -> LabelledPhotos:
     for sample in _samples(files):
         if isinstance(sample, Rejected):
             yield sample
@@ -58,7 +57,7 @@ def _candidates(files: Files) -> Candidates:
 
 
 class _Member:
-    """A member of a sample, read when it passes by: what it holds, or why it cannot be used."""
+    """A member of a sample, read in its turn: its bytes, or why it cannot be used."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -69,7 +68,7 @@ class _Member:
             if self.suffix in PHOTO_SUFFIXES:
                 self.data = entry.read()
             elif self.suffix in LABEL_SUFFIXES:
-                if entry.size > MOST:
+                if entry.size > MAX_LABEL_FILE:
                     raise NotTaken("no label: too long")
                 self.data = entry.content()
         except NotTaken as fault:
@@ -99,7 +98,7 @@ def _samples(files: Files) -> Iterator[list[_Member] | Rejected]:
         yield members
 
 
-def _labelled(members: list[_Member]) -> Candidates:
+def _labelled(members: list[_Member]) -> LabelledPhotos:
     photos = [member for member in members if member.suffix in PHOTO_SUFFIXES]
     notes = {member.suffix: member for member in members if member.suffix in LABEL_SUFFIXES}
     note = next((notes[suffix] for suffix in LABEL_SUFFIXES if suffix in notes), None)
@@ -112,7 +111,7 @@ def _labelled(members: list[_Member]) -> Candidates:
                 raise ValueError("a second photo of its key")
             if note is None:
                 raise ValueError("no .cls, .json or .txt of its key beside it")
-            yield Candidate(_label(note), entry.parts[-1], entry.origin, member.read)
+            yield LabelledPhoto(_label(note), entry.parts[-1], entry.origin, member.read)
         except (ValueError, NotTaken) as reason:
             yield Rejected(entry.origin, str(reason))
 

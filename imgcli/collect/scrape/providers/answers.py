@@ -1,4 +1,4 @@
-"""What the providers' answers have in common."""
+"""Helpers for the answers of all providers."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,11 +13,11 @@ from imgcli.errors import DataError
 
 Answered = Mapping[str, Any]
 
-TRIES = 5  # the client itself keeps the wait that an answer asks for
+TRIES = 5  # the client waits as long as an answer's Retry-After
 
 
 def base_url(home: str, endpoint: str | None) -> str:
-    """The URL to ask: the provider's own, or the same path on another server."""
+    """The URL of the API: the provider's own, or the same path on another server."""
     if endpoint is None:
         return home
     given = urlsplit(endpoint)
@@ -34,7 +34,7 @@ def ask(
     """The JSON object that an API answers.
 
     Args:
-        busy: says why an answer, although its status is 200, is none yet; it is asked for again.
+        busy: the reason if an answer of status 200 says that the server is busy; it is repeated.
 
     Raises:
         NotFetched: no answer, or busy for too long.
@@ -64,7 +64,7 @@ def text(value: object) -> str | None:
 
 
 def feed(parser: HTMLParser, html: str) -> None:
-    """Let `parser` read `html`, up to where it is too broken to be read on."""
+    """Let `parser` read `html`, up to where it is too broken."""
     with suppress(AssertionError, RecursionError):
         parser.feed(html)
         parser.close()

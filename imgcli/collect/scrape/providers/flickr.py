@@ -9,11 +9,11 @@ from typing import Any
 from imgcli.collect.http.client import Client
 from imgcli.collect.scrape.licences import Licence, licence
 from imgcli.collect.scrape.providers.answers import Answered, ask, base_url, text
-from imgcli.collect.scrape.search_result import Offer, Page, Search, Terms
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult, Terms
 from imgcli.errors import DataError
 
 PAGE_SIZE = 500
-MOST = 4000  # results of one query; further pages only repeat them
+MAX_RESULTS = 4000  # of one query; further pages only repeat them
 FIRST_UPLOAD = 1_072_915_200  # 2004-01-01 in seconds; Flickr opened that February
 
 LICENCES = {
@@ -68,14 +68,14 @@ class Flickr:
         place = _place(cursor)
         answer = ask(self._client, self._url, self._params(search, place), busy=_busy)
         if answer.get("stat") != "ok":
-            raise DataError(f"Flickr refuses '{search.query}': {_said(answer)}.")
+            raise DataError(f"Flickr refuses '{search.query}': {_reason(answer)}.")
         found = answer["photos"]
         onward = _next(place, int(found.get("total") or 0), int(found.get("pages") or 0))
-        offers = tuple(_offer(photo) for photo in found.get("photo") or [])
-        return Page(offers, json.dumps(asdict(onward)) if onward else None)
+        results = tuple(_result(photo) for photo in found.get("photo") or [])
+        return Page(results, json.dumps(asdict(onward)) if onward else None)
 
     def _params(self, search: Search, place: _Place) -> dict[str, str]:
-        asked = self._terms.licences
+        licences = self._terms.licences
         params = {
             "method": "flickr.photos.search",
             "api_key": self._key,
@@ -90,8 +90,8 @@ class Flickr:
             "nojsoncallback": "1",
         }
         if not self._terms.unlicensed:
-            wanted = [key for key, code in LICENCES.items() if asked is None or code in asked]
-            params["license"] = ",".join(wanted)
+            keys = [key for key, code in LICENCES.items() if licences is None or code in licences]
+            params["license"] = ",".join(keys)
         if place.spans:
             params["min_upload_date"], params["max_upload_date"] = map(str, place.spans[0])
         return params
@@ -105,15 +105,15 @@ def _place(cursor: str) -> _Place:
 
 
 def _next(place: _Place, total: int, pages: int) -> _Place | None:
-    """Where to read on after `place`, of a query with so many results; None: all is read."""
-    last = min(pages, MOST // PAGE_SIZE)
+    """The place after `place`, of a query with so many results; None at the end."""
+    last = min(pages, MAX_RESULTS // PAGE_SIZE)
     if not place.spans:
         if place.page < last:
             return _Place(place.page + 1)
         now = int(datetime.now(UTC).timestamp())
-        return _Place(1, _halves(FIRST_UPLOAD, now)) if total > MOST else None
+        return _Place(1, _halves(FIRST_UPLOAD, now)) if total > MAX_RESULTS else None
     (start, end), rest = place.spans[0], place.spans[1:]
-    if total > MOST and end > start:
+    if total > MAX_RESULTS and end > start:
         return _Place(1, (*_halves(start, end), *rest))
     if place.page < last:
         return _Place(place.page + 1, place.spans)
@@ -128,17 +128,17 @@ def _halves(start: int, end: int) -> tuple[tuple[int, int], ...]:
 
 def _busy(answer: Answered) -> str | None:
     failed = answer.get("stat") == "fail" and str(answer.get("code")) in _BUSY
-    return _said(answer) if failed else None
+    return _reason(answer) if failed else None
 
 
-def _said(answer: Answered) -> str:
+def _reason(answer: Answered) -> str:
     return text(answer.get("message")) or f"error {answer.get('code')}"
 
 
-def _offer(photo: Mapping[str, Any]) -> Offer:
+def _result(photo: Mapping[str, Any]) -> SearchResult:
     url = next((url for size in _SIZES if (url := text(photo.get(size)))), None)
     owner = text(photo.get("owner"))
-    return Offer(
+    return SearchResult(
         source_id=str(photo["id"]),
         file_url=url or "",
         landing_url=f"https://www.flickr.com/photos/{owner}/{photo['id']}" if owner else None,

@@ -9,10 +9,10 @@ from imgcli.collect.http.robots import forbidden_use
 from imgcli.collect.scrape.licences import Licence, licence
 from imgcli.collect.scrape.providers.answers import text
 from imgcli.collect.scrape.providers.markup import Markup, Photo, read_markup
-from imgcli.collect.scrape.search_result import Offer, Page, Search
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.errors import DataError
 
-MOST_BYTES = 5_000_000  # of a page
+MAX_PAGE_BYTES = 5_000_000
 
 _CHARSET = re.compile(r"charset=[\"']?([\w-]+)", re.IGNORECASE)
 
@@ -34,7 +34,7 @@ class Gallery:
         return cursor or search.query
 
     def page(self, search: Search, cursor: str) -> Page:
-        answer = self._client.get(self.address(search, cursor), max_bytes=MOST_BYTES)
+        answer = self._client.get(self.address(search, cursor), max_bytes=MAX_PAGE_BYTES)
         markup = read_markup(_decoded(answer), answer.url)
         for content in markup.robots:
             if reason := forbidden_use(content):
@@ -49,7 +49,7 @@ class Gallery:
         onward = next_page(markup, answer.url)
         if onward is not None and (search, onward) in self._visited:
             onward = None
-        return Page(tuple(_offer(photo, answer.url, granted) for photo in best.values()), onward)
+        return Page(tuple(_result(photo, answer.url, granted) for photo in best.values()), onward)
 
 
 def _decoded(answer: Answer) -> str:
@@ -93,11 +93,11 @@ def _page_number(url: str) -> int | None:
     return int(number) if number.isdecimal() else None
 
 
-def _offer(photo: Photo, page: str, granted: Licence | None) -> Offer:
+def _result(photo: Photo, page: str, granted: Licence | None) -> SearchResult:
     own = granted
     if photo.licence is not None:  # a URL names a licence only where it is a known one's
         own = licence(None if "://" in photo.licence else photo.licence, url=photo.licence)
-    return Offer(
+    return SearchResult(
         source_id=photo.url,
         file_url=photo.url,
         landing_url=page,

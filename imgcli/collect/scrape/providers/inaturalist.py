@@ -6,7 +6,7 @@ from typing import Any
 from imgcli.collect.http.client import Client
 from imgcli.collect.scrape.licences import licence
 from imgcli.collect.scrape.providers.answers import ask, base_url, text
-from imgcli.collect.scrape.search_result import Offer, Page, Search, Terms
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult, Terms
 
 PAGE_SIZE = 200
 SIZE = "large"  # long side of 1,024 pixels; `original` has up to 2,048
@@ -46,23 +46,23 @@ class INaturalist:
             "id_above": cursor or "0",
         }
         if not self._terms.unlicensed:
-            asked = [code for code in LICENCES if code in (self._terms.licences or LICENCES)]
-            params["photo_license"] = ",".join(c if c == "cc0" else f"cc-{c}" for c in asked)
+            codes = [code for code in LICENCES if code in (self._terms.licences or LICENCES)]
+            params["photo_license"] = ",".join(c if c == "cc0" else f"cc-{c}" for c in codes)
         answer = ask(self._client, self._url, params)
         results = answer.get("results") or []
         # total_results counts from id_above on, so that it falls to what this answer holds.
         more = results and int(answer.get("total_results") or 0) > len(results)
-        offers = tuple(offer for result in results for offer in _offers(result))
-        return Page(offers, str(results[-1]["id"]) if more else None)
+        photos = tuple(photo for result in results for photo in _results(result))
+        return Page(photos, str(results[-1]["id"]) if more else None)
 
 
-def _offers(observation: Mapping[str, Any]) -> Iterator[Offer]:
+def _results(observation: Mapping[str, Any]) -> Iterator[SearchResult]:
     taxon = observation.get("taxon") or {}
     user = observation.get("user") or {}
     login = text(user.get("login"))
     for photo in observation.get("photos") or []:
         url = text(photo.get("url")) or ""
-        yield Offer(
+        yield SearchResult(
             source_id=str(photo["id"]),
             file_url=url.replace("/square.", f"/{SIZE}."),
             landing_url=text(observation.get("uri")),

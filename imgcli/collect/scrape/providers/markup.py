@@ -1,4 +1,4 @@
-"""What a web page says of its photos: a picture of the page, before anything is concluded."""
+"""Photos, links and robots directives of a web page."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from imgcli.collect.scrape.providers.answers import feed
 from imgcli.image_types import PHOTO_SUFFIXES
 
-LEAST_SIDE = 100  # pixels; what is declared smaller is an icon or counts visitors
+MIN_SIDE = 100  # pixels; smaller ones are icons or tracking pixels
 
 _LAZY = ("data-src", "data-original", "data-lazy-src", "data-full")
 _STATE = re.compile(r"\A(?:[^{\[]*?=)?\s*(?=[{\[])")  # window.__STATE__ = {…};
@@ -19,7 +19,7 @@ _STATE = re.compile(r"\A(?:[^{\[]*?=)?\s*(?=[{\[])")  # window.__STATE__ = {…}
 
 @dataclass
 class Photo:
-    """A photo on a page, and what is said of it alone."""
+    """A photo on a page, with its own metadata."""
 
     url: str
     title: str | None = None
@@ -106,7 +106,7 @@ class _Reader(HTMLParser):
         self._add(_largest(sets) or lazy or given.get("src", ""), given.get("alt"))
 
     def _data(self, content: str, linked_data: bool) -> None:
-        """JSON in a script: linked data says what a photo is, a program's state only where."""
+        """JSON in a script: linked data describes photos, a program's state only has URLs."""
         start = _STATE.match(content)
         if start is None:
             return
@@ -152,7 +152,7 @@ def is_photo(url: str) -> bool:
 
 def _is_small(length: str | None) -> bool:
     digits = (length or "").removesuffix("px")
-    return digits.isdigit() and int(digits) < LEAST_SIDE
+    return digits.isdigit() and int(digits) < MIN_SIDE
 
 
 def _largest(sets: list[str]) -> str | None:

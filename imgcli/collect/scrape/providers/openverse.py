@@ -6,9 +6,9 @@ from typing import Any
 from imgcli.collect.http.client import Client
 from imgcli.collect.scrape.licences import licence
 from imgcli.collect.scrape.providers.answers import ask, base_url, text
-from imgcli.collect.scrape.search_result import Offer, Page, Search, Terms
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult, Terms
 
-PAGE_SIZE = 20  # the most that is answered without credentials
+PAGE_SIZE = 20  # the maximum without credentials
 
 
 class Openverse:
@@ -47,17 +47,17 @@ class Openverse:
         answer = ask(self._client, self._url, params, self._headers)
         results = answer.get("results") or []
         more = results and number < int(answer.get("page_count") or 0)
-        return Page(tuple(_offer(result) for result in results), str(number + 1) if more else None)
+        return Page(tuple(_result(result) for result in results), str(number + 1) if more else None)
 
 
-def _offer(result: Mapping[str, Any]) -> Offer:
+def _result(result: Mapping[str, Any]) -> SearchResult:
     url = text(result.get("url"))
     unusable = None
     if url is None:
         unusable = "the provider gives no URL"
     elif text(result.get("filetype")) == "svg":
         unusable = "an SVG drawing"
-    return Offer(
+    return SearchResult(
         source_id=str(result["id"]),
         file_url=url or "",
         landing_url=text(result.get("foreign_landing_url")),

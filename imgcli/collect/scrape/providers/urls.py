@@ -1,22 +1,21 @@
-"""Tables of URLs and labels: CSV, TSV or JSON lines, with whatever else they know of a photo.
+"""Tables of URLs and labels: CSV, TSV or JSON lines, with further fields of a photo.
 
     url,label,license,creator
     https://example.org/1.jpg,owl,by-sa 4.0,Jane Doe
 
-A url and a label are needed, in columns called so or as usual, see `labels`. license,
-license_version, license_url, title, creator, creator_url, landing_url and attribution are used
-where they are there; other columns are not.
+A url and a label are needed, in columns of these or usual names, see `imports.tables`. license,
+license_version, license_url, title, creator, creator_url, landing_url and attribution are used if
+present; other columns are not.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from imgcli.collect.imports.columns import LABELS, PATHS, URLS, column
-from imgcli.collect.imports.tables import table_rows
+from imgcli.collect.imports.tables import LABELS, PATHS, URLS, column, table_rows
 from imgcli.collect.scrape.licences import licence
 from imgcli.collect.scrape.providers.answers import text
-from imgcli.collect.scrape.search_result import Offer, Page, Search
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.errors import DataError
 from imgcli.reading import digest_of
 from imgcli.records import Rejected
@@ -30,13 +29,13 @@ Row = Mapping[str, object]
 
 
 class Urls:
-    """The rows of tables, by label; nothing is asked for them."""
+    """The rows of tables, by label; nothing is requested for them."""
 
     name = "urls"
 
     def __init__(self, tables: Sequence[Path]) -> None:
         self.rejected: list[Rejected] = []  # rows that name no photo, or no class
-        self._rows: defaultdict[Search, list[Offer]] = defaultdict(list)
+        self._rows: defaultdict[Search, list[SearchResult]] = defaultdict(list)
         for table in tables:
             self._read(table)
 
@@ -69,7 +68,7 @@ class Urls:
         # A table that was changed is another search, so that its new rows are found.
         query = f"{table.name}@{digest[:8]}"
         columns: list[str] = []
-        taken = 0
+        rows = 0
         for number, cells in table_rows(table):
             if isinstance(cells, Rejected):
                 self.rejected.append(cells)
@@ -80,9 +79,9 @@ class Urls:
                 missing = "url" if url is None else "label"
                 self.rejected.append(Rejected(f"{table}:{number}", f"has no {missing}"))
                 continue
-            taken += 1
-            self._rows[Search(label, query)].append(_offer(url, cells))
-        if not taken:
+            rows += 1
+            self._rows[Search(label, query)].append(_result(url, cells))
+        if not rows:
             raise _useless(table, columns)
 
 
@@ -94,21 +93,21 @@ def _useless(table: Path, columns: Sequence[str]) -> DataError:
     )
 
 
-def _cell(cells: Row, usual: Sequence[str]) -> str | None:
-    """What a row holds in the first of the `usual` columns."""
-    name = column(list(cells), usual)
+def _cell(cells: Row, names: Sequence[str]) -> str | None:
+    """What a row holds in the first of these columns."""
+    name = column(list(cells), names)
     return None if name is None else text(cells[name])
 
 
-def _offer(url: str, cells: Row) -> Offer:
-    said = {name.lower(): text(value) for name, value in cells.items()}
-    return Offer(
+def _result(url: str, cells: Row) -> SearchResult:
+    row = {name.lower(): text(value) for name, value in cells.items()}
+    return SearchResult(
         source_id=url,
         file_url=url,
-        landing_url=said.get("landing_url"),
-        title=said.get("title"),
-        creator=said.get("creator"),
-        creator_url=said.get("creator_url"),
-        licence=licence(said.get("license"), said.get("license_version"), said.get("license_url")),
-        attribution=said.get("attribution"),
+        landing_url=row.get("landing_url"),
+        title=row.get("title"),
+        creator=row.get("creator"),
+        creator_url=row.get("creator_url"),
+        licence=licence(row.get("license"), row.get("license_version"), row.get("license_url")),
+        attribution=row.get("attribution"),
     )

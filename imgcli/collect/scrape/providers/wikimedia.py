@@ -8,11 +8,11 @@ from urllib.parse import urljoin
 from imgcli.collect.http.client import Client
 from imgcli.collect.scrape.licences import Licence, licence
 from imgcli.collect.scrape.providers.answers import Answered, ask, base_url, stripped, text
-from imgcli.collect.scrape.search_result import Offer, Page, Search, Terms
+from imgcli.collect.scrape.search_result import Page, Search, SearchResult, Terms
 from imgcli.errors import DataError
 
 PAGE_SIZE = 50
-MOST_PARTS = 50  # answers that one batch may come in
+MAX_PARTS = 50  # answers per batch
 
 _PHOTOS = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff"}
 
@@ -20,8 +20,8 @@ _PHOTOS = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff"}
 class Wikimedia:
     """`action=query` of the MediaWiki API, batch by batch.
 
-    "Category:Owls" lists that category, anything else is searched for. What the server cannot do
-    now it says with status 200 and an error called maxlag or ratelimited.
+    "Category:Owls" lists that category, anything else is searched for. A busy server answers with
+    status 200 and the error maxlag or ratelimited.
     """
 
     name = "wikimedia"
@@ -41,24 +41,24 @@ class Wikimedia:
         begin: dict[str, str] = json.loads(cursor or "{}")
         onward: dict[str, str] = {}
         pages: dict[str, dict[str, Any]] = {}
-        for _ in range(MOST_PARTS):
+        for _ in range(MAX_PARTS):
             answer = ask(
                 self._client, self._url, {**_params(search), **begin, **onward}, busy=_busy
             )
             if "error" in answer:
-                raise DataError(f"Wikimedia refuses '{search.query}': {_said(answer)}.")
+                raise DataError(f"Wikimedia refuses '{search.query}': {_reason(answer)}.")
             for key, part in (answer.get("query") or {}).get("pages", {}).items():
                 pages.setdefault(key, {}).update(part)
             onward = {key: str(value) for key, value in (answer.get("continue") or {}).items()}
             if "batchcomplete" in answer or not onward:
                 break
         ranked = sorted(pages.values(), key=lambda page: int(page.get("index") or 0))
-        offers = tuple(_offer(page) for page in ranked if page.get("imageinfo"))
-        return Page(offers, json.dumps(onward) if onward else None)
+        results = tuple(_result(page) for page in ranked if page.get("imageinfo"))
+        return Page(results, json.dumps(onward) if onward else None)
 
 
 def _params(search: Search) -> dict[str, str]:
-    asked = {
+    common = {
         "action": "query",
         "format": "json",
         "maxlag": "5",
@@ -67,14 +67,14 @@ def _params(search: Search) -> dict[str, str]:
     }
     if search.query.lower().startswith("category:"):
         return {
-            **asked,
+            **common,
             "generator": "categorymembers",
             "gcmtitle": search.query,
             "gcmtype": "file",
             "gcmlimit": str(PAGE_SIZE),
         }
     return {
-        **asked,
+        **common,
         "generator": "search",
         "gsrsearch": f"{search.query} filetype:bitmap",
         "gsrnamespace": "6",
@@ -84,21 +84,21 @@ def _params(search: Search) -> dict[str, str]:
 
 def _busy(answer: Answered) -> str | None:
     code = (answer.get("error") or {}).get("code")
-    return _said(answer) if code in ("maxlag", "ratelimited", "readonly") else None
+    return _reason(answer) if code in ("maxlag", "ratelimited", "readonly") else None
 
 
-def _said(answer: Answered) -> str:
+def _reason(answer: Answered) -> str:
     error = answer["error"]
     return text(error.get("info")) or text(error.get("code")) or "no reason given"
 
 
-def _offer(page: Mapping[str, Any]) -> Offer:
+def _result(page: Mapping[str, Any]) -> SearchResult:
     info = page["imageinfo"][0]
     landing = text(info.get("descriptionurl"))
     creator, link = _field(info, "Artist")
     mime = text(info.get("mime"))
     unusable = None if mime in (None, *_PHOTOS) else f"no photo: {mime}"
-    return Offer(
+    return SearchResult(
         source_id=str(page["pageid"]),
         file_url=text(info.get("url")) or "",
         landing_url=landing,

@@ -128,7 +128,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         before = pool.bytes_allocated()
         try:
             most = 0
-            for item in parquet_source(source, Reading()).candidates():
+            for item in parquet_source(source, Reading()).photos():
                 item.read()  # type: ignore[union-attr]
                 most = max(most, pool.bytes_allocated() - before)
             return most + tracemalloc.get_traced_memory()[1]

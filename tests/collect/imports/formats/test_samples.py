@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imgcli.collect.imports.formats import open_source
+from imgcli.collect.imports.detect import open_source
 from imgcli.collect.imports.formats.source import Reading
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError
@@ -104,7 +104,7 @@ def test_memory_does_not_grow_with_the_shard(tmp_path: Path) -> None:
         del files
         tracemalloc.start()
         try:
-            for item in source.candidates():
+            for item in source.photos():
                 item.read()  # type: ignore[union-attr]
             return tracemalloc.get_traced_memory()[1]
         finally:

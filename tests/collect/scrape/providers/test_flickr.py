@@ -5,7 +5,7 @@ import pytest
 from imgcli.collect.http.errors import NotFetched
 from imgcli.collect.scrape.providers import flickr as module
 from imgcli.collect.scrape.providers.flickr import Flickr
-from imgcli.collect.scrape.search_result import Offer, Search, Terms
+from imgcli.collect.scrape.search_result import Search, SearchResult, Terms
 from imgcli.errors import DataError
 from tests.collect.http.fake import FakeHost
 from tests.collect.scrape.providers.providers import (
@@ -26,20 +26,20 @@ def source(host: FakeHost, terms: Terms = ANY) -> Flickr:
     return Flickr(client_of(host), terms, f"http://{host.at}", {"FLICKR_API_KEY": "k"})
 
 
-def everything(here: Flickr) -> list[Offer]:
-    found: list[Offer] = []
+def everything(here: Flickr) -> list[SearchResult]:
+    found: list[SearchResult] = []
     cursor: str | None = ""
     while cursor is not None:
         page = here.page(NIGHT, cursor)
-        found += page.offers
+        found += page.results
         cursor = page.cursor
     return found
 
 
-def one(**changes: Any) -> Offer:
+def one(**changes: Any) -> SearchResult:
     photos = {"page": 1, "pages": "1", "total": 1, "photo": [flickr_photo(1, **changes)]}
     with FakeHost({REST: api(lambda _: {"photos": photos, "stat": "ok"})}) as host:
-        return source(host).page(NIGHT, "").offers[0]
+        return source(host).page(NIGHT, "").results[0]
 
 
 def test_without_a_key_the_way_to_one_is_named() -> None:
@@ -50,7 +50,7 @@ def test_without_a_key_the_way_to_one_is_named() -> None:
 def test_more_than_4000_results_are_all_found_by_slices_of_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 40)  # the host's limit and ours, a hundredth of the real
+    monkeypatch.setattr(module, "MAX_RESULTS", 40)  # and the host's: a hundredth of the real ones
     monkeypatch.setattr(module, "PAGE_SIZE", 5)
     uploads = {n: 1_500_000_000 + 86_400 * n for n in range(150)}
 
@@ -60,7 +60,7 @@ def test_more_than_4000_results_are_all_found_by_slices_of_time(
         return flickr(uploads)(f"/?{query}")
 
     with FakeHost({REST: api(limited)}) as host:
-        found = {int(offer.source_id) for offer in everything(source(host))}
+        found = {int(result.source_id) for result in everything(source(host))}
         assert found == set(uploads)
         # 150 photos are 30 pages; the first 8 are read twice, and slices cost a page each.
         assert len(host.log) < 80
@@ -82,7 +82,7 @@ def test_an_error_comes_as_200() -> None:
 def test_an_overload_is_tried_again_and_then_put_off() -> None:
     failed = {"stat": "fail", "code": "105", "message": "Service currently unavailable"}
     with FakeHost({REST: [encoded(failed), flickr({1: 1})("/?per_page=5&page=1")]}) as host:
-        assert len(source(host).page(NIGHT, "").offers) == 1
+        assert len(source(host).page(NIGHT, "").results) == 1
     with FakeHost({REST: api(lambda _: failed)}) as host:
         with pytest.raises(NotFetched, match="unavailable") as error:
             source(host).page(NIGHT, "")
@@ -123,7 +123,7 @@ def test_only_photos_under_wanted_licences_are_asked_for() -> None:
 
 
 def test_who_made_it_and_where_it_is_shown() -> None:
-    offer = one()
-    assert offer.creator == "Jane"
-    assert offer.creator_url == "https://www.flickr.com/people/12@N01/"
-    assert offer.landing_url == "https://www.flickr.com/photos/12@N01/1"
+    result = one()
+    assert result.creator == "Jane"
+    assert result.creator_url == "https://www.flickr.com/people/12@N01/"
+    assert result.landing_url == "https://www.flickr.com/photos/12@N01/1"

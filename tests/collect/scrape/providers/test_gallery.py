@@ -24,8 +24,8 @@ def test_pages_are_followed_until_they_lead_back() -> None:
     with FakeHost(pages) as host:
         gallery, search = Gallery(client_of(host)), Search("street", host.url("/street"))
         first = gallery.page(search, "")
-        assert [offer.file_url for offer in first.offers] == [host.url("/1.jpg")]
-        assert first.offers[0].landing_url == host.url("/street")
+        assert [result.file_url for result in first.results] == [host.url("/1.jpg")]
+        assert first.results[0].landing_url == host.url("/street")
         assert first.cursor == host.url("/street/b")
         assert gallery.address(search, first.cursor) == host.url("/street/b")
         assert gallery.page(search, first.cursor).cursor is None
@@ -67,8 +67,8 @@ def test_page_numbers_are_followed() -> None:
 )
 def test_the_licence_is_the_pages(text: str, name: str | None) -> None:
     with FakeHost({"/s": html(f'{text}<img src="/1.jpg">')}) as host:
-        (offer,) = Gallery(client_of(host)).page(Search("s", host.url("/s")), "").offers
-    assert (offer.licence and offer.licence.name) == name
+        (result,) = Gallery(client_of(host)).page(Search("s", host.url("/s")), "").results
+    assert (result.licence and result.licence.name) == name
 
 
 def test_what_linked_data_says_of_a_photo_holds_for_it() -> None:
@@ -79,13 +79,13 @@ def test_what_linked_data_says_of_a_photo_holds_for_it() -> None:
     text = BY + '<img src="/1.jpg"><img src="/2.jpg"><img src="/3.jpg" alt="Rain">'
     text += image("/1.jpg", "CC BY-SA 2.0") + image("/2.jpg", "https://site.test/terms")
     with FakeHost({"/s": html(text)}) as host:
-        offers = Gallery(client_of(host)).page(Search("s", host.url("/s")), "").offers
-    assert [offer.licence and offer.licence.name for offer in offers] == [
+        results = Gallery(client_of(host)).page(Search("s", host.url("/s")), "").results
+    assert [result.licence and result.licence.name for result in results] == [
         "CC BY-SA 2.0",
         None,
         "CC BY 4.0",
     ]
-    assert offers[2].title == "Rain"
+    assert results[2].title == "Rain"
 
 
 @pytest.mark.parametrize("word", ["noai", "noimageai", "noindex", "index, NoImageIndex", "none"])
@@ -107,5 +107,5 @@ def test_robots_txt_is_obeyed() -> None:
 @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "utf-16"])
 def test_pages_are_read_in_their_own_writing(charset: str) -> None:
     with FakeHost({"/s": html('<img src="/1.jpg" alt="Café">', charset)}) as host:
-        (offer,) = Gallery(client_of(host)).page(Search("s", host.url("/s")), "").offers
-    assert offer.title == "Café"
+        (result,) = Gallery(client_of(host)).page(Search("s", host.url("/s")), "").results
+    assert result.title == "Café"

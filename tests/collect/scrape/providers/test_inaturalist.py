@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from imgcli.collect.scrape.providers.inaturalist import INaturalist
-from imgcli.collect.scrape.search_result import Offer, Search, Terms
+from imgcli.collect.scrape.search_result import Search, SearchResult, Terms
 from tests.collect.http.fake import FakeHost
 from tests.collect.scrape.providers.providers import (
     asked,
@@ -22,9 +22,9 @@ def source(host: FakeHost, terms: Terms = ANY) -> INaturalist:
     return INaturalist(client_of(host), terms, f"http://{host.at}", {})
 
 
-def one(**changes: Any) -> Offer:
+def one(**changes: Any) -> SearchResult:
     with FakeHost({PATH: inaturalist([observation(5, observed(1, **changes))])}) as host:
-        return source(host).page(OWLS, "").offers[0]
+        return source(host).page(OWLS, "").results[0]
 
 
 def test_pages_follow_the_last_observation() -> None:
@@ -33,7 +33,7 @@ def test_pages_follow_the_last_observation() -> None:
         here, found, cursor = source(host), [], ""
         while cursor is not None:
             page = here.page(OWLS, cursor)
-            found += [int(offer.source_id) for offer in page.offers]
+            found += [int(result.source_id) for result in page.results]
             cursor = page.cursor
         assert found == list(range(450))
         assert [asked(host, n)["id_above"] for n in range(3)] == ["0", "209", "409"]
@@ -43,16 +43,16 @@ def test_pages_follow_the_last_observation() -> None:
 def test_photos_of_one_observation_are_one_group() -> None:
     seen = [observation(5, observed(1), observed(2)), observation(6, observed(3))]
     with FakeHost({PATH: inaturalist(seen)}) as host:
-        groups = [offer.group for offer in source(host).page(OWLS, "").offers]
+        groups = [result.group for result in source(host).page(OWLS, "").results]
     assert groups == ["inaturalist:5", "inaturalist:5", "inaturalist:6"]
 
 
 def test_the_large_size_is_taken() -> None:
-    offer = one()
-    assert offer.file_url == "https://static.inaturalist.test/photos/1/large.jpg?1"
-    assert offer.licence is not None and offer.licence.name == "CC BY-NC 4.0"
-    assert offer.title == "Tawny Owl" and offer.creator == "jane"
-    assert offer.attribution == "(c) Jane, some rights reserved (CC BY-NC)"
+    result = one()
+    assert result.file_url == "https://static.inaturalist.test/photos/1/large.jpg?1"
+    assert result.licence is not None and result.licence.name == "CC BY-NC 4.0"
+    assert result.title == "Tawny Owl" and result.creator == "jane"
+    assert result.attribution == "(c) Jane, some rights reserved (CC BY-NC)"
 
 
 def test_no_licence_code_means_all_rights_reserved() -> None:

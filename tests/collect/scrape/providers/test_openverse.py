@@ -21,7 +21,7 @@ def test_pages_of_twenty_are_read_to_the_end() -> None:
         here, found, cursor = source(host), [], ""
         while cursor is not None:
             page = here.page(NIGHT, cursor)
-            found += [offer.source_id for offer in page.offers]
+            found += [result.source_id for result in page.results]
             cursor = page.cursor
         assert found == [f"id-{n}" for n in range(45)]
         assert len(host.log) == 3 and asked(host, 0)["q"] == "night sky"
@@ -29,23 +29,23 @@ def test_pages_of_twenty_are_read_to_the_end() -> None:
 
 def test_what_is_known_of_a_photo_is_kept() -> None:
     with FakeHost({"/v1/images/": openverse([openverse_result(1)])}) as host:
-        offer = source(host).page(NIGHT, "").offers[0]
-    assert offer.file_url == "https://photos.test/1.jpg"
-    assert offer.landing_url == "https://photos.test/page/1"
-    assert (offer.creator, offer.creator_url) == ("Jane", "https://photos.test/jane")
-    assert offer.licence == Licence(
+        result = source(host).page(NIGHT, "").results[0]
+    assert result.file_url == "https://photos.test/1.jpg"
+    assert result.landing_url == "https://photos.test/page/1"
+    assert (result.creator, result.creator_url) == ("Jane", "https://photos.test/jane")
+    assert result.licence == Licence(
         "by-sa", "2.0", "https://creativecommons.org/licenses/by-sa/2.0/"
     )
-    assert offer.attribution == '"Night 1" by Jane is licensed under CC BY-SA 2.0.'
+    assert result.attribution == '"Night 1" by Jane is licensed under CC BY-SA 2.0.'
 
 
 def test_fields_may_be_null() -> None:
     bare = dict.fromkeys(("title", "creator", "creator_url", "license_url", "filetype", "url"))
     with FakeHost({"/v1/images/": openverse([openverse_result(1, **bare)])}) as host:
-        offer = source(host).page(NIGHT, "").offers[0]
-    assert (offer.title, offer.creator) == (None, None)
-    assert offer.licence is not None and offer.licence.name == "CC BY-SA 2.0"
-    assert offer.unusable == "the provider gives no URL"
+        result = source(host).page(NIGHT, "").results[0]
+    assert (result.title, result.creator) == (None, None)
+    assert result.licence is not None and result.licence.name == "CC BY-SA 2.0"
+    assert result.unusable == "the provider gives no URL"
 
 
 def test_the_wish_for_licences_and_the_token_are_passed_on() -> None:
@@ -60,7 +60,7 @@ def test_too_many_requests_are_waited_for() -> None:
     busy = Reply(429, {"Retry-After": "0"})
     answer = openverse([openverse_result(1)])("/?page_size=20&page=1")
     with FakeHost({"/v1/images/": [busy, answer]}) as host:
-        assert len(source(host).page(NIGHT, "").offers) == 1
+        assert len(source(host).page(NIGHT, "").results) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401])

@@ -4,7 +4,7 @@ import pytest
 
 from imgcli.collect.scrape.providers import urls as module
 from imgcli.collect.scrape.providers.urls import Urls
-from imgcli.collect.scrape.search_result import Offer, Search
+from imgcli.collect.scrape.search_result import Search, SearchResult
 from imgcli.errors import DataError
 
 CSV = "url,label\nhttps://a.test/1.jpg,cat\nhttps://b.test/2.jpg,dog\nhttps://a.test/3.jpg,cat\n"
@@ -16,8 +16,8 @@ def write(tmp_path: Path, text: str | bytes, name: str = "t.csv") -> Path:
     return path
 
 
-def offers(urls: Urls) -> dict[str, list[Offer]]:
-    return {search.label: list(urls.page(search, "").offers) for search in urls.searches}
+def results(urls: Urls) -> dict[str, list[SearchResult]]:
+    return {search.label: list(urls.page(search, "").results) for search in urls.searches}
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def offers(urls: Urls) -> dict[str, list[Offer]]:
 def test_tables_are_read_in_every_form(name: str, text: str, tmp_path: Path) -> None:
     urls = Urls([write(tmp_path, text, name)])
     assert urls.counts() == {"cat": 2, "dog": 1}
-    found = {label: [o.file_url for o in some] for label, some in offers(urls).items()}
+    found = {label: [o.file_url for o in some] for label, some in results(urls).items()}
     assert found == {
         "cat": ["https://a.test/1.jpg", "https://a.test/3.jpg"],
         "dog": ["https://b.test/2.jpg"],
@@ -49,9 +49,9 @@ def test_tables_are_read_in_every_form(name: str, text: str, tmp_path: Path) -> 
 def test_further_columns_are_used(tmp_path: Path) -> None:
     header = "label,url,license,license_version,creator,title,other\n"
     row = 'cat,https://a.test/1.jpg,by-sa,3.0,"Doe, Jane",Cat,x\n'
-    (offer,) = offers(Urls([write(tmp_path, header + row)]))["cat"]
-    assert offer.licence is not None and offer.licence.name == "CC BY-SA 3.0"
-    assert (offer.creator, offer.title) == ("Doe, Jane", "Cat")
+    (result,) = results(Urls([write(tmp_path, header + row)]))["cat"]
+    assert result.licence is not None and result.licence.name == "CC BY-SA 3.0"
+    assert (result.creator, result.title) == ("Doe, Jane", "Cat")
 
 
 def test_long_tables_come_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_long_tables_come_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     pages, cursor = [], ""
     while cursor is not None:
         page = urls.page(search, cursor)
-        pages.append(len(page.offers))
+        pages.append(len(page.results))
         cursor = page.cursor
     assert pages == [2, 2, 1]
 
@@ -130,8 +130,8 @@ def test_what_import_sends_here_is_read(columns: str, tmp_path: Path) -> None:
 
 def test_the_columns_called_url_and_label_go_first(tmp_path: Path) -> None:
     table = "path,class_name,url,label\n1.jpg,x,https://a.test/1.jpg,cat\n"
-    (offer,) = offers(Urls([write(tmp_path, table)]))["cat"]
-    assert offer.file_url == "https://a.test/1.jpg"
+    (result,) = results(Urls([write(tmp_path, table)]))["cat"]
+    assert result.file_url == "https://a.test/1.jpg"
 
 
 def test_a_missing_table_is_said(tmp_path: Path) -> None:

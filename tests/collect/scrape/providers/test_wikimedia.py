@@ -30,15 +30,15 @@ def batch(*numbers: int, **more: Any) -> dict[str, Any]:
 def test_html_is_stripped_and_links_are_made_whole() -> None:
     with FakeHost(answers(batch(7))) as host:
         page = source(host).page(OWLS, "")
-    (offer,) = page.offers
+    (result,) = page.results
     assert page.cursor is None
-    assert (offer.source_id, offer.title) == ("7", "File:7.jpg")
-    assert offer.creator == "Jane & Jo"
-    assert offer.creator_url == "https://commons.test/wiki/User:Jane"
-    assert offer.licence == Licence(
+    assert (result.source_id, result.title) == ("7", "File:7.jpg")
+    assert result.creator == "Jane & Jo"
+    assert result.creator_url == "https://commons.test/wiki/User:Jane"
+    assert result.licence == Licence(
         "by-sa", "4.0", "https://creativecommons.org/licenses/by-sa/4.0/"
     )
-    assert offer.landing_url == "https://commons.test/wiki/File:7.jpg"
+    assert result.landing_url == "https://commons.test/wiki/File:7.jpg"
 
 
 def test_a_batch_is_put_together_from_its_parts() -> None:
@@ -49,7 +49,7 @@ def test_a_batch_is_put_together_from_its_parts() -> None:
     with FakeHost(answers(first, second)) as host:
         page = source(host).page(OWLS, "")
         assert asked(host, 1)["iistart"] == "a"
-    assert [offer.source_id for offer in page.offers] == ["1", "2"]
+    assert [result.source_id for result in page.results] == ["1", "2"]
     assert json.loads(page.cursor or "") == {"gsroffset": "50", "continue": "gsroffset||"}
 
 
@@ -70,15 +70,15 @@ def test_the_parts_of_a_later_batch_are_asked_for_from_where_it_began() -> None:
 
 def test_pages_come_in_the_order_of_the_search() -> None:
     with FakeHost(answers(batch(30, 4, 200))) as host:
-        found = source(host).page(OWLS, "").offers
-    assert [offer.source_id for offer in found] == ["4", "30", "200"]
+        found = source(host).page(OWLS, "").results
+    assert [result.source_id for result in found] == ["4", "30", "200"]
 
 
 def test_maxlag_comes_as_200_and_is_waited_for() -> None:
     lag = {"error": {"code": "maxlag", "info": "Waiting for a database"}}
     busy = Reply(headers={"Retry-After": "0"}, body=encoded(lag))
     with FakeHost({"/w/api.php": [busy, busy, encoded(batch(1))]}) as host:
-        assert len(source(host).page(OWLS, "").offers) == 1
+        assert len(source(host).page(OWLS, "").results) == 1
         assert len(host.log) == 3
     with FakeHost({"/w/api.php": busy}) as host:
         with pytest.raises(NotFetched, match="busy: Waiting for a database") as error:
@@ -115,10 +115,10 @@ def test_a_category_is_listed() -> None:
 def test_fields_may_be_missing(changes: Any, licence: str | None, unusable: str | None) -> None:
     document = {"batchcomplete": "", "query": {"pages": {"1": wikimedia_page(1, **changes)}}}
     with FakeHost({"/w/api.php": api(lambda _: document)}) as host:
-        (offer,) = source(host).page(OWLS, "").offers
-    assert (offer.licence and offer.licence.code, offer.unusable) == (licence, unusable)
+        (result,) = source(host).page(OWLS, "").results
+    assert (result.licence and result.licence.code, result.unusable) == (licence, unusable)
 
 
 def test_nothing_found_is_an_empty_page() -> None:
     with FakeHost(answers({"batchcomplete": ""})) as host:
-        assert source(host).page(OWLS, "").offers == ()
+        assert source(host).page(OWLS, "").results == ()
