@@ -19,10 +19,10 @@ from imgcli.photos.associations import Association, associations, in_bins, uneve
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.duplicate_sets import Conflict, Group, conflicts, joined, placeholders
 from imgcli.photos.hashing import digest_files
+from imgcli.photos.layout import Place, find_photos
 from imgcli.photos.manifest import Manifest
 from imgcli.photos.metadata import METADATA, Facts, facts_of
 from imgcli.photos.near_duplicates import Looked, look_at
-from imgcli.photos.places import Place, find_places
 from imgcli.photos.quality import Issue, oddities
 from imgcli.records import FloatArray, IntArray, Rejected
 from imgcli.runs import CACHE
@@ -76,7 +76,8 @@ def check_folder(root: Path, provenance: ReadLines, cache: Path = CACHE) -> Chec
     Raises:
         DataError: no such folder, or no photos in class folders.
     """
-    places, unused, made = find_places(root)
+    layout = find_photos(root)
+    places, made = layout.photos, layout.manifest
     paths = sorted(places)
     unreadable: list[Unreadable] = []
     digests: dict[str, str] = {}
@@ -93,7 +94,7 @@ def check_folder(root: Path, provenance: ReadLines, cache: Path = CACHE) -> Chec
     exact, near = photos.groups()
     same = joined(exact, near)
     issues = [
-        *(Issue("not-used", item.reason, item.path) for item in unused),
+        *(Issue("not-used", item.reason, item.path) for item in layout.rejected),
         *_changed(digests, recorded, made),
         *placeholders(same, used),
         *oddities(photos.paths, photos.facts, photos.looked.sketches, photos.row),
@@ -111,8 +112,7 @@ def check_folder(root: Path, provenance: ReadLines, cache: Path = CACHE) -> Chec
         metadata={key: int(getattr(photos.facts, key).sum()) for key in METADATA},
     )
     if used:
-        labels = sorted({place.label for place in places.values()})
-        said = uneven({label: checked.classes.get(label, 0) for label in labels})
+        said = uneven({label: checked.classes.get(label, 0) for label in layout.classes})
         issues += (Issue("balance", what, label=label) for label, what in said.items())
     issues += (Issue(f"class-{a.attribute}", a.sentence) for a in checked.associations if a.tells)
     return checked

@@ -14,16 +14,15 @@ import difflib
 import io
 import itertools
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from imgcli.errors import DataError, StorageError
 from imgcli.files import write_atomic
-from imgcli.photos.dataset import listed_photos
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.places import Place, find_manifest, find_places
+from imgcli.photos.layout import Place, find_manifest, find_photos
 from imgcli.photos.quarantine import Move, refuse_split
 from imgcli.reading import read_regular
 from imgcli.records import Rejected
@@ -50,11 +49,10 @@ def origins(data: Path, paths: Sequence[str]) -> tuple[Path, list[Origin]]:
         DataError: the dataset does not have one of them.
     """
     made = find_manifest(data)
-    known = (
-        {photo.path: photo.source for photo in made.photos}
-        if made
-        else {path: path for path in _photos_of(data)}
-    )
+    if made:
+        known = {photo.path: photo.source for photo in made.photos}
+    else:
+        known = {path: path for path in (find_photos(data).photos if data.is_dir() else ())}
     # Only what the dataset has is opened: the paths come from a file.
     there = [path for path in paths if path in known]
     digests = dict(zip(there, digest_files([data / path for path in there]), strict=True))
@@ -68,11 +66,6 @@ def origins(data: Path, paths: Sequence[str]) -> tuple[Path, list[Origin]]:
             )
         found.append(Origin(known[path], digest))
     return Path(made.source) if made else data, found
-
-
-def _photos_of(data: Path) -> Collection[str]:
-    """The photos of a dataset made elsewhere, or of a folder of class folders."""
-    return listed_photos(data) or (find_places(data)[0] if data.is_dir() else ())
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -142,17 +135,17 @@ def planned(file: Path, folder: Path | None, usual: Path) -> tuple[Path, list[Mo
     if not rows:
         return root, []
     refuse_split(root)
-    places, _, _ = find_places(root)
+    layout = find_photos(root)
+    places = layout.photos
     for row in rows:
         _check_place(row, places.get(row.path), root)
     digests = digest_files([root / row.path for row in rows])
     for row, digest in zip(rows, digests, strict=True):
         _check_photo(row, digest, root)
-    classes = sorted({place.label for place in places.values()})
     taken: set[str] = set()
     moves = []
     for row, digest in zip(rows, map(str, digests), strict=True):
-        label = _known(row, classes)
+        label = _known(row, layout.classes)
         part = f"{row.path.split('/')[0]}/" if places[row.path].part else ""
         to = _free(root, f"{part}{label}", row.path.split("/")[-1], digest, taken)
         moves.append(Move(row.path, "label", f"is {label}, not {row.label}", to, digest))

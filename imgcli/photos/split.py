@@ -16,10 +16,9 @@ from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos import manifest
 from imgcli.photos.assign import choose_parts
 from imgcli.photos.hashing import digest_files, remember
+from imgcli.photos.layout import RENAME_CLASSES, find_manifest, part_folders, scan
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
 from imgcli.photos.near_duplicates import duplicate_groups
-from imgcli.photos.places import RENAME_CLASSES, find_manifest, part_folders
-from imgcli.photos.scan import scan
 from imgcli.records import IntArray, Rejected
 from imgcli.runs import CACHE
 from imgcli.text import listed
