@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from imgcli import provenance
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.duplicate_sets import Conflict, Group, conflicts, joined, placeholders
@@ -27,7 +28,7 @@ from imgcli.photos.quality import Issue, oddities
 from imgcli.records import FloatArray, IntArray, Rejected
 from imgcli.runs import CACHE
 
-# What a collection remembers of its photos: the lines of its provenance.
+# Reads the provenance of a folder: lines with "path", "sha256" and perhaps "source".
 ReadLines = Callable[[Path], Iterable[Mapping[str, Any]]]
 
 
@@ -66,12 +67,13 @@ class Checked:
         return dict(sorted(Counter(p.part for p in self.places.values() if p.part).items()))
 
 
-def check_folder(root: Path, provenance: ReadLines, cache: Path = CACHE) -> Checked:
+def check_folder(
+    root: Path, read_provenance: ReadLines = provenance.read, cache: Path = CACHE
+) -> Checked:
     """Look at every photo under `root`.
 
     Args:
-        provenance: reads what a collected folder remembers of its photos: lines with "path",
-            "sha256" and "source". It may raise OSError where there is nothing.
+        read_provenance: may raise OSError if the folder has none.
 
     Raises:
         DataError: no such folder, or no photos in class folders.
@@ -90,7 +92,7 @@ def check_folder(root: Path, provenance: ReadLines, cache: Path = CACHE) -> Chec
             digests[path] = digest
     photos = _Photos.look(root, digests, cache, unreadable)
     used = {path: places[path] for path in photos.paths}
-    recorded, sources = _recorded(root, made, provenance)
+    recorded, sources = _recorded(root, made, read_provenance)
     exact, near = photos.groups()
     same = joined(exact, near)
     issues = [
@@ -122,12 +124,12 @@ def check_folder(root: Path, provenance: ReadLines, cache: Path = CACHE) -> Chec
 
 
 def _recorded(
-    root: Path, made: Manifest | None, provenance: ReadLines
+    root: Path, made: Manifest | None, read_provenance: ReadLines
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The SHA-256 that each path had when it was placed, and where each content came from."""
     lines: list[Mapping[str, Any]] = []
     with suppress(OSError):
-        lines = list(provenance(Path(made.source) if made else root))
+        lines = list(read_provenance(Path(made.source) if made else root))
     sources = {line["sha256"]: str(line["source"]) for line in lines if line.get("source")}
     if made:
         return {photo.path: photo.sha256 for photo in made.photos}, sources

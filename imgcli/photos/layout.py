@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from imgcli import staging
+from imgcli import provenance, staging
 from imgcli.errors import DataError
 from imgcli.photos.manifest import FOLDERS, Manifest, read_manifest, user_files
 from imgcli.records import Rejected
@@ -33,7 +33,7 @@ IGNORED_NAMES = {
     "thumbs.db",
     "desktop.ini",
     "__macosx",
-    "provenance.jsonl",
+    provenance.NAME,
     "credits.html",
     "merge.json",
 }

@@ -19,15 +19,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from imgcli import documents, staging
+from imgcli import documents, provenance, staging
 from imgcli.aside import files_in
 from imgcli.documents import Relative
 from imgcli.errors import DataError, StorageError
 from imgcli.files import write_atomic, write_json, writing
 from imgcli.photos.hashing import digest_files
 from imgcli.photos.layout import Layout, read_layout
-from imgcli.photos.lines import NAME as LINES
-from imgcli.photos.lines import copied_lines
 from imgcli.photos.manifest import NAME as MANIFEST
 from imgcli.photos.manifest import Manifest, flat_names, hard_link, read_manifest
 from imgcli.photos.merge_spec import Merge, check_merges
@@ -69,7 +67,7 @@ class _Documents:
 
     @property
     def names(self) -> set[str]:
-        documents = {NAME: self.merge, MANIFEST: self.manifest, LINES: self.lines}
+        documents = {NAME: self.merge, MANIFEST: self.manifest, provenance.NAME: self.lines}
         return {name for name, document in documents.items() if document is not None}
 
     def write(self, folder: Path) -> None:
@@ -78,14 +76,14 @@ class _Documents:
         if self.manifest is not None:
             self.manifest.write(folder)
         if self.lines is not None:
-            write_atomic(folder / LINES, self.lines)
+            write_atomic(folder / provenance.NAME, self.lines)
 
     def are_in(self, folder: Path) -> bool:
         """Whether the folder, which has files of their names, has these very documents."""
         return (
             (self.merge is None or _read_merge(folder) == self.merge)
             and read_manifest(folder) == self.manifest
-            and (self.lines is None or (folder / LINES).read_bytes() == self.lines)
+            and (self.lines is None or (folder / provenance.NAME).read_bytes() == self.lines)
         )
 
 
@@ -216,7 +214,9 @@ def _make(
     _check_places(root, out)
     files = {moved.get(path, path): path for path in _files_of(tree)}
     labelled = {old: (new, _label(new, tree)) for old, new in moved.items()}
-    documents = _Documents(document, _manifest(root, moved), copied_lines(root, labelled))
+    documents = _Documents(
+        document, _manifest(root, moved), provenance.copied_lines(root, labelled)
+    )
 
     def user_files(old: Path) -> list[str]:
         return [] if _is_made(root, old, files, documents) else files_in(old)
