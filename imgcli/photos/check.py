@@ -22,7 +22,7 @@ from imgcli.photos.duplicate_sets import Conflict, Group, conflicts, joined, pla
 from imgcli.photos.hashing import digest_files
 from imgcli.photos.layout import Place, find_photos
 from imgcli.photos.manifest import Manifest
-from imgcli.photos.metadata import METADATA, Facts, facts_of
+from imgcli.photos.metadata import FLAGS, Metadata, read_metadata
 from imgcli.photos.near_duplicates import Looked, look_at
 from imgcli.photos.quality import Issue, oddities
 from imgcli.records import FloatArray, IntArray, Rejected
@@ -99,7 +99,7 @@ def check_folder(
         *(Issue("not-used", item.reason, item.path) for item in layout.rejected),
         *_changed(digests, recorded, made),
         *placeholders(same, used),
-        *oddities(photos.paths, photos.facts, photos.looked.sketches, photos.row),
+        *oddities(photos.paths, photos.metadata, photos.looked.sketches, photos.row),
     ]
     checked = Checked(
         root=root,
@@ -111,7 +111,7 @@ def check_folder(
         conflicts=list(conflicts(same, used)),
         issues=issues,
         associations=_associations(photos, used, sources),
-        metadata={key: int(getattr(photos.facts, key).sum()) for key in METADATA},
+        metadata={key: int(getattr(photos.metadata, key).sum()) for key in FLAGS},
     )
     if used:
         said = uneven({label: checked.classes.get(label, 0) for label in layout.classes})
@@ -158,7 +158,7 @@ class _Photos:
     root: Path
     paths: list[str]
     digests: list[str]
-    facts: Facts[FloatArray]
+    metadata: Metadata[FloatArray]
     looked: Looked  # of all files, in the order of `file`
     file: IntArray  # (N,)
     group: IntArray  # (N,)
@@ -173,12 +173,12 @@ class _Photos:
         looked = look_at(files, shas, cache)
         unreadable += (Unreadable(names[i], f.stage, f.sentence) for i, f in looked.faults.items())
         good = np.flatnonzero(looked.row >= 0)
-        facts = facts_of([files[i] for i in good], [shas[i] for i in good], cache)
+        metadata = read_metadata([files[i] for i in good], [shas[i] for i in good], cache)
         return cls(
             root=root,
             paths=[names[i] for i in good],
             digests=[shas[i] for i in good],
-            facts=facts,
+            metadata=metadata,
             looked=looked,
             file=good,
             group=looked.groups()[good],
@@ -221,7 +221,7 @@ class _Photos:
 
     def _rank(self, i: int) -> tuple[float, int, str]:
         size = os.stat(f"{self.root}/{self.paths[i]}").st_size
-        return -min(self.facts.width[i], self.facts.height[i]), -size, self.paths[i]
+        return -min(self.metadata.width[i], self.metadata.height[i]), -size, self.paths[i]
 
 
 # --- what a model could learn instead of the class ----------------------------------------------
@@ -232,11 +232,11 @@ def _associations(
 ) -> list[Association]:
     if not photos.paths:
         return []
-    facts = photos.facts
+    metadata = photos.metadata
     properties = {
-        "size": in_bins(facts.width * facts.height / 1e6, "megapixels", 3),
-        "shape": in_bins(facts.width / facts.height, "times as wide as high", 2),
-        "format": [FORMATS[number] for number in facts.format.astype(int).tolist()],
+        "size": in_bins(metadata.width * metadata.height / 1e6, "megapixels", 3),
+        "shape": in_bins(metadata.width / metadata.height, "times as wide as high", 2),
+        "format": [FORMATS[number] for number in metadata.format.astype(int).tolist()],
         "source": [f"from {sources.get(digest, 'elsewhere')}" for digest in photos.digests],
     }
     return associations([places[path].label for path in photos.paths], properties)

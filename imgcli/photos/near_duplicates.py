@@ -19,22 +19,21 @@ photo to the eye; of CIFAR-10 0.8 % are grouped, of 60,000 MNIST digits none. Fo
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from imgcli.photos import decode, fingerprint, pipeline, resize
 from imgcli.photos.decode import Fault
 from imgcli.photos.fingerprint import Array, Sketches
 from imgcli.photos.hashing import in_threads
-from imgcli.photos.pipeline import Product
+from imgcli.photos.pipeline import Photo, Transform
 from imgcli.photos.row_cache import RowStore
-from imgcli.photos.views import store_of, view_of
+from imgcli.photos.views import store_of
 from imgcli.progress import track
 from imgcli.records import IntArray, Preprocess
 from imgcli.runs import CACHE
@@ -146,20 +145,25 @@ def _sketches(
     store = RowStore(
         folder, (fingerprint.LENGTH,), "uint8", about="sketches, to find near-duplicates"
     )
-    stores, products = [store], [Product(fingerprint.sketch_photo, decode.needed(USUAL))]
+    stores, transforms = [store], [Transform(_fingerprint)]
     missing = int((store.rows(digests) < 0).sum())
     if _is_room(cache, missing * USUAL.size**2 * 3):
         stores.append(store_of(USUAL, cache))
-        products.append(replace(view_of(USUAL), make=_usual_view, rides=True))
-    faults = pipeline.fill(stores, products, files, digests, "Sketching")
+        transforms.append(Transform(_usual_view, opportunistic=True))
+    faults = pipeline.fill(stores, transforms, files, digests, "Sketching")
     rows = store.rows(digests)
     readable = np.flatnonzero(rows >= 0)
     return store.take(rows[readable]), readable, faults
 
 
-def _usual_view(photo: Image.Image) -> NDArray[np.uint8] | None:
-    """The view of a photo that is not too small for it to be wanted."""
-    return decode.to_input(photo, USUAL) if max(photo.size) >= USUAL.size // 2 else None
+def _fingerprint(photo: Photo) -> Sketches:
+    return fingerprint.sketch_photo(photo.decoded(decode.needed(USUAL)))
+
+
+def _usual_view(photo: Photo) -> NDArray[np.uint8] | None:
+    """The default view; None for a photo that is so small that the view is unlikely to be used."""
+    image = photo.decoded(decode.needed(USUAL))
+    return decode.to_input(image, USUAL) if max(image.size) >= USUAL.size // 2 else None
 
 
 def _is_room(cache: Path, size: int) -> bool:

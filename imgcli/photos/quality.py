@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from imgcli.photos import fingerprint
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.fingerprint import Sketches
-from imgcli.photos.metadata import Facts
+from imgcli.photos.metadata import Metadata
 from imgcli.records import FloatArray, IntArray
 from imgcli.text import percent
 
@@ -26,7 +26,7 @@ LONG = 3.5  # times as long as wide, and twice what is usual
 BLANK = 2.0  # grey levels, standard deviation over the thumbnail
 DARK = 64.0  # grey levels, below which nearly all of a dark photo lies
 NEARLY_ALL = 0.98
-BLURRED = 0.225  # sharpness; see facts.py
+BLURRED = 0.225  # sharpness; see metadata.py
 
 EXTENSIONS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "JPEG"),
@@ -68,7 +68,7 @@ class Light:
 
 
 def oddities(
-    paths: Sequence[str], facts: Facts[FloatArray], sketches: Sketches, row: IntArray
+    paths: Sequence[str], metadata: Metadata[FloatArray], sketches: Sketches, row: IntArray
 ) -> Iterator[Issue]:
     """What is odd about each of N photos, kind by kind.
 
@@ -79,13 +79,16 @@ def oddities(
         return
     light = Light.of(sketches)
     spread, highest = light.spread[row], light.highest[row]
-    short, long = np.minimum(facts.width, facts.height), np.maximum(facts.width, facts.height)
+    short, long = (
+        np.minimum(metadata.width, metadata.height),
+        np.maximum(metadata.width, metadata.height),
+    )
     usual, usual_shape = float(np.median(short)), float(np.median(long / short))
     found: list[tuple[str, Bools, Callable[[int], str]]] = [
         (
             "tiny",
             (short < TINY) & (short < usual / 2),
-            lambda i: f"{_size(facts, i)}; usual here are {usual:.0f} on the short side",
+            lambda i: f"{_size(metadata, i)}; usual here are {usual:.0f} on the short side",
         ),
         ("blank", spread < BLANK, lambda i: "one colour all over"),
         (
@@ -97,30 +100,30 @@ def oddities(
         ),
         (
             "blurred",
-            facts.sharpness < BLURRED,
-            lambda i: f"no sharp edge anywhere (sharpness {facts.sharpness[i]:.2f} of 1)",
+            metadata.sharpness < BLURRED,
+            lambda i: f"no sharp edge anywhere (sharpness {metadata.sharpness[i]:.2f} of 1)",
         ),
         (
             "shape",
             (long > LONG * short) & (long / short > 2 * usual_shape),
-            lambda i: f"{_size(facts, i)}, {long[i] / short[i]:.1f} times as long as wide",
+            lambda i: f"{_size(metadata, i)}, {long[i] / short[i]:.1f} times as long as wide",
         ),
-        ("gps", facts.gps > 0, lambda i: "says where it was taken: mind whom you give it to"),
-        ("animated", facts.animated > 0, lambda i: "has several frames; only the first is used"),
+        ("gps", metadata.gps > 0, lambda i: "says where it was taken: mind whom you give it to"),
+        ("animated", metadata.animated > 0, lambda i: "has several frames; only the first is used"),
     ]
     for kind, odd, detail in found:
         for i in np.flatnonzero(odd).tolist():
             yield Issue(kind, detail(i), paths[i])
-    yield from _misnamed(paths, facts)
+    yield from _misnamed(paths, metadata)
 
 
-def _misnamed(paths: Sequence[str], facts: Facts[FloatArray]) -> Iterator[Issue]:
-    for path, number in zip(paths, facts.format.astype(int).tolist(), strict=True):
+def _misnamed(paths: Sequence[str], metadata: Metadata[FloatArray]) -> Iterator[Issue]:
+    for path, number in zip(paths, metadata.format.astype(int).tolist(), strict=True):
         extension = PurePosixPath(path).suffix
         named = EXTENSIONS.get(extension.lower())
         if named not in (None, FORMATS[number]):
             yield Issue("extension", f"named {extension}, but it is {FORMATS[number]}", path)
 
 
-def _size(facts: Facts[FloatArray], i: int) -> str:
-    return f"{facts.width[i]:.0f} × {facts.height[i]:.0f} pixels"
+def _size(metadata: Metadata[FloatArray], i: int) -> str:
+    return f"{metadata.width[i]:.0f} × {metadata.height[i]:.0f} pixels"

@@ -218,7 +218,7 @@ def test_an_interrupted_pass_is_taken_up_where_it_stopped(
             load_view(samples, SMALL, tmp_path / "cache")
     decoded.clear()
     pixels = load_view(samples, SMALL, tmp_path / "cache")
-    assert len(decoded) == 2 * BLOCK
+    assert len(decoded) == BLOCK  # the block that was being stored is stored on the way out
     assert shows(pixels, list(range(4 * BLOCK)), list(range(4 * BLOCK)))
 
 
