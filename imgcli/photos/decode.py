@@ -25,12 +25,13 @@ from PIL import (
 from PIL.Image import Transpose
 from PIL.JpegImagePlugin import JpegImageFile
 
+from imgcli.image_types import SUFFIXES, other_type
 from imgcli.photos.resize import MARGIN, resize
 from imgcli.reading import MAX_PHOTO, open_regular
 from imgcli.records import Preprocess
 
 VERSION = 2  # of the rules below; a change of pixels raises it, and stored pixels are made again
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # MPO, a JPEG with more behind it, as JPEG
+FORMATS = tuple(name.upper() for name in SUFFIXES)  # MPO, a JPEG with more behind it, as JPEG
 MAX_PIXELS = 50_000_000
 
 Stage = Literal["read", "identify", "open", "limit", "decode", "convert"]
@@ -255,41 +256,14 @@ def _upright(image: Image.Image, turn: Transpose | None) -> Image.Image:
 
 # --- what else it may be ------------------------------------------------------------------------
 
-SIGNATURES = (
-    (b"%PDF", "a PDF document; save its pictures as JPEG or PNG"),
-    (b"%!PS", "PostScript; save it as JPEG or PNG"),
-    (b"\xc5\xd0\xd3\xc6", "PostScript (EPS); save it as JPEG or PNG"),
-    (b"PK\x03\x04", "a zip archive; import it with `imgcli import`"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"8BPS", "a Photoshop document; save it as JPEG or PNG"),
-    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000; save it as JPEG or PNG"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000; save it as JPEG or PNG"),
-)
-BOXES = {  # ISO media files name their brand in bytes 8 to 12
-    b"heic": "HEIC; save it as JPEG or PNG",
-    b"heix": "HEIC; save it as JPEG or PNG",
-    b"mif1": "HEIC; save it as JPEG or PNG",
-    b"avif": "AVIF; save it as JPEG or PNG",
-}
-
 
 def _what_it_is(data: bytes) -> str:
-    """Name what was found instead of a picture, by content."""
-    if not data:
-        return "the file is empty"
-    for signature, name in SIGNATURES:
-        if data.startswith(signature):
-            return name
-    if data[4:8] == b"ftyp":
-        return BOXES.get(data[8:12], "a video, or another ISO media file")
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if b"<svg" in head:
-        return "an SVG drawing; save it as JPEG or PNG"
-    if head.startswith(b"<!doctype html") or b"<html" in head:
-        return "a web page (HTML) saved in place of a picture"
-    if _is_text(data[:1024]):
-        return "text"
-    return f"none of {', '.join(FORMATS)}, or damaged at the beginning"
+    """What a file that Pillow cannot identify is."""
+    head = data[:1024]
+    unknown = (
+        "text" if _is_text(head) else f"none of {', '.join(FORMATS)}, or damaged at the beginning"
+    )
+    return other_type(head) or unknown
 
 
 def _is_text(head: bytes) -> bool:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from imgcli import provenance, staging
 from imgcli.errors import DataError
+from imgcli.image_types import OTHER_SUFFIXES
 from imgcli.photos.manifest import FOLDERS, Manifest, read_manifest, user_files
 from imgcli.records import Rejected
 from imgcli.text import listed
@@ -36,12 +37,6 @@ IGNORED_NAMES = {
     provenance.NAME,
     "credits.html",
     "merge.json",
-}
-NOT_PHOTO_SUFFIXES = {
-    *(".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".html", ".htm", ".xml", ".yaml", ".yml"),
-    *(".toml", ".ini", ".cfg", ".log", ".py", ".sh", ".ipynb", ".xmp", ".aae"),
-    *(".tmp", ".npy", ".npz", ".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".parquet"),
-    *(".mp4", ".mov", ".avi", ".mkv", ".mp3", ".wav"),
 }
 
 TREE = "root/<class>/<photo>, one folder per class"
@@ -262,9 +257,7 @@ def _rejection(entry: os.DirEntry[str]) -> str | None:
     try:
         if entry.is_file():
             return (
-                f"not a picture, by its name ({extension})"
-                if extension in NOT_PHOTO_SUFFIXES
-                else None
+                f"not a picture, by its name ({extension})" if extension in OTHER_SUFFIXES else None
             )
         if _is_folder(entry):
             return "a link to a folder inside a class folder; only class folders may be links"

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.image_types import SUFFIXES
 from imgcli.photos import fingerprint
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.fingerprint import Sketches
@@ -28,14 +29,7 @@ DARK = 64.0  # grey levels, below which nearly all of a dark photo lies
 NEARLY_ALL = 0.98
 BLURRED = 0.225  # sharpness; see metadata.py
 
-EXTENSIONS = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "JPEG"),
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    **dict.fromkeys((".bmp", ".dib"), "BMP"),
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".gif": "GIF",
-}
+FORMAT_OF = {suffix: name.upper() for name, some in SUFFIXES.items() for suffix in some}
 
 
 @dataclass(frozen=True)
@@ -120,7 +114,7 @@ def oddities(
 def _misnamed(paths: Sequence[str], metadata: Metadata[FloatArray]) -> Iterator[Issue]:
     for path, number in zip(paths, metadata.format.astype(int).tolist(), strict=True):
         extension = PurePosixPath(path).suffix
-        named = EXTENSIONS.get(extension.lower())
+        named = FORMAT_OF.get(extension.lower())
         if named not in (None, FORMATS[number]):
             yield Issue("extension", f"named {extension}, but it is {FORMATS[number]}", path)
 

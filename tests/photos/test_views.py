@@ -132,7 +132,7 @@ def test_unreadable_photos_are_listed_and_the_rest_goes_on(tmp_path: Path) -> No
         assert [rejected.path for rejected in pixels.rejected] == ["broken.png", "page.jpg"]
         assert pixels.rejected[1] == Rejected(
             "page.jpg",
-            "is not a picture that imgcli reads: a web page (HTML) saved in place of a picture",
+            "is not a picture that imgcli reads: an HTML page",
         )
         assert shows(pixels, [5, 0], [3, 0])
         with pytest.raises(AssertionError, match="unreadable"):
