@@ -1,4 +1,4 @@
-"""`imgcli check`: what is wrong, or odd, with the photos of a folder.
+"""`imgcli check`: faults and outliers among the photos of a folder.
 
 The folder is `root/<class>/<photo>`, or a dataset `root/{train,test[,val]}/<class>/<photo>`. It is
 only read. Photos go through the pass that `split` makes, so what either has decoded, the other has
@@ -23,8 +23,8 @@ from imgcli.photos.hashing import digest_files
 from imgcli.photos.layout import Place, find_photos
 from imgcli.photos.manifest import Manifest
 from imgcli.photos.metadata import FLAGS, Metadata, read_metadata
-from imgcli.photos.near_duplicates import Looked, look_at
-from imgcli.photos.quality import Issue, oddities
+from imgcli.photos.near_duplicates import FileFingerprints, fingerprint_files
+from imgcli.photos.quality import Issue, quality_issues
 from imgcli.records import FloatArray, IntArray, Rejected
 from imgcli.runs import CACHE
 
@@ -99,7 +99,7 @@ def check_folder(
         *(Issue("not-used", item.reason, item.path) for item in layout.rejected),
         *_changed(digests, recorded, made),
         *placeholders(same, used),
-        *oddities(photos.paths, photos.metadata, photos.looked.sketches, photos.row),
+        *quality_issues(photos.paths, photos.metadata, photos.found.fingerprints, photos.row),
     ]
     checked = Checked(
         root=root,
@@ -114,8 +114,8 @@ def check_folder(
         metadata={key: int(getattr(photos.metadata, key).sum()) for key in FLAGS},
     )
     if used:
-        said = uneven({label: checked.classes.get(label, 0) for label in layout.classes})
-        issues += (Issue("balance", what, label=label) for label, what in said.items())
+        warnings = uneven({label: checked.classes.get(label, 0) for label in layout.classes})
+        issues += (Issue("balance", what, label=label) for label, what in warnings.items())
     issues += (Issue(f"class-{a.attribute}", a.sentence) for a in checked.associations if a.tells)
     return checked
 
@@ -159,7 +159,7 @@ class _Photos:
     paths: list[str]
     digests: list[str]
     metadata: Metadata[FloatArray]
-    looked: Looked  # of all files, in the order of `file`
+    found: FileFingerprints  # of all files, in the order of `file`
     file: IntArray  # (N,)
     group: IntArray  # (N,)
 
@@ -170,24 +170,24 @@ class _Photos:
         """Decode the files, or find what is kept of them; what gives no picture is added."""
         names, shas = list(digests), list(digests.values())
         files = [f"{root}/{path}" for path in names]
-        looked = look_at(files, shas, cache)
-        unreadable += (Unreadable(names[i], f.stage, f.sentence) for i, f in looked.faults.items())
-        good = np.flatnonzero(looked.row >= 0)
+        found = fingerprint_files(files, shas, cache)
+        unreadable += (Unreadable(names[i], f.stage, f.sentence) for i, f in found.faults.items())
+        good = np.flatnonzero(found.row >= 0)
         metadata = read_metadata([files[i] for i in good], [shas[i] for i in good], cache)
         return cls(
             root=root,
             paths=[names[i] for i in good],
             digests=[shas[i] for i in good],
             metadata=metadata,
-            looked=looked,
+            found=found,
             file=good,
-            group=looked.groups()[good],
+            group=found.groups()[good],
         )
 
     @property
     def row(self) -> IntArray:
-        """(N,) of each photo's sketch."""
-        return self.looked.row[self.file]
+        """(N,) of each photo's fingerprint."""
+        return self.found.row[self.file]
 
     def groups(self) -> tuple[list[Group], list[Group]]:
         """Those of equal bytes, and those that show nearly the same."""
@@ -207,7 +207,7 @@ class _Photos:
 
     def _group(self, members: list[int]) -> Group:
         keep, *others = sorted(members, key=self._rank)
-        distances = self.looked.distances(int(self.file[keep]), self.file[others])
+        distances = self.found.distances(int(self.file[keep]), self.file[others])
         return Group(
             tuple(self.paths[i] for i in (keep, *others)),
             (

@@ -41,7 +41,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # its errors come ba
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a file gives no picture: how far it came, the class of the error, and what it said."""
+    """Why a file gives no picture: how far it came, the class of the error, and its message."""
 
     stage: Stage
     kind: str
@@ -110,8 +110,8 @@ def decode(
         return Fault("limit", "DecompressionBombError", str(error).split(",")[0])
     except Exception as error:
         # Pillow raises a dozen kinds on damaged files: ValueError, IndexError, struct.error, ...
-        said = " ".join(str(error).split())[:200] or "no reason given"
-        return Fault(stage, type(error).__name__, f"{said} ({type(error).__name__})")
+        message = " ".join(str(error).split())[:200] or "no reason given"
+        return Fault(stage, type(error).__name__, f"{message} ({type(error).__name__})")
 
 
 def reduction(data: bytes, at_least: int) -> int:
@@ -194,7 +194,7 @@ def _grey_from_numbers(image: Image.Image) -> Image.Image:
     """Grey of more than 8 bits, its range brought to 0..255.
 
     16-bit files use their whole range by definition. Integers of 32 bits and floats have none:
-    the smallest of the usual ones that holds all values counts, else their own extremes.
+    the smallest of the common ones that holds all values counts, else their own extremes.
     """
     values = np.array(image, dtype=np.float32)
     np.nan_to_num(values, copy=False, posinf=0, neginf=0)
@@ -241,7 +241,7 @@ TURNS = {
 def _orientation(image: Image.Image) -> Transpose | None:
     """How to turn the loaded image upright; None where EXIF does not say, or is broken.
 
-    `ImageOps.exif_transpose` does this too, but writes the EXIF anew and fails where that fails.
+    `ImageOps.exif_transpose` does this too, but writes the EXIF again and fails where that fails.
     TIFF has been turned by Pillow while loading, and then no longer has the tag.
     """
     try:

@@ -114,7 +114,7 @@ def merge_classes(root: Path, merges: Sequence[Merge], out: Path, force: bool = 
 
     Raises:
         DataError: the merges do not fit the classes, or `root` has none.
-        StorageError: `out` exists, or the two lie in one another.
+        StorageError: `out` exists, or one of the two is inside the other.
     """
     tree = _read_tree(root)
     check_merges(merges, tree.classes, root)
@@ -141,7 +141,7 @@ def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
 
     Raises:
         DataError: `root` was not made by a merge, or its `merge.json` is damaged.
-        StorageError: `out` exists, or the two lie in one another.
+        StorageError: `out` exists, or one of the two is inside the other.
     """
     staging.recover(root)
     document = documents.as_type(_read_merge(root), _Document)

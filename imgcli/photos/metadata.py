@@ -18,7 +18,7 @@ from PIL import Image
 from imgcli.errors import DataError
 from imgcli.photos import decode, resize
 from imgcli.photos.decode import FORMATS, ORIENTATION
-from imgcli.photos.near_duplicates import USUAL
+from imgcli.photos.near_duplicates import DEFAULT_VIEW
 from imgcli.photos.pipeline import Photo, Transform, Undecodable, fill
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.views import store_of
@@ -68,7 +68,7 @@ def read_metadata(
     about = "sizes, formats and sharpness of photos"
     store = RowStore(folder, (len(Metadata._fields),), "float64", about=about)
     unique, first = np.unique(np.array(digests), return_index=True)
-    views = store_of(USUAL, cache)
+    views = store_of(DEFAULT_VIEW, cache)
     view_rows = views.rows(unique.tolist())
 
     def derive(photo: Photo) -> FloatArray:
@@ -92,7 +92,7 @@ def _metadata(photo: Photo, view: NDArray[np.uint8] | None) -> Metadata[float]:
         return header
     if view is None:
         try:
-            view = decode.to_input(photo.decoded(decode.needed(USUAL)), USUAL)
+            view = decode.to_input(photo.decoded(decode.needed(DEFAULT_VIEW)), DEFAULT_VIEW)
         except Undecodable:
             return header
     return header._replace(sharpness=sharpness(view, header.width, header.height))

@@ -166,7 +166,7 @@ def _rename_all(
         try:
             os.makedirs(new.parent, exist_ok=True)
             if os.path.lexists(new):
-                raise FileExistsError(errno.EEXIST, "something else lies at its place", new)
+                raise FileExistsError(errno.EEXIST, "something else is at its place", new)
             os.rename(old, new)
         except OSError as error:
             left.append(Rejected(path, _why(error)))
@@ -179,14 +179,14 @@ def _rename_all(
 
 
 def _is_within(folder: Path, roots: Sequence[Path]) -> bool:
-    """Whether a folder lies in one of some others, wherever links in its path lead."""
+    """Whether a folder is in one of some others, wherever links in its path lead."""
     real = folder.resolve()
     return any(real.is_relative_to(root) for root in roots)
 
 
 def _why(error: OSError) -> str:
     if error.errno == errno.EXDEV:
-        return "it lies on another disk than the folder, so it cannot be renamed"
+        return "it is on another disk than the folder, so it cannot be renamed"
     return error.strerror or str(error)
 
 

@@ -43,7 +43,7 @@ class Origin:
 
 
 def origins(data: Path, paths: Sequence[str]) -> tuple[Path, list[Origin]]:
-    """The folder that a dataset was made of, and where in it these of its photos lie.
+    """The folder that a dataset was made of, and the paths of its photos in it.
 
     Raises:
         DataError: the dataset does not have one of them.
@@ -88,8 +88,8 @@ def write_plan(
     """
     rows: list[tuple[object, ...]] = [COLUMNS]
     for origin, issue in zip(origins, issues, strict=True):
-        said = (issue["suggestion"], f"{issue['score']:.4f}", issue["reason"])
-        rows.append((folder, origin.path, issue["label"], *said, origin.sha256))
+        advice = (issue["suggestion"], f"{issue['score']:.4f}", issue["reason"])
+        rows.append((folder, origin.path, issue["label"], *advice, origin.sha256))
     data = csv_text(rows).encode()
     numbered = (PLAN.with_stem(f"{PLAN.stem}-{n}") for n in itertools.count(2))
     for place in [file] if file else itertools.chain([PLAN], numbered):
@@ -124,7 +124,7 @@ def planned(file: Path, folder: Path | None, usual: Path) -> tuple[Path, list[Mo
         usual: where neither names one.
 
     Raises:
-        DataError: the plan cannot be read or meant, or is not of the photos that lie there; the
+        DataError: the plan cannot be read or meant, or is not about the photos there; the
             message names the line.
     """
     rows = _read(file)
@@ -192,13 +192,13 @@ def _check_place(row: _Row, place: Place | None, root: Path) -> None:
         raise _no_photo(row, root)
     if place.label != row.label:
         raise DataError(
-            f"{row.where} calls '{row.path}' {row.label}, but it lies in {place.label}. Edit "
+            f"{row.where} labels '{row.path}' as {row.label}, but it is in {place.label}. Edit "
             "new_label alone, or write a new plan: imgcli check --labels"
         )
 
 
 def _check_photo(row: _Row, digest: str | Rejected, root: Path) -> None:
-    """Refuse a row that is not about the photo that lies there."""
+    """Refuse a row that is not about the photo at its path."""
     if isinstance(digest, Rejected):
         raise _no_photo(row, root)
     if row.sha256 not in ("", digest):

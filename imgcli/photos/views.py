@@ -2,8 +2,8 @@
 
     .imgcli/cache/pixels/<geometry>-<BY>-v<VERSION>/    a RowStore of (size, size, 3) uint8
 
-A row is found by the photo's SHA-256, so a photo that is moved, linked or split anew is not decoded
-again, and a photo that has changed is. `imgcli split` leaves the view that most networks have.
+A row is found by the photo's SHA-256: a photo that is moved, linked or split again is not decoded
+again; a photo that has changed is. `imgcli split` leaves the default view.
 """
 
 import os

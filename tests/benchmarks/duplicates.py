@@ -20,7 +20,7 @@ from PIL.Image import Transpose
 from imgcli.photos.decode import ORIENTATION
 from imgcli.photos.fingerprint import tolerance
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.near_duplicates import Comparison, duplicate_groups, look_at
+from imgcli.photos.near_duplicates import Comparison, duplicate_groups, fingerprint_files
 from tests.benchmarks.machine import run
 from tests.benchmarks.material import Photos
 from tests.benchmarks.script import Setting, main
@@ -148,7 +148,7 @@ def search(pictures: Photos, setting: Setting) -> Result:
         list(pictures.files),
         [str(d) for d in digest_files(pictures.files, setting.work)],
     )
-    sketches = look_at(files, digests, setting.work / "sketched").sketches
+    sketches = fingerprint_files(files, digests, setting.work / "sketched").fingerprints
     limit = tolerance(sketches)
     comparison = Comparison(sketches[limit > 0], limit[limit > 0])
     return Result(

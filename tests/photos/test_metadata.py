@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 
 from imgcli.errors import DataError
 from imgcli.photos.metadata import Metadata, read_metadata, sharpness
-from imgcli.photos.near_duplicates import look_at
+from imgcli.photos.near_duplicates import fingerprint_files
 from imgcli.photos.quality import BLURRED
 from imgcli.records import FloatArray
 from tests.photos.test_near_duplicates import make_photo
@@ -110,7 +110,7 @@ def test_sharpness_does_not_depend_on_whether_the_view_was_kept(tmp_path: Path) 
     before = facts(tmp_path, data).sharpness
     shutil.rmtree(tmp_path / "c")
     files, digests = [tmp_path / "0"], [hashlib.sha256(data).hexdigest()]
-    look_at(files, digests, tmp_path / "c")
+    fingerprint_files(files, digests, tmp_path / "c")
     assert read_metadata(files, digests, tmp_path / "c").sharpness == before
 
 

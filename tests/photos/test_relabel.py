@@ -148,7 +148,7 @@ HEAD = "path,label,new_label\n"
         (HEAD + "cat/a.jpg,cat,dog\n" * 2, r"Line 3 of .* names 'cat/a\.jpg' a second time"),
         (HEAD + "cat/z.jpg,cat,dog\n", r"about 'cat/z\.jpg', which is no photo in 'raw'"),
         (HEAD + "../x.jpg,cat,dog\n", r"about '\.\./x\.jpg', which is no photo in 'raw'"),
-        (HEAD + "cat/a.jpg,dog,cat\n", "calls 'cat/a.jpg' dog, but it lies in cat"),
+        (HEAD + "cat/a.jpg,dog,cat\n", "labels 'cat/a.jpg' as dog, but it is in cat"),
         (
             "sha256," + HEAD + f"{'0' * 64},cat/a.jpg,cat,dog\n",
             "about another photo than 'raw/cat/a.jpg' is now",
@@ -233,7 +233,7 @@ def test_what_has_changed_since_stays_and_is_told(raw: Path) -> None:
     assert {item.path: item.reason for item in back.left} == {
         "raw/cat/a.jpg": "what was moved to 'owl, barn/a.jpg' is not there, or has changed",
         "raw/cat/a b.jpg": "what was moved to 'owl, barn/a b.jpg' is not there, or has changed",
-        "raw/cat/c,d.jpg": "something else lies at its place",
+        "raw/cat/c,d.jpg": "something else is at its place",
     }
     assert (raw / "owl, barn/a.jpg").read_bytes() == b"painted over"
     assert (raw / "cat/c,d.jpg").read_bytes() == b"another"
