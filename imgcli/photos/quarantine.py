@@ -166,7 +166,7 @@ def _rename_all(
         try:
             os.makedirs(new.parent, exist_ok=True)
             if os.path.lexists(new):
-                raise FileExistsError(errno.EEXIST, "something else is at its place", new)
+                raise FileExistsError(errno.EEXIST, "something else lies at its place", new)
             os.rename(old, new)
         except OSError as error:
             left.append(Rejected(path, _why(error)))

@@ -64,7 +64,7 @@ def test_nothing_is_overwritten_on_the_way_back(raw: Path) -> None:
     back = restore(raw)
     assert back.done == ("raw/dog/a.jpg",)
     assert [(item.path, item.reason) for item in back.left] == [
-        ("raw/cat/a.jpg", "something else is at its place")
+        ("raw/cat/a.jpg", "something else lies at its place")
     ]
     assert (raw / "cat/a.jpg").read_bytes() == b"new"
     (raw / "cat/a.jpg").unlink()

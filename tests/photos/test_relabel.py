@@ -233,7 +233,7 @@ def test_what_has_changed_since_stays_and_is_told(raw: Path) -> None:
     assert {item.path: item.reason for item in back.left} == {
         "raw/cat/a.jpg": "what was moved to 'owl, barn/a.jpg' is not there, or has changed",
         "raw/cat/a b.jpg": "what was moved to 'owl, barn/a b.jpg' is not there, or has changed",
-        "raw/cat/c,d.jpg": "something else is at its place",
+        "raw/cat/c,d.jpg": "something else lies at its place",
     }
     assert (raw / "owl, barn/a.jpg").read_bytes() == b"painted over"
     assert (raw / "cat/c,d.jpg").read_bytes() == b"another"
