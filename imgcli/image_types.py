@@ -1,8 +1,9 @@
-"""What a file is, by its first bytes; names may lie."""
+"""What a file is: the one table of suffixes, of first bytes, and of files that are no photos."""
 
 HEAD = 512  # bytes that are enough to tell
 
-# Suffixes by format; the first is given to photos whose name has none of any format.
+# Suffixes by format; the first is given to photos whose name has none of any format. The order is
+# kept: caches hold positions in it.
 SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "PNG": (".png",),
@@ -27,22 +28,37 @@ _STARTS = {
 }
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # sizes; "BM" alone also begins "BMW.txt"
 
+_SAVE = "save it as JPEG or PNG"
 _OTHERS = {
-    b"%PDF": "a PDF document",
-    b"%!PS": "a PostScript drawing",
-    b"\xc5\xd0\xd3\xc6": "a PostScript drawing",
+    b"%PDF": "a PDF document; save its pictures as JPEG or PNG",
+    b"%!PS": f"a PostScript drawing; {_SAVE}",
+    b"\xc5\xd0\xd3\xc6": f"a PostScript drawing; {_SAVE}",
     b"PK\x03\x04": "a zip archive; import it by itself",
     b"\x1f\x8b": "a gzip file",
-    b"8BPS": "a Photoshop file; export it as JPEG or PNG",
-    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture; convert it to JPEG or PNG",
-    b"\xff\x4f\xff\x51": "a JPEG 2000 picture; convert it to JPEG or PNG",
+    b"8BPS": f"a Photoshop file; {_SAVE}",
+    b"\0\0\0\x0cjP  ": f"a JPEG 2000 picture; {_SAVE}",
+    b"\xff\x4f\xff\x51": f"a JPEG 2000 picture; {_SAVE}",
 }
-_TEXTS = {
+_BRANDS = {  # ISO media files name their brand in bytes 8 to 12
+    b"heic": f"a HEIC picture; {_SAVE}",
+    b"heix": f"a HEIC picture; {_SAVE}",
+    b"mif1": f"a HEIC picture; {_SAVE}",
+    b"avif": f"an AVIF picture; {_SAVE}",
+}
+_MARKUP = {  # SVG first: it often follows <?xml …?>
     b"<svg": "an SVG drawing",
     b"<!doctype svg": "an SVG drawing",
     b"<!doctype html": "an HTML page",
     b"<html": "an HTML page",
     b"<?xml": "an XML document",
+}
+
+# Suffixes that no camera, browser or scraper gives a picture.
+OTHER_SUFFIXES = {
+    *(".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".html", ".htm", ".xml", ".yaml", ".yml"),
+    *(".toml", ".ini", ".cfg", ".log", ".py", ".sh", ".ipynb", ".xmp", ".aae"),
+    *(".tmp", ".npy", ".npz", ".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".parquet"),
+    *(".mp4", ".mov", ".avi", ".mkv", ".mp3", ".wav"),
 }
 
 
@@ -62,15 +78,20 @@ def refusal(head: bytes) -> str | None:
     """Why a file that begins with `head` is no photo; None for a photo."""
     if photo_format(head) is not None:
         return None
+    return other_type(head) or "no JPEG, PNG, WebP, GIF, BMP or TIFF by its content"
+
+
+def other_type(head: bytes) -> str | None:
+    """What a file that begins with `head` is instead of a photo; None if it is not known."""
     if not head:
         return "empty file"
     for start, name in _OTHERS.items():
         if head.startswith(start):
             return name
     if head[4:8] == b"ftyp":
-        return "a HEIC, AVIF or video file; convert it to JPEG or PNG"
+        return _BRANDS.get(head[8:12], "a video, or another ISO media file")
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    for start, name in _TEXTS.items():  # SVG first: it often hides behind <?xml …?>
+    for start, name in _MARKUP.items():
         if text.startswith(start) or (start == b"<svg" and text[:1] == b"<" and start in text):
             return name
-    return "no JPEG, PNG, WebP, GIF, BMP or TIFF by its content"
+    return None

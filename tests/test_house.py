@@ -12,7 +12,7 @@ HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
 GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
-    *("files", "aside", "staging", "batch", "runs", "ledger", "image_types"),
+    *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report"}
 ALLOWED = {
@@ -29,6 +29,7 @@ ALLOWED = {
     "aside": {"files"},
     "staging": {"aside", "errors", "progress", "files", "text"},
     "batch": {"errors", "reading", "files"},
+    "provenance": {"batch", "documents", "files", "reading"},
     "runs": GROUND - {"ledger"},
     "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},

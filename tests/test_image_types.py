@@ -30,7 +30,7 @@ def test_the_suffixes_are_ones_that_pillow_knows_for_the_format() -> None:
         (b'<?xml version="1.0"?><annotation>', "an XML document"),
         (b"%PDF-1.4", "a PDF document"),
         (b"%!PS-Adobe-3.0 EPSF", "a PostScript drawing"),
-        (b"\0\0\0\x18ftypheic", "a HEIC, AVIF or video file"),
+        (b"\0\0\0\x18ftypheic", "a HEIC picture"),
         (b"BMW is a car, not a bitmap", "by its content"),
         (b"RIFF\0\0\0\0WAVEfmt ", "by its content"),
         (b"just text", "by its content"),

@@ -122,13 +122,12 @@ def _relabel(plan: Path, root: Path | None, *, dry_run: bool) -> CheckResult:
 
 
 def _check(root: Path, kinds: list[str], *, dry_run: bool) -> CheckResult:
-    from imgcli.collect import provenance
     from imgcli.photos import check_fix, quarantine
     from imgcli.photos.check import check_folder
 
     if kinds:
         quarantine.refuse_split(root)
-    found = check_folder(root, provenance.read)
+    found = check_folder(root)
     if not kinds:
         return CheckResult(root, found)
     fixed = move_photos(root, check_fix.moves(found, kinds), dry_run=dry_run)
@@ -167,15 +166,15 @@ def _found_json(found: "Checked") -> dict[str, Any]:
 def _write_sheet(result: CheckResult, sheet: Path | None) -> Path | None:
     """Write the contact sheet; None where its default place cannot be written."""
     from imgcli import aside
-    from imgcli.photos.places import find_places
+    from imgcli.photos.layout import find_photos
     from imgcli.photos.thumbnails import thumbnails
     from imgcli.report.page import contact_sheet
 
     file, shown = sheet or SHEET, _for_the_sheet(result)
     root = Path(shown["dir"])
-    places, unused, _ = find_places(root)
+    layout = find_photos(root)
     # Photos of wrong labels, maybe of another folder, are in the dataset: see `relabel.origins`.
-    among = {*places, *(r.path for r in unused), *(o["path"] for o in shown.get("labels", ()))}
+    among = {*layout.photos, *(r.path for r in layout.rejected), *(o["path"] for o in shown.get("labels", ()))}
     page = contact_sheet.page(shown, partial(thumbnails, root, digests={}, among=among))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Dealing photos into parts: from labels, groups, digests and a seed; no file is touched."""
+"""Assigns photos to parts: from labels, groups, digests and a seed; no file is touched."""
 
 import hashlib
 from collections import defaultdict
@@ -16,7 +16,7 @@ from imgcli.records import FloatArray, IntArray
 class _Group:
     """Photos that stay together."""
 
-    lot: float  # in [0, 1], from the bytes of its photos and the seed
+    rank: float  # in [0, 1], a hash of the bytes of its photos and the seed
     rows: list[int]
     counts: dict[int, int]  # photos per class
 
@@ -29,18 +29,18 @@ def choose_parts(
     seed: int,
     placed: Mapping[int, str] | None = None,
 ) -> dict[str, IntArray]:
-    """Deal N photos into parts, stratified by class, no group in two parts.
+    """Assign N photos to parts, stratified by class, no group in two parts.
 
     Each class comes as near to its shares as its groups allow; a class of two has a test photo, a
-    class of three a validation photo, and every class keeps a training photo. The order of dealing
-    follows from the bytes of the photos and the seed alone.
+    class of three a validation photo, and every class keeps a training photo. The order of
+    assignment follows from the bytes of the photos and the seed alone.
 
     Args:
         targets: (N,) class of each photo.
         groups: (N,) photos with one number stay together.
         digests: (N,) hash of each photo's bytes.
         shares: of each class's photos, for "train" and whichever of "test" and "val" there are.
-        placed: the part of each row that is already dealt; it stays, and its group joins it.
+        placed: the part of each row that is already assigned; it stays, and its group joins it.
 
     Returns:
         The rows of each part, ascending.
@@ -48,7 +48,7 @@ def choose_parts(
     part = np.full(len(targets), "train", dtype=object)
     free = [
         group
-        for group in _groups_by_lot(targets, groups, digests, seed)
+        for group in _groups_by_rank(targets, groups, digests, seed)
         if not _follow_placed(part, group.rows, placed or {})
     ]
     counts = np.bincount(targets)
@@ -60,8 +60,8 @@ def choose_parts(
         quota = _Quota(
             have=np.bincount(targets[part == name], minlength=len(counts)),
             goal=np.maximum(shares[name] * counts, counts >= enough),
-            least=(counts >= enough).astype(np.int64),
-            spare=in_train - 1,
+            minimum=(counts >= enough).astype(np.int64),
+            removable=in_train - 1,
         )
         quota.fill(free, low, low + shares[name])
         for group in quota.chosen:
@@ -71,22 +71,22 @@ def choose_parts(
     return {name: np.flatnonzero(part == name) for name in shares}
 
 
-def _groups_by_lot(
+def _groups_by_rank(
     targets: IntArray, groups: IntArray, digests: Sequence[str], seed: int
 ) -> list[_Group]:
     members: dict[int, list[int]] = defaultdict(list)
     for row, number in enumerate(groups.tolist()):
         members[number].append(row)
     labels = targets.tolist()
-    dealt = []
+    ranked = []
     for rows in members.values():
         key = f"{seed}:{min([digests[row] for row in rows])}"
-        lot = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+        rank = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
         counts: dict[int, int] = {}
         for row in rows:
             counts[labels[row]] = counts.get(labels[row], 0) + 1
-        dealt.append(_Group(lot, rows, counts))
-    return sorted(dealt, key=lambda group: (group.lot, group.rows[0]))
+        ranked.append(_Group(rank, rows, counts))
+    return sorted(ranked, key=lambda group: (group.rank, group.rows[0]))
 
 
 def _follow_placed(part: NDArray[np.object_], rows: list[int], placed: Mapping[int, str]) -> bool:
@@ -98,9 +98,9 @@ def _follow_placed(part: NDArray[np.object_], rows: list[int], placed: Mapping[i
     known = {placed[row] for row in rows if row in placed}
     if not known:
         return False
-    home = min(known, key=PARTS.index)
+    existing = min(known, key=PARTS.index)
     for row in rows:
-        part[row] = placed.get(row, home)
+        part[row] = placed.get(row, existing)
     return True
 
 
@@ -110,30 +110,31 @@ class _Quota:
 
     have: IntArray
     goal: FloatArray
-    least: IntArray
-    spare: IntArray  # photos that train can still give
+    minimum: IntArray
+    removable: IntArray  # photos that train can still give
     chosen: list[_Group] = field(default_factory=list)
 
     def fill(self, free: Sequence[_Group], low: float, high: float) -> None:
-        """Choose among the `free` groups, in the order of their lots.
+        """Choose among the `free` groups, in the order of their ranks.
 
-        A group of several classes ties their sums together. Such groups go first, by their own lot
-        in [low, high), with the chance that any photo has. Groups of one class then make up the
-        difference as nearly as any selection could. What is still missing the former may give.
+        A group of several classes ties their sums together. Such groups go first, by their own
+        rank in [low, high), with the probability that any photo has. Groups of one class then make
+        up the difference as nearly as any selection could. Groups of several classes that were left
+        may give what is still missing.
         """
         own: dict[int, list[_Group]] = defaultdict(list)
         later = []
         for group in free:
             if len(group.counts) == 1:
                 own[next(iter(group.counts))].append(group)
-            elif low <= group.lot < high and self._fits(group):
+            elif low <= group.rank < high and self._fits(group):
                 self._take(group)
             else:
                 later.append(group)
         for label, groups in own.items():
-            have, spare = int(self.have[label]), int(self.spare[label])
-            goal, least = float(self.goal[label]) - have, int(self.least[label]) - have
-            for group in _nearest_sum(groups, goal, least, spare):
+            have, removable = int(self.have[label]), int(self.removable[label])
+            goal, minimum = float(self.goal[label]) - have, int(self.minimum[label]) - have
+            for group in _nearest_sum(groups, goal, minimum, removable):
                 self._take(group)
         for group in later:
             if self._helps(group):
@@ -143,29 +144,29 @@ class _Quota:
         self.chosen.append(group)
         for label, n in group.counts.items():
             self.have[label] += n
-            self.spare[label] -= n
+            self.removable[label] -= n
 
     def _fits(self, group: _Group) -> bool:
         return all(
-            self.have[label] + n <= self.goal[label] and n <= self.spare[label]
+            self.have[label] + n <= self.goal[label] and n <= self.removable[label]
             for label, n in group.counts.items()
         )
 
     def _helps(self, group: _Group) -> bool:
         """Whether the group's classes would be nearer to their goals, all in all."""
-        if any(n > self.spare[label] for label, n in group.counts.items()):
+        if any(n > self.removable[label] for label, n in group.counts.items()):
             return False
         return sum(self._gap(c, n) - self._gap(c, 0) for c, n in group.counts.items()) < 0
 
     def _gap(self, label: int, more: int) -> float:
         have = self.have[label] + more
-        return float(abs(have - self.goal[label]) + (have < self.least[label]))
+        return float(abs(have - self.goal[label]) + (have < self.minimum[label]))
 
 
-def _nearest_sum(groups: Sequence[_Group], goal: float, least: int, most: int) -> list[_Group]:
+def _nearest_sum(groups: Sequence[_Group], goal: float, minimum: int, most: int) -> list[_Group]:
     """The selection whose photos add up nearest to `goal`, early groups preferred.
 
-    The sum is at most `most`, and at least `least` where the groups allow it. Subset sums as bits
+    The sum is at most `most`, and at least `minimum` where the groups allow it. Subset sums as bits
     of whole numbers: exact, and quick because single photos are counted apart.
     """
     sizes = [len(group.rows) for group in groups]
@@ -175,7 +176,7 @@ def _nearest_sum(groups: Sequence[_Group], goal: float, least: int, most: int) -
             sums.append(sums[-1] | sums[-1] << size)
     singles = sizes.count(1)
     possible = [s for s in range(min(most, sum(sizes)) + 1) if _reachable(s, sums[-1], singles)]
-    missing = min(possible, key=lambda s: (s < least, round(abs(s - goal), 9), s))
+    missing = min(possible, key=lambda s: (s < minimum, round(abs(s - goal), 9), s))
     chosen = []
     for group, size in zip(groups, sizes, strict=True):
         if size > 1:

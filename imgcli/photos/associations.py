@@ -13,8 +13,8 @@ import numpy as np
 from imgcli.records import FloatArray, IntArray
 from imgcli.text import count, percent
 
-STRONG = 0.3  # Cramér's V from which it is said
-SURE = 0.01  # p below which it is said
+STRONG = 0.3  # Cramér's V from which it is reported
+SURE = 0.01  # p below which it is reported
 SHUFFLES = 499
 UNEVEN = 5  # times as many photos as in the smallest class
 FEW = 5  # photos; as many folds need as many
@@ -125,8 +125,8 @@ def in_bins(numbers: FloatArray, unit: str, digits: int) -> list[str]:
 
 
 def uneven(classes: Mapping[str, int]) -> dict[str, str]:
-    """What is to be said of the sizes of classes, by class."""
-    said = {
+    """Warnings about the sizes of classes, by class."""
+    warnings = {
         name: f"only {count(n, 'photo')}; {FEW} folds need {FEW}"
         for name, n in classes.items()
         if n < FEW
@@ -137,8 +137,8 @@ def uneven(classes: Mapping[str, int]) -> dict[str, str]:
     )
     if classes[largest] >= UNEVEN * max(1, classes[smallest]):
         ratio = classes[largest] / max(1, classes[smallest])
-        said[smallest] = (
+        warnings[smallest] = (
             f"{count(classes[smallest], 'photo')}, where '{largest}' has {classes[largest]:,}: "
             f"{ratio:.0f} times as many. Balance them, or train with --balance"
         )
-    return said
+    return warnings

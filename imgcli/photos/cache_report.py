@@ -1,10 +1,10 @@
 """What the cache of a workspace holds, and how it is emptied.
 
-    .imgcli/cache/<kind>/<name>/    a row store of pixels, frozen features, sketches or facts
+    .imgcli/cache/<kind>/<name>/    a row store of pixels, frozen features, fingerprints or metadata
     .imgcli/cache/digests.npz       what `digests` remembers of files
 
 All of it can be made again, so what is removed costs time and nothing else. Removed is only what
-imgcli has made, inside the cache: no link is followed, and what else lies there is left.
+imgcli has made, inside the cache: no link is followed, and other files are left.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""`imgcli check`: what is wrong, or odd, with the photos of a folder.
+"""`imgcli check`: faults and outliers among the photos of a folder.
 
 The folder is `root/<class>/<photo>`, or a dataset `root/{train,test[,val]}/<class>/<photo>`. It is
 only read. Photos go through the pass that `split` makes, so what either has decoded, the other has
@@ -15,19 +15,20 @@ from typing import Any
 
 import numpy as np
 
+from imgcli import provenance
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.duplicate_sets import Conflict, Group, conflicts, joined, placeholders
 from imgcli.photos.hashing import digest_files
+from imgcli.photos.layout import Place, find_photos
 from imgcli.photos.manifest import Manifest
-from imgcli.photos.metadata import METADATA, Facts, facts_of
-from imgcli.photos.near_duplicates import Looked, look_at
-from imgcli.photos.places import Place, find_places
-from imgcli.photos.quality import Issue, oddities
+from imgcli.photos.metadata import FLAGS, Metadata, read_metadata
+from imgcli.photos.near_duplicates import FileFingerprints, fingerprint_files
+from imgcli.photos.quality import Issue, quality_issues
 from imgcli.records import FloatArray, IntArray, Rejected
 from imgcli.runs import CACHE
 
-# What a collection remembers of its photos: the lines of its provenance.
+# Reads the provenance of a folder: lines with "path", "sha256" and perhaps "source".
 ReadLines = Callable[[Path], Iterable[Mapping[str, Any]]]
 
 
@@ -66,17 +67,19 @@ class Checked:
         return dict(sorted(Counter(p.part for p in self.places.values() if p.part).items()))
 
 
-def check_folder(root: Path, provenance: ReadLines, cache: Path = CACHE) -> Checked:
+def check_folder(
+    root: Path, read_provenance: ReadLines = provenance.read, cache: Path = CACHE
+) -> Checked:
     """Look at every photo under `root`.
 
     Args:
-        provenance: reads what a collected folder remembers of its photos: lines with "path",
-            "sha256" and "source". It may raise OSError where there is nothing.
+        read_provenance: may raise OSError if the folder has none.
 
     Raises:
         DataError: no such folder, or no photos in class folders.
     """
-    places, unused, made = find_places(root)
+    layout = find_photos(root)
+    places, made = layout.photos, layout.manifest
     paths = sorted(places)
     unreadable: list[Unreadable] = []
     digests: dict[str, str] = {}
@@ -89,14 +92,14 @@ def check_folder(root: Path, provenance: ReadLines, cache: Path = CACHE) -> Chec
             digests[path] = digest
     photos = _Photos.look(root, digests, cache, unreadable)
     used = {path: places[path] for path in photos.paths}
-    recorded, sources = _recorded(root, made, provenance)
+    recorded, sources = _recorded(root, made, read_provenance)
     exact, near = photos.groups()
     same = joined(exact, near)
     issues = [
-        *(Issue("not-used", item.reason, item.path) for item in unused),
+        *(Issue("not-used", item.reason, item.path) for item in layout.rejected),
         *_changed(digests, recorded, made),
         *placeholders(same, used),
-        *oddities(photos.paths, photos.facts, photos.looked.sketches, photos.row),
+        *quality_issues(photos.paths, photos.metadata, photos.found.fingerprints, photos.row),
     ]
     checked = Checked(
         root=root,
@@ -108,12 +111,11 @@ def check_folder(root: Path, provenance: ReadLines, cache: Path = CACHE) -> Chec
         conflicts=list(conflicts(same, used)),
         issues=issues,
         associations=_associations(photos, used, sources),
-        metadata={key: int(getattr(photos.facts, key).sum()) for key in METADATA},
+        metadata={key: int(getattr(photos.metadata, key).sum()) for key in FLAGS},
     )
     if used:
-        labels = sorted({place.label for place in places.values()})
-        said = uneven({label: checked.classes.get(label, 0) for label in labels})
-        issues += (Issue("balance", what, label=label) for label, what in said.items())
+        warnings = uneven({label: checked.classes.get(label, 0) for label in layout.classes})
+        issues += (Issue("balance", what, label=label) for label, what in warnings.items())
     issues += (Issue(f"class-{a.attribute}", a.sentence) for a in checked.associations if a.tells)
     return checked
 
@@ -122,12 +124,12 @@ def check_folder(root: Path, provenance: ReadLines, cache: Path = CACHE) -> Chec
 
 
 def _recorded(
-    root: Path, made: Manifest | None, provenance: ReadLines
+    root: Path, made: Manifest | None, read_provenance: ReadLines
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The SHA-256 that each path had when it was placed, and where each content came from."""
     lines: list[Mapping[str, Any]] = []
     with suppress(OSError):
-        lines = list(provenance(Path(made.source) if made else root))
+        lines = list(read_provenance(Path(made.source) if made else root))
     sources = {line["sha256"]: str(line["source"]) for line in lines if line.get("source")}
     if made:
         return {photo.path: photo.sha256 for photo in made.photos}, sources
@@ -156,8 +158,8 @@ class _Photos:
     root: Path
     paths: list[str]
     digests: list[str]
-    facts: Facts[FloatArray]
-    looked: Looked  # of all files, in the order of `file`
+    metadata: Metadata[FloatArray]
+    found: FileFingerprints  # of all files, in the order of `file`
     file: IntArray  # (N,)
     group: IntArray  # (N,)
 
@@ -168,24 +170,24 @@ class _Photos:
         """Decode the files, or find what is kept of them; what gives no picture is added."""
         names, shas = list(digests), list(digests.values())
         files = [f"{root}/{path}" for path in names]
-        looked = look_at(files, shas, cache)
-        unreadable += (Unreadable(names[i], f.stage, f.sentence) for i, f in looked.faults.items())
-        good = np.flatnonzero(looked.row >= 0)
-        facts = facts_of([files[i] for i in good], [shas[i] for i in good], cache)
+        found = fingerprint_files(files, shas, cache)
+        unreadable += (Unreadable(names[i], f.stage, f.sentence) for i, f in found.faults.items())
+        good = np.flatnonzero(found.row >= 0)
+        metadata = read_metadata([files[i] for i in good], [shas[i] for i in good], cache)
         return cls(
             root=root,
             paths=[names[i] for i in good],
             digests=[shas[i] for i in good],
-            facts=facts,
-            looked=looked,
+            metadata=metadata,
+            found=found,
             file=good,
-            group=looked.groups()[good],
+            group=found.groups()[good],
         )
 
     @property
     def row(self) -> IntArray:
-        """(N,) of each photo's sketch."""
-        return self.looked.row[self.file]
+        """(N,) of each photo's fingerprint."""
+        return self.found.row[self.file]
 
     def groups(self) -> tuple[list[Group], list[Group]]:
         """Those of equal bytes, and those that show nearly the same."""
@@ -205,7 +207,7 @@ class _Photos:
 
     def _group(self, members: list[int]) -> Group:
         keep, *others = sorted(members, key=self._rank)
-        distances = self.looked.distances(int(self.file[keep]), self.file[others])
+        distances = self.found.distances(int(self.file[keep]), self.file[others])
         return Group(
             tuple(self.paths[i] for i in (keep, *others)),
             (
@@ -219,7 +221,7 @@ class _Photos:
 
     def _rank(self, i: int) -> tuple[float, int, str]:
         size = os.stat(f"{self.root}/{self.paths[i]}").st_size
-        return -min(self.facts.width[i], self.facts.height[i]), -size, self.paths[i]
+        return -min(self.metadata.width[i], self.metadata.height[i]), -size, self.paths[i]
 
 
 # --- what a model could learn instead of the class ----------------------------------------------
@@ -230,11 +232,11 @@ def _associations(
 ) -> list[Association]:
     if not photos.paths:
         return []
-    facts = photos.facts
+    metadata = photos.metadata
     properties = {
-        "size": in_bins(facts.width * facts.height / 1e6, "megapixels", 3),
-        "shape": in_bins(facts.width / facts.height, "times as wide as high", 2),
-        "format": [FORMATS[number] for number in facts.format.astype(int).tolist()],
+        "size": in_bins(metadata.width * metadata.height / 1e6, "megapixels", 3),
+        "shape": in_bins(metadata.width / metadata.height, "times as wide as high", 2),
+        "format": [FORMATS[number] for number in metadata.format.astype(int).tolist()],
         "source": [f"from {sources.get(digest, 'elsewhere')}" for digest in photos.digests],
     }
     return associations([places[path].label for path in photos.paths], properties)

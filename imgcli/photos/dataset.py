@@ -10,16 +10,14 @@ dataset/
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from imgcli.errors import DataError
 from imgcli.photos.hashing import digest_files
+from imgcli.photos.layout import Layout, Place, read_layout
 from imgcli.photos.manifest import FOLDERS, NAME, Manifest
 from imgcli.photos.near_duplicates import duplicate_groups
-from imgcli.photos.places import find_manifest, part_folders
-from imgcli.photos.scan import scan
 from imgcli.records import Rejected, Samples, Split
 from imgcli.runs import CACHE
 from imgcli.text import listed
@@ -37,11 +35,6 @@ class Dataset:
     leaks: int  # groups of the same photo with members both in test and in another part
 
 
-class _Place(NamedTuple):
-    part: str
-    label: str
-
-
 def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
     """Read a dataset made by `imgcli split`, or any folder with `train/` and perhaps `test/`.
 
@@ -53,8 +46,10 @@ def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
         DataError: no such dataset, fewer than two classes, or photos that changed or are gone since
             the split.
     """
-    made = find_manifest(root)
-    places, rejected = _scan_parts(root, made)
+    layout = read_layout(root)
+    _check_layout(layout)
+    made, places = layout.manifest, layout.photos
+    rejected = [item for item in layout.rejected if item.path not in layout.errors]
     paths = sorted(places)
     digests: dict[str, str] = {}
     for path, found in zip(paths, digest_files([root / p for p in paths], cache), strict=True):
@@ -72,46 +67,37 @@ def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
 
 
 def listed_photos(root: Path) -> frozenset[str]:
-    """The paths of the photos that a dataset itself has, by its manifest or else in its parts.
+    """The paths of the photos of a dataset, by its manifest or else in its parts.
 
-    Empty where there is no dataset.
+    Empty if there is no dataset.
 
     Raises:
         DataError: its manifest is damaged.
     """
-    if made := find_manifest(root):
-        return frozenset(photo.path for photo in made.photos)
-    try:
-        return frozenset(_scan_parts(root, None)[0])
-    except DataError:
-        return frozenset()
+    layout = read_layout(root)
+    if layout.manifest:
+        return frozenset(photo.path for photo in layout.manifest.photos)
+    return frozenset(layout.photos if layout.parts else ())
 
 
-def _scan_parts(root: Path, made: Manifest | None) -> tuple[dict[str, _Place], list[Rejected]]:
-    """Part and class of each photo by its path, and what is no photo."""
-    places: dict[str, _Place] = {}
-    rejected: list[Rejected] = []
-    parts = part_folders(root, made)
-    if not made and not parts:
-        raise _no_train(root)
-    for folder, part in parts.items():
+def _check_layout(layout: Layout) -> None:
+    """Refuse class folders, two folders of one part and, without a manifest, an empty part."""
+    root, parts = layout.root, layout.parts
+    if not layout.manifest and not parts:
+        raise _no_train(layout)
+    for part in parts.values():
         same = [name for name in parts if parts[name] == part]
         if len(same) > 1:
             raise DataError(
                 f"'{root}' has {listed(same)}, which all mean {part}. Keep one of them."
             )
-        try:
-            photos, others = scan(root / folder)
-        except DataError:
-            if made:
-                continue  # emptied since the split: the manifest names what is missing
-            raise
-        places |= {f"{folder}/{path}": _Place(part, label) for path, label in photos}
-        rejected += (Rejected(f"{folder}/{item.path}", item.reason) for item in others)
-    return places, rejected
+    if not layout.manifest:  # which would name the missing photos
+        for error in layout.errors.values():
+            raise error
 
 
-def _no_train(root: Path) -> DataError:
+def _no_train(layout: Layout) -> DataError:
+    root, classes = layout.root, layout.classes
     if not root.is_dir():
         return DataError(
             f"No dataset '{root}'. Make one from a folder of class folders with `imgcli split`, or "
@@ -119,14 +105,10 @@ def _no_train(root: Path) -> DataError:
         )
     train = "a class called train, and no train/ part" if (root / "train").is_dir() else ""
     expected = f"'{root}' has {train or 'no train/ folder'}. A dataset is {TREE}"
-    try:
-        classes = {label for _, label in scan(root)[0]}
-    except DataError:
-        classes = set()
     if not classes or ("test" in classes and not train):
         return DataError(f"{expected}; make one with `imgcli split`.")
     return DataError(
-        f"{expected}; this holds the class folders {listed(sorted(classes), 3)}: "
+        f"{expected}; this holds the class folders {listed(classes, 3)}: "
         f"run `imgcli split {root}` first."
     )
 
@@ -171,7 +153,7 @@ def _as_seen(
 
 def _numbered(
     root: Path,
-    places: Mapping[str, _Place],
+    places: Mapping[str, Place],
     digests: Mapping[str, str],
     groups: Mapping[str, int],
     made: Manifest | None,

@@ -25,12 +25,13 @@ from PIL import (
 from PIL.Image import Transpose
 from PIL.JpegImagePlugin import JpegImageFile
 
+from imgcli.image_types import SUFFIXES, other_type
 from imgcli.photos.resize import MARGIN, resize
 from imgcli.reading import MAX_PHOTO, open_regular
 from imgcli.records import Preprocess
 
 VERSION = 2  # of the rules below; a change of pixels raises it, and stored pixels are made again
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # MPO, a JPEG with more behind it, as JPEG
+FORMATS = tuple(name.upper() for name in SUFFIXES)  # MPO, a JPEG with more behind it, as JPEG
 MAX_PIXELS = 50_000_000
 
 Stage = Literal["read", "identify", "open", "limit", "decode", "convert"]
@@ -40,7 +41,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # its errors come ba
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a file gives no picture: how far it came, the class of the error, and what it said."""
+    """Why a file gives no picture: how far it came, the class of the error, and its message."""
 
     stage: Stage
     kind: str
@@ -109,8 +110,8 @@ def decode(
         return Fault("limit", "DecompressionBombError", str(error).split(",")[0])
     except Exception as error:
         # Pillow raises a dozen kinds on damaged files: ValueError, IndexError, struct.error, ...
-        said = " ".join(str(error).split())[:200] or "no reason given"
-        return Fault(stage, type(error).__name__, f"{said} ({type(error).__name__})")
+        message = " ".join(str(error).split())[:200] or "no reason given"
+        return Fault(stage, type(error).__name__, f"{message} ({type(error).__name__})")
 
 
 def reduction(data: bytes, at_least: int) -> int:
@@ -193,7 +194,7 @@ def _grey_from_numbers(image: Image.Image) -> Image.Image:
     """Grey of more than 8 bits, its range brought to 0..255.
 
     16-bit files use their whole range by definition. Integers of 32 bits and floats have none:
-    the smallest of the usual ones that holds all values counts, else their own extremes.
+    the smallest of the common ones that holds all values counts, else their own extremes.
     """
     values = np.array(image, dtype=np.float32)
     np.nan_to_num(values, copy=False, posinf=0, neginf=0)
@@ -240,7 +241,7 @@ TURNS = {
 def _orientation(image: Image.Image) -> Transpose | None:
     """How to turn the loaded image upright; None where EXIF does not say, or is broken.
 
-    `ImageOps.exif_transpose` does this too, but writes the EXIF anew and fails where that fails.
+    `ImageOps.exif_transpose` does this too, but writes the EXIF again and fails where that fails.
     TIFF has been turned by Pillow while loading, and then no longer has the tag.
     """
     try:
@@ -255,41 +256,14 @@ def _upright(image: Image.Image, turn: Transpose | None) -> Image.Image:
 
 # --- what else it may be ------------------------------------------------------------------------
 
-SIGNATURES = (
-    (b"%PDF", "a PDF document; save its pictures as JPEG or PNG"),
-    (b"%!PS", "PostScript; save it as JPEG or PNG"),
-    (b"\xc5\xd0\xd3\xc6", "PostScript (EPS); save it as JPEG or PNG"),
-    (b"PK\x03\x04", "a zip archive; import it with `imgcli import`"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"8BPS", "a Photoshop document; save it as JPEG or PNG"),
-    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000; save it as JPEG or PNG"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000; save it as JPEG or PNG"),
-)
-BOXES = {  # ISO media files name their brand in bytes 8 to 12
-    b"heic": "HEIC; save it as JPEG or PNG",
-    b"heix": "HEIC; save it as JPEG or PNG",
-    b"mif1": "HEIC; save it as JPEG or PNG",
-    b"avif": "AVIF; save it as JPEG or PNG",
-}
-
 
 def _what_it_is(data: bytes) -> str:
-    """Name what was found instead of a picture, by content."""
-    if not data:
-        return "the file is empty"
-    for signature, name in SIGNATURES:
-        if data.startswith(signature):
-            return name
-    if data[4:8] == b"ftyp":
-        return BOXES.get(data[8:12], "a video, or another ISO media file")
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if b"<svg" in head:
-        return "an SVG drawing; save it as JPEG or PNG"
-    if head.startswith(b"<!doctype html") or b"<html" in head:
-        return "a web page (HTML) saved in place of a picture"
-    if _is_text(data[:1024]):
-        return "text"
-    return f"none of {', '.join(FORMATS)}, or damaged at the beginning"
+    """What a file that Pillow cannot identify is."""
+    head = data[:1024]
+    unknown = (
+        "text" if _is_text(head) else f"none of {', '.join(FORMATS)}, or damaged at the beginning"
+    )
+    return other_type(head) or unknown
 
 
 def _is_text(head: bytes) -> bool:

@@ -1,10 +1,10 @@
-"""A photo in 5 kB, and how far two such sketches are from showing the same photo.
+"""A photo in 5 kB, and how far two such fingerprints are from showing the same photo.
 
-A sketch is a thumbnail of 40 × 40 pixels. To compare two, one is laid over the other: scaled and
-shifted along each axis until it fits best (Gauss-Newton, as in Lucas and Kanade 1981), its tones
-brought to the other's by a parabola. Cropping, resizing, compressing or brightening then leave next
-to nothing anywhere, while another frame of the same scene leaves a spot that does not fit. So what
-counts is the worst spot, in units of the photo's contrast: the misfit.
+A fingerprint is a thumbnail of 40 × 40 pixels. To compare two, one is warped onto the other: scaled
+and shifted along each axis until it fits best (Gauss-Newton, as in Lucas and Kanade 1981), its
+tones brought to the other's by a parabola. Cropping, resizing, compressing or brightening then
+leave next to nothing anywhere, while another frame of the same scene leaves a spot that does not
+fit. So what counts is the worst spot, in units of the photo's contrast: the registration residual.
 """
 
 from typing import Any, cast
@@ -17,12 +17,12 @@ from imgcli.photos.hashing import in_threads
 from imgcli.photos.resize import resize
 from imgcli.records import IntArray
 
-Sketches = NDArray[np.uint8]  # (N, LENGTH)
+Fingerprints = NDArray[np.uint8]  # (N, LENGTH)
 Array = NDArray[np.floating[Any]]  # float32 throughout
 Planes = Array  # (M, n, n) square pictures of one channel
 Codes = NDArray[np.uint64]
 
-VERSION = 2  # a change of the sketches raises it
+VERSION = 2  # a change of the fingerprints raises it
 SIDE = 40
 LENGTH = 1 + SIDE * SIDE * 3  # the photo's short side, 255 if it is longer; the thumbnail in RGB
 
@@ -38,14 +38,14 @@ TINY_TOLERANCE = 0.15
 # tolerance shrinks in proportion. Half the photos have 150, one in twenty under 57; the MNIST
 # digits that fit others within 0.28 have 27 to 60.
 DETAILS = 60.0
-LEAST_TOLERANCE = 0.05
+MIN_TOLERANCE = 0.05
 FLAT = 4.0  # grey levels, standard deviation; what is left below is mostly rounding
 COLOUR_TOLERANCE = 12.0  # grey levels, root mean square; planted copies reach 9
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 CHROMA = np.array([[-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]], np.float32)  # JPEG's Cb, Cr
 
-# A placement p (M, 4) says where picture b lies in picture a. With coordinates from -1 to 1 across
+# A placement p (M, 4) says where picture b is in picture a. With coordinates from -1 to 1 across
 # the picture, b shows at x what a shows at p[0] * x + p[1]; p[2] and p[3] say the same for down.
 WHOLE = np.array([1, 0, 1, 0], np.float32)
 
@@ -53,26 +53,26 @@ WHOLE = np.array([1, 0, 1, 0], np.float32)
 # --- one photo ----------------------------------------------------------------------------------
 
 
-def sketch_photo(photo: Image.Image) -> Sketches:
-    """The sketch of an upright RGB photo, (LENGTH,)."""
+def fingerprint_of(photo: Image.Image) -> Fingerprints:
+    """The fingerprint of an upright RGB photo, (LENGTH,)."""
     thumbnail = resize(photo, (SIDE, SIDE), "bilinear")
     short = np.array([min(*photo.size, 255)], np.uint8)
     return np.concatenate([short, thumbnail.reshape(-1)])
 
 
-def thumbnails(sketches: Sketches) -> NDArray[np.uint8]:
+def thumbnails(fingerprints: Fingerprints) -> NDArray[np.uint8]:
     """The thumbnails, (N, SIDE, SIDE, 3)."""
-    return sketches[:, 1:].reshape(-1, SIDE, SIDE, 3)
+    return fingerprints[:, 1:].reshape(-1, SIDE, SIDE, 3)
 
 
-def luma(sketches: Sketches) -> Planes:
+def luma(fingerprints: Fingerprints) -> Planes:
     """The thumbnails in grey, (N, SIDE, SIDE)."""
-    return thumbnails(sketches).astype(np.float32) @ LUMA
+    return thumbnails(fingerprints).astype(np.float32) @ LUMA
 
 
-def chroma(sketches: Sketches) -> Array:
+def chroma(fingerprints: Fingerprints) -> Array:
     """The colours of the thumbnails, at half the size: Cb and Cr, (N, 2, SIDE / 2, SIDE / 2)."""
-    return halved(np.moveaxis(thumbnails(sketches).astype(np.float32) @ CHROMA.T, -1, 1))
+    return halved(np.moveaxis(thumbnails(fingerprints).astype(np.float32) @ CHROMA.T, -1, 1))
 
 
 def halved(planes: Array) -> Array:
@@ -90,13 +90,13 @@ def turned(planes: Array, turn: int) -> Array:
     return planes[..., ::-1, :] if turn & 1 else planes
 
 
-def tolerance(sketches: Sketches) -> Array:
-    """The misfit (N,) up to which another photo shows the same; 0 for a flat photo."""
-    grey = luma(sketches)
-    usual = np.where(sketches[:, 0] < TINY, TINY_TOLERANCE, TOLERANCE)
-    usual *= np.minimum(1, _details(grey) / DETAILS)
+def tolerance(fingerprints: Fingerprints) -> Array:
+    """The largest residual (N,) of the same photo; 0 for a flat photo."""
+    grey = luma(fingerprints)
+    limit = np.where(fingerprints[:, 0] < TINY, TINY_TOLERANCE, TOLERANCE)
+    limit *= np.minimum(1, _details(grey) / DETAILS)
     flat = grey.std(axis=(1, 2)) < FLAT
-    return np.where(flat, 0, np.maximum(usual, LEAST_TOLERANCE)).astype(np.float32)
+    return np.where(flat, 0, np.maximum(limit, MIN_TOLERANCE)).astype(np.float32)
 
 
 def _details(grey: Planes) -> Array:
@@ -131,7 +131,7 @@ def place(a: Planes, b: Planes, p: Array, steps: int) -> Array:
     a, seen = smooth @ a @ smooth.T, (smooth @ b @ smooth.T).reshape(m, n * n)
     x = _middles(n)
     for _ in range(steps):
-        shown, rows, columns = _laid_over(a, p)
+        shown, rows, columns = _warp(a, p)
         down, across = _slope(shown.swapaxes(1, 2)).swapaxes(1, 2), _slope(shown)
         # Offset and gain of the tones, then how b changes as p does: (M, 6, n²).
         terms = [np.full_like(shown, 100), shown, across * x, across, down * x[:, None], down]
@@ -145,14 +145,14 @@ def place(a: Planes, b: Planes, p: Array, steps: int) -> Array:
     return p
 
 
-def misfit(a: Planes, b: Planes, p: Array) -> Array:
-    """How badly each a (M, n, n), laid over its b, fits in the worst spot of 3 × 3 pixels, (M,).
+def residual(a: Planes, b: Planes, p: Array) -> Array:
+    """How badly each a (M, n, n), warped onto its b, fits in the worst spot of 3 × 3 pixels, (M,).
 
     0 is perfect, 1 is off by the photo's standard deviation. What differs is first blurred by a
     pixel: between its pixels a thumbnail is known no sharper.
     """
     m, n = len(a), a.shape[-1]
-    shown, rows, columns = _laid_over(a, p)
+    shown, rows, columns = _warp(a, p)
     for inside in (rows, columns):
         inside[:, [0, -1]] = 0  # the rim knows only half of its surroundings
     mask = _outer(rows, columns)
@@ -168,13 +168,13 @@ def misfit(a: Planes, b: Planes, p: Array) -> Array:
     return cast(Array, np.sqrt(worst / np.maximum(_moment(seen, seen, mask), 1e-6)))
 
 
-def colour_misfit(a: Array, b: Array, p: Array) -> Array:
-    """By how much the colours (M, 2, n, n) of each a, laid over its b, go another way, (M,).
+def colour_residual(a: Array, b: Array, p: Array) -> Array:
+    """By how much the colours (M, 2, n, n) of each a, warped onto its b, disagree, (M,).
 
     Stronger, weaker or tinted colours go the same way, and grey goes with any.
     """
     n = a.shape[-1]
-    shown, rows, columns = _laid_over(a.reshape(-1, n, n), p.repeat(2, axis=0))
+    shown, rows, columns = _warp(a.reshape(-1, n, n), p.repeat(2, axis=0))
     x, y, mask = shown.reshape(-1, n * n), b.reshape(-1, n * n), _outer(rows, columns)
     xx, xy, yy = (
         _moment(one, other, mask).reshape(-1, 2).mean(axis=1)
@@ -184,15 +184,15 @@ def colour_misfit(a: Array, b: Array, p: Array) -> Array:
     return cast(Array, np.sqrt(np.minimum(xx, yy) * np.maximum(1 - agreed, 0)))
 
 
-def _laid_over(a: Planes, p: Array) -> tuple[Planes, Array, Array]:
-    """What b's pixels show of a; and whether each of b's rows and columns, (M, n), is inside a."""
+def _warp(a: Planes, p: Array) -> tuple[Planes, Array, Array]:
+    """a warped onto b's pixels; and whether each of b's rows and columns, (M, n), is inside a."""
     across, columns = _reader(a.shape[-1], p[:, 0], p[:, 1])
     down, rows = _reader(a.shape[-1], p[:, 2], p[:, 3])
     return down @ a @ across.transpose(0, 2, 1), rows, columns
 
 
 def _reader(n: int, scale: Array, shift: Array) -> tuple[Array, Array]:
-    """Matrices (M, n, n) that read a line between its pixels, and what (M, n) lies on the line.
+    """Matrices (M, n, n) that read a line between its pixels, and whether (M, n) they are on it.
 
     Cubic interpolation (Keys 1981). Linear interpolation blurs, most where it reads half way
     between two pixels: of the crops, it loses one in twenty more.
@@ -252,7 +252,7 @@ def _least_squares(terms: Array, y: Array, weights: Array) -> Array:
 # --- many photos --------------------------------------------------------------------------------
 
 # A view is a turn and what is cut off across and down, before and after, as shares of a side. All
-# photos are filed in the first two views and looked up in every one: so each of the eight turns
+# photos are indexed in the first two views and looked up in every one: so each of the eight turns
 # meets, and a crop by 5 % is 2.5 % of a side away from some view, or less.
 UNCUT = (0.0, 0.0)
 CUTS = ((0.0, 0.05), (0.025, 0.025), (0.05, 0.0))
@@ -261,7 +261,7 @@ VIEWS = (
     *((0, across, down) for across in CUTS for down in CUTS),
     (0, (0.05, 0.05), (0.05, 0.05)),
 )
-FILED = 2
+INDEXED = 2
 TURNS = np.array([turn for turn, _, _ in VIEWS])
 PLACEMENTS = np.array(
     [(1 - sum(x), x[0] - x[1], 1 - sum(y), y[0] - y[1]) for _, x, y in VIEWS], np.float32
@@ -275,70 +275,74 @@ ROW, COLUMN = (axis[1:] for axis in np.nonzero(np.tri(WAVES)[::-1]))  # all but 
 BITS = 64
 TABLES = 8
 REACH = 2  # neighbours on each side
-MOST_BITS = 36  # by which codes may differ, times the tolerance: 10 for a photo
+MAX_BITS = 36  # by which codes may differ, times the tolerance: 10 for a photo
 
 
-def looks_of(sketches: Sketches) -> Array:
+def descriptors_of(fingerprints: Fingerprints) -> Array:
     """The low frequencies of each view, of unit length, (N, V, D)."""
     cuts = sorted({cut for _, across, down in VIEWS for cut in (across, down)})
     basis = np.concatenate([cosines(WAVES, *cut) for cut in cuts])
-    waves = basis @ luma(sketches) @ basis.T
+    waves = basis @ luma(fingerprints) @ basis.T
     waves = waves.reshape(-1, len(cuts), WAVES, len(cuts), WAVES)
-    looks = np.empty((len(sketches), len(VIEWS), len(ROW)), np.float32)
+    descriptors = np.empty((len(fingerprints), len(VIEWS), len(ROW)), np.float32)
     for view, (turn, across, down) in enumerate(VIEWS):
         uncut = waves[:, cuts.index(down), :, cuts.index(across), :]
         # Photos have less power the higher the frequency.
-        looks[:, view] = _turned_waves(uncut, turn)[:, ROW, COLUMN] * np.hypot(ROW, COLUMN)
-    return cast(Array, looks / np.maximum(np.linalg.norm(looks, axis=2, keepdims=True), 1e-6))
+        descriptors[:, view] = _turned_waves(uncut, turn)[:, ROW, COLUMN] * np.hypot(ROW, COLUMN)
+    return cast(
+        Array, descriptors / np.maximum(np.linalg.norm(descriptors, axis=2, keepdims=True), 1e-6)
+    )
 
 
 def _turned_waves(waves: Array, turn: int) -> Array:
     """`turned` of pictures that are given by their frequencies, (N, WAVES, WAVES)."""
-    odd = np.where(np.arange(WAVES) % 2, -1, 1).astype(np.float32)
+    signs = np.where(np.arange(WAVES) % 2, -1, 1).astype(np.float32)
     if turn & 4:
         waves = waves.swapaxes(1, 2)
     if turn & 2:
-        waves = waves * odd
-    return waves * odd[:, None] if turn & 1 else waves
+        waves = waves * signs
+    return waves * signs[:, None] if turn & 1 else waves
 
 
-def codes_of(looks: Array) -> Codes:
-    """64 bits for each look, (N, V): on which side of the middle each of 64 mixtures lies."""
-    mixing = np.random.default_rng(BITS).standard_normal((looks.shape[2], BITS), np.float32)
+def codes_of(descriptors: Array) -> Codes:
+    """64 bits for each descriptor, (N, V): on which side of the middle each of 64 mixtures is."""
+    mixing = np.random.default_rng(BITS).standard_normal((descriptors.shape[2], BITS), np.float32)
     # Photos of one kind have much in common, so that their middle is not zero. That of a few
-    # photos would lie between two copies.
-    middle = np.median(looks[:, 0] @ mixing, axis=0) * (len(looks) / (len(looks) + 100))
+    # photos would be between two copies.
+    middle = np.median(descriptors[:, 0] @ mixing, axis=0) * (
+        len(descriptors) / (len(descriptors) + 100)
+    )
     packed = [
-        np.packbits(looks[start : start + 4096] @ mixing > middle, axis=-1)
-        for start in range(0, len(looks), 4096)
+        np.packbits(descriptors[start : start + 4096] @ mixing > middle, axis=-1)
+        for start in range(0, len(descriptors), 4096)
     ]
     return np.concatenate(packed).view(">u8")[:, :, 0].astype(np.uint64)
 
 
 def neighbours(codes: Codes, tolerance: Array) -> tuple[IntArray, IntArray]:
-    """Positions, in codes (N, V) and in codes[:, :FILED], of pairs that differ in a few bits.
+    """Positions, in codes (N, V) and in codes[:, :INDEXED], of pairs that differ in a few bits.
 
     As Manku, Jain and Das Sarma (2007) do it, but with a fixed number of neighbours in place of all
     codes that begin alike: among handwritten digits those are millions.
     """
-    asked, filed = codes.reshape(-1), codes[:, :FILED].reshape(-1)
-    most = np.rint(MOST_BITS * tolerance).astype(np.uint8).repeat(codes.shape[1])
+    queries, indexed = codes.reshape(-1), codes[:, :INDEXED].reshape(-1)
+    limits = np.rint(MAX_BITS * tolerance).astype(np.uint8).repeat(codes.shape[1])
 
     def look_up(table: int) -> IntArray:
-        some, every = _rotated(asked, table), _rotated(filed, table)
-        rows, order = np.argsort(some), np.argsort(every)  # sorted questions: half the time
-        some, every, limit = some[rows], every[order], most[rows]
+        some, every = _rotated(queries, table), _rotated(indexed, table)
+        rows, order = np.argsort(some), np.argsort(every)  # sorted queries: half the time
+        some, every, limit = some[rows], every[order], limits[rows]
         place, last = np.searchsorted(every, some), len(every) - 1
         found = []
         for step in range(-REACH, REACH):
             beside = np.clip(place + step, 0, last)
             near = np.flatnonzero(np.bitwise_count(every[beside] ^ some) <= limit)
-            found.append(rows[near] * len(filed) + order[beside[near]])
+            found.append(rows[near] * len(indexed) + order[beside[near]])
         return np.concatenate(found)
 
     pairs = np.sort(np.concatenate(list(in_threads(look_up, range(TABLES)))))
     pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # 15 times as fast as numpy.unique
-    return pairs // len(filed), pairs % len(filed)
+    return pairs // len(indexed), pairs % len(indexed)
 
 
 def _rotated(codes: Codes, table: int) -> Codes:

@@ -32,7 +32,7 @@ R = TypeVar("R")
 Memory = dict[bytes, bytes]
 
 MEMORY = "digests.npz"
-MOST = 500_000  # files remembered, those hashed last; 80 bytes each
+MAX_FILES = 500_000  # files remembered, those hashed last; 80 bytes each
 # Git's rule: a file changed again in the very tick of the clock in which it was hashed keeps its
 # times. So one modified this shortly before it was hashed is not remembered.
 RACY_NS = 1_000_000_000
@@ -146,7 +146,7 @@ def _key(path: str) -> bytes:
 
 def _read(path: str) -> tuple[os.stat_result, bytes]:
     """The status of a file before it was hashed, so that a change meanwhile shows, and its hash."""
-    # Non-blocking: should a pipe lie there, nobody waits for its writer.
+    # Non-blocking: if it is a pipe, nobody waits for its writer.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(handle)
@@ -177,9 +177,9 @@ def _load(path: Path) -> Memory:
 
 
 def _save(path: Path, memory: Memory, fresh: Memory) -> None:
-    """Remember the fresh ones too, at the end, and forget the oldest beyond `MOST`."""
+    """Remember the fresh ones too, at the end, and forget the oldest beyond `MAX_FILES`."""
     kept = {key: value for key, value in memory.items() if key not in fresh} | fresh
-    entries = islice(kept.items(), max(0, len(kept) - MOST), None)
+    entries = islice(kept.items(), max(0, len(kept) - MAX_FILES), None)
     raw = b"".join(chain.from_iterable(entries))
     with suppress(OSError):  # a cache that cannot be written means hashing again, no more
         path.parent.mkdir(parents=True, exist_ok=True)

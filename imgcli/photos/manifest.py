@@ -1,4 +1,4 @@
-"""A dataset made by `imgcli split`, as it lies on disk: its photos and `split.json`.
+"""A dataset made by `imgcli split`, as it is on disk: its photos and `split.json`.
 
     dataset/train/cat/017.jpg      a hard link to raw/cat/017.jpg, or a copy, or a symbolic link
     dataset/train/cat/a__b.jpg     of raw/cat/a/b.jpg
@@ -32,7 +32,7 @@ from imgcli.runs import CACHE
 NAME = "split.json"
 FORMAT = 1  # a reader refuses any other
 PARTS = ("train", "val", "test")
-# The folders that each part may lie in; `imgcli split` itself makes the first.
+# The folders that each part may be in; `imgcli split` itself makes the first.
 FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
 Duplicates = Literal["near", "exact", "off"]

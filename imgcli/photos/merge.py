@@ -19,19 +19,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from imgcli import documents, staging
+from imgcli import documents, provenance, staging
 from imgcli.aside import files_in
 from imgcli.documents import Relative
 from imgcli.errors import DataError, StorageError
 from imgcli.files import write_atomic, write_json, writing
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.lines import NAME as LINES
-from imgcli.photos.lines import copied_lines
+from imgcli.photos.layout import Layout, read_layout
 from imgcli.photos.manifest import NAME as MANIFEST
 from imgcli.photos.manifest import Manifest, flat_names, hard_link, read_manifest
 from imgcli.photos.merge_spec import Merge, check_merges
-from imgcli.photos.places import find_manifest, part_folders
-from imgcli.photos.scan import scan
 from imgcli.progress import track
 from imgcli.text import listed
 
@@ -70,7 +67,7 @@ class _Documents:
 
     @property
     def names(self) -> set[str]:
-        documents = {NAME: self.merge, MANIFEST: self.manifest, LINES: self.lines}
+        documents = {NAME: self.merge, MANIFEST: self.manifest, provenance.NAME: self.lines}
         return {name for name, document in documents.items() if document is not None}
 
     def write(self, folder: Path) -> None:
@@ -79,28 +76,15 @@ class _Documents:
         if self.manifest is not None:
             self.manifest.write(folder)
         if self.lines is not None:
-            write_atomic(folder / LINES, self.lines)
+            write_atomic(folder / provenance.NAME, self.lines)
 
     def are_in(self, folder: Path) -> bool:
         """Whether the folder, which has files of their names, has these very documents."""
         return (
             (self.merge is None or _read_merge(folder) == self.merge)
             and read_manifest(folder) == self.manifest
-            and (self.lines is None or (folder / LINES).read_bytes() == self.lines)
+            and (self.lines is None or (folder / provenance.NAME).read_bytes() == self.lines)
         )
-
-
-@dataclass(frozen=True)
-class _Tree:
-    """The files of a folder of class folders, or of a split dataset."""
-
-    photos: dict[str, str]  # path -> class
-    others: list[str]  # files that are no photos
-    parts: tuple[str, ...]  # folders of the parts; none in a folder of class folders
-
-    @property
-    def classes(self) -> list[str]:
-        return sorted(set(self.photos.values()))
 
 
 class _Was(Struct):
@@ -122,7 +106,7 @@ def classes_in(root: Path) -> list[str]:
     Raises:
         DataError: it is neither.
     """
-    return _look(root).classes
+    return _read_tree(root).classes
 
 
 def merge_classes(root: Path, merges: Sequence[Merge], out: Path, force: bool = False) -> Merged:
@@ -130,9 +114,9 @@ def merge_classes(root: Path, merges: Sequence[Merge], out: Path, force: bool = 
 
     Raises:
         DataError: the merges do not fit the classes, or `root` has none.
-        StorageError: `out` exists, or the two lie in one another.
+        StorageError: `out` exists, or one of the two is inside the other.
     """
-    tree = _look(root)
+    tree = _read_tree(root)
     check_merges(merges, tree.classes, root)
     name_of = {old: merge.name for merge in merges for old in merge.classes}
     moved = _new_paths(tree, name_of)
@@ -145,7 +129,7 @@ def merge_classes(root: Path, merges: Sequence[Merge], out: Path, force: bool = 
         "before": before,
     }
     made = _make(root, out, tree, moved, document, force)
-    counts = Counter(name_of.get(label, label) for label in tree.photos.values())
+    counts = Counter(name_of.get(label, label) for label, _ in tree.photos.values())
     classes = dict(sorted(counts.items()))
     return Merged(out, tuple(merges), classes, bool(tree.parts), made.copied, (), made.notes)
 
@@ -157,58 +141,59 @@ def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
 
     Raises:
         DataError: `root` was not made by a merge, or its `merge.json` is damaged.
-        StorageError: `out` exists, or the two lie in one another.
+        StorageError: `out` exists, or one of the two is inside the other.
     """
     staging.recover(root)
     document = documents.as_type(_read_merge(root), _Document)
-    tree = _look(root)
+    tree = _read_tree(root)
     merges = document.merges
     known = {photo.path: photo.was for photo in document.photos}
     _check_old_paths(root, known, tree)
     moved = {path: known[path] for path in tree.photos if path in known}
     names = {merge.name for merge in merges}
-    left = tuple(p for p, label in tree.photos.items() if label in names and p not in known)
+    left = tuple(p for p, place in tree.photos.items() if place.label in names and p not in known)
     made = _make(root, out, tree, moved, document.before, force)
     counts = Counter(_label(moved.get(path, path), tree) for path in tree.photos)
     classes = dict(sorted(counts.items()))
     return Merged(out, merges, classes, bool(tree.parts), made.copied, left, made.notes)
 
 
-# --- looking ------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------
 
 
-def _look(root: Path) -> _Tree:
-    """Find what is to be placed; imgcli's own documents are written anew, and are not among it."""
-    parts = tuple(part_folders(root, find_manifest(root)))
-    if not parts:
-        photos, others = _scanned(root, "")
-        return _Tree(photos, [path for path in others if path != NAME], ())
-    photos, others = {}, []
-    for part in parts:
-        found, more = _scanned(root / part, f"{part}/")
-        photos |= found
-        others += more
-    return _Tree(photos, others, parts)
+def _read_tree(root: Path) -> Layout:
+    """The layout of a tree to be merged, each of whose parts has photos.
+
+    Raises:
+        DataError: a part, or a tree of class folders, has none.
+    """
+    layout = read_layout(root)
+    for error in layout.errors.values():
+        raise error
+    return layout
 
 
-def _scanned(folder: Path, prefix: str) -> tuple[dict[str, str], list[str]]:
-    """The class of each photo by its path, and the files that are no photos."""
-    photos, rejected = scan(folder)
-    others = [item.path for item in rejected if (folder / item.path).is_file()]
-    return {f"{prefix}{path}": label for path, label in photos}, [f"{prefix}{p}" for p in others]
+def _files_of(tree: Layout) -> list[str]:
+    """The files to be placed: photos and others, without imgcli's documents, which are written."""
+    others = [item.path for item in tree.rejected if (tree.root / item.path).is_file()]
+    return [*tree.photos, *others]
 
 
-def _label(path: str, tree: _Tree) -> str:
+def _label(path: str, tree: Layout) -> str:
     return path.split("/")[1 if tree.parts else 0]
 
 
-def _new_paths(tree: _Tree, name_of: Mapping[str, str]) -> dict[str, str]:
+def _new_paths(tree: Layout, name_of: Mapping[str, str]) -> dict[str, str]:
     """Where the photos of merged classes go: into one folder, each named after its old class."""
     moved = {}
     for part in tree.parts or ("",):
         prefix = f"{part}/" if part else ""
-        paths = [p for p, label in tree.photos.items() if label in name_of and p.startswith(prefix)]
-        sources = {f"{name_of[tree.photos[p]]}/{p.removeprefix(prefix)}": p for p in paths}
+        names = {
+            path: name_of[place.label]
+            for path, place in tree.photos.items()
+            if place.label in name_of and path.startswith(prefix)
+        }
+        sources = {f"{name}/{path.removeprefix(prefix)}": path for path, name in names.items()}
         for source, name in flat_names(sources).items():
             moved[sources[source]] = f"{prefix}{source.split('/')[0]}/{name}"
     return moved
@@ -220,16 +205,18 @@ def _new_paths(tree: _Tree, name_of: Mapping[str, str]) -> dict[str, str]:
 def _make(
     root: Path,
     out: Path,
-    tree: _Tree,
+    tree: Layout,
     moved: Mapping[str, str],
     document: Mapping[str, Any] | None,
     force: bool,
 ) -> _Made:
     """Make the new tree, whole or not at all; one that is there already is left as it is."""
     _check_places(root, out)
-    files = {moved.get(path, path): path for path in (*tree.photos, *tree.others)}
+    files = {moved.get(path, path): path for path in _files_of(tree)}
     labelled = {old: (new, _label(new, tree)) for old, new in moved.items()}
-    documents = _Documents(document, _manifest(root, moved), copied_lines(root, labelled))
+    documents = _Documents(
+        document, _manifest(root, moved), provenance.copied_lines(root, labelled)
+    )
 
     def user_files(old: Path) -> list[str]:
         return [] if _is_made(root, old, files, documents) else files_in(old)
@@ -310,7 +297,7 @@ def _read_merge(root: Path) -> dict[str, Any]:
         ) from None
 
 
-def _check_old_paths(root: Path, known: Mapping[str, str], tree: _Tree) -> None:
+def _check_old_paths(root: Path, known: Mapping[str, str], tree: Layout) -> None:
     """Refuse old paths that are no photos' places in such a tree, or are other files' places."""
     parts = len(tree.parts) > 0
     for path, was in known.items():
@@ -320,7 +307,7 @@ def _check_old_paths(root: Path, known: Mapping[str, str], tree: _Tree) -> None:
                 f"'{root / NAME}' says that '{path}' was '{was}', where no photo can have been. "
                 "Restore it, or merge again."
             )
-    olds = [known.get(path, path) for path in (*tree.photos, *tree.others)]
+    olds = [known.get(path, path) for path in _files_of(tree)]
     if twice := [path for path, n in Counter(olds).items() if n > 1]:
         raise DataError(
             f"'{root / NAME}' puts two photos at {listed(twice)}. Restore it, or merge again."

@@ -13,7 +13,7 @@ from imgcli.documents import DocumentError, read_document, reason_of
 from imgcli.errors import DataError, WrongUsage
 from imgcli.text import listed
 
-LONGEST = 255  # bytes of a folder's name
+MAX_NAME = 255  # bytes of a folder's name
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def typed_merge(text: str, classes: Sequence[str]) -> Merge:
         return found[0]
     if found:
         ways = " or ".join(f"{listed(merge.classes)} as '{merge.name}'" for merge in found[:2])
-        raise WrongUsage(f"'{text}' can mean {ways}. Say it in a file, with --plan.")
+        raise WrongUsage(f"'{text}' can mean {ways}. Write it in a file, with --plan.")
     names = text.rpartition("=")[0].split("+") if "=" in text else text.split("+")
     if len(names) < 2:
         raise WrongUsage(f"'{text}' names one class; a merge is of two or more: 'A+B=NAME'.")
@@ -118,8 +118,8 @@ def _joined(text: str, classes: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _check_name(name: str) -> None:
-    odd = name[:1] in ("", ".", "-") or any(c == "/" or not c.isprintable() for c in name)
-    if odd or len(name.encode("utf-8", "surrogateescape")) > LONGEST:
+    is_wrong = name[:1] in ("", ".", "-") or any(c == "/" or not c.isprintable() for c in name)
+    if is_wrong or len(name.encode("utf-8", "surrogateescape")) > MAX_NAME:
         raise WrongUsage(
             f"'{name}' cannot name a class folder: it is empty, too long, begins with a dot or a "
             "dash, or has a slash or a control character in it."

@@ -1,15 +1,13 @@
-"""What is known of a photo beside what it shows: size, format, metadata, sharpness.
+"""Metadata of photos: size, format, EXIF flags and sharpness.
 
-Sizes and metadata come from the file's header, sharpness from the view that `split` and `check`
-leave in the cache; only where that is missing is a photo decoded for it. All is kept by content.
+Size and flags come from the file's header, sharpness from the view that `split` and `check` leave
+in the cache; a photo is decoded only if that is missing. The cache keeps all of it by content.
 """
 
-import hashlib
 import io
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -19,20 +17,17 @@ from PIL import Image
 
 from imgcli.errors import DataError
 from imgcli.photos import decode, resize
-from imgcli.photos.decode import FORMATS, ORIENTATION, Fault
-from imgcli.photos.hashing import in_threads
-from imgcli.photos.near_duplicates import USUAL
+from imgcli.photos.decode import FORMATS, ORIENTATION
+from imgcli.photos.near_duplicates import DEFAULT_VIEW
+from imgcli.photos.pipeline import Photo, Transform, Undecodable, fill
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.views import store_of
-from imgcli.progress import track
 from imgcli.records import FloatArray
 
 Number = TypeVar("Number")
 
 VERSION = 1  # a change of what is kept raises it
 GPS = 0x8825
-CHUNK = 8  # photos per task
-BLOCK = 64  # photos written at once
 
 # Sharpness compares how much neighbouring pixels differ at the steepest edges with how much pixels
 # eight apart do: 1 for steps, 1/8 for what is blurred over more than that. It needs one sharp edge
@@ -40,11 +35,11 @@ BLOCK = 64  # photos written at once
 APART = 8
 STEEPEST = 0.995  # the share of the differences that are smaller than those compared
 FAINT = 24  # grey levels; with less even eight pixels apart there is no edge to judge by
-LEAST_SIDE = 48  # pixels; a photo of fewer has no detail that could be missing
+MIN_SIDE = 48  # pixels; a photo of fewer has no detail that could be missing
 
 
-class Facts(NamedTuple, Generic[Number]):
-    """The facts of one photo, as floats, or of N, as arrays (N,); flags are 0 or 1."""
+class Metadata(NamedTuple, Generic[Number]):
+    """The metadata of one photo, as floats, or of N, as arrays (N,); flags are 0 or 1."""
 
     width: Number  # pixels, upright
     height: Number
@@ -58,76 +53,53 @@ class Facts(NamedTuple, Generic[Number]):
     sharpness: Number  # see above; nan where there is nothing to judge by
 
 
-METADATA = ("exif_orientation", "gps", "animated", "cmyk", "more_than_8_bits", "alpha")
+FLAGS = ("exif_orientation", "gps", "animated", "cmyk", "more_than_8_bits", "alpha")
 
 
-def facts_of(files: Sequence[Path | str], digests: Sequence[str], cache: Path) -> Facts[FloatArray]:
-    """The facts of N files that can be decoded, as arrays (N,). Ctrl-C keeps what is done.
+def read_metadata(
+    files: Sequence[Path | str], digests: Sequence[str], cache: Path
+) -> Metadata[FloatArray]:
+    """The metadata of N files that can be decoded, as arrays (N,). Ctrl-C keeps what is done.
 
     Raises:
         DataError: a file no longer holds the bytes of its digest.
     """
     folder = cache / "facts" / f"facts{VERSION}-{resize.BY}-decode{decode.VERSION}"
     about = "sizes, formats and sharpness of photos"
-    store = RowStore(folder, (len(Facts._fields),), "float64", about=about)
-    views = store_of(USUAL, cache)
-    view_rows = views.rows(digests)
-    _, first = np.unique(np.array(digests), return_index=True)
-    missing = first[store.rows([digests[i] for i in first]) < 0]
+    store = RowStore(folder, (len(Metadata._fields),), "float64", about=about)
+    unique, first = np.unique(np.array(digests), return_index=True)
+    views = store_of(DEFAULT_VIEW, cache)
+    view_rows = views.rows(unique.tolist())
 
-    def look(chunk: NDArray[np.int64]) -> list[tuple[str, Facts[float]]]:
-        stored = chunk[view_rows[chunk] >= 0]
-        kept = dict(zip(stored.tolist(), views.take(view_rows[stored]), strict=True))
-        return [
-            (digests[i], _look(_content(files[i], digests[i]), kept.get(i))) for i in chunk.tolist()
-        ]
+    def derive(photo: Photo) -> FloatArray:
+        row = view_rows[[photo.index]]
+        view = views.take(row)[0] if row[0] >= 0 else None
+        return np.array(_metadata(photo, view), dtype=np.float64)
 
-    chunks = (missing[start : start + CHUNK] for start in range(0, len(missing), CHUNK))
     with warnings.catch_warnings(action="ignore"):  # Pillow's, about broken metadata
-        found = chain.from_iterable(in_threads(look, chunks))
-        _keep(store, track(found, "Measuring", len(missing), "photos"))
-    return Facts(*store.take(store.rows(digests)).T)
-
-
-def _keep(store: RowStore, found: Iterable[tuple[str, Facts[float]]]) -> None:
-    """Store facts by digest, a block at a time, and what there is of the last whatever happens."""
-    block: dict[str, Facts[float]] = {}
-
-    def write() -> None:
-        if block:
-            store.append(list(block), np.array(list(block.values())))
-            block.clear()
-
-    try:
-        for digest, facts in found:
-            block[digest] = facts
-            if len(block) == BLOCK:
-                write()
-    finally:
-        write()
-        store.flush()
-
-
-def _content(file: Path | str, digest: str) -> bytes:
-    data = decode.read_photo(file)
-    if isinstance(data, Fault) or hashlib.sha256(data).hexdigest() != digest:
+        unique_files = [files[i] for i in first]
+        faults = fill([store], [Transform(derive)], unique_files, unique.tolist(), "Measuring")
+    if faults:
+        file = unique_files[min(faults)]
         raise DataError(f"'{file}' changed while it was being looked at. Run the command again.")
-    return data
+    return Metadata(*store.take(store.rows(digests)).T)
 
 
-def _look(data: bytes, view: NDArray[np.uint8] | None) -> Facts[float]:
-    header = _header(data)
-    if min(header.width, header.height) < LEAST_SIDE:
+def _metadata(photo: Photo, view: NDArray[np.uint8] | None) -> Metadata[float]:
+    """The metadata of a photo, whose default view is decoded if it is not given."""
+    header = _header(photo.data)
+    if min(header.width, header.height) < MIN_SIDE:
         return header
     if view is None:
-        view = _view(data)
-    if view is None:
-        return header
+        try:
+            view = decode.to_input(photo.decoded(decode.needed(DEFAULT_VIEW)), DEFAULT_VIEW)
+        except Undecodable:
+            return header
     return header._replace(sharpness=sharpness(view, header.width, header.height))
 
 
-def _header(data: bytes) -> Facts[float]:
-    """The facts that a file's header tells; sharpness is nan."""
+def _header(data: bytes) -> Metadata[float]:
+    """The metadata in a file's header; sharpness is nan."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         width, height = image.size
         orientation, gps = 1, False
@@ -141,7 +113,7 @@ def _header(data: bytes) -> Facts[float]:
         rawmode = next((str(tile[3]) for tile in getattr(image, "tile", ())), "")
         if orientation > 4:
             width, height = height, width
-        return Facts(
+        return Metadata(
             width=width,
             height=height,
             format=FORMATS.index("JPEG" if image.format == "MPO" else str(image.format)),
@@ -153,12 +125,6 @@ def _header(data: bytes) -> Facts[float]:
             alpha=image.has_transparency_data,
             sharpness=np.nan,
         )
-
-
-def _view(data: bytes) -> NDArray[np.uint8] | None:
-    """The usual view of a photo that has none in the cache."""
-    photo = decode.decode(data, decode.needed(USUAL))
-    return None if isinstance(photo, Fault) else decode.to_input(photo, USUAL)
 
 
 def sharpness(view: NDArray[np.uint8], width: float, height: float) -> float:

@@ -1,9 +1,9 @@
 """Which photos are the same photo, or nearly: equal, resized, compressed, slightly cropped, turned.
 
-    files -> sketches -> candidates -> links -> groups
+    files -> fingerprints -> candidates -> links -> groups
 
-Every photo is decoded once and leaves its sketch in the cache, and the view that most networks have
-of it beside it, for training. A search over hashes of the sketches finds the pairs that may be of
+Every photo is decoded once and leaves its fingerprint in the cache, and beside it the default view,
+for training. A search over hashes of the fingerprints finds the pairs that may be of
 one photo, a close comparison those that are, and these links are joined into groups. All of it in
 the order of the photos' digests, so that the groups depend on contents alone.
 
@@ -19,22 +19,21 @@ photo to the eye; of CIFAR-10 0.8 % are grouped, of 60,000 MNIST digits none. Fo
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from imgcli.photos import decode, fingerprint, pipeline, resize
 from imgcli.photos.decode import Fault
-from imgcli.photos.fingerprint import Array, Sketches
+from imgcli.photos.fingerprint import Array, Fingerprints
 from imgcli.photos.hashing import in_threads
-from imgcli.photos.pipeline import Product
+from imgcli.photos.pipeline import Photo, Transform
 from imgcli.photos.row_cache import RowStore
-from imgcli.photos.views import store_of, view_of
+from imgcli.photos.views import store_of
 from imgcli.progress import track
 from imgcli.records import IntArray, Preprocess
 from imgcli.runs import CACHE
@@ -43,8 +42,16 @@ Mode = Literal["near", "exact", "off"]
 Bools = NDArray[np.bool_]
 Sliceable = TypeVar("Sliceable", bound=Any)
 
-USUAL = Preprocess(224)  # the view of most of timm's networks, squashed as is our default
+DEFAULT_VIEW = Preprocess(
+    224
+)  # of most of timm's networks; the aspect ratio is not kept, as is our default
 PAIRS = 1024  # compared at once, in 60 MB per core
+
+# The stages of a comparison, cheapest first: whether at half the size, steps to the best fit,
+# and the tolerance as a multiple of the pair's limit. At half the size and after one step most
+# differences show: of 2,764 planted copies 99.9 % are within 1.4 times the limit, of pairs of MNIST
+# digits 87 % are beyond 1.6 times.
+STAGES = ((True, 1, 1.6), (True, 1, 1.25), (False, 3, 1.0))
 
 
 def duplicate_groups(
@@ -70,39 +77,43 @@ def duplicate_groups(
     if mode == "exact":
         seen: dict[str, int] = {}
         return np.array([seen.setdefault(digest, len(seen)) for digest in digests]), []
-    looked = look_at(files, digests, cache)
-    return looked.groups(), [(i, fault.sentence) for i, fault in looked.faults.items()]
+    found = fingerprint_files(files, digests, cache)
+    return found.groups(), [(i, fault.sentence) for i, fault in found.faults.items()]
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
-    """What N files show."""
+class FileFingerprints:
+    """The fingerprints of N files."""
 
-    sketches: Sketches  # (S, LENGTH) one of each content that can be decoded, by digest
-    row: IntArray  # (N,) of each file's sketch; -1 for a file that cannot be decoded
+    fingerprints: Fingerprints  # (S, LENGTH) one of each content that can be decoded, by digest
+    row: IntArray  # (N,) of each file's fingerprint; -1 for a file that cannot be decoded
     faults: dict[int, Fault]  # of the latter, by position
 
     def groups(self) -> IntArray:
         """The group (N,) of each file, as of `duplicate_groups`."""
-        groups = len(self.sketches) + np.arange(len(self.row))
+        groups = len(self.fingerprints) + np.arange(len(self.row))
         readable = self.row >= 0
-        groups[readable] = group_sketches(self.sketches)[self.row[readable]]
+        groups[readable] = group_fingerprints(self.fingerprints)[self.row[readable]]
         return _numbered(groups)
 
     def distances(self, file: int, others: IntArray) -> Array:
-        """How far (M,) the other files are from showing what `file` shows: the misfit."""
-        grey = fingerprint.luma(self.sketches[self.row[[file, *others]]])
-        return _misfits(grey[0], grey[1:])
+        """The registration residual (M,) of `file` and each of the other files."""
+        grey = fingerprint.luma(self.fingerprints[self.row[[file, *others]]])
+        return _residuals(grey[0], grey[1:])
 
 
-def look_at(files: Sequence[Path | str], digests: Sequence[str], cache: Path) -> Looked:
-    """Sketch the files, from the cache or decoded now; Ctrl-C keeps what is done."""
+def fingerprint_files(
+    files: Sequence[Path | str], digests: Sequence[str], cache: Path
+) -> FileFingerprints:
+    """Fingerprint the files, from the cache or decoded now; Ctrl-C keeps what is done."""
     unique, first, content = np.unique(np.array(digests), return_index=True, return_inverse=True)
-    sketches, readable, faults = _sketches([files[i] for i in first], unique.tolist(), cache)
+    fingerprints, readable, faults = _fingerprints(
+        [files[i] for i in first], unique.tolist(), cache
+    )
     row = np.full(len(unique), -1)
     row[readable] = np.arange(len(readable))
     found = {i: faults[c] for i, c in enumerate(content.tolist()) if c in faults}
-    return Looked(sketches, row[content], found)
+    return FileFingerprints(fingerprints, row[content], found)
 
 
 def _numbered(groups: IntArray) -> IntArray:
@@ -111,17 +122,17 @@ def _numbered(groups: IntArray) -> IntArray:
     return np.argsort(np.argsort(first))[group].astype(np.int64)
 
 
-def group_sketches(sketches: Sketches) -> IntArray:
-    """The group (N,) of each sketch, named by the position of one of its members."""
-    groups = np.arange(len(sketches))
-    parts = list(in_threads(fingerprint.tolerance, _parts(sketches, 2048)))
+def group_fingerprints(fingerprints: Fingerprints) -> IntArray:
+    """The group (N,) of each fingerprint, named by the position of one of its members."""
+    groups = np.arange(len(fingerprints))
+    parts = list(in_threads(fingerprint.tolerance, _parts(fingerprints, 2048)))
     tolerance = np.concatenate(parts) if parts else np.empty(0)
     flat, rich = np.flatnonzero(tolerance == 0), np.flatnonzero(tolerance)
     seen: dict[bytes, int] = {}
-    for i, thumbnail in zip(flat.tolist(), fingerprint.thumbnails(sketches[flat]), strict=True):
+    for i, thumbnail in zip(flat.tolist(), fingerprint.thumbnails(fingerprints[flat]), strict=True):
         groups[i] = seen.setdefault(thumbnail.tobytes(), i)
     if len(rich) > 1:
-        comparison = Comparison(sketches[rich], tolerance[rich])
+        comparison = Comparison(fingerprints[rich], tolerance[rich])
         links = comparison.links(comparison.candidates())
         groups[rich] = rich[join(links, len(rich), comparison.resemble)]
     return groups
@@ -131,35 +142,42 @@ def _parts(items: Sliceable, size: int) -> Iterator[Sliceable]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-# --- sketches -----------------------------------------------------------------------------------
+# --- fingerprints -------------------------------------------------------------------------------
 
 
-def _sketches(
+def _fingerprints(
     files: Sequence[Path | str], digests: Sequence[str], cache: Path
-) -> tuple[Sketches, IntArray, dict[int, Fault]]:
-    """Sketches of the files that can be decoded, their positions, and why the others cannot be.
+) -> tuple[Fingerprints, IntArray, dict[int, Fault]]:
+    """Fingerprints of the files that can be decoded, their positions, and why the others cannot be.
 
     The photos that are decoded for it leave the view that most networks have in the cache as well,
     where there is room: training finds it there. Ctrl-C keeps what is done.
     """
     folder = cache / "sketches" / f"v{fingerprint.VERSION}-{resize.BY}-decode{decode.VERSION}"
     store = RowStore(
-        folder, (fingerprint.LENGTH,), "uint8", about="sketches, to find near-duplicates"
+        folder, (fingerprint.LENGTH,), "uint8", about="fingerprints, to find near-duplicates"
     )
-    stores, products = [store], [Product(fingerprint.sketch_photo, decode.needed(USUAL))]
+    stores, transforms = [store], [Transform(_derive_fingerprint)]
     missing = int((store.rows(digests) < 0).sum())
-    if _is_room(cache, missing * USUAL.size**2 * 3):
-        stores.append(store_of(USUAL, cache))
-        products.append(replace(view_of(USUAL), make=_usual_view, rides=True))
-    faults = pipeline.fill(stores, products, files, digests, "Sketching")
+    if _is_room(cache, missing * DEFAULT_VIEW.size**2 * 3):
+        stores.append(store_of(DEFAULT_VIEW, cache))
+        transforms.append(Transform(_default_view, opportunistic=True))
+    faults = pipeline.fill(stores, transforms, files, digests, "Fingerprinting")
     rows = store.rows(digests)
     readable = np.flatnonzero(rows >= 0)
     return store.take(rows[readable]), readable, faults
 
 
-def _usual_view(photo: Image.Image) -> NDArray[np.uint8] | None:
-    """The view of a photo that is not too small for it to be wanted."""
-    return decode.to_input(photo, USUAL) if max(photo.size) >= USUAL.size // 2 else None
+def _derive_fingerprint(photo: Photo) -> Fingerprints:
+    return fingerprint.fingerprint_of(photo.decoded(decode.needed(DEFAULT_VIEW)))
+
+
+def _default_view(photo: Photo) -> NDArray[np.uint8] | None:
+    """The default view; None for a photo that is so small that the view is unlikely to be used."""
+    image = photo.decoded(decode.needed(DEFAULT_VIEW))
+    return (
+        decode.to_input(image, DEFAULT_VIEW) if max(image.size) >= DEFAULT_VIEW.size // 2 else None
+    )
 
 
 def _is_room(cache: Path, size: int) -> bool:
@@ -173,61 +191,63 @@ def _is_room(cache: Path, size: int) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """M pairs of sketches that may be of the same photo."""
+    """M pairs of fingerprints that may be of the same photo."""
 
     first: IntArray  # (M,)
     second: IntArray  # (M,)
-    view: IntArray  # (M,) of the first, which looks like
-    filed: IntArray  # (M,) this view of the second
+    view: IntArray  # (M,) of the first, which resembles
+    indexed: IntArray  # (M,) this view of the second
 
     def __len__(self) -> int:
         return len(self.first)
 
     def __getitem__(self, rows: Any) -> "Pairs":
-        return Pairs(self.first[rows], self.second[rows], self.view[rows], self.filed[rows])
+        return Pairs(self.first[rows], self.second[rows], self.view[rows], self.indexed[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """N sketches to be compared, none of them flat."""
+    """N fingerprints to be compared, none of them flat."""
 
-    sketches: Sketches
+    fingerprints: Fingerprints
     tolerance: Array  # (N,)
 
     @cached_property
     def halves(self) -> Array:
-        """The sketches in grey at half their size, (N, SIDE / 2, SIDE / 2)."""
+        """The fingerprints in grey at half their size, (N, SIDE / 2, SIDE / 2)."""
         parts = in_threads(
-            lambda some: fingerprint.halved(fingerprint.luma(some)), _parts(self.sketches, 2048)
+            lambda some: fingerprint.halved(fingerprint.luma(some)), _parts(self.fingerprints, 2048)
         )
         return np.concatenate(list(parts))
 
     def limit(self, first: IntArray, second: IntArray) -> Array:
-        """The largest misfit of the same photo, for each pair."""
+        """The largest residual of the same photo, for each pair."""
         return np.minimum(self.tolerance[first], self.tolerance[second])
 
     def candidates(self) -> Pairs:
         """Pairs that are worth comparing, each once, in the view in which it is closest."""
-        looks = np.concatenate(list(in_threads(fingerprint.looks_of, _parts(self.sketches, 2048))))
-        asked, filed = fingerprint.neighbours(fingerprint.codes_of(looks), self.tolerance)
+        descriptors = np.concatenate(
+            list(in_threads(fingerprint.descriptors_of, _parts(self.fingerprints, 2048)))
+        )
+        queries, indexed = fingerprint.neighbours(fingerprint.codes_of(descriptors), self.tolerance)
         pairs = Pairs(
-            asked // len(fingerprint.VIEWS),
-            filed // fingerprint.FILED,
-            asked % len(fingerprint.VIEWS),
-            filed % fingerprint.FILED,
+            queries // len(fingerprint.VIEWS),
+            indexed // fingerprint.INDEXED,
+            queries % len(fingerprint.VIEWS),
+            indexed % fingerprint.INDEXED,
         )
         pairs = pairs[pairs.first != pairs.second]
         distance = np.empty(len(pairs))
         for rows in _parts(np.arange(len(pairs)), 1 << 16):
             some = pairs[rows]
-            a, b = looks[some.first, some.view], looks[some.second, some.filed]
+            a, b = descriptors[some.first, some.view], descriptors[some.second, some.indexed]
             distance[rows] = 1 - np.einsum("md,md->m", a, b)
         # 98 % of each kind of planted copies are closer than this in their nearest view.
         close = distance < self.limit(pairs.first, pairs.second) ** 2
         pairs, distance = pairs[close], distance[close]
         one, other = np.minimum(pairs.first, pairs.second), np.maximum(pairs.first, pairs.second)
         order = np.lexsort((distance, other, one))
-        _, best = np.unique((one * len(looks) + other)[order], return_index=True)
+        _, best = np.unique((one * len(descriptors) + other)[order], return_index=True)
         return pairs[order[best]]
 
     def links(self, pairs: Pairs) -> IntArray:
@@ -238,46 +258,48 @@ class Comparison:
         return np.concatenate(found) if found else np.empty((0, 2), np.int64)
 
     def _same(self, pairs: Pairs) -> IntArray:
-        limit = self.limit(pairs.first, pairs.second)
-        # At half the size most of what differs shows already, and in one step towards the best fit:
-        # of 2,764 planted copies 99.9 % are within 1.4 times the limit, of pairs of MNIST digits
-        # 87 % are beyond 1.6 times.
-        a, b = self._shown(pairs, lambda photos: self.halves[photos])
-        placed = fingerprint.place(a, b, fingerprint.PLACEMENTS[pairs.view], steps=1)
-        keep = fingerprint.misfit(a, b, placed) < 1.6 * limit
-        pairs, a, b, limit = pairs[keep], a[keep], b[keep], limit[keep]
-        placed = fingerprint.place(a, b, placed[keep], steps=1)
-        keep = fingerprint.misfit(a, b, placed) < 1.25 * limit
-        pairs, limit = pairs[keep], limit[keep]
-        a, b = self._shown(pairs, lambda photos: fingerprint.luma(self.sketches[photos]))
-        placed = fingerprint.place(a, b, placed[keep], steps=3)
-        keep = fingerprint.misfit(a, b, placed) < limit
-        pairs, placed = pairs[keep], placed[keep]
-        a, b = self._shown(pairs, lambda photos: fingerprint.chroma(self.sketches[photos]))
-        keep = fingerprint.colour_misfit(a, b, placed) < fingerprint.COLOUR_TOLERANCE
+        """Those of the pairs (L, 2) that agree at each stage, in grey and then in colour."""
+        warp = fingerprint.PLACEMENTS[pairs.view]
+        for half, steps, tolerance in STAGES:
+            a, b = self._shown(pairs, self._half_grey if half else self._grey)
+            warp = fingerprint.place(a, b, warp, steps=steps)
+            limit = tolerance * self.limit(pairs.first, pairs.second)
+            keep = fingerprint.residual(a, b, warp) < limit
+            pairs, warp = pairs[keep], warp[keep]
+        a, b = self._shown(pairs, self._colour)
+        keep = fingerprint.colour_residual(a, b, warp) < fingerprint.COLOUR_TOLERANCE
         return np.stack([pairs.first[keep], pairs.second[keep]], axis=1)
+
+    def _half_grey(self, photos: IntArray) -> Array:
+        return self.halves[photos]
+
+    def _grey(self, photos: IntArray) -> Array:
+        return fingerprint.luma(self.fingerprints[photos])
+
+    def _colour(self, photos: IntArray) -> Array:
+        return fingerprint.chroma(self.fingerprints[photos])
 
     def _shown(self, pairs: Pairs, of: Callable[[IntArray], Array]) -> tuple[Array, Array]:
         """Both sides of each pair, turned so that they look alike."""
         return (
             _each_turned(of(pairs.first), fingerprint.TURNS[pairs.view]),
-            _each_turned(of(pairs.second), fingerprint.TURNS[pairs.filed]),
+            _each_turned(of(pairs.second), fingerprint.TURNS[pairs.indexed]),
         )
 
     def resemble(self, centre: int, others: IntArray) -> Bools:
         """Whether each of the others is loosely the same as the centre, in whatever turn."""
         limit = self.limit(np.array([centre]), others)
-        return _misfits(self.halves[centre], self.halves[others]) < 2 * limit
+        return _residuals(self.halves[centre], self.halves[others]) < 2 * limit
 
 
-def _misfits(plane: Array, others: Array) -> Array:
-    """The misfit (M,) of a picture (n, n) and each of the others (M, n, n) in its best turn."""
+def _residuals(plane: Array, others: Array) -> Array:
+    """The residual (M,) of a picture (n, n) and each of the others (M, n, n) in its best turn."""
     a = np.repeat(plane[None], len(others), axis=0)
     best = np.full(len(others), np.inf)
     for turn in range(8):
         b = fingerprint.turned(others, turn)
         placed = fingerprint.place(a, b, np.tile(fingerprint.WHOLE, (len(b), 1)), steps=6)
-        best = np.minimum(best, fingerprint.misfit(a, b, placed))
+        best = np.minimum(best, fingerprint.residual(a, b, placed))
     return best
 
 

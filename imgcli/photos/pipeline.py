@@ -1,16 +1,19 @@
-"""Each photo is read, checked and decoded once, whatever is made of it: a network's view, a sketch.
+"""The one pass over photos: each is read, checked and decoded once, whatever is derived from it.
 
-What is made of a photo is a row of fixed shape, kept in a RowStore under the photo's SHA-256.
-Photos stream through in blocks, decoded in threads over all cores: the memory needed depends on the
-number of cores and not on the number of photos.
+    bytes -> SHA-256 as recorded -> decoded when first needed -> view, fingerprint, metadata, …
+
+Photos stream through threads over all cores, so the memory needed depends on the number of cores
+and not on the number of photos. `fill` keeps what is derived in RowStores, under the photo's
+SHA-256; `derive` hands it on.
 """
 
 import hashlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import chain, islice
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,126 +24,150 @@ from imgcli.photos.hashing import in_threads
 from imgcli.photos.row_cache import RowStore
 from imgcli.progress import track
 
-Row = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
 
-BLOCK = 64  # photos written at once
+BLOCK = 64  # photos stored at once
 CHUNK = 8  # photos per task: enough to outweigh handing them over, few enough to end together
 CHANGED = "Changed"  # kind of the fault of a file whose digest is another
 
 
-@dataclass(frozen=True)
-class Product:
-    """Something to make of photos."""
+class Undecodable(Exception):
+    """A photo that cannot be decoded, and why."""
 
-    make: Callable[[Image.Image], Row | None]  # None: nothing is made of such a photo
-    at_least: int  # pixels of the short side that it wants a large JPEG decoded at
-    rides: bool = False  # made only of photos that are decoded for another product
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
-    """Some photos of a sequence of files, decoded, with what was made of them."""
+class Photo:
+    """A photo that has been read."""
 
-    rows: list[dict[int, Row]]  # per product, by the photo's position in the sequence
-    faults: dict[int, Fault]  # by position
+    index: int  # in the sequence of files
+    data: bytes
+    _decoded: dict[int, Image.Image] = field(default_factory=dict)  # by `at_least`
+
+    def decoded(self, at_least: int) -> Image.Image:
+        """The picture, not to be changed, with at least so many pixels on its short side.
+
+        It is decoded once for all needs that reduce it alike. Needs that differ get a picture each:
+        what is derived from a photo must not depend on what else is.
+
+        Raises:
+            Undecodable: it cannot be decoded.
+        """
+        for other, image in self._decoded.items():
+            if at_least == other or self._reduction(at_least) == self._reduction(other):
+                return image
+        made = decode(self.data, at_least)
+        if isinstance(made, Fault):
+            raise Undecodable(made)
+        self._decoded[at_least] = made
+        return made
+
+    def _reduction(self, at_least: int) -> int:
+        return reduction(self.data, at_least)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A way to derive something from a photo."""
+
+    apply: Callable[[Photo], Any]  # None: nothing is derived from such a photo
+    opportunistic: bool = False  # applied only to photos that another transform is applied to
+
+
+Derived = dict[int, Any]  # by the position of the transform
 
 
 def fill(
     stores: Sequence[RowStore],
-    products: Sequence[Product],
+    transforms: Sequence[Transform],
     files: Sequence[Path | str],
     digests: Sequence[str],
     label: str,
 ) -> dict[int, Fault]:
-    """Make whichever rows of these files the stores lack.
+    """Derive the rows of these files that the stores, one per transform, lack.
 
-    Ctrl-C keeps the blocks that are done.
+    Ctrl-C keeps the photos that are done, SIGKILL the blocks.
 
     Returns:
-        The fault of each file that gave no picture, by its position.
+        The fault of each file that cannot be read or decoded, by its position.
     """
     lacking = np.array([store.rows(digests) < 0 for store in stores]).reshape(len(stores), -1)
-    rides = np.array([product.rides for product in products])
-    lacking[rides] &= lacking[~rides].any(axis=0)
+    opportunistic = np.array([transform.opportunistic for transform in transforms])
+    lacking[opportunistic] &= lacking[~opportunistic].any(axis=0)
     faults: dict[int, Fault] = {}
+    waiting: list[dict[str, NDArray[Any]]] = [{} for _ in stores]
+
+    def store_waiting() -> None:
+        for store, rows in zip(stores, waiting, strict=True):
+            if rows:
+                store.append(list(rows), np.stack(list(rows.values())))
+                rows.clear()
+
     try:
-        with closing(make(products, files, digests, label, lacking)) as blocks:
-            for block in blocks:
-                faults |= block.faults
-                for store, rows in zip(stores, block.rows, strict=True):
-                    if rows:
-                        store.append([digests[i] for i in rows], np.stack(list(rows.values())))
+        with closing(derive(transforms, files, digests, label, lacking)) as derived:
+            for done, (i, made) in enumerate(derived, 1):
+                if isinstance(made, Fault):
+                    faults[i] = made
+                else:
+                    for k, row in made.items():
+                        waiting[k][digests[i]] = row
+                if done % BLOCK == 0:
+                    store_waiting()
     finally:
+        store_waiting()
         for store in stores:
             store.flush()
     return faults
 
 
-def make(
-    products: Sequence[Product],
+def derive(
+    transforms: Sequence[Transform],
     files: Sequence[Path | str],
-    digests: Sequence[str] | None,
-    label: str,
+    digests: Sequence[str | None] | None,
+    label: str | None = None,
     wanted: Bools | None = None,
-) -> Generator[Block, None, None]:
-    """Decode files and make the products of them, in order, a block at a time.
+) -> Generator[tuple[int, Derived | Fault], None, None]:
+    """Apply the transforms to files, in order, only a little ahead of the reader.
 
     Args:
-        digests: SHA-256 that each file must have; one that has another is a fault.
-        label: what to call the work, for people.
-        wanted: (products, files) which to make; None makes all.
+        digests: SHA-256 that each file must have, if known; a file that has another is a fault.
+        label: name of the work, for the progress bar; None shows none.
+        wanted: (transforms, files) which to apply; None applies all.
+
+    Yields:
+        The position of each file, and what is derived from it or why nothing is.
     """
     if wanted is None:
-        wanted = np.ones((len(products), len(files)), dtype=bool)
+        wanted = np.ones((len(transforms), len(files)), dtype=bool)
     todo = np.flatnonzero(wanted.any(axis=0))
 
-    def make_chunk(chunk: NDArray[np.int64]) -> list[tuple[int, dict[int, Row] | Fault]]:
-        return [
-            (i, _make_one(files[i], digests[i] if digests else None, products, wanted[:, i]))
-            for i in chunk.tolist()
-        ]
+    def derive_chunk(chunk: NDArray[np.int64]) -> list[tuple[int, Derived | Fault]]:
+        found: list[tuple[int, Derived | Fault]] = []
+        for i in chunk.tolist():
+            some = np.flatnonzero(wanted[:, i]).tolist()
+            digest = digests[i] if digests else None
+            found.append((i, _derive_one(i, files[i], digest, {k: transforms[k] for k in some})))
+        return found
 
     chunks = (todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK))
-    made = chain.from_iterable(in_threads(make_chunk, chunks))
-    counted = track(made, label, total=len(todo), unit="photos")
-    while batch := list(islice(counted, BLOCK)):
-        yield Block(
-            [
-                {i: rows[k] for i, rows in batch if not isinstance(rows, Fault) and k in rows}
-                for k in range(len(products))
-            ],
-            {i: rows for i, rows in batch if isinstance(rows, Fault)},
-        )
+    derived = chain.from_iterable(in_threads(derive_chunk, chunks))
+    yield from track(derived, label, total=len(todo), unit="photos") if label else derived
 
 
-def _make_one(
-    file: Path | str, digest: str | None, products: Sequence[Product], wanted: Bools
-) -> dict[int, Row] | Fault:
-    """The rows of one file by product; hashed and decoded from the same bytes."""
+def _derive_one(
+    index: int, file: Path | str, digest: str | None, transforms: dict[int, Transform]
+) -> Derived | Fault:
+    """Apply transforms to one file, which is hashed and decoded from the same bytes."""
     data = read_photo(file)
     if isinstance(data, Fault):
         return data
     if digest is not None and hashlib.sha256(data).hexdigest() != digest:
         return Fault("read", CHANGED, "it changed while it was being read")
-    rows: dict[int, Row] = {}
-    for alike in _decoded_alike(data, products, np.flatnonzero(wanted).tolist()):
-        photo = decode(data, products[alike[0]].at_least)
-        if isinstance(photo, Fault):
-            return photo
-        made = {k: products[k].make(photo) for k in alike}
-        rows |= {k: row for k, row in made.items() if row is not None}
-    return rows
-
-
-def _decoded_alike(data: bytes, products: Sequence[Product], some: list[int]) -> list[list[int]]:
-    """Products that want a photo decoded at the same size, together.
-
-    A photo between two sizes is decoded twice: what is made of it must not depend on what else is.
-    """
-    if len({products[k].at_least for k in some}) == 1:
-        return [some]
-    by_reduction: dict[int, list[int]] = {}
-    for k in some:
-        by_reduction.setdefault(reduction(data, products[k].at_least), []).append(k)
-    return list(by_reduction.values())
+    photo = Photo(index, data)
+    try:
+        made = {k: transform.apply(photo) for k, transform in transforms.items()}
+    except Undecodable as error:
+        return error.fault
+    return {k: row for k, row in made.items() if row is not None}

@@ -1,8 +1,8 @@
-"""What is odd about single photos: their size, shape, light, sharpness, name and metadata.
+"""Quality issues of single photos: size, shape, light, sharpness, name and metadata.
 
-The limits leave good photos alone. Of 2,056 photos of caltech30 one is called blurred and none dark
-or blank, of 30,000 pictures of CIFAR-10 one is called dark, of 1,000 MNIST digits none. Of 500
-photos of caltech30 blurred by a Gaussian of 3 pixels 95 % are found, by 4 pixels 99 %.
+The limits leave good photos alone. Of 2,056 photos of caltech30 one is reported as blurred and none
+as dark or blank, of 30,000 pictures of CIFAR-10 one is reported as dark, of 1,000 MNIST digits
+none. Of 500 photos of caltech30 blurred by a Gaussian of 3 pixels 95 % are found, by 4 pixels 99 %.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,30 +12,24 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.image_types import SUFFIXES
 from imgcli.photos import fingerprint
 from imgcli.photos.decode import FORMATS
-from imgcli.photos.fingerprint import Sketches
-from imgcli.photos.metadata import Facts
+from imgcli.photos.fingerprint import Fingerprints
+from imgcli.photos.metadata import Metadata
 from imgcli.records import FloatArray, IntArray
 from imgcli.text import percent
 
 Bools = NDArray[np.bool_]
 
-TINY = 64  # pixels of the short side, and half of what is usual: a dataset of digits is not odd
-LONG = 3.5  # times as long as wide, and twice what is usual
+TINY = 64  # pixels of the short side, and half of the median: a dataset of digits is no outlier
+LONG = 3.5  # times as long as wide, and twice the median
 BLANK = 2.0  # grey levels, standard deviation over the thumbnail
-DARK = 64.0  # grey levels, below which nearly all of a dark photo lies
+DARK = 64.0  # grey levels, below which nearly all of a dark photo is
 NEARLY_ALL = 0.98
-BLURRED = 0.225  # sharpness; see facts.py
+BLURRED = 0.225  # sharpness; see metadata.py
 
-EXTENSIONS = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "JPEG"),
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    **dict.fromkeys((".bmp", ".dib"), "BMP"),
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".gif": "GIF",
-}
+FORMAT_OF = {suffix: name.upper() for name, some in SUFFIXES.items() for suffix in some}
 
 
 @dataclass(frozen=True)
@@ -51,41 +45,44 @@ class Issue:
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """How bright the thumbnails of N sketches are, in grey levels; each (N,)."""
+    """How bright the thumbnails of N fingerprints are, in grey levels; each (N,)."""
 
     spread: FloatArray  # standard deviation
     highest: FloatArray  # of nearly all pixels
 
     @classmethod
-    def of(cls, sketches: Sketches) -> "Light":
-        spread, highest = np.empty(len(sketches)), np.empty(len(sketches))
-        for start in range(0, len(sketches), 4096):
+    def of(cls, fingerprints: Fingerprints) -> "Light":
+        spread, highest = np.empty(len(fingerprints)), np.empty(len(fingerprints))
+        for start in range(0, len(fingerprints), 4096):
             some = slice(start, start + 4096)
-            grey = fingerprint.luma(sketches[some]).reshape(-1, fingerprint.SIDE**2)
+            grey = fingerprint.luma(fingerprints[some]).reshape(-1, fingerprint.SIDE**2)
             spread[some] = grey.std(axis=1)
             highest[some] = np.quantile(grey, NEARLY_ALL, axis=1)
         return cls(spread, highest)
 
 
-def oddities(
-    paths: Sequence[str], facts: Facts[FloatArray], sketches: Sketches, row: IntArray
+def quality_issues(
+    paths: Sequence[str], metadata: Metadata[FloatArray], fingerprints: Fingerprints, row: IntArray
 ) -> Iterator[Issue]:
-    """What is odd about each of N photos, kind by kind.
+    """The issues of N photos, kind by kind.
 
     Args:
-        row: (N,) of each photo's sketch.
+        row: (N,) of each photo's fingerprint.
     """
     if not paths:
         return
-    light = Light.of(sketches)
+    light = Light.of(fingerprints)
     spread, highest = light.spread[row], light.highest[row]
-    short, long = np.minimum(facts.width, facts.height), np.maximum(facts.width, facts.height)
-    usual, usual_shape = float(np.median(short)), float(np.median(long / short))
+    short, long = (
+        np.minimum(metadata.width, metadata.height),
+        np.maximum(metadata.width, metadata.height),
+    )
+    median_short, median_shape = float(np.median(short)), float(np.median(long / short))
     found: list[tuple[str, Bools, Callable[[int], str]]] = [
         (
             "tiny",
-            (short < TINY) & (short < usual / 2),
-            lambda i: f"{_size(facts, i)}; usual here are {usual:.0f} on the short side",
+            (short < TINY) & (short < median_short / 2),
+            lambda i: f"{_size(metadata, i)}; the median of the short sides is {median_short:.0f}",
         ),
         ("blank", spread < BLANK, lambda i: "one colour all over"),
         (
@@ -97,30 +94,30 @@ def oddities(
         ),
         (
             "blurred",
-            facts.sharpness < BLURRED,
-            lambda i: f"no sharp edge anywhere (sharpness {facts.sharpness[i]:.2f} of 1)",
+            metadata.sharpness < BLURRED,
+            lambda i: f"no sharp edge anywhere (sharpness {metadata.sharpness[i]:.2f} of 1)",
         ),
         (
             "shape",
-            (long > LONG * short) & (long / short > 2 * usual_shape),
-            lambda i: f"{_size(facts, i)}, {long[i] / short[i]:.1f} times as long as wide",
+            (long > LONG * short) & (long / short > 2 * median_shape),
+            lambda i: f"{_size(metadata, i)}, {long[i] / short[i]:.1f} times as long as wide",
         ),
-        ("gps", facts.gps > 0, lambda i: "says where it was taken: mind whom you give it to"),
-        ("animated", facts.animated > 0, lambda i: "has several frames; only the first is used"),
+        ("gps", metadata.gps > 0, lambda i: "says where it was taken: mind whom you give it to"),
+        ("animated", metadata.animated > 0, lambda i: "has several frames; only the first is used"),
     ]
-    for kind, odd, detail in found:
-        for i in np.flatnonzero(odd).tolist():
+    for kind, is_outlier, detail in found:
+        for i in np.flatnonzero(is_outlier).tolist():
             yield Issue(kind, detail(i), paths[i])
-    yield from _misnamed(paths, facts)
+    yield from _misnamed(paths, metadata)
 
 
-def _misnamed(paths: Sequence[str], facts: Facts[FloatArray]) -> Iterator[Issue]:
-    for path, number in zip(paths, facts.format.astype(int).tolist(), strict=True):
+def _misnamed(paths: Sequence[str], metadata: Metadata[FloatArray]) -> Iterator[Issue]:
+    for path, number in zip(paths, metadata.format.astype(int).tolist(), strict=True):
         extension = PurePosixPath(path).suffix
-        named = EXTENSIONS.get(extension.lower())
+        named = FORMAT_OF.get(extension.lower())
         if named not in (None, FORMATS[number]):
             yield Issue("extension", f"named {extension}, but it is {FORMATS[number]}", path)
 
 
-def _size(facts: Facts[FloatArray], i: int) -> str:
-    return f"{facts.width[i]:.0f} × {facts.height[i]:.0f} pixels"
+def _size(metadata: Metadata[FloatArray], i: int) -> str:
+    return f"{metadata.width[i]:.0f} × {metadata.height[i]:.0f} pixels"

@@ -22,12 +22,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from imgcli import __version__, documents
+from imgcli import __version__, documents, provenance
 from imgcli.documents import Name, Relative, Sha256
 from imgcli.errors import DataError
 from imgcli.files import locked, sweep_temporaries, sync_folder, write_json
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.lines import add_lines, drop_lines
 from imgcli.photos.manifest import NAME as MANIFEST
 from imgcli.photos.manifest import Manifest, read_manifest
 from imgcli.progress import track
@@ -88,7 +87,9 @@ def quarantine(root: Path, moves: Sequence[Move]) -> Moved:
         }
         write_json(batch / JOURNAL, journal)
         sync_folder(batch.parent)
-        add_lines(home, {m.path: (m.to, m.sha256) for m in moves if m.to and m.sha256})
+        provenance.append_moves(
+            home, {m.path: (m.to, m.sha256) for m in moves if m.to and m.sha256}
+        )
         places = ((m.path, home / m.path, home / m.to if m.to else batch / m.path) for m in moves)
         done, left = _rename_all(track(places, "Moving", len(moves), "photos"), (home, batch))
     return Moved((batch,), done, left)
@@ -120,7 +121,7 @@ def restore(place: Path | None = None) -> Moved:
             stay = (*stay, *lost)
             kept = {item.path for item in stay}
             back_in = {m.path: m.to for m in journal.moves if m.to and m.path not in kept}
-            drop_lines(home, back_in)
+            provenance.remove_moves(home, back_in)
             if not stay:
                 _remove_emptied(batch)
         done += (f"{journal.folder}/{path}" for path in back)
@@ -178,14 +179,14 @@ def _rename_all(
 
 
 def _is_within(folder: Path, roots: Sequence[Path]) -> bool:
-    """Whether a folder lies in one of some others, wherever links in its path lead."""
+    """Whether a folder is in one of some others, wherever links in its path lead."""
     real = folder.resolve()
     return any(real.is_relative_to(root) for root in roots)
 
 
 def _why(error: OSError) -> str:
     if error.errno == errno.EXDEV:
-        return "it lies on another disk than the folder, so it cannot be renamed"
+        return "it is on another disk than the folder, so it cannot be renamed"
     return error.strerror or str(error)
 
 

@@ -14,16 +14,15 @@ import difflib
 import io
 import itertools
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from imgcli.errors import DataError, StorageError
 from imgcli.files import write_atomic
-from imgcli.photos.dataset import listed_photos
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.places import Place, find_manifest, find_places
+from imgcli.photos.layout import Place, find_manifest, find_photos
 from imgcli.photos.quarantine import Move, refuse_split
 from imgcli.reading import read_regular
 from imgcli.records import Rejected
@@ -44,17 +43,16 @@ class Origin:
 
 
 def origins(data: Path, paths: Sequence[str]) -> tuple[Path, list[Origin]]:
-    """The folder that a dataset was made of, and where in it these of its photos lie.
+    """The folder that a dataset was made of, and the paths of its photos in it.
 
     Raises:
         DataError: the dataset does not have one of them.
     """
     made = find_manifest(data)
-    known = (
-        {photo.path: photo.source for photo in made.photos}
-        if made
-        else {path: path for path in _photos_of(data)}
-    )
+    if made:
+        known = {photo.path: photo.source for photo in made.photos}
+    else:
+        known = {path: path for path in (find_photos(data).photos if data.is_dir() else ())}
     # Only what the dataset has is opened: the paths come from a file.
     there = [path for path in paths if path in known]
     digests = dict(zip(there, digest_files([data / path for path in there]), strict=True))
@@ -68,11 +66,6 @@ def origins(data: Path, paths: Sequence[str]) -> tuple[Path, list[Origin]]:
             )
         found.append(Origin(known[path], digest))
     return Path(made.source) if made else data, found
-
-
-def _photos_of(data: Path) -> Collection[str]:
-    """The photos of a dataset made elsewhere, or of a folder of class folders."""
-    return listed_photos(data) or (find_places(data)[0] if data.is_dir() else ())
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -95,8 +88,8 @@ def write_plan(
     """
     rows: list[tuple[object, ...]] = [COLUMNS]
     for origin, issue in zip(origins, issues, strict=True):
-        said = (issue["suggestion"], f"{issue['score']:.4f}", issue["reason"])
-        rows.append((folder, origin.path, issue["label"], *said, origin.sha256))
+        advice = (issue["suggestion"], f"{issue['score']:.4f}", issue["reason"])
+        rows.append((folder, origin.path, issue["label"], *advice, origin.sha256))
     data = csv_text(rows).encode()
     numbered = (PLAN.with_stem(f"{PLAN.stem}-{n}") for n in itertools.count(2))
     for place in [file] if file else itertools.chain([PLAN], numbered):
@@ -131,7 +124,7 @@ def planned(file: Path, folder: Path | None, usual: Path) -> tuple[Path, list[Mo
         usual: where neither names one.
 
     Raises:
-        DataError: the plan cannot be read or meant, or is not of the photos that lie there; the
+        DataError: the plan cannot be read or meant, or is not about the photos there; the
             message names the line.
     """
     rows = _read(file)
@@ -142,17 +135,17 @@ def planned(file: Path, folder: Path | None, usual: Path) -> tuple[Path, list[Mo
     if not rows:
         return root, []
     refuse_split(root)
-    places, _, _ = find_places(root)
+    layout = find_photos(root)
+    places = layout.photos
     for row in rows:
         _check_place(row, places.get(row.path), root)
     digests = digest_files([root / row.path for row in rows])
     for row, digest in zip(rows, digests, strict=True):
         _check_photo(row, digest, root)
-    classes = sorted({place.label for place in places.values()})
     taken: set[str] = set()
     moves = []
     for row, digest in zip(rows, map(str, digests), strict=True):
-        label = _known(row, classes)
+        label = _known(row, layout.classes)
         part = f"{row.path.split('/')[0]}/" if places[row.path].part else ""
         to = _free(root, f"{part}{label}", row.path.split("/")[-1], digest, taken)
         moves.append(Move(row.path, "label", f"is {label}, not {row.label}", to, digest))
@@ -199,13 +192,13 @@ def _check_place(row: _Row, place: Place | None, root: Path) -> None:
         raise _no_photo(row, root)
     if place.label != row.label:
         raise DataError(
-            f"{row.where} calls '{row.path}' {row.label}, but it lies in {place.label}. Edit "
+            f"{row.where} labels '{row.path}' as {row.label}, but it is in {place.label}. Edit "
             "new_label alone, or write a new plan: imgcli check --labels"
         )
 
 
 def _check_photo(row: _Row, digest: str | Rejected, root: Path) -> None:
-    """Refuse a row that is not about the photo that lies there."""
+    """Refuse a row that is not about the photo at its path."""
     if isinstance(digest, Rejected):
         raise _no_photo(row, root)
     if row.sha256 not in ("", digest):

@@ -1,7 +1,7 @@
 """Rows of one shape and type on disk, each under the SHA-256 of what it was made from.
 
-Decoded pixels, frozen features and sketches are all such rows: slow to make, never changed, found
-again by content. What the files are is in `store_files`.
+Decoded pixels, frozen features and fingerprints are all such rows: slow to make, never changed,
+found again by content. What the files are is in `store_files`.
 
 A row is written before its record in the index, so a process killed at any moment leaves whole rows
 and at most a tail that no record names, which the next writer cuts off. A power cut may reorder the
@@ -185,7 +185,7 @@ class RowStore:
         """Take in the records from the last known one to the last that has its row on disk."""
         rows = self._attach()
         if not os.path.samestat(rows, os.stat(self.folder / ROWS, follow_symlinks=False)):
-            raise OSError("another imgcli has begun it anew")
+            raise OSError("another imgcli has started it again")
         known = len(self._sound)
         n = min(rows.st_size // self._row_bytes, os.fstat(index.fileno()).st_size // RECORD)
         if n < known:
@@ -278,7 +278,7 @@ class RowStore:
         """
         with self._lock():
             if not self._is_ours():
-                self._begin_anew()
+                self._start_again()
             with self._open(ROWS, "r+") as rows, self._open(INDEX, "r+") as index:
                 self._catch_up(index)
                 cut_to(rows, len(self._sound) * self._row_bytes)
@@ -297,7 +297,7 @@ class RowStore:
                     return lock
             lock.close()
 
-    def _begin_anew(self) -> None:
+    def _start_again(self) -> None:
         # Removed and not emptied: another process may still read the old rows.
         for name in (META, ROWS, INDEX):
             (self.folder / name).unlink(missing_ok=True)

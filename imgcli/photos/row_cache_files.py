@@ -24,7 +24,7 @@ VERSION = 2
 META, ROWS, INDEX, LOCK = "meta.json", "rows.bin", "index.bin", "lock"
 KEY = 32  # bytes
 RECORD = KEY + 4  # bytes
-META_MOST = 1 << 16  # bytes; ours has about a hundred
+MAX_META = 1 << 16  # bytes; ours has about a hundred
 
 
 class Meta(Struct):
@@ -43,7 +43,7 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
         if not all(stat.S_ISREG(os.lstat(folder / name).st_mode) for name in (META, ROWS, INDEX)):
             return None
         with open_file(folder / META) as file:
-            meta = parse(file.read(META_MOST) or b"")
+            meta = parse(file.read(MAX_META) or b"")
         as_type(meta, Meta)
     except (OSError, DocumentError):
         return None

@@ -1,4 +1,4 @@
-"""`raw/` becomes `dataset/`: photos dealt into train, test and, where asked for, validation."""
+"""`raw/` becomes `dataset/`: photos assigned to train, test and, if asked for, validation."""
 
 import os
 import shlex
@@ -16,10 +16,9 @@ from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos import manifest
 from imgcli.photos.assign import choose_parts
 from imgcli.photos.hashing import digest_files, remember
+from imgcli.photos.layout import RENAME_CLASSES, Layout, Place, read_layout
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
 from imgcli.photos.near_duplicates import duplicate_groups
-from imgcli.photos.places import RENAME_CLASSES, find_manifest, part_folders
-from imgcli.photos.scan import scan
 from imgcli.records import IntArray, Rejected
 from imgcli.runs import CACHE
 from imgcli.text import listed
@@ -49,6 +48,17 @@ class _Photos:
     digests: list[str]  # (N,)
 
 
+@dataclass(frozen=True, eq=False)
+class SplitPlan:
+    """Where each photo goes."""
+
+    raw: Path
+    old: Manifest | None  # of the dataset that is updated
+    manifest: Manifest  # of the dataset that is to be made
+    rejected: tuple[Rejected, ...]  # by their paths in `raw`, sorted
+    lost: tuple[str, ...]  # classes none of whose photos can be used
+
+
 def split_folder(
     raw: Path,
     out: Path = Path("dataset"),
@@ -69,13 +79,13 @@ def split_folder(
     old one as it was.
 
     Args:
-        update: keep every photo that `out` holds in its part and deal only the new ones.
+        update: keep every photo that `out` holds in its part and assign only the new ones.
         force: replace an `out` that exists.
 
     Raises:
         WrongUsage: shares that cannot be meant, or `update` with `force`.
         DataError: the photos, their classes or the old `split.json` cannot serve.
-        StorageError: `out` exists, lies inside `raw` or around it, or the disk is too small.
+        StorageError: `out` exists, is inside `raw` or around it, or the disk is too small.
     """
     if update and force:
         raise WrongUsage("--update keeps what the dataset holds, --force replaces it. Use one.")
@@ -85,41 +95,76 @@ def split_folder(
     recipe = (old.recipe if old else Recipe()).with_(
         ratio=ratio, val=val, seed=seed, duplicates=duplicates, link=link
     )
-    shares = recipe.shares()
+    recipe.shares()  # refuses wrong ones
     _check_places(raw, out)
-    _refuse_split(raw)
-    scanned, rejected = scan(raw)
-    _check_classes(raw, scanned)
+    layout = _class_folders(raw)
     began = time.time_ns()
     if not (force or update) and staging.is_occupied(out):
-        photos, unreadable, placed = _found_done(out, raw, scanned, recipe, cache)
-        copied, said = 0, f"'{out}' is this very split already; nothing was changed."
-    else:
-        replace = force or update
-        with staging.staged_folder(out, replace=replace, user_files=user_files) as staged:
-            _refuse_changed(out, old)
-            photos, unreadable = _readable(raw, scanned, recipe.duplicates, cache)
-            placed = _layout(raw, photos, _parts(photos, recipe, old))
-            copied = manifest.place_photos(placed, raw, out, staged.folder, recipe.link)
-            Manifest(recipe, str(raw), photos.classes, placed).write(staged.folder)
-        said = staged.kept or ""
-        _remember(recipe, raw, out, placed, copied, began, cache)
+        plan = _plan_made(layout, recipe, out, cache)
+        return describe(plan, out, note=f"'{out}' is this very split already; nothing was changed.")
+    with staging.staged_folder(out, replace=force or update, user_files=user_files) as staged:
+        _refuse_changed(out, old)
+        plan = plan_split(layout, recipe, old, cache)
+        copied = write_split(plan, out, staged.folder)
+    _remember(plan, out, copied, began, cache)
+    return describe(plan, out, copied, staged.kept)
 
-    counts = Counter((photo.label, photo.part) for photo in placed)
-    notes = [_what_changed(old, photos, raw)] if old else []
-    notes += _oddities(scanned, photos, placed)
+
+def plan_split(
+    layout: Layout, recipe: Recipe, old: Manifest | None = None, cache: Path = CACHE
+) -> SplitPlan:
+    """Read every photo, find duplicates and assign each photo to a part.
+
+    Args:
+        old: keeps the parts of the photos in it.
+    """
+    raw = layout.root
+    photos, unreadable = _readable(layout, recipe.duplicates, cache)
+    before = old.parts_of(photos.digests, photos.sources) if old else {}
+    parts = choose_parts(
+        photos.targets, photos.groups, photos.digests, recipe.shares(), recipe.seed, before
+    )
+    return SplitPlan(
+        raw=raw,
+        old=old,
+        manifest=Manifest(recipe, str(raw), photos.classes, _placed(raw, photos, parts)),
+        rejected=tuple(sorted(layout.rejected + unreadable, key=lambda item: item.path)),
+        lost=tuple(sorted(set(layout.classes) - set(photos.classes))),
+    )
+
+
+def write_split(plan: SplitPlan, out: Path, folder: Path) -> int:
+    """Fill `folder`, which is to become `out`.
+
+    Returns:
+        How many photos had to be copied though links were asked for.
+    """
+    made = plan.manifest
+    copied = manifest.place_photos(made.photos, plan.raw, out, folder, made.recipe.link)
+    made.write(folder)
+    return copied
+
+
+def describe(plan: SplitPlan, out: Path, copied: int = 0, note: str | None = None) -> SplitResult:
+    """What a split did, with a sentence about whatever is out of the ordinary."""
+    made = plan.manifest
+    counts = Counter((photo.label, photo.part) for photo in made.photos)
+    sizes = Counter(photo.group for photo in made.photos)
+    notes = [_what_changed(plan.old, made, plan.raw)] if plan.old else []
+    notes += _warnings(plan)
     if copied:
-        notes.append(f"Copied: {copied}, since hard links from '{raw}' do not reach '{out}'.")
-    if said:
-        notes.append(said)
+        notes.append(f"Copied: {copied}, since hard links from '{plan.raw}' do not reach '{out}'.")
     return SplitResult(
         out=out,
-        seed=recipe.seed,
-        ratio=recipe.ratio,
-        classes={name: {part: counts[name, part] for part in shares} for name in photos.classes},
-        groups_kept_together=int((np.bincount(photos.groups) > 1).sum()),
-        rejected=tuple(sorted(rejected + unreadable, key=lambda item: item.path)),
-        notes=tuple(notes),
+        seed=made.recipe.seed,
+        ratio=made.recipe.ratio,
+        classes={
+            name: {part: counts[name, part] for part in made.recipe.shares()}
+            for name in made.classes
+        },
+        groups_kept_together=sum(size > 1 for size in sizes.values()),
+        rejected=plan.rejected,
+        notes=(*notes, note) if note else tuple(notes),
     )
 
 
@@ -129,7 +174,7 @@ def _old_manifest(out: Path) -> Manifest:
         return old
     missing = f"There is nothing to update: no '{out / manifest.NAME}'."
     kept = [path for path in aside.set_aside_of(out) if (path / manifest.NAME).is_file()]
-    if kept and not staging.is_occupied(out):  # splitting anew could bring test photos into train
+    if kept and not staging.is_occupied(out):  # splitting again could bring test photos into train
         move = f"mv {shlex.quote(str(kept[-1]))} {shlex.quote(str(out))}"
         raise DataError(f"{missing} '{kept[-1]}' beside it holds a split: bring it back, `{move}`")
     raise DataError(f"{missing} Split without --update.")
@@ -141,62 +186,46 @@ def _refuse_changed(out: Path, old: Manifest | None) -> None:
         raise StorageError(f"'{out}' was split again by another imgcli. Run this again.")
 
 
-def _refuse_split(raw: Path) -> None:
-    """Refuse to split a dataset."""
-    if parts := part_folders(raw, find_manifest(raw)):
+def _class_folders(raw: Path) -> Layout:
+    """The layout of a folder to be split; a dataset, or one without photos, is refused."""
+    layout = read_layout(raw)
+    if layout.parts:
         raise DataError(
-            f"'{raw}' is split already, into {listed(sorted(parts))}. Give it to the later "
+            f"'{raw}' is split already, into {listed(sorted(layout.parts))}. Give it to the later "
             f"commands as it is, with `--data {raw}`. {RENAME_CLASSES}"
         )
+    if "" in layout.errors:
+        raise layout.errors[""]
+    _check_classes(raw, layout.photos)
+    return layout
 
 
-def _found_done(
-    out: Path, raw: Path, scanned: Sequence[tuple[str, str]], recipe: Recipe, cache: Path
-) -> tuple[_Photos, list[Rejected], tuple[PlacedPhoto, ...]]:
-    """Find that `out` holds exactly what this split would make.
+def _plan_made(layout: Layout, recipe: Recipe, out: Path, cache: Path) -> SplitPlan:
+    """The plan of a split that `out` holds exactly.
 
     Raises:
         StorageError: it holds anything else.
     """
     made = manifest.read_manifest(out)
-    sources = {path for path, _ in scanned}
     # These are quickly seen, before all photos are read.
-    if made is None or (made.recipe, made.source) != (recipe, str(raw)):
+    if made is None or (made.recipe, made.source) != (recipe, str(layout.root)):
         raise staging.occupied(out)
-    if not sources.issuperset(photo.source for photo in made.photos):
+    if not layout.photos.keys() >= {photo.source for photo in made.photos}:
         raise staging.occupied(out)
-    photos, unreadable = _readable(raw, scanned, recipe.duplicates, cache)
-    placed = _layout(raw, photos, _parts(photos, recipe, None))
-    whole = {manifest.NAME, *(photo.path for photo in placed)} == set(aside.files_in(out))
-    if Manifest(recipe, str(raw), photos.classes, placed) != made or not whole:
+    plan = plan_split(layout, recipe, cache=cache)
+    whole = {manifest.NAME, *(photo.path for photo in made.photos)} == set(aside.files_in(out))
+    if plan.manifest != made or not whole or manifest.user_files(out, cache):
         raise staging.occupied(out)
-    if manifest.user_files(out, cache):
-        raise staging.occupied(out)
-    return photos, unreadable, placed
+    return plan
 
 
-def _parts(photos: _Photos, recipe: Recipe, old: Manifest | None) -> dict[str, IntArray]:
-    """The rows of each part; what the old dataset holds stays in its part."""
-    before = old.parts_of(photos.digests, photos.sources) if old else {}
-    return choose_parts(
-        photos.targets, photos.groups, photos.digests, recipe.shares(), recipe.seed, before
-    )
-
-
-def _remember(
-    recipe: Recipe,
-    raw: Path,
-    out: Path,
-    placed: Sequence[PlacedPhoto],
-    copied: int,
-    began: int,
-    cache: Path,
-) -> None:
+def _remember(plan: SplitPlan, out: Path, copied: int, began: int, cache: Path) -> None:
     """Remember the digests under all names that the photos have now."""
     # A hard link changes the times of its file; what was just hashed need not be hashed again.
+    placed = plan.manifest.photos
     digests = [photo.sha256 for photo in placed]
-    names = [(f"{raw}/{photo.source}", f"{out}/{photo.path}") for photo in placed]
-    if copied or recipe.link == "copy":  # two files, where a link is another name of one
+    names = [(f"{plan.raw}/{photo.source}", f"{out}/{photo.path}") for photo in placed]
+    if copied or plan.manifest.recipe.link == "copy":  # two files, no link with two names
         remember([(source,) for source, _ in names], digests, began, cache)
         remember([(target,) for _, target in names], digests, began, cache)
     else:
@@ -211,15 +240,15 @@ def _check_places(raw: Path, out: Path) -> None:
         )
     if source.is_relative_to(target):
         raise StorageError(
-            f"'{raw}' lies inside --out '{out}', which is made anew. Name another --out."
+            f"'{raw}' lies inside --out '{out}', which is made again. Name another --out."
         )
 
 
 def _check_classes(
-    raw: Path, photos: Sequence[tuple[str, str]], unreadable: Sequence[Rejected] = ()
+    raw: Path, photos: Mapping[str, Place], unreadable: Sequence[Rejected] = ()
 ) -> None:
     """Refuse classes that cannot be split; before the photos are read, and again after."""
-    counts = Counter(label for _, label in photos)
+    counts = Counter(place.label for place in photos.values())
     lost = ""
     if unreadable:
         lost = f" Not usable: {listed([item.path for item in unreadable], 3)}"
@@ -228,7 +257,7 @@ def _check_classes(
         raise DataError(f"No photo in '{raw}' can be used.{lost}")
     if len(counts) == 1:
         (only,) = counts
-        wrapped = len({path.split("/")[1] for path, _ in photos if path.count("/") > 1}) > 1
+        wrapped = len({path.split("/")[1] for path in photos if path.count("/") > 1}) > 1
         remedy = f" If its folders are the classes, split '{raw / only}'." if wrapped else ""
         raise DataError(
             f"'{raw}' has one class only, '{only}'; a classifier needs two, each in a folder of "
@@ -244,10 +273,11 @@ def _check_classes(
 
 
 def _readable(
-    raw: Path, scanned: Sequence[tuple[str, str]], duplicates: Duplicates, cache: Path
+    layout: Layout, duplicates: Duplicates, cache: Path
 ) -> tuple[_Photos, list[Rejected]]:
     """Read every photo: its digest and its group, or why it cannot be used."""
-    files = [f"{raw}/{path}" for path, _ in scanned]  # a Path for each takes a second for 100,000
+    raw, paths = layout.root, list(layout.photos)
+    files = [f"{raw}/{path}" for path in paths]  # a Path for each takes a second for 100,000
     found = dict(enumerate(digest_files(files, cache)))
     reasons = {row: what.reason for row, what in found.items() if isinstance(what, Rejected)}
     digests = {row: what for row, what in found.items() if isinstance(what, str)}
@@ -259,21 +289,22 @@ def _readable(
     reasons |= {rows[index]: reason for index, reason in faults}
 
     good = [row for row in rows if row not in reasons]
-    rejected = [Rejected(scanned[row][0], reason) for row, reason in sorted(reasons.items())]
-    _check_classes(raw, [scanned[row] for row in good], rejected)
-    classes = tuple(sorted({scanned[row][1] for row in good}))
+    rejected = [Rejected(paths[row], reason) for row, reason in sorted(reasons.items())]
+    used = {paths[row]: layout.photos[paths[row]] for row in good}
+    _check_classes(raw, used, rejected)
+    classes = tuple(sorted({place.label for place in used.values()}))
     position = {name: i for i, name in enumerate(classes)}
     photos = _Photos(
-        sources=[scanned[row][0] for row in good],
+        sources=list(used),
         classes=classes,
-        targets=np.array([position[scanned[row][1]] for row in good]),
+        targets=np.array([position[place.label] for place in used.values()]),
         groups=np.array([group_of[row] for row in good]),
         digests=[digests[row] for row in good],
     )
     return photos, rejected
 
 
-def _layout(raw: Path, photos: _Photos, parts: Mapping[str, IntArray]) -> tuple[PlacedPhoto, ...]:
+def _placed(raw: Path, photos: _Photos, parts: Mapping[str, IntArray]) -> tuple[PlacedPhoto, ...]:
     """Where each photo goes, sorted by path."""
     names = manifest.flat_names(photos.sources)
     labels = [photos.classes[target] for target in photos.targets.tolist()]
@@ -295,8 +326,8 @@ def _layout(raw: Path, photos: _Photos, parts: Mapping[str, IntArray]) -> tuple[
     return tuple(sorted(placed, key=lambda photo: photo.path))
 
 
-def _what_changed(old: Manifest, photos: _Photos, raw: Path) -> str:
-    before, now = Counter(photo.sha256 for photo in old.photos), Counter(photos.digests)
+def _what_changed(old: Manifest, new: Manifest, raw: Path) -> str:
+    before, now = (Counter(photo.sha256 for photo in made.photos) for made in (old, new))
     kept = (before & now).total()
     return (
         f"Updated: {now.total() - kept} added, {before.total() - kept} dropped that '{raw}' no "
@@ -304,17 +335,15 @@ def _what_changed(old: Manifest, photos: _Photos, raw: Path) -> str:
     )
 
 
-def _oddities(
-    scanned: Sequence[tuple[str, str]], photos: _Photos, placed: Sequence[PlacedPhoto]
-) -> Iterator[str]:
+def _warnings(plan: SplitPlan) -> Iterator[str]:
     """Sentences about classes and groups that could not be treated like the others."""
-    lost = {label for _, label in scanned} - set(photos.classes)
-    if lost:
-        yield f"Left out, since none of its photos can be used: class {listed(sorted(lost))}."
-    untested = set(photos.classes) - {photo.label for photo in placed if photo.part == "test"}
-    if untested:
+    placed = plan.manifest.photos
+    if plan.lost:
+        yield f"Left out, since none of its photos can be used: class {listed(plan.lost)}."
+    tested = {photo.label for photo in placed if photo.part == "test"}
+    if untested := sorted(set(plan.manifest.classes) - tested):
         yield (
-            f"No test photo of class {listed(sorted(untested))}: its photos are duplicates, which "
+            f"No test photo of class {listed(untested)}: its photos are duplicates, which "
             "stay together. Add other photos, or see --duplicates."
         )
     first: dict[int, PlacedPhoto] = {}
@@ -327,5 +356,5 @@ def _oddities(
         yield (
             f"In two parts: {len(torn)} of the groups of duplicates, as "
             f"{listed([first[one.group].path, one.path])}. What was placed before is not moved; to "
-            "bring them together, split anew with --force."
+            "bring them together, split again with --force."
         )

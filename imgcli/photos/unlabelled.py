@@ -8,8 +8,8 @@ import numpy as np
 from imgcli.errors import DataError
 from imgcli.photos.dataset import Dataset
 from imgcli.photos.hashing import digest_files
+from imgcli.photos.layout import photos_under
 from imgcli.photos.near_duplicates import duplicate_groups
-from imgcli.photos.scan import photos_under
 from imgcli.records import IntArray, Rejected
 from imgcli.runs import CACHE
 

@@ -2,24 +2,24 @@
 
     .imgcli/cache/pixels/<geometry>-<BY>-v<VERSION>/    a RowStore of (size, size, 3) uint8
 
-A row is found by the photo's SHA-256, so a photo that is moved, linked or split anew is not decoded
-again, and a photo that has changed is. `imgcli split` leaves the view that most networks have.
+A row is found by the photo's SHA-256: a photo that is moved, linked or split again is not decoded
+again; a photo that has changed is. `imgcli split` leaves the default view.
 """
 
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from imgcli.errors import DataError
 from imgcli.photos import pipeline, resize
 from imgcli.photos.decode import VERSION, Fault, needed, to_input
-from imgcli.photos.pipeline import Product
+from imgcli.photos.pipeline import BLOCK, Photo, Transform
 from imgcli.photos.row_cache import RowStore
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
 from imgcli.runs import CACHE
@@ -61,7 +61,7 @@ class Block:
 def load_pixels(samples: Samples, views: Sequence[Preprocess], cache: Path = CACHE) -> list[Pixels]:
     """The pixels of all samples in each of the views, from the cache or decoded now.
 
-    A photo that several views lack is decoded once for all of them. Ctrl-C keeps the blocks that
+    A photo that several views lack is decoded once for all of them. Ctrl-C keeps the photos that
     are done.
 
     Raises:
@@ -74,8 +74,8 @@ def load_pixels(samples: Samples, views: Sequence[Preprocess], cache: Path = CAC
         if missing:
             store.reserve(missing)
     files = [os.path.join(samples.root, path) for path in samples.paths]  # a Path takes a kilobyte
-    products = [view_of(view) for view in views]
-    faults = pipeline.fill(stores, products, files, samples.digests, "Decoding")
+    transforms = [view_of(view) for view in views]
+    faults = pipeline.fill(stores, transforms, files, samples.digests, "Decoding")
     changed = [samples.paths[i] for i, fault in faults.items() if fault.kind == pipeline.CHANGED]
     if changed:
         raise DataError(
@@ -99,13 +99,13 @@ def enlarged(view: Preprocess, factor: float = 1.25) -> Preprocess:
 def decode_files(files: Sequence[Path], preprocess: Preprocess) -> Generator[Block, None, None]:
     """Decode files in threads over all cores, in order, a block at a time."""
     empty = np.empty((0, preprocess.size, preprocess.size, 3), np.uint8)
-    with closing(pipeline.make([view_of(preprocess)], files, None, "Decoding")) as blocks:
-        for block in blocks:
-            (views,) = block.rows
+    with closing(pipeline.derive([view_of(preprocess)], files, None, "Decoding")) as derived:
+        while block := list(islice(derived, BLOCK)):
+            views = {i: made[0] for i, made in block if not isinstance(made, Fault)}
             yield Block(
                 np.array(list(views), dtype=np.int64),
                 np.stack(list(views.values())) if views else empty,
-                list(block.faults.items()),
+                [(i, made) for i, made in block if isinstance(made, Fault)],
             )
 
 
@@ -116,10 +116,10 @@ def store_of(view: Preprocess, cache: Path) -> RowStore:
     return RowStore(folder, (view.size, view.size, 3), "uint8", about=about)
 
 
-def view_of(view: Preprocess) -> Product:
-    """How a view is made of a decoded photo."""
+def view_of(view: Preprocess) -> Transform:
+    """Derives a view (size, size, 3)."""
 
-    def make(photo: Image.Image) -> NDArray[np.uint8]:
-        return to_input(photo, view)
+    def apply(photo: Photo) -> NDArray[np.uint8]:
+        return to_input(photo.decoded(needed(view)), view)
 
-    return Product(make, needed(view))
+    return Transform(apply)

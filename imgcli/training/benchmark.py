@@ -16,7 +16,7 @@ from imgcli.models.create import create_network
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
 from imgcli.photos.hashing import cores
-from imgcli.photos.scan import photos_under
+from imgcli.photos.layout import photos_under
 from imgcli.photos.views import decode_files
 from imgcli.records import Preprocess
 from imgcli.training.device import autocast, choose_device, forward

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from imgcli.errors import DataError, RunError
 from imgcli.files import write_atomic
 from imgcli.models.memory import Batches, within_memory
-from imgcli.photos.scan import photos_under
+from imgcli.photos.layout import photos_under
 from imgcli.photos.views import Images, decode_files
 from imgcli.records import FloatArray, Rejected
 from imgcli.runs import Run

@@ -20,7 +20,7 @@ from PIL.Image import Transpose
 from imgcli.photos.decode import ORIENTATION
 from imgcli.photos.fingerprint import tolerance
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.near_duplicates import Comparison, duplicate_groups, look_at
+from imgcli.photos.near_duplicates import Comparison, duplicate_groups, fingerprint_files
 from tests.benchmarks.machine import run
 from tests.benchmarks.material import Photos
 from tests.benchmarks.script import Setting, main
@@ -38,7 +38,7 @@ import sys
 from pathlib import Path
 from imgcli.photos.hashing import digest_files
 from imgcli.photos.near_duplicates import duplicate_groups
-from imgcli.photos.scan import scan
+from imgcli.photos.layout import scan
 files = [f"{sys.argv[1]}/{path}" for path, _ in scan(Path(sys.argv[1]))[0]]
 cache = Path("cache")
 duplicate_groups(files, digest_files(files, cache), "near", cache)
@@ -148,7 +148,7 @@ def search(pictures: Photos, setting: Setting) -> Result:
         list(pictures.files),
         [str(d) for d in digest_files(pictures.files, setting.work)],
     )
-    sketches = look_at(files, digests, setting.work / "sketched").sketches
+    sketches = fingerprint_files(files, digests, setting.work / "sketched").fingerprints
     limit = tolerance(sketches)
     comparison = Comparison(sketches[limit > 0], limit[limit > 0])
     return Result(

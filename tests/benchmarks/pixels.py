@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.scan import scan
+from imgcli.photos.layout import scan
 from imgcli.photos.views import Pixels, load_pixels
 from imgcli.records import Preprocess, Samples
 from tests.benchmarks.machine import peak_megabytes

@@ -27,7 +27,7 @@ from imgcli.photos.hashing import digest_files
 from imgcli.photos.merge import undo_merge
 from imgcli.photos.merge_spec import read_plan
 from imgcli.photos.quarantine import Move, quarantine, restore
-from imgcli.photos.scan import scan
+from imgcli.photos.layout import scan
 from imgcli.photos.thumbnails import thumbnail
 from imgcli.records import Rejected
 from imgcli.report.plots import history as history

@@ -10,7 +10,7 @@ from imgcli.aside import write_page
 from imgcli.collect import ingest as module
 from imgcli.collect.imports.labelled_photo import NotTaken
 from imgcli.collect.ingest import open_store
-from imgcli.collect.provenance import NAME
+from imgcli.provenance import NAME
 from imgcli.errors import StorageError
 from imgcli.photos.quarantine import Move, quarantine
 from tests.collect.samples import labelled_photo, make_tree, photo, place, tree

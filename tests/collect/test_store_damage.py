@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgcli.collect.ingest import Store
-from imgcli.collect.provenance import NAME, read
+from imgcli.provenance import NAME, read
 from tests.collect.samples import labelled_photo, make_tree, photo, place, tree
 
 PHOTOS = [

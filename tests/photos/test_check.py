@@ -64,7 +64,7 @@ def test_what_gives_no_picture_is_listed_with_stage_and_reason(raw: Path) -> Non
         ("cat/empty.jpg", "read"),
         ("cat/page.jpg", "identify"),
     ]
-    assert "web page" in found.unreadable[2].reason
+    assert "HTML page" in found.unreadable[2].reason
     assert kinds(found) == {"not-used": ["cat/notes.txt"]}
     assert found.classes == {"cat": 6, "dog": 6} and found.files == 15
 

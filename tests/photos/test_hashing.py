@@ -194,7 +194,7 @@ def test_without_a_cache_that_can_be_written_files_are_hashed_again(
 def test_the_oldest_are_forgotten_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[str]
 ) -> None:
-    monkeypatch.setattr(hashing, "MOST", 3)
+    monkeypatch.setattr(hashing, "MAX_FILES", 3)
     files = [old_file(tmp_path / f"{i}.jpg", b"%d" % i) for i in range(5)]
     for file in files:
         digest_files([file], tmp_path / "cache")

@@ -79,11 +79,11 @@ def test_hashes_are_kept(raw: Path, number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
-def test_sketches_are_kept_by_blocks(raw: Path, number: signal.Signals) -> None:
+def test_fingerprints_are_kept(raw: Path, number: signal.Signals) -> None:
     assert N > rows(check_until(raw, number, N + LAST), "sketches") >= 128
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_facts_are_kept(raw: Path, number: signal.Signals) -> None:
+def test_metadata_is_kept(raw: Path, number: signal.Signals) -> None:
     kept = rows(check_until(raw, number, 2 * N + LAST), "facts")
     assert N > kept >= (128 if number == signal.SIGKILL else LAST - 3 * 8)

@@ -11,18 +11,20 @@ import pytest
 from PIL import Image, ImageFilter
 
 from imgcli.errors import DataError
-from imgcli.photos.metadata import Facts, facts_of, sharpness
-from imgcli.photos.near_duplicates import look_at
+from imgcli.photos.metadata import Metadata, read_metadata, sharpness
+from imgcli.photos.near_duplicates import fingerprint_files
 from imgcli.photos.quality import BLURRED
 from imgcli.records import FloatArray
 from tests.photos.test_near_duplicates import make_photo
 
 
-def facts(folder: Path, *contents: bytes) -> Facts[FloatArray]:
+def facts(folder: Path, *contents: bytes) -> Metadata[FloatArray]:
     files = [folder / f"{i}" for i in range(len(contents))]
     for file, data in zip(files, contents, strict=True):
         file.write_bytes(data)
-    return facts_of(files, [hashlib.sha256(data).hexdigest() for data in contents], folder / "c")
+    return read_metadata(
+        files, [hashlib.sha256(data).hexdigest() for data in contents], folder / "c"
+    )
 
 
 def saved(photo: Image.Image, form: str = "JPEG", **options: object) -> bytes:
@@ -108,15 +110,15 @@ def test_sharpness_does_not_depend_on_whether_the_view_was_kept(tmp_path: Path) 
     before = facts(tmp_path, data).sharpness
     shutil.rmtree(tmp_path / "c")
     files, digests = [tmp_path / "0"], [hashlib.sha256(data).hexdigest()]
-    look_at(files, digests, tmp_path / "c")
-    assert facts_of(files, digests, tmp_path / "c").sharpness == before
+    fingerprint_files(files, digests, tmp_path / "c")
+    assert read_metadata(files, digests, tmp_path / "c").sharpness == before
 
 
 def test_a_second_look_opens_no_file(tmp_path: Path) -> None:
     data = [saved(PHOTO), saved(make_photo(1, (60, 60)))]
     before = facts(tmp_path, *data)
     digests = [hashlib.sha256(content).hexdigest() for content in data]
-    again = facts_of(["gone", "gone too"], digests, tmp_path / "c")
+    again = read_metadata(["gone", "gone too"], digests, tmp_path / "c")
     assert np.array_equal(np.array(before), np.array(again))
 
 
@@ -128,9 +130,9 @@ def test_a_photo_that_changed_since_it_was_hashed_is_refused_and_nothing_kept_of
     digest = hashlib.sha256(saved(PHOTO)).hexdigest()
     file.write_bytes(saved(make_photo(1, (60, 90))))
     with pytest.raises(DataError, match=r"a.jpg' changed while it was being looked at. Run"):
-        facts_of([file], [digest], tmp_path / "c")
+        read_metadata([file], [digest], tmp_path / "c")
     file.unlink()
     with pytest.raises(DataError, match=r"a.jpg' changed while"):
-        facts_of([file], [digest], tmp_path / "c")
+        read_metadata([file], [digest], tmp_path / "c")
     file.write_bytes(saved(PHOTO))
-    assert facts_of([file], [digest], tmp_path / "c").width.tolist() == [90]
+    assert read_metadata([file], [digest], tmp_path / "c").width.tolist() == [90]

@@ -18,7 +18,7 @@ from PIL.Image import Resampling, Transpose
 from sklearn.datasets import load_digits
 
 from imgcli.photos import decode, fingerprint
-from imgcli.photos.near_duplicates import USUAL, duplicate_groups, group_sketches, join
+from imgcli.photos.near_duplicates import DEFAULT_VIEW, duplicate_groups, group_fingerprints, join
 from imgcli.photos.views import Pixels, load_pixels
 from imgcli.records import IntArray, Samples
 
@@ -91,8 +91,8 @@ def near(folder: Path, contents: Sequence[bytes]) -> list[int]:
     return groups.tolist()
 
 
-def sketches_of(photos: Sequence[Image.Image]) -> fingerprint.Sketches:
-    return np.stack([fingerprint.sketch_photo(photo) for photo in photos])
+def fingerprints_of(photos: Sequence[Image.Image]) -> fingerprint.Fingerprints:
+    return np.stack([fingerprint.fingerprint_of(photo) for photo in photos])
 
 
 # --- the modes ----------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_a_mark_on_white_is_grouped_with_its_like_only(tmp_path: Path) -> None:
 
 def test_handwritten_digits_are_not_grouped() -> None:
     images = [Image.fromarray((image * 15).astype(np.uint8)) for image in load_digits().images]
-    groups = group_sketches(sketches_of([image.convert("RGB") for image in images]))
+    groups = group_fingerprints(fingerprints_of([image.convert("RGB") for image in images]))
     assert grouped_share(groups) < 0.02
 
 
@@ -294,12 +294,12 @@ def test_a_second_run_opens_no_file(album: tuple[Path, list[Path], list[str]]) -
 # --- the pass that is kept ----------------------------------------------------------------------
 
 
-def usual_pixels(folder: Path, files: Sequence[Path], digests: Sequence[str]) -> Pixels:
+def default_pixels(folder: Path, files: Sequence[Path], digests: Sequence[str]) -> Pixels:
     """What training would load; the folder is away, so that nothing can be decoded."""
     zeros = np.zeros(len(files), np.int64)
     names = tuple(file.name for file in files)
     samples = Samples(folder / "gone", names, zeros, zeros, tuple(digests), ("a",))
-    (pixels,) = load_pixels(samples, [USUAL], folder / "cache")
+    (pixels,) = load_pixels(samples, [DEFAULT_VIEW], folder / "cache")
     return pixels
 
 
@@ -307,19 +307,19 @@ def test_what_was_decoded_for_the_search_is_there_for_training(tmp_path: Path) -
     photos = [make_photo(seed, (900 + seed, 700)) for seed in range(3)]
     files, digests = write(tmp_path, [jpeg(photo) for photo in photos])
     duplicate_groups(files, digests, "near", tmp_path / "cache")
-    pixels = usual_pixels(tmp_path, files, digests)
+    pixels = default_pixels(tmp_path, files, digests)
     assert pixels.rejected == []
     for file, image in zip(files, pixels.gather(np.arange(3)), strict=True):
-        photo = decode.decode(file.read_bytes(), decode.needed(USUAL))
+        photo = decode.decode(file.read_bytes(), decode.needed(DEFAULT_VIEW))
         assert isinstance(photo, Image.Image)
-        assert (decode.to_input(photo, USUAL) == image).all()
+        assert (decode.to_input(photo, DEFAULT_VIEW) == image).all()
 
 
 def test_small_photos_are_not_blown_up(tmp_path: Path) -> None:
     sizes = [(111, 111), (112, 40), (40, 112)]
     files, digests = write(tmp_path, [jpeg(make_photo(i, size)) for i, size in enumerate(sizes)])
     duplicate_groups(files, digests, "near", tmp_path / "cache")
-    assert usual_pixels(tmp_path, files, digests).readable.tolist() == [False, True, True]
+    assert default_pixels(tmp_path, files, digests).readable.tolist() == [False, True, True]
 
 
 def test_no_pixels_are_left_where_the_disk_is_small(
@@ -376,18 +376,18 @@ def test_only_photos_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_a_crop_is_placed_where_it_was_cut() -> None:
     photo = make_photo(3, (640, 640))
-    planes = fingerprint.luma(sketches_of([photo, cropped(photo, 0.06, 0.02, 0.01, 0.05)]))
+    planes = fingerprint.luma(fingerprints_of([photo, cropped(photo, 0.06, 0.02, 0.01, 0.05)]))
     placed = fingerprint.place(planes[:1], planes[1:], fingerprint.WHOLE[None], steps=8)
     expected = [[1 - 0.07, 0.06 - 0.01, 1 - 0.07, 0.02 - 0.05]]
     assert placed == pytest.approx(np.array(expected), abs=0.005)
 
 
 def test_a_perfect_fit_has_no_misfit_and_a_missing_spot_shows() -> None:
-    plane = fingerprint.luma(sketches_of([make_photo(0)]))
-    assert fingerprint.misfit(plane, plane, fingerprint.WHOLE[None]) == pytest.approx(0, abs=1e-3)
+    plane = fingerprint.luma(fingerprints_of([make_photo(0)]))
+    assert fingerprint.residual(plane, plane, fingerprint.WHOLE[None]) == pytest.approx(0, abs=1e-3)
     spoilt = plane.copy()
     spoilt[0, 10:16, 10:16] = 255
-    assert fingerprint.misfit(plane, spoilt, fingerprint.WHOLE[None])[0] > 0.5
+    assert fingerprint.residual(plane, spoilt, fingerprint.WHOLE[None])[0] > 0.5
 
 
 def test_tiny_and_simple_photos_must_fit_better() -> None:
@@ -396,7 +396,7 @@ def test_tiny_and_simple_photos_must_fit_better() -> None:
     photos = [photo, photo.resize((64, 64)), photo.resize((80, 63)), Image.fromarray(wave)]
     flat = [Image.new("RGB", (400, 400), "grey")]
     tolerances = fingerprint.tolerance(
-        sketches_of([image.convert("RGB") for image in photos + flat])
+        fingerprints_of([image.convert("RGB") for image in photos + flat])
     )
     assert tolerances[:3] == pytest.approx([0.28, 0.28, 0.15])
     assert tolerances[3:] == pytest.approx([0.05, 0])  # one detail, and none
@@ -405,13 +405,15 @@ def test_tiny_and_simple_photos_must_fit_better() -> None:
 def test_the_search_finds_codes_that_differ_in_a_few_bits_and_no_others() -> None:
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 2**64, (20_000, len(fingerprint.VIEWS)), dtype=np.uint64)
-    codes[-1000:, 1] = codes[:1000, 7]  # the last are filed as what the first look like in a view,
+    codes[-1000:, 1] = codes[
+        :1000, 7
+    ]  # the last are indexed as what the first look like in a view,
     for _ in range(5):  # but for five bits
         codes[-1000:, 1] ^= np.uint64(1) << rng.integers(0, 64, 1000, dtype=np.uint64)
-    asked, filed = fingerprint.neighbours(codes, np.full(len(codes), 0.28))
-    as_filed = codes[:, : fingerprint.FILED].reshape(-1)
-    assert np.bitwise_count(codes.reshape(-1)[asked] ^ as_filed[filed]).max() == 10
-    found = set(zip(asked // len(fingerprint.VIEWS), filed // fingerprint.FILED, strict=True))
+    asked, indexed = fingerprint.neighbours(codes, np.full(len(codes), 0.28))
+    as_indexed = codes[:, : fingerprint.INDEXED].reshape(-1)
+    assert np.bitwise_count(codes.reshape(-1)[asked] ^ as_indexed[indexed]).max() == 10
+    found = set(zip(asked // len(fingerprint.VIEWS), indexed // fingerprint.INDEXED, strict=True))
     assert sum((i, 19_000 + i) in found for i in range(1000)) > 950
 
 
@@ -422,8 +424,8 @@ def test_every_turn_of_a_photo_looks_like_one_of_the_filed_views(turn: int) -> N
     way = ways[turn]
     other = photo if way is None else photo.transpose(way)
     for second in (other, ImageOps.mirror(other)):
-        looks = fingerprint.looks_of(sketches_of([photo, second]))
-        assert (looks[0] @ looks[1, : fingerprint.FILED].T).max() > 0.999
+        descriptors = fingerprint.descriptors_of(fingerprints_of([photo, second]))
+        assert (descriptors[0] @ descriptors[1, : fingerprint.INDEXED].T).max() > 0.999
 
 
 # --- joining ------------------------------------------------------------------------------------
@@ -474,7 +476,7 @@ def photos_in(archive: Path, every: int = 1, folder: str = "") -> list[Image.Ima
 @pytest.mark.shared
 def test_on_caltech30_a_twentieth_of_the_photos_at_most_is_grouped(shared: Path) -> None:
     photos = photos_in(shared / "data" / "caltech30.zip")
-    groups = group_sketches(sketches_of(photos))
+    groups = group_fingerprints(fingerprints_of(photos))
     # 20 of the Leopards are mirrored copies of others; see the figures in duplicates.py.
     assert 0.03 < grouped_share(groups) < 0.05
     assert np.bincount(groups).max() == 4
@@ -485,7 +487,7 @@ def test_on_caltech30_a_twentieth_of_the_photos_at_most_is_grouped(shared: Path)
 def test_on_caltech30_copies_are_found(change: str, shared: Path) -> None:
     photos = photos_in(shared / "data" / "caltech30.zip", every=14)
     copies = [decode.decode(CHANGES[change](photo)) for photo in photos]
-    groups = group_sketches(sketches_of([*photos, *copies]))  # type: ignore[list-item]
+    groups = group_fingerprints(fingerprints_of([*photos, *copies]))  # type: ignore[list-item]
     n = len(photos)
     assert (groups[:n] == groups[n:]).mean() >= 0.97
 
@@ -499,4 +501,4 @@ def test_small_pictures_are_hardly_grouped(
 ) -> None:
     photos = photos_in(shared / "data" / archive, every, folder)
     assert len(photos) > 3000
-    assert grouped_share(group_sketches(sketches_of(photos))) < 0.02
+    assert grouped_share(group_fingerprints(fingerprints_of(photos))) < 0.02

@@ -148,7 +148,7 @@ HEAD = "path,label,new_label\n"
         (HEAD + "cat/a.jpg,cat,dog\n" * 2, r"Line 3 of .* names 'cat/a\.jpg' a second time"),
         (HEAD + "cat/z.jpg,cat,dog\n", r"about 'cat/z\.jpg', which is no photo in 'raw'"),
         (HEAD + "../x.jpg,cat,dog\n", r"about '\.\./x\.jpg', which is no photo in 'raw'"),
-        (HEAD + "cat/a.jpg,dog,cat\n", "calls 'cat/a.jpg' dog, but it lies in cat"),
+        (HEAD + "cat/a.jpg,dog,cat\n", "labels 'cat/a.jpg' as dog, but it is in cat"),
         (
             "sha256," + HEAD + f"{'0' * 64},cat/a.jpg,cat,dog\n",
             "about another photo than 'raw/cat/a.jpg' is now",

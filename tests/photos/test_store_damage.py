@@ -131,7 +131,7 @@ def test_a_cache_deleted_under_a_store_costs_nothing(
     assert held(store) == [1, 2, 3]
     assert held(filled(tmp_path / "store", 4)) == [4]
     assert held(store) == [1, 2, 3]
-    assert "begun it anew" in capsys.readouterr().err
+    assert "started it again" in capsys.readouterr().err
 
 
 # --- anything at all ----------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from imgcli.collect import provenance
+from imgcli import provenance
 from imgcli.collect.imports.archives import archive_entries
 from imgcli.collect.imports.folders import folder_entries
 from imgcli.collect.imports.formats import (

@@ -120,7 +120,7 @@ def part_folders(found: Survey, root: Folder) -> dict[str, str]:
     """The folders below `root` that are parts of a split, and which: train and a held-out one.
 
     With other folders beside them they are classes, unless train and a held-out one share class
-    folders; the same rule as in `photos.places`.
+    folders; the same rule as in `photos.layout`.
     """
     files = found.photos or found.folders
     below = [folder[len(root) :] for folder in files if folder[: len(root)] == root != folder]

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
+from imgcli import provenance
 from imgcli.aside import write_page
-from imgcli.collect import provenance
 from imgcli.collect.ingest import CREDITS
 from imgcli.collect.scrape.licences import attribution, licence
 from imgcli.errors import DataError

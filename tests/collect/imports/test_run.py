@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgcli.collect.imports.run import import_photos
-from imgcli.collect.provenance import NAME
+from imgcli.provenance import NAME
 from imgcli.errors import DataError, ImgcliError, StorageError, WrongUsage
 from tests.collect.samples import TWO_CLASSES, make_tar, make_tree, make_zip, photo, tree
 

@@ -1,4 +1,4 @@
-"""The one scan, over trees that hold what trees hold."""
+"""The walk of class folders, over trees of every kind."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgcli.errors import DataError
-from imgcli.photos.scan import scan
+from imgcli.photos.layout import scan
 
 
 def grow(root: Path, *files: str | bytes) -> Path:

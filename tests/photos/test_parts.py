@@ -9,10 +9,10 @@ from imgcli.collect.imports.formats.source import Reading
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError, WrongUsage
 from imgcli.photos.dataset import load_dataset
+from imgcli.photos.layout import find_photos, part_folders
 from imgcli.photos.manifest import read_manifest
 from imgcli.photos.merge import classes_in, merge_classes, undo_merge
 from imgcli.photos.merge_spec import Merge
-from imgcli.photos.places import find_places, part_folders
 from imgcli.photos.split import split_folder
 from tests.photo_folders import coloured_photo
 
@@ -54,7 +54,7 @@ def test_every_command_takes_classes_named_like_parts_for_classes(
 ) -> None:
     raw = tree(tmp_path / "raw", *folders)
     classes = sorted({name.split("/")[0] for name in folders if not name.startswith(".")})
-    places, _, _ = find_places(raw)
+    places = find_photos(raw).photos
     assert {place.label for place in places.values()} == set(classes)
     assert {place.part for place in places.values()} == {None}
     assert classes_in(raw) == classes
@@ -79,7 +79,7 @@ def test_classes_named_like_parts_are_split_merged_and_taken_apart(
     merged = merge_classes(raw, [merge], Path("merged"))
     assert not merged.split and set(merged.classes) == {*classes, "vehicle"} - set(merge.classes)
     undo_merge(Path("merged"), Path("back"))
-    assert find_places(Path("back"))[0] == find_places(raw)[0]
+    assert find_photos(Path("back")).photos == find_photos(raw).photos
     split_folder(raw, duplicates="exact", ratio=0.6)
     assert load_dataset(Path("dataset")).samples.classes == tuple(classes)
     both = merge_classes(Path("dataset"), [merge], Path("both"))
@@ -91,7 +91,7 @@ def test_classes_named_like_parts_are_split_merged_and_taken_apart(
 def test_every_command_takes_a_split_tree_for_one(tmp_path: Path, folders: tuple[str, ...]) -> None:
     root = tree(tmp_path / "theirs", *folders)
     classes = sorted({name.split("/")[1] for name in folders if name.startswith("train/")})
-    places, _, _ = find_places(root)
+    places = find_photos(root).photos
     assert {place.label for place in places.values()} == set(classes)
     assert {place.part for place in places.values()} >= {"train"}
     assert classes_in(root) == classes
@@ -106,10 +106,10 @@ def test_every_command_takes_a_split_tree_for_one(tmp_path: Path, folders: tuple
 def test_parts_of_photos_without_class_folders_are_not_taken_for_classes(tmp_path: Path) -> None:
     root = tree(tmp_path / "kaggle", "train", "test")
     assert part_folders(root, None) == {"train": "train", "test": "test"}
-    for command in (find_places, load_dataset, classes_in):
+    for command in (find_photos, load_dataset, classes_in):
         with pytest.raises(DataError):
             command(root)
-    for command in (find_places, split_folder):
+    for command in (find_photos, split_folder):
         with pytest.raises(DataError, match="If its folders are classes, rename 'train'"):
             command(root)
     with pytest.raises(WrongUsage, match="already split into test, train"):

@@ -1,4 +1,7 @@
-"""The one scan: which files under a folder are photos, and of which class.
+"""The one walk of folders: the photos, and the class and the part of each.
+
+    root/<class>/<photo>                       class folders
+    root/{train,test[,val]}/<class>/<photo>    a dataset, of `imgcli split` or made elsewhere
 
     root/
       cat/017.jpg          class cat
@@ -6,46 +9,137 @@
       dog -> /data/dogs    class dog: a class folder may be a link
       readme.jpg           no class: listed as rejected
 
-The scan goes by place. Whether a file really is a picture is for `decode` to say; only extensions
-that no camera, browser or scraper gives a picture are turned away here, so that a `labels.csv`
-beside the photos is not hashed, linked and split like one.
+`part_folders` decides for every command whether a folder is a dataset. The walk opens no photo:
+`decode` finds out whether a file is a picture. Only the suffixes that no camera, browser or scraper
+gives a picture are rejected here, so that a `labels.csv` beside the photos is not hashed, linked
+and split like one.
 """
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from imgcli import staging
+from imgcli import provenance, staging
 from imgcli.errors import DataError
+from imgcli.image_types import OTHER_SUFFIXES
+from imgcli.photos.manifest import FOLDERS, Manifest, read_manifest, user_files
 from imgcli.records import Rejected
 from imgcli.text import listed
 
 # Compared in lower case; whatever begins with a dot is hidden besides.
-PASSED_OVER = {
+IGNORED_NAMES = {
     "thumbs.db",
     "desktop.ini",
     "__macosx",
-    "provenance.jsonl",
+    provenance.NAME,
     "credits.html",
     "merge.json",
 }
-NOT_PICTURES = {
-    *(".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".html", ".htm", ".xml", ".yaml", ".yml"),
-    *(".toml", ".ini", ".cfg", ".log", ".py", ".sh", ".ipynb", ".xmp", ".aae"),
-    *(".tmp", ".npy", ".npz", ".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".parquet"),
-    *(".mp4", ".mov", ".avi", ".mkv", ".mp3", ".wav"),
-}
 
 TREE = "root/<class>/<photo>, one folder per class"
+RENAME_CLASSES = "If its folders are classes, rename 'train'."
+
+
+class Place(NamedTuple):
+    """The class and the part of a photo."""
+
+    label: str
+    part: str | None  # "train", "val" or "test"; None in class folders
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The photos of a folder and their places; all paths relative to it, with "/"."""
+
+    root: Path
+    manifest: Manifest | None  # of `imgcli split`
+    parts: Mapping[str, str]  # the part of each part folder; empty for class folders
+    photos: dict[str, Place]
+    rejected: list[Rejected]
+    errors: Mapping[str, DataError]  # of part folders without photos; "" stands for `root`
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes, sorted."""
+        return sorted({place.label for place in self.photos.values()})
+
+
+def find_photos(root: Path) -> Layout:
+    """Find the photos of class folders or of a dataset.
+
+    Raises:
+        DataError: no such folder, no photos in class folders, or a damaged manifest.
+        StorageError: the folder was being replaced when imgcli was killed, and cannot be recovered.
+    """
+    layout = read_layout(root)
+    if (layout.manifest and not layout.parts) or (layout.parts and not layout.photos):
+        raise DataError(
+            f"'{root}' holds no photos in train/<class>/ or test/<class>/. {RENAME_CLASSES}"
+        )
+    if "" in layout.errors:
+        raise layout.errors[""]
+    return layout
+
+
+def read_layout(root: Path) -> Layout:
+    """As `find_photos`; a folder without photos is an error in the layout, which is not raised."""
+    made = find_manifest(root)
+    parts = part_folders(root, made)
+    photos: dict[str, Place] = {}
+    rejected: list[Rejected] = []
+    errors: dict[str, DataError] = {}
+    for folder, part in parts.items() or [("", None)]:
+        prefix = f"{folder}/" if folder else ""
+        try:
+            found, unused = scan(root / folder)
+        except DataError as error:
+            errors[folder] = error
+            if folder:
+                rejected.append(Rejected(folder, "a part without photos in class folders"))
+            continue
+        photos |= {prefix + path: Place(label, part) for path, label in found}
+        rejected += (Rejected(prefix + item.path, item.reason) for item in unused)
+    return Layout(root, made, parts, photos, rejected, errors)
+
+
+def find_manifest(root: Path) -> Manifest | None:
+    """The manifest of a folder that is about to be read; None where there is none.
+
+    If imgcli was killed while it replaced the folder, that is finished or undone first.
+
+    Raises:
+        DataError: the manifest is damaged.
+        StorageError: the folder was being replaced when imgcli was killed, and cannot be recovered.
+    """
+    staging.recover(root, user_files)
+    return read_manifest(root)
+
+
+def part_folders(root: Path, made: Manifest | None) -> dict[str, str]:
+    """The part of each part folder of a dataset; empty for class folders.
+
+    A dataset has a manifest, or folders that are all named as parts, train among them. With other
+    folders beside these, "train" is a class, unless train and a held-out part share class folders.
+    """
+    part_of = {name: part for part, names in FOLDERS.items() for name in names}
+    tops = _folders_in(root)
+    parts = {name: part for name, part in part_of.items() if name in tops}
+    if made or ("train" in parts and parts.keys() == set(tops)):
+        return parts
+    in_train = set(_folders_in(root / "train")) if "train" in parts else set()
+    held_out = {name for top in parts if top != "train" for name in _folders_in(root / top)}
+    return parts if in_train & held_out else {}
 
 
 def scan(root: Path) -> tuple[list[tuple[str, str]], list[Rejected]]:
-    """Find the photos under `root` and their classes.
+    """Find the photos of the class folders in `root`.
 
     Returns:
-        (path, class) of each photo, paths relative to `root` with "/", sorted by plain code point;
-        and what was found but is not used, by the same kind of path.
+        (path, class) of each photo, paths relative to `root` with "/", sorted by code point; and
+        the rejected files and folders.
 
     Raises:
         DataError: no such folder, a file, no photo at all, or no class folders.
@@ -68,12 +162,12 @@ def scan(root: Path) -> tuple[list[tuple[str, str]], list[Rejected]]:
             rejected.append(Rejected(entry.name, "a class folder without photos"))
     if not photos:
         raise _no_photos(root, loose, rejected)
-    rejected += (Rejected(path, f"lies outside the class folders ({TREE})") for path in loose)
+    rejected += (Rejected(path, f"is outside the class folders ({TREE})") for path in loose)
     return sorted(photos), sorted(rejected, key=lambda r: r.path)
 
 
-def folders_in(root: Path) -> list[str]:
-    """The names of the folders in `root`, sorted; none where there is no such folder."""
+def _folders_in(root: Path) -> list[str]:
+    """The names of the folders in `root`, sorted; empty if there is no such folder."""
     try:
         return sorted(entry.name for entry in _entries(root) if _is_folder(entry))
     except (FileNotFoundError, NotADirectoryError):
@@ -81,7 +175,7 @@ def folders_in(root: Path) -> list[str]:
 
 
 def photos_under(path: Path) -> tuple[list[str], list[Rejected]]:
-    """The photos to look at where nobody has given a class: a file itself, or all in a folder.
+    """The photos of a folder and its sub-folders, or a single file, without classes.
 
     Raises:
         DataError: there is nothing at `path`.
@@ -130,11 +224,11 @@ def _walk(
 
 
 def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
-    """What lies in `folder` and is neither hidden nor some system's or imgcli's own file."""
+    """The entries of `folder` without hidden files and the files of systems and of imgcli."""
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name.lower()
-            if not (name.startswith(".") or name in PASSED_OVER):
+            if not (name.startswith(".") or name in IGNORED_NAMES):
                 yield entry
 
 
@@ -149,21 +243,21 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _sort_file(
     entry: os.DirEntry[str], path: str, files: list[str], rejected: list[Rejected]
 ) -> None:
-    """Put one entry that is not a folder among the files or the rejected; it is never opened."""
-    reason = _why_not(entry)
+    """Add an entry other than a folder to the files or the rejected; it is never opened."""
+    reason = _rejection(entry)
     if reason is None:
         files.append(path)
     else:
         rejected.append(Rejected(path, reason))
 
 
-def _why_not(entry: os.DirEntry[str]) -> str | None:
-    """Why this entry cannot be a photo; None where it may be one."""
+def _rejection(entry: os.DirEntry[str]) -> str | None:
+    """The reason why an entry cannot be a photo; None if it may be one."""
     extension = os.path.splitext(entry.name)[1].lower()
     try:
         if entry.is_file():
             return (
-                f"not a picture, by its name ({extension})" if extension in NOT_PICTURES else None
+                f"not a picture, by its name ({extension})" if extension in OTHER_SUFFIXES else None
             )
         if _is_folder(entry):
             return "a link to a folder inside a class folder; only class folders may be links"
