@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from imgcli.batch import append_lines, begin_lines
 from imgcli import provenance
+from imgcli.batch import append_lines, begin_lines
 
 LINES = [{"path": f"a/{n}.png", "sha256": "0" * 64, "size": n, "label": "é\udcff"} for n in (1, 2)]
 

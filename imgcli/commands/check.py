@@ -174,7 +174,8 @@ def _write_sheet(result: CheckResult, sheet: Path | None) -> Path | None:
     root = Path(shown["dir"])
     layout = find_photos(root)
     # Photos of wrong labels, maybe of another folder, are in the dataset: see `relabel.origins`.
-    among = {*layout.photos, *(r.path for r in layout.rejected), *(o["path"] for o in shown.get("labels", ()))}
+    labelled = (one["path"] for one in shown.get("labels", ()))
+    among = {*layout.photos, *(item.path for item in layout.rejected), *labelled}
     page = contact_sheet.page(shown, partial(thumbnails, root, digests={}, among=among))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -23,8 +23,8 @@ from imgcli.evaluation.evaluate import gap_sentence
 from imgcli.evaluation.label_errors import few_for_labels
 from imgcli.evaluation.merges.suggest import few_for_merges, suggest_merges
 from imgcli.photos.dataset import listed_photos
-from imgcli.photos.manifest import PARTS, Manifest
 from imgcli.photos.layout import find_manifest
+from imgcli.photos.manifest import PARTS, Manifest
 from imgcli.photos.thumbnails import thumbnails
 from imgcli.records import Predictions, Samples, Split
 from imgcli.report.page.context import Judged, Missing, Report

@@ -24,10 +24,10 @@ from imgcli.files import save_arrays
 from imgcli.photos import relabel, thumbnails
 from imgcli.photos.dataset import load_dataset
 from imgcli.photos.hashing import digest_files
+from imgcli.photos.layout import scan
 from imgcli.photos.merge import undo_merge
 from imgcli.photos.merge_spec import read_plan
 from imgcli.photos.quarantine import Move, quarantine, restore
-from imgcli.photos.layout import scan
 from imgcli.photos.thumbnails import thumbnail
 from imgcli.records import Rejected
 from imgcli.report.plots import history as history

@@ -10,9 +10,9 @@ from imgcli.aside import write_page
 from imgcli.collect import ingest as module
 from imgcli.collect.imports.labelled_photo import NotTaken
 from imgcli.collect.ingest import open_store
-from imgcli.provenance import NAME
 from imgcli.errors import StorageError
 from imgcli.photos.quarantine import Move, quarantine
+from imgcli.provenance import NAME
 from tests.collect.samples import labelled_photo, make_tree, photo, place, tree
 from tests.kills import alone, killed_at
 

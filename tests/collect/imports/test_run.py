@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgcli.collect.imports.run import import_photos
-from imgcli.provenance import NAME
 from imgcli.errors import DataError, ImgcliError, StorageError, WrongUsage
+from imgcli.provenance import NAME
 from tests.collect.samples import TWO_CLASSES, make_tar, make_tree, make_zip, photo, tree
 
 
