@@ -1,6 +1,6 @@
-"""Probabilities that mean what they say: one temperature, by out-of-fold predictions.
+"""Temperature scaling by out-of-fold predictions, and the reliability diagram.
 
-Logits are divided by it (Guo et al., On Calibration of Modern Neural Networks, 2017).
+Logits are divided by one temperature (Guo et al., On Calibration of Modern Neural Networks, 2017).
 """
 
 from dataclasses import replace
@@ -44,9 +44,9 @@ def logs(probs: FloatArray) -> FloatArray:
 
 
 def cross_calibrated(predictions: Predictions) -> Predictions:
-    """Each fold calibrated by the others' temperature: what calibrating does to new photos.
+    """Each fold calibrated by the others' temperature, as new photos would be.
 
-    Without folds nothing is left to choose on, and the predictions are what they were.
+    Without folds there is nothing to choose on, and the predictions stay as they are.
     """
     probs = predictions.probs.copy()
     for fold in range(predictions.folds or 0):
@@ -57,8 +57,8 @@ def cross_calibrated(predictions: Predictions) -> Predictions:
 
 
 def calibration_json(predictions: Predictions) -> dict[str, Any]:
-    """What a run keeps in `calibration.json`: `temperature` divides its logits from now on."""
-    return _judged(
+    """The document `calibration.json` of a run, whose `temperature` divides its logits."""
+    return _calibration_json(
         predictions,
         cross_calibrated(predictions),
         best_temperature(logs(predictions.probs), predictions.targets),
@@ -66,12 +66,14 @@ def calibration_json(predictions: Predictions) -> dict[str, Any]:
 
 
 def checked_json(predictions: Predictions, temperature: float) -> dict[str, Any]:
-    """How a temperature that was chosen on other photos fares on these."""
+    """The calibration error of these photos with a temperature that was chosen on others."""
     after = replace(predictions, probs=calibrated(predictions.probs, temperature))
-    return _judged(predictions, after, temperature)
+    return _calibration_json(predictions, after, temperature)
 
 
-def _judged(before: Predictions, after: Predictions, temperature: float) -> dict[str, Any]:
+def _calibration_json(
+    before: Predictions, after: Predictions, temperature: float
+) -> dict[str, Any]:
     before_and_after = (expected_calibration_error(p.probs, p.targets) for p in (before, after))
     return {
         "temperature": temperature,
@@ -83,18 +85,18 @@ def _judged(before: Predictions, after: Predictions, temperature: float) -> dict
 
 
 def made_of(run: Run) -> str:
-    """What tells the out-of-fold predictions that a run was calibrated by; empty without any."""
+    """The digest of the out-of-fold predictions that calibrate a run; empty without any."""
     return run.digest(FOLDS)
 
 
 def temperature_of(run: Run) -> float:
-    """The temperature of a run's logits: 1 for one that was never judged by folds."""
+    """The temperature of a run's logits: 1 for one that was never evaluated by folds."""
     if not (run.folder / NAME).is_file():
         return 1.0
     try:
         kept, folds = run.read_json(NAME), made_of(run)
         if folds and kept.get("predictions", folds) != folds:
-            # Judged again since, together with other runs or until a kill.
+            # Evaluated again since, together with other runs or until a kill.
             deciding = for_decisions(run.load_predictions(FOLDS))
             return best_temperature(logs(deciding.probs), deciding.targets)
         factor = float(kept["factor"])
@@ -106,7 +108,7 @@ def temperature_of(run: Run) -> float:
 
 
 def reliability(predictions: Predictions, bins: int = 15) -> list[dict[str, Any]]:
-    """Per bin of equal width: photos, mean confidence, the share that is right, its interval.
+    """Per bin of equal width: photos, mean confidence, accuracy, and its interval.
 
     Bins are those of the expected calibration error, a bin holding its upper edge; an empty one is
     left out.

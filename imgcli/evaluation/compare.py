@@ -98,7 +98,7 @@ def align(runs: Mapping[str, Predictions]) -> tuple[dict[str, Predictions], int]
     if not common:
         raise DataError(
             f"The runs {listed(list(runs))} have no photo in common, so nothing can be paired. "
-            "Compare runs that were judged on one dataset."
+            "Compare runs that were evaluated on one dataset."
         )
     paths = [path for path in first.paths if path in common]
     aligned = {name: _at(predictions, paths) for name, predictions in runs.items()}
@@ -132,7 +132,7 @@ def _need_same_targets(a: str, first: Predictions, b: str, second: Predictions) 
         one, other = (first.classes[p.targets[row]] for p in (first, second))
         raise DataError(
             f"'{first.paths[row]}' is of class '{one}' for the run '{a}' and '{other}' for '{b}'. "
-            "Compare runs that were judged on one dataset."
+            "Compare runs that were evaluated on one dataset."
         )
 
 

@@ -1,10 +1,10 @@
-"""Photos that are probably labelled wrong, by what is said of them without their own label.
+"""Labels to review: photos whose predictions made without their own label contradict it.
 
-Up to three sources are asked what a photo is: the network, out-of-fold; the photos whose features
-are nearest; and a linear fit to all other photos' features. Each one's belief is calibrated, and
-their mean of log probabilities is compared for the class given and the likeliest other one. What
-is usual of a class is taken off: of a pair that is often confused the network is sometimes sure and
-wrong, so such a photo stands behind one that is taken for a class that its own is never taken for.
+Up to three predictors: the network, out-of-fold; the nearest neighbours by features; and a linear
+fit to all other photos' features. The probabilities of each are calibrated, and their mean log
+probability is compared for the class given and the likeliest other one. A share of the expected
+confusion of the two classes is subtracted: in a pair that is often confused the network is
+sometimes confident and wrong, so such a photo ranks behind one of a pair that is never confused.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class LabelIssue:
-    """A photo that looks like another class than the one it lies in."""
+    """A photo whose label is to be reviewed, and the suggested one."""
 
     index: int  # row of the dataset's Samples
     path: str
@@ -49,26 +49,26 @@ class LabelIssue:
     score: float  # 0 to 1, larger is worse; the list is sorted by it
     probability: float  # of the label, out-of-fold
     suggested_probability: float
-    nearest: int | None  # photos that were looked at beside it, if there are features
+    nearest: int | None  # neighbours that were counted, if there are features
     nearest_as_labelled: int | None
     nearest_as_suggested: int | None
     reason: str  # one sentence
 
 
 def label_issues(predictions: Predictions, features: FloatArray | None = None) -> list[LabelIssue]:
-    """The photos that look more like another class than like their own, worst first.
+    """The photos that are more probably of another class than of their own, worst first.
 
     Args:
         features: `(M, D)` of a frozen backbone, rows as in the predictions; None for the
             probabilities alone.
 
     Raises:
-        DataError: the predictions are of photos the model learnt from.
+        DataError: the predictions are of training photos.
     """
     if not predictions.out_of_sample:
         raise DataError(
-            f"The predictions of part '{predictions.on}' are of photos the model learnt from, and "
-            "say nothing about their labels. Run `imgcli evaluate --folds 10` first."
+            f"The predictions of part '{predictions.on}' are of training photos and do not show "
+            "whether their labels are wrong. Run `imgcli evaluate --folds 10` first."
         )
     if len(predictions) < 2 or len(predictions.classes) < 2:
         return []
@@ -82,7 +82,7 @@ def label_issues(predictions: Predictions, features: FloatArray | None = None) -
 
 
 def few_for_labels(predictions: Predictions) -> str | None:
-    """The sentence that no issue is no answer; None where there are photos enough."""
+    """The sentence that photos are too few to find any; None where there are enough."""
     return too_few(predictions, LEAST, "whether one is labelled wrong")
 
 
@@ -192,15 +192,15 @@ def _issue(
     p_label, p_suggested = (float(predictions.probs[row, i]) for i in (label, suggested))
     name, other = predictions.classes[label], predictions.classes[suggested]
     reason = (
-        f"The network, which had not seen it, believes in '{other}' at {percent(p_suggested)} and "
-        f"in '{name}' at {percent(p_label)}"
+        f"Out-of-fold probability {percent(p_suggested)} for '{other}' and {percent(p_label)} for "
+        f"'{name}'"
     )
     counts: tuple[int, int] | None = None
     if around is not None:
         nearest = predictions.targets[around.nearest[row]]
         counts = int((nearest == label).sum()), int((nearest == suggested).sum())
         reason += (
-            f"; of the {len(nearest)} photos most like it {counts[1]} are '{other}' and "
+            f"; of the {len(nearest)} nearest neighbours {counts[1]} are '{other}' and "
             f"{counts[0]} '{name}'"
         )
     return LabelIssue(

@@ -1,6 +1,6 @@
-"""How accuracy grows with the photos learnt from, and what twice as many would bring.
+"""The learning curve: accuracy by number of training photos, and as expected of twice as many.
 
-Errors are taken to fall as a power of the number of photos to a level that no number undercuts:
+Errors are modelled as a power of the number of photos above a lowest level:
 error(n) = a + b n^-c (Cortes et al., Learning Curves, 1994), with a, b and c above 0.
 """
 
@@ -18,7 +18,7 @@ from imgcli.text import percent
 POWERS = np.linspace(0.05, 1.5, 59)  # tried for c
 MORE = 2.0  # times the photos
 DRAWS = 1000  # of the bootstrap
-WORTH = 0.5  # points, below which a gain is not worth speaking of
+WORTH = 0.5  # points, below which a gain is negligible
 
 
 def learning_curve(
@@ -36,8 +36,8 @@ def learning_curve(
     quite of that form. Classes share the power, which one class alone could not tell.
 
     Args:
-        photos: (S,) learnt from, growing.
-        right: (S, M) whether each photo was answered rightly, by a network that had not seen it.
+        photos: (S,) training photos, growing.
+        right: (S, M) whether each held-out photo was classified correctly.
         targets, groups: (M,).
     """
     n = np.bincount(targets, minlength=len(classes))
@@ -160,15 +160,16 @@ def _expected(found: FloatArray, now: FloatArray, then: FloatArray) -> dict[str,
 
 
 def curve_sentence(document: Mapping[str, Any]) -> str:
-    """More photos or another network? What the curve says."""
+    """The expected gain of twice the photos, and whether it is worth it."""
     expected, last = document["expected"], document["points"][-1]
     gain = 100 * np.array([expected["gain"], *expected["gain_ci95"]])
-    said = (
-        f"Twice the photos would bring about {gain[0]:+.1f} points (95 % interval {gain[1]:+.1f} "
-        f"to {gain[2]:+.1f}), to {percent(expected['accuracy'])} from {percent(last['accuracy'])}"
+    change = (
+        f"Expected accuracy with twice the photos: {percent(expected['accuracy'])}, from "
+        f"{percent(last['accuracy'])} ({gain[0]:+.1f} points; 95 % interval {gain[1]:+.1f} to "
+        f"{gain[2]:+.1f})"
     )
     if gain[2] < WORTH:
-        return f"{said}: more photos like these will not help much; another network may."
+        return f"{change}. More photos like these will not help much; another network may."
     if gain[1] > WORTH:
-        return f"{said}: more photos will help."
-    return f"{said}: more photos may help a little."
+        return f"{change}. More photos will help."
+    return f"{change}. More photos may help a little."

@@ -1,4 +1,4 @@
-"""Whether there are photos enough for silence to mean anything."""
+"""The sample-size check: whether finding nothing means anything."""
 
 import numpy as np
 
@@ -23,6 +23,6 @@ def too_few(predictions: Predictions, least: int, question: str) -> str | None:
     copies = ", near-duplicates counted once," if n < len(predictions) else ""
     return (
         f"{count(n, 'photo')}{copies} {'is' if n == 1 else 'are'} too few to tell {question}: it "
-        f"takes {least}, two of them in each of two classes. Add photos and judge again: imgcli "
+        f"takes {least}, two of them in each of two classes. Add photos and evaluate again: imgcli "
         "evaluate --folds 10"
     )

@@ -1,4 +1,4 @@
-"""The confidence from which on an answer is given, so that answers are as often right as promised.
+"""Selective prediction: the confidence threshold at which answers have a precision asked for.
 
 Chosen on out-of-fold predictions; it holds for photos like those.
 """
@@ -130,13 +130,13 @@ def _refusal(min_precision: float, few: int, right: IntArray) -> str:
         few: photos, the first try.
         right: of the surest 1, 2, 3, ... photos, (n,).
     """
-    cannot = f"--min-precision {min_precision:g} cannot be promised"
+    cannot = f"--min-precision {min_precision:g} cannot be guaranteed"
     wrong = few - int(right[few - 1])
     if not wrong:
         n = count(len(right), "out-of-fold photo")
-        return f"{cannot} by {n}, were they all right. Ask for less, or add photos."
+        return f"{cannot} by {n}, even if all were correct. Use a lower value, or add photos."
     return (
-        f"{cannot}: of the {count(few, 'photo')} the run was surest of out-of-fold {wrong:,} were "
-        "answered wrongly. Ask for less, or look whether they are labelled wrongly: "
-        "imgcli check --labels"
+        f"{cannot}: {wrong:,} of the {count(few, 'most confident out-of-fold prediction')} "
+        f"{'is' if wrong == 1 else 'are'} wrong. Use a lower value, or review the labels: imgcli "
+        "check --labels"
     )

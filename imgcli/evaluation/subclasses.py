@@ -1,8 +1,8 @@
-"""Which class falls apart into two kinds of photos, by the features of a frozen backbone.
+"""Classes with two kinds of photos (subclasses), by the features of a frozen backbone.
 
-Two means always find two parts. So what they leave of a class's variance, the cluster index, is
-compared with what they leave of one Gaussian of the same covariance (SigClust: Liu, Hayes, Nobel
-and Marron, Statistical Significance of Clustering for High-Dimension, Low-Sample Size Data, 2008).
+Two-means always finds two parts. So the share of a class's variance left within them, the cluster
+index, is compared with that of one Gaussian of the same covariance (SigClust: Liu, Hayes, Nobel and
+Marron, Statistical Significance of Clustering for High-Dimension, Low-Sample Size Data, 2008).
 Features are not Gaussian either: the class must stand out from the other classes as well.
 """
 
@@ -49,10 +49,9 @@ class SplitSuggestion:
         """One plain sentence for people."""
         chance = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.2g}"
         return (
-            f"{self.name} looks like two kinds of photos, {self.parts[0]} and {self.parts[1]}: "
-            f"taken apart, {percent(self.cluster_index, digits=0)} of what varies most is left "
-            f"within the two, where one kind would keep {percent(self.usual_index, digits=0)} "
-            f"({chance})."
+            f"{self.name} may be two classes of {self.parts[0]} and {self.parts[1]} photos: "
+            f"{percent(self.cluster_index, digits=0)} of the variance is within the two clusters, "
+            f"{percent(self.usual_index, digits=0)} is expected of a single class ({chance})."
         )
 
     def to_json(self, paths: Sequence[str]) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def test_the_same_answers_again_add_no_certainty() -> None:
 
 
 def test_no_predictions_are_refused() -> None:
-    with pytest.raises(DataError, match="'train' has no predictions to judge"):
+    with pytest.raises(DataError, match="'train' has no predictions to evaluate"):
         evaluate(predictions([], np.zeros((0, 3))))
 
 
@@ -265,8 +265,8 @@ def sides(train_right: int, test_right: int) -> str | None:
 
 def test_a_gap_is_called_overfitting() -> None:
     assert sides(100, 70) == (
-        "100.0 % right on the photos it learnt from, 85.0 % on others, a gap of 15.0 points: "
-        "overfitting; more photos, augmentation or stronger regularisation may help."
+        "Accuracy 100.0 % on training photos, 85.0 % on held-out photos, a gap of 15.0 points: "
+        "overfitting. More photos, augmentation or stronger regularisation may help."
     )
 
 
@@ -277,9 +277,7 @@ def test_errors_made_in_training_are_called_underfitting() -> None:
 
 def test_a_gap_within_the_noise_is_not_called_one() -> None:
     sentence = sides(97, 95)
-    assert sentence is not None and sentence.endswith(
-        "no gap that speaks of over- or underfitting."
-    )
+    assert sentence is not None and sentence.endswith("no sign of over- or underfitting.")
 
 
 def test_without_a_train_side_there_is_no_gap_to_speak_of() -> None:

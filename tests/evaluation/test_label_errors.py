@@ -63,8 +63,8 @@ def test_an_issue_says_what_speaks_for_it() -> None:
     some, features, _ = flipped()
     issue = label_issues(some, features)[0]
     assert (issue.nearest, issue.path) == (NEAREST, f"{issue.index}.jpg")
-    assert issue.reason.startswith("The network, which had not seen it, believes in")
-    assert f"of the 10 photos most like it {issue.nearest_as_suggested} are" in issue.reason
+    assert issue.reason.startswith("Out-of-fold probability")
+    assert f"of the 10 nearest neighbours {issue.nearest_as_suggested} are" in issue.reason
     alone = label_issues(some)[0]
     assert alone.nearest is None and "most like it" not in alone.reason
 
@@ -162,7 +162,7 @@ def test_usual_confusion_is_the_mean_belief_of_a_class() -> None:
 
 
 def test_photos_that_were_learnt_from_are_refused() -> None:
-    with pytest.raises(DataError, match="say nothing about their labels"):
+    with pytest.raises(DataError, match="do not show whether their labels are wrong"):
         label_issues(predictions([0, 1], sure([0, 1], 2), out_of_sample=False))
 
 

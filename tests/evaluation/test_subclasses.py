@@ -57,7 +57,7 @@ def test_a_class_of_two_kinds_is_named_with_photos_of_each() -> None:
     large, small = found.examples
     assert len(large) == len(small) == 3
     assert set(small) <= set(other) and not set(large) & set(other)
-    assert "b looks like two kinds of photos, 30 and 20" in found.reason
+    assert "b may be two classes of 30 and 20 photos" in found.reason
     assert found.reason.endswith("(p < 0.001).")
     document = found.to_json([f"{row}.jpg" for row in range(K * N)])
     assert document["class"] == "b" and document["examples"][1][0] == f"{small[0]}.jpg"

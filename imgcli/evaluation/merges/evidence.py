@@ -1,4 +1,4 @@
-"""What is known of two classes: how often, how surely and which way they are confused."""
+"""The evidence on two classes: how often, how significantly and which way they are confused."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -6,10 +6,10 @@ from typing import Any, Literal
 from imgcli.errors import DataError
 from imgcli.evaluation.merges.expected_auc import Contrast
 from imgcli.evaluation.merges.null_model import Chance, chance_table
-from imgcli.evaluation.merges.separability import Separability, separability
+from imgcli.evaluation.merges.separability import AMONG, Separability, separability
 from imgcli.evaluation.metrics import Z95, confusion_matrix
 from imgcli.records import IntArray, Predictions
-from imgcli.text import listed, percent, times
+from imgcli.text import count, listed, percent, times
 
 Kind = Literal["same", "overlap", "part-of"]
 
@@ -90,10 +90,10 @@ class PairEvidence:
         (a, b), (n_a, n_b), (ab, ba) = self.classes, self.n, self.confused
         doubt = "" if self.p_value <= ALPHA else ", too few to be sure of"
         return (
-            f"{ab} of {n_a} {a} photos are called {b} and {ba} of {n_b} the other way round, "
-            f"{times(self.lift)} what chance would give{doubt}; given one photo of each, the model "
-            f"knows which is {a} {percent(self.apart.auc, digits=0)} of the time (50 % = a coin)"
-            f"{self._part_sentence()}{self._shared_sentence()}."
+            f"{ab} of {n_a} {a} photos are predicted as {b} and {ba} of {n_b} the other way round, "
+            f"{times(self.lift)} the number expected by chance{doubt}; given one photo of each "
+            f"class, the model tells which is {a} {percent(self.apart.auc, digits=0)} of the time "
+            f"(AUC; 50 % = random guess){self._part_sentence()}{self._shared_sentence()}."
         )
 
     def _part_sentence(self) -> str:
@@ -101,12 +101,15 @@ class PairEvidence:
             return ""
         part, whole = self.classes if self.part == self.classes[0] else self.classes[::-1]
         most, least = (percent(p, digits=0) for p in sorted(self.apart.among, reverse=True))
-        return f"; {most} of {part} lie among {whole}, {least} the other way round"
+        return (
+            f"; for {most} of {part} photos, at least {percent(AMONG, digits=0)} of {whole} photos "
+            f"get a higher {part} score, the other way round for {least}"
+        )
 
     def _shared_sentence(self) -> str:
         if self.shared_groups == 0:
             return ""
-        return f"; {self.shared_groups} photos are in both, the same or nearly"
+        return f"; {count(self.shared_groups, 'photo')} (near-duplicates included) in both classes"
 
     def to_json(self) -> dict[str, Any]:
         """The evidence as plain numbers."""
@@ -128,7 +131,7 @@ class PairEvidence:
 
 
 def pair_evidence(predictions: Predictions, a: str, b: str) -> PairEvidence:
-    """Look at any two classes by name, suggested or not.
+    """The evidence on any two classes by name, suggested or not.
 
     Raises:
         DataError: a class that the predictions do not know, or have no photo of.

@@ -48,12 +48,12 @@ def suggest_merges(
         max_auc: an interval of the pair's AUC that ends above is of two classes told apart.
 
     Raises:
-        DataError: the predictions are of photos the model learnt from.
+        DataError: the predictions are of training photos.
     """
     if not predictions.out_of_sample:
         raise DataError(
-            f"The predictions of part '{predictions.on}' are of photos the model learnt from, and "
-            f"say nothing about what it confuses. Run `imgcli evaluate --folds 10` first."
+            f"The predictions of part '{predictions.on}' are of training photos and do not show "
+            f"which classes are confused. Run `imgcli evaluate --folds 10` first."
         )
     links = _links(predictions, alpha, min_rate, max_auc)
     groups = _groups(links, len(predictions.classes))
@@ -70,7 +70,7 @@ def suggest_merges(
 
 
 def few_for_merges(predictions: Predictions) -> str | None:
-    """The sentence that no suggestion is no answer; None where there are photos enough."""
+    """The sentence that photos are too few to suggest any; None where there are enough."""
     return too_few(predictions, LEAST, "which classes are confused by more than chance")
 
 
@@ -176,9 +176,10 @@ def _group(
         accuracy_after=accuracy_after(predictions, group),
         photos=photos,
         reason=(
-            f"{confused} of {photos} photos of {', '.join(names[:-1])} and {names[-1]} are called "
-            f"another of them, each pair at least {times(least)} what chance would give; given one "
-            f"photo each of the best told, {' and '.join(best.classes)}, the model knows which is "
-            f"which {percent(best.apart.auc, digits=0)} of the time (50 % = a coin)."
+            f"{confused} of {photos} photos of {', '.join(names[:-1])} and {names[-1]} are "
+            f"predicted as another of them, each pair at least {times(least)} as often as expected "
+            f"by chance; given one photo of each class of the best separated pair, "
+            f"{' and '.join(best.classes)}, the model tells which is which "
+            f"{percent(best.apart.auc, digits=0)} of the time (AUC; 50 % = random guess)."
         ),
     )

@@ -38,7 +38,7 @@ BOX_LEGEND = (
 
 @styled
 def boxes(document: Document) -> Figure:
-    """Accuracy, macro precision and macro F1 of each run, on what it learnt from and held out."""
+    """Accuracy, macro precision and macro F1 of each run, on training and held-out photos."""
     runs = document["runs"]
     figure, panels = _panels(document, len(FIGURES), 2.2, 1.0, row=0.72)
     folds = False
@@ -58,9 +58,9 @@ def boxes(document: Document) -> Figure:
     _begin_at_zero(panels)
     titled(
         figure,
-        f"Train and {'held out' if document['on'] == 'folds' else 'test'}, run beside run",
+        f"Training and {'held-out' if document['on'] == 'folds' else 'test'} figures of each run",
         paired_on(document),
-        "Orange, above: on the photos learnt from. Blue, below: on photos not seen in training",
+        "Orange, above: training photos. Blue, below: held-out photos",
         BOX_LEGEND if folds else "Point: the figure. Line: its 95 % interval",
     )
     return figure
@@ -87,7 +87,7 @@ def _draw_side(axes: Axes, at: float, summary: Mapping[str, Any], colour: str) -
 
 @styled
 def forest(document: Document) -> Figure:
-    """How far each run lies from the most accurate one, with 95 % intervals."""
+    """The difference of each run to the most accurate one, with 95 % intervals."""
     runs = [run["run"] for run in document["runs"]]
     figure, panels = _panels(document, len(COMPARED), 2.4, 2.3, row=0.48)
     for axes, key in zip(panels, COMPARED, strict=True):

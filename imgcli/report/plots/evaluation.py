@@ -1,4 +1,4 @@
-"""The figures: each function draws one from records and returns it; `save` writes it as a PNG.
+"""Figures of an evaluation and of a training; `save` writes one as a PNG.
 
 Drawn on `matplotlib.figure.Figure` itself and never through pyplot, which would choose a backend
 and keep every figure. Axes have a size in inches and fill their figure, labels stick out of it, and
@@ -96,7 +96,7 @@ def precision(evaluation: Evaluation) -> Figure:
         "Precision per class",
         f"Dotted: macro precision {percent(macro.value)}{within}",
         f"{count(evaluation.n, 'photo')}, {measured_on(evaluation)}",
-        "Dot: how many of the photos predicted as the class are of it; bar: 95 % Wilson interval",
+        "Dot: share of the photos predicted as the class that are of it; bar: 95 % Wilson interval",
         *left_out(len(ranked), len(evaluation.classes), "the lowest precision"),
     )
     return figure
@@ -154,10 +154,10 @@ def history(
     Args:
         rows: `{"epoch": int, "part": "train" | "val" | "test", "loss": float, "accuracy": float}`
             at least one, in any order; figures that are None, missing or not finite leave a gap.
-            Rows of the part "batch" hold a loss each, in the order in which they were learnt from.
+            Rows of the part "batch" hold a loss each, in the order of the training.
         kept: the epoch whose weights the run kept, marked.
-        unit: "iteration" where the rows are of a head that is fitted to its optimum: then "batch"
-            holds what is minimised, of all photos at once.
+        unit: "iteration" where the rows are of a linear probe: then "batch" holds the objective
+            over all photos.
     """
     figure = Figure(figsize=(8.4, 3.2))
     loss = figure.add_axes((0.0, 0.0, 0.45, 1.0))
@@ -166,7 +166,7 @@ def history(
     _draw_batches(loss, [row for row in rows if row["part"] == "batch"], unit)
     for axes, key, best in ((loss, "loss", 0), (accuracy, "accuracy", 1)):
         _draw_curves(axes, rows, key)
-        axes.update_datalim([(min(epochs), best)])  # how far it is to perfect can be seen
+        axes.update_datalim([(min(epochs), best)])  # the axis reaches the best possible value
         axes.autoscale_view()
         if kept is not None:
             axes.axvline(kept, color=style.FAINT, linestyle=":", linewidth=1.2, zorder=0)
@@ -187,7 +187,7 @@ def _draw_batches(axes: Axes, batches: Sequence[Mapping[str, Any]], unit: str) -
     per_epoch = Counter(row["epoch"] for row in batches)
     x = [epoch - 1 + np.arange(1, n + 1) / n for epoch, n in sorted(per_epoch.items())]
     losses = [row["loss"] for row in batches]
-    name = "each batch" if unit == "epoch" else "minimised: loss and penalty"
+    name = "each batch" if unit == "epoch" else "objective: loss + penalty"
     axes.plot(np.concatenate(x), losses, color=style.TRAIN, alpha=0.6, lw=0.9, label=name)
 
 
@@ -204,17 +204,17 @@ def _draw_curves(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str) -> Non
 
 KEPT_LINES = {
     "epoch": "Loss and accuracy after each epoch",
-    "iteration": "What is minimised, of all photos at once; loss and accuracy after the last",
+    "iteration": "Objective over all photos in each iteration; loss and accuracy after the last",
 }
 
 
 def _kept_line(rows: Sequence[Mapping[str, Any]], kept: int | None, unit: str) -> str:
-    """Which epoch's weights were kept and how good they were on photos held out for choosing."""
+    """The epoch whose weights were kept, and its accuracy on the validation photos."""
     if kept is None:
         return KEPT_LINES[unit]
     line = f"Kept, dotted: the weights of epoch {kept}"
     for row in rows:
         if row["epoch"] == kept and row["part"] == "val":
-            n = f"{row['n']:,}" if row.get("n") else "the"
-            line += f", with {percent(row.get('accuracy'))} of {n} validation photos right"
+            n = f" (n = {row['n']:,})" if row.get("n") else ""
+            line += f"; validation accuracy {percent(row.get('accuracy'))}{n}"
     return line

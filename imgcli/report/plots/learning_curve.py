@@ -1,4 +1,4 @@
-"""How accuracy grows with the photos learnt from: a figure and tables.
+"""The learning curve: accuracy by number of training photos, a figure and tables.
 
 `document` is that of the JSON contract of `learning-curve` throughout.
 """
@@ -25,13 +25,13 @@ MOST_CLASSES = 10  # of the table, those that gain most
 
 @styled
 def curve(document: Document) -> Figure:
-    """Accuracy over the photos learnt from, on a logarithmic scale, and what to expect of more."""
+    """Accuracy over the training photos, on a logarithmic scale, and as expected of more."""
     figure, axes = canvas(6.2, 3.6)
     points, expected = document["points"], document["expected"]
     photos = [point["photos"] for point in points]
     found = [point["accuracy"] for point in points]
     _bars(axes, photos, [point["ci95"] for point in points], style.HELD_OUT)
-    axes.plot(photos, found, "o-", color=style.HELD_OUT, markersize=5, label="found by folds")
+    axes.plot(photos, found, "o-", color=style.HELD_OUT, markersize=5, label="cross-validated")
     more = document["times"] * photos[-1]
     _bars(axes, [more], [expected["ci95"]], style.TRAIN)
     axes.plot(
@@ -41,13 +41,13 @@ def curve(document: Document) -> Figure:
         color=style.TRAIN,
         markersize=6,
         markevery=[1],
-        label="to be expected",
+        label="expected",
     )
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks([*photos, more], labels=[f"{n:,.0f}" for n in (*photos, more)])
-    axes.set(xlabel="photos learnt from", ylabel="accuracy")
+    axes.set(xlabel="training photos", ylabel="accuracy")
     in_percent(axes.yaxis)
     axes.grid(axis="y")
     axes.legend(loc="lower right")
@@ -68,7 +68,7 @@ def _bars(axes: Axes, x: list[float], ends: list[list[float]], colour: str) -> N
 
 def tables(document: Document) -> list[RenderableType]:
     """The points of the curve, and the classes that would gain most."""
-    points = _table("photos learnt from", "accuracy in %", "95 % interval")
+    points = _table("training photos", "accuracy in %", "95 % interval")
     for point in document["points"]:
         points.add_row(
             f"{point['photos']:,.0f}", percent(point["accuracy"], ""), interval(point["ci95"], "")
@@ -80,7 +80,7 @@ def tables(document: Document) -> list[RenderableType]:
         interval(expected["ci95"], ""),
     )
     classes = _table(
-        "class", "n", "right now\nin %", "expected\nin %", "gain in\npoints", "95 %\ninterval"
+        "class", "n", "recall\nin %", "expected\nin %", "gain in\npoints", "95 %\ninterval"
     )
     for row in document["per_class"][:MOST_CLASSES]:
         low, high = (f"{100 * end:+.1f}" for end in row["gain_ci95"])
@@ -93,7 +93,7 @@ def tables(document: Document) -> list[RenderableType]:
             f"{low} to {high}",
         )
     left_out = len(document["per_class"]) - MOST_CLASSES
-    title = "Of each class, what twice the photos would bring"
+    title = "Expected recall of each class with twice the photos"
     more = (
         [Text(f"{left_out:,} classes that gain less: --json lists them all.")]
         if left_out > 0

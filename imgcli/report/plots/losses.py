@@ -1,7 +1,7 @@
-"""How the loss fell in several runs: read from their histories, smoothed, drawn, listed.
+"""The training loss of several runs: read from their histories, smoothed, drawn, listed.
 
-A head that is fitted to its optimum sees no batches but all photos in each iteration; its history
-has no steps, and what its iterations say cannot stand beside the loss of batches.
+A linear probe has no batches, only iterations over all photos; its history has no steps, and its
+objective is not comparable with the loss of batches.
 """
 
 import csv
@@ -72,7 +72,7 @@ def losses(history: Path, folds: Sequence[Path], window: int) -> Losses | None:
 
 
 def batch_losses(path: Path) -> FloatArray:
-    """The loss of each batch (S,) in the order in which they were learnt from.
+    """The loss of each batch (S,), in the order of the training.
 
     Raises:
         RunError: the file is damaged.
@@ -133,7 +133,7 @@ def loss_curves(runs: Mapping[str, Losses], notes: Sequence[str] = ()) -> Figure
         for axes, curve in zip(panels, (run.mean, run.sd), strict=True):
             _draw_curve(axes, curve, window, color=colour, linestyle=stroke, label=label)
     for axes, name in zip(panels, ("mean", "standard deviation"), strict=True):
-        axes.set(xlabel="batches learnt from", ylabel=f"loss, rolling {name}")
+        axes.set(xlabel="training batches", ylabel=f"loss, rolling {name}")
         low, high = axes.get_ylim()
         axes.set(xlim=(0, None), ylim=(0 if low < high / 2 else low, high))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -153,7 +153,7 @@ def loss_curves(runs: Mapping[str, Losses], notes: Sequence[str] = ()) -> Figure
 
 
 def notes(document: Document, names: Mapping[str, str], drawn: Collection[str]) -> list[str]:
-    """What a reader of the curves must know: who is missing, and whose loss is of another kind.
+    """Notes under the title: runs that are not drawn, and losses that are not comparable.
 
     Args:
         names: the runs' labels, by folder.
@@ -161,15 +161,13 @@ def notes(document: Document, names: Mapping[str, str], drawn: Collection[str]) 
     """
     lines = []
     if missing := [names[run["run"]] for run in document["runs"] if run["run"] not in drawn]:
-        lines.append(
-            f"Not drawn, since they learnt from too few batches or none: {listed(missing)}"
-        )
+        lines.append(f"Not drawn, trained on too few batches: {listed(missing)}")
     options = [run["options"] for run in document["runs"] if run["run"] in drawn]
-    told = [{name: chosen.get(name) for name in OWN_SCALES} for chosen in options]
-    if any(chosen != told[0] for chosen in told):
+    scales = [{name: chosen.get(name) for name in OWN_SCALES} for chosen in options]
+    if any(scale != scales[0] for scale in scales):
         lines.append(
-            "Losses of runs with other label smoothing, balance, mixup or cutmix are not on one "
-            "scale"
+            "Losses of runs with different label smoothing, balance, mixup or cutmix are not "
+            "comparable"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: a figure, and lines for the terminal.
+"""Calibration of the probabilities: a figure, and lines for the terminal.
 
 `document` is that of the JSON contract of `evaluate` throughout.
 """
@@ -19,10 +19,10 @@ Document = Mapping[str, Any]
 
 @styled
 def reliability(evaluation: Evaluation, bins: Sequence[Mapping[str, Any]]) -> Figure:
-    """How often answers of each confidence are right, and how many there are.
+    """The reliability diagram: accuracy by confidence, and the number of photos.
 
     Args:
-        bins: of `judge.calibration.reliability`.
+        bins: of `evaluation.calibration.reliability`.
     """
     figure, axes = canvas(4.2, 4.2)
     axes.plot([0, 1], [0, 1], color=style.FAINT, linestyle=":", linewidth=1.2)
@@ -32,34 +32,34 @@ def reliability(evaluation: Evaluation, bins: Sequence[Mapping[str, Any]]) -> Fi
     axes.plot(
         confidence, [row["right"] for row in bins], "o", color=style.HELD_OUT, ms=5, clip_on=False
     )
-    axes.set(xlim=(0, 1.01), ylim=(0, 1.01), ylabel="right")
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.01), ylabel="accuracy")
     axes.tick_params(axis="x", labelbottom=False)
     axes.grid()
     below = figure.add_axes((0.0, -0.24, 1.0, 0.18))
     widths = [row["to"] - row["from"] for row in bins]
     starts, photos = [row["from"] for row in bins], [row["n"] for row in bins]
     below.bar(starts, photos, widths, align="edge", color=style.HELD_OUT, ec="white", lw=0.6)
-    below.set(xlim=(0, 1.01), xlabel="confidence: probability of the class answered")
+    below.set(xlim=(0, 1.01), xlabel="confidence: probability of the predicted class")
     below.set_ylabel("photos", labelpad=8)
     below.yaxis.set_major_formatter("{x:,.0f}")
     for axis in (axes.xaxis, axes.yaxis, below.xaxis):
         in_percent(axis)
     titled(
         figure,
-        "Reliability",
+        "Reliability diagram",
         f"Expected calibration error {percent(evaluation.ece)}",
         f"{count(evaluation.n, 'photo')}, {measured_on(evaluation)}",
         "Dot: the photos of one bin of confidence; bar: 95 % interval",
-        "Dotted: confidence is how often it is right; below it the network is too sure",
+        "Dotted: perfect calibration; below it the network is overconfident",
     )
     return figure
 
 
 def scores_line(document: Document) -> str:
-    """What else is asked of a classifier, in one line."""
+    """Further figures in one line."""
     found = [f"macro recall (balanced accuracy) {_share(document['macro_recall'])}"]
     if document["top5"]:
-        found.append(f"true class among the first five {_share(document['top5'])}")
+        found.append(f"top-5 accuracy {_share(document['top5'])}")
     found.append(f"log loss {document['log_loss']['value']:.3f}")
     found.append(f"Brier score {document['brier']['value']:.3f}")
     return f"Also: {', '.join(found)}."
@@ -70,19 +70,19 @@ def _share(summary: Mapping[str, Any]) -> str:
 
 
 def calibration_line(document: Document) -> str | None:
-    """How far the run's confidence can be taken at its word."""
+    """The expected calibration error, before and after temperature scaling."""
     found = document.get("calibration")
     if not found:
-        return f"Confidence is off by {percent(document['ece'])} on average (ECE)."
+        return f"Expected calibration error (ECE) {percent(document['ece'])}."
     return (
-        f"Confidence is off by {percent(found['ece_before'])} on average (ECE), by "
-        f"{percent(found['ece'])} once corrected (temperature {1 / found['factor']:.2f}), "
-        f"as `predict` does{' from now on' if found['folds'] else ''}."
+        f"Expected calibration error (ECE) {percent(found['ece_before'])}; "
+        f"{percent(found['ece'])} with temperature {1 / found['factor']:.2f}, which `predict` "
+        f"{'will use' if found['folds'] else 'uses'}."
     )
 
 
 def repeats_line(document: Document) -> str | None:
-    """How much the figures owe to the way in which the folds were dealt."""
+    """The range of accuracy over the repeats of the folds."""
     each = document["per_repeat"]["accuracy"]
     if len(each) < 2:
         return None
@@ -93,7 +93,7 @@ def repeats_line(document: Document) -> str | None:
 
 
 def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
-    """Which share was answered, and why that many.
+    """The coverage of a selective prediction, and the precision that it was chosen for.
 
     Args:
         promise: of the JSON contract of `predict --min-precision`.
@@ -103,9 +103,9 @@ def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
     return [
         f"Answered {answered:,} of {count(n, 'photo')}, those with a confidence of at least "
         f"{percent(promise['threshold'])}; the rest is unsure.",
-        f"Out-of-fold {percent(promise['precision'])} ({interval(promise['precision_ci95'])}) of "
-        f"such answers were right, {promise['answered']:,} of {count(promise['n'], 'photo')} "
-        f"({percent(promise['share'])}) being answered: for photos like those, no fewer than "
-        f"{percent(promise['min_precision'])} at 95 % certainty.",
-        *([f"That is of all answers; less often right are: {', '.join(weak)}."] if weak else []),
+        f"Out-of-fold: precision {percent(promise['precision'])} "
+        f"({interval(promise['precision_ci95'])}) at coverage {percent(promise['share'])} "
+        f"({promise['answered']:,} of {count(promise['n'], 'photo')}). For photos like those, "
+        f"precision is at least {percent(promise['min_precision'])} with 95 % confidence.",
+        *([f"Classes of lower precision: {', '.join(weak)}."] if weak else []),
     ]

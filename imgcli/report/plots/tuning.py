@@ -1,4 +1,4 @@
-"""What a search came to: its history, what mattered in it, and its best trials."""
+"""A hyper-parameter search: its history, the importance of the choices, and its best trials."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -72,15 +72,15 @@ def history(rows: Rows, judged_on: str) -> Figure:
     titled(
         figure,
         f"Search over {count(len(rows), 'trial')}",
-        f"Best: trial {best['number']} with {percent(best['value'])} of {judged_on} right",
-        f"{tally(rows)}. The best of many flatters itself: judge it on other photos",
+        f"Best: trial {best['number']}, accuracy {percent(best['value'])} on {judged_on}",
+        f"{tally(rows)}. The best of many trials is optimistic: evaluate it on other photos",
     )
     return figure
 
 
 @styled
 def importance(shares: Mapping[str, float], finished: int) -> Figure:
-    """How much of the difference between trials each choice explains, largest on top."""
+    """The share of the variance between trials that each choice explains, largest on top."""
     names = style.labels(list(shares))
     figure, axes = canvas(6.2, 0.28 * len(names) + 0.1)
     rows = np.arange(len(names))
@@ -96,10 +96,10 @@ def importance(shares: Mapping[str, float], finished: int) -> Figure:
     axes.grid(axis="x")
     titled(
         figure,
-        "What mattered",
-        f"How much of the variance of accuracy between {count(finished, 'finished trial')} each "
+        "Importance of the choices",
+        f"Share of the variance of accuracy between {count(finished, 'finished trial')} that each "
         "choice explains (functional ANOVA); all together 100 %",
-        *(["A rough guess, of so few trials"] if finished < FEW else []),
+        *(["A rough estimate: few trials"] if finished < FEW else []),
     )
     return figure
 
@@ -125,7 +125,7 @@ def best(ranked: Rows, options: Mapping[str, str]) -> Table:
 
 
 def tally(rows: Rows) -> str:
-    """How many trials came to what: "12 finished, 7 pruned, 1 could not be trained"."""
+    """The number of trials by state: "12 finished, 7 pruned, 1 could not be trained"."""
     states = [row["state"] for row in rows]
     parts = [f"{states.count('finished')} finished"]
     parts += [f"{states.count(state)} {how}" for state, how in _STATES.items() if state in states]
@@ -133,15 +133,15 @@ def tally(rows: Rows) -> str:
 
 
 def verdict(rows: Rows, judged_on: str) -> str:
-    """How many trials there were, and how far the best of them can be believed."""
+    """The number of trials, and a warning that the best of them is optimistic."""
     return (
-        f"{tally(rows)}. The best was picked by its accuracy on the same {judged_on}, which "
-        "flatters it: judge it by `imgcli evaluate`."
+        f"{tally(rows)}. The best was chosen by its accuracy on the same {judged_on}, which is "
+        "therefore optimistic: run `imgcli evaluate`."
     )
 
 
 def table_of_all(rows: Rows) -> str:
-    """Every trial as CSV: what came of it, then what it chose."""
+    """Every trial as CSV: its result, then its choices."""
     fields = sorted({field for row in rows for field in row["choices"]})
     of_rows = (
         [*(row[fact] for fact in _FACTS), *(row["choices"].get(field) for field in fields)]

@@ -27,28 +27,27 @@ FEW = 3  # runs, up to which every pair gets its sentences; of more, each is hel
 
 
 def labels(document: Document) -> dict[str, str]:
-    """What tells each run from the others, by its folder: its arch and its uncommon choices.
+    """Each run's arch and its uncommon choices, by its folder.
 
-    A choice that more than half of the runs have made goes without saying, and so does one that
-    followed from others, unless the runs are alike without it. Runs that differ in nothing are told
-    apart by their folders.
+    A choice that more than half of the runs have made is left out, and so is one that followed from
+    others, unless the runs are alike without it. Runs that differ in nothing get their folders.
     """
     runs = document["runs"]
     made = Counter((name, repr(v)) for run in runs for name, v in run["options"].items())
 
-    def told(run: Mapping[str, Any], choices: Collection[str]) -> str:
+    def label(run: Mapping[str, Any], choices: Collection[str]) -> str:
         uncommon = [
             _choice(name, value)
             for name, value in run["options"].items()
             if name in choices
-            and name != "precision"  # settled by measuring speed
+            and name != "precision"  # decided by measured speed
             and value is not None
             and 2 * made[name, repr(value)] <= len(runs)
         ]
         return ", ".join([run["arch"], *uncommon])
 
-    found = {run["run"]: told(run, run["asked"]) for run in runs}
-    for more in ({run["run"]: told(run, run["options"]) for run in runs}, _with_folders(found)):
+    found = {run["run"]: label(run, run["asked"]) for run in runs}
+    for more in ({run["run"]: label(run, run["options"]) for run in runs}, _with_folders(found)):
         alike = {text for text, n in Counter(found.values()).items() if n > 1}
         found = {run: more[run] if text in alike else text for run, text in found.items()}
     return found
@@ -97,15 +96,15 @@ def _whole_choices(label: str, most: int) -> str:
 
 
 def compared(document: Document) -> list[RenderableType]:
-    """The table of the runs, what they were paired on, and which differ."""
+    """The table of the runs, the photos they are paired on, and their differences."""
     lines = [_legend(document), _corrected(document), *findings(document), *_cautions(document)]
     text = "\n".join(lines).splitlines()
     # What wraps stays indented.
     indents = [len(line) - len(line.lstrip()) for line in text]
-    said = [
+    padded = [
         Padding(Text(line.lstrip()), (0, 0, 0, i)) for line, i in zip(text, indents, strict=True)
     ]
-    return [_table(document), *said]
+    return [_table(document), *padded]
 
 
 def _table(document: Document) -> Table:
@@ -123,13 +122,13 @@ def _table(document: Document) -> Table:
 
 
 def _run(run: Mapping[str, Any], label: str, *, best: bool) -> Text:
-    """What a run is, where it is, and what it cost."""
+    """A run's label, folder, parameters and training time."""
     params = run["params"]
     return Text.assemble(
         (printable(label), "bold"),
         " (best)\n" if best else "\n",
         f"{printable(_folder(run['run']))}\n{params['trainable']:,} of {params['total']:,} "
-        f"parameters learnt in {duration(run['seconds'])}",
+        f"parameters trained in {duration(run['seconds'])}",
     )
 
 
@@ -158,7 +157,7 @@ def paired_on(document: Document) -> str:
     if any(run["repeats"] > 1 for run in document["runs"]):
         line += "; of repeated folds the first repeat is compared"
     if document["left_out"]:
-        line += f"; {count(document['left_out'], 'photo')} left out that not every run had"
+        line += f"; {count(document['left_out'], 'photo')} left out, missing in some runs"
     return line
 
 
@@ -170,14 +169,14 @@ def _corrected(document: Document) -> str:
 
 def _cautions(document: Document) -> Iterator[str]:
     if document["on"] == "test":
-        yield "The test part tells how good a choice was; do not choose by it."
+        yield "Use the test part to report a choice, not to make it."
 
 
 # --- sentences ----------------------------------------------------------------------------------
 
 
 def findings(document: Document) -> list[str]:
-    """Which runs differ: every pair, or of many runs each against the best."""
+    """The differences between runs: of every pair, or of many runs each against the best."""
     names = {run: f"'{printable(label)}'" for run, label in labels(document).items()}
     if len(names) > FEW:
         return [_ranked(document, figure, names) for figure in COMPARED]
@@ -208,15 +207,15 @@ def _in_points(found: Mapping[str, Any]) -> str:
 
 def _ranked(document: Document, figure: str, names: Mapping[str, str]) -> str:
     """One figure of all runs against that of the most accurate one."""
-    told: dict[str, list[str]] = {"lower": [], "higher": [], "no difference shown": []}
+    sides: dict[str, list[str]] = {"lower": [], "higher": [], "no difference shown": []}
     for run, found in against_best(document, figure).items():
         side = "lower" if found["difference"] < 0 else "higher"
         how = f"({points(found['difference'])} points, {p_text(found['p_value'])})"
-        told[side if found["shown"] else "no difference shown"].append(f"{names[run]} {how}")
+        sides[side if found["shown"] else "no difference shown"].append(f"{names[run]} {how}")
     best = next(run for run in document["runs"] if run["run"] == document["best"])
     value = percent(best[figure]["value"])
-    sides = [f"  {side}: {'; '.join(runs)}" for side, runs in told.items() if runs]
-    return "\n".join([f"Against the {FIGURES[figure]} of {names[best['run']]}, {value}:", *sides])
+    lines = [f"  {side}: {'; '.join(runs)}" for side, runs in sides.items() if runs]
+    return "\n".join([f"Against the {FIGURES[figure]} of {names[best['run']]}, {value}:", *lines])
 
 
 def against_best(document: Document, figure: str) -> dict[str, dict[str, Any]]:
@@ -245,7 +244,7 @@ def p_text(p: float) -> str:
 
 
 def comparison_csv(document: Document) -> str:
-    """A row per run: what it is, what it cost, its figures, and how they differ from the best."""
+    """A row per run: its choices, its cost, its figures, and their differences to the best."""
     names = labels(document)
     differences = {figure: against_best(document, figure) for figure in COMPARED}
     return as_csv(_comparison_row(run, names, differences) for run in document["runs"])

@@ -1,7 +1,7 @@
-"""Judgement as terminal tables and sentences, made for reading at 80 columns and through pipes.
+"""An evaluation as terminal tables and sentences, for 80 columns and for pipes.
 
-Colour and weight only decorate: nothing is said by them alone. Every text that comes from the user
-goes through `printable` and into a `Text`: no control character and no markup takes effect.
+Colour and weight only decorate. Every text that comes from the user goes through `printable` and
+into a `Text`: no control character and no markup takes effect.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,19 +13,19 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcli.records import ClassFigures, Evaluation, FloatArray, Summary
-from imgcli.text import count, interval, percent, plus_minus, printable
+from imgcli.text import interval, percent, plus_minus, printable
 
 FIGURES = {"accuracy": "accuracy", "macro_precision": "macro precision", "macro_f1": "macro F1"}
 MOST_CLASSES = 30  # rows of the per-class table
 
 
 def verdict(evaluation: Evaluation) -> str:
-    """The evaluation in one line of plain words, with its n and its spread."""
+    """Accuracy in one line, with its n, its interval and its spread over the folds."""
     accuracy = evaluation.accuracy
     within = f"; 95 % interval {interval(accuracy.ci95)}" if accuracy.ci95 else ""
     line = (
-        f"{percent(accuracy.value)} of {count(evaluation.n, 'photo')} right "
-        f"({measured_on(evaluation)}{within})"
+        f"Accuracy {percent(accuracy.value)} (n = {evaluation.n:,}; "
+        f"{measured_on(evaluation)}{within})"
     )
     if accuracy.mean is not None:
         line += f"; folds {plus_minus(accuracy.mean, accuracy.std)}"
@@ -33,21 +33,21 @@ def verdict(evaluation: Evaluation) -> str:
 
 
 def measured_on(evaluation: Evaluation) -> str:
-    """Which photos were scored, and whether the network had learnt from them."""
+    """The photos that were scored, and whether the network was trained on them."""
     part = "all photos" if evaluation.on == "all" else f"the {evaluation.on} part"
     if evaluation.folds is not None:
         return f"{folds_of(evaluation)} of {part}, out-of-fold"
-    return part if evaluation.on == "test" else f"{part}, which it learnt from"
+    return part if evaluation.on == "test" else f"{part}, in-sample"
 
 
 def folds_of(evaluation: Evaluation) -> str:
-    """How many folds there were: "5 folds", "2 × 5 folds"."""
+    """The number of folds: "5 folds", "2 × 5 folds"."""
     times = f"{evaluation.repeats} × " if evaluation.repeats > 1 else ""
     return f"{times}{evaluation.folds} folds"
 
 
 def figures(evaluation: Evaluation) -> Table:
-    """Accuracy, macro precision and macro F1, held out and, with folds, on the train side."""
+    """Accuracy, macro precision and macro F1 of held-out and, with folds, training photos."""
     spread = evaluation.accuracy.folds is not None
     table = _table()
     table.add_column("in %", no_wrap=True)
@@ -57,9 +57,9 @@ def figures(evaluation: Evaluation) -> Table:
         for title in ("folds:\nmean ± sd", "\nmedian", "\nIQR", "\nmin–max"):
             table.add_column(title, justify="right", no_wrap=True)
     held_out = {name: getattr(evaluation, name) for name in FIGURES}
-    _add_side(table, "held out" if spread else measured_on(evaluation), held_out)
+    _add_side(table, "held-out photos" if spread else measured_on(evaluation), held_out)
     if evaluation.train is not None:
-        _add_side(table, "train side", evaluation.train)
+        _add_side(table, "training photos", evaluation.train)
     return table
 
 
@@ -85,13 +85,13 @@ def _summary_cells(summary: Summary) -> list[str]:
 
 
 def per_class(evaluation: Evaluation) -> RenderableType:
-    """How far each class can be trusted, lowest F1 first; the worst 30 where there are more."""
+    """Precision, recall and F1 of each class, lowest F1 first; of many classes the worst 30."""
     table = _table()
     table.add_column("class", overflow="fold")
     for title in ("n", "precision\nin %", "95 %\ninterval", "recall\nin %", "F1\nin %"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("most confused\nwith (photos)", overflow="fold")
-    # A class without photos has nothing to be bad at: last.
+    # A class without photos comes last.
     worst = sorted(
         range(len(evaluation.per_class)),
         key=lambda i: (evaluation.per_class[i].n == 0, evaluation.per_class[i].f1),
@@ -120,15 +120,16 @@ def _class_cells(evaluation: Evaluation, i: int) -> list[str]:
 
 
 def _most_confused(evaluation: Evaluation, i: int) -> str:
-    """The class with which most photos were mixed up, in either direction: "owl (3)"."""
-    mixed = evaluation.confusion[i] + evaluation.confusion[:, i]
-    mixed[i] = 0
-    other = int(np.argmax(mixed))
-    return f"{printable(evaluation.classes[other])} ({mixed[other]:,})" if mixed[other] else "–"
+    """The class that most photos are confused with, in either direction: "owl (3)"."""
+    confused = evaluation.confusion[i] + evaluation.confusion[:, i]
+    confused[i] = 0
+    other = int(np.argmax(confused))
+    name = printable(evaluation.classes[other])
+    return f"{name} ({confused[other]:,})" if confused[other] else "–"
 
 
 def predictions(paths: Iterable[str], classes: Sequence[str], probs: FloatArray) -> Table:
-    """Each photo's class with its confidence, and the runner-up.
+    """Each photo's predicted class with its confidence, and the second most probable class.
 
     Args:
         probs: (M, K), rows in the order of `paths`.
@@ -137,7 +138,7 @@ def predictions(paths: Iterable[str], classes: Sequence[str], probs: FloatArray)
     table.add_column("photo", overflow="fold")
     table.add_column("class", overflow="fold")
     table.add_column("confidence", justify="right", no_wrap=True)
-    table.add_column("runner-up", overflow="fold")
+    table.add_column("second", overflow="fold")
     order = np.argsort(-probs, axis=1, kind="stable")[:, :2]
     for path, best, p in zip(paths, order, probs, strict=True):
         second = f"{printable(classes[best[1]])} ({percent(p[best[1]])})" if len(best) > 1 else "–"

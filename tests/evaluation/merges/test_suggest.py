@@ -180,9 +180,9 @@ def test_the_reason_is_one_plain_sentence() -> None:
     matrix[3, 1], matrix[3, 3] = 5, 15
     (suggestion,) = suggest_merges(of_confusion(matrix.tolist()))
     assert suggestion.reason == (
-        "10 of 50 c01 photos are called c03 and 5 of 20 the other way round, 6.2 times what chance "
-        "would give; given one photo of each, the model knows which is c01 78 % of the time (50 % "
-        "= a coin)."
+        "10 of 50 c01 photos are predicted as c03 and 5 of 20 the other way round, 6.2 times the "
+        "number expected by chance; given one photo of each class, the model tells which is c01 "
+        "78 % of the time (AUC; 50 % = random guess)."
     )
 
 
@@ -217,7 +217,7 @@ def test_too_few_classes_or_photos_bring_no_suggestion() -> None:
 
 def test_predictions_of_learnt_photos_are_refused() -> None:
     learnt = predictions([0, 1], sure([0, 1], 3), out_of_sample=False)
-    with pytest.raises(DataError, match=r"learnt from.*imgcli evaluate --folds 10"):
+    with pytest.raises(DataError, match=r"training photos.*imgcli evaluate --folds 10"):
         suggest_merges(learnt)
 
 

@@ -85,7 +85,7 @@ def lightness(rule: str) -> float:
 
 def test_the_colours_of_cells_run_one_way_for_grey_print_and_on_dark_paper() -> None:
     for rules, direction in zip(cells_module.rules(), (-1, 1), strict=True):
-        for scale in ("r", "w"):
+        for scale in ("h", "e"):
             ladder = [lightness(r) for r in rules.splitlines() if r.startswith(f".{scale}")]
             assert len(ladder) == 10
             assert all(step * direction > 0 for step in np.diff(ladder))

@@ -106,8 +106,8 @@ def test_who_is_not_drawn_and_whose_loss_is_another_is_noted() -> None:
     comparing = document(runs)
     names = {run["run"]: run["arch"] for run in runs}
     first, second = notes(comparing, names, ["runs/a", "runs/b"])
-    assert first == "Not drawn, since they learnt from too few batches or none: 'c'"
-    assert second.startswith("Losses of runs with other label smoothing")
+    assert first == "Not drawn, trained on too few batches: 'c'"
+    assert second.startswith("Losses of runs with different label smoothing")
     (only,) = notes(comparing, names, ["runs/a"])
     assert only.endswith("'b' and 'c'")
 

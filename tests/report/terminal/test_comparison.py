@@ -170,9 +170,9 @@ def test_which_photos_were_paired_is_said() -> None:
     assert "the folds are not the same in all runs" in said({**two(), "same_folds": False})
     repeated = [{**run, "repeats": 2} for run in two()["runs"]]
     assert "of repeated folds the first repeat is compared" in said({**two(), "runs": repeated})
-    assert "; 7 photos left out that not every run had" in said({**two(), "left_out": 7})
+    assert "; 7 photos left out, missing in some runs" in said({**two(), "left_out": 7})
     on_test = said(two(on="test"))
-    assert "1,234 photos of the test part" in on_test and "do not choose by it" in on_test
+    assert "1,234 photos of the test part" in on_test and "not to make it" in on_test
 
 
 def test_the_table_has_every_run_within_80_columns() -> None:
