@@ -45,8 +45,8 @@ def table(issues: Sequence[Issue], too_few: str | None = None) -> RenderableType
         shown.add_row(*map(Text, texts), _probability(issue), _neighbours(issue))
     more = len(issues) - MOST_LISTED
     rest = f" {count(more, 'photo')} more: the plan lists them all." if more > 0 else ""
-    title = Text(f"Labels to review ({len(issues):,})", style="bold")
-    return Group(title, Text(EXPECTED), shown, Text(LEGEND + rest))
+    heading = Text(f"Labels to review ({len(issues):,})", style="bold")
+    return Group(heading, Text(EXPECTED), shown, Text(LEGEND + rest))
 
 
 def _probability(issue: Issue) -> str:
