@@ -10,7 +10,13 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from imgcli.evaluation.metrics import expected_calibration_error, independent, wilson
+from imgcli.evaluation.metrics import (
+    confidence_bins,
+    expected_calibration_error,
+    independent,
+    log_probs,
+    wilson_interval,
+)
 from imgcli.evaluation.predictions_io import for_decisions
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.runs import FOLDS, Run
@@ -25,22 +31,16 @@ def best_temperature(scores: FloatArray, targets: IntArray) -> float:
     """The T for which softmax(scores / T) has the least log loss, of scores `(M, K)`."""
 
     def loss(exponent: float) -> float:
-        logs = log_softmax(scores / np.exp(exponent), axis=1)
-        return float(-logs[np.arange(len(targets)), targets].mean())
+        log_likelihood = log_softmax(scores / np.exp(exponent), axis=1)
+        return float(-log_likelihood[np.arange(len(targets)), targets].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x))
 
 
 def calibrated(probs: FloatArray, temperature: float) -> FloatArray:
     """Probabilities `(M, K)` as they are with the logits divided by `temperature`."""
-    scaled: FloatArray = softmax(logs(probs) / temperature, axis=1)
+    scaled: FloatArray = softmax(log_probs(probs) / temperature, axis=1)
     return scaled
-
-
-def logs(probs: FloatArray) -> FloatArray:
-    """Log probabilities: logits, but for a number that is the same for all classes of a photo."""
-    found: FloatArray = np.log(np.maximum(probs, np.finfo(np.float64).tiny))
-    return found
 
 
 def cross_calibrated(predictions: Predictions) -> Predictions:
@@ -51,7 +51,9 @@ def cross_calibrated(predictions: Predictions) -> Predictions:
     probs = predictions.probs.copy()
     for fold in range(predictions.folds or 0):
         held = predictions.fold == fold
-        temperature = best_temperature(logs(predictions.probs[~held]), predictions.targets[~held])
+        temperature = best_temperature(
+            log_probs(predictions.probs[~held]), predictions.targets[~held]
+        )
         probs[held] = calibrated(predictions.probs[held], temperature)
     return replace(predictions, probs=probs)
 
@@ -61,7 +63,7 @@ def calibration_json(predictions: Predictions) -> dict[str, Any]:
     return _calibration_json(
         predictions,
         cross_calibrated(predictions),
-        best_temperature(logs(predictions.probs), predictions.targets),
+        best_temperature(log_probs(predictions.probs), predictions.targets),
     )
 
 
@@ -98,7 +100,7 @@ def temperature_of(run: Run) -> float:
         if folds and kept.get("predictions", folds) != folds:
             # Evaluated again since, together with other runs or until a kill.
             deciding = for_decisions(run.load_predictions(FOLDS))
-            return best_temperature(logs(deciding.probs), deciding.targets)
+            return best_temperature(log_probs(deciding.probs), deciding.targets)
         factor = float(kept["factor"])
         if not 0 < factor < np.inf:
             raise ValueError(f"the factor {factor} is not above 0 and finite")
@@ -110,25 +112,23 @@ def temperature_of(run: Run) -> float:
 def reliability(predictions: Predictions, bins: int = 15) -> list[dict[str, Any]]:
     """Per bin of equal width: photos, mean confidence, accuracy, and its interval.
 
-    Bins are those of the expected calibration error, a bin holding its upper edge; an empty one is
-    left out.
+    Bins are those of the expected calibration error; an empty one is left out.
     """
     confidence = predictions.probs.max(axis=1)
-    right = predictions.preds == predictions.targets
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    correct = predictions.preds == predictions.targets
+    bin_of = confidence_bins(confidence, bins)
     rows = []
-    for b in np.unique(place):
-        inside = place == b
-        share, n = float(right[inside].mean()), int(inside.sum())
-        low, high = wilson(share, independent(predictions.groups[inside]))
+    for b in np.unique(bin_of):
+        inside = bin_of == b
+        accuracy = float(correct[inside].mean())
         rows.append(
             {
                 "from": b / bins,
                 "to": (b + 1) / bins,
-                "n": n,
+                "n": int(inside.sum()),
                 "confidence": float(confidence[inside].mean()),
-                "right": share,
-                "ci95": [float(low), float(high)],
+                "right": accuracy,
+                "ci95": list(wilson_interval(accuracy, independent(predictions.groups[inside]))),
             }
         )
     return rows

@@ -18,17 +18,14 @@ import numpy as np
 
 from imgcli.errors import DataError
 from imgcli.evaluation import metrics
-from imgcli.evaluation.intervals import Figure, independent_of_macro, resampled_confusions
+from imgcli.evaluation.intervals import independent_of_macro, resampled_confusions
 from imgcli.evaluation.merges.null_model import holm
 from imgcli.evaluation.paired_tests import MOST, flip_test, swap_test
 from imgcli.progress import track
 from imgcli.records import FloatArray, Predictions
 from imgcli.text import count, listed
 
-FIGURES: dict[str, Figure] = {
-    "accuracy": metrics.accuracy,
-    "macro_precision": metrics.macro_precision,
-}
+FIGURES = {name: metrics.FIGURES[name] for name in ("accuracy", "macro_precision")}  # tested
 ALPHA = 0.05  # a difference is shown where its corrected p-value is at most this
 DRAWS = 2000  # of the bootstrap
 # Exchanges of a pair: with a thousand for each pair a corrected p-value can come below 0.001, and
@@ -192,7 +189,7 @@ def _estimate(
 
 
 def _pooled(predictions: Predictions, figure: str) -> float:
-    return float(FIGURES[figure](metrics.fold_confusions(predictions).sum(axis=0)))
+    return float(FIGURES[figure](metrics.confusion_of(predictions)))
 
 
 def _one_photo(predictions: Predictions) -> float:

@@ -8,15 +8,10 @@ import numpy as np
 
 from imgcli.errors import DataError
 from imgcli.evaluation import metrics
-from imgcli.evaluation.intervals import Figure, intervals
+from imgcli.evaluation.intervals import intervals
+from imgcli.evaluation.metrics import FIGURES, Figure
 from imgcli.records import ClassFigures, Evaluation, FloatArray, IntArray, Predictions, Summary
 from imgcli.text import percent
-
-FIGURES: dict[str, Figure] = {
-    "accuracy": metrics.accuracy,
-    "macro_precision": metrics.macro_precision,
-    "macro_f1": metrics.macro_f1,
-}
 
 
 def evaluate(
@@ -52,7 +47,7 @@ def evaluate(
         folds=predictions.folds,
         n=len(predictions),
         classes=predictions.classes,
-        confusion=metrics.fold_confusions(predictions).sum(axis=0),
+        confusion=metrics.confusion_of(predictions),
         **summaries(predictions, FIGURES, seed, again),
         per_class=class_figures(every),
         ece=metrics.expected_calibration_error(
@@ -212,10 +207,7 @@ def _known(figure: float) -> float | None:
 
 
 def _wilson(share: float, n: float) -> tuple[float, float] | None:
-    if n == 0:
-        return None
-    low, high = metrics.wilson(share, n)
-    return float(low), float(high)
+    return metrics.wilson_interval(share, n) if n else None
 
 
 def _half_width(summary: Summary) -> float:

@@ -5,16 +5,13 @@ are drawn regardless of class: drawing within classes keeps their sizes fixed, a
 its intervals for macro precision held the truth as rarely as 88 % of the time.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
-from imgcli.evaluation.metrics import independent_per_class, wilson
+from imgcli.evaluation.metrics import Figure, independent_per_class, wilson_interval
 from imgcli.records import FloatArray, Predictions
-
-Figure = Callable[[ArrayLike], FloatArray]  # (..., K, K) -> (...)
 
 CHUNK = 4_000_000  # numbers held at once in each of two arrays: 32 MB
 
@@ -76,8 +73,7 @@ def _interval(value: float, variance: float, predictions: Predictions) -> tuple[
         n = value * (1 - value) / variance
     else:  # nothing varied
         n = independent_of_macro(predictions)
-    low, high = wilson(value, n)
-    return float(low), float(high)
+    return wilson_interval(value, n)
 
 
 def independent_of_macro(predictions: Predictions) -> float:

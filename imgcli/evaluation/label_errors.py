@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 
 from imgcli.errors import DataError
-from imgcli.evaluation.calibration import best_temperature, logs
+from imgcli.evaluation.calibration import best_temperature
+from imgcli.evaluation.metrics import log_probs
 from imgcli.evaluation.sample_size import too_few
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.text import percent
@@ -91,7 +92,7 @@ def suspicion(
 ) -> tuple[FloatArray, IntArray]:
     """Each photo's log odds of being labelled wrong `(M,)`, and the class it then is of `(M,)`."""
     targets, rows = predictions.targets, np.arange(len(predictions))
-    beliefs = [logs(predictions.probs)]
+    beliefs = [log_probs(predictions.probs)]
     if features is not None and around is not None:
         beliefs += [around.likeness, linear_fit(features, predictions)]
     scaled = [belief / best_temperature(belief, targets) for belief in beliefs]

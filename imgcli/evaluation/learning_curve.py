@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from imgcli.evaluation.metrics import independent, wilson
+from imgcli.evaluation.metrics import independent, wilson_interval
 from imgcli.records import FloatArray, IntArray
 from imgcli.text import percent
 
@@ -138,8 +138,8 @@ def _errors(misses: FloatArray) -> FloatArray:
 
 def _point(photos: float, right: NDArray[np.bool_], groups: IntArray) -> dict[str, Any]:
     value = float(right.mean())
-    low, high = wilson(value, independent(groups))
-    return {"photos": photos, "accuracy": value, "ci95": [float(low), float(high)]}
+    ends = wilson_interval(value, independent(groups))
+    return {"photos": photos, "accuracy": value, "ci95": list(ends)}
 
 
 def _expected(found: FloatArray, now: FloatArray, then: FloatArray) -> dict[str, Any]:

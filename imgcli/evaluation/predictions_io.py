@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from imgcli import reading
 from imgcli.errors import RunError
-from imgcli.evaluation.evaluate import FIGURES, evaluate, evaluation_json
+from imgcli.evaluation.evaluate import evaluate, evaluation_json
+from imgcli.evaluation.metrics import FIGURES
 from imgcli.progress import note
 from imgcli.records import Evaluation, IntArray, Predictions, Summary
 from imgcli.runs import FOLDS, Run, named

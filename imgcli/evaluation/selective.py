@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from imgcli.errors import DataError
-from imgcli.evaluation.metrics import independent, wilson
+from imgcli.evaluation.metrics import independent, wilson_interval
 from imgcli.records import IntArray, Predictions
 from imgcli.text import count
 
@@ -64,7 +64,6 @@ def promise(predictions: Predictions, min_precision: float) -> Promise:
     if not kept:
         raise DataError(_refusal(min_precision, tries[0], right))
     precision = float(right[kept - 1]) / kept
-    low, high = wilson(precision, independent(groups[:kept]))
     return Promise(
         min_precision=min_precision,
         threshold=float(ranked[kept - 1]),
@@ -72,7 +71,7 @@ def promise(predictions: Predictions, min_precision: float) -> Promise:
         answered=kept,
         n=len(ranked),
         precision=precision,
-        precision_ci95=(float(low), float(high)),
+        precision_ci95=wilson_interval(precision, independent(groups[:kept])),
         weak=_weak(predictions, order[:kept], min_precision),
     )
 
@@ -88,7 +87,7 @@ def _weak(predictions: Predictions, answered: IntArray, min_precision: float) ->
     for k in np.unique(preds).tolist():
         own = preds == k
         precision = float(right[own].mean())
-        if wilson(precision, independent(groups[own]))[1] < min_precision:
+        if wilson_interval(precision, independent(groups[own]))[1] < min_precision:
             found[predictions.classes[k]] = precision
     return dict(sorted(found.items(), key=lambda item: item[1]))
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from imgcli.evaluation import metrics
-from imgcli.evaluation.evaluate import FIGURES
 from imgcli.evaluation.intervals import intervals, resampled_confusions
+from imgcli.evaluation.metrics import FIGURES
 from tests.evaluation.planted import of_confusion, predictions, sure
 
 

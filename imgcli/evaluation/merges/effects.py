@@ -50,9 +50,7 @@ def bits(predictions: Predictions) -> Bits:
     Both are those of the counts, so a little is told even by a coin: some (K - 1)² / (2 M ln 2)
     bits (Miller 1955), which the difference that a merge makes has less of.
     """
-    confusion = metrics.confusion_matrix(
-        predictions.targets, predictions.preds, len(predictions.classes)
-    )
+    confusion = metrics.confusion_of(predictions)
     label, said = confusion.sum(axis=1), confusion.sum(axis=0)
     joint = entropy(confusion.ravel(), base=2)
     known = float(entropy(label, base=2))
@@ -85,11 +83,8 @@ def consequences(
 
 
 def accuracy(predictions: Predictions) -> float:
-    return float((predictions.preds == predictions.targets).mean())
+    return float(metrics.accuracy(metrics.confusion_of(predictions)))
 
 
 def macro_precision(predictions: Predictions) -> float:
-    confusion = metrics.confusion_matrix(
-        predictions.targets, predictions.preds, len(predictions.classes)
-    )
-    return float(metrics.macro_precision(confusion))
+    return float(metrics.macro_precision(metrics.confusion_of(predictions)))

@@ -7,7 +7,7 @@ from imgcli.errors import DataError
 from imgcli.evaluation.merges.expected_auc import Contrast
 from imgcli.evaluation.merges.null_model import Chance, chance_table
 from imgcli.evaluation.merges.separability import AMONG, Separability, separability
-from imgcli.evaluation.metrics import Z95, confusion_matrix
+from imgcli.evaluation.metrics import Z95, confusion_of
 from imgcli.records import IntArray, Predictions
 from imgcli.text import count, listed, percent, times
 
@@ -143,7 +143,7 @@ def pair_evidence(predictions: Predictions, a: str, b: str) -> PairEvidence:
                 f"Name two of those."
             )
     first, second = predictions.classes.index(a), predictions.classes.index(b)
-    confusion = confusion_matrix(predictions.targets, predictions.preds, len(predictions.classes))
+    confusion = confusion_of(predictions)
     for name, i in ((a, first), (b, second)):
         if not confusion[i].any():
             raise DataError(

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.sparse import csr_array
 from scipy.stats import rankdata
 
-from imgcli.evaluation.metrics import Z95
+from imgcli.evaluation.metrics import Z95, log_probs
 from imgcli.records import FloatArray, Predictions
 
 RESAMPLES = 200  # enough for a standard error
@@ -74,7 +74,7 @@ def mean_logs(predictions: Predictions, target: int) -> FloatArray:
         `(G, K)`, a row per group that has photos of the class.
     """
     rows = predictions.targets == target
-    logs = np.log(np.maximum(predictions.probs[rows], np.finfo(np.float64).tiny))
+    logs = log_probs(predictions.probs[rows])
     _, group = np.unique(predictions.groups[rows], return_inverse=True)
     members = csr_array((np.ones(len(group)), (group, np.arange(len(group)))))
     means: FloatArray = (members @ logs) / np.bincount(group)[:, None]

@@ -14,7 +14,7 @@ from imgcli.evaluation.merges.evidence import ALPHA, PairEvidence, evidence_of
 from imgcli.evaluation.merges.examples import examples
 from imgcli.evaluation.merges.expected_auc import Contrast
 from imgcli.evaluation.merges.null_model import chance_table
-from imgcli.evaluation.metrics import confusion_matrix
+from imgcli.evaluation.metrics import confusion_of
 from imgcli.evaluation.sample_size import too_few
 from imgcli.records import MergeSuggestion, Predictions
 from imgcli.text import percent, times
@@ -95,7 +95,7 @@ def _links(predictions: Predictions, alpha: float, min_rate: float, max_auc: flo
     """The pairs to be merged, by class numbers, the smaller first."""
     if len(predictions) == 0 or len(predictions.classes) < 3:
         return {}
-    confusion = confusion_matrix(predictions.targets, predictions.preds, len(predictions.classes))
+    confusion = confusion_of(predictions)
     chance = chance_table(predictions)
     contrast = Contrast(predictions)
     links = {}
