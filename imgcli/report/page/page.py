@@ -22,7 +22,7 @@ from imgcli.report.page.svg import Drawings
 from imgcli.report.page.thumbnails import Thumbnails, cell_images, gallery_images
 from imgcli.text import percent, printable
 
-MOST = 9_500_000  # bytes of a page; the cells' thumbnails take what the rest leaves
+MAX_BYTES = 9_500_000  # bytes of a page; the cells' thumbnails take what the rest leaves
 
 
 def page(report: Report, thumbnails: Thumbnails) -> str:
@@ -42,7 +42,7 @@ def page(report: Report, thumbnails: Thumbnails) -> str:
     thumbs: dict[int, str] = {}
     if table is not None and report.judged is not None:
         data = _cell_data(table, report.judged.predictions)
-        room = MOST - sum(map(_bytes, (body, css, script, htmlsafe_json_dumps(data))))
+        room = MAX_BYTES - sum(map(_bytes, (body, css, script, htmlsafe_json_dumps(data))))
         thumbs = _cell_thumbs(table, report.judged.predictions, thumbnails, room)
     return templates.get_template("page.html").render(
         title=report.run,

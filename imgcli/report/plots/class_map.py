@@ -11,8 +11,8 @@ from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.report.plots import style
 from imgcli.report.plots.style import canvas, styled, titled
 
-LEAST_CLASSES = 3  # with photos; two have one distance and no map
-MOST_CLASSES = 120
+MIN_CLASSES = 3  # with photos; two have one distance and no map
+MAX_CLASSES = 120
 NEIGHBOURS = 6  # the perplexity
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top
@@ -61,8 +61,8 @@ def places(far: FloatArray) -> FloatArray:
 def class_map(predictions: Predictions, confusion: IntArray) -> Figure | None:
     """Each class a dot, joined by lines to those it is confused with; None for too few classes."""
     n = confusion.sum(axis=1)
-    shown = np.sort(np.argsort(-n, kind="stable")[: min(MOST_CLASSES, int((n > 0).sum()))])
-    if len(shown) < LEAST_CLASSES:
+    shown = np.sort(np.argsort(-n, kind="stable")[: min(MAX_CLASSES, int((n > 0).sum()))])
+    if len(shown) < MIN_CLASSES:
         return None
     far = distances(predictions)[np.ix_(shown, shown)]
     points = places(far)

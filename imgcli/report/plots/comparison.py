@@ -12,19 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from imgcli.report.compared import COMPARED, Document, against_best, labels, short_labels
 from imgcli.report.plots import style
 from imgcli.report.plots.style import draw_box, styled, titled, write_at_ends
-from imgcli.report.terminal.comparison import (
-    COMPARED,
-    Document,
-    against_best,
-    labels,
-    p_text,
-    paired_on,
-    points,
-    short_labels,
-    spread,
-)
+from imgcli.report.terminal.comparison import p_text, paired_on, points, spread
 from imgcli.report.terminal.evaluation import FIGURES
 from imgcli.text import percent
 

@@ -100,7 +100,7 @@ def row_shares(matrix: IntArray) -> FloatArray:
 def _most_errors(matrix: IntArray) -> IntArray:
     """Positions of the classes that are drawn: all, or those with the most errors."""
     errors = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
-    return np.sort(np.argsort(-errors, kind="stable")[: style.MOST_CLASSES])
+    return np.sort(np.argsort(-errors, kind="stable")[: style.MAX_CLASSES])
 
 
 def _draw_cells(axes: Axes, matrix: IntArray, shares: FloatArray, cell: float) -> QuadMesh:

@@ -1,4 +1,4 @@
-"""A hyper-parameter search: its history, the importance of the choices, and its best trials."""
+"""A hyper-parameter search: its history, and the importance of the choices."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,22 +6,17 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from rich.table import Table
-from rich.text import Text
 
 from imgcli.report.plots import style
 from imgcli.report.plots.style import canvas, in_percent, styled, titled
-from imgcli.text import count, csv_text, duration, percent, printable
+from imgcli.report.terminal.tuning import STATES, best, table_of_all, tally, verdict
+from imgcli.text import count, percent
 
 Rows = Sequence[Mapping[str, Any]]
 
-MOST_SHOWN = 5  # trials in the table
+__all__ = ["best", "history", "importance", "table_of_all", "tally", "verdict"]
+
 FEW = 30  # finished trials, below which importance is a guess
-_STATES = {"pruned": "pruned", "impossible": "could not be trained"}
-_FACTS = ("number", "state", "value", "loss", "n", "last", "steps", "seconds", "reason")
-
-
-# --- figures ------------------------------------------------------------------------------------
 
 
 @styled
@@ -35,7 +30,7 @@ def history(rows: Rows, judged_on: str) -> Figure:
     """
     figure, axes = canvas(7.8, 3.6)
     by_state = {
-        state: [row for row in rows if row["state"] == state] for state in ("finished", *_STATES)
+        state: [row for row in rows if row["state"] == state] for state in ("finished", *STATES)
     }
     numbers = [row["number"] for row in by_state["finished"]]
     values = np.array([row["value"] for row in by_state["finished"]])
@@ -60,7 +55,7 @@ def history(rows: Rows, judged_on: str) -> Figure:
             color=style.INK,
             markersize=9,
             transform=axes.get_xaxis_transform(),
-            label=_STATES["impossible"],
+            label=STATES["impossible"],
             clip_on=False,
         )
     axes.set(xlabel="trial", ylabel="accuracy", xlim=(-0.7, last + 0.7))
@@ -68,11 +63,11 @@ def history(rows: Rows, judged_on: str) -> Figure:
     in_percent(axes.yaxis)
     axes.grid(axis="y")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
-    best = by_state["finished"][int(values.argmax())]
+    first = by_state["finished"][int(values.argmax())]
     titled(
         figure,
         f"Search over {count(len(rows), 'trial')}",
-        f"Best: trial {best['number']}, accuracy {percent(best['value'])} on {judged_on}",
+        f"Best: trial {first['number']}, accuracy {percent(first['value'])} on {judged_on}",
         f"{tally(rows)}. The best of many trials is optimistic: evaluate it on other photos",
     )
     return figure
@@ -102,55 +97,3 @@ def importance(shares: Mapping[str, float], finished: int) -> Figure:
         *(["A rough estimate: few trials"] if finished < FEW else []),
     )
     return figure
-
-
-# --- words --------------------------------------------------------------------------------------
-
-
-def best(ranked: Rows, options: Mapping[str, str]) -> Table:
-    """The best five trials, best first, each with what it chose.
-
-    Args:
-        options: the name of each choice's option, by its field.
-    """
-    table = Table("trial", box=None, pad_edge=False, header_style="bold")
-    for title in ("accuracy", "loss", "time"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("choices", overflow="fold")
-    for row in ranked[:MOST_SHOWN]:
-        facts = (f"{row['number']}", percent(row["value"]), f"{row['loss']:.3f}")
-        chosen = (f"{options[field]} {_short(v)}" for field, v in row["choices"].items())
-        table.add_row(*map(Text, (*facts, duration(row["seconds"]), ", ".join(chosen))))
-    return table
-
-
-def tally(rows: Rows) -> str:
-    """The number of trials by state: "12 finished, 7 pruned, 1 could not be trained"."""
-    states = [row["state"] for row in rows]
-    parts = [f"{states.count('finished')} finished"]
-    parts += [f"{states.count(state)} {how}" for state, how in _STATES.items() if state in states]
-    return ", ".join(parts)
-
-
-def verdict(rows: Rows, judged_on: str) -> str:
-    """The number of trials, and a warning that the best of them is optimistic."""
-    return (
-        f"{tally(rows)}. The best was chosen by its accuracy on the same {judged_on}, which is "
-        "therefore optimistic: run `imgcli evaluate`."
-    )
-
-
-def table_of_all(rows: Rows) -> str:
-    """Every trial as CSV: its result, then its choices."""
-    fields = sorted({field for row in rows for field in row["choices"]})
-    of_rows = (
-        [*(row[fact] for fact in _FACTS), *(row["choices"].get(field) for field in fields)]
-        for row in rows
-    )
-    return csv_text([[*_FACTS, *fields], *of_rows])
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else printable(str(value))

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from rich import box
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from imgcli.report.terminal.tables import label, number, table, text
 from imgcli.text import count, printable
 
 KINDS = {
@@ -58,15 +57,12 @@ def found(document: Mapping[str, Any]) -> list[RenderableType]:
     Args:
         document: of the JSON contract of `check`.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("finding", no_wrap=True)
-    table.add_column("photos", justify="right", no_wrap=True)
-    table.add_column("for example", overflow="fold")
+    shown = table(label("finding"), number("photos"), text("for example"), gap=2)
     for what, photos, example in rows(document):
-        table.add_row(what, f"{photos:,}", Text(printable(example)))
+        shown.add_row(what, f"{photos:,}", Text(printable(example)))
     return [
         Text(printable(_opening(document))),
-        table if table.row_count else Text(NONE),
+        shown if shown.row_count else Text(NONE),
         *(Text(printable(f"• {line}")) for line in sentences(document)),
     ]
 

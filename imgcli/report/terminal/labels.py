@@ -6,18 +6,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from imgcli.report.terminal import tables
 from imgcli.text import count, percent, printable
 
-MOST_LISTED = 20  # rows of the table
+MAX_LISTED = 20  # rows of the table
 NONE = "No labels to review: none contradicts the out-of-fold predictions clearly enough."
 # Measured on frozen features of 2,056 photos; see evaluation/label_errors.
 EXPECTED = (
-    "With 5 % of labels wrong, 65 to 75 % of such a list is; with fewer wrong labels, less of it."
+    "If 5 % of all labels are wrong, expect 65 to 75 % of this list to be wrong; if fewer, less."
 )
 LEGEND = (
     "Probability: out-of-fold, of the label → of the suggested label. Neighbours: the most similar "
@@ -35,15 +34,14 @@ def table(issues: Sequence[Issue], too_few: str | None = None) -> RenderableType
     """
     if not issues:
         return Text(too_few or NONE)
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for title in ("photo", "label", "suggested"):
-        shown.add_column(title, overflow="fold")
-    for title in ("probability\nin %", "neighbours\nas suggested"):
-        shown.add_column(title, justify="right", no_wrap=True)
-    for issue in issues[:MOST_LISTED]:
+    shown = tables.table(
+        *map(tables.text, ("photo", "label", "suggested")),
+        *map(tables.number, ("probability\nin %", "neighbours\nas suggested")),
+    )
+    for issue in issues[:MAX_LISTED]:
         texts = [printable(issue[key]) for key in ("path", "label", "suggestion")]
         shown.add_row(*map(Text, texts), _probability(issue), _neighbours(issue))
-    more = len(issues) - MOST_LISTED
+    more = len(issues) - MAX_LISTED
     rest = f" {count(more, 'photo')} more: the plan lists them all." if more > 0 else ""
     heading = Text(f"Labels to review ({len(issues):,})", style="bold")
     return Group(heading, Text(EXPECTED), shown, Text(LEGEND + rest))
@@ -66,9 +64,9 @@ def relabelled(done: Mapping[str, Any], undo: str, then: str) -> list[str]:
         done: "fixed" of the JSON document.
     """
     listed = done["moved"] or done.get("would_move", [])
-    lines = [f"  {move['path']} → {move['to']}" for move in listed[:MOST_LISTED]]
-    if len(listed) > MOST_LISTED:
-        lines.append(f"  and {len(listed) - MOST_LISTED:,} more; --json lists all")
+    lines = [f"  {move['path']} → {move['to']}" for move in listed[:MAX_LISTED]]
+    if len(listed) > MAX_LISTED:
+        lines.append(f"  and {len(listed) - MAX_LISTED:,} more; --json lists all")
     left = [f"Left {item['path']}: {item['reason']}" for item in done["left"]]
     if not listed:
         return left or ["The plan asks for no other label. Nothing was moved."]

@@ -11,7 +11,7 @@ from rich.text import Text
 from imgcli.records import MergeSuggestion
 from imgcli.text import count, percent, printable
 
-MOST_PHOTOS = 4  # named per suggestion; --json has all of them
+MAX_PHOTOS = 4  # named per suggestion; --json has all of them
 NONE = (
     "No merges suggested: no two classes are confused more often than independent errors would "
     "explain."
@@ -91,7 +91,7 @@ def _photos(examples: Sequence[dict[str, Any]]) -> list[str]:
     return [
         f"  {photo['path']}, predicted as {photo['called']}"
         + (f"; near-duplicate: {photo['twin']}" if photo["twin"] else "")
-        for photo in ranked[:MOST_PHOTOS]
+        for photo in ranked[:MAX_PHOTOS]
     ]
 
 

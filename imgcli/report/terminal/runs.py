@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from imgcli.records import Rejected
+from imgcli.report.terminal.tables import label, number, table
 from imgcli.text import count, duration, percent, printable, times
 
-MOST_LISTED = 10  # photos that could not be read
+MAX_LISTED = 10  # photos that could not be read
 PARTS = {"train": "training", "val": "validation", "test": "test, tracked"}
 
 
@@ -27,14 +27,13 @@ def trained(
         unit: of the training's length: "epoch" or "iteration".
     """
     params = document["params"]
-    table = Table("part", box=None, pad_edge=False, header_style="bold")
-    for title in ("photos", "loss", "accuracy", "macro precision", "macro F1"):
-        table.add_column(title, justify="right")
+    titles = ("photos", "loss", "accuracy", "macro precision", "macro F1")
+    shown = table(label("part"), *map(number, titles), gap=2)
     for part, name in PARTS.items():
         if measured := document[part]:
             # Where the training photos themselves validate, folds held them out in turn.
             by_folds = part == "val" and measured["n"] == document["train"]["n"]
-            table.add_row(
+            shown.add_row(
                 f"{name} (cross-validated)" if by_folds else name,
                 f"{measured['n']:,}",
                 f"{measured['loss']:.3f}",
@@ -57,7 +56,7 @@ def trained(
         f"History: {printable(str(history))}",
         "Next:    " + "\n         ".join(following),
     ]
-    return [table, Text("\n".join(lines))]
+    return [shown, Text("\n".join(lines))]
 
 
 def _optimistic(run: str | None) -> Iterator[str]:
@@ -85,16 +84,14 @@ def speeds(document: Mapping[str, Any]) -> list[RenderableType]:
         document: of the JSON contract of `bench`.
     """
     chosen = document["precision"]
-    table = Table("photos per second", box=None, pad_edge=False, header_style="bold")
-    for title in ("fp32", "bf16"):
-        table.add_column(title, justify="right")
+    shown = table(label("photos per second"), number("fp32"), number("bf16"), gap=2)
     for key in ("decode", "look", "learn", "heads"):
         speed = document[key]
         if isinstance(speed, Mapping) and speed:
             cells = [Text(f"{speed[p]:,.0f}", "bold" if p == chosen else "") for p in speed]
-            table.add_row(STAGES[key], *cells)
+            shown.add_row(STAGES[key], *cells)
         elif speed:
-            table.add_row(STAGES[key], f"{speed:,.0f}", "")
+            shown.add_row(STAGES[key], f"{speed:,.0f}", "")
     seconds = dict(document["seconds"])
     total = seconds.pop("total")
     parts = ", ".join(f"{STAGES[key]} {duration(s)}" for key, s in seconds.items())
@@ -109,7 +106,7 @@ def speeds(document: Mapping[str, Any]) -> list[RenderableType]:
         f"take about {duration(total)}: {parts}.",
         "Decoded photos and features are cached for later commands.",
     ]
-    return [table, Text("\n".join(lines))]
+    return [shown, Text("\n".join(lines))]
 
 
 def leaking(groups: int) -> Iterator[str]:
@@ -125,7 +122,7 @@ def unreadable(rejected: Sequence[Rejected]) -> Iterator[str]:
     """The photos that were not used, a line each."""
     if rejected:
         yield f"{count(len(rejected), 'photo')} could not be used:"
-    for photo in rejected[:MOST_LISTED]:
+    for photo in rejected[:MAX_LISTED]:
         yield f"  {printable(photo.path)}: {printable(photo.reason)}"
-    if len(rejected) > MOST_LISTED:
-        yield f"  and {len(rejected) - MOST_LISTED:,} more"
+    if len(rejected) > MAX_LISTED:
+        yield f"  and {len(rejected) - MAX_LISTED:,} more"

@@ -71,7 +71,7 @@ def test_thumbnails_go_to_mistakes_first_and_to_every_cell_in_turn() -> None:
 def test_of_too_many_classes_the_photos_of_those_shown_are_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(style, "MOST_CLASSES", 2)
+    monkeypatch.setattr(style, "MAX_CLASSES", 2)
     said = predictions([[5, 2, 0], [1, 3, 0], [0, 0, 4]], ("a", "b", "c"))
     table = laid(said)
     assert sorted(said.classes[i] for i in table.order) == ["a", "b"]

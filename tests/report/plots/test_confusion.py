@@ -119,7 +119,7 @@ def test_the_title_says_how_good_on_how_many_and_of_what() -> None:
 
 
 def test_of_too_many_classes_the_most_mistaken_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(style, "MOST_CLASSES", 3)
+    monkeypatch.setattr(style, "MAX_CLASSES", 3)
     counts = np.diag([9, 9, 9, 9, 9])
     counts[1, 4] = counts[1, 3] = 2
     counts[1, 0] = 1

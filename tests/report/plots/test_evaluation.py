@@ -162,7 +162,7 @@ def test_precisions_are_readable_however_many_classes(k: int) -> None:
 def test_precisions_where_no_class_was_predicted_are_all_dashes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(style, "MOST_CLASSES", 2)
+    monkeypatch.setattr(style, "MAX_CLASSES", 2)
     figure = drawn(evaluation_plots.precision(evaluation([[0, 0, 2], [0, 0, 2], [0, 0, 2]])))
     assert ticks(figure.axes[0].child_axes[0]) == ["–  never predicted"] * 2
     assert "Shown: the 2 of 3 classes with the lowest precision" in title(figure)

@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from imgcli.report.plots.evaluation import reliability
 from imgcli.report.plots.learning_curve import curve
-from imgcli.report.plots.reliability import (
+from imgcli.report.terminal.evaluation import (
     calibration_line,
     promise_lines,
-    reliability,
     repeats_line,
 )
 from tests.report.evaluations import evaluation

@@ -94,9 +94,9 @@ def test_the_table_shows_the_best_five_and_what_they_chose() -> None:
     console = Console(width=100, file=io.StringIO())
     console.print(tuning.best(ranked, {"lr": "lr", "optimizer": "optimizer"}))
     shown = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert len(shown) == 6
-    assert shown[1].split(maxsplit=6)[:-1] == ["0", "90.0", "%", "0.100", "2.5", "s"]
-    assert shown[1].strip().endswith("lr 0.01, optimizer sgd")
+    assert len(shown) == 9  # a blank line, the header and its line, five trials, a blank line
+    assert shown[3].split(maxsplit=6)[:-1] == ["0", "90.0", "%", "0.100", "2.5", "s"]
+    assert shown[3].strip().endswith("lr 0.01, optimizer sgd")
 
 
 def test_the_csv_holds_every_trial_with_every_choice() -> None:
