@@ -7,6 +7,7 @@ from typing import Any
 from imgcli.report.page.html import environment
 from imgcli.report.page.thumbnails import Thumbnails, gallery_images
 from imgcli.report.terminal.check import CONFLICTS, KINDS, sentences
+from imgcli.report.terminal.labels import EXPECTED
 from imgcli.text import count, percent
 
 # Shown of each kind; the JSON document lists all.
@@ -22,7 +23,7 @@ ABOUT = {
     "near-duplicates keeps the first of each class. Distance: the largest local difference to the "
     "first photo, in units of contrast; 0 is identical, threshold 0.28.",
     "labels": "Each with its label, the suggested label, and the out-of-fold probability of that. "
-    "Look before you relabel: a rare but correct label can be listed.",
+    f"{EXPECTED} Look before you relabel: a rare but correct label can be listed.",
     "exact": "The same bytes under several names. --fix duplicates keeps the first of each class.",
 }
 

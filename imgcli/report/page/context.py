@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from imgcli.records import Evaluation, MergeSuggestion, Predictions, Samples, Split, Summary
 from imgcli.report.page import galleries, summary
-from imgcli.report.page.matrix import Cells, cells
+from imgcli.report.page.matrix import MatrixTable, matrix_table
 from imgcli.report.plots import style
 from imgcli.report.terminal import labels as labels_text
 from imgcli.report.terminal import merges as merges_text
@@ -64,10 +64,10 @@ class Report:
     split: Split | None = None
 
 
-def contents(report: Report) -> dict[str, Any]:
+def page_context(report: Report) -> dict[str, Any]:
     """The variables of the template."""
     found: dict[str, Any] = {"report": report, "figures": _figures(report.figures)}
-    found |= _judgement(report) | _advice(report) | _dataset(report)
+    found |= _evaluation(report) | _advice(report) | _dataset(report)
     return found | {"sections": [(key, name) for key, name in SECTIONS.items() if _has(found, key)]}
 
 
@@ -100,13 +100,13 @@ def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _judgement(report: Report) -> dict[str, Any]:
+def _evaluation(report: Report) -> dict[str, Any]:
     if report.judged is None:
         return {"confusion": None, "worst": [], "drawn": []}
     predictions, evaluation = report.judged.predictions, report.judged.evaluation
     tested = [] if report.tested is None else [summary.tested(report.tested, report.evaluations)]
     gap = [report.judged.gap] if report.judged.gap else []
-    table = cells(evaluation, predictions)
+    table = matrix_table(evaluation, predictions)
     return {
         "evaluation": evaluation,
         "measured_on": measured_on(evaluation),
@@ -133,7 +133,7 @@ def _sides(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, Summary]]]
     ]
 
 
-def _rows(evaluation: Evaluation, table: Cells) -> list[dict[str, Any]]:
+def _rows(evaluation: Evaluation, table: MatrixTable) -> list[dict[str, Any]]:
     """The rows of the matrix, each with its class and its recall."""
     per_class = [evaluation.per_class[i] for i in table.order]
     return [

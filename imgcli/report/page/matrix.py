@@ -27,7 +27,7 @@ class Cell:
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class MatrixTable:
     """The matrix with its classes by similarity, and its photos cell by cell.
 
     The photos of cell c are `rows[first[c] : first[c] + n[c]]`, the most instructive first: a
@@ -53,7 +53,7 @@ class Cells:
         return np.lexsort((depth, correct)).astype(np.int64)
 
 
-def cells(evaluation: Evaluation, predictions: Predictions) -> Cells:
+def matrix_table(evaluation: Evaluation, predictions: Predictions) -> MatrixTable:
     """Lay out the matrix of these predictions."""
     order = confusion.by_similarity(evaluation.confusion)
     counts = evaluation.confusion[np.ix_(order, order)]
@@ -68,7 +68,7 @@ def cells(evaluation: Evaluation, predictions: Predictions) -> Cells:
     for number, (i, j) in enumerate(zip(true.tolist(), predicted.tolist(), strict=True)):
         level = f"{'h' if i == j else 'e'}{min(levels[i, j], LEVELS)}"
         table[i][j] = Cell(number, int(counts[i, j]), level)
-    return Cells(order, table, most, true, predicted, np.cumsum(n) - n, n, rows)
+    return MatrixTable(order, table, most, true, predicted, np.cumsum(n) - n, n, rows)
 
 
 def _rows_by_cell(predictions: Predictions, order: IntArray) -> IntArray:

@@ -15,9 +15,9 @@ from markupsafe import Markup
 
 from imgcli.records import Predictions
 from imgcli.report.page import matrix
-from imgcli.report.page.context import Report, contents
+from imgcli.report.page.context import Report, page_context
 from imgcli.report.page.html import environment
-from imgcli.report.page.matrix import Cells
+from imgcli.report.page.matrix import MatrixTable
 from imgcli.report.page.svg import Drawings
 from imgcli.report.page.thumbnails import Thumbnails, cell_images, gallery_images
 from imgcli.text import percent, printable
@@ -28,14 +28,14 @@ MAX_BYTES = 9_500_000  # bytes of a page; the cells' thumbnails take what the re
 def page(report: Report, thumbnails: Thumbnails) -> str:
     """The whole page: under 10 MB, unless the names of the photos alone are more."""
     templates = environment()
-    shown = contents(report)
+    shown = page_context(report)
     drawings = Drawings()
     for name, figure in shown["figures"].items():
         alt = ". ".join((figure["title"], *figure["lines"]))
         figure["svg"] = drawings.add(figure["figure"], name, alt)
     images = gallery_images(_gallery_paths(shown), thumbnails)
     body = templates.get_template("body.html").render(shown, images=images)
-    table: Cells | None = shown["confusion"]
+    table: MatrixTable | None = shown["confusion"]
     css = _style_sheet(drawings, 1 if table is None else len(table.order))
     script = _source("page.js")
     data: dict[str, Any] = {}
@@ -69,7 +69,7 @@ def _gallery_paths(shown: Mapping[str, Any]) -> Iterator[str]:
 # --- the cells ----------------------------------------------------------------------------------
 
 
-def _cell_data(table: Cells, predictions: Predictions) -> dict[str, Any]:
+def _cell_data(table: MatrixTable, predictions: Predictions) -> dict[str, Any]:
     """The data with which the script shows the photos of a cell."""
     probability = predictions.probs[table.rows].max(axis=1)
     return {
@@ -84,7 +84,7 @@ def _cell_data(table: Cells, predictions: Predictions) -> dict[str, Any]:
 
 
 def _cell_thumbs(
-    table: Cells, predictions: Predictions, thumbnails: Thumbnails, room: int
+    table: MatrixTable, predictions: Predictions, thumbnails: Thumbnails, room: int
 ) -> dict[int, str]:
     order = table.urgency()
     paths = [predictions.paths[table.rows[i]] for i in order]

@@ -100,8 +100,8 @@ def forest(document: Document) -> Figure:
         figure,
         "Differences to the most accurate run",
         paired_on(document),
-        "Line: 95 % interval of this pair alone. Filled: a difference is shown, "
-        f"{corrected} at most 0.05. Hollow: none is",
+        "Line: 95 % interval of this pair alone. Filled: significant, "
+        f"{corrected} at most 0.05. Hollow: not significant",
     )
     return figure
 

@@ -20,13 +20,13 @@ FEW = 30  # finished trials, below which importance is a guess
 
 
 @styled
-def history(rows: Rows, judged_on: str) -> Figure:
+def history(rows: Rows, evaluated_on: str) -> Figure:
     """Each trial's accuracy in the order of the search, and the best so far.
 
     Args:
         rows: `{"number": int, "state": "finished" | "pruned" | "impossible", "value": accuracy,
             "last": accuracy when it was pruned}`, at least one finished.
-        judged_on: which photos the accuracy is of, such as "160 validation photos".
+        evaluated_on: which photos the accuracy is of, such as "160 validation photos".
     """
     figure, axes = canvas(7.8, 3.6)
     by_state = {
@@ -67,7 +67,7 @@ def history(rows: Rows, judged_on: str) -> Figure:
     titled(
         figure,
         f"Search over {count(len(rows), 'trial')}",
-        f"Best: trial {first['number']}, accuracy {percent(first['value'])} on {judged_on}",
+        f"Best: trial {first['number']}, accuracy {percent(first['value'])} on {evaluated_on}",
         f"{tally(rows)}. The best of many trials is optimistic: evaluate it on other photos",
     )
     return figure

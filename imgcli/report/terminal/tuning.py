@@ -39,10 +39,10 @@ def tally(rows: Rows) -> str:
     return ", ".join(parts)
 
 
-def verdict(rows: Rows, judged_on: str) -> str:
+def verdict(rows: Rows, evaluated_on: str) -> str:
     """The number of trials, and a warning that the best of them is optimistic."""
     return (
-        f"{tally(rows)}. The best was chosen by its accuracy on the same {judged_on}, which is "
+        f"{tally(rows)}. The best was chosen by its accuracy on the same {evaluated_on}, which is "
         "therefore optimistic: run `imgcli evaluate`."
     )
 
