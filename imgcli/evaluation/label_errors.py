@@ -15,19 +15,19 @@ from scipy.special import expit, log_softmax
 
 from imgcli.errors import DataError
 from imgcli.evaluation.calibration import best_temperature
+from imgcli.evaluation.intervals import too_few
 from imgcli.evaluation.metrics import log_probs
-from imgcli.evaluation.sample_size import too_few
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.text import percent
 
 NEAREST = 10  # photos of a class that are asked
-USUAL = 0.4  # share of the usual log odds that is taken off
-RARE = 0.005  # what a class is taken for less often than this counts as this
+DISCOUNT = 0.4  # share of the log odds of a usual confusion that is subtracted
+RARE = 0.005  # a rarer confusion counts as this
 RIDGE = 1.0  # variance of a label that the linear fit leaves unexplained
 # Log odds from which on a photo is listed. With 5 % of labels flipped, 65 to 75 % of what is then
 # listed was, and 85 to 99 % of what was is listed (frozen features of 2,056 photos).
-LISTED = 2.0
-LEAST = 6  # photos; of two classes with fewer no log odds reach LISTED once they are calibrated
+MIN_LOG_ODDS = 2.0
+MIN_PHOTOS = 6  # with fewer, no log odds of two classes reach MIN_LOG_ODDS once calibrated
 _AT_ONCE = 1024  # photos whose similarities to all others are held
 
 
@@ -75,7 +75,7 @@ def label_issues(predictions: Predictions, features: FloatArray | None = None) -
         return []
     around = None if features is None else neighbours(features, predictions)
     odds, suggested = suspicion(predictions, features, around)
-    wrong = np.flatnonzero(odds > LISTED)
+    wrong = np.flatnonzero(odds > MIN_LOG_ODDS)
     return [
         _issue(predictions, row, int(suggested[row]), float(expit(odds[row])), around)
         for row in wrong[np.argsort(-odds[wrong], kind="stable")]
@@ -84,7 +84,7 @@ def label_issues(predictions: Predictions, features: FloatArray | None = None) -
 
 def few_for_labels(predictions: Predictions) -> str | None:
     """The sentence that photos are too few to find any; None where there are enough."""
-    return too_few(predictions, LEAST, "whether one is labelled wrong")
+    return too_few(predictions, MIN_PHOTOS, "whether one is labelled wrong")
 
 
 def suspicion(
@@ -92,24 +92,24 @@ def suspicion(
 ) -> tuple[FloatArray, IntArray]:
     """Each photo's log odds of being labelled wrong `(M,)`, and the class it then is of `(M,)`."""
     targets, rows = predictions.targets, np.arange(len(predictions))
-    beliefs = [log_probs(predictions.probs)]
+    predicted = [log_probs(predictions.probs)]
     if features is not None and around is not None:
-        beliefs += [around.likeness, linear_fit(features, predictions)]
-    scaled = [belief / best_temperature(belief, targets) for belief in beliefs]
-    belief = log_softmax(np.mean([log_softmax(one, axis=1) for one in scaled], axis=0), axis=1)
-    own = belief[rows, targets]
-    others = belief.copy()
+        predicted += [around.likeness, linear_fit(features, predictions)]
+    scaled = [log_p / best_temperature(log_p, targets) for log_p in predicted]
+    log_p = log_softmax(np.mean([log_softmax(one, axis=1) for one in scaled], axis=0), axis=1)
+    own = log_p[rows, targets]
+    others = log_p.copy()
     others[rows, targets] = -np.inf
     suggested = others.argmax(axis=1)
-    usual = usual_confusion(np.exp(belief), targets)[targets, suggested]
-    return others[rows, suggested] - own - USUAL * np.log(usual + RARE), suggested
+    confused = usual_confusion(np.exp(log_p), targets)[targets, suggested]
+    return others[rows, suggested] - own - DISCOUNT * np.log(confused + RARE), suggested
 
 
-def usual_confusion(beliefs: FloatArray, targets: IntArray) -> FloatArray:
-    """Row i, column j: what share of class i is taken for class j, by mean belief, (K, K)."""
-    k = beliefs.shape[1]
+def usual_confusion(predicted: FloatArray, targets: IntArray) -> FloatArray:
+    """Row i, column j: what share of class i is taken for class j, by mean probability, (K, K)."""
+    k = predicted.shape[1]
     sums = np.zeros((k, k))
-    np.add.at(sums, targets, beliefs)
+    np.add.at(sums, targets, predicted)
     shares: FloatArray = sums / np.maximum(np.bincount(targets, minlength=k), 1)[:, None]
     return shares
 

@@ -24,7 +24,7 @@ WORTH = 0.5  # points, below which a gain is negligible
 def learning_curve(
     classes: Sequence[str],
     photos: FloatArray,
-    right: NDArray[np.bool_],
+    correct: NDArray[np.bool_],
     targets: IntArray,
     groups: IntArray,
     seed: int = 0,
@@ -37,12 +37,12 @@ def learning_curve(
 
     Args:
         photos: (S,) training photos, growing.
-        right: (S, M) whether each held-out photo was classified correctly.
+        correct: (S, M) whether each held-out photo was classified correctly.
         targets, groups: (M,).
     """
     n = np.bincount(targets, minlength=len(classes))
     there = np.flatnonzero(n)
-    found = _misses(right, targets, groups, len(classes), seed)[:, there]  # (B + 1, K', S + 1)
+    found = _misses(correct, targets, groups, len(classes), seed)[:, there]  # (B + 1, K', S + 1)
     weights = np.random.default_rng(seed).exponential(size=(len(found), len(photos)))
     weights[0] = 1.0  # the first is what was found, the others are drawn
     errors = _errors(found.sum(axis=1))
@@ -55,7 +55,7 @@ def learning_curve(
         row = {"class": classes[label], "n": int(n[label]), "recall": (1 - errors[0]).tolist()}
         per_class.append({**row, **_expected(errors[:, -1], *of_class)})
     return {
-        "points": [_point(*point, groups) for point in zip(photos.tolist(), right, strict=True)],
+        "points": [_point(*point, groups) for point in zip(photos.tolist(), correct, strict=True)],
         "times": MORE,
         "expected": expected,
         "per_class": sorted(per_class, key=lambda row: -row["gain"]),
@@ -108,16 +108,16 @@ def _line(x: FloatArray, y: FloatArray, weights: FloatArray) -> tuple[FloatArray
 
 
 def _misses(
-    right: NDArray[np.bool_], targets: IntArray, groups: IntArray, k: int, seed: int
+    correct: NDArray[np.bool_], targets: IntArray, groups: IntArray, k: int, seed: int
 ) -> FloatArray:
-    """Photos answered wrongly at each point, and last all photos, per class: (B + 1, K, S + 1).
+    """Photos misclassified at each point, and last all photos, per class: (B + 1, K, S + 1).
 
     The first is what was found, the others are of groups drawn with replacement.
     """
     rng = np.random.default_rng(seed)
     _, group = np.unique(groups, return_inverse=True)
-    size, columns = int(group.max()) + 1, len(right) + 1
-    counted = np.r_[~right, np.ones((1, len(targets)), bool)]  # (S + 1, M)
+    size, columns = int(group.max()) + 1, len(correct) + 1
+    counted = np.r_[~correct, np.ones((1, len(targets)), bool)]  # (S + 1, M)
     cell = targets * columns + np.arange(columns)[:, None]
     rows = np.broadcast_to(group, cell.shape)
     per_group = csr_array(
@@ -131,29 +131,29 @@ def _misses(
 
 
 def _errors(misses: FloatArray) -> FloatArray:
-    """Shares (B, S) of numbers (B, S + 1); of a class that was not drawn, as if all were right."""
+    """Shares (B, S) of numbers (B, S + 1); of a class that was not drawn, 0."""
     shares: FloatArray = misses[:, :-1] / np.maximum(misses[:, -1:], 1)
     return shares
 
 
-def _point(photos: float, right: NDArray[np.bool_], groups: IntArray) -> dict[str, Any]:
-    value = float(right.mean())
+def _point(photos: float, correct: NDArray[np.bool_], groups: IntArray) -> dict[str, Any]:
+    value = float(correct.mean())
     ends = wilson_interval(value, independent(groups))
     return {"photos": photos, "accuracy": value, "ci95": list(ends)}
 
 
 def _expected(found: FloatArray, now: FloatArray, then: FloatArray) -> dict[str, Any]:
-    """What is right after MORE times the photos, and how much more that is than now.
+    """Accuracy after MORE times the photos, and its gain.
 
     Args:
         found: (B + 1,) errors after all photos, the first as they were found, the others drawn.
         now, then: (B + 1,) errors as fitted, after all photos and after more.
     """
     gains = np.minimum(now - then, found)
-    right = 1 - found + gains
+    correct = 1 - found + gains
     return {
-        "accuracy": float(right[0]),
-        "ci95": np.quantile(right[1:], [0.025, 0.975]).tolist(),
+        "accuracy": float(correct[0]),
+        "ci95": np.quantile(correct[1:], [0.025, 0.975]).tolist(),
         "gain": float(gains[0]),
         "gain_ci95": np.quantile(gains[1:], [0.025, 0.975]).tolist(),
     }

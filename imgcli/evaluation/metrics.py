@@ -74,8 +74,8 @@ def macro_precision(confusion: ArrayLike) -> FloatArray:
 
     A class that occurs and is never predicted counts 0, as with scikit-learn's `zero_division=0`:
     leaving it out would reward a network for giving up on its hardest class. A class without a
-    photo is left out, whether it is predicted or not: no answer about it could have been right, and
-    the photos wrongly given to it already cost their own classes.
+    photo is left out, whether it is predicted or not: no prediction of it could have been correct,
+    and the photos predicted as it already cost their own classes.
     """
     return _mean_of_occurring(precision(confusion), np.asarray(confusion))
 

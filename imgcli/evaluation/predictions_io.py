@@ -27,7 +27,7 @@ from imgcli.text import count
 On = Literal["folds", "test"]
 
 NAMES: Mapping[On, str] = {"folds": FOLDS, "test": "predictions-test.npz"}
-USUAL_FOLDS = 10
+DEFAULT_FOLDS = 10
 # Choices that are shown by themselves, follow from another, or change nothing.
 _APART = ("arch", "notation", "track_test")
 
@@ -55,7 +55,7 @@ def load(runs: Sequence[Run], on: On | None) -> tuple[On, dict[str, Stored]]:
     Raises:
         RunError: a run has none; the message names the command to type.
     """
-    part = on or _usual_part(runs)
+    part = on or _default_part(runs)
     if lacking := _lacking(runs, part):
         raise RunError(_remedy(runs, lacking, part))
     return part, {str(run.folder): _stored(run, part) for run in runs}
@@ -65,8 +65,8 @@ def pooled(stored: Stored) -> Evaluation:
     """The evaluation of one run, its repeats together, as `evaluate` prints it."""
     sides = [one.train_confusions for one in (stored, *stored.again)]
     known = [side for side in sides if side is not None]
-    learnt = np.concatenate(known) if len(known) == len(sides) else None
-    return evaluate(stored.predictions, learnt, again=[one.predictions for one in stored.again])
+    trained = np.concatenate(known) if len(known) == len(sides) else None
+    return evaluate(stored.predictions, trained, again=[one.predictions for one in stored.again])
 
 
 def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[str, Any]:
@@ -80,17 +80,17 @@ def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[st
     evaluation = evaluate(predictions, stored.train_confusions, seed)
     if evaluation.folds is None:
         evaluation = beside_learnt(evaluation, stored.run)
-    judged = evaluation_json(evaluation)
+    figures = evaluation_json(evaluation)
     facts = _facts(stored.run, "arch", "params", "seconds")
-    shown = {key: judged[key] for key in ("n", "folds", *FIGURES, "train")}
+    shown = {key: figures[key] for key in ("n", "folds", *FIGURES, "train")}
     repeats = 1 + len(stored.again)
     return {"run": str(stored.run.folder), **facts, **shown, "repeats": repeats}
 
 
 def beside_learnt(evaluation: Evaluation, run: Run) -> Evaluation:
     """The evaluation of a run itself, beside its figures on training photos."""
-    learnt = _facts(run, "train")["train"]
-    return replace(evaluation, train={name: Summary(learnt[name], None) for name in FIGURES})
+    trained = _facts(run, "train")["train"]
+    return replace(evaluation, train={name: Summary(trained[name], None) for name in FIGURES})
 
 
 def _facts(run: Run, *names: str) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def asked(run: Run, choices: Collection[str]) -> list[str]:
     return [name for name in choices if made is None or name in made]
 
 
-def _usual_part(runs: Sequence[Run]) -> On:
+def _default_part(runs: Sequence[Run]) -> On:
     whole: list[On] = [part for part in NAMES if not _lacking(runs, part)]
     return whole[0] if whole else "folds"
 
@@ -135,10 +135,10 @@ def _lacking(runs: Sequence[Run], on: On) -> list[Run]:
 def _remedy(runs: Sequence[Run], lacking: Sequence[Run], on: On) -> str:
     """The sentence that names the commands to type, with the folds that other runs have."""
     what = "out-of-fold predictions" if on == "folds" else "predictions of the test part"
-    folds, seed = USUAL_FOLDS, lacking[0].config.seed
+    folds, seed = DEFAULT_FOLDS, lacking[0].config.seed
     having = [run for run in runs if run not in lacking]
     if on == "folds" and having:
-        folds = having[0].load_predictions(NAMES[on]).folds or USUAL_FOLDS
+        folds = having[0].load_predictions(NAMES[on]).folds or DEFAULT_FOLDS
         seed = having[0].config.seed
     commands = [
         # Which photos fall into which fold follows from the run's seed.
@@ -170,14 +170,14 @@ def out_of_fold(run: Run, data: Path | None = None) -> Predictions:
     if not (run.folder / NAMES["folds"]).is_file():
         raise RunError(
             f"The run '{run.folder}' has no out-of-fold predictions, and the test part must not "
-            f"decide anything. Make them first: {_command(run, 'folds', USUAL_FOLDS)}"
+            f"decide anything. Make them first: {_command(run, 'folds', DEFAULT_FOLDS)}"
         )
     predictions = told_for_decisions(run, run.load_predictions(NAMES["folds"]))
     if data is not None and data.is_dir() and (absent := not_in(data, predictions)):
         note(
             f"'{data}' lacks {absent:,} of {count(len(predictions), 'photo')} that the run "
             f"'{run.folder}' was evaluated on: it is another dataset, or has changed since. "
-            f"Evaluate it again: {_command(run, 'folds', predictions.folds or USUAL_FOLDS)}"
+            f"Evaluate it again: {_command(run, 'folds', predictions.folds or DEFAULT_FOLDS)}"
         )
     return predictions
 
@@ -266,7 +266,7 @@ def _train_sides(run: Run, folder: Path, predictions: Predictions) -> IntArray |
         except reading.UNREADABLE as error:
             raise RunError(
                 f"'{path}' cannot be read ({error or type(error).__name__}). Remove it and run "
-                f"again: {_command(run, 'folds', predictions.folds or USUAL_FOLDS)}"
+                f"again: {_command(run, 'folds', predictions.folds or DEFAULT_FOLDS)}"
             ) from None
         held, order = predictions.fold == f, np.argsort(rows)
         if not np.array_equal(rows[order], predictions.indices[held]):

@@ -9,7 +9,7 @@ import pytest
 from imgcli.errors import DataError
 from imgcli.evaluation.merges.evidence import pair_evidence
 from imgcli.evaluation.merges.suggest import (
-    LEAST,
+    MIN_PHOTOS,
     accuracy_after,
     disjoint,
     few_for_merges,
@@ -223,7 +223,7 @@ def test_predictions_of_learnt_photos_are_refused() -> None:
 
 def test_the_fewest_photos_that_can_bring_a_suggestion_are_enough() -> None:
     confused = of_confusion([[0, 5, 0], [0, 2, 0], [0, 1, 0]])
-    assert len(confused) == LEAST and few_for_merges(confused) is None
+    assert len(confused) == MIN_PHOTOS and few_for_merges(confused) is None
     sentence = few_for_merges(predictions([0], sure([1], 3)))
     assert sentence is not None and sentence.startswith("1 photo is too few to tell which classes")
     assert "imgcli evaluate --folds 10" in sentence
@@ -234,7 +234,9 @@ def test_the_fewest_photos_that_can_bring_a_suggestion_are_enough() -> None:
 def test_fewer_photos_never_bring_a_suggestion(k: int) -> None:
     rng = np.random.default_rng(k)
     for _ in range(40):
-        some = predictions(rng.integers(0, k, LEAST - 1), sure(rng.integers(0, k, LEAST - 1), k))
+        some = predictions(
+            rng.integers(0, k, MIN_PHOTOS - 1), sure(rng.integers(0, k, MIN_PHOTOS - 1), k)
+        )
         assert suggest_merges(some) == [] and few_for_merges(some) is not None
 
 
