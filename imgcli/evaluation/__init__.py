@@ -1,1 +1,1 @@
-"""Predictions become judgement (numpy, scipy and scikit-learn only): metrics, intervals, merges."""
+"""Predictions become figures (numpy, scipy and scikit-learn only): metrics, intervals, merges."""

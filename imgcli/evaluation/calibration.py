@@ -1,6 +1,6 @@
-"""Probabilities that mean what they say: one temperature, by out-of-fold predictions.
+"""Temperature scaling by out-of-fold predictions, and the reliability diagram.
 
-Logits are divided by it (Guo et al., On Calibration of Modern Neural Networks, 2017).
+Logits are divided by one temperature (Guo et al., On Calibration of Modern Neural Networks, 2017).
 """
 
 from dataclasses import replace
@@ -10,7 +10,13 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from imgcli.evaluation.metrics import expected_calibration_error, independent, wilson
+from imgcli.evaluation.metrics import (
+    confidence_bins,
+    expected_calibration_error,
+    independent,
+    log_probs,
+    wilson_interval,
+)
 from imgcli.evaluation.predictions_io import for_decisions
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.runs import FOLDS, Run
@@ -25,53 +31,51 @@ def best_temperature(scores: FloatArray, targets: IntArray) -> float:
     """The T for which softmax(scores / T) has the least log loss, of scores `(M, K)`."""
 
     def loss(exponent: float) -> float:
-        logs = log_softmax(scores / np.exp(exponent), axis=1)
-        return float(-logs[np.arange(len(targets)), targets].mean())
+        log_likelihood = log_softmax(scores / np.exp(exponent), axis=1)
+        return float(-log_likelihood[np.arange(len(targets)), targets].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x))
 
 
 def calibrated(probs: FloatArray, temperature: float) -> FloatArray:
     """Probabilities `(M, K)` as they are with the logits divided by `temperature`."""
-    scaled: FloatArray = softmax(logs(probs) / temperature, axis=1)
+    scaled: FloatArray = softmax(log_probs(probs) / temperature, axis=1)
     return scaled
 
 
-def logs(probs: FloatArray) -> FloatArray:
-    """Log probabilities: logits, but for a number that is the same for all classes of a photo."""
-    found: FloatArray = np.log(np.maximum(probs, np.finfo(np.float64).tiny))
-    return found
-
-
 def cross_calibrated(predictions: Predictions) -> Predictions:
-    """Each fold calibrated by the others' temperature: what calibrating does to new photos.
+    """Each fold calibrated by the others' temperature, as new photos would be.
 
-    Without folds nothing is left to choose on, and the predictions are what they were.
+    Without folds there is nothing to choose on, and the predictions stay as they are.
     """
     probs = predictions.probs.copy()
     for fold in range(predictions.folds or 0):
         held = predictions.fold == fold
-        temperature = best_temperature(logs(predictions.probs[~held]), predictions.targets[~held])
+        temperature = best_temperature(
+            log_probs(predictions.probs[~held]), predictions.targets[~held]
+        )
         probs[held] = calibrated(predictions.probs[held], temperature)
     return replace(predictions, probs=probs)
 
 
 def calibration_json(predictions: Predictions) -> dict[str, Any]:
-    """What a run keeps in `calibration.json`: `temperature` divides its logits from now on."""
-    return _judged(
+    """The document `calibration.json` of a run, whose `temperature` divides its logits."""
+    return _calibration_json(
         predictions,
         cross_calibrated(predictions),
-        best_temperature(logs(predictions.probs), predictions.targets),
+        best_temperature(log_probs(predictions.probs), predictions.targets),
     )
 
 
 def checked_json(predictions: Predictions, temperature: float) -> dict[str, Any]:
-    """How a temperature that was chosen on other photos fares on these."""
+    """The calibration error of these photos with a temperature that was chosen on others."""
     after = replace(predictions, probs=calibrated(predictions.probs, temperature))
-    return _judged(predictions, after, temperature)
+    return _calibration_json(predictions, after, temperature)
 
 
-def _judged(before: Predictions, after: Predictions, temperature: float) -> dict[str, Any]:
+def _calibration_json(
+    before: Predictions, after: Predictions, temperature: float
+) -> dict[str, Any]:
     before_and_after = (expected_calibration_error(p.probs, p.targets) for p in (before, after))
     return {
         "temperature": temperature,
@@ -83,20 +87,20 @@ def _judged(before: Predictions, after: Predictions, temperature: float) -> dict
 
 
 def made_of(run: Run) -> str:
-    """What tells the out-of-fold predictions that a run was calibrated by; empty without any."""
+    """The digest of the out-of-fold predictions that calibrate a run; empty without any."""
     return run.digest(FOLDS)
 
 
 def temperature_of(run: Run) -> float:
-    """The temperature of a run's logits: 1 for one that was never judged by folds."""
+    """The temperature of a run's logits: 1 for one that was never evaluated by folds."""
     if not (run.folder / NAME).is_file():
         return 1.0
     try:
         kept, folds = run.read_json(NAME), made_of(run)
         if folds and kept.get("predictions", folds) != folds:
-            # Judged again since, together with other runs or until a kill.
+            # Evaluated again since, together with other runs or until a kill.
             deciding = for_decisions(run.load_predictions(FOLDS))
-            return best_temperature(logs(deciding.probs), deciding.targets)
+            return best_temperature(log_probs(deciding.probs), deciding.targets)
         factor = float(kept["factor"])
         if not 0 < factor < np.inf:
             raise ValueError(f"the factor {factor} is not above 0 and finite")
@@ -106,27 +110,25 @@ def temperature_of(run: Run) -> float:
 
 
 def reliability(predictions: Predictions, bins: int = 15) -> list[dict[str, Any]]:
-    """Per bin of equal width: photos, mean confidence, the share that is right, its interval.
+    """Per bin of equal width: photos, mean confidence, accuracy, and its interval.
 
-    Bins are those of the expected calibration error, a bin holding its upper edge; an empty one is
-    left out.
+    Bins are those of the expected calibration error; an empty one is left out.
     """
     confidence = predictions.probs.max(axis=1)
-    right = predictions.preds == predictions.targets
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    correct = predictions.preds == predictions.targets
+    bin_of = confidence_bins(confidence, bins)
     rows = []
-    for b in np.unique(place):
-        inside = place == b
-        share, n = float(right[inside].mean()), int(inside.sum())
-        low, high = wilson(share, independent(predictions.groups[inside]))
+    for b in np.unique(bin_of):
+        inside = bin_of == b
+        accuracy = float(correct[inside].mean())
         rows.append(
             {
                 "from": b / bins,
                 "to": (b + 1) / bins,
-                "n": n,
+                "n": int(inside.sum()),
                 "confidence": float(confidence[inside].mean()),
-                "right": share,
-                "ci95": [float(low), float(high)],
+                "right": accuracy,
+                "ci95": list(wilson_interval(accuracy, independent(predictions.groups[inside]))),
             }
         )
     return rows

@@ -1,4 +1,4 @@
-"""Which of several runs is better on the same photos, and whether chance explains the difference.
+"""Which of several runs is better on the same photos, with a test of the difference.
 
 Two runs that answer the same photos err on many of the same ones, so a test that looks only where
 they differ sees what two separate intervals hide. The unit is the near-duplicate group: its photos
@@ -18,27 +18,24 @@ import numpy as np
 
 from imgcli.errors import DataError
 from imgcli.evaluation import metrics
-from imgcli.evaluation.intervals import Figure, independent_of_macro, resampled_confusions
+from imgcli.evaluation.intervals import independent_of_macro, resampled_confusions
 from imgcli.evaluation.merges.null_model import holm
-from imgcli.evaluation.paired_tests import MOST, flip_test, swap_test
+from imgcli.evaluation.paired_tests import MAX_EXCHANGES, flip_test, randomisation_test
 from imgcli.progress import track
 from imgcli.records import FloatArray, Predictions
 from imgcli.text import count, listed
 
-FIGURES: dict[str, Figure] = {
-    "accuracy": metrics.accuracy,
-    "macro_precision": metrics.macro_precision,
-}
+FIGURES = {name: metrics.FIGURES[name] for name in ("accuracy", "macro_precision")}  # tested
 ALPHA = 0.05  # a difference is shown where its corrected p-value is at most this
 DRAWS = 2000  # of the bootstrap
 # Exchanges of a pair: with a thousand for each pair a corrected p-value can come below 0.001, and
 # with so many in all still below ALPHA where 100 runs are compared.
-MOST_OF_MANY = 100_000
+MAX_EXCHANGES_OF_MANY = 100_000
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far the first run's figure lies above the second's."""
+    """The first run's figure minus the second's."""
 
     value: float
     ci95: tuple[float, float]  # of this pair alone
@@ -98,7 +95,7 @@ def align(runs: Mapping[str, Predictions]) -> tuple[dict[str, Predictions], int]
     if not common:
         raise DataError(
             f"The runs {listed(list(runs))} have no photo in common, so nothing can be paired. "
-            "Compare runs that were judged on one dataset."
+            "Compare runs that were evaluated on one dataset."
         )
     paths = [path for path in first.paths if path in common]
     aligned = {name: _at(predictions, paths) for name, predictions in runs.items()}
@@ -132,7 +129,7 @@ def _need_same_targets(a: str, first: Predictions, b: str, second: Predictions) 
         one, other = (first.classes[p.targets[row]] for p in (first, second))
         raise DataError(
             f"'{first.paths[row]}' is of class '{one}' for the run '{a}' and '{other}' for '{b}'. "
-            "Compare runs that were judged on one dataset."
+            "Compare runs that were evaluated on one dataset."
         )
 
 
@@ -192,14 +189,14 @@ def _estimate(
 
 
 def _pooled(predictions: Predictions, figure: str) -> float:
-    return float(FIGURES[figure](metrics.fold_confusions(predictions).sum(axis=0)))
+    return float(FIGURES[figure](metrics.confusion_of(predictions)))
 
 
 def _one_photo(predictions: Predictions) -> float:
     """What one photo weighs in a mean over the classes.
 
-    Added to the standard error, as if each run alone had been right on half a photo more (Agresti &
-    Min 2005): else two runs that differ nowhere would be called the same for certain.
+    Added to the standard error, as if each run alone had half a photo more correct (Agresti &
+    Min 2005): else the difference of two equal runs would have no interval.
     """
     return 1 / independent_of_macro(predictions)
 
@@ -225,4 +222,6 @@ def _p_value(first: Predictions, second: Predictions, figure: str, pairs: int, s
     """The p-value of one pair alone, fine enough to be corrected for the number of pairs."""
     if figure == "accuracy":
         return flip_test(first, second)
-    return swap_test(first, second, min(max(1000 * pairs, MOST), MOST_OF_MANY), seed)
+    return randomisation_test(
+        first, second, min(max(1000 * pairs, MAX_EXCHANGES), MAX_EXCHANGES_OF_MANY), seed
+    )

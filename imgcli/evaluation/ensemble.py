@@ -10,7 +10,7 @@ from imgcli.records import Predictions
 
 
 def average(each: Sequence[Predictions]) -> Predictions:
-    """The mean of the probabilities (bagging, where the models learnt from bootstrap samples).
+    """The mean of the probabilities (bagging, where the models were trained on bootstrap samples).
 
     Out-of-fold predictions stay so only where every model held a photo out in the same fold.
 
@@ -21,7 +21,7 @@ def average(each: Sequence[Predictions]) -> Predictions:
     first = each[0]
     for other in each[1:]:
         if other.classes != first.classes:
-            raise RunError("These runs know different classes; their probabilities have no mean.")
+            raise RunError("These runs have different classes; their probabilities have no mean.")
         if other.paths != first.paths:
             raise RunError("These runs were scored on different photos. Name one with --data.")
         if not np.array_equal(other.fold, first.fold):

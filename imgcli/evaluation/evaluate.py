@@ -1,4 +1,4 @@
-"""How good a classifier is, give or take what: Predictions become an Evaluation."""
+"""The quality of a classifier with its intervals: Predictions become an Evaluation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,15 +8,10 @@ import numpy as np
 
 from imgcli.errors import DataError
 from imgcli.evaluation import metrics
-from imgcli.evaluation.intervals import Figure, intervals
+from imgcli.evaluation.intervals import intervals
+from imgcli.evaluation.metrics import FIGURES, Figure
 from imgcli.records import ClassFigures, Evaluation, FloatArray, IntArray, Predictions, Summary
 from imgcli.text import percent
-
-FIGURES: dict[str, Figure] = {
-    "accuracy": metrics.accuracy,
-    "macro_precision": metrics.macro_precision,
-    "macro_f1": metrics.macro_f1,
-}
 
 
 def evaluate(
@@ -25,25 +20,25 @@ def evaluate(
     seed: int = 0,
     again: Sequence[Predictions] = (),
 ) -> Evaluation:
-    """Judge predictions: figures pooled over all photos with 95 % intervals, and fold by fold.
+    """Evaluate predictions: figures pooled over all photos with 95 % intervals, and per fold.
 
     The pooled macro precision is that of one confusion matrix, not the mean of the folds': a fold
     of three photos per class has a precision too coarse to average.
 
     Args:
-        train_confusions: (k, K, K), each fold's model on the photos it learnt from. These figures
-            get no interval: every photo counts k - 1 times and none is new to its model, so there
-            is no population that an interval could speak of. Their spread over folds is given.
-        again: the same photos predicted once more by each repeat of the folds, dealt anew. All
-            figures are pooled over the repeats, and their folds are those of all; what is counted
-            (`n`, the confusion matrix) is counted in the first, so that a photo is a photo.
+        train_confusions: (k, K, K), each fold's model on its training photos. These figures get no
+            interval: every photo counts k - 1 times and none is new to its model, so there is no
+            population for an interval. Their spread over folds is given.
+        again: the same photos predicted by each further repeat of the folds. All figures are pooled
+            over the repeats, and their folds are those of all; counts (`n`, the confusion matrix)
+            are of the first, so that each photo counts once.
 
     Raises:
         DataError: there are no predictions.
     """
     if len(predictions) == 0:
         raise DataError(
-            f"The part '{predictions.on}' has no predictions to judge: none of its photos was "
+            f"The part '{predictions.on}' has no predictions to evaluate: none of its photos was "
             f"scored. Choose another part with --on, or add photos."
         )
     every = (predictions, *again)
@@ -52,7 +47,7 @@ def evaluate(
         folds=predictions.folds,
         n=len(predictions),
         classes=predictions.classes,
-        confusion=metrics.fold_confusions(predictions).sum(axis=0),
+        confusion=metrics.confusion_of(predictions),
         **summaries(predictions, FIGURES, seed, again),
         per_class=class_figures(every),
         ece=metrics.expected_calibration_error(
@@ -86,11 +81,11 @@ def summaries(
 def class_figures(every: Sequence[Predictions]) -> tuple[ClassFigures, ...]:
     """Precision, recall and F1 of each class, with its n and Wilson intervals.
 
-    Intervals are of as many photos as tell something new (`metrics.independent`): for recall of the
-    photos of the class, for precision of those predicted as it.
+    Intervals are of the effective sample size (`metrics.independent`): for recall of the photos of
+    the class, for precision of those predicted as it.
 
     Args:
-        every: the repeats of the same photos; being asked again narrows no interval.
+        every: the repeats of the same photos; repeats narrow no interval.
     """
     confusion, classes = _confusions(every).sum(axis=0), every[0].classes
     n, predicted = confusion.sum(axis=1) / len(every), confusion.sum(axis=0) / len(every)
@@ -142,32 +137,32 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def gap_sentence(evaluation: Evaluation) -> str | None:
-    """What the distance between train and test accuracy says; None without a train side.
+    """The gap between training and held-out accuracy; None without training figures.
 
-    A gap counts as one when it is over two points and over two standard errors of the folds'
-    test accuracies; underfitting is said where at least half of the error is there in training.
+    A gap is overfitting when it is over two points and over two standard errors of the folds'
+    held-out accuracies; underfitting where at least half of the error is there in training.
     """
     if evaluation.train is None:
         return None
-    learnt, tested = evaluation.train["accuracy"], evaluation.accuracy
-    gap, miss = learnt.value - tested.value, 1 - learnt.value
+    trained, tested = evaluation.train["accuracy"], evaluation.accuracy
+    gap, miss = trained.value - tested.value, 1 - trained.value
     folds = evaluation.folds or 0
     noise = (tested.std or 0.0) / folds**0.5 if folds > 1 else _half_width(tested) / metrics.Z95
     found = (
-        f"{percent(learnt.value)} right on the photos it learnt from, "
-        f"{percent(tested.value)} on others"
+        f"Accuracy {percent(trained.value)} on training photos, {percent(tested.value)} on "
+        "held-out photos"
     )
     if miss > 0.1 and miss > gap:
         return (
-            f"{found}: underfitting, or labels that cannot be told apart, since most of the error "
-            "is there in training; a larger or longer trained network may help."
+            f"{found}: underfitting, or labels that cannot be told apart; most of the error is "
+            "present in training. A larger or longer trained network may help."
         )
     if gap > max(0.02, 2 * noise):
         return (
-            f"{found}, a gap of {100 * gap:.1f} points: overfitting; more photos, augmentation or "
+            f"{found}, a gap of {100 * gap:.1f} points: overfitting. More photos, augmentation or "
             "stronger regularisation may help."
         )
-    return f"{found}: no gap that speaks of over- or underfitting."
+    return f"{found}: no sign of over- or underfitting."
 
 
 def summary_of(value: float, ci95: tuple[float, float] | None, folds: FloatArray | None) -> Summary:
@@ -212,10 +207,7 @@ def _known(figure: float) -> float | None:
 
 
 def _wilson(share: float, n: float) -> tuple[float, float] | None:
-    if n == 0:
-        return None
-    low, high = metrics.wilson(share, n)
-    return float(low), float(high)
+    return metrics.wilson_interval(share, n) if n else None
 
 
 def _half_width(summary: Summary) -> float:

@@ -1,20 +1,18 @@
-"""How far a figure could have come out differently: a bootstrap over near-duplicate groups.
+"""Intervals by a bootstrap over near-duplicate groups, and the sample-size check.
 
 Photos of one group share their fate, so groups are drawn, not photos (Field & Welsh 2007). Groups
 are drawn regardless of class: drawing within classes keeps their sizes fixed, and in simulation
 its intervals for macro precision held the truth as rarely as 88 % of the time.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
-from imgcli.evaluation.metrics import independent_per_class, wilson
+from imgcli.evaluation.metrics import Figure, independent_per_class, wilson_interval
 from imgcli.records import FloatArray, Predictions
-
-Figure = Callable[[ArrayLike], FloatArray]  # (..., K, K) -> (...)
+from imgcli.text import count
 
 CHUNK = 4_000_000  # numbers held at once in each of two arrays: 32 MB
 
@@ -23,7 +21,7 @@ def intervals(
     predictions: Predictions,
     figures: Mapping[str, Figure],
     values: Mapping[str, float],
-    repeats: int = 1000,
+    draws: int = 1000,
     seed: int = 0,
     again: Sequence[Predictions] = (),
 ) -> dict[str, tuple[float, float]]:
@@ -31,24 +29,24 @@ def intervals(
 
     The bootstrap gives the figure's variance, the variance an effective number of photos, and that
     the Wilson interval (Franco et al. 2019). Unlike the bootstrap's own percentiles it holds near
-    0 and 1 and does not shrink to nothing where every photo is right.
+    0 and 1 and does not shrink to nothing where every photo is correct.
 
     Args:
-        again: the same photos predicted again, in other folds. What is said of a photo in each is
-            drawn together with it, so repeats add no photos.
+        again: the same photos predicted again, in other folds. The predictions of a photo are drawn
+            together, so repeats add no photos.
     """
-    draws: dict[str, list[FloatArray]] = {name: [] for name in figures}
-    for confusions in resampled_confusions(predictions, repeats, seed, again):
+    drawn: dict[str, list[FloatArray]] = {name: [] for name in figures}
+    for confusions in resampled_confusions(predictions, draws, seed, again):
         for name, figure in figures.items():
-            draws[name].append(figure(confusions))
+            drawn[name].append(figure(confusions))
     return {
-        name: _interval(values[name], float(np.var(np.concatenate(draws[name]))), predictions)
+        name: _interval(values[name], float(np.var(np.concatenate(drawn[name]))), predictions)
         for name in figures
     }
 
 
 def resampled_confusions(
-    predictions: Predictions, repeats: int, seed: int, again: Sequence[Predictions] = ()
+    predictions: Predictions, draws: int, seed: int, again: Sequence[Predictions] = ()
 ) -> Iterator[FloatArray]:
     """Confusion matrices of as many groups drawn with replacement, (b, K, K) at a time."""
     rng = np.random.default_rng(seed)
@@ -62,8 +60,8 @@ def resampled_confusions(
     # (groups, cells in use): photos of each group in each cell of the confusion matrix
     photos = csr_array((np.ones(len(cell)), (group, cell)), shape=(n, len(cells)))
     most = max(1, CHUNK // max(n, k * k))
-    for start in range(0, repeats, most):
-        b = min(most, repeats - start)
+    for start in range(0, draws, most):
+        b = min(most, draws - start)
         drawn = rng.integers(n, size=(b, n)) + n * np.arange(b)[:, None]
         times = np.bincount(drawn.ravel(), minlength=b * n).reshape(b, n)
         confusions = np.zeros((b, k * k))
@@ -76,8 +74,7 @@ def _interval(value: float, variance: float, predictions: Predictions) -> tuple[
         n = value * (1 - value) / variance
     else:  # nothing varied
         n = independent_of_macro(predictions)
-    low, high = wilson(value, n)
-    return float(low), float(high)
+    return wilson_interval(value, n)
 
 
 def independent_of_macro(predictions: Predictions) -> float:
@@ -89,3 +86,25 @@ def independent_of_macro(predictions: Predictions) -> float:
     n = independent_per_class(predictions.targets, predictions.groups, classes)
     occur = n[n > 0]
     return float(len(occur) ** 2 / (1 / occur).sum())
+
+
+def too_few(predictions: Predictions, least: int, question: str) -> str | None:
+    """The sample-size check: the sentence that photos are too few; None where there are enough.
+
+    Near-duplicates count once.
+
+    Args:
+        least: photos that it takes; two classes must have two of them each besides.
+        question: as it follows "too few to tell".
+    """
+    n = len(np.unique(predictions.groups))
+    in_class = np.unique(np.stack([predictions.targets, predictions.groups]), axis=1)[0]
+    sizes = np.sort(np.bincount(in_class, minlength=2))
+    if n >= least and sizes[-2] >= 2:
+        return None
+    copies = ", near-duplicates counted once," if n < len(predictions) else ""
+    return (
+        f"{count(n, 'photo')}{copies} {'is' if n == 1 else 'are'} too few to tell {question}: it "
+        f"takes {least}, two of them in each of two classes. Add photos and evaluate again: imgcli "
+        "evaluate --folds 10"
+    )

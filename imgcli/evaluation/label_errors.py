@@ -1,10 +1,10 @@
-"""Photos that are probably labelled wrong, by what is said of them without their own label.
+"""Labels to review: photos whose predictions made without their own label contradict it.
 
-Up to three sources are asked what a photo is: the network, out-of-fold; the photos whose features
-are nearest; and a linear fit to all other photos' features. Each one's belief is calibrated, and
-their mean of log probabilities is compared for the class given and the likeliest other one. What
-is usual of a class is taken off: of a pair that is often confused the network is sometimes sure and
-wrong, so such a photo stands behind one that is taken for a class that its own is never taken for.
+Up to three predictors: the network, out-of-fold; the nearest neighbours by features; and a linear
+fit to all other photos' features. The probabilities of each are calibrated, and their mean log
+probability is compared for the class given and the likeliest other one. A share of the expected
+confusion of the two classes is subtracted: in a pair that is often confused the network is
+sometimes confident and wrong, so such a photo ranks behind one of a pair that is never confused.
 """
 
 from dataclasses import dataclass
@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 
 from imgcli.errors import DataError
-from imgcli.evaluation.calibration import best_temperature, logs
-from imgcli.evaluation.sample_size import too_few
+from imgcli.evaluation.calibration import best_temperature
+from imgcli.evaluation.intervals import too_few
+from imgcli.evaluation.metrics import log_probs
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.text import percent
 
 NEAREST = 10  # photos of a class that are asked
-USUAL = 0.4  # share of the usual log odds that is taken off
-RARE = 0.005  # what a class is taken for less often than this counts as this
+DISCOUNT = 0.4  # share of the log odds of a usual confusion that is subtracted
+RARE = 0.005  # a rarer confusion counts as this
 RIDGE = 1.0  # variance of a label that the linear fit leaves unexplained
 # Log odds from which on a photo is listed. With 5 % of labels flipped, 65 to 75 % of what is then
 # listed was, and 85 to 99 % of what was is listed (frozen features of 2,056 photos).
-LISTED = 2.0
-LEAST = 6  # photos; of two classes with fewer no log odds reach LISTED once they are calibrated
+MIN_LOG_ODDS = 2.0
+MIN_PHOTOS = 6  # with fewer, no log odds of two classes reach MIN_LOG_ODDS once calibrated
 _AT_ONCE = 1024  # photos whose similarities to all others are held
 
 
@@ -40,7 +41,7 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class LabelIssue:
-    """A photo that looks like another class than the one it lies in."""
+    """A photo whose label is to be reviewed, and the suggested one."""
 
     index: int  # row of the dataset's Samples
     path: str
@@ -49,32 +50,32 @@ class LabelIssue:
     score: float  # 0 to 1, larger is worse; the list is sorted by it
     probability: float  # of the label, out-of-fold
     suggested_probability: float
-    nearest: int | None  # photos that were looked at beside it, if there are features
+    nearest: int | None  # neighbours that were counted, if there are features
     nearest_as_labelled: int | None
     nearest_as_suggested: int | None
     reason: str  # one sentence
 
 
 def label_issues(predictions: Predictions, features: FloatArray | None = None) -> list[LabelIssue]:
-    """The photos that look more like another class than like their own, worst first.
+    """The photos that are more probably of another class than of their own, worst first.
 
     Args:
         features: `(M, D)` of a frozen backbone, rows as in the predictions; None for the
             probabilities alone.
 
     Raises:
-        DataError: the predictions are of photos the model learnt from.
+        DataError: the predictions are of training photos.
     """
     if not predictions.out_of_sample:
         raise DataError(
-            f"The predictions of part '{predictions.on}' are of photos the model learnt from, and "
-            "say nothing about their labels. Run `imgcli evaluate --folds 10` first."
+            f"The predictions of part '{predictions.on}' are of training photos and do not show "
+            "whether their labels are wrong. Run `imgcli evaluate --folds 10` first."
         )
     if len(predictions) < 2 or len(predictions.classes) < 2:
         return []
     around = None if features is None else neighbours(features, predictions)
     odds, suggested = suspicion(predictions, features, around)
-    wrong = np.flatnonzero(odds > LISTED)
+    wrong = np.flatnonzero(odds > MIN_LOG_ODDS)
     return [
         _issue(predictions, row, int(suggested[row]), float(expit(odds[row])), around)
         for row in wrong[np.argsort(-odds[wrong], kind="stable")]
@@ -82,8 +83,8 @@ def label_issues(predictions: Predictions, features: FloatArray | None = None) -
 
 
 def few_for_labels(predictions: Predictions) -> str | None:
-    """The sentence that no issue is no answer; None where there are photos enough."""
-    return too_few(predictions, LEAST, "whether one is labelled wrong")
+    """The sentence that photos are too few to find any; None where there are enough."""
+    return too_few(predictions, MIN_PHOTOS, "whether one is labelled wrong")
 
 
 def suspicion(
@@ -91,24 +92,24 @@ def suspicion(
 ) -> tuple[FloatArray, IntArray]:
     """Each photo's log odds of being labelled wrong `(M,)`, and the class it then is of `(M,)`."""
     targets, rows = predictions.targets, np.arange(len(predictions))
-    beliefs = [logs(predictions.probs)]
+    predicted = [log_probs(predictions.probs)]
     if features is not None and around is not None:
-        beliefs += [around.likeness, linear_fit(features, predictions)]
-    scaled = [belief / best_temperature(belief, targets) for belief in beliefs]
-    belief = log_softmax(np.mean([log_softmax(one, axis=1) for one in scaled], axis=0), axis=1)
-    own = belief[rows, targets]
-    others = belief.copy()
+        predicted += [around.likeness, linear_fit(features, predictions)]
+    scaled = [log_p / best_temperature(log_p, targets) for log_p in predicted]
+    log_p = log_softmax(np.mean([log_softmax(one, axis=1) for one in scaled], axis=0), axis=1)
+    own = log_p[rows, targets]
+    others = log_p.copy()
     others[rows, targets] = -np.inf
     suggested = others.argmax(axis=1)
-    usual = usual_confusion(np.exp(belief), targets)[targets, suggested]
-    return others[rows, suggested] - own - USUAL * np.log(usual + RARE), suggested
+    confused = usual_confusion(np.exp(log_p), targets)[targets, suggested]
+    return others[rows, suggested] - own - DISCOUNT * np.log(confused + RARE), suggested
 
 
-def usual_confusion(beliefs: FloatArray, targets: IntArray) -> FloatArray:
-    """Row i, column j: what share of class i is taken for class j, by mean belief, (K, K)."""
-    k = beliefs.shape[1]
+def usual_confusion(predicted: FloatArray, targets: IntArray) -> FloatArray:
+    """Row i, column j: what share of class i is taken for class j, by mean probability, (K, K)."""
+    k = predicted.shape[1]
     sums = np.zeros((k, k))
-    np.add.at(sums, targets, beliefs)
+    np.add.at(sums, targets, predicted)
     shares: FloatArray = sums / np.maximum(np.bincount(targets, minlength=k), 1)[:, None]
     return shares
 
@@ -192,15 +193,15 @@ def _issue(
     p_label, p_suggested = (float(predictions.probs[row, i]) for i in (label, suggested))
     name, other = predictions.classes[label], predictions.classes[suggested]
     reason = (
-        f"The network, which had not seen it, believes in '{other}' at {percent(p_suggested)} and "
-        f"in '{name}' at {percent(p_label)}"
+        f"Out-of-fold probability {percent(p_suggested)} for '{other}' and {percent(p_label)} for "
+        f"'{name}'"
     )
     counts: tuple[int, int] | None = None
     if around is not None:
         nearest = predictions.targets[around.nearest[row]]
         counts = int((nearest == label).sum()), int((nearest == suggested).sum())
         reason += (
-            f"; of the {len(nearest)} photos most like it {counts[1]} are '{other}' and "
+            f"; of the {len(nearest)} nearest neighbours {counts[1]} are '{other}' and "
             f"{counts[0]} '{name}'"
         )
     return LabelIssue(

@@ -1,6 +1,6 @@
-"""How accuracy grows with the photos learnt from, and what twice as many would bring.
+"""The learning curve: accuracy by number of training photos, and as expected of twice as many.
 
-Errors are taken to fall as a power of the number of photos to a level that no number undercuts:
+Errors are modelled as a power of the number of photos above a lowest level:
 error(n) = a + b n^-c (Cortes et al., Learning Curves, 1994), with a, b and c above 0.
 """
 
@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from imgcli.evaluation.metrics import independent, wilson
+from imgcli.evaluation.metrics import independent, wilson_interval
 from imgcli.records import FloatArray, IntArray
 from imgcli.text import percent
 
 POWERS = np.linspace(0.05, 1.5, 59)  # tried for c
 MORE = 2.0  # times the photos
 DRAWS = 1000  # of the bootstrap
-WORTH = 0.5  # points, below which a gain is not worth speaking of
+WORTH = 0.5  # points, below which a gain is negligible
 
 
 def learning_curve(
     classes: Sequence[str],
     photos: FloatArray,
-    right: NDArray[np.bool_],
+    correct: NDArray[np.bool_],
     targets: IntArray,
     groups: IntArray,
     seed: int = 0,
@@ -36,13 +36,13 @@ def learning_curve(
     quite of that form. Classes share the power, which one class alone could not tell.
 
     Args:
-        photos: (S,) learnt from, growing.
-        right: (S, M) whether each photo was answered rightly, by a network that had not seen it.
+        photos: (S,) training photos, growing.
+        correct: (S, M) whether each held-out photo was classified correctly.
         targets, groups: (M,).
     """
     n = np.bincount(targets, minlength=len(classes))
     there = np.flatnonzero(n)
-    found = _misses(right, targets, groups, len(classes), seed)[:, there]  # (B + 1, K', S + 1)
+    found = _misses(correct, targets, groups, len(classes), seed)[:, there]  # (B + 1, K', S + 1)
     weights = np.random.default_rng(seed).exponential(size=(len(found), len(photos)))
     weights[0] = 1.0  # the first is what was found, the others are drawn
     errors = _errors(found.sum(axis=1))
@@ -55,7 +55,7 @@ def learning_curve(
         row = {"class": classes[label], "n": int(n[label]), "recall": (1 - errors[0]).tolist()}
         per_class.append({**row, **_expected(errors[:, -1], *of_class)})
     return {
-        "points": [_point(*point, groups) for point in zip(photos.tolist(), right, strict=True)],
+        "points": [_point(*point, groups) for point in zip(photos.tolist(), correct, strict=True)],
         "times": MORE,
         "expected": expected,
         "per_class": sorted(per_class, key=lambda row: -row["gain"]),
@@ -108,16 +108,16 @@ def _line(x: FloatArray, y: FloatArray, weights: FloatArray) -> tuple[FloatArray
 
 
 def _misses(
-    right: NDArray[np.bool_], targets: IntArray, groups: IntArray, k: int, seed: int
+    correct: NDArray[np.bool_], targets: IntArray, groups: IntArray, k: int, seed: int
 ) -> FloatArray:
-    """Photos answered wrongly at each point, and last all photos, per class: (B + 1, K, S + 1).
+    """Photos misclassified at each point, and last all photos, per class: (B + 1, K, S + 1).
 
     The first is what was found, the others are of groups drawn with replacement.
     """
     rng = np.random.default_rng(seed)
     _, group = np.unique(groups, return_inverse=True)
-    size, columns = int(group.max()) + 1, len(right) + 1
-    counted = np.r_[~right, np.ones((1, len(targets)), bool)]  # (S + 1, M)
+    size, columns = int(group.max()) + 1, len(correct) + 1
+    counted = np.r_[~correct, np.ones((1, len(targets)), bool)]  # (S + 1, M)
     cell = targets * columns + np.arange(columns)[:, None]
     rows = np.broadcast_to(group, cell.shape)
     per_group = csr_array(
@@ -131,44 +131,45 @@ def _misses(
 
 
 def _errors(misses: FloatArray) -> FloatArray:
-    """Shares (B, S) of numbers (B, S + 1); of a class that was not drawn, as if all were right."""
+    """Shares (B, S) of numbers (B, S + 1); of a class that was not drawn, 0."""
     shares: FloatArray = misses[:, :-1] / np.maximum(misses[:, -1:], 1)
     return shares
 
 
-def _point(photos: float, right: NDArray[np.bool_], groups: IntArray) -> dict[str, Any]:
-    value = float(right.mean())
-    low, high = wilson(value, independent(groups))
-    return {"photos": photos, "accuracy": value, "ci95": [float(low), float(high)]}
+def _point(photos: float, correct: NDArray[np.bool_], groups: IntArray) -> dict[str, Any]:
+    value = float(correct.mean())
+    ends = wilson_interval(value, independent(groups))
+    return {"photos": photos, "accuracy": value, "ci95": list(ends)}
 
 
 def _expected(found: FloatArray, now: FloatArray, then: FloatArray) -> dict[str, Any]:
-    """What is right after MORE times the photos, and how much more that is than now.
+    """Accuracy after MORE times the photos, and its gain.
 
     Args:
         found: (B + 1,) errors after all photos, the first as they were found, the others drawn.
         now, then: (B + 1,) errors as fitted, after all photos and after more.
     """
     gains = np.minimum(now - then, found)
-    right = 1 - found + gains
+    correct = 1 - found + gains
     return {
-        "accuracy": float(right[0]),
-        "ci95": np.quantile(right[1:], [0.025, 0.975]).tolist(),
+        "accuracy": float(correct[0]),
+        "ci95": np.quantile(correct[1:], [0.025, 0.975]).tolist(),
         "gain": float(gains[0]),
         "gain_ci95": np.quantile(gains[1:], [0.025, 0.975]).tolist(),
     }
 
 
 def curve_sentence(document: Mapping[str, Any]) -> str:
-    """More photos or another network? What the curve says."""
+    """The expected gain of twice the photos, and whether it is worth it."""
     expected, last = document["expected"], document["points"][-1]
     gain = 100 * np.array([expected["gain"], *expected["gain_ci95"]])
-    said = (
-        f"Twice the photos would bring about {gain[0]:+.1f} points (95 % interval {gain[1]:+.1f} "
-        f"to {gain[2]:+.1f}), to {percent(expected['accuracy'])} from {percent(last['accuracy'])}"
+    change = (
+        f"Expected accuracy with twice the photos: {percent(expected['accuracy'])}, from "
+        f"{percent(last['accuracy'])} ({gain[0]:+.1f} points; 95 % interval {gain[1]:+.1f} to "
+        f"{gain[2]:+.1f})"
     )
     if gain[2] < WORTH:
-        return f"{said}: more photos like these will not help much; another network may."
+        return f"{change}. More photos like these will not help much; another network may."
     if gain[1] > WORTH:
-        return f"{said}: more photos will help."
-    return f"{said}: more photos may help a little."
+        return f"{change}. More photos will help."
+    return f"{change}. More photos may help a little."

@@ -8,6 +8,7 @@ What has no denominator is nan: the precision of a class that was never predicte
 class without photos.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from imgcli.records import FloatArray, IntArray, Predictions
 
 Counts = NDArray[Any]  # of photos: whole numbers, or weights
+Figure = Callable[[ArrayLike], FloatArray]  # (..., K, K) -> (...)
 
 Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
@@ -24,6 +26,11 @@ def confusion_matrix(targets: IntArray, preds: IntArray, classes: int) -> IntArr
     """Count photos of class i predicted as j: (K, K), all classes always."""
     cells = np.bincount(targets * classes + preds, minlength=classes * classes)
     return cells.reshape(classes, classes).astype(np.int64)
+
+
+def confusion_of(predictions: Predictions) -> IntArray:
+    """The confusion matrix of all photos, (K, K)."""
+    return confusion_matrix(predictions.targets, predictions.preds, len(predictions.classes))
 
 
 def fold_confusions(predictions: Predictions) -> IntArray:
@@ -67,8 +74,8 @@ def macro_precision(confusion: ArrayLike) -> FloatArray:
 
     A class that occurs and is never predicted counts 0, as with scikit-learn's `zero_division=0`:
     leaving it out would reward a network for giving up on its hardest class. A class without a
-    photo is left out, whether it is predicted or not: no answer about it could have been right, and
-    the photos wrongly given to it already cost their own classes.
+    photo is left out, whether it is predicted or not: no prediction of it could have been correct,
+    and the photos predicted as it already cost their own classes.
     """
     return _mean_of_occurring(precision(confusion), np.asarray(confusion))
 
@@ -98,6 +105,13 @@ def _mean_of_occurring(figure: FloatArray, confusion: Counts) -> FloatArray:
     return _share(np.where(occurs, np.nan_to_num(figure), 0.0).sum(-1), occurs.sum(-1))
 
 
+FIGURES: dict[str, Figure] = {
+    "accuracy": accuracy,
+    "macro_precision": macro_precision,
+    "macro_f1": macro_f1,
+}
+
+
 # --- intervals and probabilities ----------------------------------------------------------------
 
 
@@ -117,13 +131,18 @@ def wilson(share: ArrayLike, n: ArrayLike) -> tuple[FloatArray, FloatArray]:
     return low, high
 
 
-def independent(groups: IntArray) -> float:
-    """As many photos as would tell as much, if those of a group shared their fate; 0 of none.
+def wilson_interval(share: float, n: float) -> tuple[float, float]:
+    """The same of one proportion, as plain numbers."""
+    low, high = wilson(share, n)
+    return float(low), float(high)
 
-    The effective sample size (Σm)² / Σm² of groups of m photos (Kish, Survey Sampling, 1965): ten
-    copies of each photo count as often as one, and one group much larger than the others hardly
-    more than itself. Photos of a group that do not quite share their fate tell a little more, so
-    intervals are too wide rather than too narrow.
+
+def independent(groups: IntArray) -> float:
+    """The effective sample size (Σm)² / Σm² of groups of m photos; 0 of none.
+
+    Photos of a group count as fully correlated (Kish, Survey Sampling, 1965): ten copies of each
+    photo count as often as one, and one group much larger than the others hardly more than itself.
+    If the correlation is lower, intervals are too wide rather than too narrow.
     """
     return float(independent_per_class(np.zeros(len(groups), np.int64), groups, 1)[0])
 
@@ -139,13 +158,25 @@ def independent_per_class(labels: IntArray, groups: IntArray, classes: int) -> F
 def expected_calibration_error(probs: FloatArray, targets: IntArray, bins: int = 15) -> float:
     """Mean distance between confidence and accuracy over equal-width bins, weighted by photos.
 
-    Confidence is the highest probability; a bin holds its upper edge (Guo et al. 2017).
+    Confidence is the highest probability (Guo et al. 2017).
     """
     confidence = probs.max(axis=1)
-    right = probs.argmax(axis=1) == targets
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(place, weights=confidence - right, minlength=bins)
+    correct = probs.argmax(axis=1) == targets
+    gaps = np.bincount(
+        confidence_bins(confidence, bins), weights=confidence - correct, minlength=bins
+    )
     return float(np.abs(gaps).sum() / len(targets))
+
+
+def confidence_bins(confidence: FloatArray, bins: int) -> IntArray:
+    """The bin of equal width that each confidence is in, (M,); a bin holds its upper edge."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
+def log_probs(probs: FloatArray) -> FloatArray:
+    """Log probabilities: logits, but for a number that is the same for all classes of a photo."""
+    logs: FloatArray = np.log(np.maximum(probs, np.finfo(np.float64).tiny))
+    return logs
 
 
 def log_losses(probs: FloatArray, targets: IntArray) -> FloatArray:

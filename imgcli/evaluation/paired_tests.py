@@ -1,4 +1,4 @@
-"""Tests of two runs on the same photos: does chance explain that one did better?
+"""Paired tests of two runs on the same photos.
 
 The unit is the near-duplicate group: its photos share their fate.
 """
@@ -14,8 +14,8 @@ from imgcli.evaluation.intervals import CHUNK
 from imgcli.evaluation.metrics import Counts
 from imgcli.records import FloatArray, IntArray, Predictions
 
-MOST = 5000  # random exchanges of the answers of one pair of runs, where it is the only one
-ENOUGH = 250  # exchanges that went as far: a p-value is within an eighth of its value, 95 % sure
+MAX_EXCHANGES = 5000  # random exchanges of one pair of runs, where it is the only one
+MIN_AS_FAR = 250  # exchanges as extreme: the p-value is within an eighth of its value, 95 % sure
 BATCH = 1000  # exchanges, after which it is seen whether they are enough
 
 
@@ -39,13 +39,15 @@ def flip_test(first: Predictions, second: Predictions) -> float:
     return float(min(chances[as_far].sum(), 1.0))
 
 
-def swap_test(first: Predictions, second: Predictions, most: int = MOST, seed: int = 0) -> float:
+def randomisation_test(
+    first: Predictions, second: Predictions, most: int = MAX_EXCHANGES, seed: int = 0
+) -> float:
     """P-value of no difference in macro precision, two-sided, by exchanging answers at random.
 
     If it does not matter which run gave which answers, exchanging those of any groups gives
     differences as large as the one found just as often (approximate randomisation, Yeh 2000).
-    A large p-value is soon known: no more are drawn once ENOUGH went as far, which leaves it valid
-    (sequential Monte Carlo p-values, Besag & Clifford 1991).
+    A large p-value is soon known: no more are drawn once MIN_AS_FAR are as extreme, which leaves it
+    valid (sequential Monte Carlo p-values, Besag & Clifford 1991).
 
     Args:
         most: exchanges to draw where few go as far; the p-value is at least 1 / (1 + most).
@@ -58,22 +60,24 @@ def swap_test(first: Predictions, second: Predictions, most: int = MOST, seed: i
         ahead = _macro_precision(a + moved, occurs) - _macro_precision(b - moved, occurs)
         as_far += int((np.abs(ahead) >= found - 1e-12).sum())
         drawn += moved.shape[-1]
-        if as_far >= ENOUGH:
+        if as_far >= MIN_AS_FAR:
             break
     return (1 + as_far) / (1 + drawn)
 
 
 def _counts(predictions: Predictions) -> IntArray:
-    """For each class the photos rightly called by it, and those called by it at all, (2, K, 1)."""
+    """For each class its hits, and the photos predicted as it, (2, K, 1)."""
     k, preds = len(predictions.classes), predictions.preds
-    right = preds[preds == predictions.targets]
-    return np.stack([np.bincount(called, minlength=k) for called in (right, preds)])[:, :, None]
+    correct = preds[preds == predictions.targets]
+    return np.stack([np.bincount(predicted, minlength=k) for predicted in (correct, preds)])[
+        :, :, None
+    ]
 
 
 def _macro_precision(counts: Counts, occurs: NDArray[np.bool_]) -> FloatArray:
     """`metrics.macro_precision` (b,) of counts (2, K, b), without their confusion matrices."""
-    hits, called = counts[:, occurs]
-    mean: FloatArray = (hits / np.maximum(called, 1)).mean(axis=0)  # never called means no hits
+    hits, predicted = counts[:, occurs]
+    mean: FloatArray = (hits / np.maximum(predicted, 1)).mean(axis=0)  # no prediction, no hits
     return mean
 
 
@@ -90,8 +94,8 @@ def _exchanged(
     changes = csr_array((2 * k, len(groups)), dtype=np.float32)
     for run, sign in ((first, -1.0), (second, 1.0)):
         answer = run.preds[differ]
-        right = answer == run.targets[differ]
-        row, column = np.r_[answer[right], k + answer], np.r_[group[right], group]
+        correct = answer == run.targets[differ]
+        row, column = np.r_[answer[correct], k + answer], np.r_[group[correct], group]
         signs = np.full(len(row), sign, np.float32)
         changes += csr_array((signs, (row, column)), shape=changes.shape)
     rng = np.random.default_rng(seed)

@@ -1,8 +1,8 @@
-"""What runs left on disk, read for judging them; nothing is trained or scored again.
+"""The predictions that runs keep on disk, read for evaluation; nothing is trained or scored again.
 
-Out-of-fold predictions lie in `predictions-folds.npz`, those of further repeats of the folds in
-`predictions-folds-2.npz` and so on, and the folds that they were joined from in
-`folds/<key>/`: `fold-00.npz` with the confusion on the fold's train side, `history-00.csv`.
+Out-of-fold predictions are in `predictions-folds.npz`, those of further repeats of the folds in
+`predictions-folds-2.npz` and so on, and the folds that they were joined from in `folds/<key>/`:
+`fold-00.npz` with the confusion matrix of the fold's training photos, `history-00.csv`.
 """
 
 import os
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from imgcli import reading
 from imgcli.errors import RunError
-from imgcli.evaluation.evaluate import FIGURES, evaluate, evaluation_json
+from imgcli.evaluation.evaluate import evaluate, evaluation_json
+from imgcli.evaluation.metrics import FIGURES
 from imgcli.progress import note
 from imgcli.records import Evaluation, IntArray, Predictions, Summary
 from imgcli.runs import FOLDS, Run, named
@@ -26,16 +27,16 @@ from imgcli.text import count
 On = Literal["folds", "test"]
 
 NAMES: Mapping[On, str] = {"folds": FOLDS, "test": "predictions-test.npz"}
-USUAL_FOLDS = 10
+DEFAULT_FOLDS = 10
 # Choices that are shown by themselves, follow from another, or change nothing.
 _APART = ("arch", "notation", "track_test")
 
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """What one run said of photos that it had not learnt from, and how its folds learnt.
+    """A run's predictions of held-out photos, and the histories of its folds.
 
-    Where the folds were repeated that is the first repeat, and the others are `again`.
+    Where the folds were repeated these are of the first repeat, and the others are `again`.
     """
 
     run: Run
@@ -54,22 +55,22 @@ def load(runs: Sequence[Run], on: On | None) -> tuple[On, dict[str, Stored]]:
     Raises:
         RunError: a run has none; the message names the command to type.
     """
-    part = on or _usual_part(runs)
+    part = on or _default_part(runs)
     if lacking := _lacking(runs, part):
         raise RunError(_remedy(runs, lacking, part))
     return part, {str(run.folder): _stored(run, part) for run in runs}
 
 
 def pooled(stored: Stored) -> Evaluation:
-    """The judgement of all that one run said, its repeats together, as `evaluate` prints it."""
+    """The evaluation of one run, its repeats together, as `evaluate` prints it."""
     sides = [one.train_confusions for one in (stored, *stored.again)]
     known = [side for side in sides if side is not None]
-    learnt = np.concatenate(known) if len(known) == len(sides) else None
-    return evaluate(stored.predictions, learnt, again=[one.predictions for one in stored.again])
+    trained = np.concatenate(known) if len(known) == len(sides) else None
+    return evaluate(stored.predictions, trained, again=[one.predictions for one in stored.again])
 
 
 def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[str, Any]:
-    """What `compare --json` says of one run, all but its choices.
+    """The entry of one run in `compare --json`, all but its choices.
 
     Of a run whose folds were repeated that is the first repeat, as the tests are of it.
 
@@ -79,17 +80,17 @@ def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[st
     evaluation = evaluate(predictions, stored.train_confusions, seed)
     if evaluation.folds is None:
         evaluation = beside_learnt(evaluation, stored.run)
-    judged = evaluation_json(evaluation)
+    figures = evaluation_json(evaluation)
     facts = _facts(stored.run, "arch", "params", "seconds")
-    shown = {key: judged[key] for key in ("n", "folds", *FIGURES, "train")}
+    shown = {key: figures[key] for key in ("n", "folds", *FIGURES, "train")}
     repeats = 1 + len(stored.again)
     return {"run": str(stored.run.folder), **facts, **shown, "repeats": repeats}
 
 
 def beside_learnt(evaluation: Evaluation, run: Run) -> Evaluation:
-    """The evaluation of a run itself, beside its figures on the photos it learnt from."""
-    learnt = _facts(run, "train")["train"]
-    return replace(evaluation, train={name: Summary(learnt[name], None) for name in FIGURES})
+    """The evaluation of a run itself, beside its figures on training photos."""
+    trained = _facts(run, "train")["train"]
+    return replace(evaluation, train={name: Summary(trained[name], None) for name in FIGURES})
 
 
 def _facts(run: Run, *names: str) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def asked(run: Run, choices: Collection[str]) -> list[str]:
     return [name for name in choices if made is None or name in made]
 
 
-def _usual_part(runs: Sequence[Run]) -> On:
+def _default_part(runs: Sequence[Run]) -> On:
     whole: list[On] = [part for part in NAMES if not _lacking(runs, part)]
     return whole[0] if whole else "folds"
 
@@ -134,10 +135,10 @@ def _lacking(runs: Sequence[Run], on: On) -> list[Run]:
 def _remedy(runs: Sequence[Run], lacking: Sequence[Run], on: On) -> str:
     """The sentence that names the commands to type, with the folds that other runs have."""
     what = "out-of-fold predictions" if on == "folds" else "predictions of the test part"
-    folds, seed = USUAL_FOLDS, lacking[0].config.seed
+    folds, seed = DEFAULT_FOLDS, lacking[0].config.seed
     having = [run for run in runs if run not in lacking]
     if on == "folds" and having:
-        folds = having[0].load_predictions(NAMES[on]).folds or USUAL_FOLDS
+        folds = having[0].load_predictions(NAMES[on]).folds or DEFAULT_FOLDS
         seed = having[0].config.seed
     commands = [
         # Which photos fall into which fold follows from the run's seed.
@@ -158,25 +159,25 @@ def _command(run: Run, on: On, folds: int) -> str:
 
 
 def out_of_fold(run: Run, data: Path | None = None) -> Predictions:
-    """What a run said of the photos of its folds, to decide by: of the train part alone.
+    """A run's out-of-fold predictions for decisions: of the train part alone.
 
     Args:
         data: the dataset that they should be of; where it is there without them, a note says so.
 
     Raises:
-        RunError: it has never been judged by folds; the message names the command to type.
+        RunError: it has never been evaluated by folds; the message names the command to type.
     """
     if not (run.folder / NAMES["folds"]).is_file():
         raise RunError(
-            f"The run '{run.folder}' has no out-of-fold predictions to judge by, and the test part "
-            f"decides nothing. Make them first: {_command(run, 'folds', USUAL_FOLDS)}"
+            f"The run '{run.folder}' has no out-of-fold predictions, and the test part must not "
+            f"decide anything. Make them first: {_command(run, 'folds', DEFAULT_FOLDS)}"
         )
     predictions = told_for_decisions(run, run.load_predictions(NAMES["folds"]))
     if data is not None and data.is_dir() and (absent := not_in(data, predictions)):
         note(
             f"'{data}' lacks {absent:,} of {count(len(predictions), 'photo')} that the run "
-            f"'{run.folder}' was judged on: it is another dataset, or has changed since. "
-            f"Judge it again: {_command(run, 'folds', predictions.folds or USUAL_FOLDS)}"
+            f"'{run.folder}' was evaluated on: it is another dataset, or has changed since. "
+            f"Evaluate it again: {_command(run, 'folds', predictions.folds or DEFAULT_FOLDS)}"
         )
     return predictions
 
@@ -202,19 +203,19 @@ def told_for_decisions(run: Run, predictions: Predictions) -> Predictions:
 
 
 def left_out_sentence(run: Run, predictions: Predictions) -> str | None:
-    """What `for_decisions` leaves out of a run's predictions; None where that is nothing."""
+    """A note of the predictions that `for_decisions` leaves out; None where there are none."""
     deciding = len(for_decisions(predictions))
     if deciding == len(predictions):
         return None
     return (
         f"The folds of '{run.folder}' are of all photos (--on all): "
-        f"{count(len(predictions) - deciding, 'photo')} outside the train part are left out of "
-        f"whatever is decided by them, and {deciding:,} remain."
+        f"{count(len(predictions) - deciding, 'photo')} outside the train part are not used for "
+        f"decisions, and {deciding:,} remain."
     )
 
 
 def not_in(data: Path, predictions: Predictions) -> int:
-    """How many of the photos that were judged do not lie in a dataset's folder."""
+    """The number of evaluated photos that are not in a dataset's folder."""
     return sum(not (data / path).is_file() for path in predictions.paths)
 
 
@@ -246,7 +247,7 @@ def _with_folds(run: Run, predictions: Predictions) -> Stored:
 
 
 def _train_sides(run: Run, folder: Path, predictions: Predictions) -> IntArray | None:
-    """The folds' confusions on what they learnt from; None if these are not the folds' predictions.
+    """The folds' confusions on training photos; None if these are not the folds' predictions.
 
     A run keeps the folds of every `evaluate --folds`, and the predictions of the last.
 
@@ -264,8 +265,8 @@ def _train_sides(run: Run, folder: Path, predictions: Predictions) -> IntArray |
             return None
         except reading.UNREADABLE as error:
             raise RunError(
-                f"'{path}' cannot be read ({error or type(error).__name__}). Remove it and judge "
-                f"the run again: {_command(run, 'folds', predictions.folds or USUAL_FOLDS)}"
+                f"'{path}' cannot be read ({error or type(error).__name__}). Remove it and run "
+                f"again: {_command(run, 'folds', predictions.folds or DEFAULT_FOLDS)}"
             ) from None
         held, order = predictions.fold == f, np.argsort(rows)
         if not np.array_equal(rows[order], predictions.indices[held]):

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from imgcli.evaluation import metrics
-from imgcli.evaluation.evaluate import FIGURES, summaries, summary_of
+from imgcli.evaluation.evaluate import summaries, summary_of
+from imgcli.evaluation.metrics import FIGURES
 from imgcli.records import FloatArray, IntArray, Predictions, Summary
 
 TOP = 5  # classes among which the true one is looked for, where there are more
@@ -47,7 +48,7 @@ def scores_json(found: Mapping[str, Summary | None]) -> dict[str, Any]:
 
 def per_repeat(every: Sequence[Predictions]) -> dict[str, list[float]]:
     """Accuracy, macro precision and macro F1 of each repeat of the folds."""
-    pooled = [metrics.fold_confusions(one).sum(axis=0) for one in every]
+    pooled = [metrics.confusion_of(one) for one in every]
     return {name: [float(figure(m)) for m in pooled] for name, figure in FIGURES.items()}
 
 
@@ -78,8 +79,7 @@ def _mean(
     if share:
         certain = metrics.independent(predictions.groups)
         n = value * (1 - value) / variance if variance > 0 else certain
-        low, high = metrics.wilson(value, n)
-        bounds = (float(low), float(high))
+        bounds = metrics.wilson_interval(value, n)
     return summary_of(value, bounds, np.array(folds) if folds else None)
 
 

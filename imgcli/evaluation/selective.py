@@ -1,4 +1,4 @@
-"""The confidence from which on an answer is given, so that answers are as often right as promised.
+"""Selective prediction: the confidence threshold at which answers have a precision asked for.
 
 Chosen on out-of-fold predictions; it holds for photos like those.
 """
@@ -10,22 +10,22 @@ import numpy as np
 from scipy.special import betaincinv
 
 from imgcli.errors import DataError
-from imgcli.evaluation.metrics import independent, wilson
+from imgcli.evaluation.metrics import independent, wilson_interval
 from imgcli.records import IntArray, Predictions
 from imgcli.text import count
 
-DOUBT = 0.05  # the chance that a precision is promised and not kept
-MISTAKES = 4  # among the surest photos, that are no reason to promise nothing
+DOUBT = 0.05  # the probability that a precision is promised and not reached
+MAX_ERRORS = 4  # allowed among the first, most confident photos
 GROWTH = 1.03  # of the number of photos answered, from one try to the next
 
 
 @dataclass(frozen=True)
 class Promise:
-    """A photo gets an answer if its confidence is at least `threshold`."""
+    """A selective prediction: photos of a confidence of at least `threshold` get an answer."""
 
     min_precision: float
     threshold: float
-    share: float  # of the out-of-fold photos that are answered
+    share: float  # coverage: of the out-of-fold photos, the share that is answered
     answered: int
     n: int
     precision: float  # of the answers, out-of-fold
@@ -37,10 +37,10 @@ class Promise:
 
 
 def promise(predictions: Predictions, min_precision: float) -> Promise:
-    """The lowest confidence from which on answers are at least so often right.
+    """The lowest confidence from which on answers are correct at least so often.
 
-    From the surest photos on, more and more are answered as long as the lower 95 % bound of the
-    precision (Clopper & Pearson 1934, one-sided) is no less than what was asked for; the first
+    From the most confident photos on, more and more are answered as long as the lower 95 % bound of
+    the precision (Clopper & Pearson 1934, one-sided) is no less than what was asked for; the first
     try that is less ends it. Tried in a fixed order, the first wrong step is taken in at most 5 %
     of data, however many there are (fixed-sequence testing; Angelopoulos et al., Learn then Test,
     2021). Near-duplicates count as if they shared their fate.
@@ -51,20 +51,19 @@ def promise(predictions: Predictions, min_precision: float) -> Promise:
     confidence = predictions.probs.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
     ranked, groups = confidence[order], predictions.groups[order]
-    right = np.cumsum((predictions.preds == predictions.targets)[order])
+    correct = np.cumsum((predictions.preds == predictions.targets)[order])
     kept = 0
     copies = len(ranked) / independent(groups)
     tries = _tries(min_precision, len(ranked), copies)
     for few in tries:
         # Photos of one confidence are answered together or not at all.
         m = int(np.searchsorted(-ranked, -ranked[few - 1], side="right"))
-        if _lower(right[m - 1] / m, independent(groups[:m])) < min_precision:
+        if _lower(correct[m - 1] / m, independent(groups[:m])) < min_precision:
             break
         kept = m
     if not kept:
-        raise DataError(_refusal(min_precision, tries[0], right))
-    precision = float(right[kept - 1]) / kept
-    low, high = wilson(precision, independent(groups[:kept]))
+        raise DataError(_refusal(min_precision, tries[0], correct))
+    precision = float(correct[kept - 1]) / kept
     return Promise(
         min_precision=min_precision,
         threshold=float(ranked[kept - 1]),
@@ -72,29 +71,26 @@ def promise(predictions: Predictions, min_precision: float) -> Promise:
         answered=kept,
         n=len(ranked),
         precision=precision,
-        precision_ci95=(float(low), float(high)),
+        precision_ci95=wilson_interval(precision, independent(groups[:kept])),
         weak=_weak(predictions, order[:kept], min_precision),
     )
 
 
 def _weak(predictions: Predictions, answered: IntArray, min_precision: float) -> dict[str, float]:
-    """Precision of the classes that, when answered, are right less often than promised of all.
-
-    Those whose 95 % interval (Wilson) ends below the promise, the worst first.
-    """
+    """Precision of the classes whose 95 % interval (Wilson) ends below it, the worst first."""
     preds = predictions.preds[answered]
-    right, groups = preds == predictions.targets[answered], predictions.groups[answered]
+    correct, groups = preds == predictions.targets[answered], predictions.groups[answered]
     found = {}
     for k in np.unique(preds).tolist():
         own = preds == k
-        precision = float(right[own].mean())
-        if wilson(precision, independent(groups[own]))[1] < min_precision:
+        precision = float(correct[own].mean())
+        if wilson_interval(precision, independent(groups[own]))[1] < min_precision:
             found[predictions.classes[k]] = precision
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
 def _tries(min_precision: float, n: int, copies: float) -> list[int]:
-    """How many of the surest photos to answer, from few to all.
+    """How many of the most confident photos to answer, from few to all.
 
     Args:
         copies: photos for each one that tells something new.
@@ -107,10 +103,10 @@ def _tries(min_precision: float, n: int, copies: float) -> list[int]:
 
 
 def _first(min_precision: float, n: float) -> int:
-    """So few photos that a few mistakes, or with few photos at hand none, end it at once."""
-    for mistakes in range(MISTAKES, -1, -1):
-        few = mistakes + 1
-        while _lower(1 - mistakes / few, few) < min_precision:
+    """So few photos that a few errors, or with few photos at hand none, end it at once."""
+    for errors in range(MAX_ERRORS, -1, -1):
+        few = errors + 1
+        while _lower(1 - errors / few, few) < min_precision:
             few = int(few * GROWTH) + 1
         if few <= n / 2:
             break
@@ -123,20 +119,20 @@ def _lower(precision: float, n: float) -> float:
     return float(betaincinv(hits, n - hits + 1, DOUBT)) if hits > 0 else 0.0
 
 
-def _refusal(min_precision: float, few: int, right: IntArray) -> str:
+def _refusal(min_precision: float, few: int, correct: IntArray) -> str:
     """Why a precision cannot be promised, and what to do.
 
     Args:
         few: photos, the first try.
-        right: of the surest 1, 2, 3, ... photos, (n,).
+        correct: among the most confident 1, 2, 3, ... photos, (n,).
     """
-    cannot = f"--min-precision {min_precision:g} cannot be promised"
-    wrong = few - int(right[few - 1])
+    cannot = f"--min-precision {min_precision:g} cannot be guaranteed"
+    wrong = few - int(correct[few - 1])
     if not wrong:
-        n = count(len(right), "out-of-fold photo")
-        return f"{cannot} by {n}, were they all right. Ask for less, or add photos."
+        n = count(len(correct), "out-of-fold photo")
+        return f"{cannot} by {n}, even if all were correct. Use a lower value, or add photos."
     return (
-        f"{cannot}: of the {count(few, 'photo')} the run was surest of out-of-fold {wrong:,} were "
-        "answered wrongly. Ask for less, or look whether they are labelled wrongly: "
-        "imgcli check --labels"
+        f"{cannot}: {wrong:,} of the {count(few, 'most confident out-of-fold prediction')} "
+        f"{'is' if wrong == 1 else 'are'} wrong. Use a lower value, or review the labels: imgcli "
+        "check --labels"
     )

@@ -1,8 +1,8 @@
-"""Which class falls apart into two kinds of photos, by the features of a frozen backbone.
+"""Classes with two kinds of photos (subclasses), by the features of a frozen backbone.
 
-Two means always find two parts. So what they leave of a class's variance, the cluster index, is
-compared with what they leave of one Gaussian of the same covariance (SigClust: Liu, Hayes, Nobel
-and Marron, Statistical Significance of Clustering for High-Dimension, Low-Sample Size Data, 2008).
+Two-means always finds two parts. So the share of a class's variance left within them, the cluster
+index, is compared with that of one Gaussian of the same covariance (SigClust: Liu, Hayes, Nobel and
+Marron, Statistical Significance of Clustering for High-Dimension, Low-Sample Size Data, 2008).
 Features are not Gaussian either: the class must stand out from the other classes as well.
 """
 
@@ -26,8 +26,8 @@ ALPHA = 0.05  # largest p-value, corrected for the number of classes
 # is if anything too large, and the Gaussian too long, which is on the safe side; shrinking the
 # eigenvalues of 32 to 64 axes instead (Huang et al. 2015) took half of the single classes apart.
 AXES = 3
-LEAST = 10  # photos of the smaller part,
-SHARE = 0.15  # and the share of the class that it must be
+MIN_PHOTOS = 10  # photos of the smaller part,
+MIN_SHARE = 0.15  # and the share of the class that it must be
 DRAWS = 100  # from the Gaussian
 STEPS = 30  # of two means at most
 EXAMPLES = 3  # photos of each part
@@ -41,7 +41,7 @@ class SplitSuggestion:
     parts: tuple[int, int]  # photos, near-duplicates counted once
     p_value: float  # of two such parts in one kind of photo, corrected for the number of classes
     cluster_index: float  # share of the variance along AXES that is left within the parts
-    usual_index: float  # what two means leave of one kind
+    usual_index: float  # expected of one kind
     examples: tuple[tuple[int, ...], tuple[int, ...]]  # rows of the features, most typical first
 
     @property
@@ -49,10 +49,9 @@ class SplitSuggestion:
         """One plain sentence for people."""
         chance = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.2g}"
         return (
-            f"{self.name} looks like two kinds of photos, {self.parts[0]} and {self.parts[1]}: "
-            f"taken apart, {percent(self.cluster_index, digits=0)} of what varies most is left "
-            f"within the two, where one kind would keep {percent(self.usual_index, digits=0)} "
-            f"({chance})."
+            f"{self.name} may be two classes of {self.parts[0]} and {self.parts[1]} photos: "
+            f"{percent(self.cluster_index, digits=0)} of the variance is within the two clusters, "
+            f"{percent(self.usual_index, digits=0)} is expected of a single class ({chance})."
         )
 
     def to_json(self, paths: Sequence[str]) -> dict[str, Any]:
@@ -74,32 +73,32 @@ class SplitSuggestion:
 
 @dataclass(frozen=True, eq=False)
 class _Halved:
-    """One class, taken apart by two means."""
+    """One class, split by two-means."""
 
     label: int
     rows: IntArray  # (n,) its photos, one per near-duplicate group
     points: FloatArray  # (n, AXES) along its own leading axes
     second: NDArray[np.bool_]  # (n,) the photos of the second part
     index: float
-    usual: float  # mean index of one Gaussian
-    z: float  # how many deviations the index lies from there
+    expected: float  # mean index of one Gaussian
+    z: float  # how many deviations the index is from there
 
     @property
     def large_enough(self) -> bool:
         smaller = min(self.second.sum(), (~self.second).sum())
-        return bool(smaller >= max(LEAST, SHARE * len(self.rows)))
+        return bool(smaller >= max(MIN_PHOTOS, MIN_SHARE * len(self.rows)))
 
 
 def suggest_splits(
     features: FloatArray, targets: IntArray, groups: IntArray, classes: Sequence[str]
 ) -> list[SplitSuggestion]:
-    """The classes that fall apart into two kinds, surest first; none is a good answer.
+    """The classes of two kinds, surest first; none is a good answer.
 
-    A class is named when its two parts are farther apart than those of one Gaussian, and than is
-    usual among the other classes, both with the same p-value; and neither is a mere handful.
+    Listed are classes whose two parts are farther apart than those of one Gaussian and than those
+    of the other classes, both with the same p-value, and neither part is tiny.
 
     Args:
-        features: `(M, D)` of a frozen backbone, which never learnt that the class is one.
+        features: `(M, D)` of a frozen backbone, which was not trained on these classes.
         targets: `(M,)` the class of each photo.
         groups: `(M,)` near-duplicate groups, each taken as one photo.
     """
@@ -109,7 +108,7 @@ def suggest_splits(
     halved = [
         _halved(label, standard[rows], rows)
         for label in range(len(classes))
-        if len(rows := _distinct(np.flatnonzero(targets == label), groups)) >= 2 * LEAST
+        if len(rows := _distinct(np.flatnonzero(targets == label), groups)) >= 2 * MIN_PHOTOS
     ]
     p_values = _p_values(np.array([one.z for one in halved]))
     found = [
@@ -125,7 +124,7 @@ def two_means(points: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
 
     Returns:
         The cluster indices `(S,)`, the share of the sum of squares that is left within the two
-        parts, and which points lie in the second part `(S, n)`, of the best start each.
+        parts, and which points are in the second part `(S, n)`, of the best start each.
     """
     centred = points - points.mean(axis=1, keepdims=True)
     total = np.maximum((centred**2).sum(axis=(1, 2)), np.finfo(np.float64).tiny)
@@ -191,7 +190,7 @@ def _suggestion(halved: _Halved, name: str, p_value: float) -> SplitSuggestion:
         parts=(int(sides[0].sum()), int(sides[1].sum())),
         p_value=p_value,
         cluster_index=halved.index,
-        usual_index=halved.usual,
+        usual_index=halved.expected,
         examples=(large, small),
     )
 

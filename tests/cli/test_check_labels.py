@@ -90,7 +90,7 @@ def test_right_labels_make_no_plan(run: Run, monkeypatch: Patch, capsys: Capture
     sure = np.eye(3)[said.targets] * 0.9 + 0.1 / 3
     run.save_predictions("predictions-folds.npz", Predictions(**{**vars(said), "probs": sure}))
     assert imgcli(monkeypatch, "check", "--labels") == 0
-    assert "No photo looks as if it were labelled wrong." in capsys.readouterr().out
+    assert "No labels to review" in capsys.readouterr().out
     assert not Path("relabel.csv").exists()
 
 
@@ -145,4 +145,4 @@ def test_photos_of_another_dataset_and_too_few_of_them_are_told(
     out, told = (" ".join(text.split()) for text in capsys.readouterr())
     assert told.startswith("'dataset' lacks 1 of 1 photo that the run")
     assert "1 photo is too few to tell whether one is labelled wrong" in out
-    assert "No photo looks" not in out
+    assert "No labels to review" not in out

@@ -42,8 +42,8 @@ def test_a_report_is_one_file_in_the_run_with_its_figures_beside(
     files += [path.with_suffix(".svg") for path in files]
     assert all(file.stat().st_size > 1000 for file in files)
     text = page.read_text("utf-8")
-    assert "87.5\u00a0% right: 21 of 24 photos" in text
-    assert "On the sealed test part, evaluated 2 times so far," in text
+    assert "Accuracy 87.5\u00a0%: 21 of 24 held-out photos" in text
+    assert "2 test-set evaluations so far" in text
     assert "no picture" not in text.split("<dialog")[0]
     assert f"imgcli evaluate --folds 4 --run {made.folder.name}" in text
 
@@ -68,7 +68,7 @@ def test_a_run_that_was_only_trained_has_its_history(
     made = run(Path())
     assert imgcli(monkeypatch, "report", "--quiet") == 0
     text = (made.folder / "report.html").read_text("utf-8")
-    assert "Not judged yet." in text and "Training history, 3 epochs" in text
+    assert "Not evaluated yet." in text and "Training history, 3 epochs" in text
     assert "there is no 'dataset'" in capsys.readouterr().out
 
 

@@ -96,7 +96,7 @@ def test_what_they_print_for_people_says_what_is_next(shell: Shell, tmp_path: Pa
     assert "validation" in out and "Next:    imgcli evaluate --folds 10" in out
     code, out, err = shell("evaluate", "--folds", "2")
     assert code == 0, err
-    assert "of 54 photos right (2 folds of the train part" in out
+    assert "(n = 54; 2 folds of the train part" in out
     assert "held out" in out and "train side" in out and "folds.png" in out
     code, out, err = shell("evaluate")
     assert code == 0, err

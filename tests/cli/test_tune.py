@@ -49,7 +49,7 @@ def test_a_search_ends_with_its_best_as_a_command(
     out, err = capsys.readouterr()
     assert "Searching lr: 3e-05..0.003:log" in err and "Searching {4,8} at 7: 4,8" in err
     assert "4 finished. The best was picked by its accuracy on the same 36 photos in" in out
-    assert "judge it by `imgcli evaluate`" in out.replace("\n", " ")
+    assert "run `imgcli evaluate`" in out.replace("\n", " ")
     command = out.splitlines()[-1].removeprefix("Next:   ")
     folder = here / "runs/tune-first"
     assert command == (folder / "best.sh").read_text().splitlines()[-1]

@@ -16,7 +16,6 @@ from imgcli.evaluation.calibration import (
     calibration_json,
     checked_json,
     cross_calibrated,
-    logs,
     reliability,
     temperature_of,
 )
@@ -36,10 +35,10 @@ def overconfident(temperature: float = 3.0, m: int = 3000, folds: int = 5) -> Pr
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
 def test_the_temperature_divides_the_logits(temperature: float) -> None:
     some = overconfident(temperature)
-    found = best_temperature(logs(some.probs), some.targets)
+    found = best_temperature(metrics.log_probs(some.probs), some.targets)
     assert found == pytest.approx(temperature, rel=0.06)
     np.testing.assert_allclose(
-        calibrated(some.probs, found), softmax(logs(some.probs) / found, axis=1)
+        calibrated(some.probs, found), softmax(metrics.log_probs(some.probs) / found, axis=1)
     )
 
 
@@ -53,7 +52,7 @@ def test_calibrating_changes_no_answer_and_sums_to_one() -> None:
 
 def test_certainty_stays_certainty() -> None:
     np.testing.assert_allclose(calibrated(np.eye(3), 2.0), np.eye(3), atol=1e-12)
-    assert np.isfinite(best_temperature(logs(np.eye(3)), np.array([0, 1, 1])))
+    assert np.isfinite(best_temperature(metrics.log_probs(np.eye(3)), np.array([0, 1, 1])))
 
 
 def test_each_fold_is_calibrated_by_the_others() -> None:

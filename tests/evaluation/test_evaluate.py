@@ -1,4 +1,4 @@
-"""How good, give or take what: figures, folds, intervals, the JSON document, the gap."""
+"""Evaluation: figures, folds, intervals, the JSON document, the gap sentence."""
 
 import json
 from dataclasses import replace
@@ -9,7 +9,6 @@ import pytest
 from imgcli.errors import DataError
 from imgcli.evaluation import metrics
 from imgcli.evaluation.evaluate import (
-    FIGURES,
     class_figures,
     evaluate,
     evaluation_json,
@@ -87,7 +86,7 @@ def test_copies_of_photos_all_right_add_no_certainty_either() -> None:
 def test_the_train_side_has_the_spread_of_its_folds_and_no_interval() -> None:
     sides = np.array([[[4, 0], [0, 4]], [[3, 1], [0, 4]]])
     train = evaluate(folded(), sides).train
-    assert train is not None and set(train) == set(FIGURES)
+    assert train is not None and set(train) == set(metrics.FIGURES)
     assert train["accuracy"].ci95 is None
     assert train["accuracy"].folds == (1.0, 7 / 8)
     assert train["accuracy"].value == 15 / 16
@@ -122,7 +121,7 @@ def test_the_same_answers_again_add_no_certainty() -> None:
 
 
 def test_no_predictions_are_refused() -> None:
-    with pytest.raises(DataError, match="'train' has no predictions to judge"):
+    with pytest.raises(DataError, match="'train' has no predictions to evaluate"):
         evaluate(predictions([], np.zeros((0, 3))))
 
 
@@ -225,7 +224,7 @@ def test_the_interval_of_a_class_holds_its_recall_whatever_the_sizes_of_groups(
 def test_uneven_copies_of_photos_all_right_add_no_certainty() -> None:
     once = of_confusion(np.diag([20, 20]).tolist())
     uneven = copied(once, np.array([*[1] * 19, 50, *[1] * 20]))
-    for name in FIGURES:
+    for name in metrics.FIGURES:
         low, low_once = (getattr(evaluate(some), name).ci95[0] for some in (uneven, once))
         assert low < low_once
 
@@ -265,8 +264,8 @@ def sides(train_right: int, test_right: int) -> str | None:
 
 def test_a_gap_is_called_overfitting() -> None:
     assert sides(100, 70) == (
-        "100.0 % right on the photos it learnt from, 85.0 % on others, a gap of 15.0 points: "
-        "overfitting; more photos, augmentation or stronger regularisation may help."
+        "Accuracy 100.0 % on training photos, 85.0 % on held-out photos, a gap of 15.0 points: "
+        "overfitting. More photos, augmentation or stronger regularisation may help."
     )
 
 
@@ -277,9 +276,7 @@ def test_errors_made_in_training_are_called_underfitting() -> None:
 
 def test_a_gap_within_the_noise_is_not_called_one() -> None:
     sentence = sides(97, 95)
-    assert sentence is not None and sentence.endswith(
-        "no gap that speaks of over- or underfitting."
-    )
+    assert sentence is not None and sentence.endswith("no sign of over- or underfitting.")
 
 
 def test_without_a_train_side_there_is_no_gap_to_speak_of() -> None:

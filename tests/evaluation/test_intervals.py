@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from imgcli.evaluation import metrics
-from imgcli.evaluation.evaluate import FIGURES
 from imgcli.evaluation.intervals import intervals, resampled_confusions
+from imgcli.evaluation.metrics import FIGURES
 from tests.evaluation.planted import of_confusion, predictions, sure
 
 
@@ -51,7 +51,7 @@ def coverage(copies: int, grouped: bool, repeats: int = 400) -> dict[str, float]
         some = predictions(targets[group], sure(preds[group], 4), groups=group if grouped else None)
         matrix = metrics.fold_confusions(some)[0]
         values = {name: float(figure(matrix)) for name, figure in FIGURES.items()}
-        bounds = intervals(some, FIGURES, values, repeats=200)
+        bounds = intervals(some, FIGURES, values, draws=200)
         for name, (low, high) in bounds.items():
             held[name] += low <= truth[name] <= high
     return {name: count / repeats for name, count in held.items()}

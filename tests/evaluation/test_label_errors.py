@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score
 
 from imgcli.errors import DataError
 from imgcli.evaluation.label_errors import (
-    LEAST,
+    MIN_PHOTOS,
     NEAREST,
     few_for_labels,
     label_issues,
@@ -63,8 +63,8 @@ def test_an_issue_says_what_speaks_for_it() -> None:
     some, features, _ = flipped()
     issue = label_issues(some, features)[0]
     assert (issue.nearest, issue.path) == (NEAREST, f"{issue.index}.jpg")
-    assert issue.reason.startswith("The network, which had not seen it, believes in")
-    assert f"of the 10 photos most like it {issue.nearest_as_suggested} are" in issue.reason
+    assert issue.reason.startswith("Out-of-fold probability")
+    assert f"of the 10 nearest neighbours {issue.nearest_as_suggested} are" in issue.reason
     alone = label_issues(some)[0]
     assert alone.nearest is None and "most like it" not in alone.reason
 
@@ -155,21 +155,21 @@ def test_photos_of_one_group_have_no_neighbours() -> None:
 
 
 def test_usual_confusion_is_the_mean_belief_of_a_class() -> None:
-    beliefs = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]])
+    predicted = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]])
     np.testing.assert_allclose(
-        usual_confusion(beliefs, np.array([0, 0, 1])), [[0.7, 0.3], [0.1, 0.9]]
+        usual_confusion(predicted, np.array([0, 0, 1])), [[0.7, 0.3], [0.1, 0.9]]
     )
 
 
 def test_photos_that_were_learnt_from_are_refused() -> None:
-    with pytest.raises(DataError, match="say nothing about their labels"):
+    with pytest.raises(DataError, match="do not show whether their labels are wrong"):
         label_issues(predictions([0, 1], sure([0, 1], 2), out_of_sample=False))
 
 
 def test_of_two_classes_six_photos_are_the_fewest_that_can_be_flagged() -> None:
     targets = np.array([1, 1, 0, 0, 0, 0])
     enough = predictions(targets, sure([1, 1, 0, 0, 0, 1], 2))
-    assert len(enough) == LEAST and len(label_issues(enough)) == 1
+    assert len(enough) == MIN_PHOTOS and len(label_issues(enough)) == 1
     assert few_for_labels(enough) is None
     fewer = predictions(targets[1:], sure([1, 0, 0, 0, 1], 2))
     assert label_issues(fewer) == []

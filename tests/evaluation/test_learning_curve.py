@@ -66,8 +66,8 @@ def sentence(gain: float, low: float, high: float) -> str:
 
 def test_the_sentence_says_whether_photos_are_worth_it() -> None:
     assert sentence(0.02, 0.01, 0.03) == (
-        "Twice the photos would bring about +2.0 points (95 % interval +1.0 to +3.0), to 92.0 % "
-        "from 90.0 %: more photos will help."
+        "Expected accuracy with twice the photos: 92.0 %, from 90.0 % (+2.0 points; 95 % interval "
+        "+1.0 to +3.0). More photos will help."
     )
     assert "another network may" in sentence(0.001, 0.0, 0.004)
-    assert "more photos may help a little" in sentence(0.01, 0.0, 0.02)
+    assert "More photos may help a little" in sentence(0.01, 0.0, 0.02)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from imgcli.evaluation.metrics import confusion_matrix, macro_precision
-from imgcli.evaluation.paired_tests import flip_test, swap_test
+from imgcli.evaluation.paired_tests import flip_test, randomisation_test
 from imgcli.records import Predictions
 from tests.evaluation.planted import predictions, sure
 
@@ -85,7 +85,7 @@ def test_copies_of_photos_make_no_difference_more_certain() -> None:
     once = two_runs(rights)
     copied = two_runs(rights * 4, list(range(26)) * 4)
     assert flip_test(*copied) == pytest.approx(flip_test(*once)) == pytest.approx(2 / 64)
-    p = [swap_test(*runs) for runs in (once, copied)]
+    p = [randomisation_test(*runs) for runs in (once, copied)]
     assert p[0] == pytest.approx(p[1], abs=0.015)
 
 
@@ -103,36 +103,40 @@ def test_exchanging_answers_comes_close_to_the_exact_test() -> None:
     leads = np.array([lead(moved) for moved in product((False, True), repeat=12)])
     exact = (leads >= leads[0] - 1e-12).mean()
     assert 0.001 < exact < 0.2
-    assert swap_test(a, b, most=20_000) == pytest.approx(exact, rel=0.2)
+    assert randomisation_test(a, b, most=20_000) == pytest.approx(exact, rel=0.2)
 
 
 def test_a_p_value_is_as_fine_as_the_exchanges_that_may_be_drawn() -> None:
     targets = np.arange(300) % 3
     a, b = (predictions(targets, sure(said, 3)) for said in (targets, (targets + 1) % 3))
     for most in (399, 5000, 66_000):
-        assert swap_test(a, b, most) == pytest.approx(1 / (1 + most))
+        assert randomisation_test(a, b, most) == pytest.approx(1 / (1 + most))
 
 
 def test_no_more_exchanges_are_drawn_than_a_large_p_value_needs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     a, b = noisy(np.random.default_rng(5), [0.9] * 4, [0.87] * 4)
-    p = swap_test(a, b, most=20_000)
+    p = randomisation_test(a, b, most=20_000)
     assert 0.03 < p < 0.5
-    monkeypatch.setattr("imgcli.evaluation.paired_tests.ENOUGH", 20_000)
-    of_all = swap_test(a, b, most=20_000)
+    monkeypatch.setattr("imgcli.evaluation.paired_tests.MIN_AS_FAR", 20_000)
+    of_all = randomisation_test(a, b, most=20_000)
     assert of_all == pytest.approx(p, rel=0.2) and of_all != p
 
 
 def test_one_seed_gives_one_p_value() -> None:
     a, b = noisy(np.random.default_rng(4), [0.9] * 4, [0.84] * 4)
-    assert swap_test(a, b, seed=1) == swap_test(a, b, seed=1) != swap_test(a, b, seed=2)
+    assert (
+        randomisation_test(a, b, seed=1)
+        == randomisation_test(a, b, seed=1)
+        != randomisation_test(a, b, seed=2)
+    )
 
 
 def test_runs_that_answer_alike_do_not_differ() -> None:
     (run, _) = noisy(np.random.default_rng(0), [0.8] * 3, [0.8] * 3)
     assert flip_test(run, run) == 1.0
-    assert swap_test(run, run) == 1.0
+    assert randomisation_test(run, run) == 1.0
 
 
 def test_a_class_given_up_on_costs_macro_precision() -> None:
@@ -140,7 +144,7 @@ def test_a_class_given_up_on_costs_macro_precision() -> None:
     first = np.where(np.arange(200) % 12 == 0, (targets + 1) % 4, targets)
     given_up = np.where(targets == 3, 0, targets)
     a, b = predictions(targets, sure(first, 4)), predictions(targets, sure(given_up, 4))
-    assert swap_test(a, b) < 0.01
+    assert randomisation_test(a, b) < 0.01
 
 
 MIRRORED = ([0.95, 0.6, 0.8, 0.8], [0.6, 0.95, 0.8, 0.8])
@@ -158,7 +162,7 @@ def test_without_a_difference_one_is_called_in_at_most_one_of_twenty(
     called = np.zeros(2, dtype=int)
     for seed in range(trials):
         runs = noisy(rng, first, second, n=120, copies=copies)
-        called += flip_test(*runs) <= 0.05, swap_test(*runs, 399, seed) <= 0.05
+        called += flip_test(*runs) <= 0.05, randomisation_test(*runs, 399, seed) <= 0.05
     most = binom.ppf(0.999, trials, 0.05)
     assert (called <= most).all(), called
 
@@ -167,5 +171,5 @@ def test_a_clear_difference_is_found() -> None:
     rng, found = np.random.default_rng(1), np.zeros(2, dtype=int)
     for seed in range(50):
         runs = noisy(rng, [0.9] * 4, [0.78] * 4, n=250)
-        found += flip_test(*runs) <= 0.05, swap_test(*runs, 399, seed) <= 0.05
+        found += flip_test(*runs) <= 0.05, randomisation_test(*runs, 399, seed) <= 0.05
     assert (found >= 45).all(), found

@@ -61,16 +61,20 @@ def test_classes_whose_own_answers_are_worse_are_named() -> None:
 def test_copies_count_once() -> None:
     assert independent(np.repeat(np.arange(10), 3)) == pytest.approx(10)
     confidence = np.linspace(0.5, 0.99, 50)
-    with pytest.raises(DataError, match="cannot be promised by 150 out-of-fold photos"):
+    with pytest.raises(DataError, match="cannot be guaranteed by 150 out-of-fold photos"):
         promise(said(confidence, np.ones(50, bool), copies=3), 0.95)
     assert promise(said(np.linspace(0.5, 0.99, 150), np.ones(150, bool)), 0.95).answered == 150
 
 
 def test_what_cannot_be_promised_says_why() -> None:
     confidence = np.linspace(0.5, 0.99, 1000)
-    with pytest.raises(DataError, match=r"surest of out-of-fold \d+ were answered wrongly"):
+    with pytest.raises(
+        DataError, match=r"\d+ of the \d+ most confident out-of-fold predictions are wrong"
+    ):
         promise(said(confidence, np.arange(1000) % 4 > 0), 0.95)
-    with pytest.raises(DataError, match=r"0\.9999 cannot be promised by 1,000 out-of-fold photos"):
+    with pytest.raises(
+        DataError, match=r"0\.9999 cannot be guaranteed by 1,000 out-of-fold photos"
+    ):
         promise(said(confidence, np.ones(1000, bool)), 0.9999)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcli.evaluation.subclasses import LEAST, suggest_splits, two_means
+from imgcli.evaluation.subclasses import MIN_PHOTOS, suggest_splits, two_means
 from imgcli.records import FloatArray, IntArray
 
 K, N, D = 6, 50, 40
@@ -57,7 +57,7 @@ def test_a_class_of_two_kinds_is_named_with_photos_of_each() -> None:
     large, small = found.examples
     assert len(large) == len(small) == 3
     assert set(small) <= set(other) and not set(large) & set(other)
-    assert "b looks like two kinds of photos, 30 and 20" in found.reason
+    assert "b may be two classes of 30 and 20 photos" in found.reason
     assert found.reason.endswith("(p < 0.001).")
     document = found.to_json([f"{row}.jpg" for row in range(K * N)])
     assert document["class"] == "b" and document["examples"][1][0] == f"{small[0]}.jpg"
@@ -74,7 +74,7 @@ def test_a_class_that_is_only_long_is_not_two() -> None:
 
 
 def test_a_handful_of_odd_photos_is_no_kind() -> None:
-    few = np.arange(N, N + LEAST - 1)
+    few = np.arange(N, N + MIN_PHOTOS - 1)
     assert suggest_splits(with_two_kinds(few), TARGETS, ALONE, CLASSES) == []
 
 
@@ -93,7 +93,7 @@ def test_where_all_classes_fall_apart_none_stands_out() -> None:
 
 
 def test_few_photos_or_all_the_same_say_nothing() -> None:
-    few = np.arange(len(TARGETS)) % N < 2 * LEAST - 1
+    few = np.arange(len(TARGETS)) % N < 2 * MIN_PHOTOS - 1
     assert suggest_splits(kinds()[few], TARGETS[few], ALONE[few], CLASSES) == []
     assert suggest_splits(np.ones((K * N, D)), TARGETS, ALONE, CLASSES) == []
     assert suggest_splits(np.empty((0, D)), TARGETS[:0], ALONE[:0], CLASSES) == []

@@ -158,7 +158,7 @@ def test_the_matrix_is_walked_and_opened_by_keys(browser: Any, tmp_path: Path) -
     first.send_keys(Keys.ARROW_RIGHT)
     second = shown.switch_to.active_element
     assert second.get_attribute("data-cell") == "1"
-    assert "called" in second.get_attribute("aria-label")
+    assert "predicted as" in second.get_attribute("aria-label")
     second.send_keys(Keys.ENTER)
     photos = shown.execute_script("return document.querySelectorAll('dialog[open] li').length")
     assert photos == int(second.text)

@@ -1,1 +1,1 @@
-"""Which classes are one class to the model, and what merging them would do."""
+"""Which classes to merge: evidence, null model, separability and effects."""

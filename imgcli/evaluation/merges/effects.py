@@ -1,33 +1,36 @@
-"""What a merge of classes would do, told from predictions that know the classes apart."""
+"""The effects of a merge of classes on the figures, and photos to look at before it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 from scipy.stats import entropy
 
 from imgcli.evaluation import metrics
-from imgcli.records import Predictions
+from imgcli.records import IntArray, Predictions
+
+MAX_EXAMPLES = 3  # photos of each kind
 
 
 @dataclass(frozen=True)
-class Bits:
-    """What a label says, in bits per photo, by the photos that were counted."""
+class Information:
+    """The information of labels and predictions, in bits per photo."""
 
-    label: float  # entropy of the labels: what knowing a photo's class says
-    told: float  # mutual information of label and prediction: how much of it the model tells
+    label_entropy: float
+    mutual: float  # mutual information of label and prediction
 
     def to_json(self) -> dict[str, float]:
-        return {"label": self.label, "told": self.told}
+        return {"label": self.label_entropy, "told": self.mutual}
 
 
 def merged_predictions(predictions: Predictions, merged: Sequence[int]) -> Predictions:
-    """The predictions with the classes numbered `merged` made one, called by the first's name.
+    """The predictions with the classes numbered `merged` made one, under the first's name.
 
-    Their probabilities are added up before the most probable class is taken: a model that knows
-    only the merged class has no reason to split its belief, so this says more than relabelling
-    the confusion matrix, where a photo can be lost to a third class between two half-believed ones.
+    Their probabilities are added up before the most probable class is taken: a model of the merged
+    class would not split its probability, so this is closer than relabelling the confusion matrix,
+    where a photo can be lost to a third class.
     """
     if len(merged) < 2:
         return predictions
@@ -44,31 +47,30 @@ def merged_predictions(predictions: Predictions, merged: Sequence[int]) -> Predi
     )
 
 
-def bits(predictions: Predictions) -> Bits:
-    """The information of the labels and of the predictions.
+def information(predictions: Predictions) -> Information:
+    """The information of the labels and of the predictions, by their counts.
 
-    Both are those of the counts, so a little is told even by a coin: some (K - 1)² / (2 M ln 2)
-    bits (Miller 1955), which the difference that a merge makes has less of.
+    Mutual information is biased upwards by some (K - 1)² / (2 M ln 2) bits (Miller 1955); the
+    difference that a merge makes, by less.
     """
-    confusion = metrics.confusion_matrix(
-        predictions.targets, predictions.preds, len(predictions.classes)
-    )
-    label, said = confusion.sum(axis=1), confusion.sum(axis=0)
+    confusion = metrics.confusion_of(predictions)
+    labels, preds = confusion.sum(axis=1), confusion.sum(axis=0)
     joint = entropy(confusion.ravel(), base=2)
-    known = float(entropy(label, base=2))
-    return Bits(known, known + float(entropy(said, base=2)) - float(joint))
+    label_entropy = float(entropy(labels, base=2))
+    mutual = label_entropy + float(entropy(preds, base=2)) - float(joint)
+    return Information(label_entropy, mutual)
 
 
 def consequences(
     predictions: Predictions, merged: Sequence[int], chance_gain: float
 ) -> dict[str, Any]:
-    """Figures before and after a merge.
+    """The figures of a merge, as in the evidence of `suggest-merges --json`.
 
     Args:
         chance_gain: the accuracy that merging such classes would gain by chance.
     """
     after = merged_predictions(predictions, merged)
-    before_bits, after_bits = bits(predictions), bits(after)
+    known, known_after = information(predictions), information(after)
     gain = accuracy(after) - accuracy(predictions)
     return {
         "gain": gain,
@@ -76,20 +78,54 @@ def consequences(
         "gain_beyond_chance": gain - chance_gain,
         "macro_precision": macro_precision(predictions),
         "macro_precision_after": macro_precision(after),
-        "bits": before_bits.to_json(),
+        "bits": known.to_json(),
         "bits_lost": {
-            "label": before_bits.label - after_bits.label,
-            "told": before_bits.told - after_bits.told,
+            "label": known.label_entropy - known_after.label_entropy,
+            "told": known.mutual - known_after.mutual,
         },
     }
 
 
 def accuracy(predictions: Predictions) -> float:
-    return float((predictions.preds == predictions.targets).mean())
+    return float(metrics.accuracy(metrics.confusion_of(predictions)))
 
 
 def macro_precision(predictions: Predictions) -> float:
-    confusion = metrics.confusion_matrix(
-        predictions.targets, predictions.preds, len(predictions.classes)
-    )
-    return float(metrics.macro_precision(confusion))
+    return float(metrics.macro_precision(metrics.confusion_of(predictions)))
+
+
+# --- photos to look at ----------------------------------------------------------------------------
+
+
+def examples(predictions: Predictions, classes: Sequence[int]) -> list[dict[str, Any]]:
+    """Photos of one of these classes predicted as another, the most confident of each first.
+
+    Each with a near-duplicate of it in the predicted class, where there is one.
+    """
+    found = []
+    for a, b in permutations(classes, 2):
+        rows = np.flatnonzero((predictions.targets == a) & (predictions.preds == b))
+        confident = rows[np.argsort(-predictions.probs[rows, b], kind="stable")]
+        for row in _of_different_groups(predictions, confident)[:MAX_EXAMPLES]:
+            found.append(
+                {
+                    "path": predictions.paths[row],
+                    "class": predictions.classes[a],
+                    "called": predictions.classes[b],
+                    "confidence": float(predictions.probs[row, b]),
+                    "twin": _twin(predictions, row, b),
+                }
+            )
+    return found
+
+
+def _of_different_groups(predictions: Predictions, rows: IntArray) -> list[int]:
+    """The first of each near-duplicate group, in the order given."""
+    _, first = np.unique(predictions.groups[rows], return_index=True)
+    return [int(row) for row in rows[np.sort(first)]]
+
+
+def _twin(predictions: Predictions, row: int, target: int) -> str | None:
+    """A photo of class `target` that is nearly the one of `row`."""
+    same = (predictions.groups == predictions.groups[row]) & (predictions.targets == target)
+    return predictions.paths[int(np.flatnonzero(same)[0])] if same.any() else None

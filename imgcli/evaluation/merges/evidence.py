@@ -1,32 +1,36 @@
-"""What is known of two classes: how often, how surely and which way they are confused."""
+"""The evidence on two classes: how often, how significantly and which way they are confused."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from imgcli.errors import DataError
-from imgcli.evaluation.merges.expected_auc import Contrast
-from imgcli.evaluation.merges.null_model import Chance, chance_table
-from imgcli.evaluation.merges.separability import Separability, separability
-from imgcli.evaluation.metrics import Z95, confusion_matrix
+from imgcli.evaluation.merges.null_model import NullModel, null_model
+from imgcli.evaluation.merges.separability import (
+    AMONG,
+    ExpectedAuc,
+    Separability,
+    separability,
+)
+from imgcli.evaluation.metrics import Z95, confusion_of
 from imgcli.records import IntArray, Predictions
-from imgcli.text import listed, percent, times
+from imgcli.text import count, listed, percent, times
 
 Kind = Literal["same", "overlap", "part-of"]
 
 ALPHA = 0.05  # largest p-value, corrected, that counts as more than chance
-COIN = 0.52  # AUC; an interval that reaches down to here leaves the two labels arbitrary,
-MOST = 0.70  # unless the AUC itself is above this: then there are too few photos to say so
-PART = 2 / 3  # share of a part that must lie among its whole
-STANDS_OUT = 4.0  # times the usual loss, 1 - AUC, that a pair must have at least,
+RANDOM_AUC = 0.52  # an interval that reaches down to here leaves the two labels arbitrary,
+MAX_SAME_AUC = 0.70  # unless the AUC itself is above this: then there are too few photos to say so
+MIN_PART = 2 / 3  # share of a part that must be among its whole
+STANDS_OUT = 4.0  # times the expected loss, 1 - AUC, that a pair must have at least,
 POOR = 0.35  # or this: a model that tells few classes apart leaves no room for four times as much
-SHARED = 0.1  # share of the smaller class's photos that, being in both classes, make the two one,
-FEW = 3  # if they are so many
-UNEVEN = 0.2  # how much larger that share must be than the whole's among its part
+MIN_SHARED = 0.1  # share of the smaller class's photos that, in both classes, make the two one,
+MIN_SHARED_GROUPS = 3  # if they are so many
+MIN_UNEVEN = 0.2  # how much larger that share must be than the whole's among its part
 
 
 @dataclass(frozen=True)
 class PairEvidence:
-    """Two classes and what the predictions say of them; pairs of figures are in their order."""
+    """The evidence on two classes; pairs of figures are in their order."""
 
     classes: tuple[str, str]
     n: tuple[int, int]  # photos
@@ -35,7 +39,7 @@ class PairEvidence:
     chance_gain: float  # accuracy that merging two such classes would gain by chance
     p_value: float  # of so many confusions by chance, corrected for the number of pairs
     apart: Separability
-    usual_auc: float  # what to expect of the AUC, by how the two are told from other classes
+    expected_auc: float  # by how well the two are separated from other classes
     groups: tuple[int, int]  # near-duplicate groups: photos that differ
     shared_groups: int  # of them, those with photos in both classes
     confused_groups: tuple[int, int] | None = None  # as `confused`; None: no photo has a duplicate
@@ -55,33 +59,36 @@ class PairEvidence:
 
     @property
     def score(self) -> float:
-        """How far the two are one, 2 (1 - AUC): 0 = told apart always, 1 = a coin."""
+        """2 (1 - AUC), from 0, perfectly separated, to 1, not at all."""
         return min(1.0, 2 * (1 - self.apart.auc))
 
     @property
     def stands_out(self) -> bool:
-        """Whether the two are told apart far worse than is usual for such classes."""
-        usual = 1 - self.usual_auc
-        return 1 - self.apart.auc_ci95[1] > min(STANDS_OUT * usual, max(POOR, usual))
+        """Whether the two are separated far worse than expected of such classes."""
+        expected = 1 - self.expected_auc
+        return 1 - self.apart.auc_ci95[1] > min(STANDS_OUT * expected, max(POOR, expected))
 
     @property
     def much_shared(self) -> bool:
-        """Whether photos that lie in both classes are reason enough."""
-        return self.shared_groups >= max(FEW, SHARED * min(self.groups))
+        """Whether the photos in both classes are reason enough."""
+        return self.shared_groups >= max(MIN_SHARED_GROUPS, MIN_SHARED * min(self.groups))
 
     @property
     def part(self) -> str | None:
-        """The class that lies within the other, where there is one."""
+        """The class that is a part of the other, where there is one."""
         among_a, among_b = self.apart.among
         uneven = among_b - among_a
-        if abs(uneven) < max(UNEVEN, Z95 * self.apart.among_error) or max(among_a, among_b) < PART:
+        if (
+            abs(uneven) < max(MIN_UNEVEN, Z95 * self.apart.among_error)
+            or max(among_a, among_b) < MIN_PART
+        ):
             return None
         return self.classes[1] if uneven > 0 else self.classes[0]
 
     @property
     def kind(self) -> Kind:
-        """`same`: not separable; `part-of`: one lies within the other; else `overlap`."""
-        if self.apart.auc_ci95[0] <= COIN and self.apart.auc <= MOST:
+        """`same`: not separable; `part-of`: one is a part of the other; else `overlap`."""
+        if self.apart.auc_ci95[0] <= RANDOM_AUC and self.apart.auc <= MAX_SAME_AUC:
             return "same"
         return "overlap" if self.part is None else "part-of"
 
@@ -90,10 +97,10 @@ class PairEvidence:
         (a, b), (n_a, n_b), (ab, ba) = self.classes, self.n, self.confused
         doubt = "" if self.p_value <= ALPHA else ", too few to be sure of"
         return (
-            f"{ab} of {n_a} {a} photos are called {b} and {ba} of {n_b} the other way round, "
-            f"{times(self.lift)} what chance would give{doubt}; given one photo of each, the model "
-            f"knows which is {a} {percent(self.apart.auc, digits=0)} of the time (50 % = a coin)"
-            f"{self._part_sentence()}{self._shared_sentence()}."
+            f"{ab} of {n_a} {a} photos are predicted as {b} and {ba} of {n_b} the other way round, "
+            f"{times(self.lift)} the number expected by chance{doubt}; given one photo of each "
+            f"class, the model tells which is {a} {percent(self.apart.auc, digits=0)} of the time "
+            f"(AUC; 50 % = random guess){self._part_sentence()}{self._shared_sentence()}."
         )
 
     def _part_sentence(self) -> str:
@@ -101,12 +108,15 @@ class PairEvidence:
             return ""
         part, whole = self.classes if self.part == self.classes[0] else self.classes[::-1]
         most, least = (percent(p, digits=0) for p in sorted(self.apart.among, reverse=True))
-        return f"; {most} of {part} lie among {whole}, {least} the other way round"
+        return (
+            f"; for {most} of {part} photos, at least {percent(AMONG, digits=0)} of {whole} photos "
+            f"get a higher {part} score, the other way round for {least}"
+        )
 
     def _shared_sentence(self) -> str:
         if self.shared_groups == 0:
             return ""
-        return f"; {self.shared_groups} photos are in both, the same or nearly"
+        return f"; {count(self.shared_groups, 'photo')} (near-duplicates included) in both classes"
 
     def to_json(self) -> dict[str, Any]:
         """The evidence as plain numbers."""
@@ -119,7 +129,7 @@ class PairEvidence:
             "p_value": self.p_value,
             "auc": self.apart.auc,
             "auc_ci95": list(self.apart.auc_ci95),
-            "auc_usual": self.usual_auc,
+            "auc_usual": self.expected_auc,
             "among": list(self.apart.among),
             "part": self.part if self.kind == "part-of" else None,
             "shared_groups": self.shared_groups,
@@ -128,7 +138,7 @@ class PairEvidence:
 
 
 def pair_evidence(predictions: Predictions, a: str, b: str) -> PairEvidence:
-    """Look at any two classes by name, suggested or not.
+    """The evidence on any two classes by name, suggested or not.
 
     Raises:
         DataError: a class that the predictions do not know, or have no photo of.
@@ -140,39 +150,39 @@ def pair_evidence(predictions: Predictions, a: str, b: str) -> PairEvidence:
                 f"Name two of those."
             )
     first, second = predictions.classes.index(a), predictions.classes.index(b)
-    confusion = confusion_matrix(predictions.targets, predictions.preds, len(predictions.classes))
+    confusion = confusion_of(predictions)
     for name, i in ((a, first), (b, second)):
         if not confusion[i].any():
             raise DataError(
                 f"No photo of class '{name}' is among the predictions of part "
                 f"'{predictions.on}'. Evaluate with --folds to have one for every photo."
             )
-    chance, contrast = chance_table(predictions), Contrast(predictions)
-    return evidence_of(predictions, confusion, chance, contrast, first, second)
+    null, expected = null_model(predictions), ExpectedAuc(predictions)
+    return evidence_of(predictions, confusion, null, expected, first, second)
 
 
 def evidence_of(
     predictions: Predictions,
     confusion: IntArray,
-    chance: Chance,
-    contrast: Contrast,
+    null: NullModel,
+    expected_auc: ExpectedAuc,
     a: int,
     b: int,
 ) -> PairEvidence:
     """The evidence on classes number a and b, from what was computed once for all pairs."""
-    expected = float(chance.expected[a, b] + chance.expected[b, a])
-    found = int(chance.counted[a, b] + chance.counted[b, a])
+    expected = float(null.expected[a, b] + null.expected[b, a])
+    found = int(null.counted[a, b] + null.counted[b, a])
     groups = [set(predictions.groups[predictions.targets == i].tolist()) for i in (a, b)]
     return PairEvidence(
         classes=(predictions.classes[a], predictions.classes[b]),
         n=(int(confusion[a].sum()), int(confusion[b].sum())),
         confused=(int(confusion[a, b]), int(confusion[b, a])),
         lift=found / expected if expected > 0 else 0.0,
-        chance_gain=expected / int(chance.counted.sum()),
-        p_value=float(chance.p_values[a, b]),
+        chance_gain=expected / int(null.counted.sum()),
+        p_value=float(null.p_values[a, b]),
         apart=separability(predictions, a, b),
-        usual_auc=1.0 - contrast.usual(a, b),
+        expected_auc=1.0 - expected_auc.expected_loss(a, b),
         groups=(len(groups[0]), len(groups[1])),
         shared_groups=len(groups[0] & groups[1]),
-        confused_groups=(int(chance.counted[a, b]), int(chance.counted[b, a])),
+        confused_groups=(int(null.counted[a, b]), int(null.counted[b, a])),
     )

@@ -1,8 +1,8 @@
-"""How often two classes would be confused if errors fell where they may.
+"""The null model: how often two classes would be confused by independent errors.
 
 By chance, the errors of a class fall on the other classes in proportion to their sizes, or to how
-often the model wrongly names them: whichever explains more. So neither a large class nor one the
-model names too readily looks like a twin of everything.
+often the model wrongly predicts them: whichever explains more. So neither a large class nor one the
+model predicts too readily looks confused with everything.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,17 @@ from imgcli.records import FloatArray, IntArray, Predictions
 
 
 @dataclass(frozen=True, eq=False)
-class Chance:
-    """What independent errors would do, for every pair of classes."""
+class NullModel:
+    """The confusions expected of independent errors, for every pair of classes."""
 
     counted: IntArray  # (K, K) the confusion matrix, near-duplicates counted once per cell
-    expected: FloatArray  # (K, K) photos of row's class called column's, by chance; diagonal 0
+    expected: (
+        FloatArray  # (K, K) photos of row's class predicted as column's, by chance; diagonal 0
+    )
     p_values: FloatArray  # (K, K) symmetric, corrected for the number of pairs; diagonal 1
 
 
-def chance_table(predictions: Predictions) -> Chance:
+def null_model(predictions: Predictions) -> NullModel:
     """Test the confusions of every two classes that occur, both directions together.
 
     The p-value is the chance that some pair of classes would be confused so often (Holm's
@@ -43,7 +45,7 @@ def chance_table(predictions: Predictions) -> Chance:
         p[i] = _tail(both[a, b], made[a], share[a, b], made[b], share[b, a])
     p_values = np.ones(counted.shape)
     p_values[first, second] = p_values[second, first] = holm(p)
-    return Chance(counted, expected, p_values)
+    return NullModel(counted, expected, p_values)
 
 
 def independent_confusion(predictions: Predictions) -> IntArray:

@@ -1,18 +1,21 @@
-"""Can the model tell two classes apart, given only those two?
+"""How well the model separates two classes, given only those two, and how well is to be expected.
 
 Only the order of the scores is used, so neither class sizes nor a decision threshold enter.
 """
 
 from dataclasses import dataclass
+from itertools import combinations
+from statistics import median, median_low
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.sparse import csr_array
 from scipy.stats import rankdata
 
-from imgcli.evaluation.metrics import Z95
+from imgcli.evaluation.metrics import Z95, log_probs
 from imgcli.records import FloatArray, Predictions
 
+OTHERS = 30  # classes that a pair is compared with, where there are more
 RESAMPLES = 200  # enough for a standard error
 AMONG = 0.05  # share of a class that looks more like a photo's own class than the photo does
 
@@ -21,12 +24,12 @@ AMONG = 0.05  # share of a class that looks more like a photo's own class than t
 class Separability:
     """Two classes a and b by their log-odds log p_a - log p_b.
 
-    `auc` is the chance that of one photo of each class, the one of a has the higher log-odds: 1 is
-    told apart always, 0.5 a coin.
+    `auc` is the probability that of one photo of each class, the one of a has the higher log-odds:
+    1 is perfectly separated, 0.5 a random guess.
 
-    `among` is the share of a's photos that lie among those of b, where at least 5 % of b look more
+    `among` is the share of a's photos among those of b: at least 5 % of b look more
     like a than they do, and the share of b's among a. Classes that overlap alike have two like
-    shares; where b is a part of a, all of b lies among a but much of a is clear of b.
+    shares; where b is a part of a, all of b is among a but much of a is clear of b.
     """
 
     auc: float
@@ -74,7 +77,7 @@ def mean_logs(predictions: Predictions, target: int) -> FloatArray:
         `(G, K)`, a row per group that has photos of the class.
     """
     rows = predictions.targets == target
-    logs = np.log(np.maximum(predictions.probs[rows], np.finfo(np.float64).tiny))
+    logs = log_probs(predictions.probs[rows])
     _, group = np.unique(predictions.groups[rows], return_inverse=True)
     members = csr_array((np.ones(len(group)), (group, np.arange(len(group)))))
     means: FloatArray = (members @ logs) / np.bincount(group)[:, None]
@@ -113,3 +116,52 @@ def auc_interval(auc: float, m: int, n: int) -> tuple[float, float]:
     low = brentq(beyond, 0.0, inside) if auc > 0 else 0.0
     high = brentq(beyond, inside, 1.0) if auc < 1 else 1.0
     return float(low), float(high)
+
+
+# --- expected -------------------------------------------------------------------------------------
+
+
+class ExpectedAuc:
+    """The AUC to expect of two classes, by how well each is separated from the other classes.
+
+    Some classes are hard, some are predicted too readily: such a class is badly separated from
+    every other one. Two classes are one only if they are separated worse than that explains.
+    """
+
+    def __init__(self, predictions: Predictions) -> None:
+        occur = np.unique(predictions.targets).tolist()
+        self._logs = {target: mean_logs(predictions, target) for target in occur}
+        self._losses: dict[tuple[int, int], float] = {}
+        spread = np.linspace(0, len(occur) - 1, min(OTHERS, len(occur))).round().astype(int)
+        self._others = [occur[i] for i in spread]
+
+    def expected_loss(self, a: int, b: int) -> float:
+        """The expected loss, 1 - AUC, of classes a and b.
+
+        Losses are modelled as products, one factor per class: how hard the one class is, and how
+        readily the other is predicted. Medians, so that a third class of the same kind is no
+        excuse. With three classes there are no others to divide by: then the larger loss of the two
+        against the third. With two there is nothing to compare with, and the loss is 0.5.
+        """
+        others = [c for c in self._others if c not in (a, b)]
+        if not others:
+            return 0.5
+        # Of the two in the middle the lower: half of the classes may be of kinds that go together.
+        middle = median_low if len(others) > 3 else median
+        of_a, of_b = (middle([self.loss(x, c) for c in others]) for x in (a, b))
+        if len(others) < 2:
+            return max(of_a, of_b)
+        among = median([self.loss(c, d) for c, d in combinations(others, 2)])
+        return of_a * of_b / among
+
+    def loss(self, a: int, b: int) -> float:
+        """1 - AUC of two classes; never 0, for so many photos cannot show that."""
+        pair = min(a, b), max(a, b)
+        if pair not in self._losses:
+            of_a, of_b = self._log_odds(*pair)
+            least = 0.5 / np.sqrt(len(of_a) * len(of_b))
+            self._losses[pair] = float(np.clip(passed(of_a, of_b)[0].mean(), least, 0.5))
+        return self._losses[pair]
+
+    def _log_odds(self, a: int, b: int) -> tuple[FloatArray, FloatArray]:
+        return log_odds_of(self._logs[a], a, b), log_odds_of(self._logs[b], a, b)

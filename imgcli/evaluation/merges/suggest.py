@@ -1,4 +1,4 @@
-"""Which classes are one class to the model, and what merging them would do."""
+"""Merge suggestions: classes that the model confuses, and the effects of merging them."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,19 +9,23 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from imgcli.errors import DataError
-from imgcli.evaluation.merges.effects import accuracy, consequences, merged_predictions
+from imgcli.evaluation.intervals import too_few
+from imgcli.evaluation.merges.effects import (
+    accuracy,
+    consequences,
+    examples,
+    merged_predictions,
+)
 from imgcli.evaluation.merges.evidence import ALPHA, PairEvidence, evidence_of
-from imgcli.evaluation.merges.examples import examples
-from imgcli.evaluation.merges.expected_auc import Contrast
-from imgcli.evaluation.merges.null_model import chance_table
-from imgcli.evaluation.metrics import confusion_matrix
-from imgcli.evaluation.sample_size import too_few
+from imgcli.evaluation.merges.null_model import null_model
+from imgcli.evaluation.merges.separability import ExpectedAuc
+from imgcli.evaluation.metrics import confusion_of
 from imgcli.records import MergeSuggestion, Predictions
 from imgcli.text import percent, times
 
 Links = dict[tuple[int, int], PairEvidence]
 
-LEAST = 8  # photos; of all confusions of two classes among fewer, none is beyond chance
+MIN_PHOTOS = 8  # photos; of all confusions of two classes among fewer, none is beyond chance
 
 
 def suggest_merges(
@@ -35,7 +39,7 @@ def suggest_merges(
     A pair is suggested when it is confused more often than errors without structure would confuse
     it (so a gain that any merge would bring is no reason) and told apart far worse than either
     class is from others (so a class that is hard, or named too readily, is no reason), or where the
-    same photos lie in both; often enough to matter, and not just for want of a better threshold.
+    same photos are in both; often enough to matter, and not just for want of a better threshold.
     Three and more are suggested together when each of their pairs
     is: a chain a-b-c is not a group. A group comes beside its pairs, or in their place where all of
     them are `same`, because merging two of three would leave a coin to toss.
@@ -48,12 +52,12 @@ def suggest_merges(
         max_auc: an interval of the pair's AUC that ends above is of two classes told apart.
 
     Raises:
-        DataError: the predictions are of photos the model learnt from.
+        DataError: the predictions are of training photos.
     """
     if not predictions.out_of_sample:
         raise DataError(
-            f"The predictions of part '{predictions.on}' are of photos the model learnt from, and "
-            f"say nothing about what it confuses. Run `imgcli evaluate --folds 10` first."
+            f"The predictions of part '{predictions.on}' are of training photos and do not show "
+            f"which classes are confused. Run `imgcli evaluate --folds 10` first."
         )
     links = _links(predictions, alpha, min_rate, max_auc)
     groups = _groups(links, len(predictions.classes))
@@ -70,8 +74,8 @@ def suggest_merges(
 
 
 def few_for_merges(predictions: Predictions) -> str | None:
-    """The sentence that no suggestion is no answer; None where there are photos enough."""
-    return too_few(predictions, LEAST, "which classes are confused by more than chance")
+    """The sentence that photos are too few to suggest any; None where there are enough."""
+    return too_few(predictions, MIN_PHOTOS, "which classes are confused by more than chance")
 
 
 def disjoint(suggestions: Sequence[MergeSuggestion]) -> list[tuple[str, ...]]:
@@ -95,12 +99,11 @@ def _links(predictions: Predictions, alpha: float, min_rate: float, max_auc: flo
     """The pairs to be merged, by class numbers, the smaller first."""
     if len(predictions) == 0 or len(predictions.classes) < 3:
         return {}
-    confusion = confusion_matrix(predictions.targets, predictions.preds, len(predictions.classes))
-    chance = chance_table(predictions)
-    contrast = Contrast(predictions)
+    confusion = confusion_of(predictions)
+    null, expected_auc = null_model(predictions), ExpectedAuc(predictions)
     links = {}
-    for a, b in _candidates(predictions, chance.p_values <= alpha):
-        evidence = evidence_of(predictions, confusion, chance, contrast, a, b)
+    for a, b in _candidates(predictions, null.p_values <= alpha):
+        evidence = evidence_of(predictions, confusion, null, expected_auc, a, b)
         often = evidence.rate >= min_rate and evidence.apart.auc_ci95[1] <= max_auc
         beyond_chance = evidence.p_value <= alpha and evidence.stands_out
         if often and (beyond_chance or evidence.much_shared):
@@ -176,9 +179,10 @@ def _group(
         accuracy_after=accuracy_after(predictions, group),
         photos=photos,
         reason=(
-            f"{confused} of {photos} photos of {', '.join(names[:-1])} and {names[-1]} are called "
-            f"another of them, each pair at least {times(least)} what chance would give; given one "
-            f"photo each of the best told, {' and '.join(best.classes)}, the model knows which is "
-            f"which {percent(best.apart.auc, digits=0)} of the time (50 % = a coin)."
+            f"{confused} of {photos} photos of {', '.join(names[:-1])} and {names[-1]} are "
+            f"predicted as another of them, each pair at least {times(least)} as often as expected "
+            f"by chance; given one photo of each class of the best separated pair, "
+            f"{' and '.join(best.classes)}, the model tells which is which "
+            f"{percent(best.apart.auc, digits=0)} of the time (AUC; 50 % = random guess)."
         ),
     )

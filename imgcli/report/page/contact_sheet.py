@@ -1,31 +1,29 @@
-"""A contact sheet: what a check found, to look at, as one HTML page that needs nothing else."""
+"""The contact sheet: the photos of a check's findings, as one HTML page that needs nothing else."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from imgcli.report.page.html import environment
 from imgcli.report.page.thumbnails import Thumbnails, gallery_images
 from imgcli.report.terminal.check import CONFLICTS, KINDS, sentences
-from imgcli.text import count, percent, printable
+from imgcli.report.terminal.labels import EXPECTED
+from imgcli.text import count, percent
 
-# What is shown of each kind; the JSON document lists all.
+# Shown of each kind; the JSON document lists all.
 GROUPS = 40
 TILES = 8  # of one group
 PHOTOS = 48
 
-BELIEVED = "suggested_probability"
 
 ABOUT = {
-    "conflicts": "One photo cannot be two things, and what is tested on must not be learnt from. "
-    "--fix conflicts takes out all photos of a group, or of two parts those outside test.",
-    "near": "The first of each group is the largest, then of most bytes, then by name; --fix "
-    "near-duplicates keeps the first of each class. Distance is how far a photo is from showing "
-    "what the first shows, in its worst spot, in units of contrast: 0 is the same, 0.28 the most "
-    "that counts.",
-    "labels": "Each with its label, what it looks like, and how far the network, which had not "
-    "seen it, believes in that. Look before you relabel: a rare but right label can look wrong.",
+    "conflicts": "The same photo in two classes, or inside and outside the test part. --fix "
+    "conflicts removes all photos of a group, or of two parts those outside test.",
+    "near": "The first of each group is the largest photo, then of most bytes, then by name; --fix "
+    "near-duplicates keeps the first of each class. Distance: the largest local difference to the "
+    "first photo, in units of contrast; 0 is identical, threshold 0.28.",
+    "labels": "Each with its label, the suggested label, and the out-of-fold probability of that. "
+    f"{EXPECTED} Look before you relabel: a rare but correct label can be listed.",
     "exact": "The same bytes under several names. --fix duplicates keeps the first of each class.",
 }
 
@@ -45,7 +43,7 @@ class Section:
     title: str
     about: str
     groups: tuple[tuple[Tile, ...], ...]
-    more: str  # what is not shown, in words; "" if all is
+    more: str  # how much is not shown, as text; "" for nothing
 
     @property
     def paths(self) -> list[str]:
@@ -54,44 +52,45 @@ class Section:
 
 
 def sections(document: Mapping[str, Any]) -> list[Section]:
-    """What to show of a check's JSON document; nothing where nothing was found."""
+    """The findings of a check's JSON document; none where nothing was found."""
     found = [
         *_labels(document.get("labels", [])),
         *_conflicts(document),
         *_duplicates(document),
-        *_oddities(document),
+        *_quality_issues(document),
     ]
     return [section for section in found if section.groups]
 
 
 def page(document: Mapping[str, Any], thumbnails: Thumbnails) -> str:
     """The sheet of a check's JSON document, as HTML."""
-    environment = Environment(
-        loader=PackageLoader("imgcli.report.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": count, "printable": printable}
     shown = sections(document)
     most = max(document["classes"].values(), default=1)
-    return environment.get_template("contact.html").render(
-        document=document,
-        sections=shown,
-        images=gallery_images((path for s in shown for path in s.paths), thumbnails),
-        sentences=sentences(document),
-        widths={name: 100 * n / most for name, n in document["classes"].items()},
+    return (
+        environment()
+        .get_template("contact.html")
+        .render(
+            document=document,
+            sections=shown,
+            images=gallery_images((path for s in shown for path in s.paths), thumbnails),
+            sentences=sentences(document),
+            widths={name: 100 * n / most for name, n in document["classes"].items()},
+        )
     )
 
 
 def _labels(issues: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
     groups = tuple(
-        (Tile(one["path"], f"{one['label']} → {one['suggestion']}, {percent(one[BELIEVED])}"),)
+        (
+            Tile(
+                one["path"],
+                f"{one['label']} → {one['suggestion']}, {percent(one['suggested_probability'])}",
+            ),
+        )
         for one in issues[:PHOTOS]
     )
     more = f"and {len(issues) - PHOTOS:,} more" if len(issues) > PHOTOS else ""
-    yield Section("Probably labelled wrong", ABOUT["labels"], groups, more)
+    yield Section(f"Labels to review ({len(issues):,})", ABOUT["labels"], groups, more)
 
 
 def _conflicts(document: Mapping[str, Any]) -> Iterator[Section]:
@@ -111,13 +110,13 @@ def _duplicates(document: Mapping[str, Any]) -> Iterator[Section]:
     yield _grouped("Exact duplicates", ABOUT["exact"], exact, captions)
 
 
-def _oddities(document: Mapping[str, Any]) -> Iterator[Section]:
+def _quality_issues(document: Mapping[str, Any]) -> Iterator[Section]:
     by_kind: dict[str, list[Mapping[str, Any]]] = {}
     for issue in document["issues"]:
         if "path" in issue and issue["kind"] not in ("not-used", "missing"):
             by_kind.setdefault(issue["kind"], []).append(issue)
     for kind, issues in by_kind.items():
-        about = f"--fix {kind} takes them out."
+        about = f"--fix {kind} moves them to quarantine."
         if "paths" in issues[0]:
             captions = [["", *[""] * (len(issue["paths"]) - 1)] for issue in issues]
             groups = [issue["paths"] for issue in issues]
@@ -132,8 +131,8 @@ def _grouped(
     title: str, about: str, groups: Sequence[Sequence[str]], captions: Sequence[Sequence[str]]
 ) -> Section:
     shown = tuple(
-        tuple(Tile(path, caption) for path, caption in zip(paths, words, strict=True))[:TILES]
-        for paths, words in zip(groups[:GROUPS], captions, strict=False)
+        tuple(Tile(path, caption) for path, caption in zip(paths, texts, strict=True))[:TILES]
+        for paths, texts in zip(groups[:GROUPS], captions, strict=False)
     )
     more = f"and {count(len(groups) - GROUPS, 'more group')}" if len(groups) > GROUPS else ""
     longest = max(map(len, groups), default=0)

@@ -1,4 +1,4 @@
-"""What a report holds: its material as records, and its contents as the page's template wants them.
+"""A report: its material as records, and the variables of the page's template made from them.
 
 Nothing here knows of HTML, and nothing in the templates computes.
 """
@@ -12,18 +12,20 @@ from matplotlib.figure import Figure
 
 from imgcli.records import Evaluation, MergeSuggestion, Predictions, Samples, Split, Summary
 from imgcli.report.page import galleries, summary
-from imgcli.report.page.matrix import Cells, cells
+from imgcli.report.page.matrix import MatrixTable, matrix_table
 from imgcli.report.plots import style
+from imgcli.report.terminal import labels as labels_text
+from imgcli.report.terminal import merges as merges_text
 from imgcli.report.terminal.evaluation import FIGURES, measured_on
 
 MERGES = 12  # suggestions that are shown with photos
 GROUPS = 12  # groups of near-duplicates that are shown
-PAIRS = 12  # of classes, in the list of what is confused most
+PAIRS = 12  # of classes, in the list of those confused most
 
 
 @dataclass(frozen=True)
 class Missing:
-    """What there is no material for, and the command that makes it."""
+    """Material that is missing, and the command that makes it."""
 
     what: str
     command: str
@@ -31,16 +33,16 @@ class Missing:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Predictions of photos that the model had not learnt from, and the judgement of them."""
+    """Predictions of held-out photos, and their evaluation."""
 
     predictions: Predictions
     evaluation: Evaluation
-    gap: str | None = None  # what it says that more was right in training
+    gap: str | None = None  # the sentence about over- and underfitting
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """All that a page is made of; what there is none of is None or empty."""
+    """The material of a page; None or empty where there is none."""
 
     run: str
     made: str  # when
@@ -54,43 +56,43 @@ class Report:
     judged: Judged | None = None
     tested: Evaluation | None = None  # the test part, where `judged` is of folds
     evaluations: int | None = None  # of the test part, up to now
-    merges: Sequence[MergeSuggestion] | None = None  # None: nothing to judge by
-    issues: Sequence[Mapping[str, Any]] | None = None  # of labels; None: nothing to judge by
+    merges: Sequence[MergeSuggestion] | None = None  # None: no out-of-fold predictions
+    issues: Sequence[Mapping[str, Any]] | None = None  # of labels; None: no such predictions
     few_for_merges: str | None = None  # the sentence that photos are too few to suggest any
     few_for_labels: str | None = None  # or to find any
-    samples: Samples | None = None  # the dataset as it lies on disk
+    samples: Samples | None = None  # the dataset on disk
     split: Split | None = None
 
 
-def contents(report: Report) -> dict[str, Any]:
+def page_context(report: Report) -> dict[str, Any]:
     """The variables of the template."""
     found: dict[str, Any] = {"report": report, "figures": _figures(report.figures)}
-    found |= _judgement(report) | _advice(report) | _dataset(report)
+    found |= _evaluation(report) | _advice(report) | _dataset(report)
     return found | {"sections": [(key, name) for key, name in SECTIONS.items() if _has(found, key)]}
 
 
 SECTIONS = {
-    "verdict": "Verdict",
-    "confusion": "Confusion",
+    "verdict": "Summary",
+    "confusion": "Confusion matrix",
     "figures": "Figures",
-    "worst": "Worst mistakes",
-    "drawn": "Sample",
+    "worst": "Most confident errors",
+    "drawn": "Random sample",
     "merges": "Merges",
-    "suspects": "Labels",
+    "suspects": "Labels to review",
     "sizes": "Dataset",
     "commands": "Commands",
 }
 
 
 def _has(found: Mapping[str, Any], section: str) -> bool:
-    """Whether there is anything for a section to show."""
+    """Whether a section has anything to show."""
     if section in ("merges", "suspects"):
         return found[section] is not None
     return section in ("verdict", "commands") or bool(found[section])
 
 
 def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, Any]]:
-    """Each figure with its words beside it, which a page writes itself."""
+    """Each figure with its title and lines, which a page writes itself."""
     found = {}
     for name, figure in figures.items():
         title, lines = style.untitled(figure)
@@ -98,13 +100,13 @@ def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _judgement(report: Report) -> dict[str, Any]:
+def _evaluation(report: Report) -> dict[str, Any]:
     if report.judged is None:
         return {"confusion": None, "worst": [], "drawn": []}
     predictions, evaluation = report.judged.predictions, report.judged.evaluation
     tested = [] if report.tested is None else [summary.tested(report.tested, report.evaluations)]
     gap = [report.judged.gap] if report.judged.gap else []
-    table = cells(evaluation, predictions)
+    table = matrix_table(evaluation, predictions)
     return {
         "evaluation": evaluation,
         "measured_on": measured_on(evaluation),
@@ -121,9 +123,9 @@ def _judgement(report: Report) -> dict[str, Any]:
 
 
 def _sides(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, Summary]]]]:
-    """The figures by name, held out and, with folds, of the photos learnt from."""
+    """The figures by name, of held-out photos and, with folds, of training photos."""
     held_out = {key: getattr(evaluation, key) for key in FIGURES}
-    sides = {"held out": held_out, "train side": evaluation.train or {}}
+    sides = {"held-out photos": held_out, "training photos": evaluation.train or {}}
     return [
         (side, [(name, summaries[key]) for key, name in FIGURES.items()])
         for side, summaries in sides.items()
@@ -131,8 +133,8 @@ def _sides(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, Summary]]]
     ]
 
 
-def _rows(evaluation: Evaluation, table: Cells) -> list[dict[str, Any]]:
-    """The rows of the matrix, each with its class and how much of it is right."""
+def _rows(evaluation: Evaluation, table: MatrixTable) -> list[dict[str, Any]]:
+    """The rows of the matrix, each with its class and its recall."""
     per_class = [evaluation.per_class[i] for i in table.order]
     return [
         {"name": row.name, "n": row.n, "recall": row.recall, "cells": cells_of_row}
@@ -143,9 +145,9 @@ def _rows(evaluation: Evaluation, table: Cells) -> list[dict[str, Any]]:
 def _pairs(evaluation: Evaluation) -> list[dict[str, Any]]:
     """The classes that are confused most, in photos of both directions."""
     counts, classes = evaluation.confusion, evaluation.classes
-    mixed = np.triu(counts + counts.T, 1)
-    order = np.argsort(-mixed, axis=None, kind="stable")[:PAIRS]
-    pairs = [divmod(int(cell), len(classes)) for cell in order if mixed.flat[cell]]
+    confused = np.triu(counts + counts.T, 1)
+    order = np.argsort(-confused, axis=None, kind="stable")[:PAIRS]
+    pairs = [divmod(int(cell), len(classes)) for cell in order if confused.flat[cell]]
     return [
         {"a": classes[a], "b": classes[b], "ab": int(counts[a, b]), "ba": int(counts[b, a])}
         for a, b in pairs
@@ -153,14 +155,20 @@ def _pairs(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def _advice(report: Report) -> dict[str, Any]:
-    """What to do about classes and labels; None where there is nothing to judge them by."""
+    """Merges and labels to review; None where there are no out-of-fold predictions."""
     if report.merges is None or report.issues is None:
         return {"merges": None, "suspects": None}
     merges = [
         {"suggestion": one, "photos": galleries.examples(one) if place < MERGES else []}
         for place, one in enumerate(report.merges)
     ]
-    return {"merges": merges, "suspects": galleries.suspects(report.issues)}
+    return {
+        "merges": merges,
+        "no_merges": merges_text.NONE,
+        "suspects": galleries.suspects(report.issues),
+        "no_labels": labels_text.NONE,
+        "labels_expected": labels_text.EXPECTED,
+    }
 
 
 def _dataset(report: Report) -> dict[str, Any]:

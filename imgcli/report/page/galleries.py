@@ -1,4 +1,4 @@
-"""Which photos a report shows outside the matrix, by their rows in the predictions."""
+"""The photos that a report shows outside the matrix, by their rows in the predictions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcli.records import IntArray, MergeSuggestion, Predictions, Samples
+from imgcli.records import MergeSuggestion, Predictions, Samples
 
 WORST = 24
 DRAWN = 24
@@ -16,16 +16,16 @@ GROUP = 8  # photos of one group of near-duplicates
 
 @dataclass(frozen=True)
 class Shown:
-    """A photo with its label and what the model said of it."""
+    """A photo with its label and its predicted class."""
 
     path: str
     label: str
-    said: str
-    sure: float  # probability of what was said
+    predicted: str
+    probability: float  # of the predicted class
 
     @property
-    def right(self) -> bool:
-        return self.label == self.said
+    def correct(self) -> bool:
+        return self.label == self.predicted
 
 
 def shown(predictions: Predictions, rows: Iterable[int]) -> list[Shown]:
@@ -35,17 +35,18 @@ def shown(predictions: Predictions, rows: Iterable[int]) -> list[Shown]:
         Shown(
             path=predictions.paths[i],
             label=predictions.classes[predictions.targets[i]],
-            said=predictions.classes[preds[i]],
-            sure=float(predictions.probs[i, preds[i]]),
+            predicted=predictions.classes[preds[i]],
+            probability=float(predictions.probs[i, preds[i]]),
         )
         for i in rows
     ]
 
 
 def worst(predictions: Predictions, most: int = WORST) -> list[Shown]:
-    """The mistakes that the model was surest of."""
+    """The most confident errors."""
     wrong = np.flatnonzero(predictions.preds != predictions.targets)
-    return shown(predictions, _surest(predictions, wrong)[:most])
+    confidence = predictions.probs[wrong].max(axis=1)
+    return shown(predictions, wrong[np.argsort(-confidence, kind="stable")][:most])
 
 
 def drawn(predictions: Predictions, most: int = DRAWN, seed: int = 0) -> list[Shown]:
@@ -55,7 +56,7 @@ def drawn(predictions: Predictions, most: int = DRAWN, seed: int = 0) -> list[Sh
 
 
 def examples(suggestion: MergeSuggestion) -> list[Shown]:
-    """Photos of classes to be merged that were called another of them."""
+    """Photos of classes to be merged that were predicted as another of them."""
     return [
         Shown(one["path"], one["class"], one["called"], one["confidence"])
         for one in suggestion.evidence["examples"]
@@ -63,7 +64,7 @@ def examples(suggestion: MergeSuggestion) -> list[Shown]:
 
 
 def suspects(issues: Sequence[Mapping[str, Any]], most: int = SUSPECTS) -> list[Shown]:
-    """Photos that are probably labelled wrong, with the class that they look like.
+    """Photos whose label is to be reviewed, with the suggested one.
 
     Args:
         issues: of the JSON contract of `check --labels`.
@@ -74,14 +75,9 @@ def suspects(issues: Sequence[Mapping[str, Any]], most: int = SUSPECTS) -> list[
     ]
 
 
-def _surest(predictions: Predictions, rows: IntArray) -> IntArray:
-    order = np.argsort(-predictions.probs[rows].max(axis=1), kind="stable")
-    return rows[order]
-
-
 @dataclass(frozen=True)
 class Group:
-    """Photos that are the same, or nearly."""
+    """Near-duplicate photos."""
 
     paths: list[str]  # of the first GROUP
     labels: list[str]  # of these

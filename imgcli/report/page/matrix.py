@@ -10,10 +10,10 @@ from imgcli.report.plots import confusion
 
 LEVELS = 10  # of each colour scale
 
-# On dark paper what is frequent shines, so that a rare mistake stays dim there too.
-RIGHT_DARK = LinearSegmentedColormap.from_list("right_dark", ["#1C2733", "#2F6C9E"])
-WRONG_DARK = LinearSegmentedColormap.from_list(
-    "wrong_dark", ["#33261A", "#8A4B10", "#F09A2A", "#FFE3B8"]
+# On a dark page frequent cells are bright, so that a rare error stays dim there too.
+HITS_DARK = LinearSegmentedColormap.from_list("hits_dark", ["#1C2733", "#2F6C9E"])
+ERRORS_DARK = LinearSegmentedColormap.from_list(
+    "errors_dark", ["#33261A", "#8A4B10", "#F09A2A", "#FFE3B8"]
 )
 
 
@@ -23,20 +23,20 @@ class Cell:
 
     number: int  # of the cell, for the script
     n: int  # photos
-    level: str  # "r1" to "r10" for what is right, "w1" to "w10" for mistakes
+    level: str  # "h1" to "h10" for hits, "e1" to "e10" for errors
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class MatrixTable:
     """The matrix with its classes by similarity, and its photos cell by cell.
 
-    The photos of cell c stand at `rows[first[c] : first[c] + n[c]]`; the most instructive first,
-    which are a class's least sure hits and its surest mistakes.
+    The photos of cell c are `rows[first[c] : first[c] + n[c]]`, the most instructive first: a
+    class's least confident hits and its most confident errors.
     """
 
-    order: IntArray  # (S,) the classes that are shown, as they stand
+    order: IntArray  # (S,) the classes that are shown, in order
     table: list[list[Cell | None]]  # (S, S)
-    most: float  # share of a row's photos that the darkest mistake stands for
+    most: float  # share of a row's photos at the end of the errors' scale
     true: IntArray  # (C,) positions in `order`, per cell
     predicted: IntArray  # (C,)
     first: IntArray  # (C,)
@@ -44,16 +44,16 @@ class Cells:
     rows: IntArray  # (P,) rows of the predictions
 
     def urgency(self) -> IntArray:
-        """Positions in `rows`, those first whose thumbnails are missed most.
+        """Positions in `rows`, the most useful thumbnails first.
 
-        Mistakes before hits; the first photo of each cell, then the second of each.
+        Errors before hits; the first photo of each cell, then the second of each.
         """
         depth = np.arange(len(self.rows)) - np.repeat(self.first, self.n)
-        right = np.repeat(self.true == self.predicted, self.n)
-        return np.lexsort((depth, right)).astype(np.int64)
+        correct = np.repeat(self.true == self.predicted, self.n)
+        return np.lexsort((depth, correct)).astype(np.int64)
 
 
-def cells(evaluation: Evaluation, predictions: Predictions) -> Cells:
+def matrix_table(evaluation: Evaluation, predictions: Predictions) -> MatrixTable:
     """Lay out the matrix of these predictions."""
     order = confusion.by_similarity(evaluation.confusion)
     counts = evaluation.confusion[np.ix_(order, order)]
@@ -66,9 +66,9 @@ def cells(evaluation: Evaluation, predictions: Predictions) -> Cells:
     np.fill_diagonal(levels, np.ceil(LEVELS * shares.diagonal()))
     table: list[list[Cell | None]] = [[None] * len(order) for _ in order]
     for number, (i, j) in enumerate(zip(true.tolist(), predicted.tolist(), strict=True)):
-        level = f"{'r' if i == j else 'w'}{min(levels[i, j], LEVELS)}"
+        level = f"{'h' if i == j else 'e'}{min(levels[i, j], LEVELS)}"
         table[i][j] = Cell(number, int(counts[i, j]), level)
-    return Cells(order, table, most, true, predicted, np.cumsum(n) - n, n, rows)
+    return MatrixTable(order, table, most, true, predicted, np.cumsum(n) - n, n, rows)
 
 
 def _rows_by_cell(predictions: Predictions, order: IntArray) -> IntArray:
@@ -76,16 +76,17 @@ def _rows_by_cell(predictions: Predictions, order: IntArray) -> IntArray:
     place = np.full(len(predictions.classes), -1)
     place[order] = np.arange(len(order))
     true, predicted = place[predictions.targets], place[predictions.preds]
-    sure = predictions.probs.max(axis=1)
-    sorted_rows = np.lexsort((np.where(true == predicted, sure, -sure), predicted, true))
+    confidence = predictions.probs.max(axis=1)
+    instructive = np.where(true == predicted, confidence, -confidence)
+    sorted_rows = np.lexsort((instructive, predicted, true))
     shown = (true[sorted_rows] >= 0) & (predicted[sorted_rows] >= 0)
     return sorted_rows[shown].astype(np.int64)
 
 
 def rules() -> tuple[str, str]:
-    """The style rules of the cells' colours, on light paper and on dark."""
-    light = {"r": confusion.RIGHT, "w": confusion.WRONG}
-    dark = {"r": RIGHT_DARK, "w": WRONG_DARK}
+    """The style rules of the cells' colours, on a light page and on a dark one."""
+    light = {"h": confusion.HITS, "e": confusion.ERRORS}
+    dark = {"h": HITS_DARK, "e": ERRORS_DARK}
     return _rules(light), _rules(dark)
 
 

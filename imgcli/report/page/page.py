@@ -10,41 +10,41 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from imgcli.records import Predictions
 from imgcli.report.page import matrix
-from imgcli.report.page.context import Report, contents
-from imgcli.report.page.matrix import Cells
+from imgcli.report.page.context import Report, page_context
+from imgcli.report.page.html import environment
+from imgcli.report.page.matrix import MatrixTable
 from imgcli.report.page.svg import Drawings
 from imgcli.report.page.thumbnails import Thumbnails, cell_images, gallery_images
-from imgcli.text import count, interval, percent, plus_minus, printable
+from imgcli.text import percent, printable
 
-MOST = 9_500_000  # bytes of a page; the cells' thumbnails take what the rest leaves
+MAX_BYTES = 9_500_000  # bytes of a page; the cells' thumbnails take what the rest leaves
 
 
 def page(report: Report, thumbnails: Thumbnails) -> str:
     """The whole page: under 10 MB, unless the names of the photos alone are more."""
-    environment = _environment()
-    shown = contents(report)
+    templates = environment()
+    shown = page_context(report)
     drawings = Drawings()
     for name, figure in shown["figures"].items():
         alt = ". ".join((figure["title"], *figure["lines"]))
         figure["svg"] = drawings.add(figure["figure"], name, alt)
     images = gallery_images(_gallery_paths(shown), thumbnails)
-    body = environment.get_template("body.html").render(shown, images=images)
-    table: Cells | None = shown["confusion"]
+    body = templates.get_template("body.html").render(shown, images=images)
+    table: MatrixTable | None = shown["confusion"]
     css = _style_sheet(drawings, 1 if table is None else len(table.order))
     script = _source("page.js")
     data: dict[str, Any] = {}
     thumbs: dict[int, str] = {}
     if table is not None and report.judged is not None:
         data = _cell_data(table, report.judged.predictions)
-        room = MOST - sum(map(_bytes, (body, css, script, htmlsafe_json_dumps(data))))
+        room = MAX_BYTES - sum(map(_bytes, (body, css, script, htmlsafe_json_dumps(data))))
         thumbs = _cell_thumbs(table, report.judged.predictions, thumbnails, room)
-    return environment.get_template("page.html").render(
+    return templates.get_template("page.html").render(
         title=report.run,
         body=Markup(body),
         css=Markup(css),
@@ -54,43 +54,6 @@ def page(report: Report, thumbnails: Thumbnails) -> str:
         data=data,
         thumbs=thumbs,
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("imgcli.report.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "bound": _bound,
-        "count": count,
-        "interval": interval,
-        "name": _name,
-        "path": _path,
-        "percent": percent,
-        "plus_minus": plus_minus,
-        "printable": printable,
-    }
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    return environment
-
-
-def _name(text: str) -> Markup:
-    """A user's name for something, kept to itself whatever direction it is written in."""
-    return Markup("<bdi>{}</bdi>").format(printable(text))
-
-
-def _path(text: str) -> Markup:
-    """A photo's path, which may be broken after a folder."""
-    return Markup("<bdi>{}</bdi>").format(Markup("/<wbr>").join(printable(text).split("/")))
-
-
-def _bound(text: str) -> str:
-    """A sentence in which no line ends between a number and its sign."""
-    return text.replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0")
 
 
 def _gallery_paths(shown: Mapping[str, Any]) -> Iterator[str]:
@@ -106,22 +69,22 @@ def _gallery_paths(shown: Mapping[str, Any]) -> Iterator[str]:
 # --- the cells ----------------------------------------------------------------------------------
 
 
-def _cell_data(table: Cells, predictions: Predictions) -> dict[str, Any]:
-    """What the script needs to show the photos of a cell."""
-    sure = predictions.probs[table.rows].max(axis=1)
+def _cell_data(table: MatrixTable, predictions: Predictions) -> dict[str, Any]:
+    """The data with which the script shows the photos of a cell."""
+    probability = predictions.probs[table.rows].max(axis=1)
     return {
         "classes": [printable(predictions.classes[i]) for i in table.order],
         "true": table.true.tolist(),
-        "said": table.predicted.tolist(),
+        "predicted": table.predicted.tolist(),
         "first": table.first.tolist(),
         "n": table.n.tolist(),
         "paths": [printable(predictions.paths[i]) for i in table.rows],
-        "sure": [percent(p) for p in sure.tolist()],
+        "probability": [percent(p) for p in probability.tolist()],
     }
 
 
 def _cell_thumbs(
-    table: Cells, predictions: Predictions, thumbnails: Thumbnails, room: int
+    table: MatrixTable, predictions: Predictions, thumbnails: Thumbnails, room: int
 ) -> dict[int, str]:
     order = table.urgency()
     paths = [predictions.paths[table.rows[i]] for i in order]
@@ -129,7 +92,7 @@ def _cell_thumbs(
     return {int(order[i]): image for i, image in images.items()}
 
 
-# --- what the page is written with --------------------------------------------------------------
+# --- style sheet and script ---------------------------------------------------------------------
 
 
 def _style_sheet(drawings: Drawings, classes: int) -> str:
@@ -150,7 +113,7 @@ def _source(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """How a policy names a script or style sheet that it allows."""
+    """The hash by which a policy allows a script or style sheet."""
     return "sha256-" + b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 

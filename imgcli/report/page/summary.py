@@ -1,4 +1,4 @@
-"""The verdict of a report in plain sentences, each number with its n."""
+"""The summary of a report in plain sentences, each number with its n."""
 
 from collections.abc import Iterator
 
@@ -12,17 +12,18 @@ FEW = 100  # photos; under that many the interval is too wide to choose by
 
 
 def headline(evaluation: Evaluation) -> str:
-    """The first sentence: how much was right."""
-    accuracy, right = percent(evaluation.accuracy.value), int(evaluation.confusion.trace())
-    seen = "of the sealed test part" if evaluation.on == "test" else "it had not learnt from"
-    photos = count(evaluation.n, "photo")
-    if evaluation.repeats > 1:  # what is counted is the first repeat, and the figure of all
-        return f"{accuracy} right of {photos} {seen}, each asked {evaluation.repeats} times"
-    return f"{accuracy} right: {right:,} of {photos} {seen}"
+    """The first sentence: accuracy and its n."""
+    accuracy, hits = percent(evaluation.accuracy.value), int(evaluation.confusion.trace())
+    photos = count(evaluation.n, "held-out photo")
+    if evaluation.on == "test":
+        photos = f"{count(evaluation.n, 'photo')} of the sealed test part"
+    if evaluation.repeats > 1:  # counts are of the first repeat, and the figure of all
+        return f"Accuracy {accuracy} on {photos}, each predicted {evaluation.repeats} times"
+    return f"Accuracy {accuracy}: {hits:,} of {photos} correctly classified"
 
 
 def verdict(evaluation: Evaluation) -> list[str]:
-    """What the figures mean, sentence by sentence."""
+    """The figures, sentence by sentence."""
     return [
         *_certainty(evaluation),
         *_folds(evaluation),
@@ -35,14 +36,14 @@ def verdict(evaluation: Evaluation) -> list[str]:
 def _certainty(evaluation: Evaluation) -> Iterator[str]:
     wrong = 1 - evaluation.accuracy.value
     if wrong > 0.5:
-        yield "Most were called something else."
+        yield "Most photos were misclassified."
     elif wrong:
-        yield f"About 1 photo in {1 / wrong:.0f} was called something else."
+        yield f"About 1 photo in {1 / wrong:.0f} was misclassified."
     if evaluation.accuracy.ci95:
-        few = ", a wide range: there are few photos" if evaluation.n < FEW else ""
+        few = ", wide because there are few photos" if evaluation.n < FEW else ""
         yield (
-            f"On other photos of the same kind expect {interval(evaluation.accuracy.ci95)} "
-            f"(95 % interval){few}."
+            f"On new photos of the same kind expect {interval(evaluation.accuracy.ci95)} "
+            f"(95 % interval{few})."
         )
 
 
@@ -50,20 +51,17 @@ def _folds(evaluation: Evaluation) -> Iterator[str]:
     accuracy = evaluation.accuracy
     if accuracy.min is not None and accuracy.max is not None:
         yield (
-            f"Over the {folds_of(evaluation)} it was {plus_minus(accuracy.mean, accuracy.std)}, "
-            f"at worst {percent(accuracy.min)} and at best {percent(accuracy.max)}."
+            f"Accuracy over the {folds_of(evaluation)}: {plus_minus(accuracy.mean, accuracy.std)}, "
+            f"lowest {percent(accuracy.min)}, highest {percent(accuracy.max)}."
         )
 
 
 def _macro(evaluation: Evaluation) -> Iterator[str]:
     macro = evaluation.macro_precision
-    within = f", {interval(macro.ci95)}" if macro.ci95 else ""
-    yield (
-        f"When it names a class it is right {percent(macro.value)} of the time, every class "
-        f"counting alike (macro precision{within})."
-    )
+    within = f" (95 % interval {interval(macro.ci95)})" if macro.ci95 else ""
+    yield f"Macro precision, the mean precision of all classes, is {percent(macro.value)}{within}."
     if never := sum(row.precision is None and row.n > 0 for row in evaluation.per_class):
-        yield f"{count(never, 'class', 'classes')} it never named, which counts as 0 there."
+        yield f"{count(never, 'class', 'classes')} without a prediction, counted as 0."
 
 
 def _weakest(evaluation: Evaluation) -> Iterator[str]:
@@ -73,33 +71,27 @@ def _weakest(evaluation: Evaluation) -> Iterator[str]:
         got = f"{round((row.recall or 0.0) * row.n):,} of {row.n:,}"
         if evaluation.repeats > 1:
             got = f"{percent(row.recall)} of {count(row.n, 'photo')}"
-        yield f"It has most trouble with {_quoted(row.name)}: {got} were recognised."
+        yield f"Lowest recall: {_quoted(row.name)}, {got} correctly classified."
 
 
 def _pair(evaluation: Evaluation) -> Iterator[str]:
-    mixed = np.triu(evaluation.confusion + evaluation.confusion.T, 1)
-    if len(evaluation.classes) > 2 and mixed.any():
-        a, b = np.unravel_index(int(mixed.argmax()), mixed.shape)
+    confused = np.triu(evaluation.confusion + evaluation.confusion.T, 1)
+    if len(evaluation.classes) > 2 and confused.any():
+        a, b = np.unravel_index(int(confused.argmax()), confused.shape)
         first = " of the first repeat" if evaluation.repeats > 1 else ""
         yield (
-            f"It mixes up {_quoted(evaluation.classes[a])} and {_quoted(evaluation.classes[b])} "
-            f"most, in {count(int(mixed[a, b]), 'photo')}{first}."
+            f"Most confused: {_quoted(evaluation.classes[a])} and {_quoted(evaluation.classes[b])},"
+            f" {count(int(confused[a, b]), 'photo')}{first}."
         )
 
 
 def tested(evaluation: Evaluation, evaluations: int | None) -> str:
-    """What the sealed test part says beside the folds."""
+    """Accuracy on the sealed test part, beside that of the folds."""
+    so_far = "" if evaluations is None else f"; {count(evaluations, 'test-set evaluation')} so far"
     return (
-        f"On the sealed test part{_so_far(evaluations)} it got "
-        f"{percent(evaluation.accuracy.value)} of {count(evaluation.n, 'photo')} right "
-        f"(95 % interval {interval(evaluation.accuracy.ci95)})."
+        f"Accuracy on the sealed test part: {percent(evaluation.accuracy.value)} "
+        f"(n = {evaluation.n:,}; 95 % interval {interval(evaluation.accuracy.ci95)}{so_far})."
     )
-
-
-def _so_far(evaluations: int | None) -> str:
-    if evaluations is None:
-        return ""
-    return f", evaluated {'once' if evaluations == 1 else f'{evaluations:,} times'} so far,"
 
 
 def _quoted(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The map of the classes: those that the model takes for alike lie close together."""
+"""The class map: classes that get similar probabilities are close together."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,19 +10,18 @@ from matplotlib.figure import Figure
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.report.plots import style
 from imgcli.report.plots.style import canvas, styled, titled
-from imgcli.text import count
 
-LEAST_CLASSES = 3  # with photos; two have one distance and no map
-MOST_CLASSES = 120
-NEIGHBOURS = 6  # that a place on the map is decided by: the perplexity
+MIN_CLASSES = 3  # with photos; two have one distance and no map
+MAX_CLASSES = 120
+NEIGHBOURS = 6  # the perplexity
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
 def distances(predictions: Predictions) -> FloatArray:
-    """How far any two classes are apart, (K, K): 0 = taken for the same, 1 = for nothing alike.
+    """The Hellinger distance between the mean probabilities of any two classes' photos, (K, K).
 
-    The Hellinger distance between the mean probabilities that the photos of each class were given.
+    0: the same probabilities; 1: no class in common.
     """
     k = len(predictions.classes)
     sums = np.zeros((k, k))
@@ -36,8 +35,8 @@ def distances(predictions: Predictions) -> FloatArray:
 def places(far: FloatArray) -> FloatArray:
     """A point in the unit square for each class, (K, 2), near those of its nearest classes.
 
-    By t-SNE from where classical scaling puts them. Most classes are equally far from each other,
-    which no plane can show; t-SNE gives up these distances to keep the small ones.
+    By t-SNE, started from classical scaling. Most classes are equally far from each other, which no
+    plane can show; t-SNE gives up these distances to keep the small ones.
     """
     from sklearn.manifold import TSNE
 
@@ -62,42 +61,27 @@ def places(far: FloatArray) -> FloatArray:
 def class_map(predictions: Predictions, confusion: IntArray) -> Figure | None:
     """Each class a dot, joined by lines to those it is confused with; None for too few classes."""
     n = confusion.sum(axis=1)
-    shown = np.sort(np.argsort(-n, kind="stable")[: min(MOST_CLASSES, int((n > 0).sum()))])
-    if len(shown) < LEAST_CLASSES:
+    shown = np.sort(np.argsort(-n, kind="stable")[: min(MAX_CLASSES, int((n > 0).sum()))])
+    if len(shown) < MIN_CLASSES:
         return None
     far = distances(predictions)[np.ix_(shown, shown)]
     points = places(far)
-    kept = int((_nearest(_apart(points)) == _nearest(far)).sum())
     width, height = 6.5 + 0.04 * len(shown), 3.2 + 0.06 * len(shown)  # inches
     figure, axes = canvas(width, height)
     axes.set(xlim=(0, width), ylim=(0, height), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     points = 0.3 + points * (width - 0.6, height - 0.6)
-    mixed = (confusion + confusion.T)[np.ix_(shown, shown)]
-    _draw_lines(axes, points, mixed / np.minimum.outer(n[shown], n[shown]))
+    confused = (confusion + confusion.T)[np.ix_(shown, shown)]
+    _draw_lines(axes, points, confused / np.minimum.outer(n[shown], n[shown]))
     axes.plot(*points.T, "o", color=style.HELD_OUT, markersize=6, mec="white", mew=0.8)
     _write_names(axes, points, [predictions.classes[i] for i in shown])
     titled(
         figure,
-        "Map of the classes",
-        "Close together: the model gives photos of both classes the same probabilities. Large "
-        "distances say nothing",
-        f"Lines: the {len(shown)} pairs confused most, thicker with the share of the smaller class",
-        f"{kept} of {count(len(shown), 'class', 'classes')} lie beside the class they are most "
-        "alike",
+        "Class map",
+        "Classes close together get similar probabilities (t-SNE). Large distances have no meaning",
+        "Lines: the pairs confused most; width: confused photos per photo of the smaller class",
     )
     return figure
-
-
-def _apart(points: FloatArray) -> FloatArray:
-    far: FloatArray = np.linalg.norm(points[:, None] - points[None], axis=2)
-    return far
-
-
-def _nearest(far: FloatArray) -> IntArray:
-    """The nearest other class of each."""
-    others = np.where(np.eye(len(far), dtype=bool), np.inf, far)
-    return np.asarray(others.argmin(axis=1), dtype=np.int64)
 
 
 def _draw_lines(axes: Axes, points: FloatArray, shares: FloatArray) -> None:

@@ -12,19 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from imgcli.report.compared import COMPARED, Document, against_best, labels, short_labels
 from imgcli.report.plots import style
 from imgcli.report.plots.style import draw_box, styled, titled, write_at_ends
-from imgcli.report.terminal.comparison import (
-    COMPARED,
-    Document,
-    against_best,
-    labels,
-    p_text,
-    paired_on,
-    points,
-    short_labels,
-    spread,
-)
+from imgcli.report.terminal.comparison import p_text, paired_on, points, spread
 from imgcli.report.terminal.evaluation import FIGURES
 from imgcli.text import percent
 
@@ -38,7 +29,7 @@ BOX_LEGEND = (
 
 @styled
 def boxes(document: Document) -> Figure:
-    """Accuracy, macro precision and macro F1 of each run, on what it learnt from and held out."""
+    """Accuracy, macro precision and macro F1 of each run, on training and held-out photos."""
     runs = document["runs"]
     figure, panels = _panels(document, len(FIGURES), 2.2, 1.0, row=0.72)
     folds = False
@@ -58,9 +49,9 @@ def boxes(document: Document) -> Figure:
     _begin_at_zero(panels)
     titled(
         figure,
-        f"Train and {'held out' if document['on'] == 'folds' else 'test'}, run beside run",
+        f"Training and {'held-out' if document['on'] == 'folds' else 'test'} figures of each run",
         paired_on(document),
-        "Orange, above: on the photos learnt from. Blue, below: on photos not seen in training",
+        "Orange, above: training photos. Blue, below: held-out photos",
         BOX_LEGEND if folds else "Point: the figure. Line: its 95 % interval",
     )
     return figure
@@ -87,7 +78,7 @@ def _draw_side(axes: Axes, at: float, summary: Mapping[str, Any], colour: str) -
 
 @styled
 def forest(document: Document) -> Figure:
-    """How far each run lies from the most accurate one, with 95 % intervals."""
+    """The difference of each run to the most accurate one, with 95 % intervals."""
     runs = [run["run"] for run in document["runs"]]
     figure, panels = _panels(document, len(COMPARED), 2.4, 2.3, row=0.48)
     for axes, key in zip(panels, COMPARED, strict=True):
@@ -109,8 +100,8 @@ def forest(document: Document) -> Figure:
         figure,
         "Differences to the most accurate run",
         paired_on(document),
-        "Line: 95 % interval of this pair alone. Filled: a difference is shown, "
-        f"{corrected} at most 0.05. Hollow: none is",
+        "Line: 95 % interval of this pair alone. Filled: significant, "
+        f"{corrected} at most 0.05. Hollow: not significant",
     )
     return figure
 

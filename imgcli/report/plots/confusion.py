@@ -1,4 +1,4 @@
-"""The confusion matrix: who is taken for whom, classes that are confused side by side."""
+"""The confusion matrix, confused classes next to each other."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -15,11 +15,11 @@ from imgcli.report.plots.style import canvas, left_out, styled, titled, write_at
 from imgcli.report.terminal.evaluation import verdict
 from imgcli.text import percent
 
-# What is right recedes into a pale blue; mistakes run from white over orange to near black, so that
-# both scales darken with their number in grey print too.
-RIGHT = LinearSegmentedColormap.from_list("right", ["#F2F7FC", "#8DB9DE"])
-WRONG = LinearSegmentedColormap.from_list(
-    "wrong", ["#FFF7EC", "#FDD9A5", "#F59A23", "#C2410C", "#5C1405"]
+# Hits recede into a pale blue; errors run from white over orange to near black, so that both scales
+# darken with their number in grey print too.
+HITS = LinearSegmentedColormap.from_list("hits", ["#F2F7FC", "#8DB9DE"])
+ERRORS = LinearSegmentedColormap.from_list(
+    "errors", ["#FFF7EC", "#FDD9A5", "#F59A23", "#C2410C", "#5C1405"]
 )
 
 
@@ -29,10 +29,10 @@ def confusion(
 ) -> Figure:
     """The confusion matrix: row = true class, column = predicted class, each cell its photos.
 
-    Colour is the share of the row, on one scale for what is right and on a finer one (square root)
-    for mistakes, which would all look like nothing on the first.
+    Colour is the share of the row, on one scale for hits and on a finer one (square root) for
+    errors, which could not be seen on the first.
     """
-    shown = _most_mistaken(evaluation.confusion)
+    shown = _most_errors(evaluation.confusion)
     if order == "similarity":
         shown = by_similarity(evaluation.confusion)
     matrix = evaluation.confusion[np.ix_(shown, shown)]
@@ -42,36 +42,36 @@ def confusion(
     figure, axes = canvas(k * cell, k * cell)
     scale = _draw_cells(axes, matrix, shares, cell)
     _name_cells(axes, [evaluation.classes[i] for i in shown], cell)
-    right = _write_right(axes, matrix.diagonal(), evaluation.confusion.sum(axis=1)[shown], cell)
-    _draw_scale(figure, scale, k * cell, k * cell + right + 0.3)
+    ends = _write_recall(axes, matrix.diagonal(), evaluation.confusion.sum(axis=1)[shown], cell)
+    _draw_scale(figure, scale, k * cell, k * cell + ends + 0.3)
     titled(
         figure,
         "Confusion matrix",
         verdict(evaluation),
-        "Rows: true class, with the share that is right at the end. Columns: predicted class",
+        "Rows: true class, with its recall at the end. Columns: predicted class",
         ORDERS[order],
-        *left_out(k, len(evaluation.classes), "the most mistakes"),
+        *left_out(k, len(evaluation.classes), "the most errors"),
     )
     return figure
 
 
 ORDERS = {
-    "similarity": "Classes that are mistaken for each other stand side by side",
+    "similarity": "Confused classes are next to each other",
     "name": "Classes by name",
 }
 
 
 def by_similarity(matrix: IntArray) -> IntArray:
-    """Positions of the classes that are drawn, similar ones side by side."""
-    shown = _most_mistaken(matrix)
+    """Positions of the classes that are drawn, confused ones next to each other."""
+    shown = _most_errors(matrix)
     return shown[similarity_order(matrix[np.ix_(shown, shown)])]
 
 
 def similarity_order(matrix: IntArray) -> IntArray:
-    """Positions that put classes side by side which are mistaken for each other.
+    """Positions that put confused classes next to each other.
 
-    Average-linkage clustering on the shares of mistakes in both directions, leaves ordered
-    optimally (Bar-Joseph et al., 2001). Classes without mistakes keep the order of their names.
+    Average-linkage clustering on the shares of errors in both directions, leaves ordered optimally
+    (Bar-Joseph et al., 2001). Classes without errors keep the order of their names.
     """
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
@@ -80,7 +80,7 @@ def similarity_order(matrix: IntArray) -> IntArray:
     if k < 3:
         return np.arange(k)
     shares = row_shares(matrix)
-    # The square root lets rare mistakes count beside frequent ones.
+    # The square root lets rare errors count beside frequent ones.
     distances = 1 - np.sqrt((shares + shares.T) / 2)
     by_name = np.abs(np.subtract.outer(np.arange(k), np.arange(k))) / k
     distances += 1e-3 * by_name  # decides only where nothing else does
@@ -97,37 +97,36 @@ def row_shares(matrix: IntArray) -> FloatArray:
     return shares
 
 
-def _most_mistaken(matrix: IntArray) -> IntArray:
-    """Positions of the classes that are drawn: all, or those with the most mistakes."""
-    mistakes = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
-    return np.sort(np.argsort(-mistakes, kind="stable")[: style.MOST_CLASSES])
+def _most_errors(matrix: IntArray) -> IntArray:
+    """Positions of the classes that are drawn: all, or those with the most errors."""
+    errors = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
+    return np.sort(np.argsort(-errors, kind="stable")[: style.MAX_CLASSES])
 
 
 def _draw_cells(axes: Axes, matrix: IntArray, shares: FloatArray, cell: float) -> QuadMesh:
-    """Colour the cells that are not empty and write their counts; returns the mistakes' scale."""
+    """Colour the cells that are not empty and write their counts; returns the errors' scale."""
     k = len(matrix)
-    right, empty = np.eye(k, dtype=bool), matrix == 0
-    wrong_norm, right_norm = PowerNorm(0.5, 0, worst_share(shares)), Normalize(0, 1)
-    hits = np.ma.masked_where(~right | empty, shares)
-    mistakes = np.ma.masked_where(right | empty, shares)
-    hit_scale = axes.pcolormesh(hits, cmap=RIGHT, norm=right_norm)
-    mistake_scale = axes.pcolormesh(mistakes, cmap=WRONG, norm=wrong_norm)
+    correct, empty = np.eye(k, dtype=bool), matrix == 0
+    hits = np.ma.masked_where(~correct | empty, shares)
+    errors = np.ma.masked_where(correct | empty, shares)
+    hit_scale = axes.pcolormesh(hits, cmap=HITS, norm=Normalize(0, 1))
+    error_scale = axes.pcolormesh(errors, cmap=ERRORS, norm=PowerNorm(0.5, 0, worst_share(shares)))
     for row, column in np.argwhere(~empty):
-        scale = hit_scale if row == column else mistake_scale
+        scale = hit_scale if row == column else error_scale
         ink = ink_on(scale.to_rgba(shares[row, column]))
         _write_count(axes, row, column, str(matrix[row, column]), ink, cell)
     axes.hlines(np.arange(k + 1), 0, k, color=style.LINE, linewidth=0.4)
     axes.vlines(np.arange(k + 1), 0, k, color=style.LINE, linewidth=0.4)
     axes.set(xlim=(0, k), ylim=(k, 0))
     axes.spines[["top", "right"]].set_visible(True)
-    return mistake_scale
+    return error_scale
 
 
 def worst_share(shares: FloatArray) -> float:
-    """The share of a row that the mistakes' scale ends with."""
-    mistakes = shares[~np.eye(len(shares), dtype=bool)]
-    # Where mistakes are rare even the worst of them stay pale.
-    return max(0.1, float(mistakes.max(initial=0)))
+    """The share of a row at the end of the errors' scale."""
+    errors = shares[~np.eye(len(shares), dtype=bool)]
+    # Where errors are rare even the worst of them stay pale.
+    return max(0.1, float(errors.max(initial=0)))
 
 
 def _write_count(axes: Axes, row: int, column: int, text: str, ink: str, cell: float) -> None:
@@ -163,11 +162,11 @@ def _name_size(cell: float) -> float:
     return min(max(cell * 72 * 0.62, 6.0), style.NORMAL)
 
 
-def _write_right(axes: Axes, right: IntArray, n: IntArray, cell: float) -> float:
-    """Write beyond each row how much of it is right, "72.7 % of 66"; the width in inches."""
-    shares = np.divide(right, n, out=np.full(len(n), np.nan), where=n > 0)
+def _write_recall(axes: Axes, hits: IntArray, n: IntArray, cell: float) -> float:
+    """Write the recall of each row at its end, "72.7 % of 66"; returns the width in inches."""
+    recall = np.divide(hits, n, out=np.full(len(n), np.nan), where=n > 0)
     # Figure spaces are as wide as digits, so the numbers stand in columns.
-    texts = [f"{percent(p):\u2007>7} of {m:,}" for p, m in zip(shares, n, strict=True)]
+    texts = [f"{percent(p):\u2007>7} of {m:,}" for p, m in zip(recall, n, strict=True)]
     write_at_ends(axes, np.arange(len(n)) + 0.5, texts, _name_size(cell))
     return style.text_width("\n".join(texts), _name_size(cell))
 
@@ -176,7 +175,7 @@ ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # shares to mark on the scale
 
 
 def _draw_scale(figure: Figure, scale: QuadMesh, side: float, left: float) -> None:
-    """The mistakes' colours, `left` inches from the left of a matrix that is `side` inches high."""
+    """The errors' colours, `left` inches from the left of a matrix that is `side` inches high."""
     height = min(2.0, side * 0.8)
     box = (left / side, (side - 0.32 - height) / side, 0.14 / side, height / side)
     bar = figure.add_axes(box)
@@ -184,5 +183,5 @@ def _draw_scale(figure: Figure, scale: QuadMesh, side: float, left: float) -> No
     most = float(scale.get_clim()[1] or 0)
     ticks = [0, *(tick for tick in ROUND if 0.05 < tick / most < 0.75), most]
     bar.set_yticks(ticks, labels=[f"{round(tick * 100, 1):g} %" for tick in ticks])
-    bar.set_title("mistaken,\nshare of row", fontsize=style.SMALL, color=style.FAINT, pad=6)
+    bar.set_title("errors,\nshare of row", fontsize=style.SMALL, color=style.FAINT, pad=6)
     bar.tick_params(length=2, labelcolor=style.FAINT)

@@ -1,19 +1,16 @@
-"""The figures: each function draws one from records and returns it; `save` writes it as a PNG.
+"""Figures of an evaluation; `save` writes one as a PNG.
 
 Drawn on `matplotlib.figure.Figure` itself and never through pyplot, which would choose a backend
 and keep every figure. Axes have a size in inches and fill their figure, labels stick out of it, and
 `save` grows the canvas until everything is on it: no name is ever cut.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from imgcli.records import ClassFigures, Evaluation
 from imgcli.report.plots import style
@@ -27,10 +24,11 @@ from imgcli.report.plots.style import (
     titled,
     write_at_ends,
 )
+from imgcli.report.plots.training import history
 from imgcli.report.terminal.evaluation import FIGURES, measured_on, verdict
 from imgcli.text import count, interval, percent, plus_minus
 
-__all__ = ["folds", "history", "precision", "save"]
+__all__ = ["folds", "history", "precision", "reliability", "save"]
 
 
 # --- folds --------------------------------------------------------------------------------------
@@ -84,7 +82,7 @@ def _name_group(axes: Axes, x: float, name: str) -> None:
 @styled
 def precision(evaluation: Evaluation) -> Figure:
     """Each class's precision with its Wilson interval, lowest on top; "–" where never predicted."""
-    ranked = sorted(evaluation.per_class, key=_by_precision)[: style.MOST_CLASSES]
+    ranked = sorted(evaluation.per_class, key=_by_precision)[: style.MAX_CLASSES]
     figure, axes = canvas(6.2, 0.165 * len(ranked) + 0.1)
     _draw_precisions(axes, ranked)
     _label_precisions(axes, ranked)
@@ -96,7 +94,7 @@ def precision(evaluation: Evaluation) -> Figure:
         "Precision per class",
         f"Dotted: macro precision {percent(macro.value)}{within}",
         f"{count(evaluation.n, 'photo')}, {measured_on(evaluation)}",
-        "Dot: how many of the photos predicted as the class are of it; bar: 95 % Wilson interval",
+        "Dot: share of the photos predicted as the class that are of it; bar: 95 % Wilson interval",
         *left_out(len(ranked), len(evaluation.classes), "the lowest precision"),
     )
     return figure
@@ -136,85 +134,42 @@ def _hits(row: ClassFigures) -> str:
     return f"{round(row.precision * row.predicted):,} of {row.predicted:,}"
 
 
-# --- history ------------------------------------------------------------------------------------
-
-PARTS = {
-    "train": ("train", style.TRAIN, "-"),
-    "val": ("validation", style.HELD_OUT, "-"),
-    "test": ("test", style.TEST, "--"),
-}
+# --- reliability ---------------------------------------------------------------------------------
 
 
 @styled
-def history(
-    rows: Sequence[Mapping[str, Any]], kept: int | None = None, unit: str = "epoch"
-) -> Figure:
-    """Loss and accuracy over the epochs, one line per part, and faintly the loss of each batch.
+def reliability(evaluation: Evaluation, bins: Sequence[Mapping[str, Any]]) -> Figure:
+    """The reliability diagram: accuracy by confidence, and the number of photos.
 
     Args:
-        rows: `{"epoch": int, "part": "train" | "val" | "test", "loss": float, "accuracy": float}`
-            at least one, in any order; figures that are None, missing or not finite leave a gap.
-            Rows of the part "batch" hold a loss each, in the order in which they were learnt from.
-        kept: the epoch whose weights the run kept, marked.
-        unit: "iteration" where the rows are of a head that is fitted to its optimum: then "batch"
-            holds what is minimised, of all photos at once.
+        bins: of `evaluation.calibration.reliability`.
     """
-    figure = Figure(figsize=(8.4, 3.2))
-    loss = figure.add_axes((0.0, 0.0, 0.45, 1.0))
-    accuracy = figure.add_axes((0.55, 0.0, 0.45, 1.0))
-    epochs = {row["epoch"] for row in rows}
-    _draw_batches(loss, [row for row in rows if row["part"] == "batch"], unit)
-    for axes, key, best in ((loss, "loss", 0), (accuracy, "accuracy", 1)):
-        _draw_curves(axes, rows, key)
-        axes.update_datalim([(min(epochs), best)])  # how far it is to perfect can be seen
-        axes.autoscale_view()
-        if kept is not None:
-            axes.axvline(kept, color=style.FAINT, linestyle=":", linewidth=1.2, zorder=0)
-        axes.set(xlabel=unit, ylabel=key, xlim=(max(min(epochs) - 1, 0), max(epochs) + 0.5))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.grid(axis="y")
-    in_percent(accuracy.yaxis)
-    loss.set_ylim(bottom=0)
-    loss.legend()
-    titled(figure, f"Training history, {count(max(epochs), unit)}", _kept_line(rows, kept, unit))
+    figure, axes = canvas(4.2, 4.2)
+    axes.plot([0, 1], [0, 1], color=style.FAINT, linestyle=":", linewidth=1.2)
+    confidence = [row["confidence"] for row in bins]
+    lows, highs = zip(*(row["ci95"] for row in bins), strict=True)
+    axes.vlines(confidence, lows, highs, color=style.HELD_OUT, linewidth=4, alpha=0.4)
+    axes.plot(
+        confidence, [row["right"] for row in bins], "o", color=style.HELD_OUT, ms=5, clip_on=False
+    )
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.01), ylabel="accuracy")
+    axes.tick_params(axis="x", labelbottom=False)
+    axes.grid()
+    below = figure.add_axes((0.0, -0.24, 1.0, 0.18))
+    widths = [row["to"] - row["from"] for row in bins]
+    starts, photos = [row["from"] for row in bins], [row["n"] for row in bins]
+    below.bar(starts, photos, widths, align="edge", color=style.HELD_OUT, ec="white", lw=0.6)
+    below.set(xlim=(0, 1.01), xlabel="confidence: probability of the predicted class")
+    below.set_ylabel("photos", labelpad=8)
+    below.yaxis.set_major_formatter("{x:,.0f}")
+    for axis in (axes.xaxis, axes.yaxis, below.xaxis):
+        in_percent(axis)
+    titled(
+        figure,
+        "Reliability diagram",
+        f"Expected calibration error {percent(evaluation.ece)}",
+        f"{count(evaluation.n, 'photo')}, {measured_on(evaluation)}",
+        "Dot: the photos of one bin of confidence; bar: 95 % interval",
+        "Dotted: perfect calibration; below it the network is overconfident",
+    )
     return figure
-
-
-def _draw_batches(axes: Axes, batches: Sequence[Mapping[str, Any]], unit: str) -> None:
-    """A thin line that reaches an epoch's number with the last batch of that epoch."""
-    if not batches:
-        return
-    per_epoch = Counter(row["epoch"] for row in batches)
-    x = [epoch - 1 + np.arange(1, n + 1) / n for epoch, n in sorted(per_epoch.items())]
-    losses = [row["loss"] for row in batches]
-    name = "each batch" if unit == "epoch" else "minimised: loss and penalty"
-    axes.plot(np.concatenate(x), losses, color=style.TRAIN, alpha=0.6, lw=0.9, label=name)
-
-
-def _draw_curves(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str) -> None:
-    for part, (name, colour, line) in PARTS.items():
-        points = [(row["epoch"], row.get(key)) for row in rows if row["part"] == part]
-        if points:
-            epochs, values = np.array(sorted(points, key=itemgetter(0)), dtype=float).T
-            marker = "o" if len(points) <= 30 else "None"
-            values[~np.isfinite(values)] = np.nan
-            (curve,) = axes.plot(epochs, values, color=colour, label=name)
-            curve.set(linestyle=line, marker=marker, markersize=3)
-
-
-KEPT_LINES = {
-    "epoch": "Loss and accuracy after each epoch",
-    "iteration": "What is minimised, of all photos at once; loss and accuracy after the last",
-}
-
-
-def _kept_line(rows: Sequence[Mapping[str, Any]], kept: int | None, unit: str) -> str:
-    """Which epoch's weights were kept and how good they were on photos held out for choosing."""
-    if kept is None:
-        return KEPT_LINES[unit]
-    line = f"Kept, dotted: the weights of epoch {kept}"
-    for row in rows:
-        if row["epoch"] == kept and row["part"] == "val":
-            n = f"{row['n']:,}" if row.get("n") else "the"
-            line += f", with {percent(row.get('accuracy'))} of {n} validation photos right"
-    return line

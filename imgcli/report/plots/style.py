@@ -35,7 +35,7 @@ LINE = "#D9D9D9"
 
 DPI = 150
 SMALL, NORMAL, LARGE = 8.0, 9.0, 12.0  # points
-MOST_CLASSES = 200  # in one figure; of more, the worst are drawn
+MAX_CLASSES = 200  # in one figure; of more, the worst are drawn
 TALL = 40  # classes; a taller figure has its column labels on top too
 
 HOUSE = {

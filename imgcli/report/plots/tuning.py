@@ -1,4 +1,4 @@
-"""What a search came to: its history, what mattered in it, and its best trials."""
+"""A hyper-parameter search: its history, and the importance of the choices."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,36 +6,31 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from rich.table import Table
-from rich.text import Text
 
 from imgcli.report.plots import style
 from imgcli.report.plots.style import canvas, in_percent, styled, titled
-from imgcli.text import count, csv_text, duration, percent, printable
+from imgcli.report.terminal.tuning import STATES, best, table_of_all, tally, verdict
+from imgcli.text import count, percent
 
 Rows = Sequence[Mapping[str, Any]]
 
-MOST_SHOWN = 5  # trials in the table
+__all__ = ["best", "history", "importance", "table_of_all", "tally", "verdict"]
+
 FEW = 30  # finished trials, below which importance is a guess
-_STATES = {"pruned": "pruned", "impossible": "could not be trained"}
-_FACTS = ("number", "state", "value", "loss", "n", "last", "steps", "seconds", "reason")
-
-
-# --- figures ------------------------------------------------------------------------------------
 
 
 @styled
-def history(rows: Rows, judged_on: str) -> Figure:
+def history(rows: Rows, evaluated_on: str) -> Figure:
     """Each trial's accuracy in the order of the search, and the best so far.
 
     Args:
         rows: `{"number": int, "state": "finished" | "pruned" | "impossible", "value": accuracy,
             "last": accuracy when it was pruned}`, at least one finished.
-        judged_on: which photos the accuracy is of, such as "160 validation photos".
+        evaluated_on: which photos the accuracy is of, such as "160 validation photos".
     """
     figure, axes = canvas(7.8, 3.6)
     by_state = {
-        state: [row for row in rows if row["state"] == state] for state in ("finished", *_STATES)
+        state: [row for row in rows if row["state"] == state] for state in ("finished", *STATES)
     }
     numbers = [row["number"] for row in by_state["finished"]]
     values = np.array([row["value"] for row in by_state["finished"]])
@@ -60,7 +55,7 @@ def history(rows: Rows, judged_on: str) -> Figure:
             color=style.INK,
             markersize=9,
             transform=axes.get_xaxis_transform(),
-            label=_STATES["impossible"],
+            label=STATES["impossible"],
             clip_on=False,
         )
     axes.set(xlabel="trial", ylabel="accuracy", xlim=(-0.7, last + 0.7))
@@ -68,19 +63,19 @@ def history(rows: Rows, judged_on: str) -> Figure:
     in_percent(axes.yaxis)
     axes.grid(axis="y")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
-    best = by_state["finished"][int(values.argmax())]
+    first = by_state["finished"][int(values.argmax())]
     titled(
         figure,
         f"Search over {count(len(rows), 'trial')}",
-        f"Best: trial {best['number']} with {percent(best['value'])} of {judged_on} right",
-        f"{tally(rows)}. The best of many flatters itself: judge it on other photos",
+        f"Best: trial {first['number']}, accuracy {percent(first['value'])} on {evaluated_on}",
+        f"{tally(rows)}. The best of many trials is optimistic: evaluate it on other photos",
     )
     return figure
 
 
 @styled
 def importance(shares: Mapping[str, float], finished: int) -> Figure:
-    """How much of the difference between trials each choice explains, largest on top."""
+    """The share of the variance between trials that each choice explains, largest on top."""
     names = style.labels(list(shares))
     figure, axes = canvas(6.2, 0.28 * len(names) + 0.1)
     rows = np.arange(len(names))
@@ -96,61 +91,9 @@ def importance(shares: Mapping[str, float], finished: int) -> Figure:
     axes.grid(axis="x")
     titled(
         figure,
-        "What mattered",
-        f"How much of the variance of accuracy between {count(finished, 'finished trial')} each "
+        "Importance of the choices",
+        f"Share of the variance of accuracy between {count(finished, 'finished trial')} that each "
         "choice explains (functional ANOVA); all together 100 %",
-        *(["A rough guess, of so few trials"] if finished < FEW else []),
+        *(["A rough estimate: few trials"] if finished < FEW else []),
     )
     return figure
-
-
-# --- words --------------------------------------------------------------------------------------
-
-
-def best(ranked: Rows, options: Mapping[str, str]) -> Table:
-    """The best five trials, best first, each with what it chose.
-
-    Args:
-        options: the name of each choice's option, by its field.
-    """
-    table = Table("trial", box=None, pad_edge=False, header_style="bold")
-    for title in ("accuracy", "loss", "time"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("choices", overflow="fold")
-    for row in ranked[:MOST_SHOWN]:
-        facts = (f"{row['number']}", percent(row["value"]), f"{row['loss']:.3f}")
-        chosen = (f"{options[field]} {_short(v)}" for field, v in row["choices"].items())
-        table.add_row(*map(Text, (*facts, duration(row["seconds"]), ", ".join(chosen))))
-    return table
-
-
-def tally(rows: Rows) -> str:
-    """How many trials came to what: "12 finished, 7 pruned, 1 could not be trained"."""
-    states = [row["state"] for row in rows]
-    parts = [f"{states.count('finished')} finished"]
-    parts += [f"{states.count(state)} {how}" for state, how in _STATES.items() if state in states]
-    return ", ".join(parts)
-
-
-def verdict(rows: Rows, judged_on: str) -> str:
-    """How many trials there were, and how far the best of them can be believed."""
-    return (
-        f"{tally(rows)}. The best was picked by its accuracy on the same {judged_on}, which "
-        "flatters it: judge it by `imgcli evaluate`."
-    )
-
-
-def table_of_all(rows: Rows) -> str:
-    """Every trial as CSV: what came of it, then what it chose."""
-    fields = sorted({field for row in rows for field in row["choices"]})
-    of_rows = (
-        [*(row[fact] for fact in _FACTS), *(row["choices"].get(field) for field in fields)]
-        for row in rows
-    )
-    return csv_text([[*_FACTS, *fields], *of_rows])
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else printable(str(value))

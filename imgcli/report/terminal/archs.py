@@ -1,4 +1,4 @@
-"""Networks for the terminal: which there are, and what one of them is made of."""
+"""Networks for the terminal: the catalogue, and the layers of one of them."""
 
 import re
 import textwrap
@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from imgcli.report.terminal.tables import label, number, table, text
 from imgcli.text import count, listed, printable
 
-MOST_NAMES = 40  # of a library that are listed; --json has them all
+MAX_NAMES = 40  # of a library that are listed; --json has them all
 _ZOO_WIDTH = 39  # characters of a notation, beside the longest name in a terminal of 80
 
 Archs = Sequence[Mapping[str, Any]]
@@ -45,15 +45,15 @@ def found(document: Mapping[str, Any]) -> list[RenderableType]:
     Args:
         document: of the JSON contract of `archs`, of the networks that were found.
     """
-    tables: list[RenderableType] = [_zoo(document["zoo"])] if document["zoo"] else []
+    shown: list[RenderableType] = [_zoo(document["zoo"])] if document["zoo"] else []
     for library, archs in _libraries(document):
         if archs:
-            tables.append(_names(library, archs))
-        if len(archs) > MOST_NAMES:
-            rest = f"… and {len(archs) - MOST_NAMES:,} more; add a word, or see all with --json."
-            tables.append(Text(rest))
+            shown.append(_names(library, archs))
+        if len(archs) > MAX_NAMES:
+            rest = f"… and {len(archs) - MAX_NAMES:,} more; add a word, or see all with --json."
+            shown.append(Text(rest))
     words = listed([printable(word) for word in document["words"]], most=20)
-    return tables or [Text(f"No network has {words} in its name. See the zoo: imgcli archs")]
+    return shown or [Text(f"No network has {words} in its name. See the zoo: imgcli archs")]
 
 
 def description(document: Mapping[str, Any]) -> list[RenderableType]:
@@ -62,14 +62,11 @@ def description(document: Mapping[str, Any]) -> list[RenderableType]:
     Args:
         document: of the JSON contract of `archs describe`.
     """
-    table = _table()
-    table.add_column("layer", overflow="fold")
-    table.add_column("kind", overflow="fold")
-    for title in ("output", "parameters", "multiply-adds"):
-        table.add_column(title, justify="right", no_wrap=True)
+    numbers = map(number, ("output", "parameters", "multiply-adds"))
+    layers = table(text("layer"), text("kind"), *numbers, gap=2)
     for layer in document["layers"]:
         cells = (_by(layer["output"]), _or_dash(layer["params"]), _or_dash(layer["macs"]))
-        table.add_row(_Wrapped(layer["name"], "."), _Wrapped(layer["kind"], ", "), *cells)
+        layers.add_row(_Wrapped(layer["name"], "."), _Wrapped(layer["kind"], ", "), *cells)
     params, macs = document["params"], document["macs"]
     totals = Table.grid(padding=(0, 2, 0, 0))
     totals.add_column()
@@ -84,7 +81,7 @@ def description(document: Mapping[str, Any]) -> list[RenderableType]:
     totals.add_row("parameters", Text(f"{params['total']:,}", style="bold"), "in all")
     counted = "for one photo, in convolutions and matrix products"
     totals.add_row("multiply-adds", Text(f"{macs:,}", style="bold"), counted)
-    return [_title(document), table, totals]
+    return [_title(document), layers, totals]
 
 
 def _title(document: Mapping[str, Any]) -> Text:
@@ -98,25 +95,19 @@ def _title(document: Mapping[str, Any]) -> Text:
 
 
 def _zoo(entries: Archs) -> Table:
-    table = _table()
-    table.add_column("network", no_wrap=True)
-    table.add_column("photos", justify="right", no_wrap=True)
-    table.add_column("what it is, and its layers", overflow="fold")
+    shown = table(label("network"), number("photos"), text("description, and layers"), gap=2)
     for entry in entries:
         about = Text(f"{entry['about']}\n{_wrapped(entry['notation'], _ZOO_WIDTH, '-')}")
-        table.add_row(Text(entry["name"], style="bold"), _by(entry["input"]), about)
-    return table
+        shown.add_row(Text(entry["name"], style="bold"), _by(entry["input"]), about)
+    return shown
 
 
 def _names(library: str, archs: Archs) -> Table:
-    table = _table()
-    table.add_column(library, overflow="fold")
-    table.add_column("photos", justify="right", no_wrap=True)
-    table.add_column("published weights", no_wrap=True)
-    for arch in archs[:MOST_NAMES]:
+    shown = table(text(library), number("photos"), label("published weights"), gap=2)
+    for arch in archs[:MAX_NAMES]:
         photos = _by(arch["input"]) if arch["input"] else "–"
-        table.add_row(Text(arch["name"]), photos, "yes" if arch["weights"] else "–")
-    return table
+        shown.add_row(Text(arch["name"]), photos, "yes" if arch["weights"] else "–")
+    return shown
 
 
 def _libraries(document: Mapping[str, Any]) -> list[tuple[str, Archs]]:
@@ -150,7 +141,3 @@ def _by(lengths: Sequence[int]) -> str:
 
 def _or_dash(number: int) -> str:
     return f"{number:,}" if number else "–"
-
-
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")

@@ -1,34 +1,33 @@
-"""What a check of the photos found, for the terminal."""
+"""The findings of `check`, for the terminal."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from rich import box
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from imgcli.report.terminal.tables import label, number, table, text
 from imgcli.text import count, printable
 
 KINDS = {
-    "changed": "changed since they came",
+    "changed": "changed since import",
     "missing": "missing",
-    "not-used": "no photos, or not in a class",
-    "placeholder": "one picture in many places",
+    "not-used": "not photos, or not in a class",
+    "placeholder": "placeholder image",
     "tiny": "tiny",
     "blank": "blank",
     "dark": "very dark",
     "blurred": "blurred",
-    "shape": "oddly shaped",
+    "shape": "extreme aspect ratio",
     "extension": "wrong extension",
-    "gps": "with a place (GPS)",
+    "gps": "with GPS position",
     "animated": "animated",
 }
 STAGES = {
     "read": "cannot be read",
-    "identify": "no picture",
+    "identify": "not an image",
     "open": "damaged",
     "limit": "too large",
     "decode": "damaged",
@@ -36,7 +35,7 @@ STAGES = {
 }
 CONFLICTS = {"classes": "same photo, two classes", "parts": "same photo, two parts"}
 METADATA = {
-    "exif_orientation": "turned upright by EXIF",
+    "exif_orientation": "rotated by EXIF",
     "gps": "with GPS",
     "animated": "animated, the first frame is used",
     "cmyk": "in CMYK",
@@ -45,35 +44,38 @@ METADATA = {
 }
 
 
+NONE = (
+    "No problems found. Looked for: unreadable files, exact and near-duplicates, the same photo in "
+    "two classes or parts, placeholder, tiny, blank, very dark and blurred images, extreme aspect "
+    "ratios, wrong extensions."
+)
+
+
 def found(document: Mapping[str, Any]) -> list[RenderableType]:
-    """The findings, kind by kind with one example each, and what concerns whole classes.
+    """The findings, kind by kind with one example each, and those about whole classes.
 
     Args:
         document: of the JSON contract of `check`.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("what", no_wrap=True)
-    table.add_column("photos", justify="right", no_wrap=True)
-    table.add_column("for example", overflow="fold")
+    shown = table(label("finding"), number("photos"), text("for example"), gap=2)
     for what, photos, example in rows(document):
-        table.add_row(what, f"{photos:,}", Text(printable(example)))
-    lines = [_opening(document), *([] if table.row_count else ["Nothing is wrong with them."])]
+        shown.add_row(what, f"{photos:,}", Text(printable(example)))
     return [
-        *(Text(printable(line)) for line in lines),
-        *([table] if table.row_count else []),
+        Text(printable(_opening(document))),
+        shown if shown.row_count else Text(NONE),
         *(Text(printable(f"• {line}")) for line in sentences(document)),
     ]
 
 
 def sentences(document: Mapping[str, Any]) -> list[str]:
-    """What is to be said of classes and of all photos."""
-    said = [
+    """The findings about classes and about all photos."""
+    issues = [
         f"{issue['class']}: {issue['detail']}." if "class" in issue else issue["detail"]
         for issue in document["issues"]
         if "path" not in issue
     ]
     metadata = [f"{n:,} {METADATA[key]}" for key, n in document["metadata"].items() if n]
-    return [*said, *([f"Metadata: {', '.join(metadata)}."] if metadata else [])]
+    return [*issues, *([f"Metadata: {', '.join(metadata)}."] if metadata else [])]
 
 
 def _opening(document: Mapping[str, Any]) -> str:
@@ -86,7 +88,7 @@ def _opening(document: Mapping[str, Any]) -> str:
 
 
 def rows(document: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
-    """Kind, photos and an example of whatever was found."""
+    """Kind, number of photos and an example of each finding."""
     unreadable = document["unreadable"]
     for what, n in Counter(STAGES[item["stage"]] for item in unreadable).items():
         first = next(item for item in unreadable if STAGES[item["stage"]] == what)
@@ -113,7 +115,7 @@ def _groups(what: str, groups: Sequence[Sequence[str]]) -> Iterator[tuple[str, i
 
 
 def fixed(done: Mapping[str, Any], undo: str) -> list[str]:
-    """What was moved, kind by kind, and how to undo it; or what would be moved."""
+    """The photos that were moved, or would be, by kind, and the command that moves them back."""
     listed = done["moved"] or done.get("would_move", [])
     if not listed:
         return ["Nothing was moved."] if not done["left"] else _left(done)

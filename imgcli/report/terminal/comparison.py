@@ -1,135 +1,61 @@
-"""A comparison of runs in words and numbers: labels, the terminal's table, sentences, CSVs.
+"""A comparison of runs for the terminal: its table and sentences.
 
 `document` is that of the JSON contract of `compare` throughout.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from imgcli.report.plots import style
+from imgcli.report.compared import COMPARED, Document, against_best, folder_of, labels
+from imgcli.report.csv import comparison_csv, folds_csv
 from imgcli.report.terminal.evaluation import FIGURES
-from imgcli.text import count, csv_text, duration, interval, percent, plus_minus, printable
+from imgcli.report.terminal.tables import number, table, text
+from imgcli.text import count, duration, interval, percent, plus_minus, printable
 
-Document = Mapping[str, Any]
+__all__ = ["compared", "comparison_csv", "folds_csv", "labels"]
 
-COMPARED = ("accuracy", "macro_precision")  # those of FIGURES that are tested
 FEW = 3  # runs, up to which every pair gets its sentences; of more, each is held against the best
-
-
-# --- labels -------------------------------------------------------------------------------------
-
-
-def labels(document: Document) -> dict[str, str]:
-    """What tells each run from the others, by its folder: its arch and its uncommon choices.
-
-    A choice that more than half of the runs have made goes without saying, and so does one that
-    followed from others, unless the runs are alike without it. Runs that differ in nothing are told
-    apart by their folders.
-    """
-    runs = document["runs"]
-    made = Counter((name, repr(v)) for run in runs for name, v in run["options"].items())
-
-    def told(run: Mapping[str, Any], choices: Collection[str]) -> str:
-        uncommon = [
-            _choice(name, value)
-            for name, value in run["options"].items()
-            if name in choices
-            and name != "precision"  # settled by measuring speed
-            and value is not None
-            and 2 * made[name, repr(value)] <= len(runs)
-        ]
-        return ", ".join([run["arch"], *uncommon])
-
-    found = {run["run"]: told(run, run["asked"]) for run in runs}
-    for more in ({run["run"]: told(run, run["options"]) for run in runs}, _with_folders(found)):
-        alike = {text for text, n in Counter(found.values()).items() if n > 1}
-        found = {run: more[run] if text in alike else text for run, text in found.items()}
-    return found
-
-
-def _with_folders(names: Mapping[str, str]) -> dict[str, str]:
-    return {run: f"{text}, {_folder(run)}" for run, text in names.items()}
-
-
-def _folder(run: str) -> str:
-    return run.rpartition("/")[2]
-
-
-def _choice(name: str, value: Any) -> str:
-    """A choice in words: "dropout 0.5", "freeze", "no pretrained", a file by its name."""
-    words = name.replace("_", " ")
-    if isinstance(value, bool):
-        return words if value else f"no {words}"
-    if isinstance(value, Mapping):
-        return f"{words} {', '.join(f'{key}={v}' for key, v in value.items())}"
-    if name == "weights":
-        return f"{words} {_folder(value)}"
-    return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
-
-
-def short_labels(names: Sequence[str], most: int) -> list[str]:
-    """Labels as a figure writes them: at most `most` characters, of whole choices and then "…".
-
-    Where two would read the same, their positions follow.
-    """
-    cut = [_whole_choices(name, most - len(f" ({len(names)})")) for name in names]
-    times = Counter(cut)
-    numbered = [
-        text if times[text] == 1 else f"{text} ({number})" for number, text in enumerate(cut, 1)
-    ]
-    return style.labels(numbered, most)
-
-
-def _whole_choices(label: str, most: int) -> str:
-    """As many of its choices as have room; the label itself where not even its arch has."""
-    head, *_ = label[: most - 1].rpartition(", ")
-    return label if len(label) <= most or not head else f"{head}, …"
 
 
 # --- the terminal -------------------------------------------------------------------------------
 
 
 def compared(document: Document) -> list[RenderableType]:
-    """The table of the runs, what they were paired on, and which differ."""
+    """The table of the runs, the photos they are paired on, and their differences."""
     lines = [_legend(document), _corrected(document), *findings(document), *_cautions(document)]
-    text = "\n".join(lines).splitlines()
-    # What wraps stays indented.
-    indents = [len(line) - len(line.lstrip()) for line in text]
-    said = [
-        Padding(Text(line.lstrip()), (0, 0, 0, i)) for line, i in zip(text, indents, strict=True)
+    # Wrapped lines stay indented.
+    padded = [
+        Padding(Text(line.lstrip()), (0, 0, 0, len(line) - len(line.lstrip())))
+        for line in "\n".join(lines).splitlines()
     ]
-    return [_table(document), *said]
+    return [_table(document), *padded]
 
 
 def _table(document: Document) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("run", overflow="fold")
-    for header in (*FIGURES.values(), "train accuracy"):
-        table.add_column(header.replace(" ", "\n"), justify="right", no_wrap=True)
+    titles = (title.replace(" ", "\n") for title in (*FIGURES.values(), "train accuracy"))
+    shown = table(text("run"), *map(number, titles))
     for run, label in zip(document["runs"], labels(document).values(), strict=True):
-        table.add_row(
+        shown.add_row(
             _run(run, label, best=run["run"] == document["best"]),
             *(Text(f"{spread(run[key])}\n{interval(run[key]['ci95'], '')}") for key in FIGURES),
             Text(spread(run["train"]["accuracy"]) if run["train"] else "–"),
         )
-    return table
+    return shown
 
 
 def _run(run: Mapping[str, Any], label: str, *, best: bool) -> Text:
-    """What a run is, where it is, and what it cost."""
+    """A run's label, folder, parameters and training time."""
     params = run["params"]
     return Text.assemble(
         (printable(label), "bold"),
         " (best)\n" if best else "\n",
-        f"{printable(_folder(run['run']))}\n{params['trainable']:,} of {params['total']:,} "
-        f"parameters learnt in {duration(run['seconds'])}",
+        f"{printable(folder_of(run['run']))}\n{params['trainable']:,} of {params['total']:,} "
+        f"parameters trained in {duration(run['seconds'])}",
     )
 
 
@@ -158,7 +84,7 @@ def paired_on(document: Document) -> str:
     if any(run["repeats"] > 1 for run in document["runs"]):
         line += "; of repeated folds the first repeat is compared"
     if document["left_out"]:
-        line += f"; {count(document['left_out'], 'photo')} left out that not every run had"
+        line += f"; {count(document['left_out'], 'photo')} left out, missing in some runs"
     return line
 
 
@@ -170,14 +96,14 @@ def _corrected(document: Document) -> str:
 
 def _cautions(document: Document) -> Iterator[str]:
     if document["on"] == "test":
-        yield "The test part tells how good a choice was; do not choose by it."
+        yield "Use the test part to report a choice, not to make it."
 
 
 # --- sentences ----------------------------------------------------------------------------------
 
 
 def findings(document: Document) -> list[str]:
-    """Which runs differ: every pair, or of many runs each against the best."""
+    """The differences between runs: of every pair, or of many runs each against the best."""
     names = {run: f"'{printable(label)}'" for run, label in labels(document).items()}
     if len(names) > FEW:
         return [_ranked(document, figure, names) for figure in COMPARED]
@@ -208,27 +134,15 @@ def _in_points(found: Mapping[str, Any]) -> str:
 
 def _ranked(document: Document, figure: str, names: Mapping[str, str]) -> str:
     """One figure of all runs against that of the most accurate one."""
-    told: dict[str, list[str]] = {"lower": [], "higher": [], "no difference shown": []}
+    sides: dict[str, list[str]] = {"lower": [], "higher": [], "no difference shown": []}
     for run, found in against_best(document, figure).items():
         side = "lower" if found["difference"] < 0 else "higher"
         how = f"({points(found['difference'])} points, {p_text(found['p_value'])})"
-        told[side if found["shown"] else "no difference shown"].append(f"{names[run]} {how}")
+        sides[side if found["shown"] else "no difference shown"].append(f"{names[run]} {how}")
     best = next(run for run in document["runs"] if run["run"] == document["best"])
     value = percent(best[figure]["value"])
-    sides = [f"  {side}: {'; '.join(runs)}" for side, runs in told.items() if runs]
-    return "\n".join([f"Against the {FIGURES[figure]} of {names[best['run']]}, {value}:", *sides])
-
-
-def against_best(document: Document, figure: str) -> dict[str, dict[str, Any]]:
-    """How far the figure of each other run lies above that of the most accurate run, by folder."""
-    found = {}
-    for pair in document["pairs"]:
-        best, other = pair["runs"]
-        if best == document["best"]:
-            low, high = pair[figure]["ci95"]
-            turned = {"difference": -pair[figure]["difference"], "ci95": (-high, -low)}
-            found[other] = {**pair[figure], **turned}
-    return {run["run"]: found[run["run"]] for run in document["runs"] if run["run"] in found}
+    lines = [f"  {side}: {'; '.join(runs)}" for side, runs in sides.items() if runs]
+    return "\n".join([f"Against the {FIGURES[figure]} of {names[best['run']]}, {value}:", *lines])
 
 
 def points(share: float) -> str:
@@ -239,51 +153,3 @@ def points(share: float) -> str:
 
 def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
-
-
-# --- CSVs ---------------------------------------------------------------------------------------
-
-
-def comparison_csv(document: Document) -> str:
-    """A row per run: what it is, what it cost, its figures, and how they differ from the best."""
-    names = labels(document)
-    differences = {figure: against_best(document, figure) for figure in COMPARED}
-    return as_csv(_comparison_row(run, names, differences) for run in document["runs"])
-
-
-def _comparison_row(
-    run: Mapping[str, Any], names: Mapping[str, str], differences: Mapping[str, Any]
-) -> dict[str, Any]:
-    row = {"run": run["run"], "label": names[run["run"]], "arch": run["arch"], **run["options"]}
-    row |= {f"params_{key}": run["params"][key] for key in ("total", "trainable")}
-    row |= {key: run[key] for key in ("seconds", "n", "folds")}
-    for key in FIGURES:
-        row |= {key: run[key]["value"]}
-        row |= dict(zip((f"{key}_low", f"{key}_high"), run[key]["ci95"], strict=True))
-        row |= {f"{key}_{of}": run[key][of] for of in ("mean", "std")}
-        learnt = run["train"][key] if run["train"] else {}
-        row |= {f"train_{key}": learnt.get("value")}
-        row |= {f"train_{key}_{of}": learnt.get(of) for of in ("mean", "std")}
-    for key in COMPARED:
-        found = differences[key].get(run["run"], {})
-        row |= {f"{key}_minus_best": found.get("difference"), f"{key}_p": found.get("p_value")}
-    return row
-
-
-def folds_csv(document: Document) -> str:
-    """A row per run, side, metric and fold; empty but for its header where there are no folds."""
-    rows = [
-        {"run": run["run"], "fold": fold, "side": side, "metric": key, "value": value}
-        for run in document["runs"]
-        for side, summaries in {"train": run["train"] or {}, "held out": run}.items()
-        for key in FIGURES
-        for fold, value in enumerate((summaries.get(key) or {}).get("folds") or ())
-    ]
-    return as_csv(rows, ("run", "fold", "side", "metric", "value"))
-
-
-def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
-    """Rows as CSV with a header; of `columns`, or those of the first row."""
-    rows = list(rows)
-    names = columns or list(rows[0])
-    return csv_text([names, *([row.get(name) for name in names] for row in rows)])

@@ -1,31 +1,34 @@
-"""Judgement as terminal tables and sentences, made for reading at 80 columns and through pipes.
+"""An evaluation as terminal tables and sentences, for 80 columns and for pipes.
 
-Colour and weight only decorate: nothing is said by them alone. Every text that comes from the user
-goes through `printable` and into a `Text`: no control character and no markup takes effect.
+Colour and weight only decorate. Every text that comes from the user goes through `printable` and
+into a `Text`: no control character and no markup takes effect.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from imgcli.records import ClassFigures, Evaluation, FloatArray, Summary
+from imgcli.report.terminal.tables import label, number, table, text
 from imgcli.text import count, interval, percent, plus_minus, printable
 
 FIGURES = {"accuracy": "accuracy", "macro_precision": "macro precision", "macro_f1": "macro F1"}
-MOST_CLASSES = 30  # rows of the per-class table
+MAX_CLASSES = 30  # rows of the per-class table
+
+Document = Mapping[str, Any]  # of `evaluate --json`
 
 
 def verdict(evaluation: Evaluation) -> str:
-    """The evaluation in one line of plain words, with its n and its spread."""
+    """Accuracy in one line, with its n, its interval and its spread over the folds."""
     accuracy = evaluation.accuracy
     within = f"; 95 % interval {interval(accuracy.ci95)}" if accuracy.ci95 else ""
     line = (
-        f"{percent(accuracy.value)} of {count(evaluation.n, 'photo')} right "
-        f"({measured_on(evaluation)}{within})"
+        f"Accuracy {percent(accuracy.value)} (n = {evaluation.n:,}; "
+        f"{measured_on(evaluation)}{within})"
     )
     if accuracy.mean is not None:
         line += f"; folds {plus_minus(accuracy.mean, accuracy.std)}"
@@ -33,34 +36,31 @@ def verdict(evaluation: Evaluation) -> str:
 
 
 def measured_on(evaluation: Evaluation) -> str:
-    """Which photos were scored, and whether the network had learnt from them."""
+    """The photos that were scored, and whether the network was trained on them."""
     part = "all photos" if evaluation.on == "all" else f"the {evaluation.on} part"
     if evaluation.folds is not None:
         return f"{folds_of(evaluation)} of {part}, out-of-fold"
-    return part if evaluation.on == "test" else f"{part}, which it learnt from"
+    return part if evaluation.on == "test" else f"{part}, in-sample"
 
 
 def folds_of(evaluation: Evaluation) -> str:
-    """How many folds there were: "5 folds", "2 × 5 folds"."""
+    """The number of folds: "5 folds", "2 × 5 folds"."""
     times = f"{evaluation.repeats} × " if evaluation.repeats > 1 else ""
     return f"{times}{evaluation.folds} folds"
 
 
 def figures(evaluation: Evaluation) -> Table:
-    """Accuracy, macro precision and macro F1, held out and, with folds, on the train side."""
+    """Accuracy, macro precision and macro F1 of held-out and, with folds, training photos."""
     spread = evaluation.accuracy.folds is not None
-    table = _table()
-    table.add_column("in %", no_wrap=True)
-    for title in ("value", "95 %\ninterval"):
-        table.add_column(title, justify="right", no_wrap=True)
+    titles = ["value", "95 %\ninterval"]
     if spread:
-        for title in ("folds:\nmean ± sd", "\nmedian", "\nIQR", "\nmin–max"):
-            table.add_column(title, justify="right", no_wrap=True)
+        titles += ["folds:\nmean ± sd", "\nmedian", "\nIQR", "\nmin–max"]
+    found = table(label("in %"), *map(number, titles))
     held_out = {name: getattr(evaluation, name) for name in FIGURES}
-    _add_side(table, "held out" if spread else measured_on(evaluation), held_out)
+    _add_side(found, "held-out photos" if spread else measured_on(evaluation), held_out)
     if evaluation.train is not None:
-        _add_side(table, "train side", evaluation.train)
-    return table
+        _add_side(found, "training photos", evaluation.train)
+    return found
 
 
 def _add_side(table: Table, side: str, summaries: Mapping[str, Summary]) -> None:
@@ -85,25 +85,20 @@ def _summary_cells(summary: Summary) -> list[str]:
 
 
 def per_class(evaluation: Evaluation) -> RenderableType:
-    """How far each class can be trusted, lowest F1 first; the worst 30 where there are more."""
-    table = _table()
-    table.add_column("class", overflow="fold")
-    for title in ("n", "precision\nin %", "95 %\ninterval", "recall\nin %", "F1\nin %"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("most confused\nwith (photos)", overflow="fold")
-    # A class without photos has nothing to be bad at: last.
+    """Precision, recall and F1 of each class, lowest F1 first; of many classes the worst 30."""
+    titles = ("n", "precision\nin %", "95 %\ninterval", "recall\nin %", "F1\nin %")
+    shown = table(text("class"), *map(number, titles), text("most confused\nwith (photos)"))
+    # A class without photos comes last.
     worst = sorted(
         range(len(evaluation.per_class)),
         key=lambda i: (evaluation.per_class[i].n == 0, evaluation.per_class[i].f1),
     )
-    for i in worst[:MOST_CLASSES]:
-        table.add_row(*map(Text, _class_cells(evaluation, i)))
-    if len(worst) <= MOST_CLASSES:
-        return table
-    rest = (
-        f"The {MOST_CLASSES} classes with the lowest F1 of {len(worst):,}; --json lists them all."
-    )
-    return Group(table, Text(rest))
+    for i in worst[:MAX_CLASSES]:
+        shown.add_row(*map(Text, _class_cells(evaluation, i)))
+    if len(worst) <= MAX_CLASSES:
+        return shown
+    rest = f"The {MAX_CLASSES} classes with the lowest F1 of {len(worst):,}; --json lists them all."
+    return Group(shown, Text(rest))
 
 
 def _class_cells(evaluation: Evaluation, i: int) -> list[str]:
@@ -120,31 +115,83 @@ def _class_cells(evaluation: Evaluation, i: int) -> list[str]:
 
 
 def _most_confused(evaluation: Evaluation, i: int) -> str:
-    """The class with which most photos were mixed up, in either direction: "owl (3)"."""
-    mixed = evaluation.confusion[i] + evaluation.confusion[:, i]
-    mixed[i] = 0
-    other = int(np.argmax(mixed))
-    return f"{printable(evaluation.classes[other])} ({mixed[other]:,})" if mixed[other] else "–"
+    """The class that most photos are confused with, in either direction: "owl (3)"."""
+    confused = evaluation.confusion[i] + evaluation.confusion[:, i]
+    confused[i] = 0
+    other = int(np.argmax(confused))
+    name = printable(evaluation.classes[other])
+    return f"{name} ({confused[other]:,})" if confused[other] else "–"
 
 
 def predictions(paths: Iterable[str], classes: Sequence[str], probs: FloatArray) -> Table:
-    """Each photo's class with its confidence, and the runner-up.
+    """Each photo's predicted class with its confidence, and the second most probable class.
 
     Args:
         probs: (M, K), rows in the order of `paths`.
     """
-    table = _table()
-    table.add_column("photo", overflow="fold")
-    table.add_column("class", overflow="fold")
-    table.add_column("confidence", justify="right", no_wrap=True)
-    table.add_column("runner-up", overflow="fold")
+    shown = table(text("photo"), text("class"), number("confidence"), text("second"))
     order = np.argsort(-probs, axis=1, kind="stable")[:, :2]
     for path, best, p in zip(paths, order, probs, strict=True):
         second = f"{printable(classes[best[1]])} ({percent(p[best[1]])})" if len(best) > 1 else "–"
         cells = (printable(path), printable(classes[best[0]]), percent(p[best[0]]), second)
-        table.add_row(*map(Text, cells))
-    return table
+        shown.add_row(*map(Text, cells))
+    return shown
 
 
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+# --- sentences -----------------------------------------------------------------------------------
+
+
+def scores_line(document: Document) -> str:
+    """Further figures in one line."""
+    found = [f"macro recall (balanced accuracy) {_share(document['macro_recall'])}"]
+    if document["top5"]:
+        found.append(f"top-5 accuracy {_share(document['top5'])}")
+    found.append(f"log loss {document['log_loss']['value']:.3f}")
+    found.append(f"Brier score {document['brier']['value']:.3f}")
+    return f"Also: {', '.join(found)}."
+
+
+def _share(summary: Mapping[str, Any]) -> str:
+    return f"{percent(summary['value'])} ({interval(summary['ci95'])})"
+
+
+def calibration_line(document: Document) -> str | None:
+    """The expected calibration error, before and after temperature scaling."""
+    found = document.get("calibration")
+    if not found:
+        return f"Expected calibration error (ECE) {percent(document['ece'])}."
+    return (
+        f"Expected calibration error (ECE) {percent(found['ece_before'])}; "
+        f"{percent(found['ece'])} with temperature {1 / found['factor']:.2f}, which `predict` "
+        f"{'will use' if found['folds'] else 'uses'}."
+    )
+
+
+def repeats_line(document: Document) -> str | None:
+    """The range of accuracy over the repeats of the folds."""
+    each = document["per_repeat"]["accuracy"]
+    if len(each) < 2:
+        return None
+    return (
+        f"{document['repeats']} repeats of the folds: accuracy {percent(min(each), '')} to "
+        f"{percent(max(each))}. Figures are pooled over them; photos are counted in the first."
+    )
+
+
+def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
+    """The coverage of a selective prediction, and the precision that it was chosen for.
+
+    Args:
+        promise: of the JSON contract of `predict --min-precision`.
+        answered: of the `n` photos at hand.
+    """
+    weak = [f"{printable(name)} ({percent(p, digits=0)})" for name, p in promise["weak"].items()]
+    return [
+        f"Answered {answered:,} of {count(n, 'photo')}, those with a confidence of at least "
+        f"{percent(promise['threshold'])}; the rest is unsure.",
+        f"Out-of-fold: precision {percent(promise['precision'])} "
+        f"({interval(promise['precision_ci95'])}) at coverage {percent(promise['share'])} "
+        f"({promise['answered']:,} of {count(promise['n'], 'photo')}). For photos like those, "
+        f"precision is at least {percent(promise['min_precision'])} with 95 % confidence.",
+        *([f"Classes of lower precision: {', '.join(weak)}."] if weak else []),
+    ]

@@ -1,4 +1,4 @@
-"""Merge suggestions on the terminal: what, what it would do, why, and where to look."""
+"""Merge suggestions for the terminal: classes, effect, reason, and photos to look at."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,28 +11,31 @@ from rich.text import Text
 from imgcli.records import MergeSuggestion
 from imgcli.text import count, percent, printable
 
-MOST_PHOTOS = 4  # named per suggestion; --json has all of them
+MAX_PHOTOS = 4  # named per suggestion; --json has all of them
+NONE = (
+    "No merges suggested: no two classes are confused more often than independent errors would "
+    "explain."
+)
 
 
 def suggestions(
     found: Sequence[MergeSuggestion], accuracy: float, plan: Path, too_few: str | None = None
 ) -> list[RenderableType]:
-    """Best first; then how to act on them.
+    """The suggestions, best first, and the command that carries them out.
 
     Args:
         accuracy: before any merge.
         plan: the file that `imgcli merge --plan` takes.
-        too_few: the sentence that it says nothing if there is none.
+        too_few: the sentence that photos are too few to suggest any.
     """
     if not found:
-        none = "No merge to suggest: no classes are confused more than chance explains."
-        return [Text(too_few or none)]
+        return [Text(too_few or NONE)]
     grid = _ranked([_suggestion(suggestion, accuracy) for suggestion in found])
     return [grid, Text(printable(f"Look at the photos, edit the plan, then: {_command(plan)}"))]
 
 
 def splits(found: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
-    """The classes that fall apart into two, as --json has them; nothing where there are none."""
+    """The classes that may be two, as --json has them; nothing where there are none."""
     if not found:
         return []
     return [
@@ -67,41 +70,28 @@ def _suggestion(suggestion: MergeSuggestion, accuracy: float) -> Text:
     evidence = suggestion.evidence
     lines = [
         f"{suggestion.kind} · {count(suggestion.photos, 'photo')}",
-        _figures("if merged", accuracy, suggestion.accuracy_after, evidence),
+        f"if merged: accuracy {percent(accuracy, '')} → {percent(suggestion.accuracy_after)}, "
+        f"macro precision {percent(evidence['macro_precision'], '')} → "
+        f"{percent(evidence['macro_precision_after'])}",
     ]
     if "retrained" in evidence:
-        again = evidence["retrained"]
+        retrained = evidence["retrained"]
         lines.append(
-            f"trained again: accuracy {percent(again['accuracy'])}, macro precision "
-            f"{percent(again['macro_precision'])}"
+            f"retrained: accuracy {percent(retrained['accuracy'])}, macro precision "
+            f"{percent(retrained['macro_precision'])}"
         )
-    lost = evidence["bits_lost"]
-    lines += [
-        suggestion.reason,
-        f"A label would say {lost['label']:.2f} bits less, of which the model had told "
-        f"{max(lost['told'], 0):.2f}.",
-        *_photos(evidence["examples"]),
-    ]
+    lines += [suggestion.reason, *_photos(evidence["examples"])]
     name = " + ".join(printable(name) for name in suggestion.classes)
     return Text.assemble((name, "bold"), *(f"\n{printable(line)}" for line in lines))
 
 
-def _figures(when: str, before: float, after: float, evidence: Any) -> str:
-    beyond = 100 * evidence["gain_beyond_chance"]
-    return (
-        f"{when}: accuracy {percent(before, '')} → {percent(after)} ({beyond:+.1f} points beyond "
-        f"chance), macro precision {percent(evidence['macro_precision'], '')} → "
-        f"{percent(evidence['macro_precision_after'])}"
-    )
-
-
 def _photos(examples: Sequence[dict[str, Any]]) -> list[str]:
-    """The surest mistakes, those with a near-duplicate on the other side first."""
+    """The most confident errors, those with a near-duplicate in the predicted class first."""
     ranked = sorted(examples, key=lambda photo: (photo["twin"] is None, -photo["confidence"]))
     return [
-        f"  {photo['path']}, called {photo['called']}"
-        + (f": nearly {photo['twin']}" if photo["twin"] else "")
-        for photo in ranked[:MOST_PHOTOS]
+        f"  {photo['path']}, predicted as {photo['called']}"
+        + (f"; near-duplicate: {photo['twin']}" if photo["twin"] else "")
+        for photo in ranked[:MAX_PHOTOS]
     ]
 
 

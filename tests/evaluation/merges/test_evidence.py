@@ -41,9 +41,10 @@ def test_the_part_is_the_class_that_lies_among_the_other() -> None:
     assert evidence(0.75, 0.65, among=(0.5, 0.9)).part == "owl"
     assert evidence(0.75, 0.65, among=(0.9, 0.5)).part == "bird"
     assert evidence(0.75, 0.65, among=(0.5, 0.9)).reason() == (
-        "12 of 60 bird photos are called owl and 20 of 40 the other way round, 9.0 times what "
-        "chance would give; given one photo of each, the model knows which is bird 75 % of the "
-        "time (50 % = a coin); 90 % of owl lie among bird, 50 % the other way round."
+        "12 of 60 bird photos are predicted as owl and 20 of 40 the other way round, 9.0 times the "
+        "number expected by chance; given one photo of each class, the model tells which is bird "
+        "75 % of the time (AUC; 50 % = random guess); for 90 % of owl photos, at least 5 % of bird "
+        "photos get a higher owl score, the other way round for 50 %."
     )
 
 
@@ -106,5 +107,5 @@ def test_photos_in_both_classes_are_told() -> None:
     some = predictions(np.repeat([0, 1, 2], 20), sure(np.repeat([0, 1, 2], 20), 3), groups=groups)
     found = pair_evidence(some, "c00", "c01")
     assert found.shared_groups == 2
-    assert found.reason().endswith("; 2 photos are in both, the same or nearly.")
+    assert found.reason().endswith("; 2 photos (near-duplicates included) in both classes.")
     assert pair_evidence(some, "c00", "c02").shared_groups == 0

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcli.evaluation.merges.null_model import chance_table, holm, independent_confusion
+from imgcli.evaluation.merges.null_model import holm, independent_confusion, null_model
 from tests.evaluation.planted import of_confusion, predictions, sure
 
 
 def test_errors_fall_on_classes_by_their_sizes() -> None:
     # Nobody is ever called b or c; of a's errors, b (20 photos) gets twice what c (10) gets.
-    found = chance_table(of_confusion([[24, 3, 3], [0, 20, 0], [0, 0, 10]]))
+    found = null_model(of_confusion([[24, 3, 3], [0, 20, 0], [0, 0, 10]]))
     np.testing.assert_allclose(found.expected[0], [0, 6 * 20 / 30, 6 * 10 / 30])
     np.testing.assert_array_equal(found.expected[1:], 0)
 
@@ -19,39 +19,39 @@ def test_errors_fall_on_classes_by_their_sizes() -> None:
 def test_a_class_named_too_readily_is_no_twin_of_everything() -> None:
     hub = np.diag([30] * 6)
     hub[1:, 0] = 6  # every class is called the first one now and then
-    found = chance_table(of_confusion((hub).tolist()))
+    found = null_model(of_confusion((hub).tolist()))
     assert found.p_values.min() > 0.2
     hub[1, 0], hub[2:, 0] = 6, 0  # now only the second is
-    assert chance_table(of_confusion(hub.tolist())).p_values[0, 1] < 0.05
+    assert null_model(of_confusion(hub.tolist())).p_values[0, 1] < 0.05
 
 
 def test_a_class_named_too_readily_is_known_by_what_most_classes_do() -> None:
     hub = np.full((6, 6), 2) + np.diag([30] * 6)
     hub[1:, 0] = 10
-    assert chance_table(of_confusion(hub.tolist())).p_values.min() > 0.2
+    assert null_model(of_confusion(hub.tolist())).p_values.min() > 0.2
 
 
 def test_three_classes_that_are_one_do_not_excuse_each_other() -> None:
     matrix = np.diag([60] * 6)
     matrix[:3, :3] = 20
-    p = chance_table(of_confusion(matrix.tolist())).p_values
+    p = null_model(of_confusion(matrix.tolist())).p_values
     assert max(p[0, 1], p[0, 2], p[1, 2]) < 0.01
 
 
 def test_confusion_with_one_class_stands_out_from_errors_all_over() -> None:
     matrix = np.full((6, 6), 1) + np.diag([30] * 6)
     matrix[2, 4] = matrix[4, 2] = 8
-    p = chance_table(of_confusion(matrix.tolist())).p_values
+    p = null_model(of_confusion(matrix.tolist())).p_values
     assert p[2, 4] == p[4, 2] < 1e-4
     assert np.sum(p < 0.05) == 2
 
 
 def test_between_two_classes_every_error_is_chance() -> None:
-    assert chance_table(of_confusion([[10, 20], [20, 10]])).p_values.tolist() == [[1, 1], [1, 1]]
+    assert null_model(of_confusion([[10, 20], [20, 10]])).p_values.tolist() == [[1, 1], [1, 1]]
 
 
 def test_classes_without_photos_or_errors_are_nobodys_twin() -> None:
-    found = chance_table(of_confusion([[10, 0, 0], [0, 10, 0], [0, 0, 0]]))
+    found = null_model(of_confusion([[10, 0, 0], [0, 10, 0], [0, 0, 0]]))
     assert found.p_values.min() == 1.0 and found.expected.max() == 0.0
 
 
@@ -85,5 +85,5 @@ def test_errors_without_structure_are_rarely_called_structure(unequal: float) ->
         shares *= (np.minimum(wrong * hard, 0.9) / shares.sum(axis=1))[:, None]
         shares += np.diag(1 - shares.sum(axis=1))
         preds = (shares[targets].cumsum(axis=1) > rng.random((len(targets), 1))).argmax(axis=1)
-        alarms += bool(chance_table(predictions(targets, sure(preds, k))).p_values.min() <= 0.05)
+        alarms += bool(null_model(predictions(targets, sure(preds, k))).p_values.min() <= 0.05)
     assert alarms <= 5  # of 100 data sets

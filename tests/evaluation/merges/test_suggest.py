@@ -9,7 +9,7 @@ import pytest
 from imgcli.errors import DataError
 from imgcli.evaluation.merges.evidence import pair_evidence
 from imgcli.evaluation.merges.suggest import (
-    LEAST,
+    MIN_PHOTOS,
     accuracy_after,
     disjoint,
     few_for_merges,
@@ -180,9 +180,9 @@ def test_the_reason_is_one_plain_sentence() -> None:
     matrix[3, 1], matrix[3, 3] = 5, 15
     (suggestion,) = suggest_merges(of_confusion(matrix.tolist()))
     assert suggestion.reason == (
-        "10 of 50 c01 photos are called c03 and 5 of 20 the other way round, 6.2 times what chance "
-        "would give; given one photo of each, the model knows which is c01 78 % of the time (50 % "
-        "= a coin)."
+        "10 of 50 c01 photos are predicted as c03 and 5 of 20 the other way round, 6.2 times the "
+        "number expected by chance; given one photo of each class, the model tells which is c01 "
+        "78 % of the time (AUC; 50 % = random guess)."
     )
 
 
@@ -217,13 +217,13 @@ def test_too_few_classes_or_photos_bring_no_suggestion() -> None:
 
 def test_predictions_of_learnt_photos_are_refused() -> None:
     learnt = predictions([0, 1], sure([0, 1], 3), out_of_sample=False)
-    with pytest.raises(DataError, match=r"learnt from.*imgcli evaluate --folds 10"):
+    with pytest.raises(DataError, match=r"training photos.*imgcli evaluate --folds 10"):
         suggest_merges(learnt)
 
 
 def test_the_fewest_photos_that_can_bring_a_suggestion_are_enough() -> None:
     confused = of_confusion([[0, 5, 0], [0, 2, 0], [0, 1, 0]])
-    assert len(confused) == LEAST and few_for_merges(confused) is None
+    assert len(confused) == MIN_PHOTOS and few_for_merges(confused) is None
     sentence = few_for_merges(predictions([0], sure([1], 3)))
     assert sentence is not None and sentence.startswith("1 photo is too few to tell which classes")
     assert "imgcli evaluate --folds 10" in sentence
@@ -234,7 +234,9 @@ def test_the_fewest_photos_that_can_bring_a_suggestion_are_enough() -> None:
 def test_fewer_photos_never_bring_a_suggestion(k: int) -> None:
     rng = np.random.default_rng(k)
     for _ in range(40):
-        some = predictions(rng.integers(0, k, LEAST - 1), sure(rng.integers(0, k, LEAST - 1), k))
+        some = predictions(
+            rng.integers(0, k, MIN_PHOTOS - 1), sure(rng.integers(0, k, MIN_PHOTOS - 1), k)
+        )
         assert suggest_merges(some) == [] and few_for_merges(some) is not None
 
 

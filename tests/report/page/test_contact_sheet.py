@@ -97,7 +97,7 @@ def test_what_is_not_shown_is_counted() -> None:
 def test_one_placeholder_is_one_group() -> None:
     issue = {"kind": "placeholder", "path": "a", "paths": ["a", "b", "c"], "detail": "3 times"}
     (section,) = contact_sheet.sections(document(issues=[issue]))
-    assert section.title == "One picture in many places" and section.paths == ["a", "b", "c"]
+    assert section.title == "Placeholder image" and section.paths == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("kind", check.KINDS)

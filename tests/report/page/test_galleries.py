@@ -11,8 +11,8 @@ from tests.report.report_runs import predictions
 def test_the_worst_mistakes_are_the_surest() -> None:
     said = predictions([[5, 3], [4, 5]], ("a", "b"))
     worst = galleries.worst(said, most=5)
-    assert len(worst) == 5 and not any(one.right for one in worst)
-    sure = [one.sure for one in worst]
+    assert len(worst) == 5 and not any(one.correct for one in worst)
+    sure = [one.probability for one in worst]
     assert sure == sorted(sure, reverse=True)
     assert sure[0] == said.probs.max(axis=1)[said.preds != said.targets].max()
 
@@ -34,7 +34,7 @@ def test_examples_of_a_merge_are_photos_called_by_the_other_name() -> None:
     counts[0, 1] = counts[1, 0] = 35
     (suggestion,) = suggest_merges(predictions(counts, [f"c{i}" for i in range(6)], folds=4))
     examples = galleries.examples(suggestion)
-    assert {(one.label, one.said) for one in examples} == {("c0", "c1"), ("c1", "c0")}
+    assert {(one.label, one.predicted) for one in examples} == {("c0", "c1"), ("c1", "c0")}
 
 
 def test_groups_with_several_labels_come_first_then_the_largest() -> None:

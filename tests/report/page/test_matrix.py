@@ -6,19 +6,19 @@ from matplotlib.colors import to_rgb
 
 from imgcli.evaluation.evaluate import evaluate
 from imgcli.records import Predictions
-from imgcli.report.page import matrix as cells_module
-from imgcli.report.page.matrix import Cells, cells
+from imgcli.report.page import matrix
+from imgcli.report.page.matrix import MatrixTable, matrix_table
 from imgcli.report.plots import style
 from tests.report.report_runs import predictions
 
 COUNTS = ((5, 2, 0), (0, 3, 0), (1, 0, 0))
 
 
-def laid(said: Predictions) -> Cells:
-    return cells(evaluate(said), said)
+def table_of(said: Predictions) -> MatrixTable:
+    return matrix_table(evaluate(said), said)
 
 
-def photos(table: Cells, said: Predictions) -> dict[tuple[str, str], list[int]]:
+def photos(table: MatrixTable, said: Predictions) -> dict[tuple[str, str], list[int]]:
     """The rows of the predictions behind each cell, by the names of label and prediction."""
     return {
         (said.classes[table.order[i]], said.classes[table.order[j]]): table.rows[f : f + n].tolist()
@@ -28,7 +28,7 @@ def photos(table: Cells, said: Predictions) -> dict[tuple[str, str], list[int]]:
 
 def test_each_cell_holds_its_photos_and_no_cell_is_empty() -> None:
     said = predictions(COUNTS, ("a", "b", "c"))
-    found = photos(laid(said), said)
+    found = photos(table_of(said), said)
     assert {cell: len(rows) for cell, rows in found.items()} == {
         ("a", "a"): 5,
         ("a", "b"): 2,
@@ -45,7 +45,7 @@ def test_every_photo_is_behind_one_cell_that_counts_it(k: int, seed: int) -> Non
     counts = np.random.default_rng(seed).integers(0, 4, (k + 1, k + 1))
     counts[0, 0] += 1
     said = predictions(counts)
-    table = laid(said)
+    table = table_of(said)
     assert sorted(table.rows) == list(range(len(said)))
     shown = [cell.n if cell else 0 for row in table.table for cell in row]
     assert shown == counts[np.ix_(table.order, table.order)].ravel().tolist()
@@ -53,14 +53,14 @@ def test_every_photo_is_behind_one_cell_that_counts_it(k: int, seed: int) -> Non
 
 def test_surest_mistakes_and_least_sure_hits_come_first() -> None:
     said = predictions(COUNTS, ("a", "b", "c"))
-    found, sure = photos(laid(said), said), said.probs.max(axis=1)
+    found, sure = photos(table_of(said), said), said.probs.max(axis=1)
     assert np.all(np.diff(sure[found["a", "b"]]) < 0)
     assert np.all(np.diff(sure[found["a", "a"]]) > 0)
 
 
 def test_thumbnails_go_to_mistakes_first_and_to_every_cell_in_turn() -> None:
     said = predictions([[9, 3, 0], [0, 9, 2], [1, 0, 9]])
-    table = laid(said)
+    table = table_of(said)
     rows = table.rows[table.urgency()]
     wrong = said.preds[rows] != said.targets[rows]
     assert wrong[:6].all() and not wrong[6:].any()
@@ -71,9 +71,9 @@ def test_thumbnails_go_to_mistakes_first_and_to_every_cell_in_turn() -> None:
 def test_of_too_many_classes_the_photos_of_those_shown_are_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(style, "MOST_CLASSES", 2)
+    monkeypatch.setattr(style, "MAX_CLASSES", 2)
     said = predictions([[5, 2, 0], [1, 3, 0], [0, 0, 4]], ("a", "b", "c"))
-    table = laid(said)
+    table = table_of(said)
     assert sorted(said.classes[i] for i in table.order) == ["a", "b"]
     assert len(table.rows) == int(table.n.sum()) == 11
 
@@ -84,8 +84,8 @@ def lightness(rule: str) -> float:
 
 
 def test_the_colours_of_cells_run_one_way_for_grey_print_and_on_dark_paper() -> None:
-    for rules, direction in zip(cells_module.rules(), (-1, 1), strict=True):
-        for scale in ("r", "w"):
+    for rules, direction in zip(matrix.rules(), (-1, 1), strict=True):
+        for scale in ("h", "e"):
             ladder = [lightness(r) for r in rules.splitlines() if r.startswith(f".{scale}")]
             assert len(ladder) == 10
             assert all(step * direction > 0 for step in np.diff(ladder))

@@ -114,7 +114,7 @@ def test_every_photo_is_behind_its_cell_and_mistakes_come_with_thumbnails() -> N
     counts = np.array([[30, 5, 0], [2, 30, 1], [0, 4, 30]])
     text = page(report_of(predictions(counts, folds=2)), tiny)
     data, thumbs = data_of(text, "data"), data_of(text, "thumbs")
-    assert sum(data["n"]) == counts.sum() == len(data["paths"]) == len(data["sure"])
+    assert sum(data["n"]) == counts.sum() == len(data["paths"]) == len(data["probability"])
     assert len(thumbs) == counts.sum()  # there is room for all
 
 
@@ -133,7 +133,7 @@ def test_a_large_report_stays_under_ten_megabytes_with_a_name_for_every_photo() 
     mistakes = [
         first + i
         for first, count, true, called in zip(
-            data["first"], data["n"], data["true"], data["said"], strict=True
+            data["first"], data["n"], data["true"], data["predicted"], strict=True
         )
         for i in range(count)
         if true != called
@@ -168,14 +168,16 @@ def test_a_run_that_was_never_judged_says_so_and_how_to_judge_it() -> None:
     model = {"arch": "tiny", "classes": ["a"], "val": {"n": 9, "accuracy": 0.5}, "imgcli": "0"}
     text = page(report_of(None, missing=lacking, model=model), tiny)
     shown = " ".join(Parsed(text).texts)
-    assert "Not judged yet." in shown and "imgcli evaluate --folds 10" in shown
-    assert "On the 9 photos kept for choosing" in shown and "50.0 % right" in shown
+    assert "Not evaluated yet." in shown and "imgcli evaluate --folds 10" in shown
+    assert "Validation accuracy 50.0 % (n = 9) is optimistic" in shown
     assert '<table class="matrix' not in text
 
 
 def test_one_photo_makes_a_page() -> None:
     text = page(report_of(predictions([[0, 1], [0, 0]])), tiny)
-    assert data_of(text, "data")["n"] == [1] and "0.0\u00a0% right: 0 of 1 photo" in text
+    assert (
+        data_of(text, "data")["n"] == [1] and "Accuracy 0.0\u00a0%: 0 of 1 held-out photo" in text
+    )
 
 
 def test_a_class_without_photos_has_an_empty_row_and_no_recall() -> None:

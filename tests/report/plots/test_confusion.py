@@ -106,7 +106,7 @@ def test_a_rare_mistake_is_seen_beside_a_full_diagonal() -> None:
 
 
 def test_both_scales_darken_all_the_way_for_grey_print() -> None:
-    for colours in (confusion.RIGHT, confusion.WRONG):
+    for colours in (confusion.HITS, confusion.ERRORS):
         ladder = [lightness(colours(x)) for x in np.linspace(0, 1, 50)]
         assert all(lower > higher for lower, higher in pairwise(ladder))
 
@@ -114,18 +114,18 @@ def test_both_scales_darken_all_the_way_for_grey_print() -> None:
 def test_the_title_says_how_good_on_how_many_and_of_what() -> None:
     words = title(confusion.confusion(evaluation(matrix(4), folds=FOLDS)))
     assert words.startswith("Confusion matrix")
-    assert "of 240 photos right (4 folds of the train part, out-of-fold; 95 % interval" in words
+    assert "(n = 240; 4 folds of the train part, out-of-fold; 95 % interval" in words
     assert "folds 94.5 ± 2.1 %" in words
 
 
 def test_of_too_many_classes_the_most_mistaken_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(style, "MOST_CLASSES", 3)
+    monkeypatch.setattr(style, "MAX_CLASSES", 3)
     counts = np.diag([9, 9, 9, 9, 9])
     counts[1, 4] = counts[1, 3] = 2
     counts[1, 0] = 1
     figure = confusion.confusion(evaluation(counts), order="name")
     assert ticks(figure.axes[0]) == ["class_001", "class_003", "class_004"]
-    assert "Shown: the 3 of 5 classes with the most mistakes" in title(figure)
+    assert "Shown: the 3 of 5 classes with the most errors" in title(figure)
     assert "64.3 % of 14" in ticks(figure.axes[0].child_axes[0])[0]  # of the whole row
     assert figure.axes[0].collections[0].get_array()[0, 0] == pytest.approx(9 / 14)
     assert "Shown" not in title(confusion.confusion(evaluation(matrix(3))))

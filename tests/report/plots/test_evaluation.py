@@ -111,7 +111,7 @@ def test_every_fold_has_its_point_on_both_sides(k: int) -> None:
     axes = figure.axes[0]
     assert [tick.split("\n")[0] for tick in ticks(axes, "x")] == ["train", "held out"] * 3
     assert overlaps(axes.get_xticklabels()) == 0
-    assert f"{k} folds" in title(figure) and "of 240 photos" in title(figure)
+    assert f"{k} folds" in title(figure) and "n = 240" in title(figure)
 
 
 def test_without_train_figures_the_held_out_side_stands_alone() -> None:
@@ -162,7 +162,7 @@ def test_precisions_are_readable_however_many_classes(k: int) -> None:
 def test_precisions_where_no_class_was_predicted_are_all_dashes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(style, "MOST_CLASSES", 2)
+    monkeypatch.setattr(style, "MAX_CLASSES", 2)
     figure = drawn(evaluation_plots.precision(evaluation([[0, 0, 2], [0, 0, 2], [0, 0, 2]])))
     assert ticks(figure.axes[0].child_axes[0]) == ["–  never predicted"] * 2
     assert "Shown: the 2 of 3 classes with the lowest precision" in title(figure)
@@ -224,9 +224,9 @@ def test_a_fitted_head_shows_what_was_minimised_at_each_iteration() -> None:
     rows = [row(i, "batch", 3.0 - i, None) for i in range(3)] + [row(2, "val", 0.2, 0.9)]
     figure = evaluation_plots.history(rows, unit="iteration")
     loss = figure.axes[0]
-    assert curves(loss)["minimised: loss and penalty"] == [[0, 3.0], [1, 2.0], [2, 1.0]]
+    assert curves(loss)["objective: loss + penalty"] == [[0, 3.0], [1, 2.0], [2, 1.0]]
     assert loss.get_xlabel() == "iteration" and "2 iterations" in title(figure)
-    assert "What is minimised, of all photos at once" in title(figure)
+    assert "Objective over all photos" in title(figure)
 
 
 def test_the_test_curve_is_there_only_when_it_was_tracked() -> None:
@@ -240,7 +240,7 @@ def test_the_kept_epoch_is_marked_with_what_its_weights_can_do() -> None:
     figure = evaluation_plots.history(ROWS, kept=2)
     for axes in figure.axes:
         assert any(list(line.get_xdata()) == [2, 2] for line in axes.lines)
-    assert "the weights of epoch 2, with 60.0 % of 1,850 validation photos right" in title(figure)
+    assert "the weights of epoch 2; validation accuracy 60.0 % (n = 1,850)" in title(figure)
     assert "60.0" not in title(evaluation_plots.history(ROWS))
 
 

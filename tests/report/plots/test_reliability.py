@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from imgcli.report.plots.evaluation import reliability
 from imgcli.report.plots.learning_curve import curve
-from imgcli.report.plots.reliability import (
+from imgcli.report.terminal.evaluation import (
     calibration_line,
     promise_lines,
-    reliability,
     repeats_line,
 )
 from tests.report.evaluations import evaluation
@@ -62,10 +62,10 @@ def test_the_curve_goes_on_to_what_is_expected() -> None:
 def test_lines_say_what_changes() -> None:
     kept = {"factor": 0.7, "ece_before": 0.08, "ece": 0.01, "folds": 5}
     assert calibration_line({"calibration": kept}) == (
-        "Confidence is off by 8.0 % on average (ECE), by 1.0 % once corrected (temperature 1.43), "
-        "as `predict` does from now on."
+        "Expected calibration error (ECE) 8.0 %; 1.0 % with temperature 1.43, which `predict` will "
+        "use."
     )
-    assert calibration_line({"ece": 0.02}) == "Confidence is off by 2.0 % on average (ECE)."
+    assert calibration_line({"ece": 0.02}) == "Expected calibration error (ECE) 2.0 %."
     assert repeats_line({"per_repeat": {"accuracy": [0.9]}}) is None
     promise = {
         "min_precision": 0.95,
@@ -78,6 +78,9 @@ def test_lines_say_what_changes() -> None:
         "weak": {"lily": 0.7, "a\x1b": 0.8},
     }
     first, second, third = promise_lines(promise, 4, 5)
-    assert third == "That is of all answers; less often right are: lily (70 %), a\\x1b (80 %)."
+    assert third == "Classes of lower precision: lily (70 %), a\\x1b (80 %)."
     assert len(promise_lines({**promise, "weak": {}}, 4, 5)) == 2
-    assert first.startswith("Answered 4 of 5 photos") and "90 of 100 photos (90.0 %)" in second
+    assert (
+        first.startswith("Answered 4 of 5 photos")
+        and "coverage 90.0 % (90 of 100 photos)" in second
+    )

@@ -61,11 +61,11 @@ def test_a_history_without_pruned_trials_names_none() -> None:
     assert set(drawn) == {"finished", "best so far"}
 
 
-def test_the_history_says_what_is_best_of_how_many_and_that_it_flatters() -> None:
+def test_the_history_says_what_is_best_of_how_many_and_that_it_is_optimistic() -> None:
     words = title(tuning.history(ROWS, "160 validation photos"))
     assert "Search over 5 trials" in words
-    assert "Best: trial 2 with 90.0 % of 160 validation photos right" in words
-    assert "3 finished, 1 pruned, 1 could not be trained" in words and "flatters" in words
+    assert "Best: trial 2, accuracy 90.0 % on 160 validation photos" in words
+    assert "3 finished, 1 pruned, 1 could not be trained" in words and "optimistic" in words
 
 
 def test_importance_is_written_at_each_bar() -> None:
@@ -75,8 +75,8 @@ def test_importance_is_written_at_each_bar() -> None:
     assert [round(bar.get_width(), 2) for bar in axes.patches] == [0.9, 0.1]
     assert {"90 %", "10 %"} <= {text.get_text() for text in axes.texts}
     assert axes.yaxis_inverted()  # the largest on top
-    assert "9 finished trials" in title(figure) and "A rough guess" in title(figure)
-    assert "guess" not in title(tuning.importance({"lr": 1.0}, 30))
+    assert "9 finished trials" in title(figure) and "A rough estimate" in title(figure)
+    assert "estimate" not in title(tuning.importance({"lr": 1.0}, 30))
 
 
 def test_nothing_is_cut_at_the_edge_of_a_figure(tmp_path: Path) -> None:
@@ -94,9 +94,9 @@ def test_the_table_shows_the_best_five_and_what_they_chose() -> None:
     console = Console(width=100, file=io.StringIO())
     console.print(tuning.best(ranked, {"lr": "lr", "optimizer": "optimizer"}))
     shown = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert len(shown) == 6
-    assert shown[1].split(maxsplit=6)[:-1] == ["0", "90.0", "%", "0.100", "2.5", "s"]
-    assert shown[1].strip().endswith("lr 0.01, optimizer sgd")
+    assert len(shown) == 9  # a blank line, the header and its line, five trials, a blank line
+    assert shown[3].split(maxsplit=6)[:-1] == ["0", "90.0", "%", "0.100", "2.5", "s"]
+    assert shown[3].strip().endswith("lr 0.01, optimizer sgd")
 
 
 def test_the_csv_holds_every_trial_with_every_choice() -> None:

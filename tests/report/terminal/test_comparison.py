@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from imgcli.report.compared import labels, short_labels
+from imgcli.report.csv import comparison_csv, folds_csv
 from imgcli.report.plots import comparison as comparison_plots
-from imgcli.report.terminal import comparison as comparison
-from imgcli.report.terminal.comparison import compared, labels, p_text, points, short_labels
+from imgcli.report.terminal.comparison import compared, p_text, points
 from tests.report.comparisons import document, told
 from tests.report.evaluations import ODD_NAMES
 from tests.report.plots.test_evaluation import boxes, drawn, overlaps, ticks, title
@@ -170,9 +171,9 @@ def test_which_photos_were_paired_is_said() -> None:
     assert "the folds are not the same in all runs" in said({**two(), "same_folds": False})
     repeated = [{**run, "repeats": 2} for run in two()["runs"]]
     assert "of repeated folds the first repeat is compared" in said({**two(), "runs": repeated})
-    assert "; 7 photos left out that not every run had" in said({**two(), "left_out": 7})
+    assert "; 7 photos left out, missing in some runs" in said({**two(), "left_out": 7})
     on_test = said(two(on="test"))
-    assert "1,234 photos of the test part" in on_test and "do not choose by it" in on_test
+    assert "1,234 photos of the test part" in on_test and "not to make it" in on_test
 
 
 def test_the_table_has_every_run_within_80_columns() -> None:
@@ -206,7 +207,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def test_the_table_is_there_as_csv() -> None:
-    a, b = rows(comparison.comparison_csv(two()))
+    a, b = rows(comparison_csv(two()))
     assert (a["run"], a["label"], a["params_total"], a["folds"]) == ("runs/a", "a", "1234", "2")
     assert float(b["accuracy"]) == pytest.approx(0.94)
     assert float(b["train_accuracy_mean"]) == pytest.approx(0.99625)
@@ -215,7 +216,7 @@ def test_the_table_is_there_as_csv() -> None:
 
 
 def test_every_fold_has_its_row() -> None:
-    found = rows(comparison.folds_csv(two()))
+    found = rows(folds_csv(two()))
     assert len(found) == 3 * (2 + 4 + 4 + 4)
     held = [
         r for r in found if (r["run"], r["side"], r["metric"]) == ("runs/b", "held out", "macro_f1")
@@ -223,7 +224,7 @@ def test_every_fold_has_its_row() -> None:
     assert [(r["fold"], float(r["value"])) for r in held] == [
         (str(i), v) for i, v in enumerate(FOLDS)
     ]
-    assert rows(comparison.folds_csv(document([told("a", 0.9), told("b", 0.8)]))) == []
+    assert rows(folds_csv(document([told("a", 0.9), told("b", 0.8)]))) == []
 
 
 # --- figures ------------------------------------------------------------------------------------

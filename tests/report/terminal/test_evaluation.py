@@ -29,29 +29,27 @@ def words(text: str) -> str:
 def test_the_verdict_says_how_many_are_right_of_how_many_and_how_sure_that_is() -> None:
     folds = evaluation([[94, 6], [4, 96]], folds=(0.94, 0.96))
     assert evaluation_tables.verdict(folds) == (
-        "95.0 % of 200 photos right (2 folds of the train part, out-of-fold; "
+        "Accuracy 95.0 % (n = 200; 2 folds of the train part, out-of-fold; "
         "95 % interval 94.0–96.0 %); folds 95.0 ± 1.4 %"
     )
 
 
 def test_the_verdict_on_the_test_part_has_no_folds() -> None:
     assert evaluation_tables.verdict(evaluation([[1]], on="test")) == (
-        "100.0 % of 1 photo right (the test part; 95 % interval 99.0–100.0 %)"
+        "Accuracy 100.0 % (n = 1; the test part; 95 % interval 99.0–100.0 %)"
     )
 
 
 def test_photos_it_learnt_from_are_called_so() -> None:
-    assert "the train part, which it learnt from" in evaluation_tables.verdict(evaluation([[1]]))
-    assert "all photos, which it learnt from" in evaluation_tables.verdict(
-        evaluation([[1]], on="all")
-    )
+    assert "the train part, in-sample" in evaluation_tables.verdict(evaluation([[1]]))
+    assert "all photos, in-sample" in evaluation_tables.verdict(evaluation([[1]], on="all"))
 
 
 def test_the_figures_show_both_sides_of_the_folds() -> None:
     text = piped(
         evaluation_tables.figures(evaluation([[94, 6], [4, 96]], folds=FOLDS, train=TRAIN))
     )
-    held_out, train = text.split("train side")
+    held_out, train = text.split("training photos")
     assert words(held_out).count("95.0 94.0–96.0 94.5 ± 2.1 94.5 2.0 92.0–97.0") == 3
     assert words(train).count("99.6 98.6–100.0 99.6 ± 0.5 99.8 0.6 99.0–100.0") == 3
 

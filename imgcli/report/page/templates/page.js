@@ -13,10 +13,10 @@
     const n = data.n[cell].toLocaleString("en");
     const photos = data.n[cell] === 1 ? "photo" : "photos";
     const label = isolated(data.classes[data.true[cell]]);
-    const said = isolated(data.classes[data.said[cell]]);
-    return data.true[cell] === data.said[cell]
-      ? `${n} ${photos} of ${label}, recognised`
-      : `${n} ${photos} labelled ${label}, called ${said}`;
+    const predicted = isolated(data.classes[data.predicted[cell]]);
+    return data.true[cell] === data.predicted[cell]
+      ? `${n} ${photos} of ${label}, correctly predicted`
+      : `${n} ${photos} labelled ${label}, predicted as ${predicted}`;
   }
 
   function element(tag, className, text) {
@@ -36,7 +36,7 @@
     } else {
       li.append(element("span", "blank", "no picture"));
     }
-    li.append(element("p", "sure", data.sure[photo]));
+    li.append(element("p", "probability", data.probability[photo]));
     const path = element("p", "path", "");
     const name = element("bdi", "", "");
     data.paths[photo].split("/").forEach((part, i) => {
@@ -51,10 +51,10 @@
   function open(cell) {
     const photos = Array.from({ length: data.n[cell] }, (_, i) => data.first[cell] + i);
     const seen = photos.filter((photo) => thumbs[photo]).length;
-    const order = data.true[cell] === data.said[cell] ? "least" : "most";
+    const order = data.true[cell] === data.predicted[cell] ? "lowest" : "highest";
     document.getElementById("photos-title").textContent = sentence(cell);
     document.getElementById("photos-note").textContent =
-      `With the probability of what was said, ${order} sure first.` +
+      `Probability of the predicted class, ${order} first.` +
       (seen < photos.length ? ` ${photos.length - seen} without a picture: by name.` : "");
     dialog.querySelector("ul").replaceChildren(...photos.map(item));
     dialog.showModal();
@@ -64,7 +64,7 @@
   // One cell takes part in the order of the tabulator key; arrows go to the next that is filled.
   function step(from, down, right) {
     let row = data.true[from] + down;
-    let column = data.said[from] + right;
+    let column = data.predicted[from] + right;
     const k = data.classes.length;
     for (; row >= 0 && column >= 0 && row < k && column < k; row += down, column += right) {
       if (buttons.has(row * k + column)) return buttons.get(row * k + column);
@@ -75,7 +75,7 @@
 
   for (const button of matrix.querySelectorAll("button")) {
     const cell = Number(button.dataset.cell);
-    buttons.set(data.true[cell] * data.classes.length + data.said[cell], button);
+    buttons.set(data.true[cell] * data.classes.length + data.predicted[cell], button);
     button.setAttribute("aria-label", sentence(cell));
     button.title = sentence(cell);
     button.tabIndex = cell ? -1 : 0;

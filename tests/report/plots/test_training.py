@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from imgcli.config import TrainConfig
+from imgcli.errors import RunError
 from imgcli.records import FloatArray
-from imgcli.report.plots.losses import (
+from imgcli.report.plots import training
+from imgcli.report.plots.training import (
     COLOURS,
     Losses,
     batch_losses,
@@ -25,6 +28,7 @@ from imgcli.report.plots.losses import (
 from tests.evaluation.run_folders import history
 from tests.report.comparisons import document, told
 from tests.report.plots.test_evaluation import drawn, title
+from tests.report.report_runs import HISTORY, run
 
 
 def written(folder: Path, values: list[float], name: str = "history.csv") -> Path:
@@ -106,8 +110,8 @@ def test_who_is_not_drawn_and_whose_loss_is_another_is_noted() -> None:
     comparing = document(runs)
     names = {run["run"]: run["arch"] for run in runs}
     first, second = notes(comparing, names, ["runs/a", "runs/b"])
-    assert first == "Not drawn, since they learnt from too few batches or none: 'c'"
-    assert second.startswith("Losses of runs with other label smoothing")
+    assert first == "Not drawn, trained on too few batches: 'c'"
+    assert second.startswith("Losses of runs with different label smoothing")
     (only,) = notes(comparing, names, ["runs/a"])
     assert only.endswith("'b' and 'c'")
 
@@ -120,3 +124,27 @@ def test_curves_are_listed_by_run_and_step(tmp_path: Path) -> None:
     assert float(rows[0]["std"]) == pytest.approx(2**-0.5)
     assert rows[-1]["folds_mean"] == rows[-1]["folds_sd"] == ""
     assert losses_csv({}) == "run,step,mean,std,folds_mean,folds_sd\n"
+
+
+def test_a_history_is_read_as_figures_take_it(tmp_path: Path) -> None:
+    made = run(tmp_path, epochs=2)
+    text = HISTORY + "1,0,batch,64,2.5,,,,0.1\n1,,val,9,inf,0.5,,,\n"
+    (made.folder / "history.csv").write_text(text)
+    assert training.rows(made) == [
+        {"epoch": 1, "part": "batch", "n": 64, "loss": 2.5, "accuracy": None},
+        {"epoch": 1, "part": "val", "n": 9, "loss": float("inf"), "accuracy": 0.5},
+    ]
+
+
+def test_a_run_without_a_history_has_no_rows_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    made = run(tmp_path)
+    (made.folder / "history.csv").write_text(HISTORY + "one,,val,9,1,1,,,\n")
+    with pytest.raises(RunError, match=r"history.csv' cannot be read .*invalid literal"):
+        training.rows(made)
+    (made.folder / "history.csv").unlink()
+    assert training.rows(made) == []
+
+
+def test_a_head_that_is_fitted_takes_iterations() -> None:
+    assert training.unit(TrainConfig.of(arch="a", optimizer="lbfgs")) == "iteration"
+    assert training.unit(TrainConfig.of(arch="a", optimizer="adamw")) == "epoch"
