@@ -60,7 +60,7 @@ def test_repeats_are_pooled_and_the_first_is_the_runs(
     assert imgcli(monkeypatch, "report", "--quiet") == 0
     page = Path("runs/latest/report.html").read_text("utf-8").replace("\u00a0", " ")
     right, run = percent(twice["accuracy"]["value"]), Path("runs/latest").resolve().name
-    assert f"{right} right of 120 photos it had not learnt from, each asked 2 times" in page
+    assert f"Accuracy {right} on 120 held-out photos, each predicted 2 times" in page
     assert "120 photos, 2 × 3 folds of the train part, out-of-fold" in page
     assert f"imgcli evaluate --folds 3 --repeats 2 --run {run}" in page
     evaluated()
@@ -75,7 +75,7 @@ def test_the_test_part_stands_beside_what_was_learnt_from(
     document = json.loads(capsys.readouterr().out)
     learnt = json.loads(Path("runs/latest/model.json").read_text())["train"]
     assert document["train"]["accuracy"]["value"] == learnt["accuracy"]
-    assert "right on the photos it learnt from" in document["gap"]
+    assert "on training photos" in document["gap"]
     assert document["calibration"] is None  # nothing was learnt from folds yet
 
 
@@ -85,7 +85,7 @@ def test_a_precision_is_promised_by_the_folds(
     words = ["predict", "dataset/test", "--min-precision", "0.9"]
     capsys.readouterr()
     assert imgcli(monkeypatch, *words) == 1
-    assert "has no out-of-fold predictions to judge by" in capsys.readouterr().err
+    assert "has no out-of-fold predictions" in capsys.readouterr().err
     assert imgcli(monkeypatch, "evaluate", "--folds", "3") == 0
     capsys.readouterr()
     assert imgcli(monkeypatch, *words, "--json", "--csv", "found.csv") == 0
@@ -112,7 +112,7 @@ def test_the_learning_curve_is_told_kept_and_drawn(
     capsys.readouterr()
     assert imgcli(monkeypatch, "learning-curve", "--folds", "2", "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["sentence"].startswith("Twice the photos would bring about")
+    assert document["sentence"].startswith("Expected accuracy with twice the photos")
     assert {row["class"] for row in document["per_class"]} == {"blue", "green", "red"}
     assert document["points"][-1]["photos"] == 60 and document["n"] == 120
     assert (here / "runs/latest/figures/learning-curve.png").is_file()

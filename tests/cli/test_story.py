@@ -97,7 +97,7 @@ def test_what_they_print_for_people_says_what_is_next(shell: Shell, tmp_path: Pa
     code, out, err = shell("evaluate", "--folds", "2")
     assert code == 0, err
     assert "(n = 54; 2 folds of the train part" in out
-    assert "held out" in out and "train side" in out and "folds.png" in out
+    assert "held-out photos" in out and "training photos" in out and "folds.png" in out
     code, out, err = shell("evaluate")
     assert code == 0, err
     assert "The test part has now been scored once." in out
@@ -143,7 +143,7 @@ def test_a_training_goes_on_from_a_run_with_its_head(shell: Shell) -> None:
     assert again["train"]["loss"] == pytest.approx(first["train"]["loss"], abs=1e-3)
     assert again["val_learnt_by"] is None  # both held out the same photos
     flattered = shell(*plain, "--weights", first["run"], "--seed", "3")[1]
-    assert f"Validation flatters: '{first['run']}', whose weights it began with" in flattered
+    assert f"Validation is optimistic: the initial weights come from '{first['run']}'" in flattered
     other = shell("train", "--arch", "8C3-G", "--image-size", "8", "--weights", "runs/latest")
     assert other[0] == 1 and "is a run of '4C3-G', whose weights do not fit '8C3-G'" in other[2]
 
