@@ -9,6 +9,7 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from imgcli.config import TrainConfig
+from imgcli.training.device import to_device
 
 
 class Recipe(NamedTuple):
@@ -94,7 +95,7 @@ def to_planes(pixels: Tensor) -> Tensor:
 
 def luma(images: Tensor) -> Tensor:
     """Images `(B, 3, H, W)` in grey, `(B, 1, H, W)`, as ITU-R 601 weighs the colours."""
-    weights = torch.tensor(_LUMA, device=images.device).view(3, 1, 1)
+    weights = to_device(torch.tensor(_LUMA), images.device).view(3, 1, 1)
     return (images * weights).sum(1, keepdim=True)
 
 
@@ -115,9 +116,11 @@ def _warp(images: Tensor, recipe: Recipe, size: int, generator: torch.Generator)
     theta *= side[:, None, None]
     theta[:, :, 0] *= mirror[:, None]
     theta[:, :, 2] = (2 * draws[:, 2:4] - 1) * room[:, None]
-    grid = functional.affine_grid(theta.to(images.device), [n, 3, size, size], align_corners=False)
+    grid = functional.affine_grid(
+        to_device(theta, images.device), [n, 3, size, size], align_corners=False
+    )
     if recipe.elastic:
-        grid = grid + _bends(n, size, recipe.elastic, generator).to(grid.device)
+        grid = grid + to_device(_bends(n, size, recipe.elastic, generator), grid.device)
     warped = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
     return warped.contiguous(memory_format=torch.channels_last)
 
@@ -144,7 +147,7 @@ def _move(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     places = torch.where(places < size, places, 2 * (size - 1) - places)
     if recipe.flip:
         places[:, 1] = torch.where(draws[:, 2:] < 0.5, places[:, 1].flip(1), places[:, 1])
-    rows, columns = places.to(pixels.device).unbind(1)
+    rows, columns = to_device(places, pixels.device).unbind(1)
     photos = torch.arange(n, device=pixels.device)[:, None, None]
     return pixels[photos, rows[:, :, None], columns[:, None, :]]
 
@@ -163,7 +166,7 @@ def _change_at_random(images: Tensor, magnitude: int) -> Tensor:
 def _recolour(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     """Scale brightness, then contrast about the photo's mean grey, then saturation about grey."""
     factors = 1 + amount * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
-    brightness, contrast, saturation = factors.to(images.device)
+    brightness, contrast, saturation = to_device(factors, images.device)
     images = images * brightness
     mean = luma(images).mean((2, 3), keepdim=True)
     images = (images - mean) * contrast + mean
@@ -188,7 +191,7 @@ def erase(images: Tensor, probability: float, generator: torch.Generator) -> Ten
         inside.append((place >= 0) & (place < share[:, None]))  # (B, length)
     chosen = (draws[:, 4] < probability)[:, None, None]
     blot = (inside[0][:, :, None] & inside[1][:, None, :] & chosen)[:, None]
-    return images.masked_fill(blot.to(images.device), 0.0)
+    return images.masked_fill(to_device(blot, images.device), 0.0)
 
 
 def mixing(

@@ -22,9 +22,9 @@ from imgcli.progress import counter
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
 from imgcli.runs import CACHE
 from imgcli.training.cache_keys import network_key, view_key
-from imgcli.training.device import BATCH, forward
+from imgcli.training.device import BATCH, forward, to_device
 from imgcli.training.feature_extraction import for_looking
-from imgcli.training.inputs import to_device, to_images
+from imgcli.training.inputs import to_images
 
 # Photos at once, the last ones repeated to make as many. Fewer on a CPU: one new photo costs less.
 _BATCH = {"cpu": 16}

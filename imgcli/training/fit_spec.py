@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from imgcli.records import FloatArray, IntArray
 from imgcli.training.checkpoint import State
 from imgcli.training.context import Task
-from imgcli.training.metrics import Measure
+from imgcli.training.metrics import Metrics
 from imgcli.training.training_loop import logits_of
 
 
@@ -40,7 +40,7 @@ class Fitted:
     epochs: int  # passes, or iterations of the fit to the optimum
     kept: int  # the epoch whose weights are kept
     seen: int  # inputs that this process learnt from, each as often as it did
-    val: Measure | None
+    val: Metrics | None
     chosen: Mapping[str, float]  # what validation chose, and how many photos got a pseudo-label
 
 

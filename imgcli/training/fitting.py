@@ -19,7 +19,7 @@ from imgcli.training.context import Task, hold_out
 from imgcli.training.fit_spec import Fitted, Job, logits_by, probs_by
 from imgcli.training.inputs import FeatureInputs, PixelInputs
 from imgcli.training.lr_finder import find_rate
-from imgcli.training.metrics import Measure, measure
+from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.probe.fit import fit_and_held, fit_to_optimum
 from imgcli.training.sampling import bootstrap, few_labels
 from imgcli.training.training_loop import logits_of, train
@@ -101,7 +101,7 @@ def _guessed(task: Task, fitted: Fitted) -> tuple[Task, IntArray]:
     return task.with_guesses(rows[sure], probs.argmax(axis=1)[sure]), rows[sure]
 
 
-def _chosen_with_guesses(task: Task, job: Job) -> tuple[Mapping[str, float], Measure | None]:
+def _chosen_with_guesses(task: Task, job: Job) -> tuple[Mapping[str, float], Metrics | None]:
     """A head's regularisation and temperature by inner folds, and its figures on held-out photos.
 
     Each fold guesses for itself: guesses of a fit to all of the job's photos know the labels that
@@ -122,7 +122,7 @@ def _chosen_with_guesses(task: Task, job: Job) -> tuple[Mapping[str, float], Mea
     )
     chosen = {"weight_decay": strength, "temperature": temperature, "factor": 1 / temperature}
     targets = task.targets[torch.from_numpy(np.concatenate([held for _, held in pairs]))]
-    return chosen, measure(torch.cat(logits), targets)
+    return chosen, compute_metrics(torch.cat(logits), targets)
 
 
 def _fit_by_loop(task: Task, job: Job) -> Fitted:
@@ -153,7 +153,9 @@ def _fit_by_loop(task: Task, job: Job) -> Fitted:
     )
     judged = None
     if len(val):
-        judged = measure(logits_of(module, inputs, val, config.optim.precision), task.targets[val])
+        judged = compute_metrics(
+            logits_of(module, inputs, val, config.optim.precision), task.targets[val]
+        )
     if isinstance(inputs, FeatureInputs):
         module = _on_raw_features(module, inputs)
     seen = len(drawn) * (state.epoch - state.resumed_from)

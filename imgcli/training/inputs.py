@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from imgcli.models.memory import is_out_of_memory
-from imgcli.photos.views import Images, Pixels
+from imgcli.photos.views import Pixels
 from imgcli.records import IntArray, Preprocess
 from imgcli.training.augment import Recipe, augment, erase, luma, to_planes
+from imgcli.training.device import to_device
 
 _RESIDENT = 0.5  # share of a GPU's free memory that photos may take
 _UPLOAD = 4096  # photos put there at once
@@ -59,23 +60,16 @@ class DevicePixels:
     def gather(self, rows: IntArray) -> Tensor:
         """Some photos, `(B, S, S, 3)` uint8 on the device."""
         if self.resident is not None:
-            return self.resident[torch.from_numpy(rows).to(self.device)]
-        pixels = self.pixels.gather(rows)
-        return to_device(pixels, self.device)
+            return self.resident[to_device(rows, self.device)]
+        return to_device(self.pixels.gather(rows), self.device)
 
 
 def _on_device(pixels: Pixels, shape: tuple[int, ...], device: torch.device) -> Tensor:
     """All photos `(N, S, S, 3)`, zeros for those that cannot be read."""
     resident = torch.zeros(shape, dtype=torch.uint8, device=device)
     for rows in in_batches(np.flatnonzero(pixels.readable), _UPLOAD):
-        resident[torch.from_numpy(rows).to(device)] = to_device(pixels.gather(rows), device)
+        resident[to_device(rows, device)] = to_device(pixels.gather(rows), device)
     return resident
-
-
-def to_device(pixels: Images, device: torch.device) -> Tensor:
-    """Pixels as a tensor; to a GPU through pinned memory, while it computes."""
-    tensor = torch.from_numpy(pixels)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,14 +109,17 @@ class FeatureInputs:
 
     def standardised(self, rows: IntArray) -> Self:
         """The same features, standardised by `rows`."""
-        learnt = self.features[torch.from_numpy(rows)]
+        learnt = self._of(rows)
         return type(self)(self.features, learnt.mean(0), learnt.std(0).clamp_min(1e-5))
 
     def batch(self, rows: IntArray) -> Tensor:
-        return (self.features[torch.from_numpy(rows)] - self.mean) / self.scale
+        return (self._of(rows) - self.mean) / self.scale
 
     def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor:
         return self.batch(rows)
+
+    def _of(self, rows: IntArray) -> Tensor:
+        return self.features[to_device(rows, self.features.device)]  # (B, D)
 
 
 def to_images(pixels: Tensor, preprocess: Preprocess) -> Tensor:
@@ -159,8 +156,8 @@ def _mean_and_std(
     preprocess: Preprocess, width: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Both for a row of pixels `(W · 3,)`: channel by channel it takes three times as long."""
-    mean = torch.tensor(preprocess.mean, device=device).repeat(width)
-    std = torch.tensor(preprocess.std, device=device).repeat(width)
+    mean = to_device(torch.tensor(preprocess.mean), device).repeat(width)
+    std = to_device(torch.tensor(preprocess.std), device).repeat(width)
     return 255 * mean, 255 * std
 
 

@@ -30,7 +30,7 @@ def has_momentum(name: str) -> bool:
     return bool(get_optimizer_info(name).has_momentum)
 
 
-def usual_rate(name: str) -> float:
+def default_rate(name: str) -> float:
     """The peak learning rate for weights that begin at random."""
     if name in _MUON:
         return 0.02
@@ -39,7 +39,7 @@ def usual_rate(name: str) -> float:
     return 1e-3 if name.startswith(("rmsprop", "crmsprop", "lion")) else 0.01
 
 
-def usual_decay(name: str) -> float:
+def default_decay(name: str) -> float:
     """The weight decay: decoupled ones stand much larger values."""
     decays = {"sgd": 5e-4, "momentum": 5e-4, "adamw": 0.05, "nadamw": 0.05, "lion": 0.5}
     return decays.get(name, 0.0)

@@ -27,7 +27,7 @@ from imgcli.training.device import choose_device
 from imgcli.training.fit_spec import Fitted, Job, logits_by, probs_by
 from imgcli.training.fitting import fit_all, with_rate
 from imgcli.training.inputs import FeatureInputs
-from imgcli.training.metrics import Measure, measure
+from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.model_io import (
     HISTORY,
     chosen_in,
@@ -317,9 +317,11 @@ def _bagged_until(resume: Run, runs: Path) -> dict[int, Run]:
     return found
 
 
-def _learnt(task: Task, fitted: Fitted) -> Measure:
+def _learnt(task: Task, fitted: Fitted) -> Metrics:
     """The figures on the photos that were learnt from, by the weights that were kept."""
-    return measure(logits_by(task, fitted.module, fitted.learnt), task.targets[fitted.learnt])
+    return compute_metrics(
+        logits_by(task, fitted.module, fitted.learnt), task.targets[fitted.learnt]
+    )
 
 
 def _whole(task: Task, fitted: Fitted) -> Classifier:
@@ -383,4 +385,4 @@ def _digests(task: Task, rows: IntArray) -> list[str]:
 def _last(history: list[dict[str, Any]], part: str) -> dict[str, Any] | None:
     """The last figures of a part in a history."""
     found = [row for row in history if row["part"] == part]
-    return {field.name: found[-1][field.name] for field in fields(Measure)} if found else None
+    return {field.name: found[-1][field.name] for field in fields(Metrics)} if found else None

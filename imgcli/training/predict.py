@@ -17,8 +17,8 @@ from imgcli.photos.views import Images, decode_files
 from imgcli.records import FloatArray, Rejected
 from imgcli.runs import Run
 from imgcli.text import csv_text
-from imgcli.training.device import choose_device, forward
-from imgcli.training.inputs import to_device, to_images
+from imgcli.training.device import choose_device, forward, to_device
+from imgcli.training.inputs import to_images
 from imgcli.training.model_io import load_model
 from imgcli.training.precision import usable_precision
 

@@ -16,7 +16,7 @@ from imgcli.models.create import has_published_weights
 from imgcli.models.zoo import ZOO
 from imgcli.text import count
 from imgcli.training.lr_schedules import DECAYS, WARM
-from imgcli.training.optim import SGD, check_optimizer, has_momentum, usual_decay, usual_rate
+from imgcli.training.optim import SGD, check_optimizer, default_decay, default_rate, has_momentum
 from imgcli.training.probe.logistic import MAX_ITERATIONS
 
 _HEAD_RATE = 0.1  # of sgd on features, which are far from the first layers' noise
@@ -159,8 +159,8 @@ def _name(c: Config) -> str:
 
 def _learning_rate(c: Config) -> float:
     if c.model.frozen:
-        return _HEAD_RATE if _name(c) in SGD else usual_rate(_name(c))
-    return usual_rate(_name(c)) * (_FINE_TUNING if _is_pretrained(c) else 1)
+        return _HEAD_RATE if _name(c) in SGD else default_rate(_name(c))
+    return default_rate(_name(c)) * (_FINE_TUNING if _is_pretrained(c) else 1)
 
 
 def _check_head_decay(c: Config) -> None:
@@ -281,7 +281,7 @@ RULES: tuple[Default | Unused | Refused | Checked, ...] = (
         lambda c: "kept" if _is_pretrained(c) else "batch",
         lambda c: _by_steps(c) and not c.model.frozen,
     ),
-    Default("weight_decay", lambda c: usual_decay(_name(c)), _by_steps),
+    Default("weight_decay", lambda c: default_decay(_name(c)), _by_steps),
     Default("augment", lambda c: "none" if c.model.frozen else "photo", _by_steps),
     # Few labels serve training better than validation.
     Default("val_share", lambda c: 0.1 if c.data.labels_per_class is None else 0.0, _by_steps),

@@ -17,7 +17,7 @@ from imgcli.training.context import Task
 from imgcli.training.fit_spec import Job, logits_by
 from imgcli.training.fitting import fit_all
 from imgcli.training.inputs import FeatureInputs
-from imgcli.training.metrics import measure
+from imgcli.training.metrics import compute_metrics
 from imgcli.training.resolve_defaults import resolve_defaults
 from imgcli.training.sampling import bootstrap, few_labels, nearness
 
@@ -177,7 +177,7 @@ def test_train_figures_are_of_the_labelled_photos_that_were_learnt_from(
     drawn = np.unique(bootstrap(task, np.arange(150 - unlabelled)))
     assert fitted.learnt.tolist() == drawn.tolist()
     last = [row for row in fitted.history if row["part"] == "train"][-1]
-    expected = measure(logits_by(task, fitted.module, drawn), task.targets[drawn])
+    expected = compute_metrics(logits_by(task, fitted.module, drawn), task.targets[drawn])
     assert last["n"] == expected.n == len(drawn)
     assert last["accuracy"] == expected.accuracy
     assert last["loss"] == pytest.approx(expected.loss, rel=1e-4)

@@ -14,8 +14,19 @@ from imgcli.models.network import Classifier
 from imgcli.runs import CHECKPOINT
 from imgcli.training.checkpoint import State
 from imgcli.training.inputs import FeatureInputs
-from imgcli.training.metrics import measure
-from imgcli.training.training_loop import Learner, Mix, batch_size_in, logits_of, train
+from imgcli.training.metrics import compute_metrics
+from imgcli.training.training_loop import (
+    READ_EVERY,
+    Mix,
+    backward,
+    balanced_weights,
+    batch_size_in,
+    logits_of,
+    new_state,
+    optimizer_step,
+    set_train_mode,
+    train,
+)
 
 CONFIG = TrainConfig.of(
     arch="any",
@@ -79,7 +90,7 @@ def test_train_figures_are_of_the_photos_where_batches_are_not(
     module = network()
     state = train(module, inputs, targets, config, rows=ROWS, watched={}, mix=mix)
     told = [row for row in state.history if row["part"] == "train"]
-    expected = measure(logits_of(module, inputs, ROWS, "fp32"), targets[ROWS])
+    expected = compute_metrics(logits_of(module, inputs, ROWS, "fp32"), targets[ROWS])
     assert len(told) == 4
     assert told[-1] == {"epoch": 4, "part": "train", **expected.to_json()}
     assert expected.n == len(ROWS) and expected.accuracy > 0.9
@@ -150,7 +161,7 @@ def test_the_command_that_goes_on_names_the_run_and_where_it_is(tmp_path: Path) 
 
 def test_batches_grow_by_the_same_factor_to_the_size_asked_for() -> None:
     config = CONFIG.with_(epochs=3, batch_size=10, grow_batch=40)
-    assert [batch_size_in(epoch, config) for epoch in (1, 2, 3)] == [10, 20, 40]
+    assert [batch_size_in(epoch, config.optim) for epoch in (1, 2, 3)] == [10, 20, 40]
     sizes = [row["n"] for row in fit(network(), config).history if row["part"] == "batch"]
     assert sizes == [10] * 6 + [20] * 3 + [30] * 2  # 60 photos in two batches of at most 40
 
@@ -182,7 +193,7 @@ def test_the_moving_average_is_what_is_judged_and_kept() -> None:
     val = [row for row in state.history if row["part"] == "val"]
     inputs, targets = problem()
     logits = logits_of(averaged, inputs, VAL, "fp32")
-    assert measure(logits, targets[VAL]).loss == min(row["loss"] for row in val)
+    assert compute_metrics(logits, targets[VAL]).loss == min(row["loss"] for row in val)
 
 
 @pytest.mark.parametrize("balance", ["loss", "sample"])
@@ -214,7 +225,7 @@ def test_classes_that_a_sample_lacks_do_not_matter_to_its_balance(balance: str) 
     assert state.epoch == CONFIG.optim.epochs
 
 
-def test_a_batch_that_does_not_fit_is_taken_in_pieces_to_the_same_weights(
+def test_a_batch_that_does_not_fit_is_taken_in_micro_batches_to_the_same_weights(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Small(nn.Linear):
@@ -234,7 +245,7 @@ def test_a_batch_that_does_not_fit_is_taken_in_pieces_to_the_same_weights(
     tight.most = 4
     state = fit(tight)
     torch.testing.assert_close(tight.weight, roomy.weight)
-    assert state.pieces == 4
+    assert state.micro_batches == 4
     told = capsys.readouterr().err
     assert "batches of 15 are now taken in micro-batches of 8" in told and "of 4" in told
     tight.most = 0
@@ -259,13 +270,14 @@ def test_a_failed_attempt_leaves_no_trace_in_batch_norm_or_in_the_draw() -> None
                 return features
 
         module.append(Twice())
-        learner = Learner(module, inputs, targets, CONFIG, ROWS, None)
-        state = State(pieces=1 if failing else 4)
-        learner.begin(1)
+        state = new_state(module, CONFIG)
+        state.micro_batches = 1 if failing else 4
+        set_train_mode(module, CONFIG.model, 1)
         torch.manual_seed(1)
-        learner.gradient(inputs.batch(ROWS[:15]), targets[ROWS[:15]], state)
-        learner.step(state)
-        assert state.pieces == 4
+        weights = balanced_weights(targets, ROWS)
+        backward(state, CONFIG.optim, inputs.batch(ROWS[:15]), targets[ROWS[:15]], weights)
+        optimizer_step(state, CONFIG.optim)
+        assert state.micro_batches == 4
         return module
 
     assert same(trained(failing=True), trained(failing=False))
@@ -284,13 +296,13 @@ def test_batch_norm_gets_two_photos_at_least_in_a_micro_batch(size: int) -> None
             return features
 
     module = network().append(Tight())
-    learner = Learner(module, inputs, targets, CONFIG, ROWS, None)
-    learner.begin(1)
-    images, goals = inputs.batch(ROWS[:size]), targets[ROWS[:size]]
-    shares = nn.functional.one_hot(goals, 3).float()  # as mixed
-    for these in (goals, shares):
-        loss, logits = learner.gradient(images, these, State())
-        assert len(logits) == size and np.isfinite(loss)
+    set_train_mode(module, CONFIG.model, 1)
+    images, labels = inputs.batch(ROWS[:size]), targets[ROWS[:size]]
+    shares = nn.functional.one_hot(labels, 3).float()  # as mixed
+    for these in (labels, shares):
+        state, weights = new_state(module, CONFIG), balanced_weights(targets, ROWS)
+        loss, logits = backward(state, CONFIG.optim, images, these, weights)
+        assert len(logits) == size and loss.isfinite()
     assert min(sizes) >= 2
 
 
@@ -344,6 +356,17 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_the_remedy() -> None:
         high = CONFIG.with_(optimizer="sgd", lr=1e9, precision="fp32")
         train(network(), inputs, targets, high, rows=ROWS, watched={})
     assert "such as 0.01, or auto) or --clip-norm 1." in str(told.value)
+
+
+def test_a_divergence_is_reported_with_its_step_though_losses_are_read_later() -> None:
+    inputs, targets = problem()
+    config = CONFIG.with_(batch_size=10, warmup=0.0, schedule="constant")
+    inputs.features[ROWS[3]] = torch.nan
+    order = np.random.default_rng([config.seed, 1]).permutation(ROWS)
+    step = 1 + int(np.flatnonzero(order == ROWS[3])[0]) // 10
+    assert step <= 6 < READ_EVERY
+    with pytest.raises(ModelError, match=rf"became nan in epoch 1, step {step}, at .* rate 0.05"):
+        train(network(), inputs, targets, config, rows=ROWS, watched={})
 
 
 def test_what_is_watched_decides_nothing() -> None:

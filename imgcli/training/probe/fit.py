@@ -13,7 +13,7 @@ from imgcli.records import IntArray
 from imgcli.training.context import Task, groups_per_class, stratified_folds
 from imgcli.training.fit_spec import Fitted, Job, logits_by
 from imgcli.training.inputs import FeatureInputs
-from imgcli.training.metrics import Measure, measure
+from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.probe.logistic import MAX_ITERATIONS, fit_softmax
 from imgcli.training.probe.ridge import Ridge
 from imgcli.training.probe.selection import STRENGTHS, Choice, Solver, choose_strengths, mean_heads
@@ -46,7 +46,7 @@ def fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
     for j, (job, choice) in enumerate(zip(jobs, choices, strict=True)):
         head = nn.Linear(features.shape[1], len(task.classes), device=features.device)
         head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
-        val = measure(choice.logits[choice.held], targets[choice.held]) if choice else None
+        val = compute_metrics(choice.logits[choice.held], targets[choice.held]) if choice else None
         learnt = np.setdiff1d(drawn[j], task.unlabelled)
         history = _history_of(task, job, learnt, head, heads.path[:, j].tolist(), val)
         chosen = choice.to_json() if choice else {}
@@ -107,12 +107,12 @@ def _history_of(
     learnt: IntArray,
     head: nn.Linear,
     objectives: Sequence[float],
-    val: Measure | None,
+    val: Metrics | None,
 ) -> list[dict[str, Any]]:
     """The objective at each iteration, and what came of the last."""
     figures = {"val": val} if val else {}
     for part, rows in {"train": learnt, **job.watched}.items():
-        figures[part] = measure(logits_by(task, head, rows), task.targets[rows])
+        figures[part] = compute_metrics(logits_by(task, head, rows), task.targets[rows])
     last = len(objectives) - 1
     return [
         *(

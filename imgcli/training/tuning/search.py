@@ -29,7 +29,7 @@ from imgcli.training.cross_validation import refuse_seen
 from imgcli.training.device import choose_device
 from imgcli.training.fit_spec import Fitted, Job, logits_by
 from imgcli.training.fitting import fit_all, with_rate
-from imgcli.training.metrics import Measure, measure
+from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.precision import refuse_emulated
 from imgcli.training.resolve_defaults import resolve_defaults
 from imgcli.training.tuning.search_space import Space, sample
@@ -207,7 +207,7 @@ class _Judge:
         self.task = replace(task, config=settled.with_(precision=self.precision))
         return self.task
 
-    def _by_val(self, task: Task, trial: Trial) -> list[Measure]:
+    def _by_val(self, task: Task, trial: Trial) -> list[Metrics]:
         """On the dataset's val part, or a share of its train part, the same for every trial."""
         if task.dataset.split.val is not None:
             rows, held = task.rows("train"), task.rows("val")
@@ -239,7 +239,7 @@ class _Judge:
         (fitted,) = fit_all(task, [job])
         return [_judged(task, fitted, held)]
 
-    def _by_folds(self, task: Task, trial: Trial) -> list[Measure]:
+    def _by_folds(self, task: Task, trial: Trial) -> list[Metrics]:
         """On each fold of the train part, by what learnt from the others."""
         assert self.folds is not None
         refuse_seen(task)
@@ -263,8 +263,8 @@ def _report(trial: Trial, accuracy: float, step: int, *, last: bool) -> None:
         raise TrialPruned
 
 
-def _judged(task: Task, fitted: Fitted, held: IntArray) -> Measure:
-    return measure(logits_by(task, fitted.module, held), task.targets[held])
+def _judged(task: Task, fitted: Fitted, held: IntArray) -> Metrics:
+    return compute_metrics(logits_by(task, fitted.module, held), task.targets[held])
 
 
 def _without_learning(config: TrainConfig) -> TrainConfig:
