@@ -51,5 +51,9 @@ def logits_by(task: Task, module: nn.Module, rows: IntArray) -> Tensor:
 
 def probs_by(task: Task, module: nn.Module, rows: IntArray) -> FloatArray:
     """Probabilities `(M, K)` that sum to 1 in double precision."""
-    probs = torch.softmax(logits_by(task, module, rows).double(), dim=1).cpu().numpy()
-    return np.asarray(probs, dtype=np.float64)
+    return probs_of(logits_by(task, module, rows))
+
+
+def probs_of(logits: Tensor) -> FloatArray:
+    """Probabilities `(M, K)` of logits, in double precision."""
+    return np.asarray(torch.softmax(logits.double(), dim=1).cpu().numpy(), dtype=np.float64)

@@ -11,8 +11,7 @@ from imgcli.models.memory import within_memory
 from imgcli.records import FloatArray, IntArray
 from imgcli.runs import Run
 from imgcli.training.context import Task, judging_folds
-from imgcli.training.fit_spec import Fitted, Job, logits_by
-from imgcli.training.fitting import fit_all
+from imgcli.training.cross_validation import cross_validate, folds_of
 from imgcli.training.pipeline import fresh_task
 
 SHARES = (0.1, 0.18, 0.32, 0.56, 1.0)  # of the photos of each class that a fold may learn from
@@ -54,17 +53,17 @@ def answers_by_share(
     task = fresh_task(run, data, device)
     rows, seed = task.rows("train"), task.config.seed if seed is None else seed
     fold = judging_folds(task, rows, k, seed)
-    jobs = [
-        Job(part, label=f"Fold {f + 1} of {k}, {share:.0%}")
-        for f in range(k)
-        for part, share in zip(_growing(task, rows[fold != f], [seed, f]), SHARES, strict=True)
+    folds = [
+        whole._replace(train=part, label=f"{whole.label}, {share:.0%}")
+        for f, whole in enumerate(folds_of(rows, fold))
+        for part, share in zip(_growing(task, whole.train, [seed, f]), SHARES, strict=True)
     ]
     right = np.zeros((len(SHARES), len(rows)), dtype=np.bool_)
-    for place, fitted in enumerate(fit_all(task, jobs)):
+    for place, fit in enumerate(cross_validate(task, folds)):
         f, share = divmod(place, len(SHARES))
-        right[share, fold == f] = _right(task, fitted, rows[fold == f])
+        right[share, fold == f] = fit.correct
     samples = task.dataset.samples
-    photos = np.array([len(job.rows) for job in jobs]).reshape(k, -1).mean(axis=0)
+    photos = np.array([len(one.train) for one in folds]).reshape(k, -1).mean(axis=0)
     return Answers(task.classes, samples.targets[rows], samples.groups[rows], fold, photos, right)
 
 
@@ -97,8 +96,3 @@ def _with_second_group(groups: IntArray) -> int:
     """How many photos, of groups in a row, it takes to have two groups; all where there is one."""
     others = np.flatnonzero(groups != groups[0])
     return int(others[0]) + 1 if len(others) else len(groups)
-
-
-def _right(task: Task, fitted: Fitted, held: IntArray) -> NDArray[np.bool_]:
-    preds = logits_by(task, fitted.module, held).argmax(1).cpu().numpy()
-    return np.asarray(preds == task.dataset.samples.targets[held])

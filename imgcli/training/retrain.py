@@ -16,9 +16,7 @@ from imgcli.runs import Run
 from imgcli.text import count, duration
 from imgcli.training.cache_keys import changed_photos
 from imgcli.training.context import Task, make_task
-from imgcli.training.cross_validation import FoldResult, predictions_of
-from imgcli.training.fit_spec import Job, probs_by
-from imgcli.training.fitting import fit_all
+from imgcli.training.cross_validation import cross_validate, folds_of, predictions_of
 from imgcli.training.model_io import load_model
 
 
@@ -49,14 +47,8 @@ def retrained(
 
 @within_memory()
 def _out_of_fold(task: Task, before: Predictions) -> Predictions:
-    held = [before.indices[before.fold == f] for f in range(before.folds or 0)]
-    jobs = [Job(np.setdiff1d(before.indices, rows)) for rows in held]
-    unused = np.zeros((len(task.classes), len(task.classes)), np.int64)
-    results = [
-        FoldResult(rows, probs_by(task, fitted.module, rows), unused)
-        for rows, fitted in zip(held, fit_all(task, jobs), strict=True)
-    ]
-    return predictions_of(task, before.on, results)
+    fits = cross_validate(task, folds_of(before.indices, before.fold))
+    return predictions_of(task, before.on, [fit.result() for fit in fits])
 
 
 def _merged(task: Task, names: Sequence[str]) -> Task:

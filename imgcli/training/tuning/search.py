@@ -20,14 +20,13 @@ from imgcli.errors import DataError, Interrupted, ModelError, Refused, WrongUsag
 from imgcli.models.memory import within_memory
 from imgcli.photos.dataset import load_dataset
 from imgcli.progress import counter, note
-from imgcli.records import IntArray
 from imgcli.text import count
 from imgcli.training.cache_keys import photos_key
 from imgcli.training.checkpoint import State
 from imgcli.training.context import Task, hold_out, judging_folds, make_task
-from imgcli.training.cross_validation import refuse_seen
+from imgcli.training.cross_validation import cross_validate, folds_of, refuse_seen
 from imgcli.training.device import choose_device
-from imgcli.training.fit_spec import Fitted, Job, logits_by
+from imgcli.training.fit_spec import Job, logits_by
 from imgcli.training.fitting import fit_all, with_rate
 from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.precision import refuse_emulated
@@ -237,7 +236,7 @@ class _Judge:
             after_epoch=report,
         )
         (fitted,) = fit_all(task, [job])
-        return [_judged(task, fitted, held)]
+        return [compute_metrics(logits_by(task, fitted.module, held), task.targets[held])]
 
     def _by_folds(self, task: Task, trial: Trial) -> list[Metrics]:
         """On each fold of the train part, by what learnt from the others."""
@@ -245,15 +244,12 @@ class _Judge:
         refuse_seen(task)
         rows = task.rows("train")
         fold = judging_folds(task, rows, self.folds, self.config.seed)
-        jobs = [
-            Job(rows[fold != f], label=f"Trial {trial.number}, fold {f + 1} of {self.folds}")
-            for f in range(self.folds)
-        ]
-        measures = []
-        for f, fitted in enumerate(fit_all(task, jobs)):
-            measures.append(_judged(task, fitted, rows[fold == f]))
-            _report(trial, measures[-1].accuracy, f, last=f == self.folds - 1)
-        return measures
+        folds = folds_of(rows, fold, f"Trial {trial.number}, fold")
+        metrics = []
+        for f, fit in enumerate(cross_validate(task, folds)):
+            metrics.append(fit.metrics())
+            _report(trial, metrics[-1].accuracy, f, last=f == self.folds - 1)
+        return metrics
 
 
 def _report(trial: Trial, accuracy: float, step: int, *, last: bool) -> None:
@@ -261,10 +257,6 @@ def _report(trial: Trial, accuracy: float, step: int, *, last: bool) -> None:
     trial.report(accuracy, step)
     if not last and trial.should_prune():
         raise TrialPruned
-
-
-def _judged(task: Task, fitted: Fitted, held: IntArray) -> Metrics:
-    return compute_metrics(logits_by(task, fitted.module, held), task.targets[held])
 
 
 def _without_learning(config: TrainConfig) -> TrainConfig:
