@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms import v2
 
-from imgcli.config import TrainConfig
+from imgcli.config import AugmentConfig
 from imgcli.training.device import to_device
 
 
@@ -47,19 +47,19 @@ RECIPES = {
 }
 
 
-def recipe_of(config: TrainConfig) -> Recipe:
-    """The config's recipe by name, with what it asks for piece by piece."""
-    recipe = RECIPES[config.augment.recipe or "none"]
+def recipe_of(config: AugmentConfig) -> Recipe:
+    """The recipe of a config by its name, with the parts that the config replaces."""
+    recipe = RECIPES[config.recipe or "none"]
     asked: dict[str, Any] = {
-        "flip": config.augment.flip,
-        "shift": config.augment.shift,
-        "rotate": config.augment.rotate,
-        "shear": config.augment.shear,
-        "elastic": config.augment.elastic,
-        "colour": config.augment.colour,
-        "erase": config.augment.erase,
-        "random": config.augment.rand_augment,
-        "area": None if config.augment.zoom is None else (config.augment.zoom, 1.0),
+        "flip": config.flip,
+        "shift": config.shift,
+        "rotate": config.rotate,
+        "shear": config.shear,
+        "elastic": config.elastic,
+        "colour": config.colour,
+        "erase": config.erase,
+        "random": config.rand_augment,
+        "area": None if config.zoom is None else (config.zoom, 1.0),
     }
     return recipe._replace(**{name: value for name, value in asked.items() if value is not None})
 

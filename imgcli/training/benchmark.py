@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from imgcli.config import TrainConfig
+from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import DataError
 from imgcli.models.create import create_network
 from imgcli.models.memory import within_memory
@@ -74,14 +74,14 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
     names, _ = photos_under(folder)
     classes = max(2, len({Path(name).parent.name for name in names}))
     device = choose_device(device_name)
-    network = create_network(
+    model = ModelConfig(
         config.model.arch,
-        classes,
+        model_args=config.model.model_args,
         image_size=config.model.image_size,
         fit=config.model.fit,
-        model_args=config.model.model_args,
         pretrained=False,
     )
+    network = create_network(model, classes)
     decode = _decoding(names[:: max(1, len(names) // DECODED)], network, folder)
     look, learn = {}, {}
     for precision in ("fp32", "bf16") if has_bf16(device) else ("fp32",):

@@ -16,11 +16,11 @@ from imgcli.files import save_arrays
 from imgcli.reading import digest_of
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.training.cache_keys import network_key, photos_key, view_key
-from imgcli.training.context import Task, judging_folds
-from imgcli.training.fit_spec import Fitted, Job, logits_by, probs_of
+from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by, probs_of
 from imgcli.training.fitting import fit_all
+from imgcli.training.folds import judging_folds
 from imgcli.training.metrics import Metrics, compute_metrics
-from imgcli.training.model_io import runs_before, save_history
+from imgcli.training.model_io import ancestor_runs, save_history
 
 
 class Fold(NamedTuple):
@@ -35,27 +35,27 @@ class Fold(NamedTuple):
 class FoldFit:
     """The network of a fold and its predictions of the held-out rows."""
 
-    task: Task
+    context: TrainingContext
     held: IntArray  # (M,)
-    fitted: Fitted
+    fitted: FitResult
     logits: Tensor  # (M, K)
 
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Which held-out rows are predicted as they are labelled, `(M,)`."""
         preds = self.logits.argmax(1).cpu().numpy()
-        return np.asarray(preds == self.task.dataset.samples.targets[self.held])
+        return np.asarray(preds == self.context.dataset.samples.targets[self.held])
 
     def metrics(self) -> Metrics:
         """The metrics on the held-out rows."""
-        return compute_metrics(self.logits, self.task.targets[self.held])
+        return compute_metrics(self.logits, self.context.targets[self.held])
 
     def result(self) -> "FoldResult":
         """What is kept of the fold."""
-        task, k = self.task, len(self.task.classes)
-        rows = self.fitted.learnt
-        preds = logits_by(task, self.fitted.module, rows).argmax(1).cpu().numpy()
-        cells = task.dataset.samples.targets[rows] * k + preds
+        context, k = self.context, len(self.context.classes)
+        rows = self.fitted.trained_on
+        preds = logits_by(context, self.fitted.module, rows).argmax(1).cpu().numpy()
+        cells = context.dataset.samples.targets[rows] * k + preds
         confusion = np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
         return FoldResult(self.held, probs_of(self.logits), confusion)
 
@@ -79,19 +79,19 @@ def folds_of(rows: IntArray, fold: IntArray, label: str = "Fold") -> list[Fold]:
     return [Fold(rows[fold != f], rows[fold == f], f"{label} {f + 1} of {k}") for f in range(k)]
 
 
-def cross_validate(task: Task, folds: Sequence[Fold]) -> Iterator[FoldFit]:
+def cross_validate(context: TrainingContext, folds: Sequence[Fold]) -> Iterator[FoldFit]:
     """Train a network per fold and predict its held-out rows, one fold after the other.
 
     The config's own validation, if any, is inside the training rows of each fold. Heads on frozen
     features are fitted together, as one problem.
     """
-    jobs = [Job(fold.train, label=fold.label) for fold in folds]
-    for fold, fitted in zip(folds, fit_all(task, jobs), strict=True):
-        yield FoldFit(task, fold.held, fitted, logits_by(task, fitted.module, fold.held))
+    specs = [FitSpec(fold.train, label=fold.label) for fold in folds]
+    for fold, fitted in zip(folds, fit_all(context, specs), strict=True):
+        yield FoldFit(context, fold.held, fitted, logits_by(context, fitted.module, fold.held))
 
 
 def out_of_fold(
-    task: Task, part: str, k: int, seed: int, keep: Path
+    context: TrainingContext, part: str, k: int, seed: int, keep: Path
 ) -> tuple[Predictions, IntArray]:
     """Predict every photo of a part by a network that was not trained on it.
 
@@ -107,21 +107,21 @@ def out_of_fold(
         WrongUsage: fewer than 2 folds, or initial weights that were trained on the photos.
         DataError: a class has fewer groups of photos than there are folds.
     """
-    refuse_seen(task)
+    refuse_seen(context)
     if k < 2:
         raise WrongUsage(
             f"--folds {k} is too few; use at least 2, or leave it out for the test part."
         )
-    rows = task.rows(part)
-    fold = judging_folds(task, rows, k, seed)
-    folder = keep / _key(task, rows, fold)
+    rows = context.rows(part)
+    fold = judging_folds(context, rows, k, seed)
+    folder = keep / _key(context, rows, fold)
     folder.mkdir(parents=True, exist_ok=True)
     results = {f: r for f in range(k) if (r := _load(folder / f"fold-{f:02d}.npz")) is not None}
     pending = [f for f in range(k) if f not in results]
-    if pending and task.config.optim.is_probe:
+    if pending and context.config.optim.is_probe:
         pending = list(range(k))  # fitted together, so that they come out the same again
     folds = folds_of(rows, fold)
-    fits = cross_validate(task, [folds[f] for f in pending])
+    fits = cross_validate(context, [folds[f] for f in pending])
     for f, fit in zip(pending, fits, strict=True):
         results[f] = fit.result()
         history = folder / f"history-{f:02d}.csv"
@@ -130,17 +130,17 @@ def out_of_fold(
         save_arrays(folder / f"fold-{f:02d}.npz", vouched)
     in_order = [results[f] for f in range(k)]
     confusions = np.stack([result.train_confusion for result in in_order])
-    return predictions_of(task, part, in_order), confusions
+    return predictions_of(context, part, in_order), confusions
 
 
-def refuse_seen(task: Task) -> None:
+def refuse_seen(context: TrainingContext) -> None:
     """Refuse folds of photos that the initial weights were trained on: none is unseen.
 
     Raises:
         WrongUsage: they are a run's that was trained on the same dataset, or that began with such.
     """
-    data = task.dataset.samples.root
-    for run in runs_before(task.config, data):
+    data = context.dataset.samples.root
+    for run in ancestor_runs(context.config, data):
         raise WrongUsage(
             f"Folds of '{data}' would be judged by networks that have seen their photos: they "
             f"begin with the weights of '{run.folder}', which has learnt from them. Judge by the "
@@ -148,20 +148,22 @@ def refuse_seen(task: Task) -> None:
         )
 
 
-def predictions_of(task: Task, part: str, results: Sequence[FoldResult]) -> Predictions:
+def predictions_of(
+    context: TrainingContext, part: str, results: Sequence[FoldResult]
+) -> Predictions:
     """Folds joined, in the order of the photos."""
     rows = np.concatenate([result.rows for result in results])
     fold = np.repeat(np.arange(len(results)), [len(result.rows) for result in results])
     probs = np.concatenate([result.probs for result in results])
     order = np.argsort(rows)
-    return as_predictions(task, part, rows[order], probs[order], fold[order])
+    return as_predictions(context, part, rows[order], probs[order], fold[order])
 
 
 def as_predictions(
-    task: Task, part: str, rows: IntArray, probs: FloatArray, fold: IntArray
+    context: TrainingContext, part: str, rows: IntArray, probs: FloatArray, fold: IntArray
 ) -> Predictions:
     """Probabilities of some rows with what the dataset knows of them."""
-    samples = task.dataset.samples
+    samples = context.dataset.samples
     return Predictions(
         classes=samples.classes,
         indices=rows,
@@ -175,16 +177,16 @@ def as_predictions(
     )
 
 
-def _key(task: Task, rows: IntArray, fold: IntArray) -> str:
-    """A name for exactly these folds of exactly this task, by this version of imgcli."""
-    samples, network = task.dataset.samples, task.network
+def _key(context: TrainingContext, rows: IntArray, fold: IntArray) -> str:
+    """A name for exactly these folds of exactly this context, by this version of imgcli."""
+    samples, network = context.dataset.samples, context.network
     parts = [
         __version__,
-        repr(task.config),
-        repr(task.classes),
+        repr(context.config),
+        repr(context.classes),
         photos_key(samples, rows),
         repr(fold.tolist()),
-        *(samples.digests[row] for row in task.unlabelled.tolist()),
+        *(samples.digests[row] for row in context.unlabelled.tolist()),
         network_key(network, network.classifier),  # as they begin: published, a file's, drawn
         view_key(network.preprocess),
     ]

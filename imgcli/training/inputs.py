@@ -1,8 +1,7 @@
-"""What a network learns from, by row: pixels, or the features of a frozen backbone.
+"""What a network is trained on, by row: pixels, or the features of a frozen backbone.
 
-Both give `batch(rows)` for looking and `train_batch(rows, generator)` for learning, and say whether
-what is looked at is to be looked at mirrored as well, so the training loop does not know which it
-has.
+Both give `train_batch(rows, generator)` for training and `batch(rows)` for evaluation, and say
+whether evaluation averages over mirror images too, so the training loop is the same for both.
 """
 
 import math
@@ -11,11 +10,12 @@ from typing import Protocol, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from imgcli.models.memory import is_out_of_memory
-from imgcli.photos.views import Pixels
-from imgcli.records import IntArray, Preprocess
+from imgcli.photos.views import Pixels, enlarged, load_pixels
+from imgcli.records import IntArray, Preprocess, Rejected, Samples
 from imgcli.training.augment import Recipe, augment, erase, luma, to_planes
 from imgcli.training.device import to_device
 
@@ -27,6 +27,8 @@ _CACHED = 2**18  # values of photos that a core's cache holds
 class Inputs(Protocol):
     @property
     def flips(self) -> bool: ...
+
+    def readable(self) -> NDArray[np.bool_]: ...
 
     def batch(self, rows: IntArray) -> Tensor: ...
 
@@ -88,6 +90,9 @@ class PixelInputs:
     def flips(self) -> bool:
         return self.preprocess.test_flip
 
+    def readable(self) -> NDArray[np.bool_]:
+        return self.own.pixels.readable
+
     def batch(self, rows: IntArray) -> Tensor:
         return to_images(self.own.gather(rows), self.preprocess)
 
@@ -112,6 +117,9 @@ class FeatureInputs:
         learnt = self._of(rows)
         return type(self)(self.features, learnt.mean(0), learnt.std(0).clamp_min(1e-5))
 
+    def readable(self) -> NDArray[np.bool_]:
+        return np.asarray(~self.features[:, 0].isnan().cpu().numpy())
+
     def batch(self, rows: IntArray) -> Tensor:
         return (self._of(rows) - self.mean) / self.scale
 
@@ -120,6 +128,17 @@ class FeatureInputs:
 
     def _of(self, rows: IntArray) -> Tensor:
         return self.features[to_device(rows, self.features.device)]  # (B, D)
+
+
+def pixel_inputs(
+    samples: Samples, preprocess: Preprocess, recipe: Recipe, device: torch.device
+) -> tuple[PixelInputs, list[Rejected]]:
+    """Photos decoded once, larger as well where crops are cut; and those that cannot be read."""
+    views = [preprocess, enlarged(preprocess)] if recipe.crops else [preprocess]
+    loaded = load_pixels(samples, views)
+    own, *larger = (DevicePixels.of(pixels, device) for pixels in loaded)
+    inputs = PixelInputs(own, larger[0] if larger else own, preprocess, recipe)
+    return inputs, loaded[0].rejected
 
 
 def to_images(pixels: Tensor, preprocess: Preprocess) -> Tensor:

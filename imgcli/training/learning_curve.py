@@ -10,9 +10,10 @@ from imgcli.errors import RunError, WrongUsage
 from imgcli.models.memory import within_memory
 from imgcli.records import FloatArray, IntArray
 from imgcli.runs import Run
-from imgcli.training.context import Task, judging_folds
+from imgcli.training.context import TrainingContext
 from imgcli.training.cross_validation import cross_validate, folds_of
-from imgcli.training.pipeline import fresh_task
+from imgcli.training.folds import judging_folds
+from imgcli.training.pipeline import fresh_context
 
 SHARES = (0.1, 0.18, 0.32, 0.56, 1.0)  # of the photos of each class that a fold may learn from
 
@@ -50,35 +51,37 @@ def answers_by_share(
         )
     if k < 2:
         raise WrongUsage(f"--folds {k} is too few; use at least 2.")
-    task = fresh_task(run, data, device)
-    rows, seed = task.rows("train"), task.config.seed if seed is None else seed
-    fold = judging_folds(task, rows, k, seed)
+    context = fresh_context(run, data, device)
+    rows, seed = context.rows("train"), context.config.seed if seed is None else seed
+    fold = judging_folds(context, rows, k, seed)
     folds = [
         whole._replace(train=part, label=f"{whole.label}, {share:.0%}")
         for f, whole in enumerate(folds_of(rows, fold))
-        for part, share in zip(_growing(task, whole.train, [seed, f]), SHARES, strict=True)
+        for part, share in zip(_growing(context, whole.train, [seed, f]), SHARES, strict=True)
     ]
     right = np.zeros((len(SHARES), len(rows)), dtype=np.bool_)
-    for place, fit in enumerate(cross_validate(task, folds)):
+    for place, fit in enumerate(cross_validate(context, folds)):
         f, share = divmod(place, len(SHARES))
         right[share, fold == f] = fit.correct
-    samples = task.dataset.samples
+    samples = context.dataset.samples
     photos = np.array([len(one.train) for one in folds]).reshape(k, -1).mean(axis=0)
-    return Answers(task.classes, samples.targets[rows], samples.groups[rows], fold, photos, right)
+    return Answers(
+        context.classes, samples.targets[rows], samples.groups[rows], fold, photos, right
+    )
 
 
-def _growing(task: Task, rows: IntArray, seed: list[int]) -> list[IntArray]:
+def _growing(context: TrainingContext, rows: IntArray, seed: list[int]) -> list[IntArray]:
     """For each of SHARES that share of the rows of each class, at least two.
 
     Where there are, two that are no near-duplicates: a head's regularisation is chosen by them.
     """
-    samples = task.dataset.samples
+    samples = context.dataset.samples
     rng = np.random.default_rng(seed)
     _, group = np.unique(samples.groups[rows], return_inverse=True)
     shuffled = rows[np.argsort(rng.permutation(len(rows))[group], kind="stable")]
     by_class = [
         of_class
-        for label in range(len(task.classes))
+        for label in range(len(context.classes))
         if len(of_class := shuffled[samples.targets[shuffled] == label])
     ]
     least = [_with_second_group(samples.groups[of_class]) for of_class in by_class]

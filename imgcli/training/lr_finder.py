@@ -41,7 +41,7 @@ def find_rate(
     config = config.with_(lr=float(rates[0]), ema=None)
     optim = config.optim
     assert optim.batch_size and optim.epochs
-    state = new_state(copy.deepcopy(module), config)
+    state = new_state(copy.deepcopy(module), optim)
     weights = balanced_weights(targets, rows)
     set_train_mode(state.module, config.model, optim.epochs)  # the last: nothing is frozen then
     torch.manual_seed(config.seed)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from imgcli.config import HEAD_DECAY, TrainConfig, check_limits, option
 from imgcli.errors import ModelError, WrongUsage
-from imgcli.models.create import has_published_weights
+from imgcli.models.create import starts_from_published
 from imgcli.models.zoo import ZOO
 from imgcli.text import count
 from imgcli.training.lr_schedules import DECAYS, WARM
@@ -107,15 +107,8 @@ def resolve_defaults(config: TrainConfig) -> TrainConfig:
     return config
 
 
-def wants_published(config: TrainConfig) -> bool:
-    """Whether a training starts from the arch's published weights."""
-    model = config.model
-    by_name = model.weights is None and model.notation is None
-    return model.pretrained and by_name and has_published_weights(model.arch)
-
-
 def _is_pretrained(config: Config) -> bool:
-    return config.model.weights is not None or wants_published(config)
+    return config.model.weights is not None or starts_from_published(config.model)
 
 
 def _with_zoo(config: Config) -> Config:

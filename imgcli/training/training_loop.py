@@ -69,7 +69,7 @@ def train(
     """
     optim = config.optim
     assert optim.epochs and optim.lr and optim.lr != "auto"
-    state = new_state(module, config)
+    state = new_state(module, optim)
     if checkpoint:
         restore_state(checkpoint, state)
     weights = balanced_weights(targets, rows)  # (K,)
@@ -91,7 +91,7 @@ def train(
 
             for step, batch in enumerate(track(batches, f"{label}, epoch {epoch}", unit="steps")):
                 epochs_done = epoch - 1 + (step + 0.5) / len(batches)
-                lr = optim.lr * rate_at(config, epochs_done, val_losses)
+                lr = optim.lr * rate_at(optim, epochs_done, val_losses)
                 set_rate(state.optimizer, lr)
                 images = inputs.train_batch(batch, generator)  # (B, C, S, S), or features (B, D)
                 labels = targets[to_device(batch, targets.device)]  # (B,)
@@ -122,11 +122,10 @@ def train(
     return state
 
 
-def new_state(module: nn.Module, config: TrainConfig) -> State:
-    """A training of `module` that has not begun."""
-    ema = config.optim.ema
-    average = ModelEmaV3(module, ema, use_warmup=True) if ema else None
-    return State(module, make_optimizer(module, config), average)
+def new_state(module: nn.Module, optim: OptimConfig) -> State:
+    """The state of `module` before training."""
+    average = ModelEmaV3(module, optim.ema, use_warmup=True) if optim.ema else None
+    return State(module, make_optimizer(module, optim), average)
 
 
 def balanced_weights(targets: Tensor, rows: IntArray) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from imgcli.config import TrainConfig
+from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.describe import describe
@@ -96,4 +96,4 @@ def test_a_dense_layer_of_absurd_size_is_refused_in_a_sentence() -> None:
     from imgcli.models.memory import within_memory
 
     with pytest.raises(ModelError, match="There is not enough memory"), within_memory():
-        create_network("1000000-100000000", 3, image_size=32)
+        create_network(ModelConfig("1000000-100000000", image_size=32), 3)

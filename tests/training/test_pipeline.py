@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from imgcli import files
-from imgcli.config import TrainConfig
+from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.files import atomic_file, write_json
 from imgcli.models.network import fingerprint
@@ -59,7 +59,7 @@ def test_frozen_means_frozen_batch_norm_too(here: Path, config: TrainConfig) -> 
 
     run = trained(config)
     network, classes, _ = load_model(run)
-    start = create_network("resnet18", 3, image_size=32, pretrained=False)
+    start = create_network(ModelConfig("resnet18", image_size=32, pretrained=False), 3)
     assert fingerprint(network.classifier.backbone) == fingerprint(start.classifier.backbone)
     assert run.read_json("model.json")["backbone_sha256"] == fingerprint(start.classifier.backbone)
     assert classes == ("blue", "green", "red")
@@ -167,9 +167,9 @@ def test_finished_folds_are_not_computed_again(
     fitted = []
     fit_all = folds_module.fit_all
 
-    def counted(task: object, jobs: list[object]) -> object:
-        fitted.extend(jobs)
-        return fit_all(task, jobs)  # type: ignore[arg-type]
+    def counted(context: object, specs: list[object]) -> object:
+        fitted.extend(specs)
+        return fit_all(context, specs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(folds_module, "fit_all", counted)
     mended = score_folds(run, None, "train", 3, device="cpu")

@@ -270,7 +270,7 @@ def test_a_failed_attempt_leaves_no_trace_in_batch_norm_or_in_the_draw() -> None
                 return features
 
         module.append(Twice())
-        state = new_state(module, CONFIG)
+        state = new_state(module, CONFIG.optim)
         state.micro_batches = 1 if failing else 4
         set_train_mode(module, CONFIG.model, 1)
         torch.manual_seed(1)
@@ -300,7 +300,7 @@ def test_batch_norm_gets_two_photos_at_least_in_a_micro_batch(size: int) -> None
     images, labels = inputs.batch(ROWS[:size]), targets[ROWS[:size]]
     shares = nn.functional.one_hot(labels, 3).float()  # as mixed
     for these in (labels, shares):
-        state, weights = new_state(module, CONFIG), balanced_weights(targets, ROWS)
+        state, weights = new_state(module, CONFIG.optim), balanced_weights(targets, ROWS)
         loss, logits = backward(state, CONFIG.optim, images, these, weights)
         assert len(logits) == size and loss.isfinite()
     assert min(sizes) >= 2

@@ -23,11 +23,11 @@ from imgcli.progress import counter, note
 from imgcli.text import count
 from imgcli.training.cache_keys import photos_key
 from imgcli.training.checkpoint import State
-from imgcli.training.context import Task, hold_out, judging_folds, make_task
+from imgcli.training.context import FitSpec, TrainingContext, logits_by, make_context
 from imgcli.training.cross_validation import cross_validate, folds_of, refuse_seen
 from imgcli.training.device import choose_device
-from imgcli.training.fit_spec import Job, logits_by
 from imgcli.training.fitting import fit_all, with_rate
+from imgcli.training.folds import hold_out, judging_folds
 from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.precision import refuse_emulated
 from imgcli.training.resolve_defaults import resolve_defaults
@@ -170,7 +170,7 @@ class _Judge:
         self.data = data
         self.folds = folds
         self.device = device
-        self.task: Task | None = None  # of the last trial
+        self.context: TrainingContext | None = None  # of the last trial
         self.precision = config.optim.precision  # as chosen for the first trial, then for all
         self.said: set[str] = set()
 
@@ -182,9 +182,9 @@ class _Judge:
         trial.set_user_attr("choices", {name: config.get(name) for name in sorted(fields)})
         try:
             with within_memory():
-                task = with_rate(self._task_for(config))
+                context = with_rate(self._context_for(config))
                 judge = self._by_folds if self.folds else self._by_val
-                measures = judge(task, trial)
+                measures = judge(context, trial)
         except (WrongUsage, ModelError) as error:
             # Pruned and not failed, so that the sampler learns to keep away from it.
             trial.set_user_attr("reason", str(error))
@@ -196,57 +196,57 @@ class _Judge:
         trial.set_user_attr("loss", float(np.mean([m.loss for m in measures])))
         return float(np.mean([m.accuracy for m in measures]))
 
-    def _task_for(self, config: TrainConfig) -> Task:
-        """The last trial's task by another config, or a new one for other photos or weights."""
+    def _context_for(self, config: TrainConfig) -> TrainingContext:
+        """The last trial's context by another config, or a new one for other photos or weights."""
         settled = resolve_defaults(config.with_(precision=self.precision))
-        task = self.task
-        if task is None or _without_learning(task.config) != _without_learning(settled):
-            task = make_task(settled, self.data, self.device)
-        self.precision = task.config.optim.precision
-        self.task = replace(task, config=settled.with_(precision=self.precision))
-        return self.task
+        context = self.context
+        if context is None or _without_learning(context.config) != _without_learning(settled):
+            context = make_context(settled, self.data, self.device)
+        self.precision = context.config.optim.precision
+        self.context = replace(context, config=settled.with_(precision=self.precision))
+        return self.context
 
-    def _by_val(self, task: Task, trial: Trial) -> list[Metrics]:
+    def _by_val(self, context: TrainingContext, trial: Trial) -> list[Metrics]:
         """On the dataset's val part, or a share of its train part, the same for every trial."""
-        if task.dataset.split.val is not None:
-            rows, held = task.rows("train"), task.rows("val")
+        if context.dataset.split.val is not None:
+            rows, held = context.rows("train"), context.rows("val")
         else:
-            share = task.config.data.val_share or _SHARE
-            rows, held = hold_out(task, task.rows("train"), share)
+            share = context.config.data.val_share or _SHARE
+            rows, held = hold_out(context, context.rows("train"), share)
         if not len(held):
             raise DataError(
-                f"'{task.dataset.samples.root}' has too few photos to validate on, near-duplicates "
-                "counted once. Add photos, or use --folds 2."
+                f"'{context.dataset.samples.root}' has too few photos to validate on, "
+                "near-duplicates counted once. Add photos, or use --folds 2."
             )
         # A recipe that validates on nothing is judged as it is: its last weights.
-        blind = task.dataset.split.val is None and task.config.data.val_share == 0
+        blind = context.dataset.split.val is None and context.config.data.val_share == 0
 
         epochs = itertools.count(1)  # a fit that is made twice goes on counting
 
         def report(state: State) -> None:
             epoch = [row for row in state.history if row["epoch"] == state.epoch]
             accuracy = next(r["accuracy"] for r in epoch if r["part"] in ("val", "held"))
-            _report(trial, accuracy, next(epochs), last=state.epoch == task.config.optim.epochs)
+            _report(trial, accuracy, next(epochs), last=state.epoch == context.config.optim.epochs)
 
-        job = Job(
+        spec = FitSpec(
             rows,
             held[:0] if blind else held,
             watched={"held": held} if blind else {},
             label=f"Trial {trial.number}",
             after_epoch=report,
         )
-        (fitted,) = fit_all(task, [job])
-        return [compute_metrics(logits_by(task, fitted.module, held), task.targets[held])]
+        (fitted,) = fit_all(context, [spec])
+        return [compute_metrics(logits_by(context, fitted.module, held), context.targets[held])]
 
-    def _by_folds(self, task: Task, trial: Trial) -> list[Metrics]:
+    def _by_folds(self, context: TrainingContext, trial: Trial) -> list[Metrics]:
         """On each fold of the train part, by what learnt from the others."""
         assert self.folds is not None
-        refuse_seen(task)
-        rows = task.rows("train")
-        fold = judging_folds(task, rows, self.folds, self.config.seed)
+        refuse_seen(context)
+        rows = context.rows("train")
+        fold = judging_folds(context, rows, self.folds, self.config.seed)
         folds = folds_of(rows, fold, f"Trial {trial.number}, fold")
         metrics = []
-        for f, fit in enumerate(cross_validate(task, folds)):
+        for f, fit in enumerate(cross_validate(context, folds)):
             metrics.append(fit.metrics())
             _report(trial, metrics[-1].accuracy, f, last=f == self.folds - 1)
         return metrics
@@ -260,5 +260,5 @@ def _report(trial: Trial, accuracy: float, step: int, *, last: bool) -> None:
 
 
 def _without_learning(config: TrainConfig) -> TrainConfig:
-    """What a task is made of, as a config in which nothing else is said."""
+    """What a context is made of, as a config in which nothing else is said."""
     return config.with_(precision="auto", **dict.fromkeys(_OF_LEARNING))

@@ -14,7 +14,7 @@ import pytest
 
 from imgcli.config import TrainConfig
 from imgcli.errors import Interrupted, ModelError, StorageError, WrongUsage
-from imgcli.training.context import Task, make_task
+from imgcli.training.context import TrainingContext, make_context
 from imgcli.training.fitting import fit_all
 from imgcli.training.pipeline import train_run
 from imgcli.training.tuning import search as tune_module
@@ -74,13 +74,13 @@ def test_the_best_is_the_most_accurate_and_of_equals_the_one_with_less_loss(here
 
 
 def test_only_validation_photos_judge(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = Task.rows
+    rows = TrainingContext.rows
 
-    def sealed(task: Task, part: str) -> Any:
+    def sealed(context: TrainingContext, part: str) -> Any:
         assert part != "test"
-        return rows(task, part)
+        return rows(context, part)
 
-    monkeypatch.setattr(Task, "rows", sealed)
+    monkeypatch.setattr(TrainingContext, "rows", sealed)
     best = searched().ranked[0]
     assert best["n"] == 3  # a tenth of 36, at least one of each class
     assert not list(here.rglob("test-ledger.jsonl"))
@@ -108,11 +108,11 @@ def test_photos_and_features_are_looked_at_once(
 ) -> None:
     made = []
 
-    def counted(config: TrainConfig, *rest: Any) -> Task:
+    def counted(config: TrainConfig, *rest: Any) -> TrainingContext:
         made.append(config)
-        return make_task(config, *rest)
+        return make_context(config, *rest)
 
-    monkeypatch.setattr(tune_module, "make_task", counted)
+    monkeypatch.setattr(tune_module, "make_context", counted)
     searched("lr=0.01,0.1", "optimizer=sgd,adamw", "label-smoothing=0..0.2")
     assert len(made) == 1
     searched("optimizer=lbfgs,ridge", "weight-decay=1e-3,1e-1", config=FROZEN, folder="frozen")
@@ -260,11 +260,11 @@ def test_what_was_stopped_in_a_database_is_tried_again(
 ) -> None:
     asked: list[float | None] = []
 
-    def stopped(task: Task, jobs: Any) -> Any:
-        asked.append(task.config.optim.lr)  # type: ignore[arg-type]
+    def stopped(context: TrainingContext, specs: Any) -> Any:
+        asked.append(context.config.optim.lr)  # type: ignore[arg-type]
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return fit_all(task, jobs)
+        return fit_all(context, specs)
 
     monkeypatch.setattr(tune_module, "fit_all", stopped)
     with pytest.raises(Interrupted, match=r"1 trial of 3 kept in 'sqlite:///shared\.db'"):
