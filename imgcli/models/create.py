@@ -137,7 +137,7 @@ def _features(arch: str, backbone: nn.Module, preprocess: Preprocess) -> int:
         if is_out_of_memory(error):
             raise
         raise ModelError(
-            f"'{arch}' cannot look at photos of {channels}×{size}×{size}: {reason_of(error)}. "
+            f"'{arch}' does not take inputs of {channels}×{size}×{size}: {reason_of(error)}. "
             "Choose another --image-size or another arch."
         ) from None
 

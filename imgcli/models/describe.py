@@ -80,7 +80,7 @@ def describe(
             network = build()
     except ModelError:
         # Torchvision's regnets compute with tensors while they are built, which then need memory.
-        # Whatever else is wrong is said again.
+        # Any other error is raised again.
         network = build()
     preprocess = network.preprocess
     shape = (preprocess.channels, preprocess.size, preprocess.size)

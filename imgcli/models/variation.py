@@ -20,7 +20,7 @@ class Variation:
     dropout: float | None = None  # share of the values dropped, in every dropout of the network
     batchnorm: bool | None = None  # after every convolution and dense layer, or nowhere
     activation: str | None = None  # of the layers that name none, and of those by themselves
-    init: str | None = None  # how weights are drawn, one of INITS
+    init: str | None = None  # initialisation of weights, one of INITS
 
     def __post_init__(self) -> None:
         if self.dropout is not None and not 0 <= self.dropout < 1:

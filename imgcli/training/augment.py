@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on their device: recipes by name, drawn anew for every photo."""
+"""Augmentation of whole batches on their device: recipes by name, random for every photo."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ class Recipe(NamedTuple):
 
     @property
     def warps(self) -> bool:
-        """Whether pixels come to lie between pixels."""
+        """Whether pixels are interpolated."""
         return self.crops or self.rotate > 0 or self.shear > 0 or self.elastic > 0
 
 
@@ -104,7 +104,7 @@ def _warp(images: Tensor, recipe: Recipe, size: int, generator: torch.Generator)
     n = len(images)
     draws = torch.rand(n, 6, generator=generator)
     side = (recipe.area[0] + (recipe.area[1] - recipe.area[0]) * draws[:, 0]).sqrt()
-    room = 1 - side + 2 * recipe.shift  # how far the kept part's centre may lie off, in half sides
+    room = 1 - side + 2 * recipe.shift  # how far the kept part's centre may be off, in half sides
     mirror = torch.where(draws[:, 1] < 0.5, -1.0, 1.0) if recipe.flip else torch.ones(n)
     turn, slant = torch.deg2rad(
         (2 * draws[:, 4:] - 1) * torch.tensor([recipe.rotate, recipe.shear])

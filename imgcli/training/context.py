@@ -71,11 +71,11 @@ class TrainingContext:
     def with_pseudo_labels(self, rows: IntArray, targets: IntArray) -> Self:
         """The same context with pseudo-labels for some unlabelled rows."""
         samples = self.dataset.samples
-        guessed = samples.targets.copy()
-        guessed[rows] = targets
-        dataset = replace(self.dataset, samples=replace(samples, targets=guessed))
+        labels = samples.targets.copy()
+        labels[rows] = targets
+        dataset = replace(self.dataset, samples=replace(samples, targets=labels))
         return replace(
-            self, dataset=dataset, targets=torch.from_numpy(guessed).to(self.targets.device)
+            self, dataset=dataset, targets=torch.from_numpy(labels).to(self.targets.device)
         )
 
 

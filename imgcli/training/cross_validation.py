@@ -18,7 +18,7 @@ from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.training.cache_keys import network_key, photos_key, view_key
 from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by, probs_of
 from imgcli.training.fitting import fit_all
-from imgcli.training.folds import judging_folds
+from imgcli.training.folds import evaluation_folds
 from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.model_io import ancestor_runs, save_history
 
@@ -107,13 +107,13 @@ def out_of_fold(
         WrongUsage: fewer than 2 folds, or initial weights that were trained on the photos.
         DataError: a class has fewer groups of photos than there are folds.
     """
-    refuse_seen(context)
+    refuse_known_photos(context)
     if k < 2:
         raise WrongUsage(
             f"--folds {k} is too few; use at least 2, or leave it out for the test part."
         )
     rows = context.rows(part)
-    fold = judging_folds(context, rows, k, seed)
+    fold = evaluation_folds(context, rows, k, seed)
     folder = keep / _key(context, rows, fold)
     folder.mkdir(parents=True, exist_ok=True)
     results = {f: r for f in range(k) if (r := _load(folder / f"fold-{f:02d}.npz")) is not None}
@@ -133,7 +133,7 @@ def out_of_fold(
     return predictions_of(context, part, in_order), confusions
 
 
-def refuse_seen(context: TrainingContext) -> None:
+def refuse_known_photos(context: TrainingContext) -> None:
     """Refuse folds of photos that the initial weights were trained on: none is unseen.
 
     Raises:
@@ -142,8 +142,8 @@ def refuse_seen(context: TrainingContext) -> None:
     data = context.dataset.samples.root
     for run in ancestor_runs(context.config, data):
         raise WrongUsage(
-            f"Folds of '{data}' would be judged by networks that have seen their photos: they "
-            f"begin with the weights of '{run.folder}', which has learnt from them. Judge by the "
+            f"Folds of '{data}' would be predicted by networks that know their photos: they start "
+            f"from the weights of '{run.folder}', which was trained on them. Evaluate on the "
             "validation or the test part, without --folds."
         )
 
@@ -187,7 +187,7 @@ def _key(context: TrainingContext, rows: IntArray, fold: IntArray) -> str:
         photos_key(samples, rows),
         repr(fold.tolist()),
         *(samples.digests[row] for row in context.unlabelled.tolist()),
-        network_key(network, network.classifier),  # as they begin: published, a file's, drawn
+        network_key(network, network.classifier),  # before training: published, a file's, random
         view_key(network.preprocess),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

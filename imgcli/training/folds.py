@@ -37,7 +37,7 @@ def groups_per_class(context: TrainingContext, rows: IntArray) -> IntArray:
     return np.bincount(pairs[0], minlength=len(context.classes))
 
 
-def judging_folds(context: TrainingContext, rows: IntArray, k: int, seed: int) -> IntArray:
+def evaluation_folds(context: TrainingContext, rows: IntArray, k: int, seed: int) -> IntArray:
     """Stratified folds `(M,)` for error estimation: every class is in at least two.
 
     Raises:

@@ -76,13 +76,13 @@ def _on_device(pixels: Pixels, shape: tuple[int, ...], device: torch.device) -> 
 
 @dataclass(frozen=True, eq=False)
 class PixelInputs:
-    """Photos as images `(B, C, S, S)`, normalised, augmented when they are learnt from.
+    """Photos as images `(B, C, S, S)`, normalised, augmented for training.
 
     Everything after the gathering is done for the whole batch on the device.
     """
 
     own: DevicePixels  # as the network sees them
-    learnt: DevicePixels  # as augmentation cuts from them: the same, or larger
+    source: DevicePixels  # what augmentation cuts from: the same, or larger
     preprocess: Preprocess
     recipe: Recipe
 
@@ -97,7 +97,7 @@ class PixelInputs:
         return to_images(self.own.gather(rows), self.preprocess)
 
     def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor:
-        pixels = self.learnt.gather(rows)
+        pixels = self.source.gather(rows)
         images = augment(pixels, self.recipe, self.preprocess.size, generator)
         images = normalise(images, self.preprocess)
         return erase(images, self.recipe.erase, generator) if self.recipe.erase else images
@@ -114,8 +114,8 @@ class FeatureInputs:
 
     def standardised(self, rows: IntArray) -> Self:
         """The same features, standardised by `rows`."""
-        learnt = self._of(rows)
-        return type(self)(self.features, learnt.mean(0), learnt.std(0).clamp_min(1e-5))
+        train = self._of(rows)
+        return type(self)(self.features, train.mean(0), train.std(0).clamp_min(1e-5))
 
     def readable(self) -> NDArray[np.bool_]:
         return np.asarray(~self.features[:, 0].isnan().cpu().numpy())

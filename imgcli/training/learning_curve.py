@@ -1,4 +1,4 @@
-"""What a run's recipe gets right when it learns from a part of its photos: frozen features only."""
+"""Learning curve: accuracy by the number of training photos, for frozen features only."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +12,21 @@ from imgcli.records import FloatArray, IntArray
 from imgcli.runs import Run
 from imgcli.training.context import TrainingContext
 from imgcli.training.cross_validation import cross_validate, folds_of
-from imgcli.training.folds import judging_folds
+from imgcli.training.folds import evaluation_folds
 from imgcli.training.pipeline import fresh_context
 
-SHARES = (0.1, 0.18, 0.32, 0.56, 1.0)  # of the photos of each class that a fold may learn from
+SHARES = (0.1, 0.18, 0.32, 0.56, 1.0)  # of each class's training photos in a fold
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What networks that learnt from less and less said of M photos they had not seen."""
+    """Which of M held-out photos are correctly classified, by the share of training photos."""
 
     classes: tuple[str, ...]
     targets: IntArray  # (M,)
     groups: IntArray  # (M,)
     fold: IntArray  # (M,)
-    photos: FloatArray  # (S,) learnt from, mean of the folds
+    photos: FloatArray  # (S,) trained on, mean of the folds
     right: NDArray[np.bool_]  # (S, M)
 
 
@@ -34,12 +34,12 @@ class Answers:
 def answers_by_share(
     run: Run, data: Path | None, k: int, seed: int | None = None, device: str = "auto"
 ) -> Answers:
-    """Predict the train part by k folds, each learning from growing shares of the others.
+    """Predict the train part by k folds, each trained on growing shares of the others.
 
     The photos of a share are among those of every larger one; near-duplicates come together.
 
     Raises:
-        RunError: the run's backbone has learnt, so that each share would be a training.
+        RunError: the run's backbone was trained too, so that each share would be a long training.
         WrongUsage: fewer than 2 folds.
         DataError: a class has fewer groups of photos than there are folds.
     """
@@ -53,7 +53,7 @@ def answers_by_share(
         raise WrongUsage(f"--folds {k} is too few; use at least 2.")
     context = fresh_context(run, data, device)
     rows, seed = context.rows("train"), context.config.seed if seed is None else seed
-    fold = judging_folds(context, rows, k, seed)
+    fold = evaluation_folds(context, rows, k, seed)
     folds = [
         whole._replace(train=part, label=f"{whole.label}, {share:.0%}")
         for f, whole in enumerate(folds_of(rows, fold))

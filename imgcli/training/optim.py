@@ -12,10 +12,10 @@ from torch import nn
 from imgcli.config import OptimConfig
 from imgcli.errors import WrongUsage
 
-SGD = ("sgd", "momentum")  # torch's own; timm's sgd looks ahead unless told otherwise
+SGD = ("sgd", "momentum")  # torch's own; timm's sgd uses Nesterov momentum by default
 _FUSED = (*SGD, "adam", "adamw")  # that torch steps in one pass over the weights, not in ten
 _MUON = ("muon", "nmuon")
-# timm's names that need other packages or gradients of gradients, or say what --nesterov says.
+# timm's names that need other packages or gradients of gradients, or repeat --nesterov.
 _LEFT_OUT = ("bnb", "fused", "kron", "adahessian", "nesterov", "larc", "nlarc")
 
 
@@ -49,7 +49,7 @@ def check_optimizer(name: str) -> None:
     """Refuse a name that is none, with the nearest ones.
 
     Raises:
-        WrongUsage: as said.
+        WrongUsage: with those names.
     """
     known = optimizers()
     if name not in known:
@@ -82,9 +82,9 @@ def make_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.Optimi
 
 
 def decaying(module: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that regularisation draws to zero, by name: as timm decides it.
+    """The parameters with weight decay, by name, as in timm.
 
-    Not biases, norms, and what a network says is not to decay: tokens, tables of positions.
+    Not biases, norms, and the exceptions of a network: tokens, tables of positions.
     """
     spared: Collection[str] = getattr(module, "no_weight_decay", set)()
     return {

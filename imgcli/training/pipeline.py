@@ -383,7 +383,7 @@ def fresh_context(run: Run, data: Path | None, device: str) -> TrainingContext:
     """The run's context before training: the same config, the same initial weights.
 
     A frozen backbone is the run's own, so that its published weights are not needed again; the head
-    is drawn again: the run's was trained on photos that folds hold out.
+    is random again: the run's was trained on photos that folds hold out.
     """
     config = run.config
     if not config.model.frozen:

@@ -1,4 +1,4 @@
-"""A run's folds once more, with some of its classes made one, from features that are there."""
+"""Cross-validation with merged classes, on cached features and the same folds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ from imgcli.training.model_io import load_model
 def retrained(
     run: Run, data: Path | None, before: Predictions, merges: Sequence[Sequence[str]]
 ) -> Iterator[Predictions]:
-    """What the run's recipe says out of fold, for each merge by itself, by the same folds.
+    """Out-of-fold predictions by the run's config, for each merge by itself, with the same folds.
 
     All is chosen inside each fold, as in the folds before, so that the two can be compared: the
     run's own regularisation was chosen by all its training photos, those that a fold holds out too.
@@ -34,7 +34,7 @@ def retrained(
         merges: the names of the classes of each.
 
     Raises:
-        RunError: the backbone learns too, so that it would take long; or the photos are others.
+        RunError: the backbone was trained too, so that it would take long; or the photos differ.
     """
     if not run.config.model.frozen:
         raise RunError(_too_long(run, before.folds or 0, len(merges)))
@@ -87,5 +87,5 @@ def _too_long(run: Run, folds: int, merges: int) -> str:
     return (
         f"--retrain fits heads on cached features, and the run '{run.folder}' trained its backbone "
         f"too: {count(folds, 'fold')} for each of {count(merges, 'merge')} would take about "
-        f"{duration(seconds)}. Go by the matrix, or merge with `imgcli merge` and train anew."
+        f"{duration(seconds)}. Go by the matrix, or merge with `imgcli merge` and train again."
     )

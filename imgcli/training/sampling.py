@@ -1,4 +1,4 @@
-"""Which of the rows a spec may learn from it does: a few labels of each class, or a bootstrap."""
+"""Subsets of the training rows: a few labels of each class, or a bootstrap sample."""
 
 import numpy as np
 import torch

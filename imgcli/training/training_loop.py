@@ -199,7 +199,7 @@ def backward(
 
     fewest = "a single photo" if smallest == 1 else f"{smallest} photos, the fewest for batch norm"
     too_much = (
-        f"There is not enough memory to learn from {fewest}. Use a smaller --image-size or a "
+        f"There is not enough memory to train on {fewest}. Use a smaller --image-size or a "
         "smaller network."
     )
     most = max(1, size // smallest)

@@ -89,9 +89,7 @@ def test_an_argument_that_the_arch_does_not_take_is_named() -> None:
 
 @pytest.mark.parametrize("arch", ["inception_v3", "torchvision/inception_v3"])
 def test_photos_too_small_for_an_arch_are_a_sentence(arch: str) -> None:
-    with pytest.raises(
-        ModelError, match=rf"'{arch}' cannot look at photos of 3×20×20: Given input"
-    ):
+    with pytest.raises(ModelError, match=rf"'{arch}' does not take inputs of 3×20×20: Given input"):
         create_network(ModelConfig(arch, image_size=20, pretrained=False), 3)
 
 

@@ -82,7 +82,7 @@ def test_identity_is_refused_where_no_convolution_can_be_one() -> None:
         create_network(ModelConfig("mlp", init="identity"), 10)
 
 
-def test_with_weights_to_start_from_it_is_the_head_that_is_drawn(tmp_path: Path) -> None:
+def test_with_initial_weights_only_the_head_is_random(tmp_path: Path) -> None:
     donor = network(None, seed=1).classifier
     save_file(donor.backbone.state_dict(), tmp_path / "donor.safetensors")
     made = create_network(

@@ -87,7 +87,7 @@ def test_an_activation_that_no_layer_would_take_is_refused() -> None:
         ({"init": "zeros"}, "--init zeros is not known; use default, xavier-normal"),
     ],
 )
-def test_what_cannot_be_meant_is_said(choices: dict[str, float], message: str) -> None:
+def test_impossible_variations_are_refused(choices: dict[str, float], message: str) -> None:
     with pytest.raises(WrongUsage, match=message):
         Variation(**choices)  # type: ignore[arg-type]
 

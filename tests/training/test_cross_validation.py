@@ -11,7 +11,7 @@ from imgcli.errors import DataError, WrongUsage
 from imgcli.records import IntArray
 from imgcli.training.context import FitSpec, TrainingContext, probs_by
 from imgcli.training.fitting import fit_all
-from imgcli.training.folds import judging_folds
+from imgcli.training.folds import evaluation_folds
 from imgcli.training.learning_curve import answers_by_share
 from imgcli.training.pipeline import score_folds, train_run
 from tests.training.test_sampling import FROZEN, blobs, context_of
@@ -46,25 +46,25 @@ def test_groups_of_a_class_are_counted_and_not_its_photos() -> None:
         match=r"Class 'b' has 20 photos in 4 groups of near-duplicates, .*; 5 folds need at least "
         r"5 groups\. .* or use --folds 4",
     ):
-        judging_folds(context, rows, 5, seed=0)
-    fold = judging_folds(context, rows, 4, seed=0)
+        evaluation_folds(context, rows, 5, seed=0)
+    fold = evaluation_folds(context, rows, 4, seed=0)
     for label in range(3):
         assert set(fold[context.dataset.samples.targets == label]) == {0, 1, 2, 3}
     with pytest.raises(DataError, match=r"Class 'c' has 20 photos in 1 group .* or remove it"):
-        judging_folds(grouped(in_groups(60, 2, 1)), rows, 2, seed=0)
+        evaluation_folds(grouped(in_groups(60, 2, 1)), rows, 2, seed=0)
 
 
 def test_a_class_that_one_fold_has_all_of_is_named() -> None:
     groups = np.r_[np.zeros(20, int), 1, np.full(20, 2)]
     targets = np.r_[np.zeros(20, int), 1, np.tile([1, 0], 10)]
     with pytest.raises(DataError, match="All photos of class 'b' are in one of 2 folds"):
-        judging_folds(grouped(groups, targets=targets), np.arange(41), 2, seed=0)
+        evaluation_folds(grouped(groups, targets=targets), np.arange(41), 2, seed=0)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_a_seed_that_is_none_is_refused(seed: int) -> None:
     with pytest.raises(WrongUsage, match=r"--seed .* must be at least 0 and at most"):
-        judging_folds(grouped(np.arange(60)), np.arange(60), 3, seed)
+        evaluation_folds(grouped(np.arange(60)), np.arange(60), 3, seed)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "ridge"])

@@ -40,7 +40,7 @@ def room_for(monkeypatch: pytest.MonkeyPatch) -> Limit:
     return limit
 
 
-def test_training_and_judging_go_on_with_less_memory(here: Path, room_for: Limit) -> None:
+def test_training_and_evaluation_work_with_less_memory(here: Path, room_for: Limit) -> None:
     roomy = train_run(CONFIG, DATA, RUNS, "cpu").run
     test = predict_files([roomy], [DATA / "test"], "cpu").probs
     folds = score_folds(roomy, None, "train", 2, device="cpu").predictions.probs

@@ -36,7 +36,7 @@ def head() -> nn.Linear:
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
-def test_the_rate_found_learns_and_suits_the_scale(scale: float) -> None:
+def test_the_rate_found_trains_and_suits_the_scale(scale: float) -> None:
     inputs, targets = problem(scale)
     module = head()
     rate = find_rate(module, inputs, targets, CONFIG, ROWS)

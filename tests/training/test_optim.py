@@ -67,7 +67,7 @@ def test_layers_are_counted_from_the_image_to_the_head(arch: str, levels: int) -
     assert found[next(iter(found))] == 0
 
 
-def test_earlier_layers_learn_less_by_the_same_factor_each() -> None:
+def test_the_rate_falls_by_the_same_factor_per_earlier_layer() -> None:
     module = classifier("8C3-B-P2-16")
     optimizer = make_optimizer(module, CONFIG.with_(layer_decay=0.5).optim)
     set_rate(optimizer, 1.0)

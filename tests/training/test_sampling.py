@@ -101,7 +101,7 @@ def test_a_class_with_fewer_labels_is_named() -> None:
 
 
 @pytest.mark.parametrize("labels", [1, 2, 5])
-def test_heads_learn_from_a_few_labels_down_to_one(labels: int) -> None:
+def test_heads_are_fitted_to_a_few_labels_down_to_one(labels: int) -> None:
     context = context_of(*blobs(300), FROZEN.with_(labels_per_class=labels, pick="representative"))
     (fitted,) = fit_all(context, [FitSpec(np.arange(200))])
     assert len(fitted.trained_on) == 3 * labels
@@ -132,7 +132,7 @@ def test_a_bag_draws_with_replacement_by_its_number(optimizer: str) -> None:
     assert len(rows) == 60 and 30 < len(set(rows.tolist())) < 50  # 63 % of them, on average
 
 
-def test_photos_drawn_twice_count_twice() -> None:
+def test_photos_sampled_twice_count_twice() -> None:
     features, targets = blobs(30)
     rows = np.repeat(np.arange(30), 2)
     doubled = context_of(features[rows], targets[rows], FROZEN.with_(weight_decay=0.1, bag=3))
@@ -146,7 +146,7 @@ def test_photos_drawn_twice_count_twice() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adamw"])
-def test_guessed_labels_help_where_there_are_few_and_are_judged_by_nobody(optimizer: str) -> None:
+def test_pseudo_labels_help_where_labels_are_few_and_never_validate(optimizer: str) -> None:
     features, targets = blobs(400)
     few = FROZEN.with_(optimizer=optimizer, labels_per_class=3, pseudo_label="more", confidence=0.6)
     if optimizer != "lbfgs":
@@ -169,7 +169,7 @@ def test_guessed_labels_help_where_there_are_few_and_are_judged_by_nobody(optimi
 @pytest.mark.parametrize(
     ("choices", "unlabelled"), [({"bag": 0}, 0), ({"pseudo_label": "more", "confidence": 0.5}, 90)]
 )
-def test_train_figures_are_of_the_labelled_photos_that_were_learnt_from(
+def test_train_metrics_are_of_the_labelled_training_photos(
     choices: dict[str, object], unlabelled: int, optimizer: str
 ) -> None:
     config = FROZEN.with_(optimizer=optimizer, val_share=0.0, **choices)
@@ -187,7 +187,7 @@ def test_train_figures_are_of_the_labelled_photos_that_were_learnt_from(
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "ridge"])
-def test_guesses_tell_validation_nothing_of_the_labels_it_holds_out(optimizer: str) -> None:
+def test_pseudo_labels_do_not_leak_held_out_labels(optimizer: str) -> None:
     noise = torch.randn(660, 100, generator=torch.Generator().manual_seed(0))
     targets = np.random.default_rng(0).integers(0, 3, 660)
     config = FROZEN.with_(optimizer=optimizer, pseudo_label="more", confidence=0.0)
@@ -198,7 +198,7 @@ def test_guesses_tell_validation_nothing_of_the_labels_it_holds_out(optimizer: s
     assert set(fitted.chosen) == {"weight_decay", "temperature", "factor", "pseudo_labels"}
 
 
-def test_nothing_is_guessed_below_the_confidence_asked_for() -> None:
+def test_no_pseudo_label_is_below_the_confidence() -> None:
     config = FROZEN.with_(pseudo_label="more", confidence=1.0)
     context = context_of(*blobs(200), config, unlabelled=100)
     (fitted,) = fit_all(context, [FitSpec(np.arange(100))])

@@ -65,7 +65,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_it_learns_and_keeps_history_per_batch_and_per_epoch() -> None:
+def test_it_trains_and_keeps_history_per_batch_and_per_epoch() -> None:
     state = fit(network())
     batches = [row for row in state.history if row["part"] == "batch"]
     val = [row for row in state.history if row["part"] == "val"]
@@ -83,7 +83,7 @@ def halves(images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, t
 @pytest.mark.parametrize(
     ("config", "mix"), [(CONFIG, halves), (CONFIG.with_(balance="sample"), None)]
 )
-def test_train_figures_are_of_the_photos_where_batches_are_not(
+def test_train_metrics_are_of_the_photos_where_batches_are_mixed(
     config: TrainConfig, mix: Mix | None
 ) -> None:
     inputs, targets = problem()
@@ -131,9 +131,7 @@ def test_a_resumed_training_ends_bit_for_bit_as_an_uninterrupted_one(
         {"balance": "sample", "l1": 1e-3, "clip_norm": 0.5},
     ],
 )
-def test_nothing_that_a_training_goes_by_is_lost_in_a_checkpoint(
-    tmp_path: Path, choices: dict[str, object]
-) -> None:
+def test_a_checkpoint_holds_the_whole_state(tmp_path: Path, choices: dict[str, object]) -> None:
     config = CONFIG.with_(**choices)
     whole, resumed = network(), network()
     expected = fit(whole, config)
@@ -148,7 +146,7 @@ def test_nothing_that_a_training_goes_by_is_lost_in_a_checkpoint(
     assert same(whole, resumed)
 
 
-def test_the_command_that_goes_on_names_the_run_and_where_it_is(tmp_path: Path) -> None:
+def test_the_resume_command_names_the_run_and_its_folder(tmp_path: Path) -> None:
     def stop(state: State) -> None:
         raise KeyboardInterrupt
 
@@ -166,7 +164,7 @@ def test_batches_grow_by_the_same_factor_to_the_size_asked_for() -> None:
     assert sizes == [10] * 6 + [20] * 3 + [30] * 2  # 60 photos in two batches of at most 40
 
 
-def test_l1_draws_weights_to_zero_and_is_not_counted_in_the_loss() -> None:
+def test_l1_shrinks_weights_and_is_not_counted_in_the_loss() -> None:
     plain, sparse = network(), network()
     fit(plain, CONFIG)
     state = fit(sparse, CONFIG.with_(l1=0.05, weight_decay=0.0))
@@ -185,7 +183,7 @@ def test_a_clipped_gradient_moves_the_weights_no_further_than_its_norm() -> None
     assert length == pytest.approx(config.optim.lr * 1e-3, rel=1e-3)  # type: ignore[operator]
 
 
-def test_the_moving_average_is_what_is_judged_and_kept() -> None:
+def test_the_moving_average_is_evaluated_and_kept() -> None:
     averaged, plain = network(), network()
     state = fit(averaged, CONFIG.with_(ema=0.99))
     fit(plain, CONFIG)
@@ -249,7 +247,7 @@ def test_a_batch_that_does_not_fit_is_taken_in_micro_batches_to_the_same_weights
     told = capsys.readouterr().err
     assert "batches of 15 are now taken in micro-batches of 8" in told and "of 4" in told
     tight.most = 0
-    with pytest.raises(ModelError, match="not enough memory to learn from a single photo"):
+    with pytest.raises(ModelError, match="not enough memory to train on a single photo"):
         fit(tight)
 
 
@@ -330,7 +328,7 @@ def test_a_frozen_backbone_keeps_even_its_norms_until_it_is_unfrozen() -> None:
 
 
 @pytest.mark.parametrize(("norms", "changed"), [("batch", True), ("kept", False)])
-def test_norms_keep_the_statistics_they_began_with_if_asked(norms: str, changed: bool) -> None:
+def test_frozen_batch_norm_statistics_do_not_change(norms: str, changed: bool) -> None:
     module = network()
     fit(module, CONFIG.with_(norms=norms))
     assert module[1].running_mean.any().item() is changed
@@ -347,7 +345,7 @@ def test_the_best_epoch_by_validation_is_kept_and_patience_ends_the_training() -
     assert len(val) == state.best_epoch + 2 < 50
 
 
-def test_a_loss_that_is_no_number_stops_with_the_step_and_the_remedy() -> None:
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_remedy() -> None:
     with pytest.raises(ModelError, match=r"The loss became nan in epoch 1, step \d.*smaller --lr"):
         inputs, targets = problem()
         inputs.features[3] = torch.nan
@@ -369,7 +367,7 @@ def test_a_divergence_is_reported_with_its_step_though_losses_are_read_later() -
         train(network(), inputs, targets, config, rows=ROWS, watched={})
 
 
-def test_what_is_watched_decides_nothing() -> None:
+def test_watched_parts_decide_nothing() -> None:
     inputs, targets = problem()
     alone, watched = network(), network()
     train(alone, inputs, targets, CONFIG, rows=ROWS, watched={"val": VAL})

@@ -1,4 +1,4 @@
-"""Heads on frozen features, fitted to their optimum: those of all specs as one problem."""
+"""Linear probes: heads on frozen features, those of all specs fitted as one problem."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -16,30 +16,30 @@ from imgcli.training.inputs import FeatureInputs
 from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.probe.logistic import MAX_ITERATIONS, fit_softmax
 from imgcli.training.probe.ridge import Ridge
-from imgcli.training.probe.selection import STRENGTHS, Choice, Solver, choose_strengths, mean_heads
+from imgcli.training.probe.selection import L2_PENALTIES, Choice, Solver, mean_heads, select_l2
 from imgcli.training.sampling import bootstrap
 
-_INNER_FOLDS = 3  # that choose a head's regularisation, inside the rows it learns from
-_ALONE = 0.1  # the strength where one photo per class leaves nothing to choose it by
+_INNER_FOLDS = 3  # that choose the L2 penalty, inside the training rows
+_DEFAULT_L2 = 0.1  # where one photo per class leaves nothing to choose it by
 
 
-def fit_to_optimum(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterator[FitResult]:
+def fit_probes(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterator[FitResult]:
     """Linear probes of all specs: choose each L2 penalty by validation, then fit to all rows."""
     assert isinstance(context.inputs, FeatureInputs)
     features, targets = context.inputs.features[context.labelled], context.targets[context.labelled]
     solve = _solver(context, features, targets)
-    drawn = [bootstrap(context, spec.rows) for spec in specs]
-    times = [_times(context, rows) for rows in drawn]
-    choices = _choose(context, solve, features, targets, specs, times)
-    strengths = [choice.strength if choice else _alone(context) for choice in choices]
+    sampled = [bootstrap(context, spec.rows) for spec in specs]
+    weights = [_sample_weights(context, rows) for rows in sampled]
+    choices = _choose(context, solve, features, targets, specs, weights)
+    l2_penalties = [choice.l2_penalty if choice else _default_l2(context) for choice in choices]
     temperatures = [
         choice.temperature if choice else spec.chosen.get("temperature", 1.0)
         for spec, choice in zip(specs, choices, strict=True)
     ]
     known = [choice.heads for choice in choices if choice]
     heads = solve(
-        torch.stack(times),
-        features.new_tensor(strengths),
+        torch.stack(weights),
+        features.new_tensor(l2_penalties),
         start=mean_heads(known) if len(known) == len(specs) else None,
     ).calibrated(features.new_tensor(temperatures))
     last = len(heads.path) - 1
@@ -47,10 +47,10 @@ def fit_to_optimum(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterat
         head = nn.Linear(features.shape[1], len(context.classes), device=features.device)
         head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
         val = compute_metrics(choice.logits[choice.held], targets[choice.held]) if choice else None
-        learnt = np.setdiff1d(drawn[j], context.unlabelled)
-        history = _history_of(context, spec, learnt, head, heads.path[:, j].tolist(), val)
+        trained_on = np.setdiff1d(sampled[j], context.unlabelled)
+        history = _history_of(context, spec, trained_on, head, heads.path[:, j].tolist(), val)
         chosen = choice.to_json() if choice else {}
-        yield FitResult(head, learnt, history, last, last, len(drawn[j]), val, chosen)
+        yield FitResult(head, trained_on, history, last, last, len(sampled[j]), val, chosen)
 
 
 def _choose(
@@ -59,39 +59,44 @@ def _choose(
     features: Tensor,
     targets: Tensor,
     specs: Sequence[FitSpec],
-    times: Sequence[Tensor],
+    weights: Sequence[Tensor],
 ) -> list[Choice] | list[None]:
-    """Each spec's regularisation, by rows held out; None where there are none to hold out.
+    """Each spec's L2 penalty and temperature by validation; None where there is none.
 
     Args:
-        times: how often each labelled row is learnt from, `(M,)` per spec.
+        weights: sample weights of the labelled rows, `(M,)` per spec.
     """
-    pairs = [fit_and_held(context, spec) for spec in specs]
+    pairs = [validation_folds(context, spec) for spec in specs]
     if not all(pairs):
         return [None] * len(specs)
     masks = [
-        [(drawn * _times(context, fit), _times(context, held) > 0) for fit, held in these]
-        for these, drawn in zip(pairs, times, strict=True)
+        [
+            (sampled * _sample_weights(context, fit), _sample_weights(context, held) > 0)
+            for fit, held in these
+        ]
+        for these, sampled in zip(pairs, weights, strict=True)
     ]
-    return choose_strengths(solve, features, targets, masks, _strengths(context))
+    return select_l2(solve, features, targets, masks, _candidates(context))
 
 
-def _strengths(context: TrainingContext) -> Sequence[float]:
+def _candidates(context: TrainingContext) -> Sequence[float]:
     return (
-        STRENGTHS
+        L2_PENALTIES
         if context.config.optim.weight_decay is None
         else (context.config.optim.weight_decay,)
     )
 
 
-def _alone(context: TrainingContext) -> float:
+def _default_l2(context: TrainingContext) -> float:
     return (
-        _ALONE if context.config.optim.weight_decay is None else context.config.optim.weight_decay
+        _DEFAULT_L2
+        if context.config.optim.weight_decay is None
+        else context.config.optim.weight_decay
     )
 
 
 def _solver(context: TrainingContext, features: Tensor, targets: Tensor) -> Solver:
-    """What fits heads to their optimum, as the config says."""
+    """The solver of the config's optimizer."""
     config, k = context.config, len(context.classes)
     if config.optim.optimizer == "ridge":
         return Ridge(features, targets, k)
@@ -108,14 +113,14 @@ def _solver(context: TrainingContext, features: Tensor, targets: Tensor) -> Solv
 def _history_of(
     context: TrainingContext,
     spec: FitSpec,
-    learnt: IntArray,
+    trained_on: IntArray,
     head: nn.Linear,
     objectives: Sequence[float],
     val: Metrics | None,
 ) -> list[dict[str, Any]]:
-    """The objective at each iteration, and what came of the last."""
+    """The objective at each iteration, and the metrics after the last."""
     figures = {"val": val} if val else {}
-    for part, rows in {"train": learnt, **spec.watched}.items():
+    for part, rows in {"train": trained_on, **spec.watched}.items():
         figures[part] = compute_metrics(logits_by(context, head, rows), context.targets[rows])
     last = len(objectives) - 1
     return [
@@ -127,17 +132,17 @@ def _history_of(
     ]
 
 
-def _times(context: TrainingContext, rows: IntArray) -> Tensor:
-    """How often each labelled row of the dataset is among `rows`, `(M,)` on the device."""
+def _sample_weights(context: TrainingContext, rows: IntArray) -> Tensor:
+    """Sample weights: how often each labelled row is among `rows`, `(M,)` on the device."""
     counts = np.bincount(rows, minlength=len(context.labelled))
     return torch.from_numpy(counts[context.labelled]).float().to(context.device)
 
 
-def fit_and_held(context: TrainingContext, spec: FitSpec) -> list[tuple[IntArray, IntArray]]:
-    """Which rows a spec's choices are made on: the given validation rows, or folds.
+def validation_folds(context: TrainingContext, spec: FitSpec) -> list[tuple[IntArray, IntArray]]:
+    """Pairs of rows to fit and to validate on: the given validation rows, or inner folds.
 
-    Nothing is judged by a guessed label. Empty where few labels were asked for and each class has
-    one photo, near-duplicates counted once; and where the validation rows given are none.
+    Pseudo-labels never validate. Empty where few labels were asked for and each class has one
+    photo, near-duplicates counted once; and where the given validation rows are empty.
     """
     if spec.val is not None:
         return [(spec.rows, spec.val)] if len(spec.val) else []

@@ -73,7 +73,9 @@ def test_the_best_is_the_most_accurate_and_of_equals_the_one_with_less_loss(here
     assert tuned.config == CONFIG.with_(lr=0.05) and tuned.ranked[0]["choices"] == {"lr": 0.05}
 
 
-def test_only_validation_photos_judge(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_are_scored_by_validation_photos_only(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = TrainingContext.rows
 
     def sealed(context: TrainingContext, part: str) -> Any:
@@ -88,7 +90,7 @@ def test_only_validation_photos_judge(here: Path, monkeypatch: pytest.MonkeyPatc
     assert searched(folder="other").ranked[0]["n"] == 12
 
 
-def test_folds_judge_every_training_photo(here: Path) -> None:
+def test_folds_score_every_training_photo(here: Path) -> None:
     tuned = searched(folds=4)
     for row in tuned.ranked:
         assert (row["n"], row["steps"]) == (36, 4)
@@ -97,13 +99,13 @@ def test_folds_judge_every_training_photo(here: Path) -> None:
         searched(folds=1)
 
 
-def test_weights_that_know_the_photos_are_not_judged_by_folds_of_them(here: Path) -> None:
+def test_folds_are_refused_for_weights_trained_on_the_photos(here: Path) -> None:
     run = train_run(CONFIG, Path("dataset"), Path("runs"), "cpu").run
     with pytest.raises(ModelError, match=r"None of 1 trial could be trained\. Folds of 'dataset'"):
         searched(config=CONFIG.with_(weights=str(run.folder)), folds=2, trials=1)
 
 
-def test_photos_and_features_are_looked_at_once(
+def test_photos_are_decoded_and_features_extracted_once(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
@@ -303,7 +305,7 @@ def test_importance_is_of_what_was_searched_and_only_where_trials_differ(here: P
     assert searched(folder="few", trials=2).importance == {}
 
 
-def test_the_usual_space_can_be_tried(here: Path) -> None:
+def test_the_default_space_can_be_tried(here: Path) -> None:
     config = CONFIG.with_(arch="{2,4}C3S2-{8..16}", batch_size=None)
     tuned = tune(config, usual_space(config), Path("dataset"), Path("study"), name="s", trials=2)
     assert all("{" not in row["choices"]["arch"] for row in tuned.rows)
