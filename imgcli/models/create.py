@@ -4,16 +4,14 @@
 """
 
 import difflib
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import timm
 import torch
 from torch import nn
 
-from imgcli.config import Fit
+from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.build import build_backbone, leading_shape, without_ends
 from imgcli.models.initialise import initialise
@@ -30,7 +28,7 @@ from imgcli.models.libraries import (
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Channels, Classifier, Network, feature_count
 from imgcli.models.notation import is_notation, written
-from imgcli.models.variation import AS_IT_IS, Variation, vary
+from imgcli.models.variation import AS_IT_IS, Variation, variation_of, vary
 from imgcli.models.weights import load_backbone, read_state, reason_of
 from imgcli.models.zoo import ZOO
 from imgcli.records import Preprocess
@@ -38,69 +36,59 @@ from imgcli.records import Preprocess
 _NOTATION_SIZE = 64  # pixels, for a notation given without --image-size
 
 
-def create_network(
-    arch: str,
-    classes: int,
-    *,
-    image_size: int | None = None,
-    channels: Channels | None = None,
-    fit: Fit = "squash",
-    model_args: Mapping[str, Any] | None = None,
-    pretrained: bool = True,
-    weights: Path | None = None,
-    variation: Variation = AS_IT_IS,
-    test_flip: bool = False,
-    seed: int = 0,
-) -> Network:
-    """Build the network called `arch` with a new head for `classes` classes.
+def create_network(model: ModelConfig, classes: int, seed: int = 0) -> Network:
+    """Build a config's network with a new head for `classes` classes.
+
+    Where there are weights to start from, `model.init` draws those of the head alone. The weights
+    may be a file's; those of a run are loaded by `training.model_io`.
 
     Args:
-        image_size: pixels, height and width; None for what the arch is made for.
-        channels: 3, or 1 for grey photos; None for what the arch is made for.
-        model_args: passed on to timm or torchvision.
-        pretrained: start from published weights, if the arch is one that has any.
-        weights: a file of backbone weights, instead of published ones.
-        variation: what is to differ from the arch as its name has it; where there are weights to
-            start from, `init` draws those of the head alone.
-        test_flip: judge photos together with their mirror images.
-        seed: of the weights that are drawn at random.
+        seed: of random weights.
 
     Raises:
         ModelError: no such arch, arguments it does not take, or weights that cannot be had or
             do not fit.
     """
     torch.manual_seed(seed)
-    args = dict(model_args or {})
+    arch, variation = model.notation or model.arch, variation_of(model)
     notation = ZOO[arch].notation if arch in ZOO else arch if is_notation(arch) else None
-    usual_channels, usual_size = _usual_input(arch, notation)
-    channels = channels or usual_channels
-    published = pretrained and weights is None and notation is None
+    default_channels, default_size = _default_input(arch, notation)
+    channels = model.channels or default_channels
+    published = starts_from_published(model)
     if notation is not None:
-        if args:
+        if model.model_args:
             raise ModelError(f"'{arch}' is layer notation and takes no --model-arg.")
-        size = image_size or usual_size
+        size = model.image_size or default_size
         notation = _varied(notation, variation, (channels, size, size), classes)
         module: nn.Module = build_backbone(notation, (channels, size, size), classes)
-        preprocess = Preprocess(size, fit, interpolation="bilinear", channels=channels)
+        preprocess = Preprocess(size, model.fit, interpolation="bilinear", channels=channels)
         backbone = Backbone(module, ["head"], preprocess)
     elif timm.is_model(arch):
-        backbone = from_timm(arch, image_size, channels, fit, args, published, variation)
+        backbone = from_timm(model, channels, variation, published)
     elif arch.removeprefix(TORCHVISION) in torchvision_names():
-        name = arch.removeprefix(TORCHVISION)
-        backbone = from_torchvision(name, image_size, channels, fit, args, published, variation)
+        backbone = from_torchvision(model, channels, variation, published)
     else:
         raise _unknown(arch)
     module, head_names, preprocess = backbone
-    if weights is not None:
-        load_backbone(module, read_state(weights), head_names, weights)
+    if model.weights is not None:
+        file = Path(model.weights)
+        load_backbone(module, read_state(file), head_names, file)
     head = nn.Linear(_features(arch, module, preprocess), classes)
     classifier = Classifier(module, head)
     if variation.init is not None:
-        initialise(head if published or weights is not None else classifier, variation.init)
-    return Network(classifier, replace(preprocess, test_flip=test_flip), arch, notation)
+        pretrained = published or model.weights is not None
+        initialise(head if pretrained else classifier, variation.init)
+    preprocess = replace(preprocess, test_flip=bool(model.test_flip))
+    return Network(classifier, preprocess, model.arch, notation)
 
 
-def _usual_input(arch: str, notation: str | None) -> tuple[Channels, int]:
+def starts_from_published(model: ModelConfig) -> bool:
+    """Whether a network starts from its arch's published weights."""
+    by_name = model.weights is None and model.notation is None
+    return model.pretrained and by_name and has_published_weights(model.arch)
+
+
+def _default_input(arch: str, notation: str | None) -> tuple[Channels, int]:
     """Channels and size of the images that an arch of the zoo, or a notation, is made for."""
     if arch in ZOO:
         return ZOO[arch].channels, ZOO[arch].image_size
@@ -149,7 +137,7 @@ def _features(arch: str, backbone: nn.Module, preprocess: Preprocess) -> int:
         if is_out_of_memory(error):
             raise
         raise ModelError(
-            f"'{arch}' cannot look at photos of {channels}×{size}×{size}: {reason_of(error)}. "
+            f"'{arch}' does not take inputs of {channels}×{size}×{size}: {reason_of(error)}. "
             "Choose another --image-size or another arch."
         ) from None
 

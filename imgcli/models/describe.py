@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
+from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.layers import GaussianNoise, Whitening
@@ -65,26 +66,21 @@ def describe(
     channels: Channels | None = None,
     variation: Variation = AS_IT_IS,
 ) -> Description:
-    """Describe the network that `create_network` would build of the same arguments.
+    """Describe the network that `create_network` would build of the same choices.
 
     Raises:
         ModelError: it would build none.
     """
-    build = partial(
-        create_network,
-        arch,
-        classes,
-        image_size=image_size,
-        channels=channels,
-        pretrained=False,
-        variation=variation,
+    model = ModelConfig(
+        arch, image_size=image_size, channels=channels, pretrained=False, **vars(variation)
     )
+    build = partial(create_network, model, classes)
     try:
         with torch.device("meta"):
             network = build()
     except ModelError:
         # Torchvision's regnets compute with tensors while they are built, which then need memory.
-        # Whatever else is wrong is said again.
+        # Any other error is raised again.
         network = build()
     preprocess = network.preprocess
     shape = (preprocess.channels, preprocess.size, preprocess.size)

@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolutions before it, for networks that only look."""
+"""Batch norm folded into the convolutions before it, for inference."""
 
 import copy
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How the weights that a network starts from are drawn."""
+"""Random initialisation of weights."""
 
 from collections.abc import Callable
 from functools import partial
@@ -47,7 +47,7 @@ def initialise(module: nn.Module, init: str) -> None:
 def _pass_on(module: nn.Module) -> int:
     """Let the first filters of convolutions hand on their input; how many convolutions could.
 
-    As many filters as there are input channels; the rest stay as they were drawn (Jordan, 94 % on
+    As many filters as there are input channels; the rest are left unchanged (Jordan, 94 % on
     CIFAR-10 in 3.29 Seconds on a Single GPU, 2024).
     """
     layers = [m for m in module.modules() if isinstance(m, nn.Conv2d) and _can_pass_on(m)]

@@ -9,7 +9,7 @@ import torchvision
 from timm.data.config import resolve_model_data_config
 from torch import nn
 
-from imgcli.config import Fit
+from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Channels
@@ -61,16 +61,11 @@ def torchvision_weights(name: str) -> Path:
 
 
 def from_timm(
-    arch: str,
-    image_size: int | None,
-    channels: Channels,
-    fit: Fit,
-    args: dict[str, Any],
-    pretrained: bool,
-    variation: Variation,
+    model: ModelConfig, channels: Channels, variation: Variation, pretrained: bool
 ) -> Backbone:
-    """Build timm's network; its weights are adapted to grey photos where they are wanted."""
-    args = {**args, **_dropout(arch, variation, "drop_rate")}
+    """Build timm's network; published weights are adapted to the channels."""
+    arch, image_size = model.arch, model.image_size
+    args = {**model.model_args, **_dropout(arch, variation, "drop_rate")}
     config = timm_config(arch)
     if config is not None and config.fixed_input_size and image_size:
         args.setdefault("img_size", image_size)
@@ -85,7 +80,7 @@ def from_timm(
     preprocess = Preprocess(
         size=image_size or data["input_size"][-1],
         channels=channels,
-        fit=fit,
+        fit=model.fit,
         crop=data["crop_pct"],
         interpolation="bilinear" if data["interpolation"] == "bilinear" else "bicubic",
         mean=_triple(data["mean"], channels),
@@ -96,24 +91,22 @@ def from_timm(
 
 
 def from_torchvision(
-    name: str,
-    image_size: int | None,
-    channels: Channels,
-    fit: Fit,
-    args: dict[str, Any],
-    pretrained: bool,
-    variation: Variation,
+    config: ModelConfig, channels: Channels, variation: Variation, pretrained: bool
 ) -> Backbone:
     """Build torchvision's network and cut off its last layer."""
+    name = config.arch.removeprefix(TORCHVISION)
     if channels != 3:
         raise ModelError(
             f"'{TORCHVISION}{name}' takes photos of 3 channels, not {channels}; timm's networks "
             "and those in layer notation take either."
         )
-    args = {**args, **_dropout(TORCHVISION + name, variation, "dropout")}
+    args: dict[str, Any] = {
+        **config.model_args,
+        **_dropout(TORCHVISION + name, variation, "dropout"),
+    }
     published = torchvision.models.get_model_weights(name).DEFAULT
     data = published.transforms()
-    size = image_size or data.crop_size[0]
+    size = config.image_size or data.crop_size[0]
     if name.startswith("vit_"):
         args = {"image_size": size, **args}
     if name in ("googlenet", "inception_v3"):
@@ -132,7 +125,7 @@ def from_torchvision(
         load_backbone(model, state, [head_name], file)
     preprocess = Preprocess(
         size=size,
-        fit=fit,
+        fit=config.fit,
         crop=data.crop_size[0] / data.resize_size[0],
         interpolation="bilinear" if data.interpolation.value == "bilinear" else "bicubic",
         mean=tuple(data.mean),

@@ -108,7 +108,7 @@ class Batches:
                 return self._work(rows)
             return torch.cat([self._work(part) for part in np.array_split(rows, parts)])
 
-        too_much = f"There is not enough memory to look at a single photo. {_REMEDY}"
+        too_much = f"There is not enough memory for a single photo. {_REMEDY}"
         out, parts = until_it_fits(work, self._parts, len(rows), too_much, retry)
         self._parts = max(self._parts, parts)
         return out

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from imgcli.config import ModelConfig
 from imgcli.errors import ModelError, WrongUsage
 from imgcli.models.initialise import INITS
 from imgcli.models.notation import ACTIVATIONS, Token, decimal, flat, parse, rewrite
@@ -19,7 +20,7 @@ class Variation:
     dropout: float | None = None  # share of the values dropped, in every dropout of the network
     batchnorm: bool | None = None  # after every convolution and dense layer, or nowhere
     activation: str | None = None  # of the layers that name none, and of those by themselves
-    init: str | None = None  # how weights are drawn, one of INITS
+    init: str | None = None  # initialisation of weights, one of INITS
 
     def __post_init__(self) -> None:
         if self.dropout is not None and not 0 <= self.dropout < 1:
@@ -31,6 +32,13 @@ class Variation:
 
 
 AS_IT_IS = Variation()
+
+
+def variation_of(model: ModelConfig) -> Variation:
+    """What a config asks of its network; the notation of a zoo's name holds all but `init`."""
+    if model.notation is not None:
+        return Variation(init=model.init)
+    return Variation(model.dropout, model.batchnorm, model.activation, model.init)
 
 
 def vary(notation: str, variation: Variation) -> str:

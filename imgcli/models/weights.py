@@ -37,7 +37,7 @@ def write_state(
     path: Path, state: Mapping[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:
     """Write tensors by name as a `.safetensors` file, all or nothing."""
-    # It takes no tensor whose values lie in another order, as channels_last has them.
+    # It takes no tensor whose values are in another order, as channels_last has them.
     plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     notes = metadata or {}
     with atomic_file(path) as temporary:
@@ -231,8 +231,8 @@ def _reachable(url: str, seconds: float = 1.0) -> bool:
 
 def reason_of(error: Exception) -> str:
     """The first line of what a library says, for a sentence."""
-    said = str(error).strip()
-    return said.splitlines()[0].rstrip(".!") if said else type(error).__name__
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".!") if text else type(error).__name__
 
 
 def _bare(name: str) -> str:

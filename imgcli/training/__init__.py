@@ -1,1 +1,1 @@
-"""Networks learn (torch): batches, the one training loop, frozen features, heads, folds."""
+"""Training (torch): inputs, the training loop, frozen features, linear probes, folds."""

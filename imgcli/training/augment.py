@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on their device: recipes by name, drawn anew for every photo."""
+"""Augmentation of whole batches on their device: recipes by name, random for every photo."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms import v2
 
-from imgcli.config import TrainConfig
+from imgcli.config import AugmentConfig
+from imgcli.training.device import to_device
 
 
 class Recipe(NamedTuple):
@@ -29,7 +30,7 @@ class Recipe(NamedTuple):
 
     @property
     def warps(self) -> bool:
-        """Whether pixels come to lie between pixels."""
+        """Whether pixels are interpolated."""
         return self.crops or self.rotate > 0 or self.shear > 0 or self.elastic > 0
 
 
@@ -46,19 +47,19 @@ RECIPES = {
 }
 
 
-def recipe_of(config: TrainConfig) -> Recipe:
-    """The config's recipe by name, with what it asks for piece by piece."""
-    recipe = RECIPES[config.augment.recipe or "none"]
+def recipe_of(config: AugmentConfig) -> Recipe:
+    """The recipe of a config by its name, with the parts that the config replaces."""
+    recipe = RECIPES[config.recipe or "none"]
     asked: dict[str, Any] = {
-        "flip": config.augment.flip,
-        "shift": config.augment.shift,
-        "rotate": config.augment.rotate,
-        "shear": config.augment.shear,
-        "elastic": config.augment.elastic,
-        "colour": config.augment.colour,
-        "erase": config.augment.erase,
-        "random": config.augment.rand_augment,
-        "area": None if config.augment.zoom is None else (config.augment.zoom, 1.0),
+        "flip": config.flip,
+        "shift": config.shift,
+        "rotate": config.rotate,
+        "shear": config.shear,
+        "elastic": config.elastic,
+        "colour": config.colour,
+        "erase": config.erase,
+        "random": config.rand_augment,
+        "area": None if config.zoom is None else (config.zoom, 1.0),
     }
     return recipe._replace(**{name: value for name, value in asked.items() if value is not None})
 
@@ -94,7 +95,7 @@ def to_planes(pixels: Tensor) -> Tensor:
 
 def luma(images: Tensor) -> Tensor:
     """Images `(B, 3, H, W)` in grey, `(B, 1, H, W)`, as ITU-R 601 weighs the colours."""
-    weights = torch.tensor(_LUMA, device=images.device).view(3, 1, 1)
+    weights = to_device(torch.tensor(_LUMA), images.device).view(3, 1, 1)
     return (images * weights).sum(1, keepdim=True)
 
 
@@ -103,7 +104,7 @@ def _warp(images: Tensor, recipe: Recipe, size: int, generator: torch.Generator)
     n = len(images)
     draws = torch.rand(n, 6, generator=generator)
     side = (recipe.area[0] + (recipe.area[1] - recipe.area[0]) * draws[:, 0]).sqrt()
-    room = 1 - side + 2 * recipe.shift  # how far the kept part's centre may lie off, in half sides
+    room = 1 - side + 2 * recipe.shift  # how far the kept part's centre may be off, in half sides
     mirror = torch.where(draws[:, 1] < 0.5, -1.0, 1.0) if recipe.flip else torch.ones(n)
     turn, slant = torch.deg2rad(
         (2 * draws[:, 4:] - 1) * torch.tensor([recipe.rotate, recipe.shear])
@@ -115,9 +116,11 @@ def _warp(images: Tensor, recipe: Recipe, size: int, generator: torch.Generator)
     theta *= side[:, None, None]
     theta[:, :, 0] *= mirror[:, None]
     theta[:, :, 2] = (2 * draws[:, 2:4] - 1) * room[:, None]
-    grid = functional.affine_grid(theta.to(images.device), [n, 3, size, size], align_corners=False)
+    grid = functional.affine_grid(
+        to_device(theta, images.device), [n, 3, size, size], align_corners=False
+    )
     if recipe.elastic:
-        grid = grid + _bends(n, size, recipe.elastic, generator).to(grid.device)
+        grid = grid + to_device(_bends(n, size, recipe.elastic, generator), grid.device)
     warped = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
     return warped.contiguous(memory_format=torch.channels_last)
 
@@ -144,7 +147,7 @@ def _move(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     places = torch.where(places < size, places, 2 * (size - 1) - places)
     if recipe.flip:
         places[:, 1] = torch.where(draws[:, 2:] < 0.5, places[:, 1].flip(1), places[:, 1])
-    rows, columns = places.to(pixels.device).unbind(1)
+    rows, columns = to_device(places, pixels.device).unbind(1)
     photos = torch.arange(n, device=pixels.device)[:, None, None]
     return pixels[photos, rows[:, :, None], columns[:, None, :]]
 
@@ -163,7 +166,7 @@ def _change_at_random(images: Tensor, magnitude: int) -> Tensor:
 def _recolour(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     """Scale brightness, then contrast about the photo's mean grey, then saturation about grey."""
     factors = 1 + amount * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
-    brightness, contrast, saturation = factors.to(images.device)
+    brightness, contrast, saturation = to_device(factors, images.device)
     images = images * brightness
     mean = luma(images).mean((2, 3), keepdim=True)
     images = (images - mean) * contrast + mean
@@ -188,7 +191,7 @@ def erase(images: Tensor, probability: float, generator: torch.Generator) -> Ten
         inside.append((place >= 0) & (place < share[:, None]))  # (B, length)
     chosen = (draws[:, 4] < probability)[:, None, None]
     blot = (inside[0][:, :, None] & inside[1][:, None, :] & chosen)[:, None]
-    return images.masked_fill(blot.to(images.device), 0.0)
+    return images.masked_fill(to_device(blot, images.device), 0.0)
 
 
 def mixing(

@@ -1,4 +1,4 @@
-"""What this machine gives: photos per second of each stage, and how long a job will take."""
+"""The speed of this machine: photos per second of each stage, and how long a training takes."""
 
 import copy
 import math
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from imgcli.config import TrainConfig
+from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import DataError
 from imgcli.models.create import create_network
 from imgcli.models.memory import within_memory
@@ -20,15 +20,15 @@ from imgcli.photos.layout import photos_under
 from imgcli.photos.views import decode_files
 from imgcli.records import Preprocess
 from imgcli.training.device import autocast, choose_device, forward
-from imgcli.training.feature_extraction import for_looking
+from imgcli.training.feature_extraction import fuse_for_inference
 from imgcli.training.precision import choose_precision, has_bf16
 from imgcli.training.probe.logistic import fit_softmax
-from imgcli.training.probe.selection import STRENGTHS, choose_strengths, mean_heads
+from imgcli.training.probe.selection import L2_PENALTIES, mean_heads, select_l2
 from imgcli.training.resolve_defaults import resolve_defaults
 
 DECODED = 256  # photos, at most, that decoding is measured on
-_ENOUGH = 0.3  # seconds that a measured batch should take
-_MOST = 256  # photos in it
+_MIN_SECONDS = 0.3  # of a measured batch
+_MAX_BATCH = 256  # photos
 _HEAD_ROWS = 400  # rows of the heads that are measured
 
 
@@ -42,9 +42,9 @@ class Speeds:
     device: str
     cores: int
     decode: float
-    look: dict[str, float]  # through the network, learning nothing
-    learn: dict[str, float]  # through it and back; empty for a frozen backbone
-    heads: float | None  # rows that ten heads and the choice of their strength take per second
+    look: dict[str, float]  # inference
+    learn: dict[str, float]  # training; empty for a frozen backbone
+    heads: float | None  # rows per second of ten heads, their L2 penalty chosen
     epochs: int  # of a training; 1 for a frozen backbone
     precision: str  # that a training here would choose
 
@@ -55,10 +55,10 @@ class Speeds:
             stages["look"] = self.photos / self.look[self.precision]
             stages["heads"] = self.photos / self.heads * folds / 10
         else:
-            learnt = self.photos * (folds - 1) * self.epochs
-            judged = self.photos * folds
-            stages["learn"] = learnt / self.learn[self.precision]
-            stages["judge"] = judged / self.look[self.precision]
+            trained = self.photos * (folds - 1) * self.epochs
+            evaluated = self.photos * folds
+            stages["learn"] = trained / self.learn[self.precision]
+            stages["judge"] = evaluated / self.look[self.precision]
         return stages
 
 
@@ -74,20 +74,20 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
     names, _ = photos_under(folder)
     classes = max(2, len({Path(name).parent.name for name in names}))
     device = choose_device(device_name)
-    network = create_network(
+    model = ModelConfig(
         config.model.arch,
-        classes,
+        model_args=config.model.model_args,
         image_size=config.model.image_size,
         fit=config.model.fit,
-        model_args=config.model.model_args,
         pretrained=False,
     )
+    network = create_network(model, classes)
     decode = _decoding(names[:: max(1, len(names) // DECODED)], network, folder)
     look, learn = {}, {}
     for precision in ("fp32", "bf16") if has_bf16(device) else ("fp32",):
-        look[precision] = _looking(network, config.model.frozen, device, precision)
+        look[precision] = _inference_rate(network, config.model.frozen, device, precision)
         if not config.model.frozen:
-            learn[precision] = _learning(network, device, precision)
+            learn[precision] = _training_rate(network, device, precision)
     features = network.classifier.head.in_features
     return Speeds(
         config.model.arch,
@@ -113,10 +113,12 @@ def _decoding(names: list[str], network: Network, folder: Path) -> float:
     return read / (time.perf_counter() - start)
 
 
-def _looking(network: Network, frozen: bool, device: torch.device, precision: str) -> float:
+def _inference_rate(network: Network, frozen: bool, device: torch.device, precision: str) -> float:
     module = copy.deepcopy(network.classifier).eval()
     if frozen:
-        module.backbone = for_looking(network.classifier.backbone, network.preprocess, device)
+        module.backbone = fuse_for_inference(
+            network.classifier.backbone, network.preprocess, device
+        )
     module.to(device).to(memory_format=torch.channels_last)
 
     def step(images: torch.Tensor) -> None:
@@ -125,7 +127,7 @@ def _looking(network: Network, frozen: bool, device: torch.device, precision: st
     return _rate(step, network.preprocess, device)
 
 
-def _learning(network: Network, device: torch.device, precision: str) -> float:
+def _training_rate(network: Network, device: torch.device, precision: str) -> float:
     module = copy.deepcopy(network.classifier).to(device).to(memory_format=torch.channels_last)
     module.train()
 
@@ -149,34 +151,36 @@ def _rate(
     images = images.contiguous(memory_format=torch.channels_last)
     step(images)
     seconds = _seconds(lambda: step(images))
-    batch: int = min(_MOST, max(4, 2 ** math.ceil(math.log2(max(4 * _ENOUGH / seconds, 1)))))
+    batch: int = min(
+        _MAX_BATCH, max(4, 2 ** math.ceil(math.log2(max(4 * _MIN_SECONDS / seconds, 1))))
+    )
     images = images.repeat(batch // 4, 1, 1, 1).contiguous(memory_format=torch.channels_last)
     step(images)
     return batch / min(_seconds(lambda: step(images)) for _ in range(2))
 
 
 def _heads(features: int, classes: int, device: torch.device) -> float:
-    """Rows per second of ten heads, their strengths chosen, on features that overlap."""
+    """Rows per second of ten heads, their L2 penalties chosen, on features that overlap."""
     generator = torch.Generator().manual_seed(0)
     targets = torch.arange(_HEAD_ROWS) % classes
     centres = torch.randn(classes, features, generator=generator)
     noise = torch.randn(_HEAD_ROWS, features, generator=generator)
     rows, labels = (centres[targets] + 3 * noise).to(device), targets.to(device)
     place = torch.arange(_HEAD_ROWS, device=device)
-    tasks = []
+    problems = []
     for fold in range(10):
-        learnt = place % 10 != fold
-        inner = [learnt & (place // 10 % 3 == i) for i in range(3)]
-        tasks.append([(learnt & ~held, held) for held in inner])
+        train = place % 10 != fold
+        inner = [train & (place // 10 % 3 == i) for i in range(3)]
+        problems.append([(train & ~held, held) for held in inner])
     solve = partial(fit_softmax, rows, labels, classes=classes)
 
     def fit() -> None:
-        choices = choose_strengths(solve, rows, labels, tasks)
+        choices = select_l2(solve, rows, labels, problems)
         masks = torch.stack([place % 10 != fold for fold in range(10)])
-        strengths = rows.new_tensor([choice.strength for choice in choices])
-        solve(masks, strengths, start=mean_heads([choice.heads for choice in choices]))
+        l2_penalties = rows.new_tensor([choice.l2_penalty for choice in choices])
+        solve(masks, l2_penalties, start=mean_heads([choice.heads for choice in choices]))
 
-    solve(torch.ones_like(place, dtype=torch.bool)[None], rows.new_tensor(STRENGTHS[:1]))
+    solve(torch.ones_like(place, dtype=torch.bool)[None], rows.new_tensor(L2_PENALTIES[:1]))
     return _HEAD_ROWS / _seconds(fit)
 
 

@@ -1,4 +1,4 @@
-"""What a stored number was made of, as a key: it is read back only under an equal one.
+"""Cache keys: a stored number is read back only under an equal key.
 
 Whatever decides a number belongs in its key: photos and their labels, weights and the layers they
 are used in, preprocessing and precision, and the code that decodes.
@@ -40,7 +40,7 @@ def view_key(preprocess: Preprocess) -> str:
 
 
 def score_key(samples: Samples, rows: IntArray, network: Network, precision: str) -> str:
-    """Of what a network says of some rows."""
+    """Of a network's predictions of some rows."""
     return _digest(
         [
             f"format {FORMAT}",
@@ -57,8 +57,8 @@ def changed_photos(samples: Samples, predictions: Predictions) -> list[str]:
     """The paths of photos that are not in a dataset, or not what they were when predicted."""
     now = dict(zip(samples.paths, samples.digests, strict=True))
     then = predictions.digests or [now.get(path, "") for path in predictions.paths]
-    judged = zip(predictions.paths, then, strict=True)
-    return [path for path, digest in judged if path not in now or now[path] != digest]
+    predicted = zip(predictions.paths, then, strict=True)
+    return [path for path, digest in predicted if path not in now or now[path] != digest]
 
 
 def _label(samples: Samples, row: int) -> str | None:

@@ -1,11 +1,14 @@
 """Stratified k-fold error estimation with a run's own recipe."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
 from imgcli import __version__, reading
 from imgcli.errors import WrongUsage
@@ -13,92 +16,154 @@ from imgcli.files import save_arrays
 from imgcli.reading import digest_of
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.training.cache_keys import network_key, photos_key, view_key
-from imgcli.training.context import Task, judging_folds
-from imgcli.training.fit_spec import Fitted, Job, logits_by, probs_by
+from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by, probs_of
 from imgcli.training.fitting import fit_all
-from imgcli.training.model_io import runs_before, save_history
+from imgcli.training.folds import evaluation_folds
+from imgcli.training.metrics import Metrics, compute_metrics
+from imgcli.training.model_io import ancestor_runs, save_history
+
+
+class Fold(NamedTuple):
+    """The rows that one network is trained on, and those it predicts."""
+
+    train: IntArray
+    held: IntArray
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class FoldFit:
+    """The network of a fold and its predictions of the held-out rows."""
+
+    context: TrainingContext
+    held: IntArray  # (M,)
+    fitted: FitResult
+    logits: Tensor  # (M, K)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Which held-out rows are predicted as they are labelled, `(M,)`."""
+        preds = self.logits.argmax(1).cpu().numpy()
+        return np.asarray(preds == self.context.dataset.samples.targets[self.held])
+
+    def metrics(self) -> Metrics:
+        """The metrics on the held-out rows."""
+        return compute_metrics(self.logits, self.context.targets[self.held])
+
+    def result(self) -> "FoldResult":
+        """What is kept of the fold."""
+        context, k = self.context, len(self.context.classes)
+        rows = self.fitted.trained_on
+        preds = logits_by(context, self.fitted.module, rows).argmax(1).cpu().numpy()
+        cells = context.dataset.samples.targets[rows] * k + preds
+        confusion = np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
+        return FoldResult(self.held, probs_of(self.logits), confusion)
 
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
-    """One fold: what its network said of the photos it had not seen, and of those it had."""
+    """Out-of-fold predictions of one fold, and its confusion matrix on its own training photos."""
 
     rows: IntArray  # (M,) held out
     probs: FloatArray  # (M, K)
-    train_confusion: IntArray  # (K, K) on the fold's own training photos
+    train_confusion: IntArray  # (K, K)
+
+
+def folds_of(rows: IntArray, fold: IntArray, label: str = "Fold") -> list[Fold]:
+    """A network per fold, which is trained on the rows of all others.
+
+    Args:
+        fold: the fold `(N,)` of each row, from 0.
+    """
+    k = int(fold.max()) + 1
+    return [Fold(rows[fold != f], rows[fold == f], f"{label} {f + 1} of {k}") for f in range(k)]
+
+
+def cross_validate(context: TrainingContext, folds: Sequence[Fold]) -> Iterator[FoldFit]:
+    """Train a network per fold and predict its held-out rows, one fold after the other.
+
+    The config's own validation, if any, is inside the training rows of each fold. Heads on frozen
+    features are fitted together, as one problem.
+    """
+    specs = [FitSpec(fold.train, label=fold.label) for fold in folds]
+    for fold, fitted in zip(folds, fit_all(context, specs), strict=True):
+        yield FoldFit(context, fold.held, fitted, logits_by(context, fitted.module, fold.held))
 
 
 def out_of_fold(
-    task: Task, part: str, k: int, seed: int, keep: Path
+    context: TrainingContext, part: str, k: int, seed: int, keep: Path
 ) -> tuple[Predictions, IntArray]:
-    """Predict every photo of a part by a network that has not seen it.
+    """Predict every photo of a part by a network that was not trained on it.
 
     Args:
         part: "train" or "all".
-        keep: folder for finished folds; those found there are not computed again.
+        keep: folder of finished folds; those found there are not computed again.
 
     Returns:
-        Out-of-fold predictions, and the folds' confusion matrices on their train sides `(k, K, K)`.
+        Out-of-fold predictions, and the folds' confusion matrices on their training photos
+        `(k, K, K)`.
 
     Raises:
-        WrongUsage: fewer than 2 folds, or weights to start from that know the photos.
+        WrongUsage: fewer than 2 folds, or initial weights that were trained on the photos.
         DataError: a class has fewer groups of photos than there are folds.
     """
-    refuse_seen(task)
+    refuse_known_photos(context)
     if k < 2:
         raise WrongUsage(
             f"--folds {k} is too few; use at least 2, or leave it out for the test part."
         )
-    rows = task.rows(part)
-    fold = judging_folds(task, rows, k, seed)
-    folder = keep / _key(task, rows, fold)
+    rows = context.rows(part)
+    fold = evaluation_folds(context, rows, k, seed)
+    folder = keep / _key(context, rows, fold)
     folder.mkdir(parents=True, exist_ok=True)
     results = {f: r for f in range(k) if (r := _load(folder / f"fold-{f:02d}.npz")) is not None}
     pending = [f for f in range(k) if f not in results]
-    if pending and task.config.optim.is_probe:
+    if pending and context.config.optim.is_probe:
         pending = list(range(k))  # fitted together, so that they come out the same again
-    jobs = [Job(rows[fold != f], label=f"Fold {f + 1} of {k}") for f in pending]
-    for f, fitted in zip(pending, fit_all(task, jobs), strict=True):
-        results[f] = _judge(task, fitted, rows[fold == f])
+    folds = folds_of(rows, fold)
+    fits = cross_validate(context, [folds[f] for f in pending])
+    for f, fit in zip(pending, fits, strict=True):
+        results[f] = fit.result()
         history = folder / f"history-{f:02d}.csv"
-        save_history(history, fitted.history)
+        save_history(history, fit.fitted.history)
         vouched = {**vars(results[f]), "history_sha256": digest_of(history)}
         save_arrays(folder / f"fold-{f:02d}.npz", vouched)
-    return (
-        predictions_of(task, part, [results[f] for f in range(k)]),
-        np.stack([results[f].train_confusion for f in range(k)]),
-    )
+    in_order = [results[f] for f in range(k)]
+    confusions = np.stack([result.train_confusion for result in in_order])
+    return predictions_of(context, part, in_order), confusions
 
 
-def refuse_seen(task: Task) -> None:
-    """Refuse folds of photos that the weights to start from have learnt from: none is unseen.
+def refuse_known_photos(context: TrainingContext) -> None:
+    """Refuse folds of photos that the initial weights were trained on: none is unseen.
 
     Raises:
         WrongUsage: they are a run's that was trained on the same dataset, or that began with such.
     """
-    data = task.dataset.samples.root
-    for run in runs_before(task.config, data):
+    data = context.dataset.samples.root
+    for run in ancestor_runs(context.config, data):
         raise WrongUsage(
-            f"Folds of '{data}' would be judged by networks that have seen their photos: they "
-            f"begin with the weights of '{run.folder}', which has learnt from them. Judge by the "
+            f"Folds of '{data}' would be predicted by networks that know their photos: they start "
+            f"from the weights of '{run.folder}', which was trained on them. Evaluate on the "
             "validation or the test part, without --folds."
         )
 
 
-def predictions_of(task: Task, part: str, results: Sequence[FoldResult]) -> Predictions:
+def predictions_of(
+    context: TrainingContext, part: str, results: Sequence[FoldResult]
+) -> Predictions:
     """Folds joined, in the order of the photos."""
     rows = np.concatenate([result.rows for result in results])
     fold = np.repeat(np.arange(len(results)), [len(result.rows) for result in results])
     probs = np.concatenate([result.probs for result in results])
     order = np.argsort(rows)
-    return as_predictions(task, part, rows[order], probs[order], fold[order])
+    return as_predictions(context, part, rows[order], probs[order], fold[order])
 
 
 def as_predictions(
-    task: Task, part: str, rows: IntArray, probs: FloatArray, fold: IntArray
+    context: TrainingContext, part: str, rows: IntArray, probs: FloatArray, fold: IntArray
 ) -> Predictions:
     """Probabilities of some rows with what the dataset knows of them."""
-    samples = task.dataset.samples
+    samples = context.dataset.samples
     return Predictions(
         classes=samples.classes,
         indices=rows,
@@ -112,25 +177,17 @@ def as_predictions(
     )
 
 
-def _judge(task: Task, fitted: Fitted, held: IntArray) -> FoldResult:
-    k = len(task.classes)
-    preds = logits_by(task, fitted.module, fitted.learnt).argmax(1).cpu().numpy()
-    cells = task.dataset.samples.targets[fitted.learnt] * k + preds
-    confusion = np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
-    return FoldResult(held, probs_by(task, fitted.module, held), confusion)
-
-
-def _key(task: Task, rows: IntArray, fold: IntArray) -> str:
-    """A name for exactly these folds of exactly this task, by this version of imgcli."""
-    samples, network = task.dataset.samples, task.network
+def _key(context: TrainingContext, rows: IntArray, fold: IntArray) -> str:
+    """A name for exactly these folds of exactly this context, by this version of imgcli."""
+    samples, network = context.dataset.samples, context.network
     parts = [
         __version__,
-        repr(task.config),
-        repr(task.classes),
+        repr(context.config),
+        repr(context.classes),
         photos_key(samples, rows),
         repr(fold.tolist()),
-        *(samples.digests[row] for row in task.unlabelled.tolist()),
-        network_key(network, network.classifier),  # as they begin: published, a file's, drawn
+        *(samples.digests[row] for row in context.unlabelled.tolist()),
+        network_key(network, network.classifier),  # before training: published, a file's, random
         view_key(network.preprocess),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Features of a frozen backbone: each photo is looked at once, ever.
+"""Features of a frozen backbone, extracted once per photo and cached.
 
     .imgcli/cache/features/<weights>-<view>-<precision>-<device>-b<batch>/    a RowStore of (D,)
 
@@ -22,9 +22,9 @@ from imgcli.progress import counter
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
 from imgcli.runs import CACHE
 from imgcli.training.cache_keys import network_key, view_key
-from imgcli.training.device import BATCH, forward
-from imgcli.training.feature_extraction import for_looking
-from imgcli.training.inputs import to_device, to_images
+from imgcli.training.device import BATCH, forward, to_device
+from imgcli.training.feature_extraction import fuse_for_inference
+from imgcli.training.inputs import to_images
 
 # Photos at once, the last ones repeated to make as many. Fewer on a CPU: one new photo costs less.
 _BATCH = {"cpu": 16}
@@ -63,14 +63,14 @@ def frozen_features(
         (pixels,) = load_pixels(samples, [preprocess], cache)
         rejected = pixels.rejected
         missing = np.flatnonzero((store.rows(samples.digests) < 0) & pixels.readable)
-        module = for_looking(backbone, preprocess, device)
+        module = fuse_for_inference(backbone, preprocess, device)
         extract = Batches(
             lambda rows: forward(
                 module, _images(pixels, rows, preprocess, device), precision, preprocess.test_flip
             ).cpu()
         )
         try:
-            with counter("Looking", total=len(missing), unit="photos") as bar:
+            with counter("Extracting features", total=len(missing), unit="photos") as bar:
                 for start in range(0, len(missing), batch):
                     rows = missing[start : start + batch]
                     features = extract(np.resize(rows, batch))[: len(rows)]

@@ -1,4 +1,4 @@
-"""One job or many become fitted networks, by the training loop or to the head's optimum."""
+"""Train one spec or many: by the training loop, or as linear probes all at once."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,171 +15,185 @@ from imgcli.progress import note
 from imgcli.records import IntArray
 from imgcli.text import count
 from imgcli.training.augment import mixing
-from imgcli.training.context import Task, hold_out
-from imgcli.training.fit_spec import Fitted, Job, logits_by, probs_by
+from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by, probs_by
+from imgcli.training.folds import hold_out
 from imgcli.training.inputs import FeatureInputs, PixelInputs
 from imgcli.training.lr_finder import find_rate
-from imgcli.training.metrics import Measure, measure
-from imgcli.training.probe.fit import fit_and_held, fit_to_optimum
+from imgcli.training.metrics import Metrics, compute_metrics
+from imgcli.training.probe.fit import fit_probes, validation_folds
 from imgcli.training.sampling import bootstrap, few_labels
 from imgcli.training.training_loop import logits_of, train
 
-_WHITENED = 1000  # photos, at most, in which the filters of a whitening are found
+_MAX_WHITENING = 1000  # photos that the filters of a whitening are fitted to
 
 
-def fit_all(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
-    """Fit every job; heads on frozen features all at once, anything else in turn."""
-    jobs = [_divided(task, job) for job in jobs]
-    for job, fitted in zip(jobs, _fit_labelled(task, jobs), strict=True):
-        yield _fit_again(task, job, fitted) if len(task.unlabelled) else fitted
+def fit_all(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterator[FitResult]:
+    """Fit every spec; heads on frozen features all at once, anything else in turn."""
+    specs = [_with_validation(context, spec) for spec in specs]
+    for spec, fitted in zip(specs, _fit_labelled(context, specs), strict=True):
+        yield _fit_with_pseudo_labels(context, spec, fitted) if len(context.unlabelled) else fitted
 
 
-def with_rate(task: Task) -> Task:
-    """The task with a learning rate found by trying, if that is what its config asks for."""
-    if task.config.optim.lr != "auto":
-        return task
-    rows = _divided(task, Job(task.rows("train"))).rows
-    module, inputs = _at_start(task, rows)
-    rate = float(f"{find_rate(module, inputs, task.targets, task.config, rows):.2g}")
+def with_rate(context: TrainingContext) -> TrainingContext:
+    """The context with the learning rate of a range test, if its config asks for one."""
+    if context.config.optim.lr != "auto":
+        return context
+    rows = _with_validation(context, FitSpec(context.rows("train"))).rows
+    module, inputs = _before_training(context, rows)
+    rate = float(f"{find_rate(module, inputs, context.targets, context.config, rows):.2g}")
     note(f"Learning rate {rate:g}, found by trying.")
-    return replace(task, config=task.config.with_(lr=rate))
+    return replace(context, config=context.config.with_(lr=rate))
 
 
-def _divided(task: Task, job: Job) -> Job:
-    """The job with the few labels it may use, and its validation rows taken out of them.
+def _with_validation(context: TrainingContext, spec: FitSpec) -> FitSpec:
+    """The spec with its few labels, if asked for, and its validation rows taken out of them.
 
     Raises:
-        DataError: a head's regularisation is to be chosen by a share that no photos make up.
+        DataError: the validation share of a linear probe holds no photo.
     """
-    rows, val = few_labels(task, job.rows), job.val
-    if val is None and task.config.data.val_share:
-        rows, val = hold_out(task, rows, task.config.data.val_share)
-        if task.config.optim.is_probe and not len(val):
+    rows, val = few_labels(context, spec.rows), spec.val
+    if val is None and context.config.data.val_share:
+        rows, val = hold_out(context, rows, context.config.data.val_share)
+        if context.config.optim.is_probe and not len(val):
             raise DataError(
-                f"--val-share {task.config.data.val_share:g} holds out none of "
+                f"--val-share {context.config.data.val_share:g} holds out none of "
                 f"{count(len(rows), 'photo')}, near-duplicates kept together. Give more, or leave "
                 "it out to choose the regularisation by folds."
             )
-    return replace(job, rows=rows, val=val)
+    return replace(spec, rows=rows, val=val)
 
 
-def _fit_labelled(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
-    if task.config.optim.is_probe and jobs:
-        yield from fit_to_optimum(task, jobs)
+def _fit_labelled(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterator[FitResult]:
+    if context.config.optim.is_probe and specs:
+        yield from fit_probes(context, specs)
     else:
-        for job in jobs:
-            yield _fit_by_loop(task, job)
+        for spec in specs:
+            yield _fit_by_loop(context, spec)
 
 
-def _fit_again(task: Task, job: Job, fitted: Fitted) -> Fitted:
-    """From the start, with the unlabelled photos that the first fit is confident of.
+def _fit_with_pseudo_labels(
+    context: TrainingContext, spec: FitSpec, fitted: FitResult
+) -> FitResult:
+    """From the start, with pseudo-labels that the first fit is confident of.
 
     Pseudo-Label (Lee, 2013), in one round.
     """
-    guessed, rows = _guessed(task, fitted)
+    labelled, rows = _pseudo_labelled(context, fitted)
     if not len(rows):
         return replace(fitted, chosen={**fitted.chosen, "pseudo_labels": 0})
-    again, val = replace(job, rows=np.concatenate([job.rows, rows]), checkpoint=None), None
-    if task.config.optim.is_probe and job.val is None:
-        chosen, val = _chosen_with_guesses(task, job)
-        decay = chosen.get("weight_decay", task.config.optim.weight_decay)
-        guessed = replace(guessed, config=guessed.config.with_(weight_decay=decay))
-        again = replace(again, val=job.rows[:0], chosen=chosen)
-    (result,) = _fit_labelled(guessed, [again])
-    chosen = {**again.chosen, **result.chosen, "pseudo_labels": len(rows)}
+    second, val = replace(spec, rows=np.concatenate([spec.rows, rows]), checkpoint=None), None
+    if context.config.optim.is_probe and spec.val is None:
+        chosen, val = _chosen_with_pseudo_labels(context, spec)
+        decay = chosen.get("weight_decay", context.config.optim.weight_decay)
+        labelled = replace(labelled, config=labelled.config.with_(weight_decay=decay))
+        second = replace(second, val=spec.rows[:0], chosen=chosen)
+    (result,) = _fit_labelled(labelled, [second])
+    chosen = {**second.chosen, **result.chosen, "pseudo_labels": len(rows)}
     if val is None:
         return replace(result, chosen=chosen)
     history = [*result.history, {"epoch": result.epochs, "part": "val", **val.to_json()}]
     return replace(result, val=val, chosen=chosen, history=history)
 
 
-def _guessed(task: Task, fitted: Fitted) -> tuple[Task, IntArray]:
-    """The task with the labels that a fit is confident of, and the rows that it guessed them of."""
-    rows = task.rows("unlabelled")
-    probs = probs_by(task, fitted.module, rows)
-    sure = probs.max(axis=1) >= (task.config.data.confidence or 0.0)
-    return task.with_guesses(rows[sure], probs.argmax(axis=1)[sure]), rows[sure]
+def _pseudo_labelled(
+    context: TrainingContext, fitted: FitResult
+) -> tuple[TrainingContext, IntArray]:
+    """The context with the labels that a model is confident of, and their rows."""
+    rows = context.rows("unlabelled")
+    probs = probs_by(context, fitted.module, rows)
+    sure = probs.max(axis=1) >= (context.config.data.confidence or 0.0)
+    return context.with_pseudo_labels(rows[sure], probs.argmax(axis=1)[sure]), rows[sure]
 
 
-def _chosen_with_guesses(task: Task, job: Job) -> tuple[Mapping[str, float], Measure | None]:
-    """A head's regularisation and temperature by inner folds, and its figures on held-out photos.
+def _chosen_with_pseudo_labels(
+    context: TrainingContext, spec: FitSpec
+) -> tuple[Mapping[str, float], Metrics | None]:
+    """A head's L2 penalty and temperature by inner folds, and its metrics on held-out photos.
 
-    Each fold guesses for itself: guesses of a fit to all of the job's photos know the labels that
-    the folds hold out. The median of what the folds choose; nothing where there are no folds.
+    Each fold makes its own pseudo-labels: those of a fit to all of the spec's photos would know the
+    labels that the folds hold out. The median of the folds' choices; empty without folds.
     """
-    pairs = fit_and_held(task, job)
-    inner = [Job(fit, held) for fit, held in pairs]
+    pairs = validation_folds(context, spec)
+    inner = [FitSpec(fit, held) for fit, held in pairs]
     seconds, logits = [], []
-    for (fit, held), first in zip(pairs, fit_to_optimum(task, inner) if inner else (), strict=True):
-        guessed, rows = _guessed(task, first)
-        (second,) = fit_to_optimum(guessed, [Job(np.concatenate([fit, rows]), held)])
+    for (fit, held), first in zip(pairs, fit_probes(context, inner) if inner else (), strict=True):
+        labelled, rows = _pseudo_labelled(context, first)
+        (second,) = fit_probes(labelled, [FitSpec(np.concatenate([fit, rows]), held)])
         seconds.append(second.chosen)
-        logits.append(logits_by(guessed, second.module, held))
+        logits.append(logits_by(labelled, second.module, held))
     if not seconds:
         return {}, None
-    strength, temperature = (
+    l2_penalty, temperature = (
         median_low(chosen[name] for chosen in seconds) for name in ("weight_decay", "temperature")
     )
-    chosen = {"weight_decay": strength, "temperature": temperature, "factor": 1 / temperature}
-    targets = task.targets[torch.from_numpy(np.concatenate([held for _, held in pairs]))]
-    return chosen, measure(torch.cat(logits), targets)
+    chosen = {"weight_decay": l2_penalty, "temperature": temperature, "factor": 1 / temperature}
+    targets = context.targets[torch.from_numpy(np.concatenate([held for _, held in pairs]))]
+    return chosen, compute_metrics(torch.cat(logits), targets)
 
 
-def _fit_by_loop(task: Task, job: Job) -> Fitted:
-    config, val = task.config, job.val if job.val is not None else job.rows[:0]
+def _fit_by_loop(context: TrainingContext, spec: FitSpec) -> FitResult:
+    config, val = context.config, spec.val if spec.val is not None else spec.rows[:0]
     if config.optim.schedule == "plateau" and not len(val):
         raise WrongUsage(
             "--schedule plateau needs validation, and there are no photos for it. Give --val-share."
         )
-    module, inputs = _at_start(task, job.rows)
-    drawn = bootstrap(task, job.rows)
-    learnt = np.setdiff1d(drawn, task.unlabelled)
-    others = len(learnt) < len(drawn)  # photos drawn twice, or with a guessed label
+    module, inputs = _before_training(context, spec.rows)
+    sampled = bootstrap(context, spec.rows)
+    trained_on = np.setdiff1d(sampled, context.unlabelled)
+    others = len(trained_on) < len(sampled)  # photos sampled twice, or with a pseudo-label
     state = train(
         module,
         inputs,
-        task.targets,
+        context.targets,
         config,
-        rows=drawn,
+        rows=sampled,
         watched={
-            **({"train": learnt} if others else {}),
+            **({"train": trained_on} if others else {}),
             **({"val": val} if len(val) else {}),
-            **job.watched,
+            **spec.watched,
         },
-        checkpoint=job.checkpoint,
-        mix=mixing(config.augment.mixup or 0.0, config.augment.cutmix or 0.0, len(task.classes)),
-        after_epoch=job.after_epoch,
-        label=job.label,
+        checkpoint=spec.checkpoint,
+        mix=mixing(config.augment.mixup or 0.0, config.augment.cutmix or 0.0, len(context.classes)),
+        after_epoch=spec.after_epoch,
+        label=spec.label,
     )
-    judged = None
+    val_metrics = None
     if len(val):
-        judged = measure(logits_of(module, inputs, val, config.optim.precision), task.targets[val])
+        val_metrics = compute_metrics(
+            logits_of(module, inputs, val, config.optim.precision), context.targets[val]
+        )
     if isinstance(inputs, FeatureInputs):
         module = _on_raw_features(module, inputs)
-    seen = len(drawn) * (state.epoch - state.resumed_from)
-    return Fitted(module, learnt, state.history, state.epoch, state.best_epoch, seen, judged, {})
+    seen = len(sampled) * (state.epoch - state.resumed_from)
+    return FitResult(
+        module, trained_on, state.history, state.epoch, state.best_epoch, seen, val_metrics, {}
+    )
 
 
-def _at_start(task: Task, rows: IntArray) -> tuple[nn.Module, PixelInputs | FeatureInputs]:
-    """A copy of what is to learn from `rows`, on its device, and what it learns from."""
-    inputs = task.inputs
+def _before_training(
+    context: TrainingContext, rows: IntArray
+) -> tuple[nn.Module, PixelInputs | FeatureInputs]:
+    """A copy of the module to train on `rows`, on its device, and its inputs."""
+    inputs = context.inputs
     if isinstance(inputs, FeatureInputs):
-        head = copy.deepcopy(task.network.classifier.head)
-        return head.to(task.device), inputs.standardised(rows)
-    classifier = copy.deepcopy(task.network.classifier).to(memory_format=torch.channels_last)
+        head = copy.deepcopy(context.network.classifier.head)
+        return head.to(context.device), inputs.standardised(rows)
+    classifier = copy.deepcopy(context.network.classifier).to(memory_format=torch.channels_last)
     _fit_whitening(classifier, inputs, rows)
-    return classifier.to(task.device), inputs
+    return classifier.to(context.device), inputs
 
 
 def _fit_whitening(module: nn.Module, inputs: PixelInputs, rows: IntArray) -> None:
-    """Find the filters of a whitening that has none yet, in some of the photos learnt from."""
+    """Fit the filters of a whitening layer that has none yet to some of the training photos."""
     for layer in module.modules():
         if isinstance(layer, Whitening) and not layer.filters.any():
-            layer.fit(inputs.batch(rows[:: -(-len(rows) // _WHITENED)]).to(layer.filters.device))
+            layer.fit(
+                inputs.batch(rows[:: -(-len(rows) // _MAX_WHITENING)]).to(layer.filters.device)
+            )
 
 
 def _on_raw_features(module: nn.Module, inputs: FeatureInputs) -> nn.Linear:
-    """A head learnt on standardised features as the same head on features as they are."""
+    """A head for standardised features as the same head for features as they are."""
     assert isinstance(module, nn.Linear)
     head = copy.deepcopy(module)
     with torch.no_grad():

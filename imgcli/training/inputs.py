@@ -1,8 +1,7 @@
-"""What a network learns from, by row: pixels, or the features of a frozen backbone.
+"""What a network is trained on, by row: pixels, or the features of a frozen backbone.
 
-Both give `batch(rows)` for looking and `train_batch(rows, generator)` for learning, and say whether
-what is looked at is to be looked at mirrored as well, so the training loop does not know which it
-has.
+Both give `train_batch(rows, generator)` for training and `batch(rows)` for evaluation, and say
+whether evaluation averages over mirror images too, so the training loop is the same for both.
 """
 
 import math
@@ -11,12 +10,14 @@ from typing import Protocol, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from imgcli.models.memory import is_out_of_memory
-from imgcli.photos.views import Images, Pixels
-from imgcli.records import IntArray, Preprocess
+from imgcli.photos.views import Pixels, enlarged, load_pixels
+from imgcli.records import IntArray, Preprocess, Rejected, Samples
 from imgcli.training.augment import Recipe, augment, erase, luma, to_planes
+from imgcli.training.device import to_device
 
 _RESIDENT = 0.5  # share of a GPU's free memory that photos may take
 _UPLOAD = 4096  # photos put there at once
@@ -26,6 +27,8 @@ _CACHED = 2**18  # values of photos that a core's cache holds
 class Inputs(Protocol):
     @property
     def flips(self) -> bool: ...
+
+    def readable(self) -> NDArray[np.bool_]: ...
 
     def batch(self, rows: IntArray) -> Tensor: ...
 
@@ -59,34 +62,27 @@ class DevicePixels:
     def gather(self, rows: IntArray) -> Tensor:
         """Some photos, `(B, S, S, 3)` uint8 on the device."""
         if self.resident is not None:
-            return self.resident[torch.from_numpy(rows).to(self.device)]
-        pixels = self.pixels.gather(rows)
-        return to_device(pixels, self.device)
+            return self.resident[to_device(rows, self.device)]
+        return to_device(self.pixels.gather(rows), self.device)
 
 
 def _on_device(pixels: Pixels, shape: tuple[int, ...], device: torch.device) -> Tensor:
     """All photos `(N, S, S, 3)`, zeros for those that cannot be read."""
     resident = torch.zeros(shape, dtype=torch.uint8, device=device)
     for rows in in_batches(np.flatnonzero(pixels.readable), _UPLOAD):
-        resident[torch.from_numpy(rows).to(device)] = to_device(pixels.gather(rows), device)
+        resident[to_device(rows, device)] = to_device(pixels.gather(rows), device)
     return resident
-
-
-def to_device(pixels: Images, device: torch.device) -> Tensor:
-    """Pixels as a tensor; to a GPU through pinned memory, while it computes."""
-    tensor = torch.from_numpy(pixels)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 @dataclass(frozen=True, eq=False)
 class PixelInputs:
-    """Photos as images `(B, C, S, S)`, normalised, augmented when they are learnt from.
+    """Photos as images `(B, C, S, S)`, normalised, augmented for training.
 
     Everything after the gathering is done for the whole batch on the device.
     """
 
     own: DevicePixels  # as the network sees them
-    learnt: DevicePixels  # as augmentation cuts from them: the same, or larger
+    source: DevicePixels  # what augmentation cuts from: the same, or larger
     preprocess: Preprocess
     recipe: Recipe
 
@@ -94,11 +90,14 @@ class PixelInputs:
     def flips(self) -> bool:
         return self.preprocess.test_flip
 
+    def readable(self) -> NDArray[np.bool_]:
+        return self.own.pixels.readable
+
     def batch(self, rows: IntArray) -> Tensor:
         return to_images(self.own.gather(rows), self.preprocess)
 
     def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor:
-        pixels = self.learnt.gather(rows)
+        pixels = self.source.gather(rows)
         images = augment(pixels, self.recipe, self.preprocess.size, generator)
         images = normalise(images, self.preprocess)
         return erase(images, self.recipe.erase, generator) if self.recipe.erase else images
@@ -115,14 +114,31 @@ class FeatureInputs:
 
     def standardised(self, rows: IntArray) -> Self:
         """The same features, standardised by `rows`."""
-        learnt = self.features[torch.from_numpy(rows)]
-        return type(self)(self.features, learnt.mean(0), learnt.std(0).clamp_min(1e-5))
+        train = self._of(rows)
+        return type(self)(self.features, train.mean(0), train.std(0).clamp_min(1e-5))
+
+    def readable(self) -> NDArray[np.bool_]:
+        return np.asarray(~self.features[:, 0].isnan().cpu().numpy())
 
     def batch(self, rows: IntArray) -> Tensor:
-        return (self.features[torch.from_numpy(rows)] - self.mean) / self.scale
+        return (self._of(rows) - self.mean) / self.scale
 
     def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor:
         return self.batch(rows)
+
+    def _of(self, rows: IntArray) -> Tensor:
+        return self.features[to_device(rows, self.features.device)]  # (B, D)
+
+
+def pixel_inputs(
+    samples: Samples, preprocess: Preprocess, recipe: Recipe, device: torch.device
+) -> tuple[PixelInputs, list[Rejected]]:
+    """Photos decoded once, larger as well where crops are cut; and those that cannot be read."""
+    views = [preprocess, enlarged(preprocess)] if recipe.crops else [preprocess]
+    loaded = load_pixels(samples, views)
+    own, *larger = (DevicePixels.of(pixels, device) for pixels in loaded)
+    inputs = PixelInputs(own, larger[0] if larger else own, preprocess, recipe)
+    return inputs, loaded[0].rejected
 
 
 def to_images(pixels: Tensor, preprocess: Preprocess) -> Tensor:
@@ -159,8 +175,8 @@ def _mean_and_std(
     preprocess: Preprocess, width: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Both for a row of pixels `(W · 3,)`: channel by channel it takes three times as long."""
-    mean = torch.tensor(preprocess.mean, device=device).repeat(width)
-    std = torch.tensor(preprocess.std, device=device).repeat(width)
+    mean = to_device(torch.tensor(preprocess.mean), device).repeat(width)
+    std = to_device(torch.tensor(preprocess.std), device).repeat(width)
     return 255 * mean, 255 * std
 
 

@@ -1,4 +1,4 @@
-"""What a run's recipe gets right when it learns from a part of its photos: frozen features only."""
+"""Learning curve: accuracy by the number of training photos, for frozen features only."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +10,23 @@ from imgcli.errors import RunError, WrongUsage
 from imgcli.models.memory import within_memory
 from imgcli.records import FloatArray, IntArray
 from imgcli.runs import Run
-from imgcli.training.context import Task, judging_folds
-from imgcli.training.fit_spec import Fitted, Job, logits_by
-from imgcli.training.fitting import fit_all
-from imgcli.training.pipeline import fresh_task
+from imgcli.training.context import TrainingContext
+from imgcli.training.cross_validation import cross_validate, folds_of
+from imgcli.training.folds import evaluation_folds
+from imgcli.training.pipeline import fresh_context
 
-SHARES = (0.1, 0.18, 0.32, 0.56, 1.0)  # of the photos of each class that a fold may learn from
+SHARES = (0.1, 0.18, 0.32, 0.56, 1.0)  # of each class's training photos in a fold
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What networks that learnt from less and less said of M photos they had not seen."""
+    """Which of M held-out photos are correctly classified, by the share of training photos."""
 
     classes: tuple[str, ...]
     targets: IntArray  # (M,)
     groups: IntArray  # (M,)
     fold: IntArray  # (M,)
-    photos: FloatArray  # (S,) learnt from, mean of the folds
+    photos: FloatArray  # (S,) trained on, mean of the folds
     right: NDArray[np.bool_]  # (S, M)
 
 
@@ -34,12 +34,12 @@ class Answers:
 def answers_by_share(
     run: Run, data: Path | None, k: int, seed: int | None = None, device: str = "auto"
 ) -> Answers:
-    """Predict the train part by k folds, each learning from growing shares of the others.
+    """Predict the train part by k folds, each trained on growing shares of the others.
 
     The photos of a share are among those of every larger one; near-duplicates come together.
 
     Raises:
-        RunError: the run's backbone has learnt, so that each share would be a training.
+        RunError: the run's backbone was trained too, so that each share would be a long training.
         WrongUsage: fewer than 2 folds.
         DataError: a class has fewer groups of photos than there are folds.
     """
@@ -51,35 +51,37 @@ def answers_by_share(
         )
     if k < 2:
         raise WrongUsage(f"--folds {k} is too few; use at least 2.")
-    task = fresh_task(run, data, device)
-    rows, seed = task.rows("train"), task.config.seed if seed is None else seed
-    fold = judging_folds(task, rows, k, seed)
-    jobs = [
-        Job(part, label=f"Fold {f + 1} of {k}, {share:.0%}")
-        for f in range(k)
-        for part, share in zip(_growing(task, rows[fold != f], [seed, f]), SHARES, strict=True)
+    context = fresh_context(run, data, device)
+    rows, seed = context.rows("train"), context.config.seed if seed is None else seed
+    fold = evaluation_folds(context, rows, k, seed)
+    folds = [
+        whole._replace(train=part, label=f"{whole.label}, {share:.0%}")
+        for f, whole in enumerate(folds_of(rows, fold))
+        for part, share in zip(_growing(context, whole.train, [seed, f]), SHARES, strict=True)
     ]
     right = np.zeros((len(SHARES), len(rows)), dtype=np.bool_)
-    for place, fitted in enumerate(fit_all(task, jobs)):
+    for place, fit in enumerate(cross_validate(context, folds)):
         f, share = divmod(place, len(SHARES))
-        right[share, fold == f] = _right(task, fitted, rows[fold == f])
-    samples = task.dataset.samples
-    photos = np.array([len(job.rows) for job in jobs]).reshape(k, -1).mean(axis=0)
-    return Answers(task.classes, samples.targets[rows], samples.groups[rows], fold, photos, right)
+        right[share, fold == f] = fit.correct
+    samples = context.dataset.samples
+    photos = np.array([len(one.train) for one in folds]).reshape(k, -1).mean(axis=0)
+    return Answers(
+        context.classes, samples.targets[rows], samples.groups[rows], fold, photos, right
+    )
 
 
-def _growing(task: Task, rows: IntArray, seed: list[int]) -> list[IntArray]:
+def _growing(context: TrainingContext, rows: IntArray, seed: list[int]) -> list[IntArray]:
     """For each of SHARES that share of the rows of each class, at least two.
 
     Where there are, two that are no near-duplicates: a head's regularisation is chosen by them.
     """
-    samples = task.dataset.samples
+    samples = context.dataset.samples
     rng = np.random.default_rng(seed)
     _, group = np.unique(samples.groups[rows], return_inverse=True)
     shuffled = rows[np.argsort(rng.permutation(len(rows))[group], kind="stable")]
     by_class = [
         of_class
-        for label in range(len(task.classes))
+        for label in range(len(context.classes))
         if len(of_class := shuffled[samples.targets[shuffled] == label])
     ]
     least = [_with_second_group(samples.groups[of_class]) for of_class in by_class]
@@ -97,8 +99,3 @@ def _with_second_group(groups: IntArray) -> int:
     """How many photos, of groups in a row, it takes to have two groups; all where there is one."""
     others = np.flatnonzero(groups != groups[0])
     return int(others[0]) + 1 if len(others) else len(groups)
-
-
-def _right(task: Task, fitted: Fitted, held: IntArray) -> NDArray[np.bool_]:
-    preds = logits_by(task, fitted.module, held).argmax(1).cpu().numpy()
-    return np.asarray(preds == task.dataset.samples.targets[held])

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from imgcli.config import TrainConfig
+from imgcli.config import OptimConfig
 
 
 class Moment(NamedTuple):
@@ -17,7 +17,7 @@ class Moment(NamedTuple):
     share: float  # of the training after its warm-up that is done
     epochs: float  # done, the warm-up's included
     losses: Sequence[float]  # on the validation rows, after each epoch
-    config: TrainConfig
+    config: OptimConfig
 
 
 def _step(moment: Moment) -> float:
@@ -51,18 +51,18 @@ WARM = {"cosine": 0.05, "one-cycle": 0.2}
 DECAYS = {"step": (None, 0.1), "exponential": (1.0, 0.95), "plateau": (5.0, 0.1)}
 
 
-def rate_at(config: TrainConfig, epochs: float, losses: Sequence[float] = ()) -> float:
+def rate_at(config: OptimConfig, epochs: float, losses: Sequence[float] = ()) -> float:
     """Share of the peak learning rate when so many epochs are done.
 
     Args:
         losses: on the validation rows, after each epoch so far.
     """
-    assert config.optim.epochs and config.optim.schedule
-    warm = config.optim.warmup or 0.0
+    assert config.epochs and config.schedule
+    warm = config.warmup or 0.0
     if epochs < warm:
         return epochs / warm
-    share = (epochs - warm) / (config.optim.epochs - warm) if config.optim.epochs > warm else 1.0
-    return SCHEDULES[config.optim.schedule](Moment(share, epochs, losses, config))
+    share = (epochs - warm) / (config.epochs - warm) if config.epochs > warm else 1.0
+    return SCHEDULES[config.schedule](Moment(share, epochs, losses, config))
 
 
 def plateaus(losses: Sequence[float], patience: float) -> int:
@@ -76,6 +76,6 @@ def plateaus(losses: Sequence[float], patience: float) -> int:
     return found
 
 
-def _decay_of(config: TrainConfig) -> tuple[float, float]:
-    assert config.optim.decay_every and config.optim.decay_factor
-    return config.optim.decay_every, config.optim.decay_factor
+def _decay_of(config: OptimConfig) -> tuple[float, float]:
+    assert config.decay_every and config.decay_factor
+    return config.decay_every, config.decay_factor

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 @dataclass(frozen=True)
-class Measure:
+class Metrics:
     """How well logits fit their targets.
 
     Macro figures average over the classes that occur among the targets; a class that was never
@@ -26,11 +26,11 @@ class Measure:
         return asdict(self)
 
 
-def measure(logits: Tensor, targets: Tensor) -> Measure:
+def compute_metrics(logits: Tensor, targets: Tensor) -> Metrics:
     """Judge logits `(M, K)` against targets `(M,)`."""
     preds, y_true = logits.argmax(1).cpu().numpy(), targets.cpu().numpy()
     labels = sorted(set(y_true.tolist()))
-    return Measure(
+    return Metrics(
         n=len(y_true),
         loss=float(functional.cross_entropy(logits.float(), targets)),
         accuracy=float((preds == y_true).mean()),

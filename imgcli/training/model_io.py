@@ -3,11 +3,11 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from imgcli.config import TrainConfig
+from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import ModelError
 from imgcli.files import write_atomic
 from imgcli.models.create import create_network
@@ -35,7 +35,7 @@ def save_model(
     `model.json` vouches for the weights, and for the history, which is written before.
 
     Args:
-        facts: what else the run should remember: parameters, figures, seconds.
+        facts: what else is kept of the run: parameters, metrics, seconds.
     """
     write_state(run.folder / WEIGHTS, network.classifier.state_dict())
     finish_run(
@@ -58,7 +58,7 @@ def save_model(
 
 
 def chosen_in(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What validation chose, as told by a run's `model.json`.
+    """What validation chose, from a run's `model.json`.
 
     Logits are divided by `temperature`. Older runs kept the factor on the logits under that name,
     and had no `factor` beside it.
@@ -82,14 +82,15 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
     try:
         classes = tuple(facts["classes"])
         preprocess = Preprocess.from_json(facts["preprocess"])
-        network = create_network(
-            facts["notation"] or facts["arch"],
-            len(classes),
+        model = ModelConfig(
+            facts["arch"],
+            facts["notation"],
+            facts["model_args"],
             image_size=preprocess.size,
             channels=preprocess.channels,
-            model_args=facts["model_args"],
             pretrained=False,
         )
+        network = create_network(model, len(classes))
         network.classifier.load_state_dict(read_tensors(run.folder / WEIGHTS)[0])
         precision, arch, notation = str(facts["precision"]), facts["arch"], facts["notation"]
     except (OSError, KeyError, TypeError, ModelError) as error:
@@ -106,8 +107,22 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
     )
 
 
-def begin_with(network: Network, run: Run, classes: tuple[str, ...]) -> None:
-    """Put a run's weights into a network of the same arch; its head's too if the classes agree.
+def initial_network(model: ModelConfig, classes: tuple[str, ...], seed: int) -> Network:
+    """The network before training: its weights random, published, a file's, or a run's."""
+    folder = Path(model.weights) if model.weights and Path(model.weights).is_dir() else None
+    with within_memory(
+        f"There is not enough memory for the weights of '{model.arch}'. Use smaller layers, or G "
+        "before the first dense one."
+    ):
+        own = replace(model, weights=None, pretrained=False) if folder else model
+        network = create_network(own, len(classes), seed)
+    if folder:
+        load_initial_weights(network, Run(folder), classes)
+    return network
+
+
+def load_initial_weights(network: Network, run: Run, classes: tuple[str, ...]) -> None:
+    """Load a run's weights into a network of the same arch; the head's too if the classes agree.
 
     Raises:
         RunError: the run is unfinished or damaged.
@@ -125,25 +140,25 @@ def begin_with(network: Network, run: Run, classes: tuple[str, ...]) -> None:
         network.classifier.head.load_state_dict(other.classifier.head.state_dict())
 
 
-def runs_before(config: TrainConfig, data: Path) -> Iterator[Run]:
-    """The runs of the same dataset whose weights a training begins with, or those began with."""
+def ancestor_runs(config: TrainConfig, data: Path) -> Iterator[Run]:
+    """The runs of the same dataset whose weights a training starts from, or those started from."""
     seen: set[Path] = set()
     while config.model.weights and Path(config.model.weights).is_dir():
         run = Run(Path(config.model.weights))
         if (place := run.folder.resolve()) in seen:
-            raise run.damaged("config.json", ValueError("its weights begin with themselves"))
+            raise run.damaged("config.json", ValueError("it starts from its own weights"))
         seen.add(place)
         if run.data.resolve() == data.resolve():
             yield run
         config = run.config
 
 
-def learnt_validation(config: TrainConfig, data: Path) -> Run | None:
-    """A run before this training that may have learnt from the photos held out for validation.
+def trained_on_validation(config: TrainConfig, data: Path) -> Run | None:
+    """The ancestor run of a training that may have been trained on its validation photos.
 
-    One that held the same ones out has not: by steps, with the same seed and share.
+    One that held out the same photos was not: by steps, with the same seed and share.
     """
-    for run in runs_before(config, data):
+    for run in ancestor_runs(config, data):
         held = [
             (c.seed, c.data.val_share, c.data.labels_per_class, c.data.pick, c.optim.is_probe)
             for c in (config, run.config)

@@ -1,4 +1,4 @@
-"""The features of the photos a run was judged on, where its frozen backbone has looked at them."""
+"""The features of the photos of a run's predictions, by its frozen backbone."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def features_of(
     """Features `(M, D)` of the photos of a run's predictions, from the cache or made again.
 
     Returns:
-        None for a run whose backbone has learnt: its features are not the ones it was judged by.
+        None for a run whose backbone was trained: its folds had other features.
 
     Raises:
         DataError: the dataset is another one by now, or a photo cannot be read any more.

@@ -9,13 +9,13 @@ from timm.models import group_parameters
 from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
 from torch import nn
 
-from imgcli.config import TrainConfig
+from imgcli.config import OptimConfig
 from imgcli.errors import WrongUsage
 
-SGD = ("sgd", "momentum")  # torch's own; timm's sgd looks ahead unless told otherwise
+SGD = ("sgd", "momentum")  # torch's own; timm's sgd uses Nesterov momentum by default
 _FUSED = (*SGD, "adam", "adamw")  # that torch steps in one pass over the weights, not in ten
 _MUON = ("muon", "nmuon")
-# timm's names that need other packages or gradients of gradients, or say what --nesterov says.
+# timm's names that need other packages or gradients of gradients, or repeat --nesterov.
 _LEFT_OUT = ("bnb", "fused", "kron", "adahessian", "nesterov", "larc", "nlarc")
 
 
@@ -30,7 +30,7 @@ def has_momentum(name: str) -> bool:
     return bool(get_optimizer_info(name).has_momentum)
 
 
-def usual_rate(name: str) -> float:
+def default_rate(name: str) -> float:
     """The peak learning rate for weights that begin at random."""
     if name in _MUON:
         return 0.02
@@ -39,7 +39,7 @@ def usual_rate(name: str) -> float:
     return 1e-3 if name.startswith(("rmsprop", "crmsprop", "lion")) else 0.01
 
 
-def usual_decay(name: str) -> float:
+def default_decay(name: str) -> float:
     """The weight decay: decoupled ones stand much larger values."""
     decays = {"sgd": 5e-4, "momentum": 5e-4, "adamw": 0.05, "nadamw": 0.05, "lion": 0.5}
     return decays.get(name, 0.0)
@@ -49,7 +49,7 @@ def check_optimizer(name: str) -> None:
     """Refuse a name that is none, with the nearest ones.
 
     Raises:
-        WrongUsage: as said.
+        WrongUsage: with those names.
     """
     known = optimizers()
     if name not in known:
@@ -61,30 +61,30 @@ def check_optimizer(name: str) -> None:
         )
 
 
-def make_optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
     """The config's optimizer over all parameters of a module, of which `decaying` ones decay."""
-    assert config.optim.optimizer and isinstance(config.optim.lr, float)
+    assert config.optimizer and isinstance(config.lr, float)
     own: dict[str, Any] = {}
-    if config.optim.optimizer in SGD:
-        own = {"nesterov": bool(config.optim.nesterov), "dampening": config.optim.dampening or 0.0}
-    if config.optim.optimizer in _FUSED:
+    if config.optimizer in SGD:
+        own = {"nesterov": bool(config.nesterov), "dampening": config.dampening or 0.0}
+    if config.optimizer in _FUSED:
         own["fused"] = True
-    if config.optim.momentum is not None:
-        own["momentum"] = config.optim.momentum
+    if config.momentum is not None:
+        own["momentum"] = config.momentum
     optimizer: torch.optim.Optimizer = create_optimizer_v2(
-        _layer_groups(module, config) if config.optim.layer_decay else module,
-        opt=config.optim.optimizer,
-        lr=config.optim.lr,
-        weight_decay=config.optim.weight_decay or 0.0,
+        _layer_groups(module, config) if config.layer_decay else module,
+        opt=config.optimizer,
+        lr=config.lr,
+        weight_decay=config.weight_decay or 0.0,
         **own,
     )
     return optimizer
 
 
 def decaying(module: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that regularisation draws to zero, by name: as timm decides it.
+    """The parameters with weight decay, by name, as in timm.
 
-    Not biases, norms, and what a network says is not to decay: tokens, tables of positions.
+    Not biases, norms, and the exceptions of a network: tokens, tables of positions.
     """
     spared: Collection[str] = getattr(module, "no_weight_decay", set)()
     return {
@@ -94,18 +94,18 @@ def decaying(module: nn.Module) -> dict[str, nn.Parameter]:
     }
 
 
-def _layer_groups(module: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+def _layer_groups(module: nn.Module, config: OptimConfig) -> list[dict[str, Any]]:
     """A group per layer and kind of weight, its `lr_scale` the smaller the earlier the layer."""
     levels, decay_too = levels_of(module), decaying(module)
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         groups.setdefault((levels[name], name in decay_too), []).append(parameter)
-    last, decay = max(levels.values()), config.optim.layer_decay or 1.0
+    last, decay = max(levels.values()), config.layer_decay or 1.0
     return [
         {
             "params": parameters,
             "lr_scale": decay ** (last - level),
-            "weight_decay": (config.optim.weight_decay or 0.0) if decays else 0.0,
+            "weight_decay": (config.weight_decay or 0.0) if decays else 0.0,
         }
         for (level, decays), parameters in groups.items()
     ]

@@ -1,9 +1,9 @@
-"""The stages of a run, from photos to files in its folder: train it, score it."""
+"""The pipeline of a run, from photos to files in its folder: train, score the test part, folds."""
 
 import contextlib
 import copy
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from shlex import quote
@@ -17,29 +17,35 @@ from imgcli.config import TrainConfig
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.files import locked
 from imgcli.models.memory import within_memory
-from imgcli.models.network import Classifier, count_params, fingerprint
+from imgcli.models.network import Classifier, Network, count_params, fingerprint
 from imgcli.records import IntArray, Predictions, Rejected
 from imgcli.runs import CHECKPOINT, Run, finished_runs, new_run, sweep, training
 from imgcli.training.cache_keys import score_key
-from imgcli.training.context import Task, make_task
+from imgcli.training.context import (
+    FitResult,
+    FitSpec,
+    TrainingContext,
+    logits_by,
+    make_context,
+    probs_by,
+)
 from imgcli.training.cross_validation import as_predictions, out_of_fold
 from imgcli.training.device import choose_device
-from imgcli.training.fit_spec import Fitted, Job, logits_by, probs_by
 from imgcli.training.fitting import fit_all, with_rate
 from imgcli.training.inputs import FeatureInputs
-from imgcli.training.metrics import Measure, measure
+from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.model_io import (
     HISTORY,
     chosen_in,
-    learnt_validation,
     load_model,
     save_history,
     save_model,
+    trained_on_validation,
 )
 from imgcli.training.precision import has_bf16, refuse_emulated
 
 FOLDS_LOCK = ".folds.lock"  # in a run: of who writes its out-of-fold predictions
-_FACTS = (  # of a finished run that are told of it
+_FACTS = (  # of a finished run, for its JSON document
     *("params", "epochs", "kept_epoch", "input", "images_per_second", "seconds"),
     *("train", "val", "val_learnt_by", "test", "chosen"),
 )
@@ -47,22 +53,22 @@ _FACTS = (  # of a finished run that are told of it
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What a training came to."""
+    """A finished training."""
 
     run: Run
     document: dict[str, Any]  # of the JSON contract
     history: list[dict[str, Any]]
     rejected: tuple[Rejected, ...]  # photos that could not be used
-    leaks: int  # groups of duplicates that lie in the test part and outside it
+    leaks: int  # groups of duplicates both in the test part and outside it
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """What a run says of photos that it has not learnt from."""
+    """A run's predictions of photos that it was not trained on."""
 
     predictions: Predictions
-    train_confusions: IntArray | None  # (k, K, K) the folds' train sides
-    times: int | None  # how often the test part has now been scored; None if not by this command
+    train_confusions: IntArray | None  # (k, K, K) of the folds, on their training photos
+    times: int | None  # evaluations of the test part so far; None if this is not one
     leaks: int
     again: tuple[Predictions, ...] = ()  # of further repeats of the folds, in the same order
 
@@ -76,10 +82,10 @@ def train_run(
     resume: Run | None = None,
     asked: Collection[str] | None = None,
 ) -> Trained:
-    """Train by a config, or go on with an unfinished run, and store everything in its folder.
+    """Train by a config, or resume an unfinished run, and save everything in its folder.
 
     Args:
-        asked: the choices of the config that were made, if others are settled already.
+        asked: the choices that were made, where the config holds resolved defaults too.
 
     Raises:
         StorageError: another imgcli is training the run to resume.
@@ -93,76 +99,105 @@ def train_run(
         if resume.finished:
             raise RunError(f"The run '{resume.folder}' has been finished by another imgcli.")
         start = time.perf_counter()
-        task = with_rate(make_task(config, data, device))
-        return _train(task, resume, data, start)
+        context = with_rate(make_context(config, data, device))
+        return _train(context, resume, data, start)
 
 
 def _train_new(
     config: TrainConfig, data: Path, runs: Path, device: str, asked: Collection[str]
 ) -> Trained:
-    """Train in a folder that is made as soon as nothing is wrong with what was asked for."""
+    """Train in a new folder, made once the config and the dataset have been checked."""
     start = time.perf_counter()
-    task = make_task(config, data, device)
+    context = make_context(config, data, device)
     if "patience" in asked:
-        _check_patience(task)
-    _check_tracked(task)
-    task = with_rate(task)
-    run = new_run(runs, task.config, data, asked)
+        _check_patience(context)
+    _check_tracked(context)
+    context = with_rate(context)
+    run = new_run(runs, context.config, data, asked)
     with training(run):
-        return _train(task, run, data, start)
+        return _train(context, run, data, start)
 
 
-def _train(task: Task, run: Run, data: Path, start: float) -> Trained:
-    """Fit, judge and store.
+def _train(context: TrainingContext, run: Run, data: Path, start: float) -> Trained:
+    """Fit, evaluate, save.
 
     Args:
         start: by the performance counter, when the command began.
     """
-    config, checkpoint = task.config, run.folder / CHECKPOINT
-    job = Job(
-        task.rows("train"),
-        task.rows("val") if task.dataset.split.val is not None else None,
-        watched=_tracked(task, run),
-        checkpoint=checkpoint,
-    )
-    before = fingerprint(task.network.classifier.backbone) if config.model.frozen else None
-    (fitted,) = fit_all(task, [job])
+    before = _frozen_backbone(context, context.network)
+    fitted = _fit(context, run)
     seconds = time.perf_counter() - start
-    classifier = _whole(task, fitted)
-    after = fingerprint(classifier.backbone) if config.model.frozen else None
-    assert before == after, "a frozen backbone changed"
-    seen = len(fitted.learnt) if config.model.frozen else fitted.seen  # frozen: each photo once
-    knows = learnt_validation(task.config, data) if task.dataset.split.val is None else None
-    facts = {
-        "params": count_params(classifier, frozen_backbone=config.model.frozen),
+    network = _trained_network(context, fitted)
+    facts = _evaluate(context, fitted, network, data, seconds)
+    assert facts["backbone_sha256"] == before, "a frozen backbone changed"
+    _save(context, fitted, network, facts, run)
+    return Trained(run, _document(run), fitted.history, context.rejected, context.dataset.leaks)
+
+
+def _fit(context: TrainingContext, run: Run) -> FitResult:
+    """Train on the train part, from the run's checkpoint if there is one."""
+    spec = FitSpec(
+        context.rows("train"),
+        context.rows("val") if context.dataset.split.val is not None else None,
+        watched=_tracked(context, run),
+        checkpoint=run.folder / CHECKPOINT,
+    )
+    (fitted,) = fit_all(context, [spec])
+    return fitted
+
+
+def _evaluate(
+    context: TrainingContext, fitted: FitResult, network: Network, data: Path, seconds: float
+) -> dict[str, Any]:
+    """The facts of a finished training, by their names in `model.json`."""
+    frozen, rows = context.config.model.frozen, fitted.trained_on
+    seen = len(rows) if frozen else fitted.samples_seen  # through a frozen backbone: once each
+    own_val = context.dataset.split.val is not None
+    knows = None if own_val else trained_on_validation(context.config, data)
+    train = compute_metrics(logits_by(context, fitted.module, rows), context.targets[rows])
+    return {
+        "params": count_params(network.classifier, frozen_backbone=frozen),
         "epochs": fitted.epochs,
-        "kept_epoch": fitted.kept,
-        "input": task.network.preprocess.describe(),
+        "kept_epoch": fitted.best_epoch,
+        "input": network.preprocess.describe(),
         "images_per_second": seen / seconds,
         "seconds": seconds,
-        "train": _learnt(task, fitted).to_json(),
+        "train": train.to_json(),
         "val": fitted.val and fitted.val.to_json(),
         "val_learnt_by": str(knows.folder) if fitted.val and knows else None,
         "test": _last(fitted.history, "test"),
         "chosen": dict(fitted.chosen),
+        "backbone_sha256": _frozen_backbone(context, network),
     }
+
+
+def _frozen_backbone(context: TrainingContext, network: Network) -> str | None:
+    return fingerprint(network.classifier.backbone) if context.config.model.frozen else None
+
+
+def _save(
+    context: TrainingContext,
+    fitted: FitResult,
+    network: Network,
+    facts: Mapping[str, Any],
+    run: Run,
+) -> None:
+    """Write history, weights and facts; then the checkpoint is not needed any more."""
     save_history(run.folder / HISTORY, fitted.history)
-    network = replace(task.network, classifier=classifier)
-    save_model(run, network, task.config, task.classes, {**facts, "backbone_sha256": after})
-    checkpoint.unlink(missing_ok=True)
-    return Trained(run, _document(run), fitted.history, task.rejected, task.dataset.leaks)
+    save_model(run, network, context.config, context.classes, facts)
+    (run.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def train_bag(
     config: TrainConfig, data: Path, runs: Path, device: str = "auto", resume: Run | None = None
 ) -> tuple[list[dict[str, Any]], Trained]:
-    """Train `config.bag_of` networks, each on a bootstrap sample, or go on where that was left.
+    """Train `config.bag_of` networks, each on a bootstrap sample, or resume that.
 
     Returns:
         The documents of all of them, and the last training.
 
     Raises:
-        StorageError: another imgcli goes on with this bag.
+        StorageError: another imgcli resumes this bag.
     """
     assert config.data.bag_of
     _check_precision(config, device, resume)
@@ -175,7 +210,7 @@ def train_bag(
 def _train_rest(
     config: TrainConfig, data: Path, runs: Path, device: str, resume: Run | None
 ) -> tuple[list[dict[str, Any]], Trained]:
-    """The networks of a bag that are not there yet."""
+    """The networks of a bag that are not finished yet."""
     done = _bagged_until(resume, runs) if resume else {}
     asked = resume.asked if resume else None
     documents = []
@@ -186,7 +221,7 @@ def _train_rest(
         begun = resume if resume and resume.config.data.bag == number else None
         try:
             trained = train_run(config.with_(bag=number), data, runs, device, begun, asked)
-        except KeyboardInterrupt:  # before it began to learn, which says how to go on by itself
+        except KeyboardInterrupt:  # before training began, which says by itself how to resume
             if not documents:
                 raise
             raise Interrupted(
@@ -199,31 +234,33 @@ def _train_rest(
 
 @within_memory()
 def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
-    """What the run says of the sealed test part; scored once, then read back.
+    """The run's predictions of the sealed test part; computed once, then read back.
 
     Raises:
         DataError: the dataset has no test part.
         RunError: the run knows other classes than the dataset.
     """
-    # What was only learnt from is not needed to judge, and need not be there any more.
+    # What only training needs may be gone by now.
     config = run.config.with_(pseudo_label=None, confidence=None, weight_decay=None)
-    task = _task_of(run, config, data, device)
-    rows = task.rows("test")
+    context = _trained_context(run, config, data, device)
+    rows = context.rows("test")
     if len(rows) == 0:
         raise DataError(
-            f"'{task.dataset.samples.root}' has no test part. Make one with `imgcli split`, or "
+            f"'{context.dataset.samples.root}' has no test part. Make one with `imgcli split`, or "
             "estimate the error on the train part: imgcli evaluate --folds 10"
         )
-    leaks, name = task.dataset.leaks, "predictions-test.npz"
-    made_of = score_key(task.dataset.samples, rows, task.network, task.config.optim.precision)
+    leaks, name = context.dataset.leaks, "predictions-test.npz"
+    made_of = score_key(
+        context.dataset.samples, rows, context.network, context.config.optim.precision
+    )
     known = run.made_of(name) == made_of
-    if known and ledger.entered(run, _digests(task, rows), "evaluate"):
+    if known and ledger.entered(run, _digests(context, rows), "evaluate"):
         return Scored(run.load_predictions(name), None, None, leaks)
-    times = _enter(task, run, "evaluate")
-    classifier = task.network.classifier
-    module = classifier.head if isinstance(task.inputs, FeatureInputs) else classifier
+    times = _enter(context, run, "evaluate")
+    classifier = context.network.classifier
+    module = classifier.head if isinstance(context.inputs, FeatureInputs) else classifier
     no_fold = np.full(len(rows), -1, dtype=np.int64)
-    predictions = as_predictions(task, "test", rows, probs_by(task, module, rows), no_fold)
+    predictions = as_predictions(context, "test", rows, probs_by(context, module, rows), no_fold)
     run.save_predictions(name, predictions, made_of)
     return Scored(predictions, None, times, leaks)
 
@@ -238,31 +275,32 @@ def score_folds(
     device: str = "auto",
     repeats: int = 1,
 ) -> Scored:
-    """Out-of-fold predictions by the run's own recipe, and the folds' train sides.
+    """Out-of-fold predictions by the run's own config, and the folds' training confusions.
 
     Args:
-        repeats: how often to deal the folds, by `seed` and the numbers after it. The first ones are
-            the run's out-of-fold predictions from now on; the others are kept beside them.
+        repeats: of the whole cross-validation, with `seed` and the numbers after it. The first is
+            the run's out-of-fold predictions from now on; the others are kept beside it.
     """
-    task, times = fresh_task(run, data, device), None
-    if part == "all" and task.dataset.split.test is not None:
-        times = _enter(task, run, f"evaluate --folds {k} --on all")
-    seed = task.config.seed if seed is None else seed
-    dealt = [
-        out_of_fold(task, part, k, seed + repeat, run.folder / "folds") for repeat in range(repeats)
+    context, times = fresh_context(run, data, device), None
+    if part == "all" and context.dataset.split.test is not None:
+        times = _enter(context, run, f"evaluate --folds {k} --on all")
+    seed = context.config.seed if seed is None else seed
+    repeated = [
+        out_of_fold(context, part, k, seed + repeat, run.folder / "folds")
+        for repeat in range(repeats)
     ]
-    (first, *again), train_confusions = zip(*dealt, strict=True)
+    (first, *again), train_confusions = zip(*repeated, strict=True)
     with locked(run.folder / FOLDS_LOCK, wait=60):
         run.save_folds([first, *again])
     return Scored(first, np.concatenate(train_confusions), times, 0, tuple(again))
 
 
 def _check_precision(config: TrainConfig, device_name: str, resume: Run | None) -> None:
-    """Refuse a precision that the device lacks: in another one it were another network.
+    """Refuse a precision that the device lacks; another one would give another network.
 
     Raises:
         WrongUsage: it was asked for.
-        RunError: it is that of the run to go on with.
+        RunError: it is that of the run to resume.
     """
     device = choose_device(device_name)
     if resume is None:
@@ -275,34 +313,34 @@ def _check_precision(config: TrainConfig, device_name: str, resume: Run | None) 
         )
 
 
-def _check_patience(task: Task) -> None:
-    """Refuse to wait for a better validation loss where there is none."""
-    if not task.config.data.val_share and task.dataset.split.val is None:
+def _check_patience(context: TrainingContext) -> None:
+    """Refuse --patience without validation photos."""
+    if not context.config.data.val_share and context.dataset.split.val is None:
         raise WrongUsage(
-            f"--patience {task.config.optim.patience} waits for a better validation loss, and no "
-            "photos are held out for one; add --val-share 0.1, or leave it out."
+            f"--patience {context.config.optim.patience} waits for a better validation loss, and "
+            "no photos are held out for one; add --val-share 0.1, or leave it out."
         )
 
 
-def _check_tracked(task: Task) -> None:
-    """Refuse a test curve where there is no test part."""
-    if task.config.data.track_test and not len(task.rows("test")):
-        raise DataError(f"--track-test: '{task.dataset.samples.root}' has no test part.")
+def _check_tracked(context: TrainingContext) -> None:
+    """Refuse --track-test without a test part."""
+    if context.config.data.track_test and not len(context.rows("test")):
+        raise DataError(f"--track-test: '{context.dataset.samples.root}' has no test part.")
 
 
 def _document(run: Run) -> dict[str, Any]:
-    """What a finished training came to, for the JSON contract."""
+    """A finished training, for the JSON contract."""
     facts = run.read_json("model.json")
-    told = {key: facts.get(key) for key in _FACTS}
-    return {"run": str(run.folder), "arch": facts.get("arch"), **told, "chosen": chosen_in(facts)}
+    kept = {key: facts.get(key) for key in _FACTS}
+    return {"run": str(run.folder), "arch": facts.get("arch"), **kept, "chosen": chosen_in(facts)}
 
 
 def _bagged_until(resume: Run, runs: Path) -> dict[int, Run]:
-    """The finished networks of a bag up to the one where it was left, by their numbers."""
+    """The finished networks of a bag, up to the one to resume, by their numbers."""
     config, found = resume.config, dict[int, Run]()
     assert config.data.bag is not None
     for run in finished_runs(runs):  # the newest comes last
-        with contextlib.suppress(RunError):  # another, which is damaged
+        with contextlib.suppress(RunError):  # a damaged one
             other = run.config
             chosen = {
                 "bag": config.data.bag,
@@ -317,70 +355,68 @@ def _bagged_until(resume: Run, runs: Path) -> dict[int, Run]:
     return found
 
 
-def _learnt(task: Task, fitted: Fitted) -> Measure:
-    """The figures on the photos that were learnt from, by the weights that were kept."""
-    return measure(logits_by(task, fitted.module, fitted.learnt), task.targets[fitted.learnt])
+def _trained_network(context: TrainingContext, fitted: FitResult) -> Network:
+    """The whole network: a fitted head is put on its frozen backbone."""
+    module = fitted.module
+    if not isinstance(module, Classifier):
+        assert isinstance(module, torch.nn.Linear)
+        module = Classifier(context.network.classifier.backbone, module)
+    return replace(context.network, classifier=module)
 
 
-def _whole(task: Task, fitted: Fitted) -> Classifier:
-    """The fitted network with its backbone, whichever part of it was learnt."""
-    if isinstance(fitted.module, Classifier):
-        return fitted.module
-    assert isinstance(fitted.module, torch.nn.Linear)
-    return Classifier(task.network.classifier.backbone, fitted.module)
-
-
-def _task_of(run: Run, config: TrainConfig, data: Path | None, device: str) -> Task:
-    """The run's task with its trained network in place."""
+def _trained_context(
+    run: Run, config: TrainConfig, data: Path | None, device: str
+) -> TrainingContext:
+    """The run's context with its trained network in place."""
     network, classes, _ = load_model(run)
-    task = make_task(config, run.data if data is None else data, device, network)
-    if task.classes != classes:
+    context = make_context(config, run.data if data is None else data, device, network)
+    if context.classes != classes:
         raise RunError(
-            f"'{task.dataset.samples.root}' has {len(task.classes)} classes, and the run "
+            f"'{context.dataset.samples.root}' has {len(context.classes)} classes, and the run "
             f"'{run.folder}' knows {len(classes)} others. Name its own dataset with --data."
         )
-    task.network.classifier.to(task.device).eval()
-    return task
+    context.network.classifier.to(context.device).eval()
+    return context
 
 
-def fresh_task(run: Run, data: Path | None, device: str) -> Task:
-    """The run's task as it was before training: the same recipe, the same initial weights.
+def fresh_context(run: Run, data: Path | None, device: str) -> TrainingContext:
+    """The run's context before training: the same config, the same initial weights.
 
-    A frozen backbone is the run's own, lest its published weights be needed again; its head, which
-    may begin anywhere, is drawn anew: the run's has learnt from photos that folds hold out.
+    A frozen backbone is the run's own, so that its published weights are not needed again; the head
+    is random again: the run's was trained on photos that folds hold out.
     """
     config = run.config
     if not config.model.frozen:
-        return make_task(config, run.data if data is None else data, device)
-    task = _task_of(run, config, data, device)
-    head = copy.deepcopy(task.network.classifier.head)
+        return make_context(config, run.data if data is None else data, device)
+    context = _trained_context(run, config, data, device)
+    head = copy.deepcopy(context.network.classifier.head)
     torch.manual_seed(config.seed)
     head.reset_parameters()
-    classifier = Classifier(task.network.classifier.backbone, head)
-    return replace(task, network=replace(task.network, classifier=classifier))
+    classifier = Classifier(context.network.classifier.backbone, head)
+    return replace(context, network=replace(context.network, classifier=classifier))
 
 
-def _tracked(task: Task, run: Run) -> dict[str, IntArray]:
-    """The test rows, if the config asks for a test curve; entered in the ledger."""
-    _check_tracked(task)
-    if not task.config.data.track_test:
+def _tracked(context: TrainingContext, run: Run) -> dict[str, IntArray]:
+    """The test rows, with --track-test; entered in the ledger."""
+    _check_tracked(context)
+    if not context.config.data.track_test:
         return {}
-    rows = task.rows("test")
+    rows = context.rows("test")
     why = "train --track-test"
-    if not ledger.entered(run, _digests(task, rows), why):  # a resumed training is the same
-        _enter(task, run, why)
+    if not ledger.entered(run, _digests(context, rows), why):  # a resumed training is the same
+        _enter(context, run, why)
     return {"test": rows}
 
 
-def _enter(task: Task, run: Run, why: str) -> int:
-    return ledger.enter(run, _digests(task, task.rows("test")), why)
+def _enter(context: TrainingContext, run: Run, why: str) -> int:
+    return ledger.enter(run, _digests(context, context.rows("test")), why)
 
 
-def _digests(task: Task, rows: IntArray) -> list[str]:
-    return [task.dataset.samples.digests[i] for i in rows]
+def _digests(context: TrainingContext, rows: IntArray) -> list[str]:
+    return [context.dataset.samples.digests[i] for i in rows]
 
 
 def _last(history: list[dict[str, Any]], part: str) -> dict[str, Any] | None:
-    """The last figures of a part in a history."""
+    """The last metrics of a part in a history."""
     found = [row for row in history if row["part"] == part]
-    return {field.name: found[-1][field.name] for field in fields(Measure)} if found else None
+    return {field.name: found[-1][field.name] for field in fields(Metrics)} if found else None

@@ -21,7 +21,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 _INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # as Linux calls them
 
 
-class _Least(NamedTuple):
+class _Minimum(NamedTuple):
     """What a network must have for bf16 to be clearly faster."""
 
     macs: int = 0  # multiply-adds per image
@@ -43,10 +43,10 @@ class _Least(NamedTuple):
 #
 # A GPU with bf16 has tensor cores for it, and small networks there wait for launches either way.
 _TABLE = {
-    ("cpu", "trained"): _Least(5_000_000, per_output=100, per_weight=8, depthwise=False),
-    ("cpu", "features"): _Least(100_000_000, per_weight=8),
-    ("cuda", "trained"): _Least(),
-    ("cuda", "features"): _Least(),
+    ("cpu", "trained"): _Minimum(5_000_000, per_output=100, per_weight=8, depthwise=False),
+    ("cpu", "features"): _Minimum(100_000_000, per_weight=8),
+    ("cuda", "trained"): _Minimum(),
+    ("cuda", "features"): _Minimum(),
 }
 
 
@@ -69,7 +69,7 @@ def choose_precision(
     least = _TABLE.get((device.type, "features" if frozen else "trained"))
     if least is None or not has_bf16(device):
         return "fp32"
-    if least == _Least():
+    if least == _Minimum():
         return "bf16"
     return "bf16" if _suits(work_of(network), least) else "fp32"
 
@@ -114,7 +114,7 @@ def _cpu_flags() -> set[str]:
     return set(found[1].split()) if found else set()
 
 
-def _suits(work: Work, least: _Least) -> bool:
+def _suits(work: Work, least: _Minimum) -> bool:
     """Whether a network reaches what a row of the table asks for."""
     return (
         work.macs >= least.macs

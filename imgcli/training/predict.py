@@ -17,8 +17,8 @@ from imgcli.photos.views import Images, decode_files
 from imgcli.records import FloatArray, Rejected
 from imgcli.runs import Run
 from imgcli.text import csv_text
-from imgcli.training.device import choose_device, forward
-from imgcli.training.inputs import to_device, to_images
+from imgcli.training.device import choose_device, forward, to_device
+from imgcli.training.inputs import to_images
 from imgcli.training.model_io import load_model
 from imgcli.training.precision import usable_precision
 
@@ -27,7 +27,7 @@ UNSURE = "unsure"  # in the place of a class
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """What a run says of photos that nobody has labelled."""
+    """Predictions of unlabelled photos."""
 
     classes: tuple[str, ...]  # (K,)
     paths: list[str]  # (M,)
@@ -55,7 +55,8 @@ class Predicted:
         """One row per photo: path, class, confidence, and the runners-up.
 
         Args:
-            threshold: below it the class is "unsure", and a last column says what it likely is.
+            threshold: below it the class is "unsure", and a last column holds the most probable
+                one.
         """
         places = range(2, min(top, len(self.classes)) + 1)
         others = [name for place in places for name in (f"class_{place}", f"confidence_{place}")]
@@ -77,7 +78,7 @@ def predict_files(
     device_name: str = "auto",
     temperatures: Sequence[float] | None = None,
 ) -> Predicted:
-    """Predict files, and all photos in folders; by several runs, the mean of what they say.
+    """Predict files, and all photos in folders; by several runs, the mean of their probabilities.
 
     Args:
         temperatures: that each run's logits are divided by, which calibrates them.
@@ -95,23 +96,23 @@ def predict_files(
     if not named:
         raise DataError(f"No photo in '{paths[0]}'. Name photos, or folders that hold some.")
     device = choose_device(device_name)
-    said = [
+    predictions = [
         _predict(run, named, device, temperature)
         for run, temperature in zip(runs, temperatures or [1.0] * len(runs), strict=True)
     ]
-    first = said[0]
-    for run, other in zip(runs, said, strict=True):
+    first = predictions[0]
+    for run, other in zip(runs, predictions, strict=True):
         if other.classes != first.classes:
             raise RunError(
                 f"The runs '{runs[0].folder}' and '{run.folder}' know different classes; their "
                 "probabilities have no mean."
             )
-    probs = np.mean([predicted.probs for predicted in said], axis=0)
+    probs = np.mean([predicted.probs for predicted in predictions], axis=0)
     return Predicted(first.classes, first.paths, probs, rejected + first.rejected)
 
 
 def _predict(run: Run, named: Sequence[str], device: torch.device, temperature: float) -> Predicted:
-    """One run's word on photos, in the order named; those that cannot be read are listed."""
+    """One run's predictions of photos, in the order named; those that cannot be read are listed."""
     network, classes, stored = load_model(run)
     view, precision = network.preprocess, usable_precision(stored, device)
     classifier = network.classifier.to(device).to(memory_format=torch.channels_last)

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from imgcli.config import HEAD_DECAY, TrainConfig, check_limits, option
 from imgcli.errors import ModelError, WrongUsage
-from imgcli.models.create import has_published_weights
+from imgcli.models.create import starts_from_published
 from imgcli.models.zoo import ZOO
 from imgcli.text import count
 from imgcli.training.lr_schedules import DECAYS, WARM
-from imgcli.training.optim import SGD, check_optimizer, has_momentum, usual_decay, usual_rate
+from imgcli.training.optim import SGD, check_optimizer, default_decay, default_rate, has_momentum
 from imgcli.training.probe.logistic import MAX_ITERATIONS
 
 _HEAD_RATE = 0.1  # of sgd on features, which are far from the first layers' noise
@@ -107,15 +107,8 @@ def resolve_defaults(config: TrainConfig) -> TrainConfig:
     return config
 
 
-def wants_published(config: TrainConfig) -> bool:
-    """Whether a training starts from the arch's published weights."""
-    model = config.model
-    by_name = model.weights is None and model.notation is None
-    return model.pretrained and by_name and has_published_weights(model.arch)
-
-
 def _is_pretrained(config: Config) -> bool:
-    return config.model.weights is not None or wants_published(config)
+    return config.model.weights is not None or starts_from_published(config.model)
 
 
 def _with_zoo(config: Config) -> Config:
@@ -159,8 +152,8 @@ def _name(c: Config) -> str:
 
 def _learning_rate(c: Config) -> float:
     if c.model.frozen:
-        return _HEAD_RATE if _name(c) in SGD else usual_rate(_name(c))
-    return usual_rate(_name(c)) * (_FINE_TUNING if _is_pretrained(c) else 1)
+        return _HEAD_RATE if _name(c) in SGD else default_rate(_name(c))
+    return default_rate(_name(c)) * (_FINE_TUNING if _is_pretrained(c) else 1)
 
 
 def _check_head_decay(c: Config) -> None:
@@ -281,7 +274,7 @@ RULES: tuple[Default | Unused | Refused | Checked, ...] = (
         lambda c: "kept" if _is_pretrained(c) else "batch",
         lambda c: _by_steps(c) and not c.model.frozen,
     ),
-    Default("weight_decay", lambda c: usual_decay(_name(c)), _by_steps),
+    Default("weight_decay", lambda c: default_decay(_name(c)), _by_steps),
     Default("augment", lambda c: "none" if c.model.frozen else "photo", _by_steps),
     # Few labels serve training better than validation.
     Default("val_share", lambda c: 0.1 if c.data.labels_per_class is None else 0.0, _by_steps),

@@ -1,4 +1,4 @@
-"""A run's folds once more, with some of its classes made one, from features that are there."""
+"""Cross-validation with merged classes, on cached features and the same folds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,17 +15,15 @@ from imgcli.records import Predictions
 from imgcli.runs import Run
 from imgcli.text import count, duration
 from imgcli.training.cache_keys import changed_photos
-from imgcli.training.context import Task, make_task
-from imgcli.training.cross_validation import FoldResult, predictions_of
-from imgcli.training.fit_spec import Job, probs_by
-from imgcli.training.fitting import fit_all
+from imgcli.training.context import TrainingContext, make_context
+from imgcli.training.cross_validation import cross_validate, folds_of, predictions_of
 from imgcli.training.model_io import load_model
 
 
 def retrained(
     run: Run, data: Path | None, before: Predictions, merges: Sequence[Sequence[str]]
 ) -> Iterator[Predictions]:
-    """What the run's recipe says out of fold, for each merge by itself, by the same folds.
+    """Out-of-fold predictions by the run's config, for each merge by itself, with the same folds.
 
     All is chosen inside each fold, as in the folds before, so that the two can be compared: the
     run's own regularisation was chosen by all its training photos, those that a fold holds out too.
@@ -36,49 +34,45 @@ def retrained(
         merges: the names of the classes of each.
 
     Raises:
-        RunError: the backbone learns too, so that it would take long; or the photos are others.
+        RunError: the backbone was trained too, so that it would take long; or the photos differ.
     """
     if not run.config.model.frozen:
         raise RunError(_too_long(run, before.folds or 0, len(merges)))
     network, _, _ = load_model(run)
-    task = make_task(run.config, run.data if data is None else data, network=network)
-    _need_same_photos(run, task, before)
+    context = make_context(run.config, run.data if data is None else data, network=network)
+    _need_same_photos(run, context, before)
     for names in merges:
-        yield _out_of_fold(_merged(task, names), before)
+        yield _out_of_fold(_merged(context, names), before)
 
 
 @within_memory()
-def _out_of_fold(task: Task, before: Predictions) -> Predictions:
-    held = [before.indices[before.fold == f] for f in range(before.folds or 0)]
-    jobs = [Job(np.setdiff1d(before.indices, rows)) for rows in held]
-    unused = np.zeros((len(task.classes), len(task.classes)), np.int64)
-    results = [
-        FoldResult(rows, probs_by(task, fitted.module, rows), unused)
-        for rows, fitted in zip(held, fit_all(task, jobs), strict=True)
-    ]
-    return predictions_of(task, before.on, results)
+def _out_of_fold(context: TrainingContext, before: Predictions) -> Predictions:
+    fits = cross_validate(context, folds_of(before.indices, before.fold))
+    return predictions_of(context, before.on, [fit.result() for fit in fits])
 
 
-def _merged(task: Task, names: Sequence[str]) -> Task:
-    """The task as if the classes `names` were one, with a new head for that many classes."""
-    samples = task.dataset.samples
+def _merged(context: TrainingContext, names: Sequence[str]) -> TrainingContext:
+    """The context as if the classes `names` were one, with a new head for that many classes."""
+    samples = context.dataset.samples
     first, *others = sorted(names)
     classes = tuple(name for name in samples.classes if name not in others)
     place = [classes.index(first if name in others else name) for name in samples.classes]
     targets = np.where(samples.targets < 0, -1, np.array(place)[samples.targets])
-    torch.manual_seed(task.config.seed)
-    old = task.network.classifier
+    torch.manual_seed(context.config.seed)
+    old = context.network.classifier
     head = nn.Linear(old.head.in_features, len(classes))
     return replace(
-        task,
-        dataset=replace(task.dataset, samples=replace(samples, targets=targets, classes=classes)),
-        network=replace(task.network, classifier=Classifier(old.backbone, head)),
-        targets=torch.from_numpy(targets).to(task.targets.device),
+        context,
+        dataset=replace(
+            context.dataset, samples=replace(samples, targets=targets, classes=classes)
+        ),
+        network=replace(context.network, classifier=Classifier(old.backbone, head)),
+        targets=torch.from_numpy(targets).to(context.targets.device),
     )
 
 
-def _need_same_photos(run: Run, task: Task, before: Predictions) -> None:
-    samples = task.dataset.samples
+def _need_same_photos(run: Run, context: TrainingContext, before: Predictions) -> None:
+    samples = context.dataset.samples
     there = before.indices < len(samples)
     known = there.all() and before.paths == tuple(samples.paths[i] for i in before.indices)
     if not known or samples.classes != before.classes or changed_photos(samples, before):
@@ -93,5 +87,5 @@ def _too_long(run: Run, folds: int, merges: int) -> str:
     return (
         f"--retrain fits heads on cached features, and the run '{run.folder}' trained its backbone "
         f"too: {count(folds, 'fold')} for each of {count(merges, 'merge')} would take about "
-        f"{duration(seconds)}. Go by the matrix, or merge with `imgcli merge` and train anew."
+        f"{duration(seconds)}. Go by the matrix, or merge with `imgcli merge` and train again."
     )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.network import count_params, fingerprint
@@ -15,7 +16,7 @@ from imgcli.records import Preprocess
 
 
 def test_alexnet_has_the_parameters_of_the_paper_without_its_groups() -> None:
-    network = create_network("alexnet", 28)
+    network = create_network(ModelConfig("alexnet"), 28)
     assert count_params(network.classifier)["total"] == 58_396_060
     assert network.preprocess.size == 227
 
@@ -23,7 +24,7 @@ def test_alexnet_has_the_parameters_of_the_paper_without_its_groups() -> None:
 def test_the_companions_are_smaller_alexnets() -> None:
     convolutions = {name: ZOO[name].notation.count("C") for name in ZOO}
     assert convolutions["alexnet"] - convolutions["flat-alexnet"] == 2
-    narrow, whole = (create_network(name, 5) for name in ("narrow-alexnet", "alexnet"))
+    narrow, whole = (create_network(ModelConfig(name), 5) for name in ("narrow-alexnet", "alexnet"))
     assert count_params(narrow.classifier)["total"] < count_params(whole.classifier)["total"]
 
 
@@ -38,7 +39,7 @@ def test_the_companions_are_smaller_alexnets() -> None:
     ],
 )
 def test_every_kind_of_arch_gives_features_and_logits(arch: str) -> None:
-    network = create_network(arch, 7, pretrained=False)
+    network = create_network(ModelConfig(arch, pretrained=False), 7)
     size = network.preprocess.size
     logits = network.classifier.eval()(torch.zeros(2, 3, size, size))
     assert logits.shape == (2, 7)
@@ -46,16 +47,17 @@ def test_every_kind_of_arch_gives_features_and_logits(arch: str) -> None:
 
 def test_a_seed_gives_one_network() -> None:
     one, same, other = (
-        fingerprint(create_network("small-cnn", 4, seed=seed).classifier) for seed in (1, 1, 2)
+        fingerprint(create_network(ModelConfig("small-cnn"), 4, seed).classifier)
+        for seed in (1, 1, 2)
     )
     assert one == same != other
 
 
 def test_an_unknown_arch_is_answered_with_close_names() -> None:
     with pytest.raises(ModelError, match=r"No arch 'resnet110'.*Did you mean .*resnet101"):
-        create_network("resnet110", 3)
+        create_network(ModelConfig("resnet110"), 3)
     with pytest.raises(ModelError, match=r"No arch 'ViT-B-16'.*Did you mean vit_b_16"):
-        create_network("ViT-B-16", 3)
+        create_network(ModelConfig("ViT-B-16"), 3)
 
 
 @pytest.mark.parametrize(
@@ -72,32 +74,34 @@ def test_an_unknown_arch_is_answered_with_close_names() -> None:
 )
 def test_a_slip_in_a_notation_is_marked(slip: str, token: str, position: int) -> None:
     with pytest.raises(ModelError) as caught:
-        create_network(slip, 3)
+        create_network(ModelConfig(slip), 3)
     assert str(caught.value).startswith(f"'{token}' at position {position} of '{slip}' ")
 
 
 def test_an_argument_that_the_arch_does_not_take_is_named() -> None:
     with pytest.raises(ModelError, match=r"'resnet18' cannot be built .*no_such_option"):
-        create_network("resnet18", 3, pretrained=False, model_args={"no_such_option": 1})
+        create_network(
+            ModelConfig("resnet18", pretrained=False, model_args={"no_such_option": 1}), 3
+        )
     with pytest.raises(ModelError, match="takes no --model-arg"):
-        create_network("alexnet", 3, model_args={"pad_type": "same"})
+        create_network(ModelConfig("alexnet", model_args={"pad_type": "same"}), 3)
 
 
 @pytest.mark.parametrize("arch", ["inception_v3", "torchvision/inception_v3"])
 def test_photos_too_small_for_an_arch_are_a_sentence(arch: str) -> None:
-    with pytest.raises(
-        ModelError, match=rf"'{arch}' cannot look at photos of 3×20×20: Given input"
-    ):
-        create_network(arch, 3, image_size=20, pretrained=False)
+    with pytest.raises(ModelError, match=rf"'{arch}' does not take inputs of 3×20×20: Given input"):
+        create_network(ModelConfig(arch, image_size=20, pretrained=False), 3)
 
 
 def test_a_network_that_gives_no_features_is_a_sentence() -> None:
     with torch.device("meta"), pytest.raises(ModelError, match=r"gives \(1, 2048, 16, 16\), not"):
-        create_network("mobilenetv5_300m_enc", 3, pretrained=False)
+        create_network(ModelConfig("mobilenetv5_300m_enc", pretrained=False), 3)
 
 
 def test_the_transformers_of_torchvision_are_built_for_the_size_of_the_photos() -> None:
-    network = create_network("torchvision/vit_b_32", 3, image_size=64, pretrained=False)
+    network = create_network(
+        ModelConfig("torchvision/vit_b_32", image_size=64, pretrained=False), 3
+    )
     assert network.preprocess.size == 64
 
 
@@ -107,29 +111,33 @@ def test_weights_are_loaded_whole_and_the_old_head_is_left_aside(tmp_path: Path)
     donor = timm.create_model("resnet18", num_classes=10)
     file = tmp_path / "donor.safetensors"
     save_file(donor.state_dict(), file)
-    network = create_network("resnet18", 3, weights=file)
+    network = create_network(ModelConfig("resnet18", weights=str(file)), 3)
     donor.reset_classifier(0)
     assert fingerprint(network.classifier.backbone) == fingerprint(donor)
 
 
 def test_a_pth_is_read_as_plain_tensors_and_nothing_is_unpickled(tmp_path: Path) -> None:
-    network = create_network("small-cnn", 3, seed=1)
+    network = create_network(ModelConfig("small-cnn"), 3, 1)
     state = {f"module.{k}": v for k, v in network.classifier.backbone.state_dict().items()}
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "plain.pth")
-    loaded = create_network("small-cnn", 3, seed=2, weights=tmp_path / "plain.pth")
+    loaded = create_network(ModelConfig("small-cnn", weights=str(tmp_path / "plain.pth")), 3, 2)
     assert fingerprint(loaded.classifier.backbone) == fingerprint(network.classifier.backbone)
     torch.save({"weight": Path("a live object")}, tmp_path / "objects.pth")
     with pytest.raises(ModelError, match=r"objects.pth' cannot be read as weights"):
-        create_network("small-cnn", 3, weights=tmp_path / "objects.pth")
+        create_network(ModelConfig("small-cnn", weights=str(tmp_path / "objects.pth")), 3)
 
 
 def test_weights_that_do_not_fit_are_named_by_layer(tmp_path: Path) -> None:
-    state = create_network("32C3-P2-64", 3, image_size=8).classifier.backbone.state_dict()
+    state = create_network(
+        ModelConfig("32C3-P2-64", image_size=8), 3
+    ).classifier.backbone.state_dict()
     state["conv1.weight"] = torch.zeros(16, 3, 3, 3)
     del state["dense1.bias"]
     save_file(state, tmp_path / "other.safetensors")
     with pytest.raises(ModelError) as caught:
-        create_network("32C3-P2-64", 3, image_size=8, weights=tmp_path / "other.safetensors")
+        create_network(
+            ModelConfig("32C3-P2-64", image_size=8, weights=str(tmp_path / "other.safetensors")), 3
+        )
     assert "conv1.weight: (16, 3, 3, 3) in the file, (32, 3, 3, 3) in the network" in str(
         caught.value
     )
@@ -138,19 +146,21 @@ def test_weights_that_do_not_fit_are_named_by_layer(tmp_path: Path) -> None:
 
 def test_missing_and_damaged_weight_files_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"No weights '.*none\.safetensors'"):
-        create_network("small-cnn", 3, weights=tmp_path / "none.safetensors")
+        create_network(ModelConfig("small-cnn", weights=str(tmp_path / "none.safetensors")), 3)
     (tmp_path / "torn.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
     with pytest.raises(ModelError, match="cannot be read as weights"):
-        create_network("small-cnn", 3, weights=tmp_path / "torn.safetensors")
+        create_network(ModelConfig("small-cnn", weights=str(tmp_path / "torn.safetensors")), 3)
 
 
 @pytest.mark.shared
 def test_the_real_weights_fit_their_arch(shared: Path) -> None:
     network = create_network(
-        "mobilenetv2_100",
+        ModelConfig(
+            "mobilenetv2_100",
+            model_args={"pad_type": "same"},
+            weights=str(shared / "weights" / "mobilenetv2_100.safetensors"),
+        ),
         30,
-        model_args={"pad_type": "same"},
-        weights=shared / "weights" / "mobilenetv2_100.safetensors",
     )
     assert network.classifier.head.in_features == 1280
 
@@ -159,15 +169,15 @@ def test_the_real_weights_fit_their_arch(shared: Path) -> None:
 def test_grey_photos_are_one_channel(arch: str) -> None:
     if arch.startswith("torchvision"):
         with pytest.raises(ModelError, match="squeezenet1_1' takes photos of 3 channels, not 1"):
-            create_network(arch, 3, channels=1, pretrained=False)
+            create_network(ModelConfig(arch, channels=1, pretrained=False), 3)
         return
-    network = create_network(arch, 3, image_size=32, channels=1, pretrained=False)
+    network = create_network(ModelConfig(arch, image_size=32, channels=1, pretrained=False), 3)
     assert network.preprocess.channels == 1
     assert network.classifier.eval()(torch.zeros(2, 1, 32, 32)).shape == (2, 3)
 
 
 def test_grey_photos_are_normalised_as_the_colours_on_average() -> None:
-    network = create_network("resnet18", 3, channels=1, pretrained=False)
+    network = create_network(ModelConfig("resnet18", channels=1, pretrained=False), 3)
     assert network.preprocess.mean == pytest.approx([(0.485 + 0.456 + 0.406) / 3] * 3)
     assert "in grey, normalised by mean 0.449" in network.preprocess.describe()
 
@@ -195,10 +205,10 @@ def test_a_preprocess_written_before_there_was_grey_is_read() -> None:
 def test_a_leading_input_size_is_the_size_of_the_images(
     notation: str, channels: int, size: int
 ) -> None:
-    preprocess = create_network(notation, 10).preprocess
+    preprocess = create_network(ModelConfig(notation), 10).preprocess
     assert (preprocess.channels, preprocess.size) == (channels, size)
 
 
 def test_a_leading_input_size_and_another_asked_for_disagree() -> None:
     with pytest.raises(ModelError, match="is not the size of the images, which are 1×20×20"):
-        create_network("784-8C3-P2-16", 10, image_size=20)
+        create_network(ModelConfig("784-8C3-P2-16", image_size=20), 10)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from imgcli.config import ModelConfig
 from imgcli.models.create import create_network
 from imgcli.models.describe import Layer, describe
 from imgcli.models.network import count_params
@@ -42,7 +43,7 @@ def test_alexnet_comes_out_as_published() -> None:
 def test_a_variation_is_described_as_it_would_be_built() -> None:
     variation = Variation(0.25, True, "gelu")
     described = describe("mnist-base", 10, variation=variation)
-    built = create_network("mnist-base", 10, variation=variation)
+    built = create_network(ModelConfig("mnist-base", **vars(variation)), 10)
     assert described.notation == built.notation
     assert described.params == count_params(built.classifier)
     assert {x.kind for x in described.layers} >= {"dropout 0.25", "batch norm", "GELU"}
@@ -64,7 +65,7 @@ def test_a_variation_is_described_as_it_would_be_built() -> None:
 )
 def test_layers_add_up_to_what_the_network_holds(arch: str) -> None:
     described = describe(arch, 7)
-    classifier = create_network(arch, 7, pretrained=False).classifier
+    classifier = create_network(ModelConfig(arch, pretrained=False), 7).classifier
     assert described.params == count_params(classifier)
     assert sum(layer.params for layer in described.layers) == described.params["total"]
     assert sum(layer.macs for layer in described.layers) == described.macs

@@ -7,16 +7,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.initialise import INITS
 from imgcli.models.network import Network, fingerprint
-from imgcli.models.variation import Variation
 
 
 def network(init: str | None, seed: int = 0) -> Network:
     notation = "64C5-P2-64C5-256"
-    return create_network(notation, 100, image_size=8, variation=Variation(init=init), seed=seed)
+    return create_network(ModelConfig(notation, image_size=8, init=init), 100, seed)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_seed_gives_one_network(init: str) -> None:
 def test_the_first_filters_hand_on_their_input() -> None:
     notation = "8C3:none-4C5:none-6C3S2:none-6C2:none-7C1:none"
     made, plain = (
-        create_network(notation, 2, image_size=8, variation=Variation(init=init))
+        create_network(ModelConfig(notation, image_size=8, init=init), 2)
         for init in ("identity", None)
     )
     image = torch.rand(1, 3, 8, 8)
@@ -71,9 +71,7 @@ def test_the_first_filters_hand_on_their_input() -> None:
 
 
 def test_grouped_convolutions_hand_on_group_by_group() -> None:
-    made = create_network(
-        "resnext50_32x4d", 2, pretrained=False, variation=Variation(init="identity")
-    )
+    made = create_network(ModelConfig("resnext50_32x4d", pretrained=False, init="identity"), 2)
     conv = made.classifier.backbone.get_submodule("layer1.0.conv2")
     image = torch.rand(1, 128, 5, 5)
     torch.testing.assert_close(conv(image), image)
@@ -81,18 +79,20 @@ def test_grouped_convolutions_hand_on_group_by_group() -> None:
 
 def test_identity_is_refused_where_no_convolution_can_be_one() -> None:
     with pytest.raises(ModelError, match="--init identity is for convolutions of stride 1"):
-        create_network("mlp", 10, variation=Variation(init="identity"))
+        create_network(ModelConfig("mlp", init="identity"), 10)
 
 
-def test_with_weights_to_start_from_it_is_the_head_that_is_drawn(tmp_path: Path) -> None:
+def test_with_initial_weights_only_the_head_is_random(tmp_path: Path) -> None:
     donor = network(None, seed=1).classifier
     save_file(donor.backbone.state_dict(), tmp_path / "donor.safetensors")
     made = create_network(
-        "64C5-P2-64C5-256",
+        ModelConfig(
+            "64C5-P2-64C5-256",
+            image_size=8,
+            weights=str(tmp_path / "donor.safetensors"),
+            init="xavier-normal",
+        ),
         100,
-        image_size=8,
-        weights=tmp_path / "donor.safetensors",
-        variation=Variation(init="xavier-normal"),
     ).classifier
     assert fingerprint(made.backbone) == fingerprint(donor.backbone)
     assert not made.head.bias.any()

@@ -79,6 +79,6 @@ def test_where_a_single_row_does_not_fit_one_sentence_says_so() -> None:
     def full(rows: np.ndarray) -> Tensor:
         raise MemoryError
 
-    with pytest.raises(ModelError, match="not enough memory to look at a single photo") as caught:
+    with pytest.raises(ModelError, match="not enough memory for a single photo") as caught:
         Batches(full)(np.arange(5))
     assert caught.value.__suppress_context__ or caught.value.__context__ is None

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.notation import is_notation, parse, written
@@ -75,4 +76,4 @@ def test_a_network_with_an_open_number_is_for_tuning() -> None:
     with pytest.raises(
         ModelError, match=r"'\{16..64\}C5' at position 1 .* is for `imgcli tune`; write one number"
     ):
-        create_network("{16..64}C5-P2-128", 10)
+        create_network(ModelConfig("{16..64}C5-P2-128"), 10)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from imgcli.config import ModelConfig
 from imgcli.errors import ModelError, WrongUsage
 from imgcli.models.create import create_network
 from imgcli.models.layers import Whitening
@@ -86,27 +87,27 @@ def test_an_activation_that_no_layer_would_take_is_refused() -> None:
         ({"init": "zeros"}, "--init zeros is not known; use default, xavier-normal"),
     ],
 )
-def test_what_cannot_be_meant_is_said(choices: dict[str, float], message: str) -> None:
+def test_impossible_variations_are_refused(choices: dict[str, float], message: str) -> None:
     with pytest.raises(WrongUsage, match=message):
         Variation(**choices)  # type: ignore[arg-type]
 
 
 def test_the_ends_of_a_notation_are_no_layers_to_vary() -> None:
     line, variation = "784 - [32C3-P2] - 128 - 10", Variation(0.25, True)
-    network = create_network(line, 10, image_size=28, channels=1, variation=variation)
+    network = create_network(ModelConfig(line, image_size=28, channels=1, **vars(variation)), 10)
     assert network.notation == "1x28x28-32C3B-P2-D0.25-128B-10"
-    again = create_network(network.notation, 10, image_size=28, channels=1)
+    again = create_network(ModelConfig(network.notation, image_size=28, channels=1), 10)
     assert fingerprint(again.classifier) == fingerprint(network.classifier)
 
 
 def test_a_network_without_a_layer_has_none_to_vary() -> None:
     with pytest.raises(ModelError, match="'784-10' has no layer of its own to vary"):
-        create_network("784-10", 10, image_size=28, channels=1, variation=Variation(0.5))
+        create_network(ModelConfig("784-10", image_size=28, channels=1, dropout=0.5), 10)
 
 
 def test_a_layer_of_as_many_units_as_classes_is_not_lost_by_losing_its_norm() -> None:
-    network = create_network("8C3-10B", 10, image_size=8, variation=Variation(batchnorm=False))
-    again = create_network(str(network.notation), 10, image_size=8)
+    network = create_network(ModelConfig("8C3-10B", image_size=8, batchnorm=False), 10)
+    again = create_network(ModelConfig(str(network.notation), image_size=8), 10)
     assert again.classifier.head.in_features == 10
     assert again.classifier.backbone.state_dict().keys() == (
         network.classifier.backbone.state_dict().keys()
@@ -115,11 +116,13 @@ def test_a_layer_of_as_many_units_as_classes_is_not_lost_by_losing_its_norm() ->
 
 def test_a_saved_network_does_not_need_the_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {"plain": AS_IT_IS, "varied": Variation(0.1, True, "gelu", "xavier-uniform")}
-    made = {name: create_network("mnist-base", 10, variation=v) for name, v in kinds.items()}
+    made = {
+        name: create_network(ModelConfig("mnist-base", **vars(v)), 10) for name, v in kinds.items()
+    }
     monkeypatch.setattr("imgcli.models.create.ZOO", {})
     for network in made.values():
         again = create_network(
-            str(network.notation), 10, image_size=28, channels=1, pretrained=False
+            ModelConfig(str(network.notation), image_size=28, channels=1, pretrained=False), 10
         )
         again.classifier.load_state_dict(network.classifier.state_dict())
         images = torch.rand(3, 1, 28, 28)
@@ -127,51 +130,47 @@ def test_a_saved_network_does_not_need_the_zoo(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_batch_norm_adds_four_numbers_per_filter_for_one_bias() -> None:
-    plain = count_params(create_network("mnist-base", 10).classifier)
-    normed = count_params(
-        create_network("mnist-base", 10, variation=Variation(batchnorm=True)).classifier
-    )
+    plain = count_params(create_network(ModelConfig("mnist-base"), 10).classifier)
+    normed = count_params(create_network(ModelConfig("mnist-base", batchnorm=True), 10).classifier)
     filters = 28 + 16 + 64
     assert normed["total"] == plain["total"] + 3 * filters
     assert normed["non_trainable"] == 2 * filters
 
 
 def test_activations_reach_into_residual_groups() -> None:
-    network = create_network(
-        "8C3-R[8C3-8C3:tanh]", 3, image_size=8, variation=Variation(activation="silu")
-    )
+    network = create_network(ModelConfig("8C3-R[8C3-8C3:tanh]", image_size=8, activation="silu"), 3)
     kinds = {type(m) for m in network.classifier.modules()}
     assert nn.SiLU in kinds and nn.Tanh in kinds and nn.ReLU not in kinds
 
 
 def test_a_default_activation_ends_with_its_bracket() -> None:
-    network = create_network(":tanh-8C3-R[:elu-8C3]-8C3", 3, image_size=8)
+    network = create_network(ModelConfig(":tanh-8C3-R[:elu-8C3]-8C3", image_size=8), 3)
     acts = [m for n, m in network.classifier.named_modules() if n.endswith("act")]
     assert [type(m) for m in acts] == [nn.Tanh, nn.ELU, nn.Tanh]
     with pytest.raises(ModelError, match=r"':swoosh' at position 1 .* no known activation"):
-        create_network(":swoosh-8C3", 3)
+        create_network(ModelConfig(":swoosh-8C3"), 3)
 
 
 def test_libraries_take_dropout_by_their_own_name() -> None:
-    resnet = create_network("resnet18", 3, pretrained=False, variation=Variation(0.3))
+    resnet = create_network(ModelConfig("resnet18", pretrained=False, dropout=0.3), 3)
     assert resnet.classifier.backbone.drop_rate == 0.3
     mobile = create_network(
-        "torchvision/mobilenet_v3_small", 3, pretrained=False, variation=Variation(0.3)
+        ModelConfig("torchvision/mobilenet_v3_small", pretrained=False, dropout=0.3), 3
     )
     dropouts = [m.p for m in mobile.classifier.modules() if isinstance(m, nn.Dropout)]
     assert dropouts == [0.3]
     with pytest.raises(ModelError, match=r"cannot be built with these arguments: .*'dropout'"):
-        create_network("torchvision/resnet18", 3, pretrained=False, variation=Variation(0.3))
+        create_network(ModelConfig("torchvision/resnet18", pretrained=False, dropout=0.3), 3)
 
 
 @pytest.mark.parametrize("arch", ["resnet18", "torchvision/resnet18"])
 @pytest.mark.parametrize("variation", [Variation(batchnorm=True), Variation(activation="gelu")])
 def test_the_layers_of_libraries_are_fixed(arch: str, variation: Variation) -> None:
     with pytest.raises(ModelError, match=f"is for networks in layer notation.*'{arch}' are fixed"):
-        create_network(arch, 3, pretrained=False, variation=variation)
+        create_network(ModelConfig(arch, pretrained=False, **vars(variation)), 3)
 
 
 def test_whitening_stays_as_it_was_by_any_initialisation() -> None:
-    network = create_network("cifar-fast", 10, variation=Variation(init="kaiming-normal"))
+    network = create_network(ModelConfig("cifar-fast", init="kaiming-normal"), 10)
     (layer,) = [m for m in network.classifier.modules() if isinstance(m, Whitening)]
     assert not layer.filters.any()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from imgcli.config import ModelConfig
 from imgcli.models.catalogue import catalogue
 from imgcli.models.create import create_network
 from imgcli.models.describe import describe
@@ -32,10 +33,10 @@ def test_flat_alexnets_differ_from_the_flat_one_in_what_they_are_named_for() -> 
     assert dense[::2] == [2379, 5592, 7864]
 
 
-def test_networks_for_digits_see_grey_photos_unless_told_otherwise() -> None:
-    assert create_network("mnist-base", 10).preprocess.channels == 1
-    assert create_network("mnist-base", 10, channels=3).preprocess.channels == 3
-    assert create_network("small-cnn", 10).preprocess.channels == 3
+def test_networks_for_digits_take_grey_photos_by_default() -> None:
+    assert create_network(ModelConfig("mnist-base"), 10).preprocess.channels == 1
+    assert create_network(ModelConfig("mnist-base", channels=3), 10).preprocess.channels == 3
+    assert create_network(ModelConfig("small-cnn"), 10).preprocess.channels == 3
 
 
 def test_names_are_found_by_all_their_words() -> None:
@@ -52,13 +53,13 @@ def test_names_are_found_by_all_their_words() -> None:
 def test_every_name_in_the_catalogue_is_an_arch_of_its_library() -> None:
     for library, archs in catalogue(["net", "18"]).items():
         for arch in archs:
-            built = create_network(arch["name"], 2, image_size=32, pretrained=False)
+            built = create_network(ModelConfig(arch["name"], image_size=32, pretrained=False), 2)
             assert ("torchvision" in type(built.classifier.backbone).__module__) == (
                 library == "torchvision"
             )
 
 
-def test_networks_without_weights_are_told_from_those_with() -> None:
+def test_networks_without_weights_are_listed_apart_from_those_with() -> None:
     archs = catalogue(["resnet50"])["timm"]
     weights = {arch["name"]: arch["weights"] for arch in archs}
     assert weights["resnet50"] and not weights["resnet50t"]

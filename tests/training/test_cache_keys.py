@@ -41,36 +41,34 @@ def swap_class_names(run: Run) -> None:
         swap(Path(f"dataset/{part}/red"), Path(f"dataset/{part}/blue"))
 
 
+def change_document(run: Run, name: str, **changes: object) -> None:
+    run.write_json(name, {**run.read_json(name), **changes})
+
+
+def change_weights(run: Run, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    weights = load_file(run.folder / "model.safetensors")
+    change(weights)
+    save_file(weights, run.folder / "model.safetensors")
+    change_document(run, "model.json", files={})
+
+
 def other_preprocessing(run: Run) -> None:
-    model = run.read_json("model.json")
-    model["preprocess"]["mean"] = [0.1, 0.2, 0.3]
-    run.write_json("model.json", model)
+    preprocess = run.read_json("model.json")["preprocess"]
+    change_document(run, "model.json", preprocess={**preprocess, "mean": [0.1, 0.2, 0.3]})
 
 
 def mirrored(run: Run) -> None:
-    model = run.read_json("model.json")
-    model["preprocess"]["test_flip"] = True
-    run.write_json("model.json", model)
+    preprocess = run.read_json("model.json")["preprocess"]
+    change_document(run, "model.json", preprocess={**preprocess, "test_flip": True})
 
 
 def other_precision(run: Run) -> None:
-    document = run.read_json("config.json")
-    document["config"]["precision"] = "bf16"
-    run.write_json("config.json", document)
+    config = run.read_json("config.json")["config"]
+    change_document(run, "config.json", config={**config, "precision": "bf16"})
 
 
 def other_weights(run: Run) -> None:
-    weights = load_file(run.folder / "model.safetensors")
-    weights["head.weight"] = -weights["head.weight"]
-    save_weights(run, weights)
-
-
-def save_weights(run: Run, weights: dict[str, torch.Tensor]) -> None:
-    """Other weights in a run's folder, and what vouches for them."""
-    save_file(weights, run.folder / "model.safetensors")
-    model = run.read_json("model.json")
-    model["files"]["model.safetensors"] = run.digest("model.safetensors")
-    run.write_json("model.json", model)
+    change_weights(run, lambda weights: weights.update({"head.weight": -weights["head.weight"]}))
 
 
 @pytest.mark.parametrize(
@@ -105,9 +103,8 @@ def test_a_score_that_was_entered_and_not_stored_is_made_again(here: Path) -> No
 
 
 def backbone_of_the_run(run: Run) -> None:
-    weights = load_file(run.folder / "model.safetensors")
-    weights["backbone.conv1.weight"] = weights["backbone.conv1.weight"].flip(0)
-    save_weights(run, weights)
+    first = "backbone.conv1.weight"
+    change_weights(run, lambda weights: weights.update({first: weights[first].flip(0)}))
 
 
 @pytest.mark.parametrize("change", [backbone_of_the_run, other_preprocessing, swap_class_names])
@@ -155,7 +152,7 @@ def test_features_of_other_layers_with_the_same_weights_are_other_features(here:
     assert (found[0] > found[1]).all()
 
 
-def test_photos_that_changed_under_their_names_are_told(here: Path) -> None:
+def test_changed_photos_are_found_by_their_digests(here: Path) -> None:
     run = train_run(CONFIG, Path("dataset"), Path("runs"), "cpu").run
     said = score_folds(run, None, "train", 3, device="cpu").predictions
     assert changed_photos(load_dataset(Path("dataset")).samples, said) == []

@@ -6,7 +6,7 @@ from torch import nn
 from imgcli.training.device import forward
 
 
-def test_mirror_images_are_looked_at_too_where_that_is_asked_for() -> None:
+def test_predictions_average_over_mirror_images_if_asked_for() -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(12, 2, bias=False)).eval()
     images = torch.rand(3, 3, 2, 2)
     both = (module(images) + module(images.flip(-1))) / 2

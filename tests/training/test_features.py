@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.network import Classifier, Network
@@ -30,7 +31,7 @@ def some(samples: Samples, places: list[int]) -> Samples:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_photo_has_the_same_features_whatever_its_neighbours(here: Path, precision: str) -> None:
     # In batches of 3 and of 16 its last layer sums in different orders.
-    network = create_network("32C3-P2-64C3-P2-128", 3, image_size=32)
+    network = create_network(ModelConfig("32C3-P2-64C3-P2-128", image_size=32), 3)
     samples = load_dataset(Path("dataset")).samples
     at_once, _ = frozen_features(network, samples, CPU, precision, here / "one")
     kept = [5, 17, 40]

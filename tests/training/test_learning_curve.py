@@ -21,7 +21,7 @@ def trained(config: TrainConfig) -> Run:
     return train_run(config, Path("dataset"), Path("runs"), "cpu").run
 
 
-def test_every_photo_is_answered_after_every_share_of_the_others(here: Path) -> None:
+def test_every_photo_is_predicted_after_every_share_of_the_others(here: Path) -> None:
     found = answers_by_share(trained(FROZEN), None, 3, device="cpu")
     assert found.right.shape == (len(SHARES), 36) and found.classes == ("blue", "green", "red")
     assert found.photos[-1] == 24 and (np.diff(found.photos) >= 0).all()
@@ -30,7 +30,7 @@ def test_every_photo_is_answered_after_every_share_of_the_others(here: Path) -> 
     assert (np.bincount(found.targets) == 12).all()
 
 
-def test_a_backbone_that_has_learnt_has_no_learning_curve(here: Path) -> None:
+def test_a_trained_backbone_has_no_learning_curve(here: Path) -> None:
     with pytest.raises(RunError, match=r"has no learning curve: .* imgcli train --arch 4C3-G"):
         answers_by_share(trained(LEARNING), None, 3, device="cpu")
 

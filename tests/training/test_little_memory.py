@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from imgcli.config import TrainConfig
+from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.describe import describe
@@ -40,7 +40,7 @@ def room_for(monkeypatch: pytest.MonkeyPatch) -> Limit:
     return limit
 
 
-def test_training_and_judging_go_on_with_less_memory(here: Path, room_for: Limit) -> None:
+def test_training_and_evaluation_work_with_less_memory(here: Path, room_for: Limit) -> None:
     roomy = train_run(CONFIG, DATA, RUNS, "cpu").run
     test = predict_files([roomy], [DATA / "test"], "cpu").probs
     folds = score_folds(roomy, None, "train", 2, device="cpu").predictions.probs
@@ -96,4 +96,4 @@ def test_a_dense_layer_of_absurd_size_is_refused_in_a_sentence() -> None:
     from imgcli.models.memory import within_memory
 
     with pytest.raises(ModelError, match="There is not enough memory"), within_memory():
-        create_network("1000000-100000000", 3, image_size=32)
+        create_network(ModelConfig("1000000-100000000", image_size=32), 3)

@@ -36,7 +36,7 @@ def head() -> nn.Linear:
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
-def test_the_rate_found_learns_and_suits_the_scale(scale: float) -> None:
+def test_the_rate_found_trains_and_suits_the_scale(scale: float) -> None:
     inputs, targets = problem(scale)
     module = head()
     rate = find_rate(module, inputs, targets, CONFIG, ROWS)
@@ -46,7 +46,7 @@ def test_the_rate_found_learns_and_suits_the_scale(scale: float) -> None:
     assert losses[-1] < 0.7 * state.history[0]["loss"]
 
 
-def test_a_batch_that_does_not_fit_is_taken_in_pieces_to_the_same_rate() -> None:
+def test_a_batch_that_does_not_fit_is_taken_in_micro_batches_to_the_same_rate() -> None:
     class Small(nn.Linear):
         def forward(self, features: torch.Tensor) -> torch.Tensor:
             if len(features) > 8:

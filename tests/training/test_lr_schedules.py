@@ -14,7 +14,7 @@ def course(schedule: str, epochs: int, steps: int = 100, **choices: float) -> li
     config = resolve_defaults(
         TrainConfig.of(arch="mlp", schedule=schedule, epochs=epochs, **choices)
     )
-    return [rate_at(config, (step + 0.5) / steps) for step in range(steps * epochs)]
+    return [rate_at(config.optim, (step + 0.5) / steps) for step in range(steps * epochs)]
 
 
 @pytest.mark.parametrize("epochs", [1, 10])
@@ -57,7 +57,7 @@ def test_a_plateau_lowers_the_rate_each_time_patience_runs_out() -> None:
         TrainConfig.of(arch="mlp", schedule="plateau", decay_every=2, epochs=20)
     )
     losses = [3.0, 2.0, 2.5, 2.5, 1.0, 1.1, 1.2, 1.3, 1.4]
-    rates = [rate_at(config, i, losses[:i]) for i in range(len(losses) + 1)]
+    rates = [rate_at(config.optim, i, losses[:i]) for i in range(len(losses) + 1)]
     assert rates == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 1e-3])
 
 

@@ -29,7 +29,7 @@ def test_features_come_in_the_order_of_the_predictions(
     said = score_folds(run, None, "train", 3, device="cpu").predictions
 
     def no_more(*args: object) -> None:
-        raise AssertionError("a photo was looked at again")
+        raise AssertionError("a photo was decoded again")
 
     monkeypatch.setattr("imgcli.training.features.load_pixels", no_more)
     features = features_of(run, said, device="cpu")
@@ -38,7 +38,7 @@ def test_features_come_in_the_order_of_the_predictions(
     np.testing.assert_array_equal(features, backwards[::-1])
 
 
-def test_a_backbone_that_has_learnt_gives_no_features(here: Path) -> None:
+def test_a_trained_backbone_gives_no_features(here: Path) -> None:
     run = trained(LEARNING)
     said = score_folds(run, None, "train", 2, device="cpu").predictions
     assert features_of(run, said, device="cpu") is None

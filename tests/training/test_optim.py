@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from imgcli.config import TrainConfig
+from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import WrongUsage
 from imgcli.models.create import create_network
 from imgcli.models.network import Classifier
@@ -24,7 +24,7 @@ CONFIG = TrainConfig.of(arch="any", optimizer="adamw", lr=0.1, weight_decay=0.1)
 
 
 def classifier(arch: str, size: int = 32) -> Classifier:
-    return create_network(arch, 3, pretrained=False, image_size=size).classifier
+    return create_network(ModelConfig(arch, pretrained=False, image_size=size), 3).classifier
 
 
 @pytest.mark.parametrize("name", optimizers())
@@ -32,7 +32,7 @@ def test_every_name_that_is_offered_moves_the_weights(name: str) -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 3))
     before = module[3].weight.detach().clone()
-    optimizer = make_optimizer(module, CONFIG.with_(optimizer=name, momentum=0.9))
+    optimizer = make_optimizer(module, CONFIG.with_(optimizer=name, momentum=0.9).optim)
     for _ in range(2):
         module(torch.randn(4, 3, 8, 8)).square().sum().backward()
         optimizer.step()
@@ -52,7 +52,7 @@ def test_momentum_is_known_of_those_that_have_it() -> None:
 @pytest.mark.parametrize(("nesterov", "dampening"), [(True, None), (False, None), (False, 0.3)])
 def test_sgd_gets_its_choices(nesterov: bool, dampening: float | None) -> None:
     config = CONFIG.with_(optimizer="sgd", momentum=0.8, nesterov=nesterov, dampening=dampening)
-    (group, *_) = make_optimizer(nn.Linear(2, 2), config).param_groups
+    (group, *_) = make_optimizer(nn.Linear(2, 2), config.optim).param_groups
     assert (group["nesterov"], group["dampening"]) == (nesterov, dampening or 0.0)
     assert group["momentum"] == 0.8
 
@@ -67,9 +67,9 @@ def test_layers_are_counted_from_the_image_to_the_head(arch: str, levels: int) -
     assert found[next(iter(found))] == 0
 
 
-def test_earlier_layers_learn_less_by_the_same_factor_each() -> None:
+def test_the_rate_falls_by_the_same_factor_per_earlier_layer() -> None:
     module = classifier("8C3-B-P2-16")
-    optimizer = make_optimizer(module, CONFIG.with_(layer_decay=0.5))
+    optimizer = make_optimizer(module, CONFIG.with_(layer_decay=0.5).optim)
     set_rate(optimizer, 1.0)
     rates = {
         id(p): (group["lr"], group["weight_decay"])
@@ -92,7 +92,7 @@ def shaped(arch: str, size: int) -> Classifier:
 
 def decays_of(module: Classifier, config: TrainConfig) -> dict[str, float]:
     """The weight decay of each parameter in the config's optimizer, by name."""
-    groups = make_optimizer(module, config).param_groups
+    groups = make_optimizer(module, config.optim).param_groups
     found = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     return {name: found[id(p)] for name, p in module.named_parameters()}
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from imgcli.config import TrainConfig
+from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.files import atomic_file, write_json
-from imgcli.models import weights
+from imgcli.models import weights as weights_module
 from imgcli.models.network import fingerprint
 from imgcli.models.zoo import ZOO, Entry
 from imgcli.runs import Run, find_run, finished_runs, unfinished_run
@@ -59,17 +59,17 @@ def test_frozen_means_frozen_batch_norm_too(here: Path, config: TrainConfig) -> 
 
     run = trained(config)
     network, classes, _ = load_model(run)
-    start = create_network("resnet18", 3, image_size=32, pretrained=False)
+    start = create_network(ModelConfig("resnet18", image_size=32, pretrained=False), 3)
     assert fingerprint(network.classifier.backbone) == fingerprint(start.classifier.backbone)
     assert run.read_json("model.json")["backbone_sha256"] == fingerprint(start.classifier.backbone)
     assert classes == ("blue", "green", "red")
 
 
-def test_features_are_looked_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_are_extracted_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = trained(FROZEN)
 
     def no_more(*args: object) -> None:
-        raise AssertionError("a photo was looked at again")
+        raise AssertionError("a photo was decoded again")
 
     monkeypatch.setattr("imgcli.training.features.load_pixels", no_more)
     score_folds(run, None, "train", 3, device="cpu")
@@ -86,7 +86,7 @@ def test_every_photo_is_predicted_once_by_a_fold_that_has_not_seen_it(here: Path
     assert (predictions.preds == predictions.targets).mean() > 0.9  # colours are easy
 
 
-def test_folds_begin_with_a_head_that_has_learnt_nothing(here: Path) -> None:
+def test_folds_start_from_an_untrained_head(here: Path) -> None:
     run = trained(FROZEN.with_(optimizer="sgd", epochs=2, lr=0.001))
     expected = score_folds(run, None, "train", 3, device="cpu").predictions
     weights = load_file(run.folder / "model.safetensors")
@@ -99,14 +99,14 @@ def test_folds_begin_with_a_head_that_has_learnt_nothing(here: Path) -> None:
 
 
 @pytest.mark.parametrize("config", [CONFIG, FROZEN.with_(arch=CONFIG.model.arch, image_size=16)])
-def test_weights_that_know_the_photos_are_not_judged_by_folds_of_them(
+def test_folds_are_refused_for_weights_trained_on_the_photos(
     here: Path, config: TrainConfig
 ) -> None:
     first = trained(CONFIG)
     second = trained(config.with_(weights=str(first.folder)))
     third = trained(config.with_(weights=str(second.folder)))
     for run in (second, third):
-        with pytest.raises(WrongUsage, match=r"weights of 'runs/.*, which has learnt from them"):
+        with pytest.raises(WrongUsage, match=r"weights of 'runs/.*, which was trained on them"):
             score_folds(run, None, "train", 3, device="cpu")
     write_dataset(here / "other")
     assert len(score_folds(third, here / "other", "train", 3, device="cpu").predictions) == 36
@@ -167,9 +167,9 @@ def test_finished_folds_are_not_computed_again(
     fitted = []
     fit_all = folds_module.fit_all
 
-    def counted(task: object, jobs: list[object]) -> object:
-        fitted.extend(jobs)
-        return fit_all(task, jobs)  # type: ignore[arg-type]
+    def counted(context: object, specs: list[object]) -> object:
+        fitted.extend(specs)
+        return fit_all(context, specs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(folds_module, "fit_all", counted)
     mended = score_folds(run, None, "train", 3, device="cpu")
@@ -191,14 +191,14 @@ def test_the_test_part_is_scored_once_and_the_ledger_counts(here: Path) -> None:
     assert [json.loads(line)["run"] for line in lines] == [first.folder.name, second.folder.name]
 
 
-def test_a_test_part_that_changed_is_scored_anew(here: Path) -> None:
+def test_a_changed_test_part_is_scored_again(here: Path) -> None:
     run = trained(FROZEN)
     score_test(run, None, "cpu")
     coloured_photo((200, 50, 40), seed=77).save(here / "dataset/test/red/12.png")
     assert score_test(run, None, "cpu").times == 1  # another test part, looked at once
 
 
-def test_a_tracked_test_curve_is_drawn_and_entered(here: Path) -> None:
+def test_a_tracked_test_curve_is_kept_and_entered(here: Path) -> None:
     tracked = train_run(CONFIG.with_(track_test=True), Path("dataset"), Path("runs"), "cpu")
     assert tracked.document["test"]["n"] == 12
     assert sum(row["part"] == "test" for row in tracked.history) == 3
@@ -223,10 +223,10 @@ def test_an_interrupted_training_is_invisible_until_it_is_resumed_to_the_same_bi
                 raise KeyboardInterrupt
         return save(path)
 
-    monkeypatch.setattr(weights, "atomic_file", stop_in_the_second)
+    monkeypatch.setattr(weights_module, "atomic_file", stop_in_the_second)
     with pytest.raises(Interrupted, match=r"imgcli train --resume"):
         trained(CONFIG)
-    monkeypatch.setattr(weights, "atomic_file", save)
+    monkeypatch.setattr(weights_module, "atomic_file", save)
     assert find_run("latest").folder == whole.folder
     unfinished = unfinished_run()
     with pytest.raises(RunError, match=r"is not a finished run.*--resume"):
@@ -259,10 +259,10 @@ def test_the_rest_of_an_interrupted_bag_is_trained_as_it_would_have_been(
                 raise KeyboardInterrupt
         return save(path)
 
-    monkeypatch.setattr(weights, "atomic_file", stop_in_the_fifth)
+    monkeypatch.setattr(weights_module, "atomic_file", stop_in_the_fifth)
     with pytest.raises(Interrupted, match=r"imgcli train --resume"):
         train_bag(bag, Path("dataset"), Path("runs"), "cpu")
-    monkeypatch.setattr(weights, "atomic_file", save)
+    monkeypatch.setattr(weights_module, "atomic_file", save)
     unfinished = unfinished_run()
     resumed, _ = train_bag(unfinished.config, unfinished.data, Path("runs"), "cpu", unfinished)
     assert len(finished_runs()) == 6
@@ -324,7 +324,7 @@ def test_an_unreadable_photo_is_listed_and_the_rest_goes_on(here: Path) -> None:
     assert result.document["train"]["n"] == 35
 
 
-def test_a_photo_in_train_and_test_is_told(here: Path) -> None:
+def test_a_photo_in_train_and_test_is_counted_as_a_leak(here: Path) -> None:
     photo = (here / "dataset/train/red/00.png").read_bytes()
     (here / "dataset/test/red/again.png").write_bytes(photo)
     run = trained(FROZEN)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from imgcli import progress
-from imgcli.config import TrainConfig
+from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import RunError, WrongUsage
 from imgcli.models.create import create_network
 from imgcli.runs import Run
@@ -67,7 +67,7 @@ def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Processor:
 def test_precision_goes_by_the_shapes_of_the_network(
     arch: str, size: int | None, trained: str, features: str, processor: Processor
 ) -> None:
-    network = create_network(arch, 10, image_size=size, pretrained=False)
+    network = create_network(ModelConfig(arch, image_size=size, pretrained=False), 10)
     assert choose_precision("auto", CPU, network, frozen=False) == trained
     assert choose_precision("auto", CPU, network, frozen=True) == features
     assert choose_precision("fp32", CPU, network, frozen=True) == "fp32"
@@ -93,7 +93,7 @@ def test_emulated_bf16_of_a_gpu_does_not_count(monkeypatch: pytest.MonkeyPatch) 
         return including_emulation
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
-    network = create_network("small-cnn", 10, pretrained=False)
+    network = create_network(ModelConfig("small-cnn", pretrained=False), 10)
     assert choose_precision("auto", torch.device("cuda"), network, frozen=False) == "fp32"
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     assert choose_precision("auto", torch.device("cuda"), network, frozen=False) == "bf16"

@@ -54,7 +54,7 @@ def test_settling_twice_is_settling_once(arch: str, freeze: bool, optimizer: str
         {"labels_per_class": 1, "freeze": True, "optimizer": "sgd", "balance": "loss"},
     ],
 )
-def test_what_a_run_has_stored_settles_to_itself(choices: dict[str, object]) -> None:
+def test_a_stored_config_resolves_to_itself(choices: dict[str, object]) -> None:
     once = resolve_defaults(TrainConfig.of(arch="resnet18", **choices))  # type: ignore[arg-type]
     assert resolve_defaults(TrainConfig.of(**json.loads(json.dumps(once.to_json())))) == once
 
@@ -85,7 +85,7 @@ def test_an_arch_of_the_zoo_brings_its_recipe_and_what_is_asked_for_goes_before(
     )  # the rate is sgd's own
 
 
-def test_sgd_looks_ahead_unless_something_speaks_against_it() -> None:
+def test_sgd_uses_nesterov_momentum_unless_other_choices_exclude_it() -> None:
     def settled(**choices: object) -> bool | None:
         return resolve_defaults(TrainConfig.of(arch="mlp", **choices)).optim.nesterov  # type: ignore[arg-type]
 
@@ -97,7 +97,7 @@ def test_sgd_looks_ahead_unless_something_speaks_against_it() -> None:
     assert settled(optimizer="adam") is None
 
 
-def test_a_backbone_that_is_unfrozen_learns_gently_from_photos_by_steps() -> None:
+def test_an_unfrozen_backbone_is_fine_tuned_by_steps_at_a_low_rate() -> None:
     settled = resolve_defaults(TrainConfig.of(arch="resnet18", freeze=True, unfreeze_after=3))
     assert (settled.optim.optimizer, settled.augment.recipe, settled.optim.epochs) == (
         "adamw",

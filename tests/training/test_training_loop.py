@@ -14,8 +14,19 @@ from imgcli.models.network import Classifier
 from imgcli.runs import CHECKPOINT
 from imgcli.training.checkpoint import State
 from imgcli.training.inputs import FeatureInputs
-from imgcli.training.metrics import measure
-from imgcli.training.training_loop import Learner, Mix, batch_size_in, logits_of, train
+from imgcli.training.metrics import compute_metrics
+from imgcli.training.training_loop import (
+    READ_EVERY,
+    Mix,
+    backward,
+    balanced_weights,
+    batch_size_in,
+    logits_of,
+    new_state,
+    optimizer_step,
+    set_train_mode,
+    train,
+)
 
 CONFIG = TrainConfig.of(
     arch="any",
@@ -54,7 +65,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_it_learns_and_keeps_history_per_batch_and_per_epoch() -> None:
+def test_it_trains_and_keeps_history_per_batch_and_per_epoch() -> None:
     state = fit(network())
     batches = [row for row in state.history if row["part"] == "batch"]
     val = [row for row in state.history if row["part"] == "val"]
@@ -72,14 +83,14 @@ def halves(images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, t
 @pytest.mark.parametrize(
     ("config", "mix"), [(CONFIG, halves), (CONFIG.with_(balance="sample"), None)]
 )
-def test_train_figures_are_of_the_photos_where_batches_are_not(
+def test_train_metrics_are_of_the_photos_where_batches_are_mixed(
     config: TrainConfig, mix: Mix | None
 ) -> None:
     inputs, targets = problem()
     module = network()
     state = train(module, inputs, targets, config, rows=ROWS, watched={}, mix=mix)
     told = [row for row in state.history if row["part"] == "train"]
-    expected = measure(logits_of(module, inputs, ROWS, "fp32"), targets[ROWS])
+    expected = compute_metrics(logits_of(module, inputs, ROWS, "fp32"), targets[ROWS])
     assert len(told) == 4
     assert told[-1] == {"epoch": 4, "part": "train", **expected.to_json()}
     assert expected.n == len(ROWS) and expected.accuracy > 0.9
@@ -120,9 +131,7 @@ def test_a_resumed_training_ends_bit_for_bit_as_an_uninterrupted_one(
         {"balance": "sample", "l1": 1e-3, "clip_norm": 0.5},
     ],
 )
-def test_nothing_that_a_training_goes_by_is_lost_in_a_checkpoint(
-    tmp_path: Path, choices: dict[str, object]
-) -> None:
+def test_a_checkpoint_holds_the_whole_state(tmp_path: Path, choices: dict[str, object]) -> None:
     config = CONFIG.with_(**choices)
     whole, resumed = network(), network()
     expected = fit(whole, config)
@@ -137,7 +146,7 @@ def test_nothing_that_a_training_goes_by_is_lost_in_a_checkpoint(
     assert same(whole, resumed)
 
 
-def test_the_command_that_goes_on_names_the_run_and_where_it_is(tmp_path: Path) -> None:
+def test_the_resume_command_names_the_run_and_its_folder(tmp_path: Path) -> None:
     def stop(state: State) -> None:
         raise KeyboardInterrupt
 
@@ -150,12 +159,12 @@ def test_the_command_that_goes_on_names_the_run_and_where_it_is(tmp_path: Path) 
 
 def test_batches_grow_by_the_same_factor_to_the_size_asked_for() -> None:
     config = CONFIG.with_(epochs=3, batch_size=10, grow_batch=40)
-    assert [batch_size_in(epoch, config) for epoch in (1, 2, 3)] == [10, 20, 40]
+    assert [batch_size_in(epoch, config.optim) for epoch in (1, 2, 3)] == [10, 20, 40]
     sizes = [row["n"] for row in fit(network(), config).history if row["part"] == "batch"]
     assert sizes == [10] * 6 + [20] * 3 + [30] * 2  # 60 photos in two batches of at most 40
 
 
-def test_l1_draws_weights_to_zero_and_is_not_counted_in_the_loss() -> None:
+def test_l1_shrinks_weights_and_is_not_counted_in_the_loss() -> None:
     plain, sparse = network(), network()
     fit(plain, CONFIG)
     state = fit(sparse, CONFIG.with_(l1=0.05, weight_decay=0.0))
@@ -174,7 +183,7 @@ def test_a_clipped_gradient_moves_the_weights_no_further_than_its_norm() -> None
     assert length == pytest.approx(config.optim.lr * 1e-3, rel=1e-3)  # type: ignore[operator]
 
 
-def test_the_moving_average_is_what_is_judged_and_kept() -> None:
+def test_the_moving_average_is_evaluated_and_kept() -> None:
     averaged, plain = network(), network()
     state = fit(averaged, CONFIG.with_(ema=0.99))
     fit(plain, CONFIG)
@@ -182,7 +191,7 @@ def test_the_moving_average_is_what_is_judged_and_kept() -> None:
     val = [row for row in state.history if row["part"] == "val"]
     inputs, targets = problem()
     logits = logits_of(averaged, inputs, VAL, "fp32")
-    assert measure(logits, targets[VAL]).loss == min(row["loss"] for row in val)
+    assert compute_metrics(logits, targets[VAL]).loss == min(row["loss"] for row in val)
 
 
 @pytest.mark.parametrize("balance", ["loss", "sample"])
@@ -214,7 +223,7 @@ def test_classes_that_a_sample_lacks_do_not_matter_to_its_balance(balance: str) 
     assert state.epoch == CONFIG.optim.epochs
 
 
-def test_a_batch_that_does_not_fit_is_taken_in_pieces_to_the_same_weights(
+def test_a_batch_that_does_not_fit_is_taken_in_micro_batches_to_the_same_weights(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Small(nn.Linear):
@@ -234,11 +243,11 @@ def test_a_batch_that_does_not_fit_is_taken_in_pieces_to_the_same_weights(
     tight.most = 4
     state = fit(tight)
     torch.testing.assert_close(tight.weight, roomy.weight)
-    assert state.pieces == 4
+    assert state.micro_batches == 4
     told = capsys.readouterr().err
     assert "batches of 15 are now taken in micro-batches of 8" in told and "of 4" in told
     tight.most = 0
-    with pytest.raises(ModelError, match="not enough memory to learn from a single photo"):
+    with pytest.raises(ModelError, match="not enough memory to train on a single photo"):
         fit(tight)
 
 
@@ -259,13 +268,14 @@ def test_a_failed_attempt_leaves_no_trace_in_batch_norm_or_in_the_draw() -> None
                 return features
 
         module.append(Twice())
-        learner = Learner(module, inputs, targets, CONFIG, ROWS, None)
-        state = State(pieces=1 if failing else 4)
-        learner.begin(1)
+        state = new_state(module, CONFIG.optim)
+        state.micro_batches = 1 if failing else 4
+        set_train_mode(module, CONFIG.model, 1)
         torch.manual_seed(1)
-        learner.gradient(inputs.batch(ROWS[:15]), targets[ROWS[:15]], state)
-        learner.step(state)
-        assert state.pieces == 4
+        weights = balanced_weights(targets, ROWS)
+        backward(state, CONFIG.optim, inputs.batch(ROWS[:15]), targets[ROWS[:15]], weights)
+        optimizer_step(state, CONFIG.optim)
+        assert state.micro_batches == 4
         return module
 
     assert same(trained(failing=True), trained(failing=False))
@@ -284,13 +294,13 @@ def test_batch_norm_gets_two_photos_at_least_in_a_micro_batch(size: int) -> None
             return features
 
     module = network().append(Tight())
-    learner = Learner(module, inputs, targets, CONFIG, ROWS, None)
-    learner.begin(1)
-    images, goals = inputs.batch(ROWS[:size]), targets[ROWS[:size]]
-    shares = nn.functional.one_hot(goals, 3).float()  # as mixed
-    for these in (goals, shares):
-        loss, logits = learner.gradient(images, these, State())
-        assert len(logits) == size and np.isfinite(loss)
+    set_train_mode(module, CONFIG.model, 1)
+    images, labels = inputs.batch(ROWS[:size]), targets[ROWS[:size]]
+    shares = nn.functional.one_hot(labels, 3).float()  # as mixed
+    for these in (labels, shares):
+        state, weights = new_state(module, CONFIG.optim), balanced_weights(targets, ROWS)
+        loss, logits = backward(state, CONFIG.optim, images, these, weights)
+        assert len(logits) == size and loss.isfinite()
     assert min(sizes) >= 2
 
 
@@ -318,7 +328,7 @@ def test_a_frozen_backbone_keeps_even_its_norms_until_it_is_unfrozen() -> None:
 
 
 @pytest.mark.parametrize(("norms", "changed"), [("batch", True), ("kept", False)])
-def test_norms_keep_the_statistics_they_began_with_if_asked(norms: str, changed: bool) -> None:
+def test_frozen_batch_norm_statistics_do_not_change(norms: str, changed: bool) -> None:
     module = network()
     fit(module, CONFIG.with_(norms=norms))
     assert module[1].running_mean.any().item() is changed
@@ -335,7 +345,7 @@ def test_the_best_epoch_by_validation_is_kept_and_patience_ends_the_training() -
     assert len(val) == state.best_epoch + 2 < 50
 
 
-def test_a_loss_that_is_no_number_stops_with_the_step_and_the_remedy() -> None:
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_remedy() -> None:
     with pytest.raises(ModelError, match=r"The loss became nan in epoch 1, step \d.*smaller --lr"):
         inputs, targets = problem()
         inputs.features[3] = torch.nan
@@ -346,7 +356,18 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_the_remedy() -> None:
     assert "such as 0.01, or auto) or --clip-norm 1." in str(told.value)
 
 
-def test_what_is_watched_decides_nothing() -> None:
+def test_a_divergence_is_reported_with_its_step_though_losses_are_read_later() -> None:
+    inputs, targets = problem()
+    config = CONFIG.with_(batch_size=10, warmup=0.0, schedule="constant")
+    inputs.features[ROWS[3]] = torch.nan
+    order = np.random.default_rng([config.seed, 1]).permutation(ROWS)
+    step = 1 + int(np.flatnonzero(order == ROWS[3])[0]) // 10
+    assert step <= 6 < READ_EVERY
+    with pytest.raises(ModelError, match=rf"became nan in epoch 1, step {step}, at .* rate 0.05"):
+        train(network(), inputs, targets, config, rows=ROWS, watched={})
+
+
+def test_watched_parts_decide_nothing() -> None:
     inputs, targets = problem()
     alone, watched = network(), network()
     train(alone, inputs, targets, CONFIG, rows=ROWS, watched={"val": VAL})

@@ -1,4 +1,4 @@
-"""Heads on frozen features, fitted to their optimum: those of all jobs as one problem."""
+"""Linear probes: heads on frozen features, those of all specs fitted as one problem."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -10,85 +10,94 @@ from torch import Tensor, nn
 
 from imgcli.errors import DataError
 from imgcli.records import IntArray
-from imgcli.training.context import Task, groups_per_class, stratified_folds
-from imgcli.training.fit_spec import Fitted, Job, logits_by
+from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by
+from imgcli.training.folds import groups_per_class, stratified_folds
 from imgcli.training.inputs import FeatureInputs
-from imgcli.training.metrics import Measure, measure
+from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.probe.logistic import MAX_ITERATIONS, fit_softmax
 from imgcli.training.probe.ridge import Ridge
-from imgcli.training.probe.selection import STRENGTHS, Choice, Solver, choose_strengths, mean_heads
+from imgcli.training.probe.selection import L2_PENALTIES, Choice, Solver, mean_heads, select_l2
 from imgcli.training.sampling import bootstrap
 
-_INNER_FOLDS = 3  # that choose a head's regularisation, inside the rows it learns from
-_ALONE = 0.1  # the strength where one photo per class leaves nothing to choose it by
+_INNER_FOLDS = 3  # that choose the L2 penalty, inside the training rows
+_DEFAULT_L2 = 0.1  # where one photo per class leaves nothing to choose it by
 
 
-def fit_to_optimum(task: Task, jobs: Sequence[Job]) -> Iterator[Fitted]:
-    """Heads for all jobs: choose their strengths by held-out rows, then fit to all of the job's."""
-    assert isinstance(task.inputs, FeatureInputs)
-    features, targets = task.inputs.features[task.labelled], task.targets[task.labelled]
-    solve = _solver(task, features, targets)
-    drawn = [bootstrap(task, job.rows) for job in jobs]
-    times = [_times(task, rows) for rows in drawn]
-    choices = _choose(task, solve, features, targets, jobs, times)
-    strengths = [choice.strength if choice else _alone(task) for choice in choices]
+def fit_probes(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterator[FitResult]:
+    """Linear probes of all specs: choose each L2 penalty by validation, then fit to all rows."""
+    assert isinstance(context.inputs, FeatureInputs)
+    features, targets = context.inputs.features[context.labelled], context.targets[context.labelled]
+    solve = _solver(context, features, targets)
+    sampled = [bootstrap(context, spec.rows) for spec in specs]
+    weights = [_sample_weights(context, rows) for rows in sampled]
+    choices = _choose(context, solve, features, targets, specs, weights)
+    l2_penalties = [choice.l2_penalty if choice else _default_l2(context) for choice in choices]
     temperatures = [
-        choice.temperature if choice else job.chosen.get("temperature", 1.0)
-        for job, choice in zip(jobs, choices, strict=True)
+        choice.temperature if choice else spec.chosen.get("temperature", 1.0)
+        for spec, choice in zip(specs, choices, strict=True)
     ]
     known = [choice.heads for choice in choices if choice]
     heads = solve(
-        torch.stack(times),
-        features.new_tensor(strengths),
-        start=mean_heads(known) if len(known) == len(jobs) else None,
+        torch.stack(weights),
+        features.new_tensor(l2_penalties),
+        start=mean_heads(known) if len(known) == len(specs) else None,
     ).calibrated(features.new_tensor(temperatures))
     last = len(heads.path) - 1
-    for j, (job, choice) in enumerate(zip(jobs, choices, strict=True)):
-        head = nn.Linear(features.shape[1], len(task.classes), device=features.device)
+    for j, (spec, choice) in enumerate(zip(specs, choices, strict=True)):
+        head = nn.Linear(features.shape[1], len(context.classes), device=features.device)
         head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
-        val = measure(choice.logits[choice.held], targets[choice.held]) if choice else None
-        learnt = np.setdiff1d(drawn[j], task.unlabelled)
-        history = _history_of(task, job, learnt, head, heads.path[:, j].tolist(), val)
+        val = compute_metrics(choice.logits[choice.held], targets[choice.held]) if choice else None
+        trained_on = np.setdiff1d(sampled[j], context.unlabelled)
+        history = _history_of(context, spec, trained_on, head, heads.path[:, j].tolist(), val)
         chosen = choice.to_json() if choice else {}
-        yield Fitted(head, learnt, history, last, last, len(drawn[j]), val, chosen)
+        yield FitResult(head, trained_on, history, last, last, len(sampled[j]), val, chosen)
 
 
 def _choose(
-    task: Task,
+    context: TrainingContext,
     solve: Solver,
     features: Tensor,
     targets: Tensor,
-    jobs: Sequence[Job],
-    times: Sequence[Tensor],
+    specs: Sequence[FitSpec],
+    weights: Sequence[Tensor],
 ) -> list[Choice] | list[None]:
-    """Each job's regularisation, by rows held out; None where there are none to hold out.
+    """Each spec's L2 penalty and temperature by validation; None where there is none.
 
     Args:
-        times: how often each labelled row is learnt from, `(M,)` per job.
+        weights: sample weights of the labelled rows, `(M,)` per spec.
     """
-    pairs = [fit_and_held(task, job) for job in jobs]
+    pairs = [validation_folds(context, spec) for spec in specs]
     if not all(pairs):
-        return [None] * len(jobs)
+        return [None] * len(specs)
     masks = [
-        [(drawn * _times(task, fit), _times(task, held) > 0) for fit, held in these]
-        for these, drawn in zip(pairs, times, strict=True)
+        [
+            (sampled * _sample_weights(context, fit), _sample_weights(context, held) > 0)
+            for fit, held in these
+        ]
+        for these, sampled in zip(pairs, weights, strict=True)
     ]
-    return choose_strengths(solve, features, targets, masks, _strengths(task))
+    return select_l2(solve, features, targets, masks, _candidates(context))
 
 
-def _strengths(task: Task) -> Sequence[float]:
+def _candidates(context: TrainingContext) -> Sequence[float]:
     return (
-        STRENGTHS if task.config.optim.weight_decay is None else (task.config.optim.weight_decay,)
+        L2_PENALTIES
+        if context.config.optim.weight_decay is None
+        else (context.config.optim.weight_decay,)
     )
 
 
-def _alone(task: Task) -> float:
-    return _ALONE if task.config.optim.weight_decay is None else task.config.optim.weight_decay
+def _default_l2(context: TrainingContext) -> float:
+    return (
+        _DEFAULT_L2
+        if context.config.optim.weight_decay is None
+        else context.config.optim.weight_decay
+    )
 
 
-def _solver(task: Task, features: Tensor, targets: Tensor) -> Solver:
-    """What fits heads to their optimum, as the config says."""
-    config, k = task.config, len(task.classes)
+def _solver(context: TrainingContext, features: Tensor, targets: Tensor) -> Solver:
+    """The solver of the config's optimizer."""
+    config, k = context.config, len(context.classes)
     if config.optim.optimizer == "ridge":
         return Ridge(features, targets, k)
     return partial(
@@ -102,51 +111,51 @@ def _solver(task: Task, features: Tensor, targets: Tensor) -> Solver:
 
 
 def _history_of(
-    task: Task,
-    job: Job,
-    learnt: IntArray,
+    context: TrainingContext,
+    spec: FitSpec,
+    trained_on: IntArray,
     head: nn.Linear,
     objectives: Sequence[float],
-    val: Measure | None,
+    val: Metrics | None,
 ) -> list[dict[str, Any]]:
-    """The objective at each iteration, and what came of the last."""
+    """The objective at each iteration, and the metrics after the last."""
     figures = {"val": val} if val else {}
-    for part, rows in {"train": learnt, **job.watched}.items():
-        figures[part] = measure(logits_by(task, head, rows), task.targets[rows])
+    for part, rows in {"train": trained_on, **spec.watched}.items():
+        figures[part] = compute_metrics(logits_by(context, head, rows), context.targets[rows])
     last = len(objectives) - 1
     return [
         *(
-            {"epoch": i, "part": "batch", "n": len(job.rows), "loss": v}
+            {"epoch": i, "part": "batch", "n": len(spec.rows), "loss": v}
             for i, v in enumerate(objectives)
         ),
         *({"epoch": last, "part": part, **m.to_json()} for part, m in figures.items()),
     ]
 
 
-def _times(task: Task, rows: IntArray) -> Tensor:
-    """How often each labelled row of the dataset is among `rows`, `(M,)` on the device."""
-    counts = np.bincount(rows, minlength=len(task.labelled))
-    return torch.from_numpy(counts[task.labelled]).float().to(task.device)
+def _sample_weights(context: TrainingContext, rows: IntArray) -> Tensor:
+    """Sample weights: how often each labelled row is among `rows`, `(M,)` on the device."""
+    counts = np.bincount(rows, minlength=len(context.labelled))
+    return torch.from_numpy(counts[context.labelled]).float().to(context.device)
 
 
-def fit_and_held(task: Task, job: Job) -> list[tuple[IntArray, IntArray]]:
-    """Which rows a job's choices are made on: the given validation rows, or folds.
+def validation_folds(context: TrainingContext, spec: FitSpec) -> list[tuple[IntArray, IntArray]]:
+    """Pairs of rows to fit and to validate on: the given validation rows, or inner folds.
 
-    Nothing is judged by a guessed label. Empty where few labels were asked for and each class has
-    one photo, near-duplicates counted once; and where the validation rows given are none.
+    Pseudo-labels never validate. Empty where few labels were asked for and each class has one
+    photo, near-duplicates counted once; and where the given validation rows are empty.
     """
-    if job.val is not None:
-        return [(job.rows, job.val)] if len(job.val) else []
-    k = min(_INNER_FOLDS, int(groups_per_class(task, job.rows).max()))
-    if k < 2 and task.config.data.labels_per_class is not None:
+    if spec.val is not None:
+        return [(spec.rows, spec.val)] if len(spec.val) else []
+    k = min(_INNER_FOLDS, int(groups_per_class(context, spec.rows).max()))
+    if k < 2 and context.config.data.labels_per_class is not None:
         return []
     if k < 2:
         raise DataError(
-            f"'{task.dataset.samples.root}' has one training photo per class, near-duplicates "
+            f"'{context.dataset.samples.root}' has one training photo per class, near-duplicates "
             "counted once; two are needed to choose the head's regularisation. Add photos."
         )
-    fold = stratified_folds(task, job.rows, k, task.config.seed)
+    fold = stratified_folds(context, spec.rows, k, context.config.seed)
     return [
-        (job.rows[fold != f], np.setdiff1d(job.rows[fold == f], task.unlabelled))
+        (spec.rows[fold != f], np.setdiff1d(spec.rows[fold == f], context.unlabelled))
         for f in np.unique(fold)
     ]

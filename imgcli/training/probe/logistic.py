@@ -1,16 +1,16 @@
 """Softmax regressions on the same features, many at once.
 
-One problem is a softmax regression on some rows of the features with one regularisation strength:
+One problem is a softmax regression on some rows of the features with one L2 penalty:
 
-    minimise  mean over its rows of cross-entropy(x̃ V + b, target)  +  strength / 2 · ‖V‖²
+    minimise  mean over its rows of cross-entropy(x̃ V + b, target)  +  l2 / 2 · ‖V‖²
 
 where x̃ is x standardised by the mean and deviation of the problem's own rows. P problems share the
 features, so a step of all of them is one matrix product `(M, D) × (D, P·K)`: ten folds cost little
 more than one. Solved by L-BFGS (Nocedal & Wright, Numerical Optimization, 2nd ed., algorithms 7.4
-and 7.5) with backtracking, each problem with its own step. The objective is strength-strongly
-convex in V, so ‖gradient‖² / (2 · strength) bounds the distance to the minimum: iteration ends when
-that bound is a small share of the objective. The bias is not regularised; its share of the gap is
-half of gradientᵀ · curvature⁻¹ · gradient, with the curvature where the iteration stands.
+and 7.5) with backtracking, each problem with its own step. The objective is l2-strongly convex in
+V, so ‖gradient‖² / (2 · l2) bounds the distance to the minimum: iteration ends when that bound is a
+small share of the objective. The bias is not regularised; its share of the gap is half of
+gradientᵀ · curvature⁻¹ · gradient, with the curvature where the iteration stands.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def fit_softmax(
     features: Tensor,
     targets: Tensor,
     rows: Tensor,
-    strengths: Tensor,
+    l2_penalties: Tensor,
     *,
     classes: int,
     start: Heads | None = None,
@@ -45,7 +45,7 @@ def fit_softmax(
         features: `(M, D)` float32.
         targets: `(M,)` class of each row.
         rows: `(P, M)` how often each problem learns from each row, as bool or number.
-        strengths: `(P,)` regularisation of each problem.
+        l2_penalties: `(P,)` regularisation of each problem.
         start: P solutions of similar problems; from there it is a third of the way.
         tolerance: how far, relative to its minimum, each objective may stay above it.
     """
@@ -55,7 +55,7 @@ def fit_softmax(
     for first in range(0, len(rows), at_once):
         chunk = slice(first, first + at_once)
         problem = _Problem(
-            features, targets, rows[chunk], strengths[chunk], classes, label_smoothing
+            features, targets, rows[chunk], l2_penalties[chunk], classes, label_smoothing
         )
         point = problem.zero() if start is None else problem.as_variables(start[chunk])
         solution, path = _minimise(problem, point, tolerance, max_iterations)
@@ -77,7 +77,7 @@ class _Problem:
         features: Tensor,
         targets: Tensor,
         rows: Tensor,
-        strengths: Tensor,
+        l2_penalties: Tensor,
         classes: int,
         label_smoothing: float,
     ) -> None:
@@ -87,7 +87,7 @@ class _Problem:
         centred = features - self.centre
         self.spread = _no_zeros(centred.square().mean(0).sqrt())
         self.features = features = centred / self.spread
-        self.strengths = strengths
+        self.l2_penalties = l2_penalties
         one_hot = functional.one_hot(targets, classes).to(features)
         self.labels = one_hot * (1 - label_smoothing) + label_smoothing / classes  # (M, K)
         mask = rows.to(features)
@@ -101,16 +101,16 @@ class _Problem:
         """Objectives `(p,)` and gradients `(p, D + 1, K)` of the problems `which`."""
         (m, d), (p, _, k) = self.features.shape, variables.shape
         mean, scale, weights = self.mean[which], self.scale[which], self.row_weights[:, which]
-        strengths = self.strengths[which]
+        l2_penalties = self.l2_penalties[which]
         log_probs = self._log_probs(variables, which)
         labels = self.labels[:, None]
         loss = -(log_probs * labels * weights).sum(dim=(0, 2))
-        loss += strengths / 2 * variables[:, :d].square().sum(dim=(1, 2))
+        loss += l2_penalties / 2 * variables[:, :d].square().sum(dim=(1, 2))
         residuals = (log_probs.exp() - labels) * weights
         bias_gradient = residuals.sum(dim=0)  # (p, K)
         gradient = (self.features.T @ residuals.view(m, p * k)).view(d, p, k).permute(1, 0, 2)
         gradient = (gradient - mean[:, :, None] * bias_gradient[:, None]) / scale[:, :, None]
-        gradient += strengths[:, None, None] * variables[:, :d]
+        gradient += l2_penalties[:, None, None] * variables[:, :d]
         return loss, torch.cat([gradient, bias_gradient[:, None]], dim=1)
 
     def _log_probs(self, variables: Tensor, which: Tensor) -> Tensor:
@@ -126,9 +126,9 @@ class _Problem:
 
     def solved(self, variables: Tensor, gradient: Tensor, which: Tensor, most: Tensor) -> Tensor:
         """Whether the objectives `which` are within `most` `(p,)` of their minima, `(p,)` bool."""
-        gap = gradient[:, :-1].square().sum(dim=(1, 2)) / (2 * self.strengths[which])
+        gap = gradient[:, :-1].square().sum(dim=(1, 2)) / (2 * self.l2_penalties[which])
         near = (2 * gap <= most).nonzero()[:, 0]
-        if len(near):  # the curvature takes a look at all rows, and is only needed at the end
+        if len(near):  # the curvature needs all rows, and only at the end
             gap[near] += self._bias_gap(variables[near], gradient[near, -1], which[near])
         return 2 * gap <= most  # moved together, weights and biases gain more than each alone
 

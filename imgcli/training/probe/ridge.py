@@ -2,10 +2,10 @@
 
 One problem is a ridge regression of the one-hot targets on some rows of the features:
 
-    minimise  mean over its rows of ‖x̃ V + b − onehot(target)‖² / 2  +  strength / 2 · ‖V‖²
+    minimise  mean over its rows of ‖x̃ V + b − onehot(target)‖² / 2  +  l2 / 2 · ‖V‖²
 
 where x̃ is x standardised by the mean and deviation of the problem's own rows. The solution is
-closed: V = (C + strength · I)⁻¹ B, with C the correlations of the problem's rows and B those with
+closed: V = (C + l2 · I)⁻¹ B, with C the correlations of the problem's rows and B those with
 the targets. The products of all rows are summed once; a problem's sums are those less what the rows
 add that it lacks (downdating), so ten folds cost as much as two passes over the rows.
 """
@@ -33,7 +33,7 @@ class Ridge:
     """Solves ridge regressions on some rows of features `(M, D)` with targets `(M,)`.
 
     All sums are in double precision, because downdating subtracts large ones. The moments of every
-    set of rows are kept for its next strength: `8 D²` bytes each.
+    set of rows are kept for its next penalty: `8 D²` bytes each.
     """
 
     def __init__(self, features: Tensor, targets: Tensor, classes: int) -> None:
@@ -47,7 +47,7 @@ class Ridge:
     def __call__(
         self,
         rows: Tensor,
-        strengths: Tensor,
+        l2_penalties: Tensor,
         *,
         start: Heads | None = None,
         tolerance: float = 0.0,
@@ -56,13 +56,15 @@ class Ridge:
 
         Args:
             rows: `(P, M)`, above 0 for the rows that each problem learns from, once each.
-            strengths: `(P,)` regularisation of each problem.
+            l2_penalties: `(P,)` regularisation of each problem.
         """
-        solved = [self._solve(*problem) for problem in zip(rows, strengths.tolist(), strict=True)]
+        solved = [
+            self._solve(*problem) for problem in zip(rows, l2_penalties.tolist(), strict=True)
+        ]
         weight, bias, objective = (torch.stack(part).float() for part in zip(*solved, strict=True))
         return Heads(weight, bias, objective[None])
 
-    def _solve(self, rows: Tensor, strength: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _solve(self, rows: Tensor, l2_penalty: float) -> tuple[Tensor, Tensor, Tensor]:
         """Weight `(K, D)` and bias `(K,)` on features as they are, and the objective."""
         rows = rows > 0
         key = rows.cpu().numpy().tobytes()
@@ -70,7 +72,7 @@ class Ridge:
             self._known[key] = self._moments(rows)
         mean, scale, shares, correlations, answers = self._known[key]
         regularised = correlations.clone()
-        regularised.diagonal().add_(strength)
+        regularised.diagonal().add_(l2_penalty)
         solution = torch.cholesky_solve(answers, torch.linalg.cholesky(regularised))  # (D, K)
         spread = (shares * (1 - shares)).sum()
         weight = (solution / scale[:, None]).T

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # tried from strong to weak
+L2_PENALTIES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # tried in this order
 TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(8, -25, -1))  # tried; 4 to 1/64
-# Log losses this near each other do not rank strengths: on frozen features of 2,056 photos the one
+# Log losses this near each other do not rank penalties: on frozen features of 2,056 photos the one
 # with the least loss made 0.4 points more errors than one 0.1 % above it (10 folds, 4 seeds).
 _NEAR = 1.03
-_FAIR = 3e-2  # tolerance of the objective that is enough to rank strengths that differ threefold
+_FAIR = 3e-2  # tolerance of the objective that is enough to rank penalties that differ threefold
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +48,16 @@ def mean_heads(each: Sequence[Heads]) -> Heads:
 
 
 class Solver(Protocol):
-    """Fits a head to each of P sets of rows `(P, M)` with its own strength `(P,)`.
+    """Fits a head to each of P sets of rows `(P, M)` with its own L2 penalty `(P,)`.
 
     `start` are solutions of similar problems and `tolerance` is how far, relative to its minimum,
-    an objective may stay above it; for who can make use of them.
+    an objective may stay above it; for solvers that use them.
     """
 
     def __call__(
         self,
         rows: Tensor,
-        strengths: Tensor,
+        l2_penalties: Tensor,
         *,
         start: Heads | None = None,
         tolerance: float = 1e-4,
@@ -66,11 +66,11 @@ class Solver(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """A task's regularisation, by photos that its heads had not learnt from."""
+    """A problem's L2 penalty and temperature, chosen by held-out rows."""
 
-    strength: float
+    l2_penalty: float
     temperature: float  # that the logits are divided by, which calibrates their probabilities
-    errors: int  # held-out rows that are wrong
+    errors: int  # held-out rows predicted wrongly
     loss: float  # held-out log loss, with the temperature
     held: Tensor  # (M,) bool, the rows that were held out
     logits: Tensor  # (M, K) their logits, with the temperature; zero for other rows
@@ -79,43 +79,43 @@ class Choice:
     def to_json(self) -> dict[str, float]:
         """What a run keeps; `factor` is 1 / temperature, as in its `calibration.json`."""
         return {
-            "weight_decay": self.strength,
+            "weight_decay": self.l2_penalty,
             "temperature": self.temperature,
             "factor": 1 / self.temperature,
         }
 
 
-def choose_strengths(
+def select_l2(
     solve: Solver,
     features: Tensor,
     targets: Tensor,
-    tasks: Sequence[Sequence[tuple[Tensor, Tensor]]],
-    strengths: Sequence[float] = STRENGTHS,
+    problems: Sequence[Sequence[tuple[Tensor, Tensor]]],
+    l2_penalties: Sequence[float] = L2_PENALTIES,
 ) -> list[Choice]:
-    """Choose each task's regularisation and temperature by held-out rows.
+    """Choose each problem's regularisation and temperature by held-out rows.
 
-    Of the strengths whose log loss is near the least, the one with the fewest errors. The log loss
+    Of the penalties whose log loss is near the least, the one with the fewest errors. The log loss
     is that of the logits at their best temperature (Guo et al., On Calibration of Modern Neural
     Networks, 2017); without it ever weaker regularisation would win, only because strong
-    regularisation makes timid probabilities. The loss has one valley along the strengths, so the
-    search ends where all tasks are past theirs.
+    regularisation makes timid probabilities. The loss has one valley along the penalties, so the
+    search ends where all problems are past theirs.
 
     Args:
-        tasks: T tasks, each a list of (fit rows, held rows): how often each row is learnt from, as
-            bool or float, and a mask, `(M,)` both; a task's held rows do not overlap.
+        problems: T problems, each a list of (fit rows, held rows): sample weights, bool or
+            float, and a mask, `(M,)` both; a problem's held rows do not overlap.
     """
-    pairs = [pair for task in tasks for pair in task]
+    pairs = [pair for problem in problems for pair in problem]
     rows = torch.stack([fit for fit, _ in pairs])
-    near: list[list[Choice]] = [[] for _ in tasks]
+    near: list[list[Choice]] = [[] for _ in problems]
     heads: Heads | None = None
-    for strength in strengths:
+    for l2_penalty in l2_penalties:
         heads = solve(
-            rows, features.new_full((len(pairs),), strength), start=heads, tolerance=_FAIR
+            rows, features.new_full((len(pairs),), l2_penalty), start=heads, tolerance=_FAIR
         )
         past, last = True, 0
-        for t, task in enumerate(tasks):
-            first, last = last, last + len(task)
-            found = _judged(strength, heads[first:last], features, targets, task)
+        for t, problem in enumerate(problems):
+            first, last = last, last + len(problem)
+            found = _evaluated(l2_penalty, heads[first:last], features, targets, problem)
             least = min(choice.loss for choice in [*near[t], found])
             past &= found.loss > _NEAR * least
             near[t] = [choice for choice in [*near[t], found] if choice.loss <= _NEAR * least]
@@ -124,21 +124,21 @@ def choose_strengths(
     return [min(choices, key=lambda choice: (choice.errors, choice.loss)) for choices in near]
 
 
-def _judged(
-    strength: float,
+def _evaluated(
+    l2_penalty: float,
     heads: Heads,
     features: Tensor,
     targets: Tensor,
-    task: Sequence[tuple[Tensor, Tensor]],
+    problem: Sequence[tuple[Tensor, Tensor]],
 ) -> Choice:
-    """What a task's heads say of the rows that each of them had not learnt from."""
+    """A problem's heads, evaluated on their held-out rows."""
     logits = features.new_zeros(len(features), heads.bias.shape[1])
-    for (_, rows), weight, bias in zip(task, heads.weight, heads.bias, strict=True):
+    for (_, rows), weight, bias in zip(problem, heads.weight, heads.bias, strict=True):
         logits[rows] = features[rows] @ weight.T + bias
-    held = torch.stack([rows for _, rows in task]).any(0)
+    held = torch.stack([rows for _, rows in problem]).any(0)
     temperature, loss = _calibrate(logits[held], targets[held])
     errors = int((logits[held].argmax(1) != targets[held]).sum())
-    return Choice(strength, temperature, errors, loss, held, logits / temperature, heads)
+    return Choice(l2_penalty, temperature, errors, loss, held, logits / temperature, heads)
 
 
 def _calibrate(logits: Tensor, targets: Tensor) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Searching for the choices that learn best, by validation or by folds; never by the test part."""
+"""Hyper-parameter search by validation or by folds; never by the test part."""
 
 import itertools
 import time
@@ -20,16 +20,15 @@ from imgcli.errors import DataError, Interrupted, ModelError, Refused, WrongUsag
 from imgcli.models.memory import within_memory
 from imgcli.photos.dataset import load_dataset
 from imgcli.progress import counter, note
-from imgcli.records import IntArray
 from imgcli.text import count
 from imgcli.training.cache_keys import photos_key
 from imgcli.training.checkpoint import State
-from imgcli.training.context import Task, hold_out, judging_folds, make_task
-from imgcli.training.cross_validation import refuse_seen
+from imgcli.training.context import FitSpec, TrainingContext, logits_by, make_context
+from imgcli.training.cross_validation import cross_validate, folds_of, refuse_known_photos
 from imgcli.training.device import choose_device
-from imgcli.training.fit_spec import Fitted, Job, logits_by
 from imgcli.training.fitting import fit_all, with_rate
-from imgcli.training.metrics import Measure, measure
+from imgcli.training.folds import evaluation_folds, hold_out
+from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.precision import refuse_emulated
 from imgcli.training.resolve_defaults import resolve_defaults
 from imgcli.training.tuning.search_space import Space, sample
@@ -43,11 +42,11 @@ from imgcli.training.tuning.study import (
     without_password,
 )
 
-_SHARE = 0.1  # of the training photos to validate on, where the recipe itself validates on none
-_FROM = 3  # epoch that first prunes: those before tell a learning rate's haste, not where it leads
-# What only learning reads: trials that differ in nothing else share the decoded photos, the
-# network as it begins and the features.
-_OF_LEARNING = (
+_VAL_SHARE = 0.1  # of the training photos, where the config has no validation
+_WARMUP_EPOCHS = 3  # without pruning: they favour high learning rates
+# Choices of training alone: trials that differ in nothing else share decoded photos, the initial
+# network and features.
+_TRAINING_ONLY = (
     *("epochs", "batch_size", "grow_batch", "optimizer", "lr", "momentum", "dampening"),
     *("nesterov", "schedule", "warmup", "decay_every", "decay_factor", "layer_decay", "patience"),
     *("weight_decay", "l1", "label_smoothing", "clip_norm", "ema", "balance", "mixup", "cutmix"),
@@ -57,7 +56,7 @@ _OF_LEARNING = (
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """What a search came to."""
+    """The trials of a search, and the best config."""
 
     rows: list[dict[str, Any]]  # of every trial, in the order in which they began
     ranked: list[dict[str, Any]]  # of the finished ones, best first
@@ -78,7 +77,7 @@ def tune(
     url: str | None = None,
     device: str = "auto",
 ) -> Tuned:
-    """Search until there are `trials` trials, going on with those there are already.
+    """Search until there are `trials` trials, resuming those there are already.
 
     Choices are proposed by a tree-structured Parzen estimator (Bergstra et al., 2011). A trial is
     pruned when its best validation accuracy so far is below the median of the others' at the same
@@ -88,7 +87,7 @@ def tune(
     Args:
         folder: gets the study, unless it is in the database at `url`.
         minutes: after which no new trial begins.
-        folds: judge by the mean accuracy of so many folds of the train part, instead of by the
+        folds: score by the mean accuracy of so many folds of the train part, instead of by the
             validation photos.
 
     Raises:
@@ -100,22 +99,24 @@ def tune(
     """
     if folds is not None and folds < 2:
         raise WrongUsage(
-            f"--folds {folds} is too few; use at least 2, or leave it out to judge by validation."
+            f"--folds {folds} is too few; use at least 2, or leave it out to score by validation."
         )
     refuse_emulated(config.optim.precision, choose_device(device))
     asked = _asked(config, space, data, folds)
     with warnings.catch_warnings(), counter("Tuning", trials, "trials") as bar:
         warnings.simplefilter("ignore", ExperimentalWarning)
         with open_study(folder, name, url, asked) as study:
-            study.pruner = WilcoxonPruner() if folds else MedianPruner(n_warmup_steps=_FROM)
-            judge = _Judge(config, space, data, folds, device)
+            study.pruner = (
+                WilcoxonPruner() if folds else MedianPruner(n_warmup_steps=_WARMUP_EPOCHS)
+            )
+            objective = _Objective(config, space, data, folds, device)
             end = time.monotonic() + (minutes or 0) * 60 if minutes else float("inf")
             try:
                 while (begun := _begun(study)) < trials and time.monotonic() < end:
                     bar.update(begun - bar.n)
                     try_failed_again(study)
                     study.sampler = _sampler(config.seed, begun, shared=url is not None)
-                    study.optimize(judge, n_trials=1)
+                    study.optimize(objective, n_trials=1)
             except KeyboardInterrupt:
                 where = folder if url is None else without_password(url)
                 raise Interrupted(
@@ -126,7 +127,7 @@ def tune(
 
 
 def _asked(config: TrainConfig, space: Space, data: Path, folds: int | None) -> dict[str, Any]:
-    """What decides the trials: a study goes on only with the same."""
+    """What decides the trials: a study is resumed only with the same."""
     searched = {name: axis.describe() for name, axis in space.items()}
     samples = load_dataset(data).samples
     photos = photos_key(samples, np.arange(len(samples)))
@@ -145,8 +146,8 @@ def _sampler(seed: int, begun: int, *, shared: bool) -> TPESampler:
     Processes that share a study have to propose different trials, so theirs follow from no seed,
     and keep away from what is being tried.
     """
-    drawn = int(np.random.SeedSequence([seed, begun]).generate_state(1)[0])
-    return TPESampler(seed=None if shared else drawn, multivariate=True, constant_liar=shared)
+    own_seed = int(np.random.SeedSequence([seed, begun]).generate_state(1)[0])
+    return TPESampler(seed=None if shared else own_seed, multivariate=True, constant_liar=shared)
 
 
 def _outcome(study: Study, config: TrainConfig) -> Tuned:
@@ -160,8 +161,8 @@ def _outcome(study: Study, config: TrainConfig) -> Tuned:
     raise Refused("No trial was finished in that time. Give a longer --timeout, or fewer --epochs.")
 
 
-class _Judge:
-    """Trains what a trial proposes and says how good it is: the accuracy to maximise."""
+class _Objective:
+    """The objective of the study: train what a trial proposes, and return its accuracy."""
 
     def __init__(
         self, config: TrainConfig, space: Space, data: Path, folds: int | None, device: str
@@ -171,9 +172,9 @@ class _Judge:
         self.data = data
         self.folds = folds
         self.device = device
-        self.task: Task | None = None  # of the last trial
+        self.context: TrainingContext | None = None  # of the last trial
         self.precision = config.optim.precision  # as chosen for the first trial, then for all
-        self.said: set[str] = set()
+        self.noted: set[str] = set()
 
     def __call__(self, trial: Trial) -> float:
         config = sample(self.space, self.config, trial)
@@ -183,77 +184,74 @@ class _Judge:
         trial.set_user_attr("choices", {name: config.get(name) for name in sorted(fields)})
         try:
             with within_memory():
-                task = with_rate(self._task_for(config))
-                judge = self._by_folds if self.folds else self._by_val
-                measures = judge(task, trial)
+                context = with_rate(self._context_for(config))
+                evaluate = self._by_folds if self.folds else self._by_val
+                metrics = evaluate(context, trial)
         except (WrongUsage, ModelError) as error:
             # Pruned and not failed, so that the sampler learns to keep away from it.
             trial.set_user_attr("reason", str(error))
-            if str(error) not in self.said:
+            if str(error) not in self.noted:
                 note(f"Trial {trial.number}: {error}")
-            self.said.add(str(error))
+            self.noted.add(str(error))
             raise TrialPruned from None
-        trial.set_user_attr("n", sum(m.n for m in measures))
-        trial.set_user_attr("loss", float(np.mean([m.loss for m in measures])))
-        return float(np.mean([m.accuracy for m in measures]))
+        trial.set_user_attr("n", sum(m.n for m in metrics))
+        trial.set_user_attr("loss", float(np.mean([m.loss for m in metrics])))
+        return float(np.mean([m.accuracy for m in metrics]))
 
-    def _task_for(self, config: TrainConfig) -> Task:
-        """The last trial's task by another config, or a new one for other photos or weights."""
-        settled = resolve_defaults(config.with_(precision=self.precision))
-        task = self.task
-        if task is None or _without_learning(task.config) != _without_learning(settled):
-            task = make_task(settled, self.data, self.device)
-        self.precision = task.config.optim.precision
-        self.task = replace(task, config=settled.with_(precision=self.precision))
-        return self.task
+    def _context_for(self, config: TrainConfig) -> TrainingContext:
+        """The last trial's context by another config, or a new one for other photos or weights."""
+        resolved = resolve_defaults(config.with_(precision=self.precision))
+        context = self.context
+        if context is None or _without_training(context.config) != _without_training(resolved):
+            context = make_context(resolved, self.data, self.device)
+        self.precision = context.config.optim.precision
+        self.context = replace(context, config=resolved.with_(precision=self.precision))
+        return self.context
 
-    def _by_val(self, task: Task, trial: Trial) -> list[Measure]:
+    def _by_val(self, context: TrainingContext, trial: Trial) -> list[Metrics]:
         """On the dataset's val part, or a share of its train part, the same for every trial."""
-        if task.dataset.split.val is not None:
-            rows, held = task.rows("train"), task.rows("val")
+        if context.dataset.split.val is not None:
+            rows, held = context.rows("train"), context.rows("val")
         else:
-            share = task.config.data.val_share or _SHARE
-            rows, held = hold_out(task, task.rows("train"), share)
+            share = context.config.data.val_share or _VAL_SHARE
+            rows, held = hold_out(context, context.rows("train"), share)
         if not len(held):
             raise DataError(
-                f"'{task.dataset.samples.root}' has too few photos to validate on, near-duplicates "
-                "counted once. Add photos, or use --folds 2."
+                f"'{context.dataset.samples.root}' has too few photos to validate on, "
+                "near-duplicates counted once. Add photos, or use --folds 2."
             )
-        # A recipe that validates on nothing is judged as it is: its last weights.
-        blind = task.dataset.split.val is None and task.config.data.val_share == 0
+        # A config without validation is evaluated as it is: by its last weights.
+        blind = context.dataset.split.val is None and context.config.data.val_share == 0
 
-        epochs = itertools.count(1)  # a fit that is made twice goes on counting
+        epochs = itertools.count(1)  # counts on over a second fit
 
         def report(state: State) -> None:
             epoch = [row for row in state.history if row["epoch"] == state.epoch]
             accuracy = next(r["accuracy"] for r in epoch if r["part"] in ("val", "held"))
-            _report(trial, accuracy, next(epochs), last=state.epoch == task.config.optim.epochs)
+            _report(trial, accuracy, next(epochs), last=state.epoch == context.config.optim.epochs)
 
-        job = Job(
+        spec = FitSpec(
             rows,
             held[:0] if blind else held,
             watched={"held": held} if blind else {},
             label=f"Trial {trial.number}",
             after_epoch=report,
         )
-        (fitted,) = fit_all(task, [job])
-        return [_judged(task, fitted, held)]
+        (fitted,) = fit_all(context, [spec])
+        return [compute_metrics(logits_by(context, fitted.module, held), context.targets[held])]
 
-    def _by_folds(self, task: Task, trial: Trial) -> list[Measure]:
-        """On each fold of the train part, by what learnt from the others."""
+    def _by_folds(self, context: TrainingContext, trial: Trial) -> list[Metrics]:
+        """On each fold of the train part, by a network trained on the others."""
         assert self.folds is not None
-        refuse_seen(task)
-        rows = task.rows("train")
-        fold = judging_folds(task, rows, self.folds, self.config.seed)
-        jobs = [
-            Job(rows[fold != f], label=f"Trial {trial.number}, fold {f + 1} of {self.folds}")
-            for f in range(self.folds)
-        ]
-        measures = []
-        for f, fitted in enumerate(fit_all(task, jobs)):
-            measures.append(_judged(task, fitted, rows[fold == f]))
-            _report(trial, measures[-1].accuracy, f, last=f == self.folds - 1)
-        return measures
+        refuse_known_photos(context)
+        rows = context.rows("train")
+        fold = evaluation_folds(context, rows, self.folds, self.config.seed)
+        folds = folds_of(rows, fold, f"Trial {trial.number}, fold")
+        metrics = []
+        for f, fit in enumerate(cross_validate(context, folds)):
+            metrics.append(fit.metrics())
+            _report(trial, metrics[-1].accuracy, f, last=f == self.folds - 1)
+        return metrics
 
 
 def _report(trial: Trial, accuracy: float, step: int, *, last: bool) -> None:
@@ -263,10 +261,6 @@ def _report(trial: Trial, accuracy: float, step: int, *, last: bool) -> None:
         raise TrialPruned
 
 
-def _judged(task: Task, fitted: Fitted, held: IntArray) -> Measure:
-    return measure(logits_by(task, fitted.module, held), task.targets[held])
-
-
-def _without_learning(config: TrainConfig) -> TrainConfig:
-    """What a task is made of, as a config in which nothing else is said."""
-    return config.with_(precision="auto", **dict.fromkeys(_OF_LEARNING))
+def _without_training(config: TrainConfig) -> TrainConfig:
+    """The choices that decide a context, as a config without all others."""
+    return config.with_(precision="auto", **dict.fromkeys(_TRAINING_ONLY))

@@ -26,7 +26,7 @@ from optuna.trial import Trial
 from imgcli.config import Choice, TrainConfig, check_limits, choices
 from imgcli.errors import WrongUsage
 from imgcli.models.ranges import Range, fill_ranges, find_ranges
-from imgcli.training.probe.selection import STRENGTHS
+from imgcli.training.probe.selection import L2_PENALTIES
 from imgcli.training.resolve_defaults import resolve_defaults
 
 Kinds = Sequence[type | tuple[str, ...]]  # what a choice may be: types, or the words there are
@@ -36,7 +36,7 @@ _WIDE = 10.0  # times the lower end, from which on numbers are tried by their lo
 _SCALE = re.compile(r"(.*\.\..*):(log|linear)")
 _BETWEEN_VALUES = re.compile(r",(?![^{]*\})")  # no comma inside a range of an arch
 _WORDS = {"yes": True, "true": True, "no": False, "false": False}
-# What decides which photos trials are judged by, or shows them what they must not see.
+# Choices that decide which photos validate, or show trials the test part.
 _NEVER = {
     "val_share": "trials are compared on the same validation photos",
     "track_test": "the test part is sealed",
@@ -171,20 +171,20 @@ def usual_space(config: TrainConfig) -> Space:
     """What is worth searching where nothing was named: around what `train` would take.
 
     The learning rate and weight decay a factor of 10 each way, the batch size a factor of 4; of a
-    head that is fitted to its optimum, what it is regularised by.
+    linear probe, its regularisation.
     """
-    settled = resolve_defaults(config.with_(arch=_lowest(config.model.arch)))
+    resolved = resolve_defaults(config.with_(arch=_lowest(config.model.arch)))
     around: dict[str, BaseDistribution] = {}
-    if settled.optim.is_probe:
-        around["weight_decay"] = FloatDistribution(min(STRENGTHS), max(STRENGTHS), log=True)
-        if settled.optim.optimizer != "ridge":
+    if resolved.optim.is_probe:
+        around["weight_decay"] = FloatDistribution(min(L2_PENALTIES), max(L2_PENALTIES), log=True)
+        if resolved.optim.optimizer != "ridge":
             around["label_smoothing"] = FloatDistribution(0.0, 0.2)
     else:
-        size, decay = settled.optim.batch_size or 1, settled.optim.weight_decay or 0.01
+        size, decay = resolved.optim.batch_size or 1, resolved.optim.weight_decay or 0.01
         around["batch_size"] = IntDistribution(max(1, size // 4), 4 * size, log=True)
         around["weight_decay"] = FloatDistribution(_short(decay / 10), _short(decay * 10), log=True)
-        if isinstance(settled.optim.lr, float):
-            rates = (_short(settled.optim.lr / 10), _short(settled.optim.lr * 10))
+        if isinstance(resolved.optim.lr, float):
+            rates = (_short(resolved.optim.lr / 10), _short(resolved.optim.lr * 10))
             around["lr"] = FloatDistribution(*rates, log=True)
     return {
         name.replace("_", "-"): Axis(name, values)
@@ -219,7 +219,7 @@ def check_space(space: Space, config: TrainConfig) -> None:
 
 
 def sample(space: Space, config: TrainConfig, trial: Trial) -> TrainConfig:
-    """A config whose open choices are filled in by what the sampler of the trial's study says."""
+    """A config with a value of the trial for each open choice."""
     chosen = {axis.field: _ask(trial, name, axis.values) for name, axis in space.items()}
     arch = str(chosen.get("arch", config.model.arch))
     several = len(_archs(space, config)) > 1

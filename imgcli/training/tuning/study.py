@@ -29,8 +29,8 @@ from imgcli.files import locked, writing
 
 LOG = "trials.log"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-_BEAT, _SILENCE = 60, 180  # seconds between signs of life, and without one until given up
-_ENOUGH = 4  # finished trials for an importance to be worth a number
+_HEARTBEAT, _GRACE = 60, 180  # seconds between signs of life, and until a trial is given up
+_MIN_TRIALS = 4  # finished trials for an importance to be worth a number
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def importance(study: Study, seed: int) -> dict[str, float]:
     trials; empty where they are too few, or all alike.
     """
     values = [t.value for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
-    if len(values) < _ENOUGH or len(set(values)) == 1:
+    if len(values) < _MIN_TRIALS or len(set(values)) == 1:
         return {}
     shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
     return {name: share for name, share in shares.items() if math.isfinite(share)}
@@ -114,7 +114,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         "state": "finished" if trial.state == TrialState.COMPLETE else unfinished,
         "value": trial.value if trial.state == TrialState.COMPLETE else None,
         "loss": facts.get("loss"),
-        "n": facts.get("n"),  # photos judged
+        "n": facts.get("n"),  # photos scored
         "last": reported[max(reported)] if reported else None,  # accuracy when it was pruned
         "steps": len(reported),  # epochs, or folds
         "seconds": trial.duration.total_seconds() if trial.duration else None,
@@ -159,7 +159,7 @@ def without_password(url: str) -> str:
 def _database(url: str) -> BaseStorage:
     shown = without_password(url)
     try:
-        return RDBStorage(url, heartbeat_interval=_BEAT, grace_period=_SILENCE)
+        return RDBStorage(url, heartbeat_interval=_HEARTBEAT, grace_period=_GRACE)
     except ImportError as error:
         driver = getattr(error.__cause__, "name", None) or "its driver"
         raise StorageError(

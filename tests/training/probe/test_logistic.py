@@ -9,28 +9,28 @@ from imgcli.training.probe.logistic import fit_softmax
 from tests.training.head_problems import K, M, masks, problem
 
 
-@pytest.mark.parametrize("strength", [10.0, 1.0, 0.03, 0.001])
-def test_every_fold_reaches_the_objective_that_scikit_learn_reaches(strength: float) -> None:
+@pytest.mark.parametrize("l2_penalty", [10.0, 1.0, 0.03, 0.001])
+def test_every_fold_reaches_the_objective_that_scikit_learn_reaches(l2_penalty: float) -> None:
     features, targets = problem()
     rows = masks(5)
-    heads = fit_softmax(features, targets, rows, torch.full((5,), strength), classes=K)
+    heads = fit_softmax(features, targets, rows, torch.full((5,), l2_penalty), classes=K)
     for fold in range(5):
         x, y = features[rows[fold]].double().numpy(), targets[rows[fold]].numpy()
         x = (x - x.mean(0)) / x.std(0)
-        oracle = LogisticRegression(C=1 / (strength * len(x)), tol=1e-8, max_iter=5000).fit(x, y)
+        oracle = LogisticRegression(C=1 / (l2_penalty * len(x)), tol=1e-8, max_iter=5000).fit(x, y)
         log_probs = oracle.predict_log_proba(x)[np.arange(len(y)), y]
-        objective = -log_probs.mean() + strength / 2 * np.square(oracle.coef_).sum()
+        objective = -log_probs.mean() + l2_penalty / 2 * np.square(oracle.coef_).sum()
         assert float(heads.path[-1, fold]) == pytest.approx(objective, rel=1e-4)
 
 
-def test_a_head_learns_from_its_own_rows_only() -> None:
+def test_a_head_is_fitted_to_its_own_rows_only() -> None:
     features, targets = problem()
     rows = masks(3)
     changed = features.clone()
     changed[~rows[0]] += 3  # rows that the first problem must not look at
-    strengths = torch.full((1,), 0.1)
-    before = fit_softmax(features, targets, rows[:1], strengths, classes=K, tolerance=1e-7)
-    after = fit_softmax(changed, targets, rows[:1], strengths, classes=K, tolerance=1e-7)
+    l2_penalties = torch.full((1,), 0.1)
+    before = fit_softmax(features, targets, rows[:1], l2_penalties, classes=K, tolerance=1e-7)
+    after = fit_softmax(changed, targets, rows[:1], l2_penalties, classes=K, tolerance=1e-7)
     torch.testing.assert_close(before.weight, after.weight, rtol=1e-2, atol=1e-3)
 
 
@@ -38,8 +38,8 @@ def test_the_unregularised_bias_reaches_its_optimum_under_strong_regularisation(
     rng = np.random.default_rng(1)
     targets = torch.from_numpy(np.repeat(np.arange(20), np.arange(2, 42, 2)))  # 2 to 40 photos
     features = torch.from_numpy(rng.normal(size=(len(targets), 5))).float()
-    rows, strengths = torch.ones(1, len(targets), dtype=torch.bool), torch.full((1,), 100.0)
-    heads = fit_softmax(features, targets, rows, strengths, classes=20)
+    rows, l2_penalties = torch.ones(1, len(targets), dtype=torch.bool), torch.full((1,), 100.0)
+    heads = fit_softmax(features, targets, rows, l2_penalties, classes=20)
     shares = torch.bincount(targets) / len(targets)
     least = float(-(shares * shares.log()).sum())  # nothing but the bias is left to fit
     assert float(heads.path[-1, 0]) == pytest.approx(least, rel=1e-3)
@@ -47,10 +47,10 @@ def test_the_unregularised_bias_reaches_its_optimum_under_strong_regularisation(
 
 def test_the_starting_point_decides_the_way_and_not_the_end() -> None:
     features, targets = problem()
-    rows, strengths = masks(3), torch.full((3,), 0.03)
+    rows, l2_penalties = masks(3), torch.full((3,), 0.03)
     near = fit_softmax(features, targets, masks(3).roll(1, 0), torch.full((3,), 0.1), classes=K)
     far, short = (
-        fit_softmax(features, targets, rows, strengths, classes=K, start=start)
+        fit_softmax(features, targets, rows, l2_penalties, classes=K, start=start)
         for start in (None, near)
     )
     assert len(short.path) < len(far.path)
@@ -59,11 +59,11 @@ def test_the_starting_point_decides_the_way_and_not_the_end() -> None:
 
 def test_stacking_changes_nothing() -> None:
     features, targets = problem()
-    rows, strengths = masks(4), torch.tensor([1.0, 0.3, 0.1, 0.03])
-    together = fit_softmax(features, targets, rows, strengths, classes=K, tolerance=1e-6)
+    rows, l2_penalties = masks(4), torch.tensor([1.0, 0.3, 0.1, 0.03])
+    together = fit_softmax(features, targets, rows, l2_penalties, classes=K, tolerance=1e-6)
     for p in range(4):
         alone = fit_softmax(
-            features, targets, rows[p : p + 1], strengths[p : p + 1], classes=K, tolerance=1e-6
+            features, targets, rows[p : p + 1], l2_penalties[p : p + 1], classes=K, tolerance=1e-6
         )
         assert float(together.path[-1, p]) == pytest.approx(float(alone.path[-1, 0]), rel=1e-5)
 
@@ -77,27 +77,27 @@ def test_the_objective_never_rises() -> None:
 def test_a_feature_that_never_varies_does_no_harm() -> None:
     features, targets = problem()
     constant = torch.cat([features, torch.full((M, 1), 7.0)], dim=1)
-    rows, strengths = masks(3), torch.full((3,), 0.1)
-    with_it = fit_softmax(constant, targets, rows, strengths, classes=K, tolerance=1e-7).logits(
+    rows, l2_penalties = masks(3), torch.full((3,), 0.1)
+    with_it = fit_softmax(constant, targets, rows, l2_penalties, classes=K, tolerance=1e-7).logits(
         constant
     )
-    without = fit_softmax(features, targets, rows, strengths, classes=K, tolerance=1e-7).logits(
+    without = fit_softmax(features, targets, rows, l2_penalties, classes=K, tolerance=1e-7).logits(
         features
     )
     torch.testing.assert_close(with_it, without, rtol=1e-3, atol=1e-3)
 
 
-def test_classes_that_lie_far_apart_are_solved_as_exactly_on_the_way_from_strong_to_weak() -> None:
+def test_separable_classes_are_solved_exactly_from_strong_to_weak_penalties() -> None:
     generator = torch.Generator().manual_seed(3)
     targets = torch.arange(100) % 5
     centres = torch.randn(5, 400, generator=generator)
     features = centres[targets] + 0.7 * torch.randn(100, 400, generator=generator)
     rows = torch.stack([torch.arange(100) // 5 % 4 != fold for fold in range(4)])
     heads = None
-    for strength in (3.0, 1.0, 0.3, 0.1, 0.03):
-        strengths = torch.full((4,), strength)
-        heads = fit_softmax(features, targets, rows, strengths, classes=5, start=heads)
+    for l2_penalty in (3.0, 1.0, 0.3, 0.1, 0.03):
+        l2_penalties = torch.full((4,), l2_penalty)
+        heads = fit_softmax(features, targets, rows, l2_penalties, classes=5, start=heads)
         best = fit_softmax(
-            *(features, targets, rows, strengths), classes=5, start=heads, tolerance=1e-7
+            *(features, targets, rows, l2_penalties), classes=5, start=heads, tolerance=1e-7
         )
         torch.testing.assert_close(heads.path[-1], best.path[-1], rtol=1e-4, atol=0)

@@ -14,7 +14,7 @@ import pytest
 
 from imgcli.config import TrainConfig
 from imgcli.errors import Interrupted, ModelError, StorageError, WrongUsage
-from imgcli.training.context import Task, make_task
+from imgcli.training.context import TrainingContext, make_context
 from imgcli.training.fitting import fit_all
 from imgcli.training.pipeline import train_run
 from imgcli.training.tuning import search as tune_module
@@ -73,14 +73,16 @@ def test_the_best_is_the_most_accurate_and_of_equals_the_one_with_less_loss(here
     assert tuned.config == CONFIG.with_(lr=0.05) and tuned.ranked[0]["choices"] == {"lr": 0.05}
 
 
-def test_only_validation_photos_judge(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = Task.rows
+def test_trials_are_scored_by_validation_photos_only(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = TrainingContext.rows
 
-    def sealed(task: Task, part: str) -> Any:
+    def sealed(context: TrainingContext, part: str) -> Any:
         assert part != "test"
-        return rows(task, part)
+        return rows(context, part)
 
-    monkeypatch.setattr(Task, "rows", sealed)
+    monkeypatch.setattr(TrainingContext, "rows", sealed)
     best = searched().ranked[0]
     assert best["n"] == 3  # a tenth of 36, at least one of each class
     assert not list(here.rglob("test-ledger.jsonl"))
@@ -88,7 +90,7 @@ def test_only_validation_photos_judge(here: Path, monkeypatch: pytest.MonkeyPatc
     assert searched(folder="other").ranked[0]["n"] == 12
 
 
-def test_folds_judge_every_training_photo(here: Path) -> None:
+def test_folds_score_every_training_photo(here: Path) -> None:
     tuned = searched(folds=4)
     for row in tuned.ranked:
         assert (row["n"], row["steps"]) == (36, 4)
@@ -97,22 +99,22 @@ def test_folds_judge_every_training_photo(here: Path) -> None:
         searched(folds=1)
 
 
-def test_weights_that_know_the_photos_are_not_judged_by_folds_of_them(here: Path) -> None:
+def test_folds_are_refused_for_weights_trained_on_the_photos(here: Path) -> None:
     run = train_run(CONFIG, Path("dataset"), Path("runs"), "cpu").run
     with pytest.raises(ModelError, match=r"None of 1 trial could be trained\. Folds of 'dataset'"):
         searched(config=CONFIG.with_(weights=str(run.folder)), folds=2, trials=1)
 
 
-def test_photos_and_features_are_looked_at_once(
+def test_photos_are_decoded_and_features_extracted_once(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
 
-    def counted(config: TrainConfig, *rest: Any) -> Task:
+    def counted(config: TrainConfig, *rest: Any) -> TrainingContext:
         made.append(config)
-        return make_task(config, *rest)
+        return make_context(config, *rest)
 
-    monkeypatch.setattr(tune_module, "make_task", counted)
+    monkeypatch.setattr(tune_module, "make_context", counted)
     searched("lr=0.01,0.1", "optimizer=sgd,adamw", "label-smoothing=0..0.2")
     assert len(made) == 1
     searched("optimizer=lbfgs,ridge", "weight-decay=1e-3,1e-1", config=FROZEN, folder="frozen")
@@ -260,11 +262,11 @@ def test_what_was_stopped_in_a_database_is_tried_again(
 ) -> None:
     asked: list[float | None] = []
 
-    def stopped(task: Task, jobs: Any) -> Any:
-        asked.append(task.config.optim.lr)  # type: ignore[arg-type]
+    def stopped(context: TrainingContext, specs: Any) -> Any:
+        asked.append(context.config.optim.lr)  # type: ignore[arg-type]
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return fit_all(task, jobs)
+        return fit_all(context, specs)
 
     monkeypatch.setattr(tune_module, "fit_all", stopped)
     with pytest.raises(Interrupted, match=r"1 trial of 3 kept in 'sqlite:///shared\.db'"):
@@ -303,7 +305,7 @@ def test_importance_is_of_what_was_searched_and_only_where_trials_differ(here: P
     assert searched(folder="few", trials=2).importance == {}
 
 
-def test_the_usual_space_can_be_tried(here: Path) -> None:
+def test_the_default_space_can_be_tried(here: Path) -> None:
     config = CONFIG.with_(arch="{2,4}C3S2-{8..16}", batch_size=None)
     tuned = tune(config, usual_space(config), Path("dataset"), Path("study"), name="s", trials=2)
     assert all("{" not in row["choices"]["arch"] for row in tuned.rows)

@@ -99,7 +99,7 @@ def test_a_choice_is_searched_once() -> None:
         parsed("lr=0.1..1", "lr=1..2")
 
 
-def test_the_usual_space_lies_around_what_train_would_take() -> None:
+def test_the_default_space_is_around_the_defaults_of_train() -> None:
     assert {name: axis.describe() for name, axis in usual_space(PLAIN).items()} == {
         "batch-size": "16..256:log",
         "lr": "3e-05..0.003:log",
@@ -183,7 +183,7 @@ def test_of_several_archs_only_the_one_that_is_tried_is_filled_in() -> None:
 
 
 @given(st.floats(1e-6, 1.0), st.floats(1.001, 1e4), st.floats(0, 1))
-def test_what_is_tried_lies_in_its_range_and_is_short_enough_to_type(
+def test_trial_values_are_in_their_range_and_short_enough_to_type(
     low: float, factor: float, where: float
 ) -> None:
     from optuna.distributions import FloatDistribution
