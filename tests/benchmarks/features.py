@@ -15,9 +15,9 @@ from imgcli.models.memory import Batches
 from imgcli.photos.split import split_folder
 from imgcli.photos.views import load_pixels
 from imgcli.records import Samples
-from imgcli.training.context import Task, make_task
+from imgcli.training.context import TrainingContext, make_context
 from imgcli.training.device import BATCH, choose_device, forward
-from imgcli.training.feature_extraction import for_looking
+from imgcli.training.feature_extraction import fuse_for_inference
 from imgcli.training.features import frozen_features
 from imgcli.training.inputs import DevicePixels
 from tests.benchmarks import peaks
@@ -82,7 +82,7 @@ def frozen(
     """
     with chdir(setting.work):
         config = TrainConfig.of(arch=arch, freeze=True, pretrained=False)
-        task = make_task(config, Path("dataset"), str(device))
+        task = make_context(config, Path("dataset"), str(device))
         view, samples = task.network.preprocess, task.dataset.samples
         (pixels,) = load_pixels(samples, [view])
         cached = Path(".imgcli/cache/pixels").absolute()
@@ -91,7 +91,7 @@ def frozen(
     images = inputs.batch(np.arange(n))
     batches = torch.tensor_split(images, -(-n // (256 if device.type == "cuda" else BATCH)))
     looked: dict[str, Tensor] = {}
-    module = for_looking(task.network.classifier.backbone, view, device)
+    module = fuse_for_inference(task.network.classifier.backbone, view, device)
     look = Batches(lambda some: forward(module, inputs.batch(some), precision, view.test_flip))
 
     def ours(folder: Path) -> None:
@@ -151,7 +151,9 @@ def _against(
     return result
 
 
-def shares(work: str, task: Task, ours: Costs, limits: Peaks, image: Tensor) -> Iterator[Result]:
+def shares(
+    work: str, task: TrainingContext, ours: Costs, limits: Peaks, image: Tensor
+) -> Iterator[Result]:
     """How near imgcli comes to what the machine's arithmetic and its memory allow."""
     n, precision = len(task.dataset.samples), task.config.optim.precision
     backbone = task.network.classifier.backbone.to(image.device).eval()
@@ -163,7 +165,7 @@ def shares(work: str, task: Task, ours: Costs, limits: Peaks, image: Tensor) -> 
 
 
 def variants(
-    task: Task, batches: tuple[Tensor, ...], device: torch.device
+    task: TrainingContext, batches: tuple[Tensor, ...], device: torch.device
 ) -> tuple[dict[str, Forward], str]:
     """The same backbone with the same weights, run as people run it; and what does not run here."""
     plans: dict[str, tuple[torch.dtype | None, bool, bool]] = {
@@ -190,7 +192,7 @@ def variants(
     return found, failed
 
 
-def _fresh(task: Task) -> nn.Module:
+def _fresh(task: TrainingContext) -> nn.Module:
     import timm
 
     network: nn.Module = timm.create_model(task.network.arch, num_classes=0)

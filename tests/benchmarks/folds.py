@@ -17,8 +17,8 @@ ARCH = "mobilenetv2_100"
 # A process of its own, as `imgcli evaluate` is one: with its imports, from a cold cache.
 FEATURE_PASS = (
     "import sys; from pathlib import Path; from imgcli import runs;"
-    "from imgcli.training.context import make_task;"
-    "run = runs.find_run(); make_task(run.config, run.data, sys.argv[1])"
+    "from imgcli.training.context import make_context;"
+    "run = runs.find_run(); make_context(run.config, run.data, sys.argv[1])"
 )
 LIBRARIES = "import torch, timm, torchvision, sklearn.linear_model"
 

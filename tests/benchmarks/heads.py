@@ -15,11 +15,11 @@ from torch import Tensor
 
 from imgcli.config import TrainConfig
 from imgcli.photos.split import split_folder
-from imgcli.training.context import make_task
+from imgcli.training.context import make_context
 from imgcli.training.device import choose_device
 from imgcli.training.inputs import FeatureInputs
 from imgcli.training.probe.logistic import fit_softmax
-from imgcli.training.probe.selection import STRENGTHS, Heads
+from imgcli.training.probe.selection import L2_PENALTIES, Heads
 from tests.benchmarks.script import Setting, main
 from tests.benchmarks.timing import Goal, Result, alternate
 
@@ -49,7 +49,7 @@ def measure(setting: Setting) -> Iterator[Result]:
 
     seconds = alternate({"imgcli": ours, PEER: theirs}, setting.rounds(3), setting.work)
     work = (
-        f"heads of {FOLDS} folds × {len(STRENGTHS)} strengths, {name}, {features.shape[1]:,} "
+        f"heads of {FOLDS} folds × {len(L2_PENALTIES)} strengths, {name}, {features.shape[1]:,} "
         f"features, {classes} classes"
     )
     yield Result(work, seconds["imgcli"], seconds[PEER], PEER, goal=Goal("faster", 20.0))
@@ -79,7 +79,7 @@ def some_features(setting: Setting) -> tuple[str, Floats, NDArray[np.int64]]:
     )
     with chdir(setting.work):
         split_folder(photos.root, duplicates="off")
-        task = make_task(config, Path("dataset"), setting.device)
+        task = make_context(config, Path("dataset"), setting.device)
     assert isinstance(task.inputs, FeatureInputs)
     features = task.inputs.features.cpu().numpy()
     name = f"mobilenetv2_100 on {photos}"
@@ -104,7 +104,7 @@ def stacked(features: Tensor, targets: Tensor, rows: Tensor, classes: int) -> li
     """imgcli's way: all folds at once, each strength begun where the one before it ended."""
     solved = []
     heads: Heads | None = None
-    for strength in STRENGTHS:
+    for strength in L2_PENALTIES:
         strengths = features.new_full((FOLDS,), strength)
         heads = fit_softmax(features, targets, rows, strengths, classes=classes, start=heads)
         weight, bias = heads.weight.cpu().numpy(), heads.bias.cpu().numpy()
@@ -121,7 +121,7 @@ def one_by_one(
         learnt = fold != number
         scaler = StandardScaler().fit(features[learnt])
         standardised = scaler.transform(features[learnt])
-        for strength in STRENGTHS:
+        for strength in L2_PENALTIES:
             c = 1 / (strength * learnt.sum())
             model = LogisticRegression(C=c, max_iter=ITERATIONS).fit(standardised, targets[learnt])
             weight = model.coef_ / scaler.scale_

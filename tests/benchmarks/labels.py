@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedKFold
 from imgcli.evaluation.label_errors import neighbours, suspicion, usual_confusion
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.training.probe.logistic import fit_softmax
-from imgcli.training.probe.selection import choose_strengths
+from imgcli.training.probe.selection import select_l2
 from tests.benchmarks.heads import some_features
 from tests.benchmarks.script import Setting, main
 from tests.benchmarks.timing import Goal, Result
@@ -87,7 +87,7 @@ def out_of_fold(
         inner = np.full(len(labels), -1)
         inner[rows] = folds_of(labels[rows], INNER_FOLDS, seed)
         tasks.append([(mask(learnt & (inner != n)), mask(inner == n)) for n in range(INNER_FOLDS)])
-    choices = choose_strengths(solve, x, y, tasks)
+    choices = select_l2(solve, x, y, tasks)
     strengths, temperatures = (
         x.new_tensor([getattr(choice, name) for choice in choices])
         for name in ("strength", "temperature")

@@ -26,15 +26,15 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import cross_val_predict
 
 from imgcli.config import TrainConfig
-from imgcli.evaluation.merges.expected_auc import Contrast
+from imgcli.evaluation.merges.separability import ExpectedAuc
 from imgcli.evaluation.merges.suggest import suggest_merges
 from imgcli.evaluation.metrics import confusion_matrix
 from imgcli.evaluation.subclasses import suggest_splits
 from imgcli.records import FloatArray, IntArray, Predictions
-from imgcli.training.context import Task, make_task, stratified_folds
+from imgcli.training.context import FitSpec, TrainingContext, make_context, probs_by
 from imgcli.training.cross_validation import FoldResult, predictions_of
-from imgcli.training.fit_spec import Job, probs_by
 from imgcli.training.fitting import fit_all
+from imgcli.training.folds import stratified_folds
 from imgcli.training.inputs import FeatureInputs
 from tests.evaluation.planted import predictions
 
@@ -63,7 +63,7 @@ def suggested(judged: Predictions) -> Ranking:
 
 def ranked(judged: Predictions) -> Ranking:
     """The suggestions first; the other pairs follow by how often they are told apart wrongly."""
-    contrast = Contrast(judged)
+    contrast = ExpectedAuc(judged)
     pairs = combinations(range(len(judged.classes)), 2)
     return {pair: contrast.loss(*pair) for pair in pairs} | suggested(judged)
 
@@ -103,7 +103,7 @@ def first_ten(found: Ranking, truth: set[Pair]) -> int:
 # --- data ---------------------------------------------------------------------------------------
 
 
-def of_labels(task: Task, rows: IntArray, labels: IntArray, seed: int) -> Predictions:
+def of_labels(task: TrainingContext, rows: IntArray, labels: IntArray, seed: int) -> Predictions:
     """Out-of-fold predictions of some rows under other labels, 0 to K - 1."""
     classes = tuple(f"{i:03d}" for i in range(int(labels.max()) + 1))
     targets = np.full(len(task.dataset.samples), 0, np.int64)
@@ -115,7 +115,7 @@ def of_labels(task: Task, rows: IntArray, labels: IntArray, seed: int) -> Predic
         targets=torch.from_numpy(targets),
     )
     fold = stratified_folds(task, rows, FOLDS, seed)
-    jobs = [Job(rows[fold != f]) for f in range(FOLDS)]
+    jobs = [FitSpec(rows[fold != f]) for f in range(FOLDS)]
     unused = np.zeros((len(classes), len(classes)), np.int64)
     results = [
         FoldResult(rows[fold == f], probs_by(task, fitted.module, rows[fold == f]), unused)
@@ -124,7 +124,7 @@ def of_labels(task: Task, rows: IntArray, labels: IntArray, seed: int) -> Predic
     return predictions_of(task, "all", results)
 
 
-def with_twins(task: Task, seed: int) -> tuple[Predictions, set[Pair]]:
+def with_twins(task: TrainingContext, seed: int) -> tuple[Predictions, set[Pair]]:
     """Ten classes with a half of their photos, drawn at random, given to a new class each."""
     rng = np.random.default_rng(seed)
     rows, samples = task.rows("all"), task.dataset.samples
@@ -139,7 +139,7 @@ def with_twins(task: Task, seed: int) -> tuple[Predictions, set[Pair]]:
     return of_labels(task, rows, labels, seed), truth
 
 
-def clean(task: Task, seed: int) -> Predictions:
+def clean(task: TrainingContext, seed: int) -> Predictions:
     """Twelve classes that nobody would confuse, 80 % of their photos."""
     rng = np.random.default_rng(seed)
     samples = task.dataset.samples
@@ -163,7 +163,7 @@ def uneven(seed: int) -> tuple[Predictions, set[Pair]]:
     return predictions(targets, probs), {(2 * i, 2 * i + 1) for i in range(TWINS)}
 
 
-def split_of_joined(task: Task, seed: int) -> tuple[bool, int]:
+def split_of_joined(task: TrainingContext, seed: int) -> tuple[bool, int]:
     """Two random classes made one: whether it is named as two kinds, and how many others are."""
     assert isinstance(task.inputs, FeatureInputs)
     rows, samples = task.rows("all"), task.dataset.samples
@@ -204,7 +204,7 @@ def main() -> None:
         weights=str(chosen.weights),
         weight_decay=STRENGTH,
     )
-    task = make_task(config, chosen.dataset)
+    task = make_context(config, chosen.dataset)
     seeds = range(chosen.seeds)
     report("1:20, drawn", [uneven(seed) for seed in seeds])
     report("twins of caltech30", [with_twins(task, seed) for seed in seeds])

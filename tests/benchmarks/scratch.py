@@ -131,13 +131,12 @@ def plain_training(
     from timm.optim._optim_factory import create_optimizer_v2
     from torch.optim.lr_scheduler import OneCycleLR
 
+    from imgcli.config import ModelConfig
     from imgcli.models.create import create_network
     from imgcli.models.layers import Whitening
-    from imgcli.models.variation import Variation
 
     classes = sum(1 for _ in (data / "train").iterdir())
-    start = Variation(init=config.model.init)
-    network = create_network(ARCH, classes, variation=start, seed=config.seed)
+    network = create_network(ModelConfig(ARCH, init=config.model.init), classes, config.seed)
     module = network.classifier.to(device).train()
     batches = plain_batches(data / "train", network.preprocess, config, learn=True)
     assert config.optim.epochs and config.optim.lr and config.optim.optimizer

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from imgcli.config import ModelConfig
 from imgcli.models.create import create_network
 from imgcli.models.zoo import ZOO
 from tests.cli.shell import imgcli
@@ -164,7 +165,7 @@ def test_the_options_of_training_vary_what_is_described(
     document = json.loads(typed(monkeypatch, capsys, "describe", "mnist-base", *words))
     assert document["input"] == [1, 28, 28] and document["classes"] == 10
     assert document["notation"] == "1x28x28-:gelu-28C5B-P2-16C5B-P2-D0.25-D0.25-64B-N0.1-10"
-    network = create_network(document["notation"], 10, image_size=28, channels=1)
+    network = create_network(ModelConfig(document["notation"], image_size=28, channels=1), 10)
     total = sum(p.numel() for p in network.classifier.parameters())
     assert document["params"]["trainable"] == total
 
