@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from imgcli.cli import evaluate as cli_evaluate
+from imgcli.cli import split as cli_split
+from imgcli.cli import suggest_merges as cli_merges
 from imgcli.cli import train as cli_train
 from imgcli.cli.console import show
 from imgcli.cli.options import Force, Quiet
-from imgcli.cli.split import split_and_show
-from imgcli.cli.suggest_merges import suggest_and_show
 from imgcli.commands.evaluate import evaluate
+from imgcli.commands.split import split
 from imgcli.commands.train import train
 from imgcli.errors import StorageError
 from imgcli.progress import note
@@ -38,7 +39,7 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
 
     from rich.text import Text
 
-    from imgcli.runs import Run
+    from imgcli.commands.suggest_merges import suggest_merges
 
     def step(command: str) -> None:
         show(Text(f"\n$ imgcli {command}", style="bold"))
@@ -47,7 +48,7 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     step(f"demo --out {out}")
     _write_digits(raw, runs, force)
     step(f"split {raw} --ratio 0.9 --out {dataset}")
-    split_and_show(raw, dataset, ratio=0.9, force=True)
+    cli_split.show_result(split(raw, out=dataset, ratio=0.9, force=True), raw)
     step(
         f"train --arch small-cnn --image-size 16 --augment shift --epochs 8 --lr 0.002 "
         f"--data {dataset} --out {runs}"
@@ -59,7 +60,7 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     step(f"evaluate --folds 5 --run {runs}/latest")
     cli_evaluate.show_result(evaluate(5, run=trained.run))
     step(f"suggest-merges --run {runs}/latest")
-    suggest_and_show(Run(trained.run), json=False)
+    cli_merges.show_result(suggest_merges(trained.run))
     show(Text(_AFTERWARDS))
 
 

@@ -44,7 +44,7 @@ def show_result(result: command.LearningCurveResult) -> None:
     """Print a learning curve for people."""
     from rich.text import Text
 
-    from imgcli.report.plots.learning_curve import tables
+    from imgcli.report.terminal.learning_curve import tables
 
     show(Text(result.sentence, style="bold"), *tables(result.document))
     show(Text(f"Figure: {result.figure}"))

@@ -1,7 +1,7 @@
 """`imgcli split`: train, test and validation parts from a folder of class folders."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -108,8 +108,3 @@ def show_result(result: SplitResult, raw: Path, *, json: bool = False) -> None:
     if json:
         for sentence in result.notes:
             note(sentence)
-
-
-def split_and_show(raw: Path, out: Path, *, json: bool = False, **choices: Any) -> None:
-    """Split with these choices of `imgcli.split` and print the result."""
-    show_result(split_photos(raw, out=out, **choices), raw, json=json)

@@ -10,7 +10,6 @@ from imgcli.cli.options import Json, Quiet, RunData, RunName
 
 if TYPE_CHECKING:
     from imgcli.commands.suggest_merges import MergesResult
-    from imgcli.runs import Run
 
 Retrain = Annotated[
     bool,
@@ -48,14 +47,12 @@ def suggest_merges(
     """
     from imgcli.commands.suggest_merges import suggest_merges
 
-    render(suggest_merges(run, retrain=retrain, data=data), json=json, people=_tables)
+    show_result(suggest_merges(run, retrain=retrain, data=data), json=json)
 
 
-def suggest_and_show(run: "Run", *, json: bool) -> None:
-    """Suggest merges for a run, and print them."""
-    from imgcli.commands.suggest_merges import suggest_merges
-
-    render(suggest_merges(run.folder), json=json, people=_tables)
+def show_result(result: "MergesResult", *, json: bool = False) -> None:
+    """Print the suggestions, best first, and the classes to split."""
+    render(result, json=json, people=_tables)
 
 
 def _tables(result: "MergesResult") -> list[RenderableType]:

@@ -132,7 +132,7 @@ def show_result(result: command.TuneResult) -> None:
     """Print the best trials of a search and the command that trains the best."""
     from rich.text import Text
 
-    from imgcli.report.plots.tuning import best
+    from imgcli.report.terminal.tuning import best
 
     options = {name: choice.option[2:] for name, choice in choices().items()}
     files = f"{', '.join(result.files)} in {printable(str(result.folder))}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgcli.commands.folders import default_folder
 from imgcli.commands.notebook import as_html, as_text
 from imgcli.config import TrainConfig
 from imgcli.errors import WrongUsage
@@ -52,7 +53,7 @@ def bench(
     """Measure decoding, feature extraction and training here; nothing is stored.
 
     Args:
-        photos: a folder of photos; by default dataset/ or raw/.
+        photos: a folder of photos; by default raw/, or else dataset/.
         freeze: measure a new head on a frozen backbone, or the training of all weights.
         folds: of the cross-validation to estimate.
         image_size: pixels of a side; by default the arch's own.
@@ -65,13 +66,11 @@ def bench(
         raise WrongUsage(f"--folds {folds} is too few; use at least 2.")
     if freeze and epochs is not None:
         raise WrongUsage("--epochs goes with --no-freeze: a frozen backbone sees photos once.")
-    folder = photos or next((f for f in (Path("dataset"), Path("raw")) if f.is_dir()), None)
-    if folder is None:
-        raise WrongUsage("There is no dataset/ or raw/ here. Name a folder: imgcli bench PHOTOS")
+    folder = Path(photos) if photos else default_folder("imgcli bench PHOTOS")
 
     from imgcli.training.benchmark import measure_speeds
 
     config = TrainConfig.of(arch=arch, freeze=freeze, image_size=image_size, epochs=epochs)
-    speeds = measure_speeds(config, Path(folder), device)
+    speeds = measure_speeds(config, folder, device)
     seconds = speeds.seconds(folds)
     return BenchResult(speeds, folds, {**seconds, "total": sum(seconds.values())})

@@ -18,10 +18,10 @@ from imgcli.evaluation.compare import compare as compare_predictions
 from imgcli.evaluation.predictions_io import Stored
 from imgcli.files import write_atomic, write_json
 from imgcli.progress import note
+from imgcli.report import compared, csv
 from imgcli.report.plots import comparison as plots
-from imgcli.report.plots import history, losses
+from imgcli.report.plots import training
 from imgcli.report.plots.style import save
-from imgcli.report.terminal import comparison as tables
 from imgcli.runs import find_runs
 from imgcli.text import percent, printable
 
@@ -154,22 +154,24 @@ def _store(
 ) -> CompareResult:
     """Write tables and figures into one folder, whole."""
     document = result.to_json()
-    labels = tables.labels(document)
+    labels = compared.labels(document)
     for one in stored.values():
-        history.check(one.run)
+        training.check(one.run)
     found = {
-        name: losses.losses(one.run.folder / "history.csv", one.histories, window)
+        name: training.losses(one.run.folder / "history.csv", one.histories, window)
         for name, one in stored.items()
     }
     curves = {name: curve for name, curve in found.items() if curve is not None}
     drawings = {"boxes.png": plots.boxes(document), "differences.png": plots.forest(document)}
     if curves:
         by_label = {labels[name]: curve for name, curve in curves.items()}
-        drawings["loss.png"] = losses.loss_curves(by_label, losses.notes(document, labels, curves))
+        drawings["loss.png"] = training.loss_curves(
+            by_label, training.notes(document, labels, curves)
+        )
     texts = {
-        "comparison.csv": tables.comparison_csv(document),
-        "folds.csv": tables.folds_csv(document),
-        "loss.csv": losses.losses_csv(curves),
+        "comparison.csv": csv.comparison_csv(document),
+        "folds.csv": csv.folds_csv(document),
+        "loss.csv": training.losses_csv(curves),
     }
     files = tuple(out / name for name in (*drawings, *texts))
     with staging.staged_folder(out, replace=True, user_files=_user_files) as staged:

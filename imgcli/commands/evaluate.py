@@ -197,14 +197,13 @@ def _draw(run: "Run", evaluation: "Evaluation", predictions: "Predictions") -> t
     from imgcli.evaluation.calibration import reliability
     from imgcli.report.plots import evaluation as plots
     from imgcli.report.plots.confusion import confusion
-    from imgcli.report.plots.reliability import reliability as draw_reliability
     from imgcli.report.plots.style import save
 
     suffix = "" if evaluation.folds else f"-{evaluation.on}"
     drawn = {
         f"confusion{suffix}": confusion(evaluation),
         f"precision{suffix}": plots.precision(evaluation),
-        f"reliability{suffix}": draw_reliability(evaluation, reliability(predictions)),
+        f"reliability{suffix}": plots.reliability(evaluation, reliability(predictions)),
         **({"folds": plots.folds(evaluation)} if evaluation.folds else {}),
     }
     paths = {run.folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}

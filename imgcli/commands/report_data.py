@@ -30,9 +30,8 @@ from imgcli.records import Predictions, Samples, Split
 from imgcli.report.page.context import Judged, Missing, Report
 from imgcli.report.page.thumbnails import Thumbnails
 from imgcli.report.plots import evaluation as plots
-from imgcli.report.plots import history
+from imgcli.report.plots import training
 from imgcli.report.plots.class_map import class_map
-from imgcli.report.plots.reliability import reliability as draw_reliability
 from imgcli.report.terminal.runs import leaking
 from imgcli.runs import Run, named
 from imgcli.text import count
@@ -116,12 +115,12 @@ def _figures(run: Run, evaluated: Judged | None) -> dict[str, Figure]:
         found["folds"] = plots.folds(evaluation) if evaluation.folds else None
         found["precision"] = plots.precision(evaluation)
         found["map"] = class_map(evaluated.predictions, evaluation.confusion)
-        found["reliability"] = draw_reliability(evaluation, bins)
-    rows = history.rows(run)
+        found["reliability"] = plots.reliability(evaluation, bins)
+    rows = training.rows(run)
     if len({row["epoch"] for row in rows}) > 1:  # else there is no curve
         kept = run.read_json("model.json").get("kept_epoch")
-        unit = history.unit(run.config)
-        found["history"] = plots.history(rows, kept if unit == "epoch" else None, unit)
+        unit = training.unit(run.config)
+        found["history"] = training.history(rows, kept if unit == "epoch" else None, unit)
     return {name: figure for name, figure in found.items() if figure is not None}
 
 

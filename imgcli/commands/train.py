@@ -151,12 +151,12 @@ def not_with_resume(typed: str) -> str:
 
 def _draw_history(trained: "Trained") -> Path:
     """Draw the learning curves and store them with the run; without a curve, the table's path."""
-    from imgcli.report.plots import evaluation as plots
+    from imgcli.report.plots import style, training
 
     path = trained.run.folder / "history.csv"
     if sum(row["part"] == "train" for row in trained.history) > 1:
         path = trained.run.folder / "figures" / "history.png"
-        plots.save(plots.history(trained.history, kept=trained.document["kept_epoch"]), path)
+        style.save(training.history(trained.history, kept=trained.document["kept_epoch"]), path)
     return path
 
 

@@ -143,6 +143,7 @@ def _stored(tuned: "Tuned", name: str, folder: Path, command: str, folds: int | 
     """Draw a search, and store its figures, its trials and its best command in its folder."""
     from imgcli.files import write_atomic
     from imgcli.report.plots import style, tuning
+    from imgcli.report.terminal import tuning as tables
 
     n = f"{tuned.ranked[0]['n']:,}"
     evaluated_on = f"{n} photos in {folds} folds" if folds else f"{n} validation photos"
@@ -151,8 +152,8 @@ def _stored(tuned: "Tuned", name: str, folder: Path, command: str, folds: int | 
         figures["importance.png"] = tuning.importance(tuned.importance, len(tuned.ranked))
     for file, figure in figures.items():
         style.save(figure, folder / file)
-    verdict = tuning.verdict(tuned.rows, evaluated_on)
-    write_atomic(folder / "trials.csv", tuning.table_of_all(tuned.rows))
+    verdict = tables.verdict(tuned.rows, evaluated_on)
+    write_atomic(folder / "trials.csv", tables.table_of_all(tuned.rows))
     write_atomic(folder / "best.sh", f"#!/bin/sh\n# {verdict}\n{command}\n")
     return TuneResult(
         study=name,

@@ -30,8 +30,7 @@ from imgcli.photos.merge_spec import read_plan
 from imgcli.photos.quarantine import Move, quarantine, restore
 from imgcli.photos.thumbnails import thumbnail
 from imgcli.records import Rejected
-from imgcli.report.plots import history as history
-from imgcli.report.plots import losses
+from imgcli.report.plots import training
 from imgcli.runs import Run, find_run
 from imgcli.training.model_io import load_model
 from tests.cli.shell import imgcli
@@ -78,7 +77,7 @@ def told(run: Run) -> str:
     of_folds = predictions_io.load([run], "folds")[1][str(run.folder)]
     of_test = predictions_io.load([run], "test")[1][str(run.folder)]
     sides = of_folds.train_confusions
-    curves = [losses.batch_losses(path).tolist() for path in of_folds.histories]
+    curves = [training.batch_losses(path).tolist() for path in of_folds.histories]
     return repr(
         [weights, classes, precision, network.preprocess, run.config, run.data, run.asked]
         + [vars(one.predictions) for one in (of_folds, of_test)]
@@ -86,7 +85,7 @@ def told(run: Run) -> str:
             None if sides is None else sides.tolist(),
             curves,
             temperature_of(run),
-            history.rows(run),
+            training.rows(run),
         ]
         + [
             known_issues(run, of_folds.predictions),

@@ -19,17 +19,12 @@ from imgcli.report.plots.style import (
     draw_box,
     in_percent,
     left_out,
-    save,
     styled,
     titled,
     write_at_ends,
 )
-from imgcli.report.plots.training import history
 from imgcli.report.terminal.evaluation import FIGURES, measured_on, verdict
 from imgcli.text import count, interval, percent, plus_minus
-
-__all__ = ["folds", "history", "precision", "reliability", "save"]
-
 
 # --- folds --------------------------------------------------------------------------------------
 

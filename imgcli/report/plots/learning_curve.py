@@ -12,12 +12,9 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from imgcli.report.plots import style
 from imgcli.report.plots.style import canvas, in_percent, styled, titled
-from imgcli.report.terminal.learning_curve import tables
 from imgcli.text import count
 
 Document = Mapping[str, Any]
-
-__all__ = ["curve", "tables"]
 
 
 @styled

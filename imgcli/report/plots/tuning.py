@@ -9,12 +9,10 @@ from matplotlib.ticker import MaxNLocator
 
 from imgcli.report.plots import style
 from imgcli.report.plots.style import canvas, in_percent, styled, titled
-from imgcli.report.terminal.tuning import STATES, best, table_of_all, tally, verdict
+from imgcli.report.terminal.tuning import STATES, tally
 from imgcli.text import count, percent
 
 Rows = Sequence[Mapping[str, Any]]
-
-__all__ = ["best", "history", "importance", "table_of_all", "tally", "verdict"]
 
 FEW = 30  # finished trials, below which importance is a guess
 

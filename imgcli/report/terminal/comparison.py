@@ -12,12 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcli.report.compared import COMPARED, Document, against_best, folder_of, labels
-from imgcli.report.csv import comparison_csv, folds_csv
 from imgcli.report.terminal.evaluation import FIGURES
 from imgcli.report.terminal.tables import number, table, text
 from imgcli.text import count, duration, interval, percent, plus_minus, printable
-
-__all__ = ["compared", "comparison_csv", "folds_csv", "labels"]
 
 FEW = 3  # runs, up to which every pair gets its sentences; of more, each is held against the best
 

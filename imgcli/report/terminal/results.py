@@ -10,13 +10,13 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from imgcli.records import Evaluation, FloatArray
-from imgcli.report.plots.reliability import (
+from imgcli.report.terminal import evaluation as tables
+from imgcli.report.terminal.evaluation import (
     calibration_line,
     promise_lines,
     repeats_line,
     scores_line,
 )
-from imgcli.report.terminal import evaluation as tables
 from imgcli.report.terminal.runs import leaking
 from imgcli.text import count
 

@@ -13,7 +13,7 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from imgcli.records import Evaluation
-from imgcli.report.plots import confusion, style
+from imgcli.report.plots import confusion, style, training
 from imgcli.report.plots import evaluation as evaluation_plots
 from tests.report.evaluations import ODD_NAMES, evaluation, matrix
 
@@ -204,7 +204,7 @@ def curves(axes: Axes) -> dict[str, list[list[float]]]:
 
 
 def test_each_part_has_its_curve_in_the_order_of_the_epochs() -> None:
-    loss, accuracy = evaluation_plots.history(ROWS).axes
+    loss, accuracy = training.history(ROWS).axes
     assert curves(loss) == {
         "train": [[1, 1.0], [2, 0.5]],
         "validation": [[1, 1.2], [2, 0.9]],
@@ -214,15 +214,15 @@ def test_each_part_has_its_curve_in_the_order_of_the_epochs() -> None:
 
 def test_the_batches_of_an_epoch_lead_up_to_it() -> None:
     batches = [row(1, "batch", 3.0, None), row(1, "batch", 2.0, None), row(2, "batch", 1.0, None)]
-    loss, accuracy = evaluation_plots.history([*batches, *ROWS]).axes
+    loss, accuracy = training.history([*batches, *ROWS]).axes
     assert curves(loss)["each batch"] == [[0.5, 3.0], [1.0, 2.0], [2.0, 1.0]]
-    assert "each batch" not in curves(accuracy) | curves(evaluation_plots.history(ROWS).axes[0])
+    assert "each batch" not in curves(accuracy) | curves(training.history(ROWS).axes[0])
     assert "2 epochs" in title(loss.get_figure())
 
 
 def test_a_fitted_head_shows_what_was_minimised_at_each_iteration() -> None:
     rows = [row(i, "batch", 3.0 - i, None) for i in range(3)] + [row(2, "val", 0.2, 0.9)]
-    figure = evaluation_plots.history(rows, unit="iteration")
+    figure = training.history(rows, unit="iteration")
     loss = figure.axes[0]
     assert curves(loss)["objective: loss + penalty"] == [[0, 3.0], [1, 2.0], [2, 1.0]]
     assert loss.get_xlabel() == "iteration" and "2 iterations" in title(figure)
@@ -230,29 +230,29 @@ def test_a_fitted_head_shows_what_was_minimised_at_each_iteration() -> None:
 
 
 def test_the_test_curve_is_there_only_when_it_was_tracked() -> None:
-    tracked = evaluation_plots.history([*ROWS, row(1, "test", 1.3, 0.3), row(2, "test", 1.0, 0.5)])
+    tracked = training.history([*ROWS, row(1, "test", 1.3, 0.3), row(2, "test", 1.0, 0.5)])
     assert list(curves(tracked.axes[0])) == ["train", "validation", "test"]
     shown = [text.get_text() for text in tracked.axes[0].get_legend().get_texts()]
     assert shown == ["train", "validation", "test"]
 
 
 def test_the_kept_epoch_is_marked_with_what_its_weights_can_do() -> None:
-    figure = evaluation_plots.history(ROWS, kept=2)
+    figure = training.history(ROWS, kept=2)
     for axes in figure.axes:
         assert any(list(line.get_xdata()) == [2, 2] for line in axes.lines)
     assert "the weights of epoch 2; validation accuracy 60.0 % (n = 1,850)" in title(figure)
-    assert "60.0" not in title(evaluation_plots.history(ROWS))
+    assert "60.0" not in title(training.history(ROWS))
 
 
 def test_a_loss_that_is_not_finite_leaves_a_gap() -> None:
     rows = [row(1, "train", 1.0, 0.5), row(2, "train", float("inf"), None), row(3, "train", 2, 0.6)]
-    loss, accuracy = drawn(evaluation_plots.history(rows)).axes
+    loss, accuracy = drawn(training.history(rows)).axes
     assert np.isnan(curves(loss)["train"][1][1]) and np.isnan(curves(accuracy)["train"][1][1])
     assert loss.get_ylim()[1] < 3
 
 
 def test_one_epoch_is_a_visible_point_at_a_whole_number() -> None:
-    figure = drawn(evaluation_plots.history([row(1, "train", 1.0, 0.5)], kept=1))
+    figure = drawn(training.history([row(1, "train", 1.0, 0.5)], kept=1))
     assert figure.axes[0].lines[0].get_marker() == "o"
     low, high = figure.axes[0].get_xlim()
     assert [x for x in figure.axes[0].get_xticks() if low <= x <= high] == [0, 1]
@@ -260,5 +260,5 @@ def test_one_epoch_is_a_visible_point_at_a_whole_number() -> None:
 
 
 def test_accuracy_is_seen_against_all_and_loss_against_none() -> None:
-    loss, accuracy = evaluation_plots.history(ROWS).axes
+    loss, accuracy = training.history(ROWS).axes
     assert loss.get_ylim()[0] == 0 and accuracy.get_ylim()[1] >= 1

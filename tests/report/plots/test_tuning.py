@@ -11,6 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from imgcli.report.plots import style, tuning
+from imgcli.report.terminal import tuning as tables
 
 
 def row(number: int, state: str, value: float | None = None, **more: Any) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def test_nothing_is_cut_at_the_edge_of_a_figure(tmp_path: Path) -> None:
 def test_the_table_shows_the_best_five_and_what_they_chose() -> None:
     ranked = [row(n, "finished", 0.9 - n / 100) for n in range(7)]
     console = Console(width=100, file=io.StringIO())
-    console.print(tuning.best(ranked, {"lr": "lr", "optimizer": "optimizer"}))
+    console.print(tables.best(ranked, {"lr": "lr", "optimizer": "optimizer"}))
     shown = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert len(shown) == 9  # a blank line, the header and its line, five trials, a blank line
     assert shown[3].split(maxsplit=6)[:-1] == ["0", "90.0", "%", "0.100", "2.5", "s"]
@@ -101,7 +102,7 @@ def test_the_table_shows_the_best_five_and_what_they_chose() -> None:
 
 def test_the_csv_holds_every_trial_with_every_choice() -> None:
     rows = [*ROWS, row(6, "pruned", choices={"lr": 1.0, "arch": "8C3,5"})]
-    read = list(csv.DictReader(io.StringIO(tuning.table_of_all(rows))))
+    read = list(csv.DictReader(io.StringIO(tables.table_of_all(rows))))
     assert [line["number"] for line in read] == ["0", "1", "2", "3", "5", "6"]
     assert read[3]["reason"] == "'--momentum means nothing, to adam"
     assert (read[5]["arch"], read[5]["optimizer"], read[0]["arch"]) == ("8C3,5", "", "")
