@@ -158,7 +158,7 @@ def _write(file: io.FileIO, data: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
-def mend_lines(path: Path) -> None:
+def repair_lines(path: Path) -> None:
     """Drop the last line if a kill tore it in the middle of being appended.
 
     One that lacks its newline alone, as some editors leave it, is whole and gets one.

@@ -22,7 +22,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from imgcli.batch import append_lines, mend_lines, sync_file_system
+from imgcli.batch import append_lines, repair_lines, sync_file_system
 from imgcli.documents import Count, DocumentError, Relative, as_type, parse
 from imgcli.files import write_atomic
 from imgcli.reading import open_regular, read_regular
@@ -102,7 +102,7 @@ def append_moves(folder: Path, moves: Mapping[str, tuple[str, str]]) -> None:
     file = folder / NAME
     if not moves or not file.is_file():
         return
-    mend_lines(file)
+    repair_lines(file)
     path_of = {digest: path for path, (_, digest) in moves.items()}
     by_path: dict[str, dict[str, Any]] = {}
     by_content: dict[str, dict[str, Any]] = {}

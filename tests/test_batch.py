@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.batch import Batch, append_lines, mend_lines, sync_file_system
+from imgcli.batch import Batch, append_lines, repair_lines, sync_file_system
 from imgcli.errors import StorageError
 from tests.collect.samples import tree
 
@@ -65,7 +65,7 @@ def test_a_line_torn_at_any_byte_is_dropped_and_the_others_stay(tmp_path: Path) 
     first = whole.index(b"\n") + 1
     for end in range(len(whole) + 1):
         path.write_bytes(whole[:end])
-        mend_lines(path)
+        repair_lines(path)
         wanted = len(whole) if end >= len(whole) - 1 else first * (end >= first - 1)
         assert path.read_bytes() == whole[:wanted]  # one that lacks its newline alone is whole
 
@@ -75,5 +75,5 @@ def test_a_torn_line_longer_than_one_look_is_dropped(tmp_path: Path) -> None:
     append_lines(path, LINES)
     whole = path.read_bytes()
     path.write_bytes(whole + b"\0" * 10_000)
-    mend_lines(path)
+    repair_lines(path)
     assert path.read_bytes() == whole

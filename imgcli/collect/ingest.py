@@ -23,7 +23,7 @@ from imgcli.batch import (
     Batch,
     append_lines,
     begin_lines,
-    mend_lines,
+    repair_lines,
     sync_file_system,
 )
 from imgcli.collect.imports.labelled_photo import MB, PARTS, LabelledPhoto, NotTaken
@@ -186,7 +186,7 @@ class Store:
 
     def _open(self) -> None:
         sweep_temporaries(self.folder)
-        mend_lines(self._provenance)
+        repair_lines(self._provenance)
         known: dict[str, tuple[str, int]] = {}
         former: dict[str, str] = {}  # path -> SHA-256 of photos placed there by label, or moved
         for entry in provenance.read(self.folder):

@@ -56,7 +56,7 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
     from numpy import bincount
 
     from imgcli.evaluation import predictions_io
-    from imgcli.evaluation.label_errors import few_for_labels, label_issues
+    from imgcli.evaluation.label_errors import label_issues, labels_sample_size
     from imgcli.files import as_json
     from imgcli.photos import relabel
     from imgcli.runs import FOLDS
@@ -79,7 +79,7 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
         data=data,
         classes=dict(zip(predictions.classes, sizes, strict=True)),
         issues=tuple(issues),
-        too_few=None if issues else few_for_labels(predictions),
+        too_few=None if issues else labels_sample_size(predictions),
         plan=written,
     )
 

@@ -123,7 +123,7 @@ def compare(
     part, stored = predictions_io.load(found, on)
     aligned, left_out = align(
         {
-            name: predictions_io.told_for_decisions(one.run, one.predictions)
+            name: predictions_io.noted_for_decisions(one.run, one.predictions)
             for name, one in stored.items()
         }
     )

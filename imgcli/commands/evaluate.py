@@ -121,7 +121,7 @@ def evaluate(
 
     from imgcli.evaluation.ensemble import average
     from imgcli.evaluation.evaluate import evaluate as figures_of
-    from imgcli.evaluation.predictions_io import beside_learnt
+    from imgcli.evaluation.predictions_io import with_training_figures
     from imgcli.runs import find_runs
     from imgcli.training.pipeline import score_folds, score_test
 
@@ -136,7 +136,7 @@ def evaluate(
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
     evaluation = figures_of(predictions, train_confusions, again=again)
     if folds is None and len(runs) == 1:
-        evaluation = beside_learnt(evaluation, runs[0])
+        evaluation = with_training_figures(evaluation, runs[0])
     document = _document(runs, evaluation, predictions, again)
     figures: tuple[Path, ...] = ()
     if len(runs) == 1:
@@ -181,10 +181,10 @@ def _document(
 def _calibrate(run: "Run", predictions: "Predictions") -> dict[str, Any] | None:
     """The run's calibration; out-of-fold predictions fit its temperature, which is stored."""
     from imgcli.evaluation import calibration
-    from imgcli.evaluation.predictions_io import told_for_decisions
+    from imgcli.evaluation.predictions_io import noted_for_decisions
 
     if predictions.folds:
-        found = calibration.calibration_json(told_for_decisions(run, predictions))
+        found = calibration.calibration_json(noted_for_decisions(run, predictions))
         run.write_json(calibration.NAME, {**found, "predictions": calibration.made_of(run)})
         return found
     if not (run.folder / calibration.NAME).is_file():

@@ -20,8 +20,8 @@ from imgcli.errors import RunError
 from imgcli.evaluation import predictions_io
 from imgcli.evaluation.calibration import reliability
 from imgcli.evaluation.evaluate import gap_sentence
-from imgcli.evaluation.label_errors import few_for_labels
-from imgcli.evaluation.merges.suggest import few_for_merges, suggest_merges
+from imgcli.evaluation.label_errors import labels_sample_size
+from imgcli.evaluation.merges.suggest import merges_sample_size, suggest_merges
 from imgcli.photos.dataset import listed_photos
 from imgcli.photos.layout import find_manifest
 from imgcli.photos.manifest import PARTS, Manifest
@@ -68,8 +68,8 @@ def report_data(run: Run, data: Path) -> Report:
         evaluations=ledger.evaluations(run) or None,
         merges=suggest_merges(deciding) if deciding else None,
         issues=known_issues(run, deciding) if deciding else None,
-        few_for_merges=few_for_merges(deciding) if deciding else None,
-        few_for_labels=few_for_labels(deciding) if deciding else None,
+        merges_sample_size=merges_sample_size(deciding) if deciding else None,
+        labels_sample_size=labels_sample_size(deciding) if deciding else None,
         samples=samples,
         split=split,
     )

@@ -100,16 +100,16 @@ def scrape(
     """
     from imgcli.collect.http.client import Client
     from imgcli.collect.scrape import engine
-    from imgcli.collect.scrape.host_state import open_host_memory
-    from imgcli.collect.scrape.job import place_order
+    from imgcli.collect.scrape.host_state import open_host_state
+    from imgcli.collect.scrape.job import make_job
     from imgcli.collect.scrape.licences import licence_codes
     from imgcli.collect.scrape.search_result import Terms
 
     if max_size is not None and max_size < MIN_SIZE:
         raise WrongUsage(f"--max-size {max_size} must be at least {MIN_SIZE} pixels.")
     terms = Terms(licence_codes(license) if license is not None else None, allow_unlicensed)
-    with open_host_memory() as memory, Client(contact, allow_host, state=memory) as client:
-        order = place_order(
+    with open_host_state() as memory, Client(contact, allow_host, state=memory) as client:
+        order = make_job(
             *(source, queries, optional_path(labels), per_class),
             client=client,
             terms=terms,

@@ -9,7 +9,7 @@ from imgcli.commands.notebook import as_html, as_text
 from imgcli.errors import Refused, WrongUsage
 from imgcli.evaluation.merges.effects import accuracy as accuracy_of
 from imgcli.evaluation.merges.effects import macro_precision
-from imgcli.evaluation.merges.suggest import disjoint, few_for_merges
+from imgcli.evaluation.merges.suggest import disjoint, merges_sample_size
 from imgcli.evaluation.merges.suggest import suggest_merges as suggestions_of
 from imgcli.evaluation.predictions_io import out_of_fold
 from imgcli.files import as_json
@@ -105,7 +105,7 @@ def suggest_merges(
         data=found.data,
         accuracy=float((predictions.preds == predictions.targets).mean()),
         suggestions=tuple(suggestions),
-        too_few=None if suggestions else few_for_merges(predictions),
+        too_few=None if suggestions else merges_sample_size(predictions),
         splits=_splits(found, data, predictions) if frozen else None,
     )
     found.write_json(NAME, result.to_json())

@@ -108,9 +108,9 @@ def tune(
     from imgcli.training.tuning import search as searching
     from imgcli.training.tuning.search_space import (
         check_space,
+        default_space,
         parse_search,
         range_axes,
-        usual_space,
     )
 
     data, out = Path(data), Path(out)
@@ -118,7 +118,7 @@ def tune(
         search = [f"{key.replace('_', '-')}={spec}" for key, spec in search.items()]
     space = parse_search(search)
     config = _fixed({"arch": arch, "freeze": freeze, **choices}, space).with_(seed=seed)
-    space = space or usual_space(config)
+    space = space or default_space(config)
     check_space(space, config)
     name = _study(config, space, data, folds) if name is None else _checked(name)
     for axis, values in {**_described(space), **range_axes(space, config)}.items():

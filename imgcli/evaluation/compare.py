@@ -20,7 +20,7 @@ from imgcli.errors import DataError
 from imgcli.evaluation import metrics
 from imgcli.evaluation.intervals import independent_of_macro, resampled_confusions
 from imgcli.evaluation.merges.null_model import holm
-from imgcli.evaluation.paired_tests import MAX_EXCHANGES, flip_test, randomisation_test
+from imgcli.evaluation.paired_tests import MAX_EXCHANGES, exact_mcnemar_test, randomisation_test
 from imgcli.progress import track
 from imgcli.records import FloatArray, Predictions
 from imgcli.text import count, listed
@@ -221,7 +221,7 @@ def _per_fold(first: Predictions, second: Predictions, figure: str) -> tuple[flo
 def _p_value(first: Predictions, second: Predictions, figure: str, pairs: int, seed: int) -> float:
     """The p-value of one pair alone, fine enough to be corrected for the number of pairs."""
     if figure == "accuracy":
-        return flip_test(first, second)
+        return exact_mcnemar_test(first, second)
     return randomisation_test(
         first, second, min(max(1000 * pairs, MAX_EXCHANGES), MAX_EXCHANGES_OF_MANY), seed
     )

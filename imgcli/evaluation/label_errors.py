@@ -82,7 +82,7 @@ def label_issues(predictions: Predictions, features: FloatArray | None = None) -
     ]
 
 
-def few_for_labels(predictions: Predictions) -> str | None:
+def labels_sample_size(predictions: Predictions) -> str | None:
     """The sentence that photos are too few to find any; None where there are enough."""
     return too_few(predictions, MIN_PHOTOS, "whether one is labelled wrong")
 
@@ -101,11 +101,11 @@ def suspicion(
     others = log_p.copy()
     others[rows, targets] = -np.inf
     suggested = others.argmax(axis=1)
-    confused = usual_confusion(np.exp(log_p), targets)[targets, suggested]
+    confused = mean_confusion(np.exp(log_p), targets)[targets, suggested]
     return others[rows, suggested] - own - DISCOUNT * np.log(confused + RARE), suggested
 
 
-def usual_confusion(predicted: FloatArray, targets: IntArray) -> FloatArray:
+def mean_confusion(predicted: FloatArray, targets: IntArray) -> FloatArray:
     """Row i, column j: what share of class i is taken for class j, by mean probability, (K, K)."""
     k = predicted.shape[1]
     sums = np.zeros((k, k))

@@ -19,7 +19,7 @@ MIN_AS_FAR = 250  # exchanges as extreme: the p-value is within an eighth of its
 BATCH = 1000  # exchanges, after which it is seen whether they are enough
 
 
-def flip_test(first: Predictions, second: Predictions) -> float:
+def exact_mcnemar_test(first: Predictions, second: Predictions) -> float:
     """P-value of no difference in accuracy, two-sided and exact.
 
     What a group adds to one run's lead it might as well have added to the other's (Fisher's

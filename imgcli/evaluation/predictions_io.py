@@ -79,7 +79,7 @@ def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[st
     """
     evaluation = evaluate(predictions, stored.train_confusions, seed)
     if evaluation.folds is None:
-        evaluation = beside_learnt(evaluation, stored.run)
+        evaluation = with_training_figures(evaluation, stored.run)
     figures = evaluation_json(evaluation)
     facts = _facts(stored.run, "arch", "params", "seconds")
     shown = {key: figures[key] for key in ("n", "folds", *FIGURES, "train")}
@@ -87,7 +87,7 @@ def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[st
     return {"run": str(stored.run.folder), **facts, **shown, "repeats": repeats}
 
 
-def beside_learnt(evaluation: Evaluation, run: Run) -> Evaluation:
+def with_training_figures(evaluation: Evaluation, run: Run) -> Evaluation:
     """The evaluation of a run itself, beside its figures on training photos."""
     trained = _facts(run, "train")["train"]
     return replace(evaluation, train={name: Summary(trained[name], None) for name in FIGURES})
@@ -172,7 +172,7 @@ def out_of_fold(run: Run, data: Path | None = None) -> Predictions:
             f"The run '{run.folder}' has no out-of-fold predictions, and the test part must not "
             f"decide anything. Make them first: {_command(run, 'folds', DEFAULT_FOLDS)}"
         )
-    predictions = told_for_decisions(run, run.load_predictions(NAMES["folds"]))
+    predictions = noted_for_decisions(run, run.load_predictions(NAMES["folds"]))
     if data is not None and data.is_dir() and (absent := not_in(data, predictions)):
         note(
             f"'{data}' lacks {absent:,} of {count(len(predictions), 'photo')} that the run "
@@ -194,7 +194,7 @@ def for_decisions(predictions: Predictions) -> Predictions:
     return replace(predictions.at(train), on="train")
 
 
-def told_for_decisions(run: Run, predictions: Predictions) -> Predictions:
+def noted_for_decisions(run: Run, predictions: Predictions) -> Predictions:
     """The same, with a note of what is left out."""
     deciding = for_decisions(predictions)
     if left := left_out_sentence(run, predictions):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold
 
-from imgcli.evaluation.label_errors import neighbours, suspicion, usual_confusion
+from imgcli.evaluation.label_errors import mean_confusion, neighbours, suspicion
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.training.probe.logistic import fit_softmax
 from imgcli.training.probe.selection import select_l2
@@ -35,7 +35,7 @@ def measure(setting: Setting) -> Iterator[Result]:
     name, features, targets = some_features(setting)
     classes = int(targets.max()) + 1
     clean = out_of_fold(features, targets, classes, seed=0)
-    taken_for = usual_confusion(clean, targets)
+    taken_for = mean_confusion(clean, targets)
     np.fill_diagonal(taken_for, 0.0)
     for kind in ("random", "confusable"):
         found: dict[str, list[tuple[float, float]]] = {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imgcli.evaluation.paired_tests import flip_test
+from imgcli.evaluation.paired_tests import exact_mcnemar_test
 from tests.cli.shell import imgcli
 from tests.evaluation.run_folders import judged, run
 
@@ -58,7 +58,7 @@ def test_two_runs_are_compared_and_everything_lies_beside_them(
     assert [one["run"] for one in found["runs"]] == [f"runs/{name}" for name in names]
     assert found["best"] == f"runs/{names[1]}" and found["between"][0] == found["best"]
     assert found["difference"] == pytest.approx(0.2) and found["paired_on"] == 60
-    assert found["p_value"] == pytest.approx(flip_test(judged(12), judged(0)))
+    assert found["p_value"] == pytest.approx(exact_mcnemar_test(judged(12), judged(0)))
     assert (found["on"], found["same_folds"], found["left_out"]) == ("folds", True, 0)
     assert found["runs"][0]["options"] == {"dropout": 0.12}
     assert found["runs"][0]["train"]["accuracy"]["folds"] == [1.0] * 3

@@ -10,7 +10,7 @@ from imgcli.errors import DataError
 from imgcli.evaluation import metrics
 from imgcli.evaluation.compare import Pair, align, compare, same_folds
 from imgcli.evaluation.merges.null_model import holm
-from imgcli.evaluation.paired_tests import flip_test
+from imgcli.evaluation.paired_tests import exact_mcnemar_test
 from imgcli.records import Predictions
 from tests.evaluation.planted import predictions, sure
 from tests.evaluation.run_folders import judged
@@ -83,7 +83,7 @@ def test_the_best_and_the_second_best_come_first() -> None:
 def test_p_values_are_corrected_for_the_number_of_pairs() -> None:
     runs = {"a": judged(0), "b": judged(6), "c": judged(9)}
     pairs = compare(runs)
-    alone = [flip_test(runs[a], runs[b]) for a, b in (pair.runs for pair in pairs)]
+    alone = [exact_mcnemar_test(runs[a], runs[b]) for a, b in (pair.runs for pair in pairs)]
     accuracy = [pair.differences["accuracy"] for pair in pairs]
     assert (
         [found.p_alone for found in accuracy]

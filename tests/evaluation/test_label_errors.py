@@ -8,12 +8,12 @@ from imgcli.errors import DataError
 from imgcli.evaluation.label_errors import (
     MIN_PHOTOS,
     NEAREST,
-    few_for_labels,
     label_issues,
+    labels_sample_size,
     linear_fit,
+    mean_confusion,
     neighbours,
     suspicion,
-    usual_confusion,
 )
 from imgcli.records import FloatArray, IntArray, Predictions
 from tests.evaluation.planted import predictions, sure
@@ -157,7 +157,7 @@ def test_photos_of_one_group_have_no_neighbours() -> None:
 def test_usual_confusion_is_the_mean_belief_of_a_class() -> None:
     predicted = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]])
     np.testing.assert_allclose(
-        usual_confusion(predicted, np.array([0, 0, 1])), [[0.7, 0.3], [0.1, 0.9]]
+        mean_confusion(predicted, np.array([0, 0, 1])), [[0.7, 0.3], [0.1, 0.9]]
     )
 
 
@@ -170,7 +170,9 @@ def test_of_two_classes_six_photos_are_the_fewest_that_can_be_flagged() -> None:
     targets = np.array([1, 1, 0, 0, 0, 0])
     enough = predictions(targets, sure([1, 1, 0, 0, 0, 1], 2))
     assert len(enough) == MIN_PHOTOS and len(label_issues(enough)) == 1
-    assert few_for_labels(enough) is None
+    assert labels_sample_size(enough) is None
     fewer = predictions(targets[1:], sure([1, 0, 0, 0, 1], 2))
     assert label_issues(fewer) == []
-    assert (few_for_labels(fewer) or "").startswith("5 photos are too few to tell whether one is")
+    assert (labels_sample_size(fewer) or "").startswith(
+        "5 photos are too few to tell whether one is"
+    )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from imgcli.evaluation.metrics import confusion_matrix, macro_precision
-from imgcli.evaluation.paired_tests import flip_test, randomisation_test
+from imgcli.evaluation.paired_tests import exact_mcnemar_test, randomisation_test
 from imgcli.records import Predictions
 from tests.evaluation.planted import predictions, sure
 
@@ -58,7 +58,7 @@ def test_with_each_photo_its_own_group_it_is_mcnemars_exact_test(
     first = sum(a and not b for a, b in right)
     second = sum(b and not a for a, b in right)
     expected = binomtest(first, first + second).pvalue if first + second else 1.0
-    assert flip_test(*two_runs(right)) == pytest.approx(expected)
+    assert exact_mcnemar_test(*two_runs(right)) == pytest.approx(expected)
 
 
 @given(
@@ -77,14 +77,18 @@ def test_with_groups_it_counts_every_way_to_flip_them(
         for signs in flips
     )
     runs = two_runs([(a, b) for a, b, _ in photos], [group for _, _, group in photos])
-    assert flip_test(*runs) == pytest.approx(as_far / len(flips))
+    assert exact_mcnemar_test(*runs) == pytest.approx(as_far / len(flips))
 
 
 def test_copies_of_photos_make_no_difference_more_certain() -> None:
     rights = [(True, False)] * 6 + [(True, True)] * 20
     once = two_runs(rights)
     copied = two_runs(rights * 4, list(range(26)) * 4)
-    assert flip_test(*copied) == pytest.approx(flip_test(*once)) == pytest.approx(2 / 64)
+    assert (
+        exact_mcnemar_test(*copied)
+        == pytest.approx(exact_mcnemar_test(*once))
+        == pytest.approx(2 / 64)
+    )
     p = [randomisation_test(*runs) for runs in (once, copied)]
     assert p[0] == pytest.approx(p[1], abs=0.015)
 
@@ -135,7 +139,7 @@ def test_one_seed_gives_one_p_value() -> None:
 
 def test_runs_that_answer_alike_do_not_differ() -> None:
     (run, _) = noisy(np.random.default_rng(0), [0.8] * 3, [0.8] * 3)
-    assert flip_test(run, run) == 1.0
+    assert exact_mcnemar_test(run, run) == 1.0
     assert randomisation_test(run, run) == 1.0
 
 
@@ -162,7 +166,7 @@ def test_without_a_difference_one_is_called_in_at_most_one_of_twenty(
     called = np.zeros(2, dtype=int)
     for seed in range(trials):
         runs = noisy(rng, first, second, n=120, copies=copies)
-        called += flip_test(*runs) <= 0.05, randomisation_test(*runs, 399, seed) <= 0.05
+        called += exact_mcnemar_test(*runs) <= 0.05, randomisation_test(*runs, 399, seed) <= 0.05
     most = binom.ppf(0.999, trials, 0.05)
     assert (called <= most).all(), called
 
@@ -171,5 +175,5 @@ def test_a_clear_difference_is_found() -> None:
     rng, found = np.random.default_rng(1), np.zeros(2, dtype=int)
     for seed in range(50):
         runs = noisy(rng, [0.9] * 4, [0.78] * 4, n=250)
-        found += flip_test(*runs) <= 0.05, randomisation_test(*runs, 399, seed) <= 0.05
+        found += exact_mcnemar_test(*runs) <= 0.05, randomisation_test(*runs, 399, seed) <= 0.05
     assert (found >= 45).all(), found

@@ -99,7 +99,7 @@ class StoredHostState:
 
 
 @contextmanager
-def open_host_memory(path: Path = PATH) -> Iterator[StoredHostState]:
+def open_host_state(path: Path = PATH) -> Iterator[StoredHostState]:
     """Open the workspace's host state; it is made if there is none.
 
     Raises:

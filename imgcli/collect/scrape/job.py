@@ -26,7 +26,7 @@ PROVIDERS = (*APIS, "gallery", "urls")
 DEFAULT_PER_CLASS = 100
 
 
-def place_order(
+def make_job(
     source: str,
     words: Sequence[str],
     labels: Path | None,

@@ -73,7 +73,7 @@ def suggest_merges(
     return sorted(found, key=lambda suggestion: (-suggestion.score, suggestion.classes))
 
 
-def few_for_merges(predictions: Predictions) -> str | None:
+def merges_sample_size(predictions: Predictions) -> str | None:
     """The sentence that photos are too few to suggest any; None where there are enough."""
     return too_few(predictions, MIN_PHOTOS, "which classes are confused by more than chance")
 

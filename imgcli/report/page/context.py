@@ -58,8 +58,8 @@ class Report:
     evaluations: int | None = None  # of the test part, up to now
     merges: Sequence[MergeSuggestion] | None = None  # None: no out-of-fold predictions
     issues: Sequence[Mapping[str, Any]] | None = None  # of labels; None: no such predictions
-    few_for_merges: str | None = None  # the sentence that photos are too few to suggest any
-    few_for_labels: str | None = None  # or to find any
+    merges_sample_size: str | None = None  # the sentence that photos are too few to suggest any
+    labels_sample_size: str | None = None  # or to find any
     samples: Samples | None = None  # the dataset on disk
     split: Split | None = None
 

@@ -167,7 +167,7 @@ def _wanted(kinds: Kinds) -> str:
 # --- the whole space ----------------------------------------------------------------------------
 
 
-def usual_space(config: TrainConfig) -> Space:
+def default_space(config: TrainConfig) -> Space:
     """What is worth searching where nothing was named: around what `train` would take.
 
     The learning rate and weight decay a factor of 10 each way, the batch size a factor of 4; of a

@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from imgcli.batch import begin_lines, mend_lines
+from imgcli.batch import begin_lines, repair_lines
 from imgcli.errors import StorageError, WrongUsage
 from imgcli.files import locked, writing
 
@@ -65,7 +65,7 @@ def open_study(
         log = folder / LOG
         log.with_name(log.name + ".lock").unlink(missing_ok=True)  # a killed writer's
         begin_lines(log)
-        mend_lines(log)
+        repair_lines(log)
         with writing(log):
             study = _study_in(JournalStorage(JournalFileBackend(str(log))), name, asked)
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from imgcli.collect.http.client import Client
-from imgcli.collect.scrape.job import place_order
+from imgcli.collect.scrape.job import make_job
 from imgcli.collect.scrape.search_result import Job, Search, Terms
 from imgcli.errors import DataError, ImgcliError, WrongUsage
 
@@ -16,7 +16,7 @@ def order(
     endpoint: str | None = None,
 ) -> Job:
     with Client() as client:
-        return place_order(
+        return make_job(
             *(source, words, labels, per_class),
             client=client,
             terms=Terms(),

@@ -12,7 +12,7 @@ from imgcli.evaluation.merges.suggest import (
     MIN_PHOTOS,
     accuracy_after,
     disjoint,
-    few_for_merges,
+    merges_sample_size,
     suggest_merges,
 )
 from tests.evaluation.planted import (
@@ -223,11 +223,11 @@ def test_predictions_of_learnt_photos_are_refused() -> None:
 
 def test_the_fewest_photos_that_can_bring_a_suggestion_are_enough() -> None:
     confused = of_confusion([[0, 5, 0], [0, 2, 0], [0, 1, 0]])
-    assert len(confused) == MIN_PHOTOS and few_for_merges(confused) is None
-    sentence = few_for_merges(predictions([0], sure([1], 3)))
+    assert len(confused) == MIN_PHOTOS and merges_sample_size(confused) is None
+    sentence = merges_sample_size(predictions([0], sure([1], 3)))
     assert sentence is not None and sentence.startswith("1 photo is too few to tell which classes")
     assert "imgcli evaluate --folds 10" in sentence
-    assert few_for_merges(of_confusion(np.eye(30, dtype=int))) is not None  # one of each class
+    assert merges_sample_size(of_confusion(np.eye(30, dtype=int))) is not None  # one of each class
 
 
 @pytest.mark.parametrize("k", [2, 3, 6])
@@ -237,7 +237,7 @@ def test_fewer_photos_never_bring_a_suggestion(k: int) -> None:
         some = predictions(
             rng.integers(0, k, MIN_PHOTOS - 1), sure(rng.integers(0, k, MIN_PHOTOS - 1), k)
         )
-        assert suggest_merges(some) == [] and few_for_merges(some) is not None
+        assert suggest_merges(some) == [] and merges_sample_size(some) is not None
 
 
 def test_copies_of_a_confused_photo_are_one_confusion() -> None:
@@ -255,6 +255,6 @@ def test_copies_of_a_confused_photo_are_one_confusion() -> None:
 
 def test_copies_of_few_photos_are_few_photos() -> None:
     few = predictions([0, 0, 1, 1] * 10, sure([0, 1, 1, 0] * 10, 2), groups=[0, 1, 2, 3] * 10)
-    assert (few_for_merges(few) or "").startswith(
+    assert (merges_sample_size(few) or "").startswith(
         "4 photos, near-duplicates counted once, are too few to tell"
     )

@@ -19,7 +19,7 @@ from imgcli.training.fitting import fit_all
 from imgcli.training.pipeline import train_run
 from imgcli.training.tuning import search as tune_module
 from imgcli.training.tuning.search import Tuned, tune
-from imgcli.training.tuning.search_space import parse_search, usual_space
+from imgcli.training.tuning.search_space import default_space, parse_search
 from imgcli.training.tuning.study import LOG, ranked
 
 CONFIG = TrainConfig.of(
@@ -307,6 +307,6 @@ def test_importance_is_of_what_was_searched_and_only_where_trials_differ(here: P
 
 def test_the_default_space_can_be_tried(here: Path) -> None:
     config = CONFIG.with_(arch="{2,4}C3S2-{8..16}", batch_size=None)
-    tuned = tune(config, usual_space(config), Path("dataset"), Path("study"), name="s", trials=2)
+    tuned = tune(config, default_space(config), Path("dataset"), Path("study"), name="s", trials=2)
     assert all("{" not in row["choices"]["arch"] for row in tuned.rows)
     assert set(tuned.rows[0]["choices"]) == {"arch", "lr", "batch_size", "weight_decay"}

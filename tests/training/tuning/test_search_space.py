@@ -13,10 +13,10 @@ from imgcli.training.tuning.search_space import (
     Axis,
     Space,
     check_space,
+    default_space,
     parse_search,
     range_axes,
     sample,
-    usual_space,
 )
 
 PLAIN = TrainConfig.of(arch="8C3-P2-16")
@@ -100,12 +100,12 @@ def test_a_choice_is_searched_once() -> None:
 
 
 def test_the_default_space_is_around_the_defaults_of_train() -> None:
-    assert {name: axis.describe() for name, axis in usual_space(PLAIN).items()} == {
+    assert {name: axis.describe() for name, axis in default_space(PLAIN).items()} == {
         "batch-size": "16..256:log",
         "lr": "3e-05..0.003:log",
         "weight-decay": "0.005..0.5:log",
     }
-    sgd = usual_space(PLAIN.with_(optimizer="sgd", batch_size=32))
+    sgd = default_space(PLAIN.with_(optimizer="sgd", batch_size=32))
     assert {name: axis.describe() for name, axis in sgd.items()} == {
         "lr": "0.001..0.1:log",
         "weight-decay": "5e-05..0.005:log",
@@ -120,12 +120,12 @@ def test_a_head_fitted_to_its_optimum_is_searched_by_what_regularises_it(
     optimizer: str | None, names: list[str]
 ) -> None:
     frozen = TrainConfig.of(arch="resnet18", freeze=True, optimizer=optimizer)
-    assert list(usual_space(frozen)) == names
+    assert list(default_space(frozen)) == names
 
 
 def test_an_open_arch_is_searched_around_its_own_defaults() -> None:
     open_ = TrainConfig.of(arch="{16..64}C5-P2-{32..128}")
-    assert usual_space(open_)["lr"].describe() == "3e-05..0.003:log"  # of a net without weights
+    assert default_space(open_)["lr"].describe() == "3e-05..0.003:log"  # of a net without weights
     assert range_axes({}, open_) == {
         "{16..64} at 1": "16..64:linear",
         "{32..128} at 15": "32..128:linear",
@@ -159,7 +159,7 @@ def test_a_space_without_sense_is_refused_before_the_first_trial(
 def test_nothing_to_search_is_a_sentence() -> None:
     fixed = PLAIN.with_(lr=0.1, batch_size=8, weight_decay=0.1)
     with pytest.raises(WrongUsage, match="There is nothing to search"):
-        check_space(usual_space(fixed), fixed)
+        check_space(default_space(fixed), fixed)
     check_space({}, fixed.with_(arch="{8,16}C3-8"))
 
 
