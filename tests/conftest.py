@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Tests run side by side, where a second thread of torch would only wait for theirs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No check here is about time, and a busy machine may be slow.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
