@@ -21,7 +21,7 @@ from imgcli.errors import DataError, ImgcliError, RunError
 from imgcli.evaluation import predictions_io
 from imgcli.evaluation.calibration import temperature_of
 from imgcli.files import save_arrays
-from imgcli.photos import relabel, thumbnails
+from imgcli.photos import pipeline, relabel
 from imgcli.photos.dataset import load_dataset
 from imgcli.photos.hashing import digest_files
 from imgcli.photos.layout import scan
@@ -435,8 +435,8 @@ def test_a_strangers_run_shows_no_picture_from_outside_the_dataset(
     strangers_run([path, "secret.png"] if way == "beside the parts" else [path])
     thumbnail_of_it = thumbnail(secret, 24)
     opened: list[str] = []
-    read = thumbnails.read_photo
-    monkeypatch.setattr(thumbnails, "read_photo", lambda f: opened.append(str(f)) or read(f))
+    read = pipeline.read_photo
+    monkeypatch.setattr(pipeline, "read_photo", lambda f: opened.append(str(f)) or read(f))
     code = imgcli(monkeypatch, "report", "--out", "r.html", "--quiet")
     assert thumbnail_of_it is not None
     assert not any("secret" in file for file in opened)
