@@ -19,7 +19,7 @@ from tests.photo_folders import write_dataset
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
-SAID = "16 photos outside the train part are left out of whatever is decided by them"
+SAID = "16 photos outside the train part are not used for decisions"
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_nothing_is_decided_by_the_test_part(
     assert not any(issue["path"].startswith("test/") for issue in document["labels"])
 
     assert imgcli(monkeypatch, "report", "--quiet") == 0
-    assert "16 photos outside the train part are left out" in Path(
+    assert "16 photos outside the train part are not used" in Path(
         run.folder / "report.html"
     ).read_text("utf-8").replace("\u00a0", " ")
 

@@ -48,7 +48,7 @@ def test_a_search_ends_with_its_best_as_a_command(
     assert imgcli(monkeypatch, *QUICK, "--name", "first", "--folds", "2") == 0
     out, err = capsys.readouterr()
     assert "Searching lr: 3e-05..0.003:log" in err and "Searching {4,8} at 7: 4,8" in err
-    assert "4 finished. The best was picked by its accuracy on the same 36 photos in" in out
+    assert "4 finished. The best was chosen by its accuracy on the same 36 photos in" in out
     assert "run `imgcli evaluate`" in out.replace("\n", " ")
     command = out.splitlines()[-1].removeprefix("Next:   ")
     folder = here / "runs/tune-first"

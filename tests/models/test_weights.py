@@ -18,9 +18,10 @@ from safetensors.torch import save
 from imgcli.models.weights import _reachable
 
 CREATE = (
+    "from imgcli.config import ModelConfig\n"
     "from imgcli.models.create import create_network\n"
     "from imgcli.models.network import fingerprint\n"
-    "print(fingerprint(create_network('resnet18', 3).classifier.backbone))\n"
+    "print(fingerprint(create_network(ModelConfig('resnet18'), 3).classifier.backbone))\n"
 )
 
 
