@@ -41,7 +41,7 @@ PLACES = {
 
 
 def zipped(files: dict[str, bytes]) -> dict[str, bytes]:
-    return {f"{name}.gz": gzip.compress(data) for name, data in files.items()}
+    return {f"{name}.gz": gzip.compress(data, mtime=0) for name, data in files.items()}
 
 
 def pixels(data: bytes) -> np.ndarray:
