@@ -77,7 +77,7 @@ def test_no_text_is_cut_at_the_edge_of_the_file(tmp_path: Path) -> None:
     several = evaluation(matrix(10), names, folds=FOLDS, train=TRAIN)
     for draw in (confusion.confusion, evaluation_plots.precision, evaluation_plots.folds):
         path = tmp_path / "figure.png"
-        save(draw(several), path)
+        style.save(draw(several), path)
         pixels = np.asarray(Image.open(path).convert("L"))
         inside = pixels[10:-10, 10:-10]
         assert inside.min() < 100
@@ -88,7 +88,7 @@ def test_the_same_evaluation_gives_the_same_file(tmp_path: Path) -> None:
     several = evaluation(matrix(5), folds=FOLDS, train=TRAIN)
     for draw in (confusion.confusion, evaluation_plots.folds):
         for name in ("a.png", "b.png"):
-            save(draw(several), tmp_path / name)
+            style.save(draw(several), tmp_path / name)
         assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 

@@ -39,6 +39,7 @@ def test_the_style_is_ours_inside_and_the_users_outside() -> None:
     def inside() -> tuple[object, object]:
         return matplotlib.rcParams["text.parse_math"], matplotlib.rcParams["lines.linewidth"]
 
+    matplotlib.get_backend()  # which is chosen at its first use, and no part of the style
     with matplotlib.rc_context({"lines.linewidth": 17.0}):
         before = matplotlib.rcParams.copy()
         assert inside() == (False, matplotlib.rcParamsDefault["lines.linewidth"])
