@@ -21,7 +21,7 @@ from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.text import percent
 
 NEAREST = 10  # photos of a class that are asked
-DISCOUNT = 0.4  # share of the log odds of a usual confusion that is subtracted
+DISCOUNT = 0.4  # share of the log odds of a mean confusion that is subtracted
 RARE = 0.005  # a rarer confusion counts as this
 RIDGE = 1.0  # variance of a label that the linear fit leaves unexplained
 # Log odds from which on a photo is listed. With 5 % of labels flipped, 65 to 75 % of what is then

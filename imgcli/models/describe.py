@@ -209,9 +209,9 @@ def kind(module: nn.Module) -> str:
             return type(module).__name__
 
 
-def _window(name: str, size: object, stride: object, usual_stride: object, padding: object) -> str:
-    """Such as "conv 3×3, stride 2, padding 1"; what is as usual goes without saying."""
-    strided = f", stride {_short(stride)}" if _by(stride) != _by(usual_stride) else ""
+def _window(name: str, size: object, stride: object, default: object, padding: object) -> str:
+    """Such as "conv 3×3, stride 2, padding 1"; defaults are left out."""
+    strided = f", stride {_short(stride)}" if _by(stride) != _by(default) else ""
     padded = f", padding {_short(padding)}" if _by(padding) != _by(0) else ""
     return f"{name} {_by(size)}{strided}{padded}"
 

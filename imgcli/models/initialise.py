@@ -20,7 +20,7 @@ INITS = ("default", *_DRAWN, "identity")
 
 
 def initialise(module: nn.Module, init: str) -> None:
-    """Draw the weights of all convolutions and dense layers anew, in place, by torch's generator.
+    """Draw the weights of all convolutions and dense layers again, in place, by torch's generator.
 
     Whitening filters are found in photos and are not touched, nor are batch norms.
 

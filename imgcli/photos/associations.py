@@ -1,6 +1,6 @@
 """Whether classes are of one size, and whether something else than what they show tells them apart.
 
-If all owls are PNG and all else is JPEG, a model that looks at the format is right and has learnt
+If all owls are PNG and all else is JPEG, a model that looks at the format is right and has learned
 nothing. How closely class and such a property go together is Cramér's V, 0 to 1, corrected for
 chance (Bergsma 2013); that chance alone made it so large is tested by shuffling the classes.
 """

@@ -61,8 +61,9 @@ def origins(data: Path, paths: Sequence[str]) -> tuple[Path, list[Origin]]:
         digest = digests.get(path)
         if digest is None or isinstance(digest, Rejected):
             raise DataError(
-                f"'{path}' is not in '{data}' any more: the run was judged on another dataset, or "
-                "on this one before it was split again. Judge it anew: imgcli evaluate --folds 10"
+                f"'{path}' is not in '{data}' any more: the run was evaluated on another dataset, "
+                "or on this one before it was split again. Evaluate it again: imgcli evaluate "
+                "--folds 10"
             )
         found.append(Origin(known[path], digest))
     return Path(made.source) if made else data, found
@@ -116,12 +117,12 @@ class _Row:
     sha256: str
 
 
-def planned(file: Path, folder: Path | None, usual: Path) -> tuple[Path, list[Move]]:
+def planned(file: Path, folder: Path | None, default: Path) -> tuple[Path, list[Move]]:
     """The folder that a plan, as the user left it, is about, and what is to be moved in it.
 
     Args:
         folder: in place of the one that the plan names.
-        usual: where neither names one.
+        default: where neither names one.
 
     Raises:
         DataError: the plan cannot be read or meant, or is not about the photos there; the
@@ -131,7 +132,7 @@ def planned(file: Path, folder: Path | None, usual: Path) -> tuple[Path, list[Mo
     named = list(dict.fromkeys(row.folder for row in rows if row.folder))
     if len(named) > 1:
         raise DataError(f"The plan '{file}' is about {listed(named)}. Keep the rows of one folder.")
-    root = folder or Path(named[0] if named else usual)
+    root = folder or Path(named[0] if named else default)
     if not rows:
         return root, []
     refuse_split(root)

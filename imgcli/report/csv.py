@@ -25,9 +25,9 @@ def _comparison_row(
         row |= {key: run[key]["value"]}
         row |= dict(zip((f"{key}_low", f"{key}_high"), run[key]["ci95"], strict=True))
         row |= {f"{key}_{of}": run[key][of] for of in ("mean", "std")}
-        learnt = run["train"][key] if run["train"] else {}
-        row |= {f"train_{key}": learnt.get("value")}
-        row |= {f"train_{key}_{of}": learnt.get(of) for of in ("mean", "std")}
+        train = run["train"][key] if run["train"] else {}
+        row |= {f"train_{key}": train.get("value")}
+        row |= {f"train_{key}_{of}": train.get(of) for of in ("mean", "std")}
     for key in COMPARED:
         found = differences[key].get(run["run"], {})
         row |= {f"{key}_minus_best": found.get("difference"), f"{key}_p": found.get("p_value")}

@@ -36,7 +36,7 @@ def features_of(
     if changed := changed_photos(samples, predictions):
         raise DataError(
             f"'{changed[0]}' is not in '{samples.root}' any more, or was changed: the run "
-            f"'{run.folder}' was judged on another dataset. Judge it anew: imgcli evaluate "
+            f"'{run.folder}' was evaluated on another dataset. Evaluate it again: imgcli evaluate "
             "--folds 10"
         )
     row_of = {path: row for row, path in enumerate(samples.paths)}
@@ -48,6 +48,6 @@ def features_of(
     if np.isnan(found).any():
         raise DataError(
             f"'{rejected[0].path}' cannot be read any more ({rejected[0].reason}). Restore it, or "
-            "judge the run anew: imgcli evaluate --folds 10"
+            "evaluate the run again: imgcli evaluate --folds 10"
         )
     return np.asarray(found, dtype=np.float64)

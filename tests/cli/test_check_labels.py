@@ -45,7 +45,7 @@ def test_a_wrong_label_is_found_corrected_and_put_back(
     assert not Path("raw", WRONG).exists()
     assert imgcli(monkeypatch, "split", "raw", "--update", "-q") == 0
     assert imgcli(monkeypatch, "check", "--labels") == 1
-    assert "Judge it anew: imgcli evaluate --folds 10" in capsys.readouterr().err
+    assert "Evaluate it again: imgcli evaluate --folds 10" in capsys.readouterr().err
     assert imgcli(monkeypatch, "restore") == 0
     assert names(Path("raw")) == before
 

@@ -1,4 +1,4 @@
-"""Tables row by row, CSV, TSV and JSON lines, and the usual names of their columns."""
+"""Tables row by row, CSV, TSV and JSON lines, and the common names of their columns."""
 
 import csv
 import json

@@ -3,7 +3,7 @@
     path,label              {"file_name": "1.jpg", "class": "crab"}
     photos/1.jpg,crab       {"file_name": "2.jpg", "class": "lobster"}
 
-Paths are relative to the table or absolute. Columns are found by their usual names, see
+Paths are relative to the table or absolute. Columns are found by their common names, see
 `imports.tables`.
 """
 
@@ -65,7 +65,7 @@ def find_columns(
 
     Raises:
         WrongUsage: a named column is missing.
-        DataError: there is none of a usual name; the message lists the columns.
+        DataError: there is none of a common name; the message lists the columns.
     """
     have = f"it has {listed(names, 12)}" if names else "it has none"
     options = {"--path-column": reading.path_column, "--label-column": reading.label_column}

@@ -3,7 +3,7 @@
     url,label,license,creator
     https://example.org/1.jpg,owl,by-sa 4.0,Jane Doe
 
-A url and a label are needed, in columns of these or usual names, see `imports.tables`. license,
+A url and a label are needed, in columns of these or common names, see `imports.tables`. license,
 license_version, license_url, title, creator, creator_url, landing_url and attribution are used if
 present; other columns are not.
 """
