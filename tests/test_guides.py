@@ -13,6 +13,7 @@ import typer
 from imgcli.cli.command_group import COMMANDS, load_command
 from imgcli.cli.guide import GUIDES, TOPICS, summary
 from imgcli.cli.main import app
+from imgcli.config import choices
 
 HOUSE = Path(__file__).resolve().parents[1]
 README = HOUSE / "README.md"
@@ -117,6 +118,21 @@ def test_links_lead_to_files(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
 def test_a_guide_links_to_guides_alone(page: Path) -> None:
     assert [link for link in links(page) if "/" in link] == []  # the others are not installed
+
+
+def options_table() -> str:
+    """Every choice of a training as a Markdown table, as the guide on training ends with it."""
+    rows = [("option", "values", "default", "meaning"), ("---",) * 4]
+    for choice in choices().values():
+        text, words = choice.help, ", ".join(map(str, choice.words))
+        values = ", or ".join(part for part in (words, str(text.limits or "")) if part)
+        typed = f"`{choice.option}{f' {text.metavar}' if text.metavar else ''}`"
+        rows.append((typed, values, text.default or "", text.text))
+    return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in rows)
+
+
+def test_the_guide_on_training_lists_every_choice_as_it_is_declared() -> None:
+    assert options_table() in (GUIDES / "training.md").read_text("utf-8")
 
 
 def test_the_readme_links_to_every_guide() -> None:
