@@ -7,7 +7,7 @@ not to decode again.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,6 @@ from imgcli.photos.near_duplicates import FileFingerprints, fingerprint_files
 from imgcli.photos.quality import Issue, quality_issues
 from imgcli.records import FloatArray, IntArray, Rejected
 from imgcli.runs import CACHE
-
-# Reads the provenance of a folder: lines with "path", "sha256" and perhaps "source".
-ReadLines = Callable[[Path], Iterable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -67,13 +64,8 @@ class Checked:
         return dict(sorted(Counter(p.part for p in self.places.values() if p.part).items()))
 
 
-def check_folder(
-    root: Path, read_provenance: ReadLines = provenance.read, cache: Path = CACHE
-) -> Checked:
+def check_folder(root: Path, cache: Path = CACHE) -> Checked:
     """Look at every photo under `root`.
-
-    Args:
-        read_provenance: may raise OSError if the folder has none.
 
     Raises:
         DataError: no such folder, or no photos in class folders.
@@ -92,7 +84,7 @@ def check_folder(
             digests[path] = digest
     photos = _Photos.look(root, digests, cache, unreadable)
     used = {path: places[path] for path in photos.paths}
-    recorded, sources = _recorded(root, made, read_provenance)
+    recorded, sources = _recorded(root, made)
     exact, near = photos.groups()
     same = joined(exact, near)
     issues = [
@@ -123,13 +115,11 @@ def check_folder(
 # --- what they were when they came --------------------------------------------------------------
 
 
-def _recorded(
-    root: Path, made: Manifest | None, read_provenance: ReadLines
-) -> tuple[dict[str, str], dict[str, str]]:
+def _recorded(root: Path, made: Manifest | None) -> tuple[dict[str, str], dict[str, str]]:
     """The SHA-256 that each path had when it was placed, and where each content came from."""
     lines: list[Mapping[str, Any]] = []
     with suppress(OSError):
-        lines = list(read_provenance(Path(made.source) if made else root))
+        lines = list(provenance.read(Path(made.source) if made else root))
     sources = {line["sha256"]: str(line["source"]) for line in lines if line.get("source")}
     if made:
         return {photo.path: photo.sha256 for photo in made.photos}, sources

@@ -236,11 +236,11 @@ def _check_places(raw: Path, out: Path) -> None:
     source, target = raw.resolve(), out.resolve()
     if target.is_relative_to(source):
         raise StorageError(
-            f"--out '{out}' lies inside '{raw}', where nothing is written. Name a place outside."
+            f"--out '{out}' is inside '{raw}', where nothing is written. Name a place outside."
         )
     if source.is_relative_to(target):
         raise StorageError(
-            f"'{raw}' lies inside --out '{out}', which is made again. Name another --out."
+            f"'{raw}' is inside --out '{out}', which is made again. Name another --out."
         )
 
 

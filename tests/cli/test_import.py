@@ -105,7 +105,7 @@ def test_what_is_in_the_way_needs_force(run) -> None:  # type: ignore[no-untyped
         (["none.csv"], 1, "from 'none.csv'. Rejected: 1, such as none.csv:2: names no photo."),
         (["flat/1.png"], 1, "'flat/1.png' is neither a folder nor a zip or tar"),
         (["parts"], 2, "'parts' looks like a dataset that is already split into test, train."),
-        (["parts/train", "--out", "parts/train/raw"], 2, "--out 'parts/train/raw' lies in"),
+        (["parts/train", "--out", "parts/train/raw"], 2, "--out 'parts/train/raw' is inside"),
         ([], 2, "Missing argument"),
     ],
 )

@@ -163,7 +163,7 @@ def test_a_photo_edited_in_raw_through_its_link_keeps_nothing_aside(
         (["nowhere"], 1, "No folder 'nowhere'."),
         (["--ratio", "1.5"], 2, "--ratio 1.5 is not between 0 and 1"),
         (["--ratio", "0.5", "--val", "0.5"], 2, "--val 0.5 is not between 0 and 0.5"),
-        (["--out", "raw/dataset"], 1, "--out 'raw/dataset' lies inside 'raw'"),
+        (["--out", "raw/dataset"], 1, "--out 'raw/dataset' is inside 'raw'"),
         (["--update"], 1, "There is nothing to update: no 'dataset/split.json'."),
         (["--update", "--force"], 2, "Use one."),
         (["--out", "taken"], 1, "'taken' exists. Choose another --out"),

@@ -1,26 +1,21 @@
 """What a check finds, on folders that a person could count."""
 
 import hashlib
+import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
+from imgcli import provenance
 from imgcli.errors import DataError
 from imgcli.photos import decode
 from imgcli.photos.check import Checked, check_folder
 from imgcli.photos.check_fix import KINDS, moves
 from imgcli.photos.split import split_folder
 from tests.photos.test_near_duplicates import jpeg, make_photo, png
-
-Lines = Iterable[Mapping[str, Any]]
-
-
-def no_lines(folder: Path) -> Lines:
-    raise FileNotFoundError(folder)
 
 
 @pytest.fixture
@@ -34,8 +29,8 @@ def raw(tmp_path: Path) -> Path:
     return tmp_path / "raw"
 
 
-def checked(root: Path, lines: Callable[[Path], Lines] = no_lines) -> Checked:
-    return check_folder(root, lines, root.parent / "cache")
+def checked(root: Path) -> Checked:
+    return check_folder(root, root.parent / "cache")
 
 
 def kinds(found: Checked) -> dict[str, list[str | None]]:
@@ -134,18 +129,19 @@ def test_what_tells_classes_apart_is_told(raw: Path) -> None:
 
 
 def test_the_source_is_told_too_and_changed_photos_are_named(raw: Path) -> None:
-    def lines(folder: Path) -> Lines:
-        for file in sorted(folder.glob("*/*.jpg")):
-            label = file.parent.name
-            sha = hashlib.sha256(file.read_bytes()).hexdigest()
-            is_changed = file.name == "0.jpg" and label == "cat"
-            yield {
-                "path": f"{label}/{file.name}",
-                "sha256": "0" * 64 if is_changed else sha,
-                "source": "flickr" if label == "cat" else "openverse",
-            }
-
-    found = checked(raw, lines)
+    lines = []
+    for file in sorted(raw.glob("*/*.jpg")):
+        label, data = file.parent.name, file.read_bytes()
+        is_changed = file.name == "0.jpg" and label == "cat"
+        entry = {
+            "path": f"{label}/{file.name}",
+            "sha256": "0" * 64 if is_changed else hashlib.sha256(data).hexdigest(),
+            "size": len(data),
+            "source": "flickr" if label == "cat" else "openverse",
+        }
+        lines.append(json.dumps(entry) + "\n")
+    (raw / provenance.NAME).write_text("".join(lines))
+    found = checked(raw)
     assert kinds(found) == {"changed": ["cat/0.jpg"], "class-source": [None]}
 
 

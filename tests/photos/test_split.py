@@ -566,12 +566,12 @@ def test_a_val_share_that_leaves_no_train_is_refused(raw: Path, val: float) -> N
 @pytest.mark.parametrize("out", ["raw", "raw/dataset", "raw/cat/x", "link/dataset"])
 def test_an_output_inside_the_raw_folder_is_refused(raw: Path, out: str) -> None:
     Path("link").symlink_to("raw")
-    with pytest.raises(StorageError, match=r"lies inside 'raw'"):
+    with pytest.raises(StorageError, match=r"is inside 'raw'"):
         split(raw, Path(out))
 
 
 def test_an_output_around_the_raw_folder_is_refused(raw: Path, here: Path) -> None:
-    with pytest.raises(StorageError, match=r"'raw' lies inside --out"):
+    with pytest.raises(StorageError, match=r"'raw' is inside --out"):
         split(raw, here, force=True)
     assert len(files_of(raw)) == 50
 

@@ -140,10 +140,12 @@ def _refuse_overlap(sources: Sequence[Path], out: Path) -> None:
         real = source.resolve()
         if place.is_relative_to(real):
             raise WrongUsage(
-                f"--out '{out}' lies in the source '{source}'. Choose an --out outside it."
+                f"--out '{out}' is inside the source '{source}'. Choose an --out outside it."
             )
         if real.is_relative_to(place):
-            raise WrongUsage(f"The source '{source}' lies in --out '{out}'. Choose another --out.")
+            raise WrongUsage(
+                f"The source '{source}' is inside --out '{out}'. Choose another --out."
+            )
 
 
 def _nothing(
