@@ -190,8 +190,7 @@ class OptimConfig:
     )
     optimizer: str | None = _training(
         "sgd, momentum, adam, adamw, rmsprop, lamb, lion, nmuon or any other of timm's. For the "
-        "head of a frozen backbone also lbfgs (softmax regression) and ridge (least squares), "
-        "both fitted to their optimum.",
+        "head of a frozen backbone also lbfgs: softmax regression, fitted to its optimum.",
         "adamw; lbfgs with --freeze",
         metavar="NAME",
     )
@@ -272,7 +271,7 @@ class OptimConfig:
     @property
     def is_probe(self) -> bool:
         """Whether a head is fitted to its optimum on cached features, not trained by steps."""
-        return self.optimizer in ("lbfgs", "ridge")
+        return self.optimizer in ("lbfgs", "ridge")  # ridge: in runs of older versions
 
 
 @dataclass(frozen=True)

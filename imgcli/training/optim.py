@@ -56,8 +56,8 @@ def check_optimizer(name: str) -> None:
         close = difflib.get_close_matches(name, known, n=3)
         meant = f" Did you mean {', '.join(close)}?" if close else ""
         raise WrongUsage(
-            f"--optimizer {name} is not known.{meant} There are lbfgs and ridge for a frozen "
-            f"backbone's head, and of timm: {', '.join(known)}."
+            f"--optimizer {name} is not known.{meant} There is lbfgs for a frozen backbone's "
+            f"head, and of timm: {', '.join(known)}."
         )
 
 

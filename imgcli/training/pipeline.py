@@ -240,8 +240,9 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
         DataError: the dataset has no test part.
         RunError: the run knows other classes than the dataset.
     """
-    # What only training needs may be gone by now.
+    # What only training needs may be gone by now, ridge too.
     config = run.config.with_(pseudo_label=None, confidence=None, weight_decay=None)
+    config = config.with_(optimizer="lbfgs") if config.optim.is_probe else config
     context = _trained_context(run, config, data, device)
     rows = context.rows("test")
     if len(rows) == 0:

@@ -136,10 +136,6 @@ def _by_steps(c: Config) -> bool:
     return not c.optim.is_probe
 
 
-def _is_ridge(c: Config) -> bool:
-    return c.optim.optimizer == "ridge"
-
-
 def _optimizer(c: Config) -> str:
     """The optimizer as a refusal names it."""
     default = ", the default with --freeze" if c.optim.optimizer == "lbfgs" else ""
@@ -224,6 +220,10 @@ RULES: tuple[Default | Unused | Refused | Checked, ...] = (
     Default("pick", lambda c: "random", lambda c: c.data.labels_per_class is not None),
     Default("confidence", lambda c: 0.95, lambda c: c.data.pseudo_label is not None),
     # The linear probe.
+    Refused(
+        lambda c: c.optim.optimizer == "ridge",  # of older versions; as accurate as lbfgs
+        lambda c: "--optimizer ridge is not offered any more; use lbfgs, as with --freeze alone.",
+    ),
     Default("optimizer", lambda c: "lbfgs" if c.model.frozen else "adamw"),
     Refused(lambda c: _is_probe(c) and not c.model.frozen, _no_probe),
     Unused(_BY_STEPS, lambda c: f"{_optimizer(c)}; add --optimizer sgd to use it", _is_probe),
@@ -233,13 +233,8 @@ RULES: tuple[Default | Unused | Refused | Checked, ...] = (
         lambda c: _is_probe(c) and _is_pretrained(c),
     ),
     Checked(_check_head_decay, _is_probe),
-    Unused(["epochs", "bag"], lambda c: "--optimizer ridge", _is_ridge),
-    Refused(
-        lambda c: _is_ridge(c) and bool(c.optim.label_smoothing),
-        lambda c: "--label-smoothing means nothing to --optimizer ridge.",
-    ),
     Default("augment", lambda c: "none", _is_probe),
-    Default("epochs", lambda c: MAX_ITERATIONS, lambda c: _is_probe(c) and not _is_ridge(c)),
+    Default("epochs", lambda c: MAX_ITERATIONS, _is_probe),
     # Training by steps: the optimizer.
     Checked(lambda c: check_optimizer(_name(c)), _by_steps),
     Unused(

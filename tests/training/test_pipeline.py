@@ -76,6 +76,19 @@ def test_features_are_extracted_once(here: Path, monkeypatch: pytest.MonkeyPatch
     score_test(run, None, "cpu")
 
 
+def test_a_stored_ridge_run_is_evaluated_and_not_trained_again(here: Path) -> None:
+    run = trained(FROZEN)
+    scored = score_test(run, None, "cpu").predictions
+    old = run.read_json("config.json")
+    old["config"] |= {"optimizer": "ridge", "epochs": None}
+    write_json(run.folder / "config.json", old, hashed=True)
+    (run.folder / "predictions-test.npz").unlink()
+    again = score_test(run, None, "cpu").predictions
+    assert again.probs.tobytes() == scored.probs.tobytes()
+    with pytest.raises(WrongUsage, match="--optimizer ridge is not offered any more"):
+        score_folds(run, None, "train", 3, device="cpu")
+
+
 def test_every_photo_is_predicted_once_by_a_fold_that_has_not_seen_it(here: Path) -> None:
     scored = score_folds(trained(FROZEN), None, "train", 4, device="cpu")
     predictions = scored.predictions

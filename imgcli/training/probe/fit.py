@@ -15,7 +15,6 @@ from imgcli.training.folds import groups_per_class, stratified_folds
 from imgcli.training.inputs import FeatureInputs
 from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.probe.logistic import MAX_ITERATIONS, fit_softmax
-from imgcli.training.probe.ridge import Ridge
 from imgcli.training.probe.selection import L2_PENALTIES, Choice, Solver, mean_heads, select_l2
 from imgcli.training.sampling import bootstrap
 
@@ -96,17 +95,15 @@ def _default_l2(context: TrainingContext) -> float:
 
 
 def _solver(context: TrainingContext, features: Tensor, targets: Tensor) -> Solver:
-    """The solver of the config's optimizer."""
-    config, k = context.config, len(context.classes)
-    if config.optim.optimizer == "ridge":
-        return Ridge(features, targets, k)
+    """Softmax regressions on the features, as the config smooths labels and limits iterations."""
+    optim = context.config.optim
     return partial(
         fit_softmax,
         features,
         targets,
-        classes=k,
-        label_smoothing=config.optim.label_smoothing or 0.0,
-        max_iterations=config.optim.epochs or MAX_ITERATIONS,
+        classes=len(context.classes),
+        label_smoothing=optim.label_smoothing or 0.0,
+        max_iterations=optim.epochs or MAX_ITERATIONS,
     )
 
 

@@ -1,8 +1,7 @@
 """Heads on frozen features: linear layers, many at once, and the choice of their regularisation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -47,21 +46,9 @@ def mean_heads(each: Sequence[Heads]) -> Heads:
     )
 
 
-class Solver(Protocol):
-    """Fits a head to each of P sets of rows `(P, M)` with its own L2 penalty `(P,)`.
-
-    `start` are solutions of similar problems and `tolerance` is how far, relative to its minimum,
-    an objective may stay above it; for solvers that use them.
-    """
-
-    def __call__(
-        self,
-        rows: Tensor,
-        l2_penalties: Tensor,
-        *,
-        start: Heads | None = None,
-        tolerance: float = 1e-4,
-    ) -> Heads: ...
+# `fit_softmax` on given features and targets: what is left are rows `(P, M)`, L2 penalties `(P,)`,
+# `start`, and `tolerance`.
+Solver = Callable[..., Heads]
 
 
 @dataclass(frozen=True, eq=False)

@@ -177,8 +177,7 @@ def default_space(config: TrainConfig) -> Space:
     around: dict[str, BaseDistribution] = {}
     if resolved.optim.is_probe:
         around["weight_decay"] = FloatDistribution(min(L2_PENALTIES), max(L2_PENALTIES), log=True)
-        if resolved.optim.optimizer != "ridge":
-            around["label_smoothing"] = FloatDistribution(0.0, 0.2)
+        around["label_smoothing"] = FloatDistribution(0.0, 0.2)
     else:
         size, decay = resolved.optim.batch_size or 1, resolved.optim.weight_decay or 0.01
         around["batch_size"] = IntDistribution(max(1, size // 4), 4 * size, log=True)

@@ -1,4 +1,4 @@
-"""Heads: how their regularisation and temperature are chosen, whatever fits them."""
+"""Heads: how their regularisation and temperature are chosen."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,19 +9,12 @@ from torch.nn import functional
 
 from imgcli.config import HEAD_DECAY
 from imgcli.training.probe.logistic import MAX_ITERATIONS, fit_softmax
-from imgcli.training.probe.ridge import Ridge
 from imgcli.training.probe.selection import TEMPERATURES, Solver, _calibrate, select_l2
 from tests.training.head_problems import K, M, masks, problem
-
-Maker = Callable[[torch.Tensor, torch.Tensor], Solver]
 
 
 def softmax(features: torch.Tensor, targets: torch.Tensor) -> Solver:
     return partial(fit_softmax, features, targets, classes=K)
-
-
-def ridge(features: torch.Tensor, targets: torch.Tensor) -> Solver:
-    return Ridge(features, targets, K)
 
 
 def test_noise_is_regularised_more_than_signal() -> None:
@@ -35,31 +28,28 @@ def test_noise_is_regularised_more_than_signal() -> None:
     assert for_noise.l2_penalty > for_signal.l2_penalty
 
 
-@pytest.mark.parametrize("solver", [softmax, ridge])
-def test_tasks_are_chosen_for_as_if_alone(solver: Maker) -> None:
+def test_tasks_are_chosen_for_as_if_alone() -> None:
     features, targets = problem()
     tasks = [[(rows, ~rows) for rows in masks(k)] for k in (2, 3)]
-    solve = solver(features, targets)
+    solve = softmax(features, targets)
     together = select_l2(solve, features, targets, tasks)
     alone = [select_l2(solve, features, targets, [task])[0] for task in tasks]
     assert [c.l2_penalty for c in together] == [c.l2_penalty for c in alone]
     assert [c.errors for c in together] == [c.errors for c in alone]
 
 
-@pytest.mark.parametrize("solver", [softmax, ridge])
-def test_held_out_logits_cover_every_held_row_and_no_other(solver: Maker) -> None:
+def test_held_out_logits_cover_every_held_row_and_no_other() -> None:
     features, targets = problem()
     held = torch.arange(M) < 50
-    (choice,) = select_l2(solver(features, targets), features, targets, [[(~held, held)]])
+    (choice,) = select_l2(softmax(features, targets), features, targets, [[(~held, held)]])
     assert (choice.logits[held] != 0).all()
     assert (choice.logits[~held] == 0).all()
 
 
-@pytest.mark.parametrize("solver", [softmax, ridge])
-def test_held_out_logits_are_divided_by_the_temperature(solver: Maker) -> None:
+def test_held_out_logits_are_divided_by_the_temperature() -> None:
     features, targets = problem()
     held = torch.arange(M) < 80
-    (choice,) = select_l2(solver(features, targets), features, targets, [[(~held, held)]])
+    (choice,) = select_l2(softmax(features, targets), features, targets, [[(~held, held)]])
     assert choice.temperature != 1.0
     raw = choice.heads.logits(features)[0]
     torch.testing.assert_close(
@@ -93,15 +83,14 @@ EXTREMES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 @pytest.mark.parametrize("extreme", EXTREMES)
-@pytest.mark.parametrize("solver", [softmax, ridge])
 @pytest.mark.parametrize("l2_penalty", [HEAD_DECAY.low, HEAD_DECAY.high])
 def test_extreme_features_give_a_head_at_either_end_of_the_regularisation(
-    extreme: str, solver: Maker, l2_penalty: float
+    extreme: str, l2_penalty: float
 ) -> None:
     features, targets = problem()
     features = EXTREMES[extreme](features)
     rows = masks(3)
     rows[0] = torch.isin(torch.arange(M), torch.arange(4))  # hardly any photo
-    heads = solver(features, targets)(rows, torch.full((3,), l2_penalty))
+    heads = softmax(features, targets)(rows, torch.full((3,), l2_penalty))
     assert heads.logits(features).isfinite().all() and heads.path.isfinite().all()
     assert len(heads.path) < MAX_ITERATIONS
