@@ -37,44 +37,43 @@ Applies = Callable[[Config], bool]
 
 
 class Default(NamedTuple):
-    """What an open choice becomes, where the rule applies."""
+    """What an open choice becomes, where the rule applies: a value, or a function of the config."""
 
     name: str
-    value: Callable[[Config], Any]
+    value: Any
     where: Applies = lambda c: True
 
     def apply(self, config: Config) -> Config:
         if config.get(self.name) is not None or not self.where(config):
             return config
-        return config.with_(**{self.name: self.value(config)})
+        value = self.value(config) if callable(self.value) else self.value
+        return config.with_(**{self.name: value})
 
 
 class Unused(NamedTuple):
     """Choices that mean nothing, where the rule applies; `to` is what they mean nothing to."""
 
     names: Sequence[str]
-    to: Callable[[Config], str]
+    to: str  # as a sentence of `Refused`
     where: Applies
 
     def apply(self, config: Config) -> Config:
-        if self.where(config):
-            for name in self.names:
-                if config.get(name) is not None:
-                    to = self.to(config)
-                    raise WrongUsage(f"{option(name)} means nothing to {to}.")
+        for name in self.names:
+            if config.get(name) is not None and self.where(config):
+                raise WrongUsage(_filled(f"{option(name)} means nothing to {self.to}.", config))
         return config
 
 
 class Refused(NamedTuple):
-    """What cannot be meant, and the sentence that says so."""
+    """What cannot be meant, and the sentence that says so; choices stand in it by their names."""
 
     where: Applies
-    sentence: Callable[[Config], str]
+    sentence: str
     error: type[Exception] = WrongUsage
 
     def apply(self, config: Config) -> Config:
         if self.where(config):
-            raise self.error(self.sentence(config))
+            raise self.error(_filled(self.sentence, config))
         return config
 
 
@@ -107,10 +106,6 @@ def resolve_defaults(config: TrainConfig) -> TrainConfig:
     return config
 
 
-def _is_pretrained(config: Config) -> bool:
-    return config.model.weights is not None or starts_from_published(config.model)
-
-
 def _with_zoo(config: Config) -> Config:
     """What the zoo says of training all of an arch, where nothing was asked for.
 
@@ -125,7 +120,21 @@ def _with_zoo(config: Config) -> Config:
     return config.with_(**{k: v for k, v in recipe.items() if config.get(k) is None})
 
 
+def _filled(sentence: str, c: Config) -> str:
+    """A sentence with the choices that it names; `the_optimizer` is the option, as refusals say."""
+    default = ", the default with --freeze" if c.optim.optimizer == "lbfgs" else ""
+    also = {
+        "the_optimizer": f"--optimizer {c.optim.optimizer}{default}",
+        "all_epochs": count(c.optim.epochs or 0, "epoch"),
+    }
+    return sentence.format_map(c.to_json() | also)
+
+
 # --- the rules ----------------------------------------------------------------------------------
+
+
+def _is_pretrained(c: Config) -> bool:
+    return c.model.weights is not None or starts_from_published(c.model)
 
 
 def _is_probe(c: Config) -> bool:
@@ -136,10 +145,12 @@ def _by_steps(c: Config) -> bool:
     return not c.optim.is_probe
 
 
-def _optimizer(c: Config) -> str:
-    """The optimizer as a refusal names it."""
-    default = ", the default with --freeze" if c.optim.optimizer == "lbfgs" else ""
-    return f"--optimizer {c.optim.optimizer}{default}"
+def _is_frozen(c: Config) -> bool:
+    return c.model.frozen
+
+
+def _has_decays(c: Config) -> bool:
+    return c.optim.schedule in DECAYS
 
 
 def _name(c: Config) -> str:
@@ -153,17 +164,10 @@ def _learning_rate(c: Config) -> float:
 
 
 def _check_head_decay(c: Config) -> None:
-    why = (
-        f" for {_optimizer(c)}; leave it out to have it chosen by validation, or add --optimizer "
-        "sgd"
-    )
     if c.optim.weight_decay is not None:
+        why = "leave it out to have it chosen by validation, or add --optimizer sgd"
+        why = _filled(f" for {{the_optimizer}}; {why}", c)
         HEAD_DECAY.check("--weight-decay", c.optim.weight_decay, why)
-
-
-def _no_probe(c: Config) -> str:
-    remedy = "leave out --unfreeze-after" if c.model.freeze else "add --freeze"
-    return f"--optimizer {_name(c)} fits the head of a frozen backbone; {remedy}."
 
 
 def _decay(c: Config) -> tuple[float, float]:
@@ -172,145 +176,128 @@ def _decay(c: Config) -> tuple[float, float]:
     return every or (c.optim.epochs or 0) / 3, factor
 
 
-def _epochs(c: Config) -> str:
-    return count(c.optim.epochs or 0, "epoch")
-
-
 RULES: tuple[Default | Unused | Refused | Checked, ...] = (
     # Freezing.
     Refused(
         lambda c: c.model.unfreeze_after is not None and not c.model.freeze,
-        lambda c: f"--unfreeze-after {c.model.unfreeze_after} goes with --freeze, which it ends.",
+        "--unfreeze-after {unfreeze_after} goes with --freeze, which it ends.",
     ),
     Refused(
         lambda c: c.model.freeze and c.model.pretrained and not _is_pretrained(c),
-        lambda c: (
-            f"'{c.model.arch}' has no published weights, so there is nothing to freeze. Leave out "
-            "--freeze to train all of it, give --weights FILE, or choose an arch of timm."
-        ),
+        "'{arch}' has no published weights, so there is nothing to freeze. Leave out --freeze to "
+        "train all of it, give --weights FILE, or choose an arch of timm.",
         ModelError,
     ),
     Refused(
         lambda c: c.model.frozen and c.augment.recipe not in (None, "none"),
-        lambda c: (
-            f"--augment {c.augment.recipe} does not go with --freeze, which sees each photo once."
-        ),
+        "--augment {augment} does not go with --freeze, which sees each photo once.",
     ),
-    Unused(
-        _OF_PHOTOS,
-        lambda c: "--freeze, whose features are not photos any more",
-        lambda c: c.model.frozen,
-    ),
-    Unused(
-        ["dropout"],
-        lambda c: "--freeze, whose features are extracted without dropout",
-        lambda c: c.model.frozen,
-    ),
+    Unused(_OF_PHOTOS, "--freeze, whose features are not photos any more", _is_frozen),
+    Unused(["dropout"], "--freeze, whose features are extracted without dropout", _is_frozen),
     # Few labels.
     Unused(
         ["pick"],
-        lambda c: "a training on all labels; add --labels-per-class N",
+        "a training on all labels; add --labels-per-class N",
         lambda c: c.data.labels_per_class is None,
     ),
     Unused(
         ["confidence"],
-        lambda c: "a training without --pseudo-label DIR",
+        "a training without --pseudo-label DIR",
         lambda c: c.data.pseudo_label is None,
     ),
-    Default("pick", lambda c: "random", lambda c: c.data.labels_per_class is not None),
-    Default("confidence", lambda c: 0.95, lambda c: c.data.pseudo_label is not None),
+    Default("pick", "random", lambda c: c.data.labels_per_class is not None),
+    Default("confidence", 0.95, lambda c: c.data.pseudo_label is not None),
     # The linear probe.
     Refused(
         lambda c: c.optim.optimizer == "ridge",  # of older versions; as accurate as lbfgs
-        lambda c: "--optimizer ridge is not offered any more; use lbfgs, as with --freeze alone.",
+        "--optimizer ridge is not offered any more; use lbfgs, as with --freeze alone.",
     ),
     Default("optimizer", lambda c: "lbfgs" if c.model.frozen else "adamw"),
-    Refused(lambda c: _is_probe(c) and not c.model.frozen, _no_probe),
-    Unused(_BY_STEPS, lambda c: f"{_optimizer(c)}; add --optimizer sgd to use it", _is_probe),
+    Refused(
+        lambda c: _is_probe(c) and not c.model.freeze,
+        "--optimizer {optimizer} fits the head of a frozen backbone; add --freeze.",
+    ),
+    Refused(
+        lambda c: _is_probe(c) and not c.model.frozen,
+        "--optimizer {optimizer} fits the head of a frozen backbone; leave out --unfreeze-after.",
+    ),
+    Unused(_BY_STEPS, "{the_optimizer}; add --optimizer sgd to use it", _is_probe),
     Unused(
         ["init"],
-        lambda c: f"--optimizer {_name(c)}, whose optimum depends on no start",
+        "--optimizer {optimizer}, whose optimum depends on no start",
         lambda c: _is_probe(c) and _is_pretrained(c),
     ),
     Checked(_check_head_decay, _is_probe),
-    Default("augment", lambda c: "none", _is_probe),
-    Default("epochs", lambda c: MAX_ITERATIONS, _is_probe),
+    Default("augment", "none", _is_probe),
+    Default("epochs", MAX_ITERATIONS, _is_probe),
     # Training by steps: the optimizer.
     Checked(lambda c: check_optimizer(_name(c)), _by_steps),
     Unused(
         ["momentum"],
-        lambda c: f"--optimizer {_name(c)}",
+        "--optimizer {optimizer}",
         lambda c: _by_steps(c) and not has_momentum(_name(c)),
     ),
     Unused(
         ["dampening", "nesterov"],
-        lambda c: f"--optimizer {_name(c)}; it is sgd's",
-        lambda c: _by_steps(c) and _name(c) not in SGD,
+        "--optimizer {optimizer}; it is sgd's",
+        lambda c: _name(c) not in SGD,
     ),
     Refused(
         lambda c: bool(c.optim.dampening and c.optim.nesterov),
-        lambda c: f"--dampening {c.optim.dampening:g} does not go with --nesterov.",
+        "--dampening {dampening:g} does not go with --nesterov.",
     ),
     Refused(
         lambda c: bool(c.optim.nesterov) and c.optim.momentum == 0,
-        lambda c: "--nesterov looks ahead along the momentum; --momentum 0 leaves none.",
+        "--nesterov looks ahead along the momentum; --momentum 0 leaves none.",
     ),
-    Default("epochs", lambda c: 10 if _is_pretrained(c) else 30, _by_steps),
-    Default("batch_size", lambda c: 64, _by_steps),
+    Default("epochs", lambda c: 10 if _is_pretrained(c) else 30),
+    Default("batch_size", 64, _by_steps),
     Default("lr", _learning_rate, _by_steps),
-    Default("momentum", lambda c: 0.9, lambda c: _by_steps(c) and has_momentum(_name(c))),
+    Default("momentum", 0.9, lambda c: _by_steps(c) and has_momentum(_name(c))),
     Default(
         "nesterov",
         lambda c: _name(c) == "sgd" and not c.optim.dampening and c.optim.momentum != 0,
-        lambda c: _by_steps(c) and _name(c) in SGD,
+        lambda c: _name(c) in SGD,
     ),
     Default(
         "norms",
         lambda c: "kept" if _is_pretrained(c) else "batch",
-        lambda c: _by_steps(c) and not c.model.frozen,
+        lambda c: not c.model.frozen,
     ),
     Default("weight_decay", lambda c: default_decay(_name(c)), _by_steps),
-    Default("augment", lambda c: "none" if c.model.frozen else "photo", _by_steps),
+    Default("augment", lambda c: "none" if c.model.frozen else "photo"),
     # Few labels serve training better than validation.
     Default("val_share", lambda c: 0.1 if c.data.labels_per_class is None else 0.0, _by_steps),
-    Default("patience", lambda c: 10, _by_steps),
+    Default("patience", 10, _by_steps),
     # Training by steps: the batch, the backbone and the learning rate over epochs.
     Refused(
-        lambda c: (
-            _by_steps(c)
-            and (c.optim.grow_batch or c.optim.batch_size or 0) < (c.optim.batch_size or 0)
-        ),
-        lambda c: (
-            f"--grow-batch {c.optim.grow_batch} is less than the {c.optim.batch_size} photos it "
-            "begins with."
-        ),
+        lambda c: 0 < (c.optim.grow_batch or 0) < (c.optim.batch_size or 0),
+        "--grow-batch {grow_batch} is less than the {batch_size} photos it begins with.",
     ),
     Refused(
         lambda c: c.optim.grow_batch is not None and c.optim.epochs == 1,
-        lambda c: f"--grow-batch {c.optim.grow_batch} needs more than one epoch to grow in.",
+        "--grow-batch {grow_batch} needs more than one epoch to grow in.",
     ),
     Refused(
-        lambda c: _by_steps(c) and (c.model.unfreeze_after or 0) >= (c.optim.epochs or 0),
-        lambda c: (
-            f"--unfreeze-after {c.model.unfreeze_after} leaves none of {_epochs(c)} for the "
-            "backbone; use fewer, or leave it out."
-        ),
+        lambda c: (c.model.unfreeze_after or 0) >= (c.optim.epochs or 0),
+        "--unfreeze-after {unfreeze_after} leaves none of {all_epochs} for the backbone; use "
+        "fewer, or leave it out.",
     ),
-    Default("schedule", lambda c: "cosine", _by_steps),
+    Default("schedule", "cosine", _by_steps),
     Default(
         "warmup",
         lambda c: WARM.get(c.optim.schedule or "", 0.0) * (c.optim.epochs or 0),
         _by_steps,
     ),
     Refused(
-        lambda c: _by_steps(c) and (c.optim.warmup or 0) >= (c.optim.epochs or 0),
-        lambda c: f"--warmup {c.optim.warmup:g} leaves none of {_epochs(c)}; use fewer.",
+        lambda c: (c.optim.warmup or 0) >= (c.optim.epochs or 0),
+        "--warmup {warmup:g} leaves none of {all_epochs}; use fewer.",
     ),
     Unused(
         ["decay_every", "decay_factor"],
-        lambda c: f"--schedule {c.optim.schedule}",
-        lambda c: _by_steps(c) and c.optim.schedule not in DECAYS,
+        "--schedule {schedule}",
+        lambda c: not _has_decays(c),
     ),
-    Default("decay_every", lambda c: _decay(c)[0], lambda c: c.optim.schedule in DECAYS),
-    Default("decay_factor", lambda c: _decay(c)[1], lambda c: c.optim.schedule in DECAYS),
+    Default("decay_every", lambda c: _decay(c)[0], _has_decays),
+    Default("decay_factor", lambda c: _decay(c)[1], _has_decays),
 )
