@@ -420,12 +420,14 @@ def grouped(values: Mapping[str, Any]) -> dict[str, Any]:
     return groups
 
 
+def _flat(field_name: str) -> str:
+    return "augment" if field_name == "recipe" else field_name
+
+
 _KINDS = {"model": ModelConfig, "optim": OptimConfig, "augment": AugmentConfig, "data": DataConfig}
 # The group and the field of each choice, by its flat name.
 _PLACES = {
-    ("augment" if one.name == "recipe" else one.name): (group, one.name)
-    for group, kind in _KINDS.items()
-    for one in fields(kind)
+    _flat(one.name): (group, one.name) for group, kind in _KINDS.items() for one in fields(kind)
 } | {"seed": ("", "seed")}
 
 
@@ -473,27 +475,26 @@ def option(name: str) -> str:
 def choices() -> Mapping[str, Choice]:
     """Every choice that can be asked for, by its flat name, in the order of the help."""
     found = {}
-    for name, (group, key) in _PLACES.items():
-        if not group:
-            continue
-        (one,) = (f for f in fields(_KINDS[group]) if f.name == key)
-        if "help" in one.metadata:
-            kinds = tuple(_members(get_type_hints(_KINDS[group])[key]))
-            text: Help = one.metadata["help"]
-            typed = text.flag or "--" + name.replace("_", "-")
-            found[name] = Choice(name, typed, kinds, TrainConfig().get(name), text)
+    for kind in _KINDS.values():
+        types = get_type_hints(kind)
+        for one in fields(kind):
+            if text := one.metadata.get("help"):
+                name = _flat(one.name)
+                typed = text.flag or "--" + name.replace("_", "-")
+                kinds = tuple(_members(types[one.name]))
+                found[name] = Choice(name, typed, kinds, TrainConfig().get(name), text)
     return found
 
 
 def _members(annotation: Any) -> list[Any]:
     """The types in an annotation, None left out; of a Literal its words."""
-    if get_origin(annotation) is Literal:
-        return [get_args(annotation)]
-    if get_origin(annotation) is not None and get_origin(annotation) is Mapping:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return [parts]
+    if origin is Mapping:
         return [dict]
-    parts = get_args(annotation)
-    if not parts or get_origin(annotation) in (dict, list):
-        return [] if annotation is NoneType else [get_origin(annotation) or annotation]
+    if not parts:
+        return [] if annotation is NoneType else [annotation]
     return [kind for part in parts for kind in _members(part)]
 
 
