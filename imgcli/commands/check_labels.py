@@ -65,7 +65,7 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
     predictions = predictions_io.out_of_fold(run, data)
     features = None
     if run.config.model.frozen:  # else torch is not needed
-        from imgcli.training.neighbours import features_of
+        from imgcli.training.features import features_of
 
         features = features_of(run, predictions, data)
     issues = label_issues(predictions, features)

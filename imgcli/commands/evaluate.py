@@ -123,7 +123,7 @@ def evaluate(
     from imgcli.evaluation.evaluate import evaluate as figures_of
     from imgcli.evaluation.predictions_io import with_training_figures
     from imgcli.runs import find_runs
-    from imgcli.training.pipeline import score_folds, score_test
+    from imgcli.training.scoring import score_folds, score_test
 
     runs = find_runs(names(run))
     data = None if data is None else Path(data)
@@ -132,7 +132,7 @@ def evaluate(
     else:
         each = [score_folds(one, data, on, folds, seed, device, repeats) for one in runs]
     predictions = average([one.predictions for one in each])
-    again = [average(repeat) for repeat in zip(*(one.again for one in each), strict=True)]
+    again = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
     evaluation = figures_of(predictions, train_confusions, again=again)
     if folds is None and len(runs) == 1:

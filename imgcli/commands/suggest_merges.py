@@ -117,7 +117,7 @@ def _splits(
 ) -> tuple[dict[str, Any], ...] | None:
     """The classes whose photos are of two kinds; None if the photos are not there."""
     from imgcli.evaluation.subclasses import suggest_splits
-    from imgcli.training.neighbours import features_of
+    from imgcli.training.features import features_of
 
     try:
         features = features_of(run, predictions, data)

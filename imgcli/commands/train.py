@@ -119,7 +119,8 @@ def train(
 def _trained(
     config: "TrainConfig", data: Path, out: Path, device: str, unfinished: "Run | None"
 ) -> TrainResult:
-    from imgcli.training.pipeline import train_bag, train_run
+    from imgcli.training.bagging import train_bag
+    from imgcli.training.pipeline import train_run
 
     if config.data.bag_of is None:
         trained = train_run(config, data, out, device, unfinished)

@@ -5,6 +5,7 @@ FitSpec            which rows are trained on, and which validate
 FitResult          a trained module, its history and metrics
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,22 +17,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imgcli.config import DataConfig, TrainConfig
+from imgcli.errors import RunError
 from imgcli.models.create import published_weights, starts_from_published
 from imgcli.models.memory import within_memory
-from imgcli.models.network import Network
+from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import Dataset, load_dataset
 from imgcli.photos.unlabelled import with_unlabelled
 from imgcli.records import FloatArray, IntArray, Rejected, Samples
+from imgcli.runs import Run
 from imgcli.training.augment import recipe_of
 from imgcli.training.checkpoint import State
 from imgcli.training.device import choose_device
 from imgcli.training.features import frozen_features
-from imgcli.training.inputs import FeatureInputs, PixelInputs, pixel_inputs
+from imgcli.training.inputs import FeatureInputs, PixelInputs, logits_of, pixel_inputs
 from imgcli.training.metrics import Metrics
-from imgcli.training.model_io import initial_network
+from imgcli.training.model_io import initial_network, load_model
 from imgcli.training.precision import choose_precision
 from imgcli.training.resolve_defaults import resolve_defaults
-from imgcli.training.training_loop import logits_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,11 @@ class TrainingContext:
         else:
             rows = parts.get(part, np.empty(0, np.int64))
         return np.sort(rows[self.readable[rows]])
+
+    @property
+    def test_digests(self) -> list[str]:
+        """The contents of the readable test photos, by which the ledger knows a test part."""
+        return [self.dataset.samples.digests[row] for row in self.rows("test")]
 
     def with_pseudo_labels(self, rows: IntArray, targets: IntArray) -> Self:
         """The same context with pseudo-labels for some unlabelled rows."""
@@ -142,6 +149,42 @@ def _make_inputs(
         features, rejected = frozen_features(network, samples, device, config.optim.precision)
         return FeatureInputs(features), rejected
     return pixel_inputs(samples, network.preprocess, recipe_of(config.augment), device)
+
+
+def trained_context(
+    run: Run, config: TrainConfig, data: Path | None, device: str
+) -> TrainingContext:
+    """The context of a finished run, with its trained network in place.
+
+    Raises:
+        RunError: the run knows other classes than the dataset.
+    """
+    network, classes, _ = load_model(run)
+    context = make_context(config, run.data if data is None else data, device, network)
+    if context.classes != classes:
+        raise RunError(
+            f"'{context.dataset.samples.root}' has {len(context.classes)} classes, and the run "
+            f"'{run.folder}' knows {len(classes)} others. Name its own dataset with --data."
+        )
+    context.network.classifier.to(context.device).eval()
+    return context
+
+
+def fresh_context(run: Run, data: Path | None, device: str) -> TrainingContext:
+    """The context of a finished run before training: the same config, the same initial weights.
+
+    A frozen backbone is the run's own, so that its published weights are not needed again; the head
+    is random again: the run's was trained on photos that folds hold out.
+    """
+    config = run.config
+    if not config.model.frozen:
+        return make_context(config, run.data if data is None else data, device)
+    context = trained_context(run, config, data, device)
+    head = copy.deepcopy(context.network.classifier.head)
+    torch.manual_seed(config.seed)
+    head.reset_parameters()
+    classifier = Classifier(context.network.classifier.backbone, head)
+    return replace(context, network=replace(context.network, classifier=classifier))
 
 
 # --- one training of a context ------------------------------------------------------------------

@@ -12,19 +12,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from imgcli.errors import DataError
+from imgcli.models.folding import fold_batch_norm
 from imgcli.models.memory import Batches, within_memory
 from imgcli.models.network import Network, feature_count
+from imgcli.photos.dataset import load_dataset
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.views import Pixels, load_pixels
 from imgcli.progress import counter
-from imgcli.records import IntArray, Preprocess, Rejected, Samples
-from imgcli.runs import CACHE
-from imgcli.training.cache_keys import network_key, view_key
-from imgcli.training.device import BATCH, forward, to_device
-from imgcli.training.feature_extraction import fuse_for_inference
+from imgcli.records import FloatArray, IntArray, Predictions, Preprocess, Rejected, Samples
+from imgcli.runs import CACHE, Run
+from imgcli.training.cache_keys import changed_photos, network_key, view_key
+from imgcli.training.device import BATCH, choose_device, forward, to_device
 from imgcli.training.inputs import to_images
+from imgcli.training.model_io import load_model
+from imgcli.training.precision import usable_precision
 
 # Photos at once, the last ones repeated to make as many. Fewer on a CPU: one new photo costs less.
 _BATCH = {"cpu": 16}
@@ -86,3 +90,55 @@ def frozen_features(
 
 def _images(pixels: Pixels, rows: IntArray, preprocess: Preprocess, device: torch.device) -> Tensor:
     return to_images(to_device(pixels.gather(rows), device), preprocess)
+
+
+def fuse_for_inference(
+    backbone: nn.Module, preprocess: Preprocess, device: torch.device
+) -> nn.Module:
+    """A copy of a backbone with batch norm fused, for inference only: the same features, faster.
+
+    It is not compiled: that made it 1.1 (resnet101) to 1.25 times (mobilenetv2_100) as fast, and
+    its features another machine's in the last bits.
+    """
+    generator = torch.Generator().manual_seed(0)
+    shape = (2, preprocess.channels, preprocess.size, preprocess.size)
+    noise = torch.randn(shape, generator=generator)
+    folded = fold_batch_norm(backbone, noise)
+    return folded.to(device).to(memory_format=torch.channels_last)
+
+
+@within_memory()
+def features_of(
+    run: Run, predictions: Predictions, data: Path | None = None, device: str = "auto"
+) -> FloatArray | None:
+    """Features `(M, D)` of the photos of a run's predictions, from the cache or made again.
+
+    Returns:
+        None for a run whose backbone was trained: its folds had other features.
+
+    Raises:
+        DataError: the dataset is another one by now, or a photo cannot be read any more.
+        RunError: the run is damaged.
+    """
+    if not run.config.model.frozen:
+        return None
+    network, _, stored = load_model(run)
+    samples = load_dataset(run.data if data is None else data).samples
+    if changed := changed_photos(samples, predictions):
+        raise DataError(
+            f"'{changed[0]}' is not in '{samples.root}' any more, or was changed: the run "
+            f"'{run.folder}' was evaluated on another dataset. Evaluate it again: imgcli evaluate "
+            "--folds 10"
+        )
+    row_of = {path: row for row, path in enumerate(samples.paths)}
+    rows = np.array([row_of[path] for path in predictions.paths])
+    where = choose_device(device)
+    precision = usable_precision(stored, where)
+    features, rejected = frozen_features(network, samples, where, precision)
+    found = features.cpu().numpy()[rows]
+    if np.isnan(found).any():
+        raise DataError(
+            f"'{rejected[0].path}' cannot be read any more ({rejected[0].reason}). Restore it, or "
+            "evaluate the run again: imgcli evaluate --folds 10"
+        )
+    return np.asarray(found, dtype=np.float64)

@@ -16,13 +16,12 @@ from imgcli.records import IntArray
 from imgcli.text import count
 from imgcli.training.augment import mixing
 from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by, probs_by
-from imgcli.training.folds import hold_out
-from imgcli.training.inputs import FeatureInputs, PixelInputs
+from imgcli.training.folds import bootstrap, few_labels, hold_out
+from imgcli.training.inputs import FeatureInputs, PixelInputs, logits_of
 from imgcli.training.lr_finder import find_rate
 from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.probe.fit import fit_probes, validation_folds
-from imgcli.training.sampling import bootstrap, few_labels
-from imgcli.training.training_loop import logits_of, train
+from imgcli.training.training_loop import train
 
 _MAX_WHITENING = 1000  # photos that the filters of a whitening are fitted to
 

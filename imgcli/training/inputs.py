@@ -11,13 +11,13 @@ from typing import Protocol, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from imgcli.models.memory import is_out_of_memory
+from imgcli.models.memory import Batches, is_out_of_memory
 from imgcli.photos.views import Pixels, enlarged, load_pixels
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
 from imgcli.training.augment import Recipe, augment, erase, luma, to_planes
-from imgcli.training.device import to_device
+from imgcli.training.device import BATCH, forward, to_device
 
 _RESIDENT = 0.5  # share of a GPU's free memory that photos may take
 _UPLOAD = 4096  # photos put there at once
@@ -183,3 +183,10 @@ def _mean_and_std(
 def in_batches(rows: IntArray, size: int) -> list[IntArray]:
     """Cut rows into batches of at most `size`, all of nearly one size."""
     return np.array_split(rows, -(-len(rows) // size)) if len(rows) else []
+
+
+def logits_of(module: nn.Module, inputs: Inputs, rows: IntArray, precision: str) -> Tensor:
+    """Logits `(M, K)` of some rows, in eval mode."""
+    module.eval()
+    compute = Batches(lambda some: forward(module, inputs.batch(some), precision, inputs.flips))
+    return torch.cat([compute(some) for some in in_batches(rows, BATCH)])

@@ -10,10 +10,9 @@ from imgcli.errors import RunError, WrongUsage
 from imgcli.models.memory import within_memory
 from imgcli.records import FloatArray, IntArray
 from imgcli.runs import Run
-from imgcli.training.context import TrainingContext
+from imgcli.training.context import TrainingContext, fresh_context
 from imgcli.training.cross_validation import cross_validate, folds_of
 from imgcli.training.folds import evaluation_folds
-from imgcli.training.pipeline import fresh_context
 
 SHARES = (0.1, 0.18, 0.32, 0.56, 1.0)  # of each class's training photos in a fold
 

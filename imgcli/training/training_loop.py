@@ -19,14 +19,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from imgcli.config import ModelConfig, OptimConfig, TrainConfig
 from imgcli.errors import Interrupted, ModelError
-from imgcli.models.memory import Batches, until_it_fits
+from imgcli.models.memory import until_it_fits
 from imgcli.progress import note, track
 from imgcli.records import IntArray
 from imgcli.runs import RUNS
 from imgcli.text import count
 from imgcli.training.checkpoint import State, restore_state, save_state
-from imgcli.training.device import BATCH, autocast, forward, to_device
-from imgcli.training.inputs import Inputs, in_batches
+from imgcli.training.device import autocast, to_device
+from imgcli.training.inputs import Inputs, in_batches, logits_of
 from imgcli.training.lr_schedules import rate_at
 from imgcli.training.metrics import compute_metrics
 from imgcli.training.optim import decaying, default_rate, make_optimizer, set_rate
@@ -302,13 +302,6 @@ def batch_size_in(epoch: int, optim: OptimConfig) -> int:
     share = (epoch - 1) / (optim.epochs - 1)
     factor = float(optim.grow_batch / optim.batch_size)
     return round(optim.batch_size * math.pow(factor, share))
-
-
-def logits_of(module: nn.Module, inputs: Inputs, rows: IntArray, precision: str) -> Tensor:
-    """Logits `(M, K)` of some rows, in eval mode."""
-    module.eval()
-    compute = Batches(lambda some: forward(module, inputs.batch(some), precision, inputs.flips))
-    return torch.cat([compute(some) for some in in_batches(rows, BATCH)])
 
 
 def _seed_of(seed: int, epoch: int) -> int:

@@ -17,8 +17,7 @@ from imgcli.photos.views import load_pixels
 from imgcli.records import Samples
 from imgcli.training.context import TrainingContext, make_context
 from imgcli.training.device import BATCH, choose_device, forward
-from imgcli.training.feature_extraction import fuse_for_inference
-from imgcli.training.features import frozen_features
+from imgcli.training.features import frozen_features, fuse_for_inference
 from imgcli.training.inputs import DevicePixels
 from tests.benchmarks import peaks
 from tests.benchmarks.pixels import as_inputs

@@ -45,8 +45,9 @@ def beside_plain(pictures: Photos, epochs: int, setting: Setting) -> Iterator[Re
     from imgcli.config import TrainConfig
     from imgcli.runs import finished_runs
     from imgcli.training.device import choose_device
-    from imgcli.training.pipeline import score_test, train_run
+    from imgcli.training.pipeline import train_run
     from imgcli.training.resolve_defaults import resolve_defaults
+    from imgcli.training.scoring import score_test
 
     device = choose_device(setting.device)
     config = TrainConfig.of(arch=ARCH, epochs=epochs, val_share=0.0)

@@ -8,7 +8,8 @@ import pytest
 
 from imgcli.config import TrainConfig
 from imgcli.runs import Run, find_run
-from imgcli.training.pipeline import score_folds, train_run
+from imgcli.training.pipeline import train_run
+from imgcli.training.scoring import score_folds
 from tests.cli.shell import imgcli
 from tests.evaluation import run_folders
 from tests.evaluation.planted import with_twins

@@ -18,7 +18,8 @@ from imgcli.records import Preprocess
 from imgcli.runs import Run
 from imgcli.training.cache_keys import changed_photos, photos_key
 from imgcli.training.features import frozen_features
-from imgcli.training.pipeline import score_folds, score_test, train_run
+from imgcli.training.pipeline import train_run
+from imgcli.training.scoring import score_folds, score_test
 
 CONFIG = TrainConfig.of(
     arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"

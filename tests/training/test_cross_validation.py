@@ -13,7 +13,8 @@ from imgcli.training.context import FitSpec, TrainingContext, probs_by
 from imgcli.training.fitting import fit_all
 from imgcli.training.folds import evaluation_folds
 from imgcli.training.learning_curve import answers_by_share
-from imgcli.training.pipeline import score_folds, train_run
+from imgcli.training.pipeline import train_run
+from imgcli.training.scoring import score_folds
 from tests.training.test_sampling import FROZEN, blobs, context_of
 
 PHOTOS = TrainConfig.of(

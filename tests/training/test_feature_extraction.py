@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from imgcli.records import Preprocess
-from imgcli.training.feature_extraction import fuse_for_inference
+from imgcli.training.features import fuse_for_inference
 
 
 def test_a_fused_backbone_is_a_copy() -> None:

@@ -13,8 +13,9 @@ from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.describe import describe
 from imgcli.training.benchmark import measure_speeds
-from imgcli.training.pipeline import score_folds, score_test, train_run
+from imgcli.training.pipeline import train_run
 from imgcli.training.predict import predict_files
+from imgcli.training.scoring import score_folds, score_test
 
 CONFIG = TrainConfig.of(
     arch="8C3S2-P2-16", image_size=16, epochs=2, batch_size=12, lr=0.01, augment="none",

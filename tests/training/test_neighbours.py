@@ -9,8 +9,9 @@ import pytest
 from imgcli.config import TrainConfig
 from imgcli.errors import DataError
 from imgcli.runs import Run
-from imgcli.training.neighbours import features_of
-from imgcli.training.pipeline import score_folds, train_run
+from imgcli.training.features import features_of
+from imgcli.training.pipeline import train_run
+from imgcli.training.scoring import score_folds
 
 FROZEN = TrainConfig.of(
     arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"

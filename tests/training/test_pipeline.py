@@ -17,8 +17,10 @@ from imgcli.models.network import fingerprint
 from imgcli.models.zoo import ZOO, Entry
 from imgcli.runs import Run, find_run, finished_runs, unfinished_run
 from imgcli.training import cross_validation as folds_module
+from imgcli.training.bagging import train_bag
 from imgcli.training.model_io import chosen_in, load_model
-from imgcli.training.pipeline import score_folds, score_test, train_bag, train_run
+from imgcli.training.pipeline import train_run
+from imgcli.training.scoring import score_folds, score_test
 from tests.photo_folders import coloured_photo, write_dataset
 
 CONFIG = TrainConfig.of(

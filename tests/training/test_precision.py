@@ -12,9 +12,11 @@ from imgcli.errors import RunError, WrongUsage
 from imgcli.models.create import create_network
 from imgcli.runs import Run
 from imgcli.training import precision as precision_module
-from imgcli.training.pipeline import score_folds, score_test, train_bag, train_run
+from imgcli.training.bagging import train_bag
+from imgcli.training.pipeline import train_run
 from imgcli.training.precision import choose_precision, has_bf16
 from imgcli.training.predict import predict_files
+from imgcli.training.scoring import score_folds, score_test
 from imgcli.training.tuning.search import tune
 
 CPU = torch.device("cpu")

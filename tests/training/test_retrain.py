@@ -10,8 +10,9 @@ from imgcli.config import TrainConfig
 from imgcli.errors import RunError
 from imgcli.records import Predictions
 from imgcli.runs import Run, finish_run, new_run
-from imgcli.training.pipeline import score_folds, train_run
+from imgcli.training.pipeline import train_run
 from imgcli.training.retrain import retrained
+from imgcli.training.scoring import score_folds
 from tests.photo_folders import write_dataset
 
 

@@ -15,10 +15,10 @@ from imgcli.photos.dataset import Dataset
 from imgcli.records import Preprocess, Samples, Split
 from imgcli.training.context import FitSpec, TrainingContext, logits_by
 from imgcli.training.fitting import fit_all
+from imgcli.training.folds import bootstrap, few_labels, nearness
 from imgcli.training.inputs import FeatureInputs
 from imgcli.training.metrics import compute_metrics
 from imgcli.training.resolve_defaults import resolve_defaults
-from imgcli.training.sampling import bootstrap, few_labels, nearness
 
 FROZEN = TrainConfig.of(arch="resnet18", freeze=True, precision="fp32")
 

@@ -24,7 +24,8 @@ from imgcli.runs import (
     training,
     unfinished_run,
 )
-from imgcli.training.pipeline import train_bag, train_run
+from imgcli.training.bagging import train_bag
+from imgcli.training.pipeline import train_run
 
 CONFIG = TrainConfig.of(
     arch="4C3-G", image_size=8, epochs=2, batch_size=36, lr=0.01, augment="none", precision="fp32"

@@ -13,7 +13,7 @@ from imgcli.errors import Interrupted, ModelError
 from imgcli.models.network import Classifier
 from imgcli.runs import CHECKPOINT
 from imgcli.training.checkpoint import State
-from imgcli.training.inputs import FeatureInputs
+from imgcli.training.inputs import FeatureInputs, logits_of
 from imgcli.training.metrics import compute_metrics
 from imgcli.training.training_loop import (
     READ_EVERY,
@@ -21,7 +21,6 @@ from imgcli.training.training_loop import (
     backward,
     balanced_weights,
     batch_size_in,
-    logits_of,
     new_state,
     optimizer_step,
     set_train_mode,

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from imgcli.errors import DataError
 from imgcli.records import IntArray
 from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by
-from imgcli.training.folds import groups_per_class, stratified_folds
+from imgcli.training.folds import bootstrap, groups_per_class, stratified_folds
 from imgcli.training.inputs import FeatureInputs
 from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.probe.logistic import MAX_ITERATIONS, fit_softmax
 from imgcli.training.probe.selection import L2_PENALTIES, Choice, Solver, mean_heads, select_l2
-from imgcli.training.sampling import bootstrap
 
 _INNER_FOLDS = 3  # that choose the L2 penalty, inside the training rows
 _DEFAULT_L2 = 0.1  # where one photo per class leaves nothing to choose it by
@@ -26,11 +25,20 @@ def fit_probes(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterator[F
     """Linear probes of all specs: choose each L2 penalty by validation, then fit to all rows."""
     assert isinstance(context.inputs, FeatureInputs)
     features, targets = context.inputs.features[context.labelled], context.targets[context.labelled]
-    solve = _solver(context, features, targets)
+    optim, k = context.config.optim, len(context.classes)
+    solve = partial(
+        fit_softmax,
+        features,
+        targets,
+        classes=k,
+        label_smoothing=optim.label_smoothing or 0.0,
+        max_iterations=optim.epochs or MAX_ITERATIONS,
+    )
     sampled = [bootstrap(context, spec.rows) for spec in specs]
     weights = [_sample_weights(context, rows) for rows in sampled]
     choices = _choose(context, solve, features, targets, specs, weights)
-    l2_penalties = [choice.l2_penalty if choice else _default_l2(context) for choice in choices]
+    default = _DEFAULT_L2 if optim.weight_decay is None else optim.weight_decay
+    l2_penalties = [choice.l2_penalty if choice else default for choice in choices]
     temperatures = [
         choice.temperature if choice else spec.chosen.get("temperature", 1.0)
         for spec, choice in zip(specs, choices, strict=True)
@@ -43,7 +51,7 @@ def fit_probes(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterator[F
     ).calibrated(features.new_tensor(temperatures))
     last = len(heads.path) - 1
     for j, (spec, choice) in enumerate(zip(specs, choices, strict=True)):
-        head = nn.Linear(features.shape[1], len(context.classes), device=features.device)
+        head = nn.Linear(features.shape[1], k, device=features.device)
         head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
         val = compute_metrics(choice.logits[choice.held], targets[choice.held]) if choice else None
         trained_on = np.setdiff1d(sampled[j], context.unlabelled)
@@ -75,36 +83,9 @@ def _choose(
         ]
         for these, sampled in zip(pairs, weights, strict=True)
     ]
-    return select_l2(solve, features, targets, masks, _candidates(context))
-
-
-def _candidates(context: TrainingContext) -> Sequence[float]:
-    return (
-        L2_PENALTIES
-        if context.config.optim.weight_decay is None
-        else (context.config.optim.weight_decay,)
-    )
-
-
-def _default_l2(context: TrainingContext) -> float:
-    return (
-        _DEFAULT_L2
-        if context.config.optim.weight_decay is None
-        else context.config.optim.weight_decay
-    )
-
-
-def _solver(context: TrainingContext, features: Tensor, targets: Tensor) -> Solver:
-    """Softmax regressions on the features, as the config smooths labels and limits iterations."""
-    optim = context.config.optim
-    return partial(
-        fit_softmax,
-        features,
-        targets,
-        classes=len(context.classes),
-        label_smoothing=optim.label_smoothing or 0.0,
-        max_iterations=optim.epochs or MAX_ITERATIONS,
-    )
+    asked = context.config.optim.weight_decay
+    candidates = L2_PENALTIES if asked is None else (asked,)
+    return select_l2(solve, features, targets, masks, candidates)
 
 
 def _history_of(
