@@ -16,21 +16,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imgcli.config import DataConfig, TrainConfig
+from imgcli.config import TrainConfig
 from imgcli.errors import RunError
 from imgcli.models.create import published_weights, starts_from_published
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import Dataset, load_dataset
 from imgcli.photos.unlabelled import with_unlabelled
-from imgcli.records import FloatArray, IntArray, Rejected, Samples
+from imgcli.records import FloatArray, IntArray, Rejected
 from imgcli.runs import Run
 from imgcli.training.augment import recipe_of
 from imgcli.training.checkpoint import State
 from imgcli.training.device import choose_device
 from imgcli.training.features import frozen_features
 from imgcli.training.inputs import FeatureInputs, PixelInputs, logits_of, pixel_inputs
-from imgcli.training.metrics import Metrics
+from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.model_io import initial_network, load_model
 from imgcli.training.precision import choose_precision
 from imgcli.training.resolve_defaults import resolve_defaults
@@ -103,11 +103,19 @@ def make_context(
     device = choose_device(device_name)
     if network is None and starts_from_published(config.model) and (data / "train").is_dir():
         published_weights(config.model.arch)  # fails before all photos are read
-    dataset, unlabelled = _load_data(config.data, data)
+    dataset, unlabelled = load_dataset(data), np.empty(0, np.int64)
+    if config.data.pseudo_label:
+        dataset, unlabelled = with_unlabelled(dataset, Path(config.data.pseudo_label))
     samples = dataset.samples
     network = network or initial_network(config.model, samples.classes, config.seed)
     config = _with_layers_of(network, config, device)
-    inputs, unreadable = _make_inputs(config, network, samples, device)
+    inputs: PixelInputs | FeatureInputs
+    if config.model.frozen:
+        features, unreadable = frozen_features(network, samples, device, config.optim.precision)
+        inputs = FeatureInputs(features)
+    else:
+        recipe = recipe_of(config.augment)
+        inputs, unreadable = pixel_inputs(samples, network.preprocess, recipe, device)
     return TrainingContext(
         config,
         dataset,
@@ -121,14 +129,6 @@ def make_context(
     )
 
 
-def _load_data(config: DataConfig, folder: Path) -> tuple[Dataset, IntArray]:
-    """The dataset, and the rows of the unlabelled photos added to it."""
-    dataset = load_dataset(folder)
-    if config.pseudo_label:
-        return with_unlabelled(dataset, Path(config.pseudo_label))
-    return dataset, np.empty(0, np.int64)
-
-
 def _with_layers_of(network: Network, config: TrainConfig, device: torch.device) -> TrainConfig:
     """The config with the precision, and with the layers that a name of the zoo stands for now."""
     precision = choose_precision(
@@ -139,16 +139,6 @@ def _with_layers_of(network: Network, config: TrainConfig, device: torch.device)
         return config
     size, channels = network.preprocess.size, network.preprocess.channels
     return config.with_(notation=network.notation, image_size=size, channels=channels)
-
-
-def _make_inputs(
-    config: TrainConfig, network: Network, samples: Samples, device: torch.device
-) -> tuple[PixelInputs | FeatureInputs, list[Rejected]]:
-    """Features of a frozen backbone, or pixels; and the photos that cannot be read."""
-    if config.model.frozen:
-        features, rejected = frozen_features(network, samples, device, config.optim.precision)
-        return FeatureInputs(features), rejected
-    return pixel_inputs(samples, network.preprocess, recipe_of(config.augment), device)
 
 
 def trained_context(
@@ -222,6 +212,11 @@ class FitResult:
 def logits_by(context: TrainingContext, module: nn.Module, rows: IntArray) -> Tensor:
     """Logits `(M, K)` of some rows, by a module from the context's inputs to logits."""
     return logits_of(module, context.inputs, rows, context.config.optim.precision)
+
+
+def metrics_by(context: TrainingContext, module: nn.Module, rows: IntArray) -> Metrics:
+    """The metrics of a module's logits of some rows."""
+    return compute_metrics(logits_by(context, module, rows), context.targets[rows])
 
 
 def probs_by(context: TrainingContext, module: nn.Module, rows: IntArray) -> FloatArray:

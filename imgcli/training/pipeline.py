@@ -16,10 +16,10 @@ from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network, count_params, fingerprint
 from imgcli.records import IntArray, Rejected
 from imgcli.runs import CHECKPOINT, Run, new_run, sweep, training
-from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by, make_context
+from imgcli.training.context import FitResult, FitSpec, TrainingContext, make_context, metrics_by
 from imgcli.training.device import choose_device
 from imgcli.training.fitting import fit_all, with_rate
-from imgcli.training.metrics import Metrics, compute_metrics
+from imgcli.training.metrics import Metrics
 from imgcli.training.model_io import (
     HISTORY,
     chosen_in,
@@ -172,7 +172,7 @@ def _evaluate(
     seen = len(rows) if frozen else fitted.samples_seen  # through a frozen backbone: once each
     own_val, data = context.dataset.split.val is not None, context.dataset.samples.root
     knows = None if own_val else trained_on_validation(context.config, data)
-    train = compute_metrics(logits_by(context, fitted.module, rows), context.targets[rows])
+    train = metrics_by(context, fitted.module, rows)
     test = [row for row in fitted.history if row["part"] == "test"][-1:]
     return {
         "params": count_params(network.classifier, frozen_backbone=frozen),

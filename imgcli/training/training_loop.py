@@ -80,7 +80,7 @@ def train(
         for epoch in range(state.epoch + 1, optim.epochs + 1):
             if optim.patience and state.epoch - state.best_epoch >= optim.patience:
                 break
-            seed = _seed_of(config.seed, epoch)
+            seed = int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0])
             torch.manual_seed(seed)  # dropout, noise, mixing
             generator = torch.Generator().manual_seed(seed)  # augmentation
             set_train_mode(module, config.model, epoch)
@@ -302,7 +302,3 @@ def batch_size_in(epoch: int, optim: OptimConfig) -> int:
     share = (epoch - 1) / (optim.epochs - 1)
     factor = float(optim.grow_batch / optim.batch_size)
     return round(optim.batch_size * math.pow(factor, share))
-
-
-def _seed_of(seed: int, epoch: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])

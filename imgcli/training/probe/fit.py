@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from imgcli.errors import DataError
 from imgcli.records import IntArray
-from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by
+from imgcli.training.context import FitResult, FitSpec, TrainingContext, metrics_by
 from imgcli.training.folds import bootstrap, groups_per_class, stratified_folds
 from imgcli.training.inputs import FeatureInputs
 from imgcli.training.metrics import Metrics, compute_metrics
@@ -99,7 +99,7 @@ def _history_of(
     """The objective at each iteration, and the metrics after the last."""
     figures = {"val": val} if val else {}
     for part, rows in {"train": trained_on, **spec.watched}.items():
-        figures[part] = compute_metrics(logits_by(context, head, rows), context.targets[rows])
+        figures[part] = metrics_by(context, head, rows)
     last = len(objectives) - 1
     return [
         *(

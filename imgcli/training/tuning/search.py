@@ -15,7 +15,7 @@ from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from imgcli.config import TrainConfig
+from imgcli.config import OptimConfig, TrainConfig
 from imgcli.errors import DataError, Interrupted, ModelError, Refused, WrongUsage
 from imgcli.models.memory import within_memory
 from imgcli.photos.dataset import load_dataset
@@ -23,12 +23,12 @@ from imgcli.progress import counter, note
 from imgcli.text import count
 from imgcli.training.cache_keys import photos_key
 from imgcli.training.checkpoint import State
-from imgcli.training.context import FitSpec, TrainingContext, logits_by, make_context
+from imgcli.training.context import FitSpec, TrainingContext, make_context, metrics_by
 from imgcli.training.cross_validation import cross_validate, folds_of, refuse_known_photos
 from imgcli.training.device import choose_device
 from imgcli.training.fitting import fit_all, with_rate
 from imgcli.training.folds import evaluation_folds, hold_out
-from imgcli.training.metrics import Metrics, compute_metrics
+from imgcli.training.metrics import Metrics
 from imgcli.training.precision import refuse_emulated
 from imgcli.training.resolve_defaults import resolve_defaults
 from imgcli.training.tuning.search_space import Space, sample
@@ -44,13 +44,10 @@ from imgcli.training.tuning.study import (
 
 _VAL_SHARE = 0.1  # of the training photos, where the config has no validation
 _WARMUP_EPOCHS = 3  # without pruning: they favour high learning rates
-# Choices of training alone: trials that differ in nothing else share decoded photos, the initial
-# network and features.
+# Choices of training alone, beside all of `optim`: trials that differ in nothing else share decoded
+# photos, the initial network and features.
 _TRAINING_ONLY = (
-    *("epochs", "batch_size", "grow_batch", "optimizer", "lr", "momentum", "dampening"),
-    *("nesterov", "schedule", "warmup", "decay_every", "decay_factor", "layer_decay", "patience"),
-    *("weight_decay", "l1", "label_smoothing", "clip_norm", "ema", "balance", "mixup", "cutmix"),
-    *("norms", "labels_per_class", "pick", "confidence", "bag", "bag_of"),
+    *("mixup", "cutmix", "norms", "labels_per_class", "pick", "confidence", "bag", "bag_of"),
 )
 
 
@@ -238,7 +235,7 @@ class _Objective:
             after_epoch=report,
         )
         (fitted,) = fit_all(context, [spec])
-        return [compute_metrics(logits_by(context, fitted.module, held), context.targets[held])]
+        return [metrics_by(context, fitted.module, held)]
 
     def _by_folds(self, context: TrainingContext, trial: Trial) -> list[Metrics]:
         """On each fold of the train part, by a network trained on the others."""
@@ -263,4 +260,4 @@ def _report(trial: Trial, accuracy: float, step: int, *, last: bool) -> None:
 
 def _without_training(config: TrainConfig) -> TrainConfig:
     """The choices that decide a context, as a config without all others."""
-    return config.with_(precision="auto", **dict.fromkeys(_TRAINING_ONLY))
+    return replace(config.with_(**dict.fromkeys(_TRAINING_ONLY)), optim=OptimConfig())
