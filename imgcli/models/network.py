@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,14 @@ _NO_DECAY = {
 }
 
 Channels = Literal[1, 3]  # of a network's images: grey, or red, green and blue
+
+
+class Backbone(NamedTuple):
+    """A network without its head, and what goes with it."""
+
+    module: nn.Module
+    head_names: list[str]  # what its weights call the head that was cut off
+    preprocess: Preprocess
 
 
 class Classifier(nn.Module):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imgcli.config import DataConfig, TrainConfig
-from imgcli.models.create import published_weights, starts_from_published
+from imgcli.models.create import starts_from_published
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
 from imgcli.photos.dataset import Dataset, load_dataset
@@ -95,6 +95,8 @@ def make_context(
     config = resolve_defaults(config)
     device = choose_device(device_name)
     if network is None and starts_from_published(config.model) and (data / "train").is_dir():
+        from imgcli.models.libraries import published_weights  # imports timm and torchvision
+
         published_weights(config.model.arch)  # fails before all photos are read
     dataset, unlabelled = _load_data(config.data, data)
     samples = dataset.samples

@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from imgcli.config import SEEDS
 from imgcli.errors import DataError
@@ -79,6 +78,8 @@ def stratified_folds(context: TrainingContext, rows: IntArray, k: int, seed: int
     A class in fewer than `k` groups is missing from some folds. Empty folds are left out, so there
     may be fewer than `k`.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # a second, for folds alone
+
     samples = context.dataset.samples
     folder = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
     fold = np.zeros(len(rows), dtype=np.int64)
