@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from imgcli.reading import digest_of_lines
 from imgcli.records import Preprocess
 
 # torchvision's names of what timm exempts from weight decay in the same networks, and torchvision's
@@ -85,6 +86,15 @@ def fingerprint(module: nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def network_key(network: Network, module: nn.Module) -> str:
+    """A cache key of a network or its backbone: the weights, and the layers they are used in.
+
+    Weights alone do not tell max pooling from mean pooling, nor one activation from another.
+    """
+    parts = [fingerprint(module), str(network.notation or network.arch), repr(module)]
+    return digest_of_lines(parts)
 
 
 def count_params(classifier: Classifier, frozen_backbone: bool = False) -> dict[str, int]:

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from imgcli.models.memory import Batches, within_memory
-from imgcli.models.network import Network, feature_count
+from imgcli.models.network import Network, feature_count, network_key
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.views import Pixels, load_pixels
 from imgcli.progress import counter
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
 from imgcli.runs import CACHE
-from imgcli.training.cache_keys import network_key, view_key
+from imgcli.training.cache_keys import view_key
 from imgcli.training.device import BATCH, forward, to_device
 from imgcli.training.feature_extraction import fuse_for_inference
 from imgcli.training.inputs import to_images

@@ -17,10 +17,10 @@ from imgcli.config import TrainConfig
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.files import locked
 from imgcli.models.memory import within_memory
-from imgcli.models.network import Classifier, Network, count_params, fingerprint
-from imgcli.records import IntArray, Predictions, Rejected
+from imgcli.models.network import Classifier, Network, count_params, fingerprint, network_key
+from imgcli.records import IntArray, Rejected, Scored
 from imgcli.runs import CHECKPOINT, Run, finished_runs, new_run, sweep, training
-from imgcli.training.cache_keys import score_key
+from imgcli.training.cache_keys import evaluation_key, score_key
 from imgcli.training.context import (
     FitResult,
     FitSpec,
@@ -60,17 +60,6 @@ class Trained:
     history: list[dict[str, Any]]
     rejected: tuple[Rejected, ...]  # photos that could not be used
     leaks: int  # groups of duplicates both in the test part and outside it
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """A run's predictions of photos that it was not trained on."""
-
-    predictions: Predictions
-    train_confusions: IntArray | None  # (k, K, K) of the folds, on their training photos
-    times: int | None  # evaluations of the test part so far; None if this is not one
-    leaks: int
-    again: tuple[Predictions, ...] = ()  # of further repeats of the folds, in the same order
 
 
 @within_memory()
@@ -250,12 +239,21 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
             "estimate the error on the train part: imgcli evaluate --folds 10"
         )
     leaks, name = context.dataset.leaks, "predictions-test.npz"
-    made_of = score_key(
-        context.dataset.samples, rows, context.network, context.config.optim.precision
+    key = score_key(
+        context.dataset.samples,
+        rows,
+        network_key(context.network, context.network.classifier),
+        context.network.preprocess,
+        context.config.optim.precision,
     )
-    known = run.made_of(name) == made_of
+    made_of = f"{key} {evaluation_key(run, context.dataset, device, 'test')}"
+    stored = run.made_of(name)
+    known = stored.partition(" ")[0] == key
     if known and ledger.entered(run, _digests(context, rows), "evaluate"):
-        return Scored(run.load_predictions(name), None, None, leaks)
+        predictions = run.load_predictions(name)
+        if stored != made_of:
+            run.save_predictions(name, predictions, made_of)
+        return Scored(predictions, None, None, leaks)
     times = _enter(context, run, "evaluate")
     classifier = context.network.classifier
     module = classifier.head if isinstance(context.inputs, FeatureInputs) else classifier
@@ -290,8 +288,9 @@ def score_folds(
         for repeat in range(repeats)
     ]
     (first, *again), train_confusions = zip(*repeated, strict=True)
+    made_of = evaluation_key(run, context.dataset, device, part, k, seed, repeats)
     with locked(run.folder / FOLDS_LOCK, wait=60):
-        run.save_folds([first, *again])
+        run.save_folds([first, *again], made_of)
     return Scored(first, np.concatenate(train_confusions), times, 0, tuple(again))
 
 
