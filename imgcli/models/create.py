@@ -12,7 +12,7 @@ from torch import nn
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.build import build_backbone, leading_shape, without_ends
-from imgcli.models.initialise import initialise
+from imgcli.models.layers import initialise
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels, Classifier, Network, feature_count
 from imgcli.models.notation import is_notation, written

@@ -13,10 +13,11 @@ from torch import nn
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.catalogue import TORCHVISION, Listed
+from imgcli.models.hub import published_file
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels
 from imgcli.models.variation import Variation
-from imgcli.models.weights import load_backbone, published_file, read_state, reason_of
+from imgcli.models.weights import load_backbone, read_state, reason_of
 from imgcli.models.zoo import ZOO
 from imgcli.records import Preprocess
 

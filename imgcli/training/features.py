@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imgcli.models.folding import fuse_for_inference
 from imgcli.models.memory import Batches, within_memory
 from imgcli.models.network import Network, feature_count, network_key
 from imgcli.photos.row_cache import RowStore
@@ -23,7 +24,6 @@ from imgcli.records import IntArray, Preprocess, Rejected, Samples
 from imgcli.runs import CACHE
 from imgcli.training.cache_keys import view_key
 from imgcli.training.device import BATCH, forward, to_device
-from imgcli.training.feature_extraction import fuse_for_inference
 from imgcli.training.inputs import to_images
 
 # Photos at once, the last ones repeated to make as many. Fewer on a CPU: one new photo costs less.
