@@ -14,7 +14,7 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
@@ -124,6 +124,14 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     if expected is not None and str(expected) != hash_of_arrays(arrays):
         raise ValueError("its content has changed since it was written")
     return arrays
+
+
+def digest_of_lines(lines: Iterable[str]) -> str:
+    """SHA-256 of some lines, hexadecimal."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
+    return digest.hexdigest()
 
 
 def hash_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -248,3 +248,14 @@ class MergeSuggestion:
     accuracy_after: float
     photos: int  # photos of these classes that were scored
     reason: str  # one sentence
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A run's predictions of photos that it was not trained on."""
+
+    predictions: Predictions
+    train_confusions: IntArray | None  # (k, K, K) of the folds, on their training photos
+    times: int | None  # evaluations of the test part so far; None if this is not one
+    leaks: int
+    repeats: tuple[Predictions, ...] = ()  # of the folds, after the first; in the same order

@@ -154,12 +154,16 @@ class Run:
         except FileNotFoundError:
             return ""
 
-    def save_folds(self, repeats: Sequence[Predictions]) -> None:
-        """Keep what every repeat of the folds said, in place of what earlier ones did."""
+    def save_folds(self, repeats: Sequence[Predictions], made_of: str = "") -> None:
+        """Keep what every repeat of the folds said, in place of what earlier ones did.
+
+        Args:
+            made_of: as of `save_predictions`, of all repeats.
+        """
         for stale in self.folder.glob(_repeat("*")):
             stale.unlink()
         first, *again = repeats
-        self.save_predictions(FOLDS, first)
+        self.save_predictions(FOLDS, first, made_of)
         for number, predictions in enumerate(again, start=2):
             self.save_predictions(_repeat(number), predictions)
 

@@ -10,7 +10,7 @@ from imgcli.errors import WrongUsage
 from imgcli.text import interval, percent
 
 if TYPE_CHECKING:
-    from imgcli.records import ClassFigures, Evaluation, IntArray, Predictions, Summary
+    from imgcli.records import ClassFigures, Evaluation, IntArray, Predictions, Scored, Summary
     from imgcli.runs import Run
 
 
@@ -123,14 +123,10 @@ def evaluate(
     from imgcli.evaluation.evaluate import evaluate as figures_of
     from imgcli.evaluation.predictions_io import with_training_figures
     from imgcli.runs import find_runs
-    from imgcli.training.scoring import score_folds, score_test
 
     runs = find_runs(names(run))
     data = None if data is None else Path(data)
-    if folds is None:
-        each = [score_test(one, data, device) for one in runs]
-    else:
-        each = [score_folds(one, data, on, folds, seed, device, repeats) for one in runs]
+    each = [_score(one, data, on, folds, seed, device, repeats) for one in runs]
     predictions = average([one.predictions for one in each])
     again = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
@@ -152,6 +148,32 @@ def evaluate(
         leaks=max(one.leaks for one in each),
         figures=figures,
     )
+
+
+def _score(
+    run: "Run",
+    data: Path | None,
+    on: str,
+    folds: int | None,
+    seed: int | None,
+    device: str,
+    repeats: int,
+) -> "Scored":
+    """The run's predictions, as they are stored or made now."""
+    from imgcli.commands.stored_scores import stored_folds, stored_test
+
+    if folds is None:
+        stored = stored_test(run, data, device)
+    else:
+        train = on == "train"  # of all photos, each evaluation is counted
+        stored = stored_folds(run, data, folds, seed, device, repeats) if train else None
+    if stored is not None:
+        return stored
+    from imgcli.training.scoring import score_folds, score_test
+
+    if folds is None:
+        return score_test(run, data, device)
+    return score_folds(run, data, on, folds, seed, device, repeats)
 
 
 def names(run: str | Path | Sequence[str | Path]) -> list[str]:

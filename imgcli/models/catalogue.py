@@ -1,13 +1,44 @@
-"""The names of all networks there are, and which have published weights; none is built."""
+"""The names of all networks there are, and which have published weights; none is built.
 
+timm and torchvision take seconds to import. What their versions list is therefore kept: that of the
+newest versions tested is `networks.json` beside this file, that of other versions is written to the
+user's cache folder when it is first needed.
+"""
+
+import json
+import os
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import timm
-import torchvision
+from msgspec import Struct
+from msgspec.structs import asdict
 
-from imgcli.models.libraries import TORCHVISION, timm_config, timm_names, torchvision_names
+from imgcli.documents import DocumentError, read_document
+from imgcli.files import write_atomic
 from imgcli.models.zoo import ZOO
+
+TORCHVISION = "torchvision/"  # before a name that timm has as well
+KEPT = Path(__file__).with_name("networks.json")
+_FORMAT = 1
+
+
+class Listed(NamedTuple):
+    """A network of a library, as `--arch` takes it."""
+
+    name: str
+    input: tuple[int, int, int] | None  # channels, height, width
+    weights: bool  # whether any are published
+
+
+class Networks(Struct, frozen=True):
+    """What the libraries of some versions list."""
+
+    versions: dict[str, str]
+    timm: list[Listed]
+    torchvision: list[Listed]
 
 
 def catalogue(words: Sequence[str] = ()) -> dict[str, list[dict[str, Any]]]:
@@ -28,32 +59,50 @@ def catalogue(words: Sequence[str] = ()) -> dict[str, list[dict[str, Any]]]:
         for name, entry in ZOO.items()
         if _has(name, words)
     ]
-    timms = [_of_timm(name) for name in timm_names() if _has(name, words)]
-    torchvisions = [
-        _of_torchvision(name) for name in torchvision_names() if _has(TORCHVISION + name, words)
+    networks = of_libraries()
+    timm = [_json(one) for one in networks.timm if _has(one.name, words)]
+    torchvision = [  # each by its longer name too
+        _json(one)
+        for one in networks.torchvision
+        if _has(TORCHVISION + one.name.removeprefix(TORCHVISION), words)
     ]
-    return {"zoo": zoo, "timm": timms, "torchvision": torchvisions}
+    return {"zoo": zoo, "timm": timm, "torchvision": torchvision}
+
+
+def of_libraries() -> Networks:
+    """What the installed versions of timm and torchvision list, read where it is kept."""
+    versions = {library: _release(library) for library in ("timm", "torchvision")}
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "imgcli")
+    own = folder / f"networks-timm-{versions['timm']}-torchvision-{versions['torchvision']}.json"
+    for path in (KEPT, own):
+        with suppress(OSError, DocumentError):
+            networks = read_document(path, Networks, _FORMAT)
+            if networks.versions == versions:
+                return networks
+    from imgcli.models.libraries import listed  # imports them
+
+    networks = Networks(versions, *listed())
+    with suppress(OSError):  # a home that cannot be written to
+        folder.mkdir(parents=True, exist_ok=True)
+        write(own, networks)
+    return networks
+
+
+def write(path: Path, networks: Networks) -> None:
+    """Keep a list."""
+    document = {"format": _FORMAT, **asdict(networks)}
+    write_atomic(path, json.dumps(document, separators=(",", ":")) + "\n")
+
+
+def _release(library: str) -> str:
+    """The installed version, without the mark of its build, such as "+cu130"."""
+    return version(library).partition("+")[0]
 
 
 def _has(name: str, words: Sequence[str]) -> bool:
     return all(word.lower() in name for word in words)
 
 
-def _of_timm(name: str) -> dict[str, Any]:
-    config = timm_config(name)
-    return {
-        "name": name,
-        "input": list(config.input_size) if config else None,
-        "weights": bool(config and config.has_weights),
-    }
-
-
-def _of_torchvision(name: str) -> dict[str, Any]:
-    weights = torchvision.models.get_model_weights(name).DEFAULT
-    size = weights.transforms().crop_size[0]
-    taken = name in ZOO or timm.is_model(name)
-    return {
-        "name": TORCHVISION + name if taken else name,
-        "input": [3, size, size],
-        "weights": True,
-    }
+def _json(one: Listed) -> dict[str, Any]:
+    shape = None if one.input is None else list(one.input)
+    return {"name": one.name, "input": shape, "weights": one.weights}

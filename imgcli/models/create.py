@@ -3,30 +3,18 @@
 `torchvision/resnet50` asks for torchvision's where timm has the same name.
 """
 
-import difflib
 from dataclasses import replace
 from pathlib import Path
 
-import timm
 import torch
 from torch import nn
 
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.build import build_backbone, leading_shape, without_ends
-from imgcli.models.initialise import initialise
-from imgcli.models.libraries import (
-    TORCHVISION,
-    Backbone,
-    from_timm,
-    from_torchvision,
-    timm_names,
-    timm_weights,
-    torchvision_names,
-    torchvision_weights,
-)
+from imgcli.models.layers import initialise
 from imgcli.models.memory import is_out_of_memory
-from imgcli.models.network import Channels, Classifier, Network, feature_count
+from imgcli.models.network import Backbone, Channels, Classifier, Network, feature_count
 from imgcli.models.notation import is_notation, written
 from imgcli.models.variation import AS_IT_IS, Variation, variation_of, vary
 from imgcli.models.weights import load_backbone, read_state, reason_of
@@ -63,12 +51,10 @@ def create_network(model: ModelConfig, classes: int, seed: int = 0) -> Network:
         module: nn.Module = build_backbone(notation, (channels, size, size), classes)
         preprocess = Preprocess(size, model.fit, interpolation="bilinear", channels=channels)
         backbone = Backbone(module, ["head"], preprocess)
-    elif timm.is_model(arch):
-        backbone = from_timm(model, channels, variation, published)
-    elif arch.removeprefix(TORCHVISION) in torchvision_names():
-        backbone = from_torchvision(model, channels, variation, published)
     else:
-        raise _unknown(arch)
+        from imgcli.models.libraries import backbone_of  # seconds, for networks of timm's alone
+
+        backbone = backbone_of(model, channels, variation, published)
     module, head_names, preprocess = backbone
     if model.weights is not None:
         file = Path(model.weights)
@@ -101,20 +87,6 @@ def has_published_weights(arch: str) -> bool:
     return arch not in ZOO and not is_notation(arch)
 
 
-def published_weights(arch: str) -> Path:
-    """The file of an arch's published weights, in the cache or fetched now.
-
-    Raises:
-        ModelError: no such arch, or weights that cannot be had.
-    """
-    if timm.is_model(arch):
-        return timm_weights(arch)
-    name = arch.removeprefix(TORCHVISION)
-    if name not in torchvision_names():
-        raise _unknown(arch)
-    return torchvision_weights(name)
-
-
 def _varied(notation: str, variation: Variation, shape: tuple[int, int, int], classes: int) -> str:
     """The notation of the variation, with its ends, lest a layer be taken for one of them."""
     if variation == replace(AS_IT_IS, init=variation.init):
@@ -140,13 +112,3 @@ def _features(arch: str, backbone: nn.Module, preprocess: Preprocess) -> int:
             f"'{arch}' does not take inputs of {channels}×{size}×{size}: {reason_of(error)}. "
             "Choose another --image-size or another arch."
         ) from None
-
-
-def _unknown(arch: str) -> ModelError:
-    names = {*ZOO, *timm_names(), *torchvision_names()}
-    close = difflib.get_close_matches(arch.lower(), names, n=5, cutoff=0.6)
-    did_you_mean = f" Did you mean {', '.join(close)}?" if close else ""
-    return ModelError(
-        f"No arch '{arch}' in imgcli, timm or torchvision.{did_you_mean} "
-        "Layer notation such as 32C5-P2-64C5-P2-128 works as well."
-    )

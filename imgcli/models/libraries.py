@@ -1,8 +1,9 @@
 """Networks of timm and torchvision: their names, their published weights, their backbones."""
 
+import difflib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import timm
 import torchvision
@@ -11,21 +12,14 @@ from torch import nn
 
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
+from imgcli.models.catalogue import TORCHVISION, Listed
+from imgcli.models.hub import published_file
 from imgcli.models.memory import is_out_of_memory
-from imgcli.models.network import Channels
+from imgcli.models.network import Backbone, Channels
 from imgcli.models.variation import Variation
-from imgcli.models.weights import load_backbone, published_file, read_state, reason_of
+from imgcli.models.weights import load_backbone, read_state, reason_of
+from imgcli.models.zoo import ZOO
 from imgcli.records import Preprocess
-
-TORCHVISION = "torchvision/"  # before a name that timm has as well
-
-
-class Backbone(NamedTuple):
-    """A network without its head, and what goes with it."""
-
-    module: nn.Module
-    head_names: list[str]  # what its weights call the head that was cut off
-    preprocess: Preprocess
 
 
 def timm_names() -> list[str]:
@@ -34,6 +28,21 @@ def timm_names() -> list[str]:
 
 def torchvision_names() -> list[str]:
     return [*torchvision.models.list_models(module=torchvision.models)]
+
+
+def listed() -> tuple[list[Listed], list[Listed]]:
+    """All networks of timm, and all of torchvision."""
+    timms = []
+    for name in timm_names():
+        config = timm_config(name)
+        size = config.input_size if config else None
+        timms.append(Listed(name, size, bool(config and config.has_weights)))
+    torchvisions = []
+    for name in torchvision_names():
+        size = torchvision.models.get_model_weights(name).DEFAULT.transforms().crop_size[0]
+        taken = name in ZOO or timm.is_model(name)
+        torchvisions.append(Listed(TORCHVISION + name if taken else name, (3, size, size), True))
+    return timms, torchvisions
 
 
 def timm_config(arch: str) -> Any:
@@ -48,19 +57,46 @@ def timm_config(arch: str) -> Any:
         raise ModelError(f"No arch '{arch}': {error} Tags are listed on its hub page.") from None
 
 
-def timm_weights(arch: str) -> Path:
-    """The file of an arch's published weights, in the cache or fetched now."""
+def published_weights(arch: str) -> Path:
+    """The file of an arch's published weights, in the cache or fetched now.
+
+    Raises:
+        ModelError: no such arch, or weights that cannot be had.
+    """
+    name = arch.removeprefix(TORCHVISION)
+    if timm.is_model(arch):
+        return _timm_weights(arch)
+    if name in torchvision_names():
+        return _torchvision_weights(name)
+    raise _unknown(arch)
+
+
+def _timm_weights(arch: str) -> Path:
     config = timm_config(arch)
     hub_id, url = (config.hf_hub_id, config.url) if config else (None, None)
     return published_file(arch, hub_id, url if isinstance(url, str) else None)
 
 
-def torchvision_weights(name: str) -> Path:
-    """The file of an arch's published weights, in the cache or fetched now."""
+def _torchvision_weights(name: str) -> Path:
     return published_file(name, None, torchvision.models.get_model_weights(name).DEFAULT.url)
 
 
-def from_timm(
+def backbone_of(
+    model: ModelConfig, channels: Channels, variation: Variation, pretrained: bool
+) -> Backbone:
+    """Build a network of timm or torchvision without its head.
+
+    Raises:
+        ModelError: no such arch, arguments it does not take, or weights that cannot be had.
+    """
+    if timm.is_model(model.arch):
+        return _from_timm(model, channels, variation, pretrained)
+    if model.arch.removeprefix(TORCHVISION) in torchvision_names():
+        return _from_torchvision(model, channels, variation, pretrained)
+    raise _unknown(model.arch)
+
+
+def _from_timm(
     model: ModelConfig, channels: Channels, variation: Variation, pretrained: bool
 ) -> Backbone:
     """Build timm's network; published weights are adapted to the channels."""
@@ -72,7 +108,7 @@ def from_timm(
     if channels != 3:
         args["in_chans"] = channels
     if pretrained:
-        overlay = {"file": str(timm_weights(arch)), "custom_load": False}
+        overlay = {"file": str(_timm_weights(arch)), "custom_load": False}
         args["pretrained_cfg_overlay"] = overlay
     module: Any = _call(arch, timm.create_model, arch, pretrained=pretrained, num_classes=0, **args)
     data: dict[str, Any] = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
@@ -90,7 +126,7 @@ def from_timm(
     return Backbone(module, head_names, preprocess)
 
 
-def from_torchvision(
+def _from_torchvision(
     config: ModelConfig, channels: Channels, variation: Variation, pretrained: bool
 ) -> Backbone:
     """Build torchvision's network and cut off its last layer."""
@@ -116,7 +152,7 @@ def from_torchvision(
     model = _call(name, torchvision.models.get_model, name, weights=None, **args)
     head_name = _last_layer(model)
     if pretrained:
-        file = torchvision_weights(name)
+        file = _torchvision_weights(name)
         state = {k: v for k, v in read_state(file).items() if not k.startswith(("AuxL", "aux"))}
     layer = model.get_submodule(head_name)
     model.set_submodule(head_name, nn.Identity())
@@ -167,3 +203,13 @@ def _call(arch: str, build: Callable[..., nn.Module], *args: Any, **kwargs: Any)
         raise ModelError(
             f"'{arch}' cannot be built with these arguments: {reason_of(error)}"
         ) from None
+
+
+def _unknown(arch: str) -> ModelError:
+    names = {*ZOO, *timm_names(), *torchvision_names()}
+    close = difflib.get_close_matches(arch.lower(), names, n=5, cutoff=0.6)
+    did_you_mean = f" Did you mean {', '.join(close)}?" if close else ""
+    return ModelError(
+        f"No arch '{arch}' in imgcli, timm or torchvision.{did_you_mean} "
+        "Layer notation such as 32C5-P2-64C5-P2-128 works as well."
+    )

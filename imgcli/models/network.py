@@ -2,11 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from imgcli.reading import digest_of_lines
 from imgcli.records import Preprocess
 
 # torchvision's names of what timm exempts from weight decay in the same networks, and torchvision's
@@ -17,6 +18,14 @@ _NO_DECAY = {
 }
 
 Channels = Literal[1, 3]  # of a network's images: grey, or red, green and blue
+
+
+class Backbone(NamedTuple):
+    """A network without its head, and what goes with it."""
+
+    module: nn.Module
+    head_names: list[str]  # what its weights call the head that was cut off
+    preprocess: Preprocess
 
 
 class Classifier(nn.Module):
@@ -77,6 +86,15 @@ def fingerprint(module: nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def network_key(network: Network, module: nn.Module) -> str:
+    """A cache key of a network or its backbone: the weights, and the layers they are used in.
+
+    Weights alone do not tell max pooling from mean pooling, nor one activation from another.
+    """
+    parts = [fingerprint(module), str(network.notation or network.arch), repr(module)]
+    return digest_of_lines(parts)
 
 
 def count_params(classifier: Classifier, frozen_backbone: bool = False) -> dict[str, int]:

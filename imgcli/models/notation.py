@@ -18,7 +18,8 @@
     tanh            an activation by itself
     R[32C3-32C3]    residual group: what goes in is added to what comes out
     W2              the image's patches of 2×2, whitened: fixed filters found in the training photos
-    {16..64}  {3,5} a number that `imgcli tune` chooses, from a range or a list: {16..64}C{3,5}
+    {16..64}  {3,5} a number that `imgcli tune` chooses: of a range with both its ends, of whole
+                    numbers if both are written as such, or of a list: {16..64}C{3,5}
 
 Tokens are joined by "-", or a dash as papers print it; spaces and other square brackets only group
 for the eye. A leading input size (`784` or `1x28x28`) and a trailing class count are accepted and
@@ -190,3 +191,65 @@ def no_layer(notation: str) -> ModelError:
 def bad_token(notation: str, text: str, position: int, what: str) -> ModelError:
     """What is wrong with a token, and where it stands."""
     return ModelError(f"'{text}' at position {position} of '{notation}' {what}.")
+
+
+# --- numbers left open ----------------------------------------------------------------------------
+
+_NUMBER = r"(?:\d*\.)?\d+"
+_BRACES = re.compile(r"\{[^}]*\}?|\}")
+_RANGE = re.compile(rf"\{{\s*({_NUMBER})\s*\.\.\s*({_NUMBER})\s*\}}")
+_LIST = re.compile(rf"\{{\s*{_NUMBER}(?:\s*,\s*{_NUMBER})*\s*\}}")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers that a notation leaves open: from `low` to `high`, or one of `choices`."""
+
+    text: str  # as written, with its braces
+    position: int  # characters from the start of the notation, from 1
+    low: float  # an int where all its numbers are whole
+    high: float
+    choices: tuple[float, ...] = ()  # of a list, as written; empty for a range
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is one that may be filled in."""
+        whole = isinstance(value, int) or not isinstance(self.low, int)
+        return value in self.choices if self.choices else whole and self.low <= value <= self.high
+
+
+def find_ranges(notation: str) -> list[Range]:
+    """What a notation leaves open, from left to right.
+
+    Raises:
+        ModelError: braces around something else; the position is marked.
+    """
+    return [_range(notation, braces) for braces in _BRACES.finditer(notation)]
+
+
+def fill_ranges(notation: str, values: Sequence[float]) -> str:
+    """The notation with a number for each of its ranges, in the order of `find_ranges`."""
+    ranges = find_ranges(notation)
+    assert len(ranges) == len(values)
+    for open_, value in reversed(list(zip(ranges, values, strict=True))):
+        assert open_.holds(value), f"{value} in {open_.text}"
+        start = open_.position - 1
+        notation = notation[:start] + decimal(value) + notation[start + len(open_.text) :]
+    return notation
+
+
+def _range(notation: str, braces: re.Match[str]) -> Range:
+    text, position = braces.group(), braces.start() + 1
+    if found := _RANGE.fullmatch(text):
+        low, high = _numbers(found.groups())
+        if low > high:
+            raise bad_token(notation, text, position, f"runs backwards; write {{{high}..{low}}}")
+        return Range(text, position, low, high)
+    if _LIST.fullmatch(text):
+        choices = _numbers(text.strip("{}").split(","))
+        return Range(text, position, min(choices), max(choices), tuple(choices))
+    raise bad_token(notation, text, position, "is no range; ranges look like {16..64} or {3,5,7}")
+
+
+def _numbers(texts: Sequence[str]) -> list[float]:
+    """All as ints if all are whole, else all as floats."""
+    return [*map(int if all(text.strip().isdigit() for text in texts) else float, texts)]

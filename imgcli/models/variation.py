@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError, WrongUsage
-from imgcli.models.initialise import INITS
+from imgcli.models.layers import INITS
 from imgcli.models.notation import ACTIVATIONS, Token, decimal, flat, parse, rewrite
 
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.transforms import v2
 
 from imgcli.config import AugmentConfig
 from imgcli.training.device import to_device
@@ -157,7 +156,9 @@ def _change_at_random(images: Tensor, magnitude: int) -> Tensor:
 
     One photo after the other, by torch's own generator.
     """
-    change = v2.RandAugment(num_ops=2, magnitude=magnitude)
+    from torchvision.transforms.v2 import RandAugment  # seconds, for what few trainings ask for
+
+    change = RandAugment(num_ops=2, magnitude=magnitude)
     planes = images.round().clamp(0, 255).to(torch.uint8)
     changed = torch.stack([change(photo) for photo in planes])
     return changed.float().contiguous(memory_format=torch.channels_last)
@@ -203,6 +204,11 @@ def mixing(
         mixup, cutmix: alpha of the beta distribution of the shares (Zhang et al., 2018; Yun et al.,
             2019); 0 for without. With both, every batch draws one of them.
     """
+    if not (mixup or cutmix):
+        return None
+    from torchvision.transforms import v2  # seconds, for what few trainings ask for
+
     kinds = [(v2.MixUp, mixup), (v2.CutMix, cutmix)]
     mixes = [kind(alpha=alpha, num_classes=classes) for kind, alpha in kinds if alpha]
-    return v2.RandomChoice(mixes) if mixes else None
+    mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = v2.RandomChoice(mixes)
+    return mix

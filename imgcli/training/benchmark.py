@@ -13,6 +13,7 @@ import torch
 from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import DataError
 from imgcli.models.create import create_network
+from imgcli.models.folding import fuse_for_inference
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
 from imgcli.photos.hashing import cores
@@ -20,7 +21,6 @@ from imgcli.photos.layout import photos_under
 from imgcli.photos.views import decode_files
 from imgcli.records import Preprocess
 from imgcli.training.device import autocast, choose_device, forward
-from imgcli.training.features import fuse_for_inference
 from imgcli.training.precision import choose_precision, has_bf16
 from imgcli.training.probe.logistic import fit_softmax
 from imgcli.training.probe.selection import L2_PENALTIES, mean_heads, select_l2

@@ -5,31 +5,29 @@ are used in, preprocessing and precision, and the code that decodes.
 """
 
 import hashlib
-from collections.abc import Iterable
+import os
+import platform
+from importlib.metadata import version
 
-from torch import nn
+import numpy as np
 
-from imgcli.models.network import Network, fingerprint
+from imgcli import __version__
 from imgcli.photos import decode, resize
+from imgcli.photos.dataset import Dataset
+from imgcli.reading import digest_of_lines
 from imgcli.records import IntArray, Predictions, Preprocess, Samples
-from imgcli.runs import FORMAT
+from imgcli.runs import FORMAT, Run
+
+_LIBRARIES = ("torch", "torchvision", "timm", "scikit-learn", "numpy", "pillow")
 
 
 def photos_key(samples: Samples, rows: IntArray) -> str:
     """Of some rows: their photos' bytes, paths, classes by name, and near-duplicate groups."""
-    return _digest(
+    return digest_of_lines(
         f"{row} {samples.digests[row]} {samples.groups[row]} {_label(samples, row)!r} "
         f"{samples.paths[row]!r}"
         for row in rows.tolist()
     )
-
-
-def network_key(network: Network, module: nn.Module) -> str:
-    """Of a network or its backbone: the weights, and the layers that they are used in.
-
-    Weights alone do not tell max pooling from mean pooling, nor one activation from another.
-    """
-    return _digest([fingerprint(module), str(network.notation or network.arch), repr(module)])
 
 
 def view_key(preprocess: Preprocess) -> str:
@@ -39,16 +37,42 @@ def view_key(preprocess: Preprocess) -> str:
     return f"{preprocess.geometry()}-{normalised}-{resize.BY}-v{decode.VERSION}"
 
 
-def score_key(samples: Samples, rows: IntArray, network: Network, precision: str) -> str:
-    """Of a network's predictions of some rows."""
-    return _digest(
+def score_key(
+    samples: Samples, rows: IntArray, network: str, preprocess: Preprocess, precision: str
+) -> str:
+    """Of the predictions of some rows by the network of a `network_key`."""
+    return digest_of_lines(
         [
             f"format {FORMAT}",
             repr(samples.classes),
             photos_key(samples, rows),
-            network_key(network, network.classifier),
-            view_key(network.preprocess),
+            network,
+            view_key(preprocess),
             precision,
+        ]
+    )
+
+
+def evaluation_key(run: Run, dataset: Dataset, device: str, *asked: object) -> str:
+    """Of what an evaluation of a run depends on, found without its network.
+
+    So a repeated evaluation needs no torch. It is of one machine, where the choice of a device and
+    a precision comes out the same again.
+
+    Returns:
+        "" for a run with weights or pseudo-labels from elsewhere, which may have changed.
+    """
+    if run.config.model.weights or run.config.data.pseudo_label:
+        return ""
+    samples = dataset.samples
+    return digest_of_lines(
+        [
+            *(__version__, platform.node(), device, os.environ.get("CUDA_VISIBLE_DEVICES", "")),
+            *(version(library) for library in _LIBRARIES),
+            *(run.digest(name) for name in ("config.json", "model.json", "model.safetensors")),
+            *(repr(samples.classes), photos_key(samples, np.arange(len(samples)))),
+            *(f"{part} {rows.tolist()}" for part, rows in dataset.split.parts.items()),
+            *(resize.BY, str(decode.VERSION), repr(asked)),
         ]
     )
 
@@ -64,10 +88,3 @@ def changed_photos(samples: Samples, predictions: Predictions) -> list[str]:
 def _label(samples: Samples, row: int) -> str | None:
     target = int(samples.targets[row])
     return None if target < 0 else samples.classes[target]
-
-
-def _digest(parts: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode("utf-8", "surrogateescape") + b"\n")
-    return digest.hexdigest()

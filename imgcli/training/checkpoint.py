@@ -9,15 +9,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
 from imgcli.documents import parse
 from imgcli.errors import RunError
 from imgcli.models.weights import read_tensors, write_state
+
+if TYPE_CHECKING:
+    from timm.utils.model_ema import ModelEmaV3
 
 
 @dataclass(eq=False)
@@ -26,7 +28,7 @@ class State:
 
     module: nn.Module
     optimizer: torch.optim.Optimizer
-    average: ModelEmaV3 | None = None  # the moving average of the weights
+    average: "ModelEmaV3 | None" = None  # the moving average of the weights
     epoch: int = 0  # finished epochs
     steps: int = 0  # finished steps
     resumed_from: int = 0  # epochs that an earlier process finished

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from imgcli.config import TrainConfig
 from imgcli.errors import RunError
-from imgcli.models.create import published_weights, starts_from_published
+from imgcli.models.create import starts_from_published
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import Dataset, load_dataset
@@ -102,6 +102,8 @@ def make_context(
     config = resolve_defaults(config)
     device = choose_device(device_name)
     if network is None and starts_from_published(config.model) and (data / "train").is_dir():
+        from imgcli.models.libraries import published_weights  # imports timm and torchvision
+
         published_weights(config.model.arch)  # fails before all photos are read
     dataset, unlabelled = load_dataset(data), np.empty(0, np.int64)
     if config.data.pseudo_label:

@@ -13,9 +13,10 @@ from torch import Tensor
 from imgcli import __version__, reading
 from imgcli.errors import WrongUsage
 from imgcli.files import save_arrays
+from imgcli.models.network import network_key
 from imgcli.reading import digest_of
 from imgcli.records import FloatArray, IntArray, Predictions
-from imgcli.training.cache_keys import network_key, photos_key, view_key
+from imgcli.training.cache_keys import photos_key, view_key
 from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by, probs_of
 from imgcli.training.fitting import fit_all
 from imgcli.training.folds import evaluation_folds

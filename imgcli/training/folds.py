@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 import torch
-from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 from torch.nn import functional
 
@@ -88,6 +87,8 @@ def stratified_folds(context: TrainingContext, rows: IntArray, k: int, seed: int
     A class in fewer than `k` groups is missing from some folds. Empty folds are left out, so there
     may be fewer than `k`.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # a second, for folds alone
+
     samples = context.dataset.samples
     folder = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
     fold = np.zeros(len(rows), dtype=np.int64)

@@ -1,12 +1,14 @@
-"""What moves the weights: optimizers by timm's names, with their learning rates in groups."""
+"""What moves the weights: optimizers by timm's names, with their learning rates in groups.
+
+timm takes seconds to import and is imported by the functions that need it: a run that was trained
+by one of the common optimizers is evaluated without.
+"""
 
 import difflib
 from collections.abc import Collection
 from typing import Any
 
 import torch
-from timm.models import group_parameters
-from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
 from torch import nn
 
 from imgcli.config import OptimConfig
@@ -21,12 +23,18 @@ _LEFT_OUT = ("bnb", "fused", "kron", "adahessian", "nesterov", "larc", "nlarc")
 
 def optimizers() -> list[str]:
     """The names that `--optimizer` takes for a training by steps."""
+    from timm.optim import list_optimizers
+
     names = map(str, list_optimizers())
     return [name for name in names if not name.startswith(_LEFT_OUT)]
 
 
 def has_momentum(name: str) -> bool:
     """Whether the optimizer called `name` takes --momentum."""
+    if name in _FUSED:
+        return name in SGD
+    from timm.optim import get_optimizer_info
+
     return bool(get_optimizer_info(name).has_momentum)
 
 
@@ -51,18 +59,20 @@ def check_optimizer(name: str) -> None:
     Raises:
         WrongUsage: with those names.
     """
-    known = optimizers()
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=3)
-        meant = f" Did you mean {', '.join(close)}?" if close else ""
-        raise WrongUsage(
-            f"--optimizer {name} is not known.{meant} There is lbfgs for a frozen backbone's "
-            f"head, and of timm: {', '.join(known)}."
-        )
+    if name in _FUSED or name in (known := optimizers()):
+        return
+    close = difflib.get_close_matches(name, known, n=3)
+    meant = f" Did you mean {', '.join(close)}?" if close else ""
+    raise WrongUsage(
+        f"--optimizer {name} is not known.{meant} There is lbfgs for a frozen backbone's head, and "
+        f"of timm: {', '.join(known)}."
+    )
 
 
 def make_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
     """The config's optimizer over all parameters of a module, of which `decaying` ones decay."""
+    from timm.optim import create_optimizer_v2
+
     assert config.optimizer and isinstance(config.lr, float)
     own: dict[str, Any] = {}
     if config.optimizer in SGD:
@@ -119,6 +129,8 @@ def levels_of(module: nn.Module) -> dict[str, int]:
     levels: dict[str, int] = {}
     backbone = getattr(module, "backbone", None)
     if backbone is not None and hasattr(backbone, "group_matcher"):
+        from timm.models import group_parameters
+
         found = group_parameters(backbone, backbone.group_matcher(), reverse=True)
         levels = {f"backbone.{name}": int(level) for name, level in found.items()}
     level = max(levels.values(), default=-1)

@@ -1,6 +1,5 @@
 """Predictions of photos that a run was not trained on: of the sealed test part, or by folds."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,25 +8,15 @@ from imgcli import ledger
 from imgcli.errors import DataError
 from imgcli.files import locked
 from imgcli.models.memory import within_memory
-from imgcli.records import IntArray, Predictions
+from imgcli.models.network import network_key
+from imgcli.records import Scored
 from imgcli.runs import Run
-from imgcli.training.cache_keys import score_key
+from imgcli.training.cache_keys import evaluation_key, score_key
 from imgcli.training.context import fresh_context, probs_by, trained_context
 from imgcli.training.cross_validation import as_predictions, out_of_fold
 from imgcli.training.inputs import FeatureInputs
 
 FOLDS_LOCK = ".folds.lock"  # in a run: of who writes its out-of-fold predictions
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """A run's predictions of photos that it was not trained on."""
-
-    predictions: Predictions
-    train_confusions: IntArray | None  # (k, K, K) of the folds, on their training photos
-    times: int | None  # evaluations of the test part so far; None if this is not one
-    leaks: int
-    repeats: tuple[Predictions, ...] = ()  # of the folds, after the first; in the same order
 
 
 @within_memory()
@@ -49,10 +38,17 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
             "estimate the error on the train part: imgcli evaluate --folds 10"
         )
     name = "predictions-test.npz"
-    made_of = score_key(dataset.samples, rows, network, context.config.optim.precision)
-    known = run.made_of(name) == made_of
+    weights = network_key(network, network.classifier)
+    precision = context.config.optim.precision
+    key = score_key(dataset.samples, rows, weights, network.preprocess, precision)
+    made_of = f"{key} {evaluation_key(run, dataset, device, 'test')}"
+    stored = run.made_of(name)
+    known = stored.partition(" ")[0] == key
     if known and ledger.entered(run, context.test_digests, "evaluate"):
-        return Scored(run.load_predictions(name), None, None, dataset.leaks)
+        predictions = run.load_predictions(name)
+        if stored != made_of:
+            run.save_predictions(name, predictions, made_of)
+        return Scored(predictions, None, None, dataset.leaks)
     times = ledger.enter(run, context.test_digests, "evaluate")
     classifier = network.classifier
     module = classifier.head if isinstance(context.inputs, FeatureInputs) else classifier
@@ -87,6 +83,7 @@ def score_folds(
         for repeat in range(repeats)
     ]
     predictions, train_confusions = zip(*repeated, strict=True)
+    made_of = evaluation_key(run, context.dataset, device, part, k, seed, repeats)
     with locked(run.folder / FOLDS_LOCK, wait=60):
-        run.save_folds(predictions)
+        run.save_folds(predictions, made_of)
     return Scored(predictions[0], np.concatenate(train_confusions), times, 0, predictions[1:])

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -124,7 +123,11 @@ def train(
 
 def new_state(module: nn.Module, optim: OptimConfig) -> State:
     """The state of `module` before training."""
-    average = ModelEmaV3(module, optim.ema, use_warmup=True) if optim.ema else None
+    average = None
+    if optim.ema:
+        from timm.utils.model_ema import ModelEmaV3
+
+        average = ModelEmaV3(module, optim.ema, use_warmup=True)
     return State(module, make_optimizer(module, optim), average)
 
 

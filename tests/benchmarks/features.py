@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from imgcli.config import TrainConfig
+from imgcli.models.folding import fuse_for_inference
 from imgcli.models.memory import Batches
 from imgcli.photos.split import split_folder
 from imgcli.photos.views import load_pixels
 from imgcli.records import Samples
 from imgcli.training.context import TrainingContext, make_context
 from imgcli.training.device import BATCH, choose_device, forward
-from imgcli.training.features import frozen_features, fuse_for_inference
+from imgcli.training.features import frozen_features
 from imgcli.training.inputs import DevicePixels
 from tests.benchmarks import peaks
 from tests.benchmarks.pixels import as_inputs

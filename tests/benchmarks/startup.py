@@ -1,4 +1,4 @@
-"""Start-up: commands that need no torch start without it; a split of ten photos is instant."""
+"""Start-up: commands that need no torch start without it; what is asked often is instant."""
 
 import sys
 from collections.abc import Iterator
@@ -29,6 +29,13 @@ def measure(setting: Setting) -> Iterator[Result]:
         libraries,
         goal=Goal("below", 0.5),
         note=f"an empty `python -c ''` takes {bare:.0f} ms",
+    )
+
+    def find(folder: Path) -> None:
+        run(imgcli("archs", "resnet"), folder)
+
+    yield Result(
+        "`imgcli archs resnet`", repeat(find, rounds, setting.work), goal=Goal("below", 1.0)
     )
     ten = setting.material.photos(10, classes=2)
 

@@ -10,7 +10,7 @@ from torch import nn
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
-from imgcli.models.initialise import INITS
+from imgcli.models.layers import INITS
 from imgcli.models.network import Network, fingerprint
 
 

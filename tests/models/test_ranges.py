@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
-from imgcli.models.notation import is_notation, parse, written
-from imgcli.models.ranges import Range, fill_ranges, find_ranges
+from imgcli.models.notation import Range, fill_ranges, find_ranges, is_notation, parse, written
 
 
 def test_ranges_are_found_with_their_ends_and_places() -> None:

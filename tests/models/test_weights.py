@@ -15,7 +15,7 @@ import pytest
 import timm
 from safetensors.torch import save
 
-from imgcli.models.weights import _reachable
+from imgcli.models.hub import _reachable
 
 CREATE = (
     "from imgcli.config import ModelConfig\n"

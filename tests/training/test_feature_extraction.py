@@ -4,8 +4,8 @@ import timm
 import torch
 from torch import nn
 
+from imgcli.models.folding import fuse_for_inference
 from imgcli.records import Preprocess
-from imgcli.training.features import fuse_for_inference
 
 
 def test_a_fused_backbone_is_a_copy() -> None:

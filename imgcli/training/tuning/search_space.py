@@ -25,7 +25,7 @@ from optuna.trial import Trial
 
 from imgcli.config import Choice, TrainConfig, check_limits, choices
 from imgcli.errors import WrongUsage
-from imgcli.models.ranges import Range, fill_ranges, find_ranges
+from imgcli.models.notation import Range, fill_ranges, find_ranges
 from imgcli.training.probe.selection import L2_PENALTIES
 from imgcli.training.resolve_defaults import resolve_defaults
 
