@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
 from imgcli.text import interval, percent
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EvaluateResult:
+class EvaluateResult(Result):
     """The figures of a run, each with its 95 % interval; of several runs, of their average."""
 
     runs: tuple[Path, ...]
@@ -67,14 +67,7 @@ class EvaluateResult:
         return self.evaluation.per_class
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli evaluate --json`."""
         return dict(self.document)
-
-    def __repr__(self) -> str:
-        return as_text("EvaluateResult", dict(self._rows()))
-
-    def _repr_html_(self) -> str:
-        return as_html(dict(self._rows()))
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.document["run"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.evaluate import names
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
 from imgcli.text import percent
 
@@ -23,7 +23,7 @@ MOST_SHOWN = 20  # photos in a notebook
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PredictResult:
+class PredictResult(Result):
     """The predictions of M photos over K classes."""
 
     runs: tuple[Path, ...]
@@ -39,14 +39,7 @@ class PredictResult:
     document: Mapping[str, Any]  # of the JSON contract
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli predict --json`."""
         return dict(self.document)
-
-    def __repr__(self) -> str:
-        return as_text("PredictResult", dict(self._rows()))
-
-    def _repr_html_(self) -> str:
-        return as_html(dict(self._rows()))
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.document["run"])
