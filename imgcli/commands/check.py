@@ -16,6 +16,7 @@ from imgcli.progress import note
 
 if TYPE_CHECKING:
     from imgcli.photos.check import Checked
+    from imgcli.photos.quality import Issue
 
 SHEET = Path(".imgcli/check/contact.html")
 
@@ -141,19 +142,22 @@ def _found_json(found: "Checked") -> dict[str, Any]:
         "conflicts": [
             {"kind": c.kind, "paths": list(c.paths), c.kind: list(c.names)} for c in found.conflicts
         ],
-        "issues": [
-            {
-                "kind": issue.kind,
-                **({"path": issue.path} if issue.path is not None else {}),
-                **({"class": issue.label} if issue.label is not None else {}),
-                **({"paths": list(issue.paths)} if issue.paths else {}),
-                "detail": issue.detail,
-            }
-            for issue in found.issues
-        ],
+        "issues": [_issue_json(issue) for issue in found.issues],
         "associations": [vars(association) for association in found.associations],
         "metadata": found.metadata,
     }
+
+
+def _issue_json(issue: "Issue") -> dict[str, Any]:
+    """An issue without what it does not have: a path, a class, further paths."""
+    document = {
+        "kind": issue.kind,
+        "path": issue.path,
+        "class": issue.label,
+        "paths": list(issue.paths) or None,
+        "detail": issue.detail,
+    }
+    return {key: value for key, value in document.items() if value is not None}
 
 
 def _write_sheet(result: CheckResult, sheet: Path | None) -> Path | None:

@@ -18,7 +18,7 @@ from imgcli.evaluation.compare import compare as compare_predictions
 from imgcli.evaluation.predictions_io import Stored
 from imgcli.files import write_atomic, write_json
 from imgcli.progress import note
-from imgcli.report import compared, csv
+from imgcli.report import comparison
 from imgcli.report.plots import comparison as plots
 from imgcli.report.plots import training
 from imgcli.report.plots.style import save
@@ -147,24 +147,24 @@ def _store(
 ) -> CompareResult:
     """Write tables and figures into one folder, whole."""
     document = result.to_json()
-    labels = compared.labels(document)
+    labels = comparison.labels(document)
     for one in stored.values():
         training.check(one.run)
     found = {
-        name: training.losses(one.run.folder / "history.csv", one.histories, window)
+        name: plots.losses(one.run.folder / "history.csv", one.histories, window)
         for name, one in stored.items()
     }
     curves = {name: curve for name, curve in found.items() if curve is not None}
     drawings = {"boxes.png": plots.boxes(document), "differences.png": plots.forest(document)}
     if curves:
         by_label = {labels[name]: curve for name, curve in curves.items()}
-        drawings["loss.png"] = training.loss_curves(
-            by_label, training.notes(document, labels, curves)
+        drawings["loss.png"] = plots.loss_curves(
+            by_label, plots.loss_notes(document, labels, curves)
         )
     texts = {
-        "comparison.csv": csv.comparison_csv(document),
-        "folds.csv": csv.folds_csv(document),
-        "loss.csv": training.losses_csv(curves),
+        "comparison.csv": comparison.comparison_csv(document),
+        "folds.csv": comparison.folds_csv(document),
+        "loss.csv": plots.losses_csv(curves),
     }
     files = tuple(out / name for name in (*drawings, *texts))
     with staging.staged_folder(out, replace=True, user_files=_user_files) as staged:

@@ -112,7 +112,7 @@ def evaluate(
     if folds is None and repeats > 1:
         raise WrongUsage("--repeats goes with --folds; the test part is scored once.")
 
-    from imgcli.evaluation.ensemble import average
+    from imgcli.evaluation.evaluate import average
     from imgcli.evaluation.evaluate import evaluate as figures_of
     from imgcli.evaluation.predictions_io import with_training_figures
     from imgcli.runs import find_runs
@@ -125,12 +125,12 @@ def evaluate(
     else:
         each = [score_folds(one, data, on, folds, seed, device, repeats) for one in runs]
     predictions = average([one.predictions for one in each])
-    again = [average(repeat) for repeat in zip(*(one.again for one in each), strict=True)]
+    further = [average(repeat) for repeat in zip(*(one.again for one in each), strict=True)]
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
-    evaluation = figures_of(predictions, train_confusions, again=again)
+    evaluation = figures_of(predictions, train_confusions, repeats=further)
     if folds is None and len(runs) == 1:
         evaluation = with_training_figures(evaluation, runs[0])
-    document = _document(runs, evaluation, predictions, again)
+    document = _document(runs, evaluation, predictions, further)
     figures: tuple[Path, ...] = ()
     if len(runs) == 1:
         document["calibration"] = _calibrate(runs[0], predictions)
@@ -156,18 +156,23 @@ def _document(
     runs: "Sequence[Run]",
     evaluation: "Evaluation",
     predictions: "Predictions",
-    again: "Sequence[Predictions]",
+    repeats: "Sequence[Predictions]",
 ) -> dict[str, Any]:
-    from imgcli.evaluation.evaluate import evaluation_json, gap_sentence
-    from imgcli.evaluation.scores import per_repeat, scores, scores_json
+    from imgcli.evaluation.evaluate import (
+        evaluation_json,
+        gap_sentence,
+        per_repeat,
+        scores,
+        scores_json,
+    )
 
     return {
         "run": " + ".join(str(run.folder) for run in runs),
         **evaluation_json(evaluation),
-        **scores_json(scores(predictions, again=again)),
+        **scores_json(scores(predictions, repeats=repeats)),
         "gap": gap_sentence(evaluation),
-        "repeats": 1 + len(again),
-        "per_repeat": per_repeat([predictions, *again]),
+        "repeats": 1 + len(repeats),
+        "per_repeat": per_repeat([predictions, *repeats]),
     }
 
 

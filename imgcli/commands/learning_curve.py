@@ -57,7 +57,7 @@ def learning_curve(
         ImgcliError: what the command line would say.
     """
     from imgcli.evaluation import learning_curve as evaluation
-    from imgcli.report.plots.learning_curve import curve
+    from imgcli.report.plots import training as plots
     from imgcli.report.plots.style import save
     from imgcli.runs import find_run
     from imgcli.training.learning_curve import answers_by_share
@@ -71,7 +71,7 @@ def learning_curve(
     document["sentence"] = evaluation.curve_sentence(document)
     chosen.write_json("learning-curve.json", document)
     figure = chosen.folder / "figures" / "learning-curve.png"
-    save(curve(document), figure)
+    save(plots.learning_curve(document), figure)
     return LearningCurveResult(
         run=chosen.folder,
         figure=figure,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imgcli.evaluation.selective import Promise
+    from imgcli.evaluation.selective import SelectivePrediction
     from imgcli.records import FloatArray, Rejected
     from imgcli.runs import Run
     from imgcli.training.predict import Predicted
@@ -33,7 +33,7 @@ class PredictResult(Result):
     predictions: tuple[str, ...]  # (M,) the most probable class of each photo
     confidence: "FloatArray"  # (M,) its probability
     sure: "NDArray[np.bool_]"  # (M,) whether the confidence is enough for min_precision
-    promise: "Promise | None"  # threshold and precision, with min_precision only
+    promise: "SelectivePrediction | None"  # threshold and precision, with min_precision only
     rejected: "tuple[Rejected, ...]"  # photos that cannot be read
     csv: Path | None
     document: Mapping[str, Any]  # of the JSON contract
@@ -115,22 +115,24 @@ def predict(
 
 def _promise(
     runs: "Sequence[Run]", temperatures: Sequence[float], min_precision: float
-) -> "Promise":
+) -> "SelectivePrediction":
     """The confidence threshold, from the runs' out-of-fold predictions, calibrated as now."""
     from imgcli.evaluation.calibration import calibrated
-    from imgcli.evaluation.ensemble import average
+    from imgcli.evaluation.evaluate import average
     from imgcli.evaluation.predictions_io import out_of_fold
-    from imgcli.evaluation.selective import promise
+    from imgcli.evaluation.selective import selective_prediction
 
     each = [out_of_fold(run) for run in runs]
     scaled = [
         replace(one, probs=calibrated(one.probs, temperature))
         for one, temperature in zip(each, temperatures, strict=True)
     ]
-    return promise(average(scaled), min_precision)
+    return selective_prediction(average(scaled), min_precision)
 
 
-def _document(found: "Predicted", top: int, promised: "Promise | None") -> dict[str, Any]:
+def _document(
+    found: "Predicted", top: int, promised: "SelectivePrediction | None"
+) -> dict[str, Any]:
     from imgcli.files import as_json
 
     rows: list[dict[str, Any]] = [
