@@ -17,7 +17,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -245,14 +245,15 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         np.savez_compressed(file, **vouched)
 
 
-def as_json(record: Any) -> dict[str, Any]:
-    """A frozen record as plain JSON types."""
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(record), default=_plain))
-    return plain
+def as_json(value: Any) -> Any:
+    """A value, such as a frozen record, as plain JSON types."""
+    return json.loads(json.dumps(value, default=_plain))
 
 
 def _plain(value: Any) -> Any:
-    """What `json` cannot write by itself: numpy scalars and arrays, paths."""
+    """What `json` cannot write by itself: records, numpy scalars and arrays, paths."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

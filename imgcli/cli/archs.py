@@ -5,11 +5,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Json
 from imgcli.cli.training_options import option_of
 from imgcli.commands.archs import archs as find_archs
 from imgcli.commands.describe_arch import describe_arch
+from imgcli.report.terminal import archs as tables
 
 
 class WordsOrCommand(TyperGroup):
@@ -60,14 +61,9 @@ def search(words: Words = None, json: Json = False) -> None:
 
       imgcli archs vit tiny
     """
-    result = find_archs(*(words or []))
-    if json:
-        show_json(result.to_json())
-        return
-    from imgcli.report.terminal import archs as tables
-
     table = tables.found if words else tables.catalogue
-    show(*table(result.to_json()))
+    result = find_archs(*(words or []))
+    render(result, json=json, people=lambda done: table(done.to_json()))
 
 
 Arch = Annotated[str, typer.Argument(help="A name, or layer notation.", show_default=False)]
@@ -114,9 +110,4 @@ def describe(
         batchnorm=batchnorm,
         activation=activation,
     )
-    if json:
-        show_json(result.to_json())
-        return
-    from imgcli.report.terminal import archs as tables
-
-    show(*tables.description(result.to_json()))
+    render(result, json=json, people=lambda done: tables.description(done.to_json()))

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Device, Json, Quiet
 from imgcli.commands import bench as command
 
@@ -64,9 +65,10 @@ def bench(
         epochs=epochs,
         device=device,
     )
-    if json:
-        show_json(result.to_json())
-    else:
-        from imgcli.report.terminal.runs import speeds
+    render(result, json=json, people=_tables)
 
-        show(*speeds(result.to_json()))
+
+def _tables(result: command.BenchResult) -> list[RenderableType]:
+    from imgcli.report.terminal.runs import speeds
+
+    return speeds(result.to_json())

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import RenderableType
@@ -13,8 +13,7 @@ from imgcli.commands.check import SHEET, CheckResult
 from imgcli.commands.check import check as check_photos
 from imgcli.commands.check_fix import after_relabelling
 from imgcli.report.terminal import check as tables
-from imgcli.report.terminal import labels as label_tables
-from imgcli.report.terminal.collecting import texts
+from imgcli.report.terminal.tables import texts
 
 Dir = Annotated[
     Path | None,
@@ -110,34 +109,12 @@ def check(
         plan=plan,
         sheet=sheet,
     )
-    render(result, json=json, people=_relabelled if result.plan else _findings)
+    render(result, json=json, people=_tables)
 
 
-def _relabelled(result: CheckResult) -> list[RenderableType]:
-    undo, then = f"imgcli restore {quote(str(result.folder))}", after_relabelling(result.folder)
-    return texts(label_tables.relabelled(result.to_json()["fixed"], undo, then))
-
-
-def _findings(result: CheckResult) -> list[RenderableType]:
+def _tables(result: CheckResult) -> list[RenderableType]:
     document = result.to_json()
-    root, lines = quote(document["dir"]), []
-    if document["sheet"]:
-        lines.append(f"Contact sheet: {document['sheet']}")
-    if "fixed" in document:
-        lines += tables.fixed(document["fixed"], f"imgcli restore {root}")
-    found = tables.found(document) if "files" in document else []
-    if "labels" in document:
-        found.append(label_tables.table(document["labels"], document["too_few"]))
-    return [*found, *texts(lines + _next_steps(document, root))]
-
-
-def _next_steps(document: dict[str, Any], root: str) -> list[str]:
-    if document.get("plan"):
-        plan = quote(document["plan"])
-        return [
-            f"To edit: {plan}; the photo of a deleted row stays as it is",
-            f"Next: imgcli check --fix {plan}",
-        ]
-    if "labels" in document:
-        return []
-    return [f"Next: imgcli {'train --data' if document['parts'] else 'split'} {root}"]
+    if not result.plan:
+        return tables.checked(document)
+    undo, then = f"imgcli restore {quote(str(result.folder))}", after_relabelling(result.folder)
+    return texts(tables.relabelled(document["fixed"], undo, then))

@@ -9,64 +9,37 @@ from typer.core import TyperCommand, TyperGroup
 
 from imgcli.errors import Interrupted
 
-# name: where it is, module and function under imgcli.cli; its line in `imgcli --help`, which is the
-# first line of the function's docstring. In the order of the work.
+# Each command and its line in `imgcli --help`, which is the first line of its docstring; in the
+# order of the work. It is the function of its name in the module of its name.
 COMMANDS = {
-    "scrape": (
-        "scrape:scrape",
-        "Download openly licensed photos into one folder of class folders.",
-    ),
-    "import": (
-        "import_:import_photos",
-        "Copy labelled photos, in many formats, into one folder of class folders.",
-    ),
-    "credits": (
-        "credits:write_credits",
-        "Write a page with the author and licence of every scraped photo.",
-    ),
-    "check": (
-        "check:check",
-        "Find faulty files, duplicates, outliers and wrong labels before training.",
-    ),
-    "restore": (
-        "restore:restore",
-        "Move photos back that `imgcli check --fix` moved into quarantine/ or relabelled.",
-    ),
-    "split": (
-        "split:split",
-        "Split photos into train and test, stratified by class; duplicates stay together.",
-    ),
-    "train": ("train:train", "Train a network on the train part of a dataset."),
-    "tune": ("tune:tune", "Search hyper-parameters for the highest accuracy on held-out photos."),
-    "evaluate": ("evaluate:evaluate", "Estimate the error of a run, with its 95 % interval."),
-    "compare": ("compare:compare", "Compare runs on the same photos."),
-    "suggest-merges": (
-        "suggest_merges:suggest_merges",
-        "Suggest classes to merge, and classes to split.",
-    ),
-    "merge": ("merge:merge", "Merge classes, in a new folder."),
-    "report": ("report:report", "Write a report: one HTML file of all results."),
-    "learning-curve": (
-        "learning_curve:learning_curve",
-        "Estimate the accuracy with twice the photos.",
-    ),
-    "predict": ("predict:predict", "Predict the classes of new photos."),
-    "archs": ("archs:archs", "List networks: the zoo, or all with every WORD in their names."),
-    "bench": (
-        "bench:bench",
-        "Measure this machine and estimate how long cross-validation takes on it.",
-    ),
-    "cache": ("cache:cache", "Show the entries of .imgcli/cache, and remove them."),
-    "demo": ("demo:demo", "Show all steps in a minute."),
-    "guide": ("guide:guide", "Show a guide, or list the topics."),
+    "scrape": "Download openly licensed photos into one folder of class folders.",
+    "import": "Copy labelled photos, in many formats, into one folder of class folders.",
+    "credits": "Write a page with the author and licence of every scraped photo.",
+    "check": "Find faulty files, duplicates, outliers and wrong labels before training.",
+    "restore": "Move photos back that `imgcli check --fix` moved into quarantine/ or relabelled.",
+    "split": "Split photos into train and test, stratified by class; duplicates stay together.",
+    "train": "Train a network on the train part of a dataset.",
+    "tune": "Search hyper-parameters for the highest accuracy on held-out photos.",
+    "evaluate": "Estimate the error of a run, with its 95 % interval.",
+    "compare": "Compare runs on the same photos.",
+    "suggest-merges": "Suggest classes to merge, and classes to split.",
+    "merge": "Merge classes, in a new folder.",
+    "report": "Write a report: one HTML file of all results.",
+    "learning-curve": "Estimate the accuracy with twice the photos.",
+    "predict": "Predict the classes of new photos.",
+    "archs": "List networks: the zoo, or all with every WORD in their names.",
+    "bench": "Measure this machine and estimate how long cross-validation takes on it.",
+    "cache": "Show the entries of .imgcli/cache, and remove them.",
+    "demo": "Show all steps in a minute.",
+    "guide": "Show a guide, or list the topics.",
 }
 
 
 @cache
 def load_command(name: str) -> Any:
     """A command as typer makes it, or the group of its sub-commands."""
-    module, _, function = COMMANDS[name][0].partition(":")
-    found = getattr(import_module(f"imgcli.cli.{module}"), function)
+    function = {"import": "import_photos"}.get(name, name.replace("-", "_"))
+    found = getattr(import_module(f"imgcli.cli.{function}"), function)
     if isinstance(found, typer.Typer):
         command: Any = typer.main.get_group(found)
     else:
@@ -81,9 +54,7 @@ class CommandGroup(TyperGroup):
     """Lists the commands from the table, in plain text; rich's renderers would double its time."""
 
     def __init__(self, **kwargs: Any) -> None:
-        commands = {
-            name: TyperCommand(name, short_help=line) for name, (_, line) in COMMANDS.items()
-        }
+        commands = {name: TyperCommand(name, short_help=line) for name, line in COMMANDS.items()}
         super().__init__(**{**kwargs, "commands": commands, "rich_markup_mode": None})
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

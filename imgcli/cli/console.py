@@ -3,11 +3,13 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from imgcli.commands.results import Result
+from imgcli.progress import note
 from imgcli.text import printable
 
 
@@ -22,23 +24,27 @@ class _PlainConsole(Console):
             yield Segment(lines, style, control)
 
 
-class Document(Protocol):
-    """A command's result."""
-
-    def to_json(self) -> Mapping[str, Any]: ...
-
-
-Result = TypeVar("Result", bound=Document)
+R = TypeVar("R", bound=Result)
 
 
 def render(
-    result: Result, *, json: bool, people: Callable[[Result], Iterable[RenderableType]]
+    result: R,
+    *,
+    json: bool,
+    people: Callable[[R], Iterable[RenderableType]],
+    notes: Iterable[str] = (),
 ) -> None:
-    """Print a command's result: as one JSON document, or as what `people` makes of it."""
-    if json:
-        show_json(result.to_json())
-    else:
+    """Print a command's result: as what `people` makes of it, or as one JSON document.
+
+    Args:
+        notes: sentences that go to stderr beside a document, which does not have them.
+    """
+    if not json:
         show(*people(result))
+        return
+    show_json(result.to_json())
+    for sentence in notes:
+        note(sentence)
 
 
 def show(*renderables: RenderableType) -> None:

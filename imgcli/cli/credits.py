@@ -7,16 +7,16 @@ import typer
 
 from imgcli.cli.console import render
 from imgcli.cli.options import Json
-from imgcli.commands.credits import credits
+from imgcli.commands.credits import credits as make_credits
 from imgcli.progress import note
-from imgcli.report.terminal.collecting import credited
+from imgcli.report.terminal.photos import credited
 
 Folder = Annotated[
     Path, typer.Argument(metavar="[DIR]", help="A folder that `imgcli scrape` made.")
 ]
 
 
-def write_credits(folder: Folder = Path("raw"), json: Json = False) -> None:
+def credits(folder: Folder = Path("raw"), json: Json = False) -> None:
     """Write a page with the author and licence of every scraped photo.
 
     DIR/credits.html lists for each photo its title, author, source and licence,
@@ -29,7 +29,7 @@ def write_credits(folder: Folder = Path("raw"), json: Json = False) -> None:
 
       imgcli credits raw/ --json
     """
-    result = credits(folder)
+    result = make_credits(folder)
     for sentence in result.notes:
         note(sentence)
     render(result, json=json, people=lambda done: credited(done.to_json()))

@@ -1,12 +1,14 @@
 """`imgcli evaluate`: estimate the error of a run."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Literal
 
 import typer
+from rich.console import RenderableType
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunNames
 from imgcli.commands import evaluate as command
 
@@ -65,26 +67,25 @@ def evaluate(
     result = command.evaluate(
         folds, repeats=repeats, run=run, on=on, data=data, seed=seed, device=device
     )
-    if json:
-        show_json(result.to_json())
-    else:
-        show_result(result)
+    show_result(result, json=json)
 
 
-def show_result(result: command.EvaluateResult) -> None:
-    """Print an evaluation for people."""
-    from imgcli.report.terminal.results import evaluated
+def show_result(result: command.EvaluateResult, *, json: bool = False) -> None:
+    """Print an evaluation."""
+    render(result, json=json, people=_tables)
 
-    show(
-        *evaluated(
-            result.evaluation,
-            result.document,
-            runs=len(result.runs),
-            test_evaluations=result.test_evaluations,
-            leaks=result.leaks,
-            figures=result.figures,
-            following=f"imgcli suggest-merges{_run_option(result.run)}",
-        )
+
+def _tables(result: command.EvaluateResult) -> Iterator[RenderableType]:
+    from imgcli.report.terminal.evaluation import evaluated
+
+    return evaluated(
+        result.evaluation,
+        result.document,
+        runs=len(result.runs),
+        test_evaluations=result.test_evaluations,
+        leaks=result.leaks,
+        drawings=result.figures,
+        following=f"imgcli suggest-merges{_run_option(result.run)}",
     )
 
 

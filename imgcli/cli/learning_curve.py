@@ -3,8 +3,10 @@
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
+from rich.text import Text
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunName
 from imgcli.commands import learning_curve as command
 
@@ -34,17 +36,11 @@ def learning_curve(
       imgcli learning-curve --folds 10 --json
     """
     result = command.learning_curve(run, folds=folds, data=data, seed=seed, device=device)
-    if json:
-        show_json(result.to_json())
-    else:
-        show_result(result)
+    render(result, json=json, people=_tables)
 
 
-def show_result(result: command.LearningCurveResult) -> None:
-    """Print a learning curve for people."""
-    from rich.text import Text
+def _tables(result: command.LearningCurveResult) -> list[RenderableType]:
+    from imgcli.report.terminal import runs
 
-    from imgcli.report.terminal.learning_curve import tables
-
-    show(Text(result.sentence, style="bold"), *tables(result.document))
-    show(Text(f"Figure: {result.figure}"))
+    head, figure = Text(result.sentence, style="bold"), Text(f"Figure: {result.figure}")
+    return [head, *runs.learning_curve(result.document), figure]

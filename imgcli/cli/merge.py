@@ -10,8 +10,7 @@ from imgcli.cli.console import render
 from imgcli.cli.options import Force, Json, Quiet
 from imgcli.commands.merge import merge as merge_classes
 from imgcli.errors import WrongUsage
-from imgcli.progress import note
-from imgcli.report.terminal.dataset import merged
+from imgcli.report.terminal.photos import merged
 
 Words = Annotated[
     list[str] | None,
@@ -69,10 +68,8 @@ def merge(
         result,
         json=json,
         people=lambda done: merged(done.to_json(), done.notes, undone=undo, is_split=done.split),
+        notes=result.notes,
     )
-    if json:
-        for sentence in result.notes:
-            note(sentence)
 
 
 def _sorted_words(words: Sequence[str]) -> tuple[list[str], Path | None]:

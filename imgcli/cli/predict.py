@@ -1,11 +1,13 @@
 """`imgcli predict`: predict the classes of new photos."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
-from imgcli.cli.console import show, show_json
+from imgcli.cli.console import render
 from imgcli.cli.options import Device, Json, Quiet, RunNames
 from imgcli.commands import predict as command
 from imgcli.progress import note
@@ -58,18 +60,16 @@ def predict(
     result = command.predict(
         paths, run=run, csv=csv, top=top, min_precision=min_precision, device=device
     )
-    if json:
-        show_json(result.to_json())
-    else:
-        show_result(result)
+    render(result, json=json, people=_tables)
+    if not json:
+        from imgcli.report.terminal.runs import unreadable
+
+        for line in unreadable(result.rejected):
+            note(line)
 
 
-def show_result(result: command.PredictResult) -> None:
-    """Print predictions for people, the unsure ones last."""
-    from imgcli.report.terminal.results import predicted
-    from imgcli.report.terminal.runs import unreadable
+def _tables(result: command.PredictResult) -> Iterator[RenderableType]:
+    from imgcli.report.terminal.evaluation import predicted
 
     promise = result.promise.to_json() if result.promise else None
-    show(*predicted(result.paths, result.classes, result.probs, result.sure, promise, result.csv))
-    for line in unreadable(result.rejected):
-        note(line)
+    return predicted(result.paths, result.classes, result.probs, result.sure, promise, result.csv)

@@ -8,7 +8,7 @@ import typer
 from imgcli.cli.console import render
 from imgcli.cli.options import Json, Quiet
 from imgcli.commands.scrape import scrape as download
-from imgcli.report.terminal.collecting import scraped
+from imgcli.report.terminal.photos import scraped
 
 SourceName = Annotated[
     str,

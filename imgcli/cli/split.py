@@ -9,8 +9,7 @@ from imgcli.cli.console import render
 from imgcli.cli.options import Force, Json, Quiet
 from imgcli.commands.split import Duplicates, Link, SplitResult
 from imgcli.commands.split import split as split_photos
-from imgcli.progress import note
-from imgcli.report.terminal import dataset
+from imgcli.report.terminal import photos
 
 Raw = Annotated[Path, typer.Argument(help="Folder of class folders. Nothing in it is changed.")]
 Ratio = Annotated[
@@ -103,8 +102,6 @@ def show_result(result: SplitResult, raw: Path, *, json: bool = False) -> None:
     render(
         result,
         json=json,
-        people=lambda done: dataset.split(done.to_json(), done.notes, str(raw)),
+        people=lambda done: photos.split(done.to_json(), done.notes, str(raw)),
+        notes=result.notes,
     )
-    if json:
-        for sentence in result.notes:
-            note(sentence)

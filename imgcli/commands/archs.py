@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 
 
 @dataclass(frozen=True, repr=False)
-class ArchsResult:
+class ArchsResult(Result):
     """The networks found, by library: `{"name", "input", "weights"}`."""
 
     words: tuple[str, ...]
@@ -20,16 +20,6 @@ class ArchsResult:
     def names(self) -> list[str]:
         """All names, as `train(arch=...)` takes them."""
         return [one["name"] for one in (*self.zoo, *self.timm, *self.torchvision)]
-
-    def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli archs --json`."""
-        return {**vars(self), "words": list(self.words)}
-
-    def __repr__(self) -> str:
-        return as_text("ArchsResult", dict(self._rows()))
-
-    def _repr_html_(self) -> str:
-        return as_html(dict(self._rows()))
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         for library in ("zoo", "timm", "torchvision"):

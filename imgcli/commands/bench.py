@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.folders import default_folder
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.config import TrainConfig
 from imgcli.errors import WrongUsage
 from imgcli.text import duration
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BenchResult:
+class BenchResult(Result):
     """Photos per second of each stage, and the seconds that all folds take."""
 
     speeds: "Speeds"
@@ -24,14 +24,7 @@ class BenchResult:
     seconds: Mapping[str, float]  # by stage, with their "total"
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli bench --json`."""
         return {**vars(self.speeds), "folds": self.folds, "seconds": dict(self.seconds)}
-
-    def __repr__(self) -> str:
-        return as_text("BenchResult", dict(self._rows()))
-
-    def _repr_html_(self) -> str:
-        return as_html(dict(self._rows()))
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "arch", f"{self.speeds.arch} on {self.speeds.device}, {self.speeds.precision}"

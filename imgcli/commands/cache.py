@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgcli.commands.results import short_html, short_repr
+from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -17,16 +17,13 @@ MAX_DAYS = 36_500
 
 
 @dataclass(frozen=True, repr=False)
-class CacheResult:
+class CacheResult(Result):
     """The entries of the cache, and those removed from it."""
 
     folder: Path
     stores: "tuple[Stored, ...]"  # there now
     removed: "tuple[Stored, ...]"
     left: "tuple[tuple[Stored, str], ...]"  # not removed, and why
-
-    __repr__ = short_repr
-    _repr_html_ = short_html
 
     @property
     def size(self) -> int:
@@ -39,7 +36,6 @@ class CacheResult:
         return sum(one.size for one in self.removed)
 
     def to_json(self) -> dict[str, Any]:
-        """The document that `imgcli cache --json` prints."""
         return {
             "cache": str(self.folder),
             "stores": [_as_json(one) for one in self.stores],

@@ -1,6 +1,6 @@
 """`imgcli.check`: faulty files, duplicates, outliers and wrong labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from os.path import relpath
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from imgcli.commands.check_fix import Fixed, kinds_in, move_photos, plan_in
 from imgcli.commands.check_labels import LabelsResult, check_labels
 from imgcli.commands.folders import default_folder, existing_default, optional_path
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
 from imgcli.progress import note
 
 if TYPE_CHECKING:
     from imgcli.photos.check import Checked
+    from imgcli.photos.quality import Issue
 
 SHEET = Path(".imgcli/check/contact.html")
 
@@ -23,7 +24,7 @@ FINDINGS = ("unreadable", "duplicates", "near_duplicates", "conflicts", "issues"
 
 
 @dataclass(frozen=True, repr=False)
-class CheckResult:
+class CheckResult(Result):
     """The findings of a check, and the photos it moved."""
 
     folder: Path
@@ -33,25 +34,18 @@ class CheckResult:
     plan: Path | None = None  # the relabel plan that was carried out
     sheet: Path | None = None  # the contact sheet; None where it could not be written
 
-    def __repr__(self) -> str:
-        return as_text(type(self).__name__, self._rows())
-
-    def _repr_html_(self) -> str:
-        return as_html(self._rows())
-
-    def _rows(self) -> dict[str, str]:
-        rows = {"folder": str(self.folder)}
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "folder", str(self.folder)
         if self.found:
-            rows["photos"] = f"{len(self.found.places):,} in {len(self.found.classes):,} classes"
-            rows |= {name: f"{len(getattr(self.found, name)):,}" for name in FINDINGS}
+            yield "photos", f"{len(self.found.places):,} in {len(self.found.classes):,} classes"
+            yield from ((name, f"{len(getattr(self.found, name)):,}") for name in FINDINGS)
         if self.labels:
-            rows["labels to review"] = f"{len(self.labels.issues):,}"
+            yield "labels to review", f"{len(self.labels.issues):,}"
         if self.fixed:
-            rows["moved"] = f"{len(self.fixed.moved):,}"
-        return rows | {"contact sheet": str(self.sheet)}
+            yield "moved", f"{len(self.fixed.moved):,}"
+        yield "contact sheet", str(self.sheet)
 
     def to_json(self) -> dict[str, Any]:
-        """The document that `imgcli check --json` prints."""
         fixed = {"fixed": self.fixed.to_json()} if self.fixed else {}
         if self.plan:
             return {"dir": str(self.folder), "plan": str(self.plan), **fixed}
@@ -148,19 +142,22 @@ def _found_json(found: "Checked") -> dict[str, Any]:
         "conflicts": [
             {"kind": c.kind, "paths": list(c.paths), c.kind: list(c.names)} for c in found.conflicts
         ],
-        "issues": [
-            {
-                "kind": issue.kind,
-                **({"path": issue.path} if issue.path is not None else {}),
-                **({"class": issue.label} if issue.label is not None else {}),
-                **({"paths": list(issue.paths)} if issue.paths else {}),
-                "detail": issue.detail,
-            }
-            for issue in found.issues
-        ],
+        "issues": [_issue_json(issue) for issue in found.issues],
         "associations": [vars(association) for association in found.associations],
         "metadata": found.metadata,
     }
+
+
+def _issue_json(issue: "Issue") -> dict[str, Any]:
+    """An issue without what it does not have: a path, a class, further paths."""
+    document = {
+        "kind": issue.kind,
+        "path": issue.path,
+        "class": issue.label,
+        "paths": list(issue.paths) or None,
+        "detail": issue.detail,
+    }
+    return {key: value for key, value in document.items() if value is not None}
 
 
 def _write_sheet(result: CheckResult, sheet: Path | None) -> Path | None:

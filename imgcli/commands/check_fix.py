@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from imgcli.commands.results import rejected_json, short_html, short_repr
+from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Fixed:
+class Fixed(Result):
     """Photos moved, or of a dry run those to move."""
 
     quarantine: str | None  # the new folder in quarantine/; None where nothing was moved
@@ -24,17 +24,12 @@ class Fixed:
     left: "tuple[Rejected, ...]" = ()  # not moved, and why
     would_move: "tuple[Move, ...]" = ()
 
-    __repr__ = short_repr
-    _repr_html_ = short_html
-
     def to_json(self) -> dict[str, Any]:
         """What stands under "fixed" in the document of `check`."""
-        return {
-            "quarantine": self.quarantine,
-            "moved": [vars(move) for move in self.moved],
-            "left": rejected_json(self.left),
-            **({} if self.quarantine else {"would_move": [vars(move) for move in self.would_move]}),
-        }
+        document = super().to_json()
+        if self.quarantine:
+            del document["would_move"]
+        return document
 
 
 def plan_in(fixes: Sequence[str]) -> Path | None:

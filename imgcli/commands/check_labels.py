@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcli.commands.results import short_html, short_repr
+from imgcli.commands.results import Result
 
 if TYPE_CHECKING:
     from imgcli.evaluation.label_errors import LabelIssue
@@ -16,7 +16,7 @@ NAME = "labels.json"  # in the run
 
 
 @dataclass(frozen=True, repr=False)
-class LabelsResult:
+class LabelsResult(Result):
     """The labels to review of a run's dataset."""
 
     run: Path
@@ -25,9 +25,6 @@ class LabelsResult:
     issues: "tuple[LabelIssue, ...]"  # worst first
     too_few: str | None  # a sentence if there are too few photos to find any
     plan: Path | None  # the relabel plan, for `check --fix`
-
-    __repr__ = short_repr
-    _repr_html_ = short_html
 
     def to_json(self) -> dict[str, Any]:
         """What `imgcli check --labels --json` says of labels."""

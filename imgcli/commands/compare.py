@@ -1,7 +1,7 @@
 """`imgcli.compare`: which of several runs is better on the same photos, with significance tests."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from imgcli import staging
 from imgcli.aside import files_in
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.errors import StorageError, WrongUsage
 from imgcli.evaluation import predictions_io
 from imgcli.evaluation.compare import Pair, align, same_folds
@@ -18,7 +18,7 @@ from imgcli.evaluation.compare import compare as compare_predictions
 from imgcli.evaluation.predictions_io import Stored
 from imgcli.files import write_atomic, write_json
 from imgcli.progress import note
-from imgcli.report import compared, csv
+from imgcli.report import comparison
 from imgcli.report.plots import comparison as plots
 from imgcli.report.plots import training
 from imgcli.report.plots.style import save
@@ -31,7 +31,7 @@ DRAWINGS = ("boxes.png", "differences.png", "loss.png")  # each with its SVG bes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CompareResult:
+class CompareResult(Result):
     """Runs on the same photos, and the difference of every two; the best two first."""
 
     on: str  # "folds" or "test"
@@ -59,7 +59,6 @@ class CompareResult:
         return self.pairs[0].differences["accuracy"].p_value
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli compare --json`."""
         return {
             "on": self.on,
             "runs": [dict(run) for run in self.runs],
@@ -75,17 +74,11 @@ class CompareResult:
             "sha256": dict(self.sha256),
         }
 
-    def __repr__(self) -> str:
-        return as_text("CompareResult", self._rows())
-
-    def _repr_html_(self) -> str:
-        return as_html(self._rows())
-
-    def _rows(self) -> dict[str, str]:
-        accuracies = {run["run"]: percent(run["accuracy"]["value"]) for run in self.runs}
-        difference = f"{100 * self.difference:+.1f} points, p = {self.p_value:.3g}"
-        paired = f"{self.on} (n = {self.paired_on:,})"
-        return {"compared on": paired, **accuracies, "best": self.best, "ahead by": difference}
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "compared on", f"{self.on} (n = {self.paired_on:,})"
+        yield from ((run["run"], percent(run["accuracy"]["value"])) for run in self.runs)
+        yield "best", self.best
+        yield "ahead by", f"{100 * self.difference:+.1f} points, p = {self.p_value:.3g}"
 
 
 def compare(
@@ -154,24 +147,24 @@ def _store(
 ) -> CompareResult:
     """Write tables and figures into one folder, whole."""
     document = result.to_json()
-    labels = compared.labels(document)
+    labels = comparison.labels(document)
     for one in stored.values():
         training.check(one.run)
     found = {
-        name: training.losses(one.run.folder / "history.csv", one.histories, window)
+        name: plots.losses(one.run.folder / "history.csv", one.histories, window)
         for name, one in stored.items()
     }
     curves = {name: curve for name, curve in found.items() if curve is not None}
     drawings = {"boxes.png": plots.boxes(document), "differences.png": plots.forest(document)}
     if curves:
         by_label = {labels[name]: curve for name, curve in curves.items()}
-        drawings["loss.png"] = training.loss_curves(
-            by_label, training.notes(document, labels, curves)
+        drawings["loss.png"] = plots.loss_curves(
+            by_label, plots.loss_notes(document, labels, curves)
         )
     texts = {
-        "comparison.csv": csv.comparison_csv(document),
-        "folds.csv": csv.folds_csv(document),
-        "loss.csv": training.losses_csv(curves),
+        "comparison.csv": comparison.comparison_csv(document),
+        "folds.csv": comparison.folds_csv(document),
+        "loss.csv": plots.losses_csv(curves),
     }
     files = tuple(out / name for name in (*drawings, *texts))
     with staging.staged_folder(out, replace=True, user_files=_user_files) as staged:

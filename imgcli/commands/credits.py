@@ -3,36 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from imgcli.commands.results import short_html, short_repr
+from imgcli.commands.results import Result
 
 
 @dataclass(frozen=True, repr=False)
-class CreditsResult:
+class CreditsResult(Result):
     """The page of credits."""
+
+    _keys = ("out", "photos", "licences", "uncredited")
 
     out: Path
     licences: Mapping[str, int]  # photos under each, the most frequent first
     uncredited: int  # imported photos; their authors are not recorded
     notes: tuple[str, ...]  # sentences about anything unexpected
 
-    __repr__ = short_repr
-    _repr_html_ = short_html
-
     @property
     def photos(self) -> int:
         """Photos credited."""
         return sum(self.licences.values())
-
-    def to_json(self) -> dict[str, Any]:
-        """The document that `imgcli credits --json` prints."""
-        return {
-            "out": str(self.out),
-            "photos": self.photos,
-            "licences": self.licences,
-            "uncredited": self.uncredited,
-        }
 
 
 def credits(folder: str | Path = "raw") -> CreditsResult:

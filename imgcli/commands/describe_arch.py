@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
 from imgcli.text import printable
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class DescribeResult:
+class DescribeResult(Result):
     """A network layer by layer."""
 
     description: "Description"
@@ -30,14 +30,7 @@ class DescribeResult:
         return self.description.macs
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli archs describe --json`."""
         return asdict(self.description)
-
-    def __repr__(self) -> str:
-        return as_text("DescribeResult", dict(self._rows()))
-
-    def _repr_html_(self) -> str:
-        return as_html(dict(self._rows()))
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "arch", printable(self.description.arch)

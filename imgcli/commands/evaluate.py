@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
 from imgcli.text import interval, percent
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EvaluateResult:
+class EvaluateResult(Result):
     """The figures of a run, each with its 95 % interval; of several runs, of their average."""
 
     runs: tuple[Path, ...]
@@ -67,14 +67,7 @@ class EvaluateResult:
         return self.evaluation.per_class
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli evaluate --json`."""
         return dict(self.document)
-
-    def __repr__(self) -> str:
-        return as_text("EvaluateResult", dict(self._rows()))
-
-    def _repr_html_(self) -> str:
-        return as_html(dict(self._rows()))
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.document["run"])
@@ -119,7 +112,7 @@ def evaluate(
     if folds is None and repeats > 1:
         raise WrongUsage("--repeats goes with --folds; the test part is scored once.")
 
-    from imgcli.evaluation.ensemble import average
+    from imgcli.evaluation.evaluate import average
     from imgcli.evaluation.evaluate import evaluate as figures_of
     from imgcli.evaluation.predictions_io import with_training_figures
     from imgcli.runs import find_runs
@@ -128,12 +121,12 @@ def evaluate(
     data = None if data is None else Path(data)
     each = [_score(one, data, on, folds, seed, device, repeats) for one in runs]
     predictions = average([one.predictions for one in each])
-    again = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
+    further = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
-    evaluation = figures_of(predictions, train_confusions, again=again)
+    evaluation = figures_of(predictions, train_confusions, repeats=further)
     if folds is None and len(runs) == 1:
         evaluation = with_training_figures(evaluation, runs[0])
-    document = _document(runs, evaluation, predictions, again)
+    document = _document(runs, evaluation, predictions, further)
     figures: tuple[Path, ...] = ()
     if len(runs) == 1:
         document["calibration"] = _calibrate(runs[0], predictions)
@@ -185,18 +178,23 @@ def _document(
     runs: "Sequence[Run]",
     evaluation: "Evaluation",
     predictions: "Predictions",
-    again: "Sequence[Predictions]",
+    repeats: "Sequence[Predictions]",
 ) -> dict[str, Any]:
-    from imgcli.evaluation.evaluate import evaluation_json, gap_sentence
-    from imgcli.evaluation.scores import per_repeat, scores, scores_json
+    from imgcli.evaluation.evaluate import (
+        evaluation_json,
+        gap_sentence,
+        per_repeat,
+        scores,
+        scores_json,
+    )
 
     return {
         "run": " + ".join(str(run.folder) for run in runs),
         **evaluation_json(evaluation),
-        **scores_json(scores(predictions, again=again)),
+        **scores_json(scores(predictions, repeats=repeats)),
         "gap": gap_sentence(evaluation),
-        "repeats": 1 + len(again),
-        "per_repeat": per_repeat([predictions, *again]),
+        "repeats": 1 + len(repeats),
+        "per_repeat": per_repeat([predictions, *repeats]),
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgcli.commands.results import rejected_json, short_html, short_repr
+from imgcli.commands.results import Result
 
 if TYPE_CHECKING:
     from imgcli.records import Rejected
@@ -14,8 +14,10 @@ OnConflict = Literal["keep", "first", "skip", "error"]
 
 
 @dataclass(frozen=True, repr=False)
-class ImportResult:
+class ImportResult(Result):
     """Class folders with the photos of all sources."""
+
+    _keys = ("out", "added", "skipped", "rejected", "classes", "conflicts", "parts")
 
     out: Path
     added: int
@@ -26,20 +28,11 @@ class ImportResult:
     parts: Mapping[str, int] | None  # photos per part, with `keep_split`
     notes: tuple[str, ...]  # sentences about anything unexpected
 
-    __repr__ = short_repr
-    _repr_html_ = short_html
-
     def to_json(self) -> dict[str, Any]:
-        """The document that `imgcli import --json` prints."""
-        return {
-            "out": str(self.out),
-            "added": self.added,
-            "skipped": self.skipped,
-            "rejected": rejected_json(self.rejected),
-            "classes": self.classes,
-            "conflicts": [list(paths) for paths in self.conflicts],
-            **({} if self.parts is None else {"parts": self.parts}),
-        }
+        document = super().to_json()
+        if self.parts is None:
+            del document["parts"]
+        return document
 
 
 def import_photos(
@@ -92,13 +85,4 @@ def import_photos(
         selection=Selection(renames, tuple(only), limit, seed),
         on_conflict=on_conflict,
     )
-    return ImportResult(
-        out=target,
-        added=done.added,
-        skipped=done.skipped,
-        rejected=done.rejected,
-        classes=done.classes,
-        conflicts=done.conflicts,
-        parts=done.parts,
-        notes=done.notes,
-    )
+    return ImportResult(out=target, **vars(done))

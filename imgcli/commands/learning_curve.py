@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.text import interval, percent
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LearningCurveResult:
+class LearningCurveResult(Result):
     """Accuracy by the number of training photos, and the accuracy expected of more."""
 
     run: Path
@@ -25,14 +25,7 @@ class LearningCurveResult:
     document: Mapping[str, Any]  # of the JSON contract
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli learning-curve --json`."""
         return dict(self.document)
-
-    def __repr__(self) -> str:
-        return as_text("LearningCurveResult", dict(self._rows()))
-
-    def _repr_html_(self) -> str:
-        return as_html(dict(self._rows()))
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.run)
@@ -64,7 +57,7 @@ def learning_curve(
         ImgcliError: what the command line would say.
     """
     from imgcli.evaluation import learning_curve as evaluation
-    from imgcli.report.plots.learning_curve import curve
+    from imgcli.report.plots import training as plots
     from imgcli.report.plots.style import save
     from imgcli.runs import find_run
     from imgcli.training.learning_curve import answers_by_share
@@ -78,7 +71,7 @@ def learning_curve(
     document["sentence"] = evaluation.curve_sentence(document)
     chosen.write_json("learning-curve.json", document)
     figure = chosen.folder / "figures" / "learning-curve.png"
-    save(curve(document), figure)
+    save(plots.learning_curve(document), figure)
     return LearningCurveResult(
         run=chosen.folder,
         figure=figure,

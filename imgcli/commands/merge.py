@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imgcli.commands.folders import default_folder, optional_path
-from imgcli.commands.results import short_html, short_repr
+from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class MergeResult:
+class MergeResult(Result):
     """A folder with merged classes, or with the classes before a merge."""
+
+    _keys = ("out", "merges", "classes", "copied", "left")
 
     out: Path
     merges: "tuple[Merge, ...]"
@@ -25,19 +27,6 @@ class MergeResult:
     copied: int  # files that could not be linked
     left: tuple[str, ...]  # photos added after the merge, without an old class
     notes: tuple[str, ...]  # sentences about anything unexpected
-
-    __repr__ = short_repr
-    _repr_html_ = short_html
-
-    def to_json(self) -> dict[str, Any]:
-        """The document that `imgcli merge --json` prints."""
-        return {
-            "out": str(self.out),
-            "merges": [{"classes": list(one.classes), "name": one.name} for one in self.merges],
-            "classes": dict(self.classes),
-            "copied": self.copied,
-            "left": list(self.left),
-        }
 
 
 def merge(
@@ -78,15 +67,7 @@ def merge(
         classes = [] if plan else classes_in(root)
         chosen = read_plan(plan) if plan else [typed_merge(text, classes) for text in texts]
         done = merge_classes(root, chosen, target, force)
-    return MergeResult(
-        out=done.out,
-        merges=done.merges,
-        classes=done.classes,
-        split=done.split,
-        copied=done.copied,
-        left=done.left,
-        notes=done.notes,
-    )
+    return MergeResult(**vars(done))
 
 
 def _refuse_contradictions(texts: Sequence[str], plan: Path | None, undo: bool) -> None:

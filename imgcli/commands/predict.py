@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.evaluate import names
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
 from imgcli.text import percent
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imgcli.evaluation.selective import Promise
+    from imgcli.evaluation.selective import SelectivePrediction
     from imgcli.records import FloatArray, Rejected
     from imgcli.runs import Run
     from imgcli.training.predict import Predicted
@@ -23,7 +23,7 @@ MOST_SHOWN = 20  # photos in a notebook
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PredictResult:
+class PredictResult(Result):
     """The predictions of M photos over K classes."""
 
     runs: tuple[Path, ...]
@@ -33,20 +33,13 @@ class PredictResult:
     predictions: tuple[str, ...]  # (M,) the most probable class of each photo
     confidence: "FloatArray"  # (M,) its probability
     sure: "NDArray[np.bool_]"  # (M,) whether the confidence is enough for min_precision
-    promise: "Promise | None"  # threshold and precision, with min_precision only
+    promise: "SelectivePrediction | None"  # threshold and precision, with min_precision only
     rejected: "tuple[Rejected, ...]"  # photos that cannot be read
     csv: Path | None
     document: Mapping[str, Any]  # of the JSON contract
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli predict --json`."""
         return dict(self.document)
-
-    def __repr__(self) -> str:
-        return as_text("PredictResult", dict(self._rows()))
-
-    def _repr_html_(self) -> str:
-        return as_html(dict(self._rows()))
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.document["run"])
@@ -122,22 +115,24 @@ def predict(
 
 def _promise(
     runs: "Sequence[Run]", temperatures: Sequence[float], min_precision: float
-) -> "Promise":
+) -> "SelectivePrediction":
     """The confidence threshold, from the runs' out-of-fold predictions, calibrated as now."""
     from imgcli.evaluation.calibration import calibrated
-    from imgcli.evaluation.ensemble import average
+    from imgcli.evaluation.evaluate import average
     from imgcli.evaluation.predictions_io import out_of_fold
-    from imgcli.evaluation.selective import promise
+    from imgcli.evaluation.selective import selective_prediction
 
     each = [out_of_fold(run) for run in runs]
     scaled = [
         replace(one, probs=calibrated(one.probs, temperature))
         for one, temperature in zip(each, temperatures, strict=True)
     ]
-    return promise(average(scaled), min_precision)
+    return selective_prediction(average(scaled), min_precision)
 
 
-def _document(found: "Predicted", top: int, promised: "Promise | None") -> dict[str, Any]:
+def _document(
+    found: "Predicted", top: int, promised: "SelectivePrediction | None"
+) -> dict[str, Any]:
     from imgcli.files import as_json
 
     rows: list[dict[str, Any]] = [

@@ -22,13 +22,13 @@ from imgcli.evaluation.calibration import reliability
 from imgcli.evaluation.evaluate import gap_sentence
 from imgcli.evaluation.label_errors import labels_sample_size
 from imgcli.evaluation.merges.suggest import merges_sample_size, suggest_merges
-from imgcli.photos.dataset import listed_photos
+from imgcli.photos.dataset import leaks, listed_photos, manifest_samples
 from imgcli.photos.layout import find_manifest
-from imgcli.photos.manifest import PARTS, Manifest
+from imgcli.photos.manifest import Manifest
 from imgcli.photos.thumbnails import thumbnails
 from imgcli.records import Predictions, Samples, Split
-from imgcli.report.page.context import Judged, Missing, Report
-from imgcli.report.page.thumbnails import Thumbnails
+from imgcli.report.page.context import Evaluated, Missing, Report
+from imgcli.report.page.html import Thumbnails
 from imgcli.report.plots import evaluation as plots
 from imgcli.report.plots import training
 from imgcli.report.plots.class_map import class_map
@@ -63,7 +63,7 @@ def report_data(run: Run, data: Path) -> Report:
         versions=_versions(),
         missing=list(_missing(run, data, folds, test)),
         warnings=list(_warnings(run, data, manifest, evaluated, samples, split)),
-        judged=evaluated,
+        evaluated=evaluated,
         tested=test.evaluation if folds and test else None,
         evaluations=ledger.evaluations(run) or None,
         merges=suggest_merges(deciding) if deciding else None,
@@ -90,7 +90,7 @@ def thumbnails_of(report: Report) -> Thumbnails:
 # --- evaluation ---------------------------------------------------------------------------------
 
 
-def _evaluated(run: Run, on: Literal["folds", "test"]) -> Judged | None:
+def _evaluated(run: Run, on: Literal["folds", "test"]) -> Evaluated | None:
     """The run's predictions of one part, evaluated; None without such predictions."""
     name = predictions_io.NAMES[on]
     if not (run.folder / name).is_file():
@@ -104,10 +104,10 @@ def _evaluated(run: Run, on: Literal["folds", "test"]) -> Judged | None:
             f"Remove it and evaluate the run again: {again} --run {quote(named(run))}"
         )
     evaluation = predictions_io.pooled(stored)
-    return Judged(stored.predictions, evaluation, gap_sentence(evaluation))
+    return Evaluated(stored.predictions, evaluation, gap_sentence(evaluation))
 
 
-def _figures(run: Run, evaluated: Judged | None) -> dict[str, Figure]:
+def _figures(run: Run, evaluated: Evaluated | None) -> dict[str, Figure]:
     """The figures that there are data for, in the order of the page."""
     found: dict[str, Figure | None] = {}
     if evaluated is not None:
@@ -128,24 +128,11 @@ def _figures(run: Run, evaluated: Judged | None) -> dict[str, Figure]:
 
 
 def _dataset(
-    data: Path, manifest: Manifest | None, evaluated: Judged | None
+    data: Path, manifest: Manifest | None, evaluated: Evaluated | None
 ) -> tuple[Samples | None, Split | None]:
     """The photos and their parts by the manifest; without one, the photos predicted."""
     if manifest is not None:
-        rows = sorted(manifest.photos, key=lambda photo: photo.path)
-        classes = tuple(sorted({photo.label for photo in rows}))
-        position = {name: i for i, name in enumerate(classes)}
-        parts = np.array([photo.part for photo in rows])
-        samples = Samples(
-            root=data,
-            paths=tuple(photo.path for photo in rows),
-            targets=np.array([position[photo.label] for photo in rows]),
-            groups=np.array([photo.group for photo in rows]),
-            digests=tuple(photo.sha256 for photo in rows),
-            classes=classes,
-        )
-        found = {part: np.flatnonzero(parts == part) for part in PARTS}
-        return samples, Split({part: rows for part, rows in found.items() if len(rows)})
+        return manifest_samples(data, manifest)
     if evaluated is None:
         return None, None
     known = evaluated.predictions
@@ -159,7 +146,7 @@ def _warnings(
     run: Run,
     data: Path,
     manifest: Manifest | None,
-    evaluated: Judged | None,
+    evaluated: Evaluated | None,
     samples: Samples | None,
     split: Split | None,
 ) -> Iterator[str]:
@@ -178,10 +165,8 @@ def _warnings(
             yield left
         if gone := predictions_io.not_in(data, predictions):
             yield f"Not in '{data}' any more: {count(gone, 'evaluated photo')}."
-    if samples is not None and split is not None and split.test is not None:
-        others = [samples.groups[rows] for part, rows in split.parts.items() if part != "test"]
-        outside = np.concatenate([*others, np.empty(0, np.int64)])
-        yield from leaking(len(np.intersect1d(samples.groups[split.test], outside)))
+    if samples is not None and split is not None:
+        yield from leaking(leaks(samples, split))
 
 
 def _changed(predictions: Predictions, samples: Samples) -> int:
@@ -195,7 +180,9 @@ def _changed(predictions: Predictions, samples: Samples) -> int:
 # --- text ---------------------------------------------------------------------------------------
 
 
-def _missing(run: Run, data: Path, folds: Judged | None, test: Judged | None) -> Iterator[Missing]:
+def _missing(
+    run: Run, data: Path, folds: Evaluated | None, test: Evaluated | None
+) -> Iterator[Missing]:
     """What the report lacks, and the commands that make it."""
     name = quote(named(run))
     if folds is None:
@@ -216,7 +203,7 @@ def _missing(run: Run, data: Path, folds: Judged | None, test: Judged | None) ->
 
 
 def _commands(
-    run: Run, data: Path, manifest: Manifest | None, folds: Judged | None, test: Judged | None
+    run: Run, data: Path, manifest: Manifest | None, folds: Evaluated | None, test: Evaluated | None
 ) -> Iterator[str]:
     """The commands that lead to this report, as they can be typed again."""
     name = named(run)

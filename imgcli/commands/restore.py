@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imgcli.commands.folders import optional_path
-from imgcli.commands.results import rejected_json, short_html, short_repr
+from imgcli.commands.results import Result
 from imgcli.errors import StorageError
 from imgcli.text import listed
 
@@ -14,14 +14,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class RestoreResult:
+class RestoreResult(Result):
     """Photos moved back, and photos left in quarantine."""
 
     restored: tuple[str, ...]  # paths where the photos are again
     left: "tuple[Rejected, ...]"  # and why
-
-    __repr__ = short_repr
-    _repr_html_ = short_html
 
     @property
     def error(self) -> StorageError | None:
@@ -32,10 +29,6 @@ class RestoreResult:
             f"Not moved back: {listed([item.path for item in self.left])} "
             f"({self.left[0].reason}). Fix that and run the command again."
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """The document that `imgcli restore --json` prints."""
-        return {"restored": list(self.restored), "left": rejected_json(self.left)}
 
 
 def restore(folder: str | Path | None = None) -> RestoreResult:

@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imgcli.commands.folders import optional_path
-from imgcli.commands.results import rejected_json, short_html, short_repr
+from imgcli.commands.results import Result
 from imgcli.errors import DataError, WrongUsage
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MIN_SIZE = 16  # pixels of the longer side
 
 
 @dataclass(frozen=True, repr=False)
-class ScrapeResult:
+class ScrapeResult(Result):
     """Class folders with the photos received, in this run and earlier ones."""
 
     out: Path
@@ -29,9 +29,6 @@ class ScrapeResult:
     classes: Mapping[str, int]  # photos per class in the whole of `out`
     short: Mapping[str, int]  # photos missing per class, of those requested
     interrupted: int  # requests cut off in an earlier run and repeated in this one
-
-    __repr__ = short_repr
-    _repr_html_ = short_html
 
     @property
     def error(self) -> DataError | None:
@@ -51,19 +48,6 @@ class ScrapeResult:
             )
         example = f"{refused[0].path}: {refused[0].reason}".removesuffix(".")
         return DataError(f"No photo was taken. Rejected or deferred: {n}, such as {example}.")
-
-    def to_json(self) -> dict[str, Any]:
-        """The document that `imgcli scrape --json` prints."""
-        return {
-            "out": str(self.out),
-            "added": self.added,
-            "skipped": self.skipped,
-            "rejected": rejected_json(self.rejected),
-            "deferred": rejected_json(self.deferred),
-            "classes": self.classes,
-            "short": self.short,
-            "interrupted": self.interrupted,
-        }
 
 
 def scrape(
@@ -118,16 +102,7 @@ def scrape(
         )
         decoder = _decoder(max_size)
         done = engine.scrape(order, Path(out), client=client, check=decoder, terms=terms)
-    return ScrapeResult(
-        out=Path(out),
-        added=done.added,
-        skipped=done.skipped,
-        rejected=done.rejected,
-        deferred=done.deferred,
-        classes=done.classes,
-        short=done.short,
-        interrupted=done.interrupted,
-    )
+    return ScrapeResult(out=Path(out), **vars(done))
 
 
 def _decoder(max_size: int | None) -> "Check":

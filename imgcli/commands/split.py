@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from imgcli.commands.results import rejected_json, short_html, short_repr
+from imgcli.commands.results import Result
 
 if TYPE_CHECKING:
     from imgcli.records import Rejected
@@ -15,8 +15,10 @@ Duplicates = Literal["near", "exact", "off"]
 
 
 @dataclass(frozen=True, repr=False)
-class SplitResult:
+class SplitResult(Result):
     """A dataset folder with train/, test/ and, where asked for, val/."""
+
+    _keys = ("out", "seed", "ratio", "classes", "groups_kept_together", "rejected")
 
     out: Path
     seed: int
@@ -25,20 +27,6 @@ class SplitResult:
     groups_kept_together: int  # groups of two photos or more
     rejected: "tuple[Rejected, ...]"  # by their paths in the raw folder
     notes: tuple[str, ...]  # sentences about anything unexpected
-
-    __repr__ = short_repr
-    _repr_html_ = short_html
-
-    def to_json(self) -> dict[str, Any]:
-        """The document that `imgcli split --json` prints."""
-        return {
-            "out": str(self.out),
-            "seed": self.seed,
-            "ratio": self.ratio,
-            "classes": self.classes,
-            "groups_kept_together": self.groups_kept_together,
-            "rejected": rejected_json(self.rejected),
-        }
 
 
 def split(
@@ -85,12 +73,4 @@ def split(
         update=update,
         force=force,
     )
-    return SplitResult(
-        out=done.out,
-        seed=done.seed,
-        ratio=done.ratio,
-        classes=done.classes,
-        groups_kept_together=done.groups_kept_together,
-        rejected=done.rejected,
-        notes=done.notes,
-    )
+    return SplitResult(**vars(done))

@@ -37,9 +37,9 @@ def stored_folds(
             seed = run.config.seed if seed is None else seed
             if made_of == evaluation_key(run, dataset, device, "train", k, seed, repeats):
                 (first,) = load([run], "folds")[1].values()
-                confusions = [one.train_confusions for one in (first, *first.again)]
+                confusions = [one.train_confusions for one in (first, *first.repeats)]
                 known = [one for one in confusions if one is not None]
                 if len(known) == repeats:
-                    again = tuple(one.predictions for one in first.again)
-                    return Scored(first.predictions, np.concatenate(known), None, 0, again)
+                    repeated = tuple(one.predictions for one in first.repeats)
+                    return Scored(first.predictions, np.concatenate(known), None, 0, repeated)
     return None

@@ -1,18 +1,17 @@
 """`imgcli.suggest_merges`: the classes that a model cannot tell apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.errors import Refused, WrongUsage
 from imgcli.evaluation.merges.effects import accuracy as accuracy_of
 from imgcli.evaluation.merges.effects import macro_precision
 from imgcli.evaluation.merges.suggest import disjoint, merges_sample_size
 from imgcli.evaluation.merges.suggest import suggest_merges as suggestions_of
 from imgcli.evaluation.predictions_io import out_of_fold
-from imgcli.files import as_json
 from imgcli.progress import note, track
 from imgcli.records import MergeSuggestion, Predictions
 from imgcli.runs import Run, find_run
@@ -22,8 +21,10 @@ NAME = "merges.json"  # in the run
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MergesResult:
+class MergesResult(Result):
     """The merges to consider, best first; none is a good answer."""
+
+    _keys = ("run", "accuracy", "suggestions", "too_few", "splits", "data", "merges")
 
     run: Path
     data: Path  # the dataset that the run was trained on
@@ -45,31 +46,15 @@ class MergesResult:
             for classes in disjoint(self.suggestions)
         ]
 
-    def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli suggest-merges --json`."""
-        return {
-            "run": str(self.run),
-            "accuracy": self.accuracy,
-            "suggestions": [as_json(suggestion) for suggestion in self.suggestions],
-            "too_few": self.too_few,
-            "splits": None if self.splits is None else list(self.splits),
-            "data": str(self.data),
-            "merges": self.merges,
-        }
-
-    def __repr__(self) -> str:
-        return as_text("MergesResult", self._rows())
-
-    def _repr_html_(self) -> str:
-        return as_html(self._rows())
-
-    def _rows(self) -> dict[str, str]:
-        rows = {"run": str(self.run), "accuracy": percent(self.accuracy)}
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "run", str(self.run)
+        yield "accuracy", percent(self.accuracy)
         for suggestion in self.suggestions:
             after = f"accuracy {percent(suggestion.accuracy_after)} if merged"
             photos = count(suggestion.photos, "photo")
-            rows[" + ".join(suggestion.classes)] = f"{suggestion.kind}, {photos}, {after}"
-        return rows if self.suggestions else {**rows, "suggestions": "none"}
+            yield " + ".join(suggestion.classes), f"{suggestion.kind}, {photos}, {after}"
+        if not self.suggestions:
+            yield "suggestions", "none"
 
 
 def suggest_merges(

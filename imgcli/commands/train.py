@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.commands.training_config import training_config
 from imgcli.config import option
 from imgcli.errors import WrongUsage
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from imgcli.runs import Run
     from imgcli.training.pipeline import Trained
 
-_DOCUMENT = (
-    *("run", "arch", "params", "epochs", "kept_epoch", "input", "images_per_second", "seconds"),
-    *("train", "val", "val_learnt_by", "test", "chosen"),
-)
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TrainResult:
+class TrainResult(Result):
     """A finished training; of a bag, the last one, with all of them in `bag`.
 
     Figures are `{"n", "loss", "accuracy", "macro_precision", "macro_f1"}`.
     """
+
+    _keys = (
+        *("run", "arch", "params", "epochs", "kept_epoch", "input", "images_per_second", "seconds"),
+        *("train", "val", "val_learnt_by", "test", "chosen"),
+    )
 
     run: Path  # folder of the weights, the config, the history
     arch: str
@@ -50,16 +50,7 @@ class TrainResult:
     bag: "tuple[TrainResult, ...]" = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli train --json`."""
-        if self.bag:
-            return {"bag": [one.to_json() for one in self.bag]}
-        return {name: getattr(self, name) for name in _DOCUMENT} | {"run": str(self.run)}
-
-    def __repr__(self) -> str:
-        return as_text("TrainResult", dict(self._rows()))
-
-    def _repr_html_(self) -> str:
-        return as_html(dict(self._rows()))
+        return {"bag": [one.to_json() for one in self.bag]} if self.bag else super().to_json()
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", ", ".join(str(one.run) for one in self.bag or (self,))

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcli.commands.notebook import as_html, as_text
+from imgcli.commands.results import Result
 from imgcli.commands.training_config import train_command, training_config
 from imgcli.config import TrainConfig
 from imgcli.errors import Refused, WrongUsage
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TuneResult:
+class TuneResult(Result):
     """A finished search: its trials, and the config of the best."""
+
+    _keys = ("study", "folder", "trials", "best", "command", "importance")
 
     study: str
     folder: Path  # with figures, trials.csv and best.sh
@@ -39,23 +41,6 @@ class TuneResult:
         """The best trial."""
         facts = ("number", "value", "loss", "n", "choices")
         return {key: self.ranked[0][key] for key in facts}
-
-    def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli tune --json`."""
-        return {
-            "study": self.study,
-            "folder": str(self.folder),
-            "trials": self.trials,
-            "best": self.best,
-            "command": self.command,
-            "importance": dict(self.importance),
-        }
-
-    def __repr__(self) -> str:
-        return as_text("TuneResult", dict(self._rows()))
-
-    def _repr_html_(self) -> str:
-        return as_html(dict(self._rows()))
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "folder", str(self.folder)

@@ -3,15 +3,14 @@
 It is not `imgcli.report`, the package that draws: once that is imported, the name is taken.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from imgcli import aside
-from imgcli.commands.notebook import as_html, as_text
 from imgcli.commands.report_data import report_data, thumbnails_of
+from imgcli.commands.results import Result
 from imgcli.errors import StorageError
-from imgcli.files import as_json
 from imgcli.progress import note
 from imgcli.reading import open_regular
 from imgcli.report.page.context import Missing
@@ -24,7 +23,7 @@ MARK = b'<meta name="generator" content="imgcli report">'
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ReportResult:
+class ReportResult(Result):
     """A report, and what it lacks."""
 
     run: Path
@@ -33,26 +32,11 @@ class ReportResult:
     figures: tuple[Path, ...]  # PNGs in the run's folder, each with its SVG beside it
     missing: tuple[Missing, ...]  # with the commands that make it
 
-    def to_json(self) -> dict[str, Any]:
-        """The document of `imgcli report --json`."""
-        return {
-            "run": str(self.run),
-            "report": str(self.report),
-            "bytes": self.bytes,
-            "figures": [str(path) for path in self.figures],
-            "missing": [as_json(one) for one in self.missing],
-        }
-
-    def __repr__(self) -> str:
-        return as_text("ReportResult", self._rows())
-
-    def _repr_html_(self) -> str:
-        return as_html(self._rows())
-
-    def _rows(self) -> dict[str, str]:
-        rows = {"run": str(self.run), "report": f"{self.report} ({megabytes(self.bytes)})"}
-        missing = "; ".join(f"{one.what}: {one.command}" for one in self.missing)
-        return {**rows, "not in it": missing} if missing else rows
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "run", str(self.run)
+        yield "report", f"{self.report} ({megabytes(self.bytes)})"
+        if self.missing:
+            yield "not in it", "; ".join(f"{one.what}: {one.command}" for one in self.missing)
 
 
 def write_report(

@@ -1,14 +1,18 @@
-"""The quality of a classifier with its intervals: Predictions become an Evaluation."""
+"""The quality of a classifier with its intervals: Predictions become an Evaluation.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+A mean over photos has an interval by how much near-duplicate groups differ from it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from imgcli.errors import DataError
+from imgcli.errors import DataError, RunError, WrongUsage
 from imgcli.evaluation import metrics
-from imgcli.evaluation.intervals import intervals
+from imgcli.evaluation.intervals import group_sums, intervals
 from imgcli.evaluation.metrics import FIGURES, Figure
 from imgcli.records import ClassFigures, Evaluation, FloatArray, IntArray, Predictions, Summary
 from imgcli.text import percent
@@ -18,7 +22,7 @@ def evaluate(
     predictions: Predictions,
     train_confusions: IntArray | None = None,
     seed: int = 0,
-    again: Sequence[Predictions] = (),
+    repeats: Sequence[Predictions] = (),
 ) -> Evaluation:
     """Evaluate predictions: figures pooled over all photos with 95 % intervals, and per fold.
 
@@ -29,9 +33,9 @@ def evaluate(
         train_confusions: (k, K, K), each fold's model on its training photos. These figures get no
             interval: every photo counts k - 1 times and none is new to its model, so there is no
             population for an interval. Their spread over folds is given.
-        again: the same photos predicted by each further repeat of the folds. All figures are pooled
-            over the repeats, and their folds are those of all; counts (`n`, the confusion matrix)
-            are of the first, so that each photo counts once.
+        repeats: the same photos predicted by each further repeat of the folds. All figures are
+            pooled over the repeats, and their folds are those of all; counts (`n`, the confusion
+            matrix) are of the first, so that each photo counts once.
 
     Raises:
         DataError: there are no predictions.
@@ -41,14 +45,14 @@ def evaluate(
             f"The part '{predictions.on}' has no predictions to evaluate: none of its photos was "
             f"scored. Choose another part with --on, or add photos."
         )
-    every = (predictions, *again)
+    every = (predictions, *repeats)
     return Evaluation(
         on=predictions.on,
         folds=predictions.folds,
         n=len(predictions),
         classes=predictions.classes,
         confusion=metrics.confusion_of(predictions),
-        **summaries(predictions, FIGURES, seed, again),
+        **summaries(predictions, FIGURES, seed, repeats),
         per_class=class_figures(every),
         ece=metrics.expected_calibration_error(
             np.concatenate([one.probs for one in every]),
@@ -63,13 +67,13 @@ def summaries(
     predictions: Predictions,
     figures: Mapping[str, Figure],
     seed: int = 0,
-    again: Sequence[Predictions] = (),
+    repeats: Sequence[Predictions] = (),
 ) -> dict[str, Summary]:
     """Figures of the confusion matrix: pooled, with 95 % intervals, and fold by fold."""
-    confusions = _confusions((predictions, *again))
+    confusions = _confusions((predictions, *repeats))
     pooled = confusions.sum(axis=0)
     values = {name: float(figure(pooled)) for name, figure in figures.items()}
-    bounds = intervals(predictions, figures, values, seed=seed, again=again)
+    bounds = intervals(predictions, figures, values, seed=seed, repeats=repeats)
     # Large groups can leave a fold without photos: it has no figures.
     folds = confusions[confusions.any(axis=(1, 2))] if predictions.folds else None
     return {
@@ -181,6 +185,108 @@ def summary_of(value: float, ci95: tuple[float, float] | None, folds: FloatArray
         min=float(folds.min()),
         max=float(folds.max()),
     )
+
+
+# --- figures beside accuracy, macro precision and macro F1 ---------------------------------------
+
+TOP = 5  # classes among which the true one is looked for, where there are more
+
+
+def scores(
+    predictions: Predictions, seed: int = 0, repeats: Sequence[Predictions] = ()
+) -> dict[str, Summary | None]:
+    """Macro recall, which is the balanced accuracy, top-5 accuracy, log loss and Brier score.
+
+    Args:
+        repeats: the same photos in the same order, predicted in other folds, as for `evaluate`.
+
+    Returns:
+        `top5` is None where there are no more than five classes.
+    """
+    recall = summaries(predictions, {"macro_recall": metrics.macro_recall}, seed, repeats)
+    many = len(predictions.classes) > TOP
+    top5 = partial(metrics.among_first, k=TOP)
+    return {
+        **recall,
+        "balanced_accuracy": recall["macro_recall"],
+        "top5": _mean(top5, predictions, repeats, share=True) if many else None,
+        "log_loss": _mean(metrics.log_losses, predictions, repeats),
+        "brier": _mean(metrics.brier_scores, predictions, repeats),
+    }
+
+
+def scores_json(found: Mapping[str, Summary | None]) -> dict[str, Any]:
+    """Their part of the document of `evaluate --json`."""
+    return {name: summary and asdict(summary) for name, summary in found.items()}
+
+
+def per_repeat(every: Sequence[Predictions]) -> dict[str, list[float]]:
+    """Accuracy, macro precision and macro F1 of each repeat of the folds."""
+    pooled = [metrics.confusion_of(one) for one in every]
+    return {name: [float(figure(m)) for m in pooled] for name, figure in FIGURES.items()}
+
+
+def _mean(
+    figure: Callable[[FloatArray, IntArray], FloatArray],
+    predictions: Predictions,
+    repeats: Sequence[Predictions],
+    share: bool = False,
+) -> Summary:
+    """The mean of a figure of each photo, with its interval, and that of each fold.
+
+    Args:
+        figure: takes probs `(M, K)` and targets `(M,)` and gives `(M,)`.
+        share: whether it is 0 or 1 of each photo, so that its interval is Wilson's.
+    """
+    every = (predictions, *repeats)
+    each = [figure(one.probs, one.targets) for one in every]
+    folds = [
+        values[one.fold == fold].mean()
+        for one, values in zip(every, each, strict=True)
+        for fold in range(one.folds or 0)
+        if (one.fold == fold).any()
+    ]
+    photos = np.mean(each, axis=0)
+    value, variance = float(photos.mean()), _variance(photos, predictions.groups)
+    half = metrics.Z95 * variance**0.5
+    bounds = (max(value - half, 0.0), value + half)
+    if share:
+        certain = metrics.independent(predictions.groups)
+        n = value * (1 - value) / variance if variance > 0 else certain
+        bounds = metrics.wilson_interval(value, n)
+    return summary_of(value, bounds, np.array(folds) if folds else None)
+
+
+def _variance(photos: FloatArray, groups: IntArray) -> float:
+    """The variance of a mean over photos whose groups share their fate (Liang & Zeger 1986)."""
+    sums = group_sums(photos - photos.mean(), groups)
+    return float(np.square(sums).sum() / len(photos) ** 2)
+
+
+# --- several networks --------------------------------------------------------------------------
+
+
+def average(each: Sequence[Predictions]) -> Predictions:
+    """The mean of the probabilities (bagging, where the models were trained on bootstrap samples).
+
+    Out-of-fold predictions stay so only where every model held a photo out in the same fold.
+
+    Raises:
+        RunError: other classes, or other photos.
+        WrongUsage: other folds.
+    """
+    first = each[0]
+    for other in each[1:]:
+        if other.classes != first.classes:
+            raise RunError("These runs have different classes; their probabilities have no mean.")
+        if other.paths != first.paths:
+            raise RunError("These runs were scored on different photos. Name one with --data.")
+        if not np.array_equal(other.fold, first.fold):
+            raise WrongUsage("These runs divide the folds differently; give all one --seed.")
+    return replace(first, probs=np.mean([predictions.probs for predictions in each], axis=0))
+
+
+# --- parts of an evaluation --------------------------------------------------------------------
 
 
 def _confusions(every: Sequence[Predictions]) -> IntArray:

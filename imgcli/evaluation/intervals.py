@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from imgcli.evaluation.metrics import Figure, independent_per_class, wilson_interval
-from imgcli.records import FloatArray, Predictions
+from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.text import count
 
 CHUNK = 4_000_000  # numbers held at once in each of two arrays: 32 MB
@@ -23,7 +23,7 @@ def intervals(
     values: Mapping[str, float],
     draws: int = 1000,
     seed: int = 0,
-    again: Sequence[Predictions] = (),
+    repeats: Sequence[Predictions] = (),
 ) -> dict[str, tuple[float, float]]:
     """95 % intervals of figures of the confusion matrix, each a share between 0 and 1.
 
@@ -32,11 +32,11 @@ def intervals(
     0 and 1 and does not shrink to nothing where every photo is correct.
 
     Args:
-        again: the same photos predicted again, in other folds. The predictions of a photo are drawn
-            together, so repeats add no photos.
+        repeats: the same photos predicted again, in other folds. The predictions of a photo are
+            drawn together, so repeats add no photos.
     """
     drawn: dict[str, list[FloatArray]] = {name: [] for name in figures}
-    for confusions in resampled_confusions(predictions, draws, seed, again):
+    for confusions in resampled_confusions(predictions, draws, seed, repeats):
         for name, figure in figures.items():
             drawn[name].append(figure(confusions))
     return {
@@ -46,12 +46,12 @@ def intervals(
 
 
 def resampled_confusions(
-    predictions: Predictions, draws: int, seed: int, again: Sequence[Predictions] = ()
+    predictions: Predictions, draws: int, seed: int, repeats: Sequence[Predictions] = ()
 ) -> Iterator[FloatArray]:
     """Confusion matrices of as many groups drawn with replacement, (b, K, K) at a time."""
     rng = np.random.default_rng(seed)
     k = len(predictions.classes)
-    every = (predictions, *again)
+    every = (predictions, *repeats)
     cells, cell = np.unique(
         np.concatenate([one.targets * k + one.preds for one in every]), return_inverse=True
     )
@@ -75,6 +75,19 @@ def _interval(value: float, variance: float, predictions: Predictions) -> tuple[
     else:  # nothing varied
         n = independent_of_macro(predictions)
     return wilson_interval(value, n)
+
+
+def group_sums(values: FloatArray, groups: IntArray) -> FloatArray:
+    """Sums of values (M,) or (M, D) over the photos of each group, in the groups' order."""
+    _, group = np.unique(groups, return_inverse=True)
+    sums: FloatArray = csr_array((np.ones(len(group)), (group, np.arange(len(group))))) @ values
+    return sums
+
+
+def first_of_groups(rows: IntArray, groups: IntArray) -> IntArray:
+    """The first of these rows in each near-duplicate group, in the order given."""
+    _, first = np.unique(groups[rows], return_index=True)
+    return rows[np.sort(first)]
 
 
 def independent_of_macro(predictions: Predictions) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.stats import binom
 
-from imgcli.evaluation.intervals import CHUNK
+from imgcli.evaluation.intervals import CHUNK, group_sums
 from imgcli.evaluation.metrics import Counts
 from imgcli.records import FloatArray, IntArray, Predictions
 
@@ -26,8 +26,7 @@ def exact_mcnemar_test(first: Predictions, second: Predictions) -> float:
     randomisation test). Where each photo is its own group this is McNemar's exact test (1947).
     """
     ahead = (first.preds == first.targets).astype(np.int64) - (second.preds == second.targets)
-    _, group = np.unique(first.groups, return_inverse=True)
-    leads = np.bincount(group, weights=ahead).astype(np.int64)
+    leads = group_sums(ahead.astype(np.float64), first.groups).astype(np.int64)
     sizes, counts = np.unique(np.abs(leads[leads != 0]), return_counts=True)
     chances = np.ones(1)  # that the leads in the first run's favour sum to 0, 1, 2, ... photos
     for size, n in zip(sizes.tolist(), counts.tolist(), strict=True):

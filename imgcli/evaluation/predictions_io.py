@@ -36,14 +36,14 @@ _APART = ("arch", "notation", "track_test")
 class Stored:
     """A run's predictions of held-out photos, and the histories of its folds.
 
-    Where the folds were repeated these are of the first repeat, and the others are `again`.
+    Where the folds were repeated these are of the first repeat, and the others are `repeats`.
     """
 
     run: Run
     predictions: Predictions
     train_confusions: IntArray | None  # (k, K, K) the folds' train sides
     histories: tuple[Path, ...]  # of the folds' trainings, those that are kept
-    again: tuple["Stored", ...] = ()
+    repeats: tuple["Stored", ...] = ()
 
 
 def load(runs: Sequence[Run], on: On | None) -> tuple[On, dict[str, Stored]]:
@@ -63,10 +63,12 @@ def load(runs: Sequence[Run], on: On | None) -> tuple[On, dict[str, Stored]]:
 
 def pooled(stored: Stored) -> Evaluation:
     """The evaluation of one run, its repeats together, as `evaluate` prints it."""
-    sides = [one.train_confusions for one in (stored, *stored.again)]
+    sides = [one.train_confusions for one in (stored, *stored.repeats)]
     known = [side for side in sides if side is not None]
     trained = np.concatenate(known) if len(known) == len(sides) else None
-    return evaluate(stored.predictions, trained, again=[one.predictions for one in stored.again])
+    return evaluate(
+        stored.predictions, trained, repeats=[one.predictions for one in stored.repeats]
+    )
 
 
 def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def run_json(stored: Stored, predictions: Predictions, seed: int = 0) -> dict[st
     figures = evaluation_json(evaluation)
     facts = _facts(stored.run, "arch", "params", "seconds")
     shown = {key: figures[key] for key in ("n", "folds", *FIGURES, "train")}
-    repeats = 1 + len(stored.again)
+    repeats = 1 + len(stored.repeats)
     return {"run": str(stored.run.folder), **facts, **shown, "repeats": repeats}
 
 
@@ -224,9 +226,9 @@ def not_in(data: Path, predictions: Predictions) -> int:
 
 def _stored(run: Run, on: On) -> Stored:
     predictions = run.load_predictions(NAMES[on])
-    again = run.load_again(predictions) if on == "folds" else []
+    repeats = run.load_again(predictions) if on == "folds" else []
     return replace(
-        _with_folds(run, predictions), again=tuple(_with_folds(run, one) for one in again)
+        _with_folds(run, predictions), repeats=tuple(_with_folds(run, one) for one in repeats)
     )
 
 

@@ -20,7 +20,7 @@ GROWTH = 1.03  # of the number of photos answered, from one try to the next
 
 
 @dataclass(frozen=True)
-class Promise:
+class SelectivePrediction:
     """A selective prediction: photos of a confidence of at least `threshold` get an answer."""
 
     min_precision: float
@@ -36,7 +36,7 @@ class Promise:
         return asdict(self)
 
 
-def promise(predictions: Predictions, min_precision: float) -> Promise:
+def selective_prediction(predictions: Predictions, min_precision: float) -> SelectivePrediction:
     """The lowest confidence from which on answers are correct at least so often.
 
     From the most confident photos on, more and more are answered as long as the lower 95 % bound of
@@ -64,7 +64,7 @@ def promise(predictions: Predictions, min_precision: float) -> Promise:
     if not kept:
         raise DataError(_refusal(min_precision, tries[0], correct))
     precision = float(correct[kept - 1]) / kept
-    return Promise(
+    return SelectivePrediction(
         min_precision=min_precision,
         threshold=float(ranked[kept - 1]),
         share=kept / len(ranked),

@@ -16,6 +16,7 @@ from scipy.stats import median_abs_deviation, norm
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.extmath import randomized_svd
 
+from imgcli.evaluation.intervals import first_of_groups
 from imgcli.evaluation.merges.null_model import holm
 from imgcli.records import FloatArray, IntArray
 from imgcli.text import percent
@@ -108,7 +109,7 @@ def suggest_splits(
     halved = [
         _halved(label, standard[rows], rows)
         for label in range(len(classes))
-        if len(rows := _distinct(np.flatnonzero(targets == label), groups)) >= 2 * MIN_PHOTOS
+        if len(rows := first_of_groups(np.flatnonzero(targets == label), groups)) >= 2 * MIN_PHOTOS
     ]
     p_values = _p_values(np.array([one.z for one in halved]))
     found = [
@@ -200,9 +201,3 @@ def _typical(halved: _Halved, side: NDArray[np.bool_]) -> tuple[int, ...]:
     points, rows = halved.points[side], halved.rows[side]
     distance = ((points - points.mean(axis=0)) ** 2).sum(axis=1)
     return tuple(rows[np.argsort(distance, kind="stable")[:EXAMPLES]].tolist())
-
-
-def _distinct(rows: IntArray, groups: IntArray) -> IntArray:
-    """The first photo of each near-duplicate group."""
-    _, first = np.unique(groups[rows], return_index=True)
-    return rows[np.sort(first)]

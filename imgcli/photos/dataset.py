@@ -18,7 +18,7 @@ from imgcli.photos.hashing import digest_files
 from imgcli.photos.layout import Layout, Place, read_layout
 from imgcli.photos.manifest import FOLDERS, NAME, Manifest
 from imgcli.photos.near_duplicates import duplicate_groups
-from imgcli.records import Rejected, Samples, Split
+from imgcli.records import IntArray, Rejected, Samples, Split
 from imgcli.runs import CACHE
 from imgcli.text import listed
 
@@ -59,11 +59,26 @@ def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
             digests[path] = found
     groups, unused = _as_split(root, made, digests) if made else _as_seen(root, digests, cache)
     rejected = sorted(rejected + unused, key=lambda item: item.path)
-    samples, split = _numbered(root, places, digests, groups, made)
-    tested = samples.groups[split.parts.get("test", np.empty(0, dtype=np.int64))]
-    others = [samples.groups[rows] for part, rows in split.parts.items() if part != "test"]
-    leaks = len(np.intersect1d(tested, np.concatenate(others)))
-    return Dataset(samples, split, tuple(rejected), leaks)
+    samples, parts = _numbered(root, places, digests, groups)
+    _check_usable(samples, parts)
+    split = _split(parts, made)
+    return Dataset(samples, split, tuple(rejected), leaks(samples, split))
+
+
+def manifest_samples(root: Path, made: Manifest) -> tuple[Samples, Split]:
+    """The photos and parts of a manifest as they were split; no photo is read."""
+    places = {photo.path: Place(photo.label, photo.part) for photo in made.photos}
+    digests = {photo.path: photo.sha256 for photo in made.photos}
+    groups = {photo.path: photo.group for photo in made.photos}
+    samples, parts = _numbered(root, places, digests, groups)
+    return samples, _split(parts, made)
+
+
+def leaks(samples: Samples, split: Split) -> int:
+    """The number of groups with photos both in the test part and in another part."""
+    groups = {part: set(samples.groups[rows].tolist()) for part, rows in split.parts.items()}
+    tested = groups.pop("test", set())
+    return len(tested & set().union(*groups.values()))
 
 
 def listed_photos(root: Path) -> frozenset[str]:
@@ -156,23 +171,14 @@ def _numbered(
     places: Mapping[str, Place],
     digests: Mapping[str, str],
     groups: Mapping[str, int],
-    made: Manifest | None,
-) -> tuple[Samples, Split]:
-    """Give each photo that has a group its row, in the order of paths."""
+) -> tuple[Samples, dict[str, IntArray]]:
+    """Give each photo that has a group its row, in the order of paths; and the rows per part."""
     paths = sorted(groups)
     classes = sorted({places[path].label for path in paths})
-    if len(classes) < 2:
-        have = f"one class only, {listed(classes)}" if classes else "no photo that can be used"
-        raise DataError(
-            f"'{root}' has {have}; a classifier needs two classes, each in a folder of its own: "
-            f"{TREE}."
-        )
     parts = {
         part: np.array([i for i, path in enumerate(paths) if places[path].part == part], np.int64)
         for part in FOLDERS
     }
-    if not len(parts["train"]):
-        raise DataError(f"No photo in '{root / 'train'}' can be used. Add some, or split again.")
     position = {name: i for i, name in enumerate(classes)}
     samples = Samples(
         root=root,
@@ -182,8 +188,21 @@ def _numbered(
         digests=tuple(digests[path] for path in paths),
         classes=tuple(classes),
     )
-    return samples, Split(
-        {part: rows for part, rows in parts.items() if len(rows)},
-        seed=made.recipe.seed if made else None,
-        ratio=made.recipe.ratio if made else None,
-    )
+    return samples, {part: rows for part, rows in parts.items() if len(rows)}
+
+
+def _check_usable(samples: Samples, parts: Mapping[str, IntArray]) -> None:
+    """Refuse fewer than two classes, and no photo to train on."""
+    root, classes = samples.root, samples.classes
+    if len(classes) < 2:
+        have = f"one class only, {listed(classes)}" if classes else "no photo that can be used"
+        raise DataError(
+            f"'{root}' has {have}; a classifier needs two classes, each in a folder of its own: "
+            f"{TREE}."
+        )
+    if "train" not in parts:
+        raise DataError(f"No photo in '{root / 'train'}' can be used. Add some, or split again.")
+
+
+def _split(parts: Mapping[str, IntArray], made: Manifest | None) -> Split:
+    return Split(parts, made.recipe.seed, made.recipe.ratio) if made else Split(parts)

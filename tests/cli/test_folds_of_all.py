@@ -11,7 +11,7 @@ import pytest
 
 from imgcli import progress
 from imgcli.evaluation.calibration import calibrated, calibration_json, temperature_of
-from imgcli.evaluation.selective import promise
+from imgcli.evaluation.selective import selective_prediction
 from imgcli.records import Predictions
 from imgcli.runs import Run, find_run
 from tests.cli.shell import imgcli
@@ -76,8 +76,8 @@ def test_nothing_is_decided_by_the_test_part(
     assert imgcli(monkeypatch, "predict", "dataset/test", "--min-precision", "0.6", "--json") == 0
     scaled = replace(expected, probs=calibrated(expected.probs, temperature_of(run)))
     assert printed(capsys)["promise"] == {
-        **promise(scaled, 0.6).to_json(),
-        "precision_ci95": list(promise(scaled, 0.6).precision_ci95),
+        **selective_prediction(scaled, 0.6).to_json(),
+        "precision_ci95": list(selective_prediction(scaled, 0.6).precision_ci95),
     }
 
     assert imgcli(monkeypatch, "suggest-merges", "--json") == 0

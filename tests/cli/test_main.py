@@ -32,7 +32,7 @@ def test_the_commands_are_the_ones_in_the_readme() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_has_the_first_line_of_each_help(name: str) -> None:
-    assert COMMANDS[name][1] == load_command(name).help.split("\n\n")[0]
+    assert COMMANDS[name] == load_command(name).help.split("\n\n")[0]
 
 
 def test_the_list_of_commands_imports_none_of_them() -> None:

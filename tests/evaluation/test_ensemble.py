@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imgcli.errors import RunError, WrongUsage
-from imgcli.evaluation.ensemble import average
+from imgcli.evaluation.evaluate import average
 from imgcli.records import Predictions
 
 

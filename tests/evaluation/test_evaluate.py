@@ -103,7 +103,7 @@ def test_repeats_are_pooled_and_photos_counted_once() -> None:
     again = predictions(
         first.targets, sure([0, 1, 0, 1, 0, 1, 0, 1], 2), fold=[3, 3, 2, 2, 1, 1, 0, 0]
     )
-    found = evaluate(first, again=[again])
+    found = evaluate(first, repeats=[again])
     assert found.accuracy.value == pytest.approx((5 / 8 + 1) / 2)
     assert found.accuracy.folds == (1.0, 0.5, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0)
     assert (found.n, found.folds, found.confusion.sum()) == (8, 4, 8)
@@ -114,7 +114,7 @@ def test_repeats_are_pooled_and_photos_counted_once() -> None:
 
 def test_the_same_answers_again_add_no_certainty() -> None:
     some = of_confusion([[40, 10], [5, 45]], fold=np.arange(100) % 5)
-    once, thrice = evaluate(some), evaluate(some, again=[some, some])
+    once, thrice = evaluate(some), evaluate(some, repeats=[some, some])
     assert thrice.accuracy.ci95 == pytest.approx(once.accuracy.ci95)
     assert thrice.macro_precision.ci95 == pytest.approx(once.macro_precision.ci95)
     assert thrice.ece == pytest.approx(once.ece)

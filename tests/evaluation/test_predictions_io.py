@@ -135,7 +135,7 @@ def test_repeats_are_pooled_with_their_train_sides_and_the_first_is_compared(
     assert (told["accuracy"]["value"], told["repeats"]) == (1.0, 2)
     assert len(told["train"]["accuracy"]["folds"]) == 4
     made.save_folds([first])
-    assert load([made], "folds")[1][str(made.folder)].again == ()
+    assert load([made], "folds")[1][str(made.folder)].repeats == ()
 
 
 def test_a_repeat_of_other_photos_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from imgcli.evaluation import metrics
-from imgcli.evaluation.scores import per_repeat, scores, scores_json
+from imgcli.evaluation.evaluate import per_repeat, scores, scores_json
 from imgcli.records import Predictions
 from tests.evaluation.planted import of_confusion, predictions, sure
 
@@ -79,7 +79,7 @@ def test_the_interval_of_a_mean_over_photos_holds_the_truth() -> None:
 
 def test_repeats_are_pooled_and_narrow_no_interval_for_want_of_new_photos() -> None:
     once = of_confusion([[15, 5], [3, 17]], fold=np.arange(40) % 4)
-    alone, pooled = scores(once), scores(once, again=[once, once])
+    alone, pooled = scores(once), scores(once, repeats=[once, once])
     for name in ("macro_recall", "log_loss", "brier"):
         one, three = alone[name], pooled[name]
         assert one is not None and three is not None and one.folds and three.folds

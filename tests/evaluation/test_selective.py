@@ -5,7 +5,7 @@ import pytest
 
 from imgcli.errors import DataError
 from imgcli.evaluation.metrics import independent
-from imgcli.evaluation.selective import promise
+from imgcli.evaluation.selective import selective_prediction
 from imgcli.records import Predictions
 from tests.evaluation.planted import predictions
 
@@ -20,14 +20,14 @@ def said(confidence: np.ndarray, right: np.ndarray, copies: int = 1, k: int = 4)
 
 
 def test_all_are_answered_where_all_are_right() -> None:
-    found = promise(said(np.linspace(0.5, 0.99, 400), np.ones(400, bool)), 0.95)
+    found = selective_prediction(said(np.linspace(0.5, 0.99, 400), np.ones(400, bool)), 0.95)
     assert (found.answered, found.share, found.precision, found.threshold) == (400, 1.0, 1.0, 0.5)
 
 
 def test_the_unsure_part_is_left_out() -> None:
     confidence = np.r_[np.linspace(0.8, 0.99, 600), np.linspace(0.4, 0.6, 400)]
     right = np.r_[np.ones(600, bool), np.arange(400) % 2 == 0]
-    found = promise(said(confidence, right), 0.95)
+    found = selective_prediction(said(confidence, right), 0.95)
     assert 600 <= found.answered < 660
     assert found.precision >= 0.95 and found.precision_ci95[0] <= found.precision
     assert found.answered == (confidence >= found.threshold).sum() == round(found.share * found.n)
@@ -35,7 +35,9 @@ def test_the_unsure_part_is_left_out() -> None:
 
 def test_photos_of_one_confidence_are_answered_together_or_not_at_all() -> None:
     confidence = np.r_[np.full(300, 0.9), np.full(300, 0.5)]
-    found = promise(said(confidence, np.r_[np.ones(300, bool), np.zeros(300, bool)]), 0.9)
+    found = selective_prediction(
+        said(confidence, np.r_[np.ones(300, bool), np.zeros(300, bool)]), 0.9
+    )
     assert (found.answered, found.threshold) == (300, 0.9)
 
 
@@ -43,7 +45,7 @@ def test_a_higher_promise_never_answers_more() -> None:
     rng = np.random.default_rng(0)
     confidence = rng.beta(8, 1, 3000) * 0.7 + 0.3
     some = said(confidence, rng.random(3000) < confidence)
-    answered = [promise(some, p).answered for p in (0.8, 0.9, 0.95)]
+    answered = [selective_prediction(some, p).answered for p in (0.8, 0.9, 0.95)]
     assert answered == sorted(answered, reverse=True)
 
 
@@ -53,7 +55,7 @@ def test_classes_whose_own_answers_are_worse_are_named() -> None:
     probs[np.arange(1000), says] = 0.96
     targets = says.copy()
     targets[900:920] = 0  # a third of what is called class 1 is class 0
-    found = promise(predictions(targets, probs), 0.95)
+    found = selective_prediction(predictions(targets, probs), 0.95)
     assert found.answered == 1000 and list(found.weak.values()) == [pytest.approx(40 / 60)]
     assert list(found.weak) == [predictions(targets, probs).classes[1]]
 
@@ -62,8 +64,11 @@ def test_copies_count_once() -> None:
     assert independent(np.repeat(np.arange(10), 3)) == pytest.approx(10)
     confidence = np.linspace(0.5, 0.99, 50)
     with pytest.raises(DataError, match="cannot be guaranteed by 150 out-of-fold photos"):
-        promise(said(confidence, np.ones(50, bool), copies=3), 0.95)
-    assert promise(said(np.linspace(0.5, 0.99, 150), np.ones(150, bool)), 0.95).answered == 150
+        selective_prediction(said(confidence, np.ones(50, bool), copies=3), 0.95)
+    assert (
+        selective_prediction(said(np.linspace(0.5, 0.99, 150), np.ones(150, bool)), 0.95).answered
+        == 150
+    )
 
 
 def test_what_cannot_be_promised_says_why() -> None:
@@ -71,11 +76,11 @@ def test_what_cannot_be_promised_says_why() -> None:
     with pytest.raises(
         DataError, match=r"\d+ of the \d+ most confident out-of-fold predictions are wrong"
     ):
-        promise(said(confidence, np.arange(1000) % 4 > 0), 0.95)
+        selective_prediction(said(confidence, np.arange(1000) % 4 > 0), 0.95)
     with pytest.raises(
         DataError, match=r"0\.9999 cannot be guaranteed by 1,000 out-of-fold photos"
     ):
-        promise(said(confidence, np.ones(1000, bool)), 0.9999)
+        selective_prediction(said(confidence, np.ones(1000, bool)), 0.9999)
 
 
 def test_the_precision_found_on_new_photos_is_what_was_promised() -> None:
@@ -90,7 +95,7 @@ def test_the_precision_found_on_new_photos_is_what_was_promised() -> None:
     for _ in range(n):
         confidence, chance = draw(1000)
         try:
-            found = promise(said(confidence, rng.random(1000) < chance), 0.9)
+            found = selective_prediction(said(confidence, rng.random(1000) < chance), 0.9)
         except DataError:
             continue  # nothing promised, nothing broken
         shares.append(found.share)

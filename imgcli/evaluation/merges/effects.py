@@ -9,7 +9,8 @@ import numpy as np
 from scipy.stats import entropy
 
 from imgcli.evaluation import metrics
-from imgcli.records import IntArray, Predictions
+from imgcli.evaluation.intervals import first_of_groups
+from imgcli.records import Predictions
 
 MAX_EXAMPLES = 3  # photos of each kind
 
@@ -106,7 +107,7 @@ def examples(predictions: Predictions, classes: Sequence[int]) -> list[dict[str,
     for a, b in permutations(classes, 2):
         rows = np.flatnonzero((predictions.targets == a) & (predictions.preds == b))
         confident = rows[np.argsort(-predictions.probs[rows, b], kind="stable")]
-        for row in _of_different_groups(predictions, confident)[:MAX_EXAMPLES]:
+        for row in first_of_groups(confident, predictions.groups)[:MAX_EXAMPLES].tolist():
             found.append(
                 {
                     "path": predictions.paths[row],
@@ -117,12 +118,6 @@ def examples(predictions: Predictions, classes: Sequence[int]) -> list[dict[str,
                 }
             )
     return found
-
-
-def _of_different_groups(predictions: Predictions, rows: IntArray) -> list[int]:
-    """The first of each near-duplicate group, in the order given."""
-    _, first = np.unique(predictions.groups[rows], return_index=True)
-    return [int(row) for row in rows[np.sort(first)]]
 
 
 def _twin(predictions: Predictions, row: int, target: int) -> str | None:

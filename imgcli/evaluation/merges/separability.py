@@ -9,9 +9,9 @@ from statistics import median, median_low
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.sparse import csr_array
 from scipy.stats import rankdata
 
+from imgcli.evaluation.intervals import group_sums
 from imgcli.evaluation.metrics import Z95, log_probs
 from imgcli.records import FloatArray, Predictions
 
@@ -77,11 +77,9 @@ def mean_logs(predictions: Predictions, target: int) -> FloatArray:
         `(G, K)`, a row per group that has photos of the class.
     """
     rows = predictions.targets == target
-    logs = log_probs(predictions.probs[rows])
-    _, group = np.unique(predictions.groups[rows], return_inverse=True)
-    members = csr_array((np.ones(len(group)), (group, np.arange(len(group)))))
-    means: FloatArray = (members @ logs) / np.bincount(group)[:, None]
-    return means
+    groups = predictions.groups[rows]
+    _, sizes = np.unique(groups, return_counts=True)
+    return group_sums(log_probs(predictions.probs[rows]), groups) / sizes[:, None]
 
 
 def passed(of_a: FloatArray, of_b: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -158,10 +156,7 @@ class ExpectedAuc:
         """1 - AUC of two classes; never 0, for so many photos cannot show that."""
         pair = min(a, b), max(a, b)
         if pair not in self._losses:
-            of_a, of_b = self._log_odds(*pair)
+            of_a, of_b = (log_odds_of(self._logs[label], *pair) for label in pair)
             least = 0.5 / np.sqrt(len(of_a) * len(of_b))
             self._losses[pair] = float(np.clip(passed(of_a, of_b)[0].mean(), least, 0.5))
         return self._losses[pair]
-
-    def _log_odds(self, a: int, b: int) -> tuple[FloatArray, FloatArray]:
-        return log_odds_of(self._logs[a], a, b), log_odds_of(self._logs[b], a, b)

@@ -4,10 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from imgcli.report.page.html import environment
-from imgcli.report.page.thumbnails import Thumbnails, gallery_images
-from imgcli.report.terminal.check import CONFLICTS, KINDS, sentences
-from imgcli.report.terminal.labels import EXPECTED
+from imgcli.report.page.html import Thumbnails, environment, gallery_images
+from imgcli.report.terminal.check import CONFLICTS, KINDS, LABELS_EXPECTED, sentences
 from imgcli.text import count, percent
 
 # Shown of each kind; the JSON document lists all.
@@ -23,7 +21,7 @@ ABOUT = {
     "near-duplicates keeps the first of each class. Distance: the largest local difference to the "
     "first photo, in units of contrast; 0 is identical, threshold 0.28.",
     "labels": "Each with its label, the suggested label, and the out-of-fold probability of that. "
-    f"{EXPECTED} Look before you relabel: a rare but correct label can be listed.",
+    f"{LABELS_EXPECTED} Look before you relabel: a rare but correct label can be listed.",
     "exact": "The same bytes under several names. --fix duplicates keeps the first of each class.",
 }
 

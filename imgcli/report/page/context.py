@@ -14,7 +14,7 @@ from imgcli.records import Evaluation, MergeSuggestion, Predictions, Samples, Sp
 from imgcli.report.page import galleries, summary
 from imgcli.report.page.matrix import MatrixTable, matrix_table
 from imgcli.report.plots import style
-from imgcli.report.terminal import labels as labels_text
+from imgcli.report.terminal import check as check_text
 from imgcli.report.terminal import merges as merges_text
 from imgcli.report.terminal.evaluation import FIGURES, measured_on
 
@@ -32,7 +32,7 @@ class Missing:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Evaluated:
     """Predictions of held-out photos, and their evaluation."""
 
     predictions: Predictions
@@ -53,8 +53,8 @@ class Report:
     versions: Mapping[str, str]
     missing: Sequence[Missing] = ()
     warnings: Sequence[str] = ()
-    judged: Judged | None = None
-    tested: Evaluation | None = None  # the test part, where `judged` is of folds
+    evaluated: Evaluated | None = None
+    tested: Evaluation | None = None  # the test part, where `evaluated` is of folds
     evaluations: int | None = None  # of the test part, up to now
     merges: Sequence[MergeSuggestion] | None = None  # None: no out-of-fold predictions
     issues: Sequence[Mapping[str, Any]] | None = None  # of labels; None: no such predictions
@@ -101,11 +101,11 @@ def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, Any]]:
 
 
 def _evaluation(report: Report) -> dict[str, Any]:
-    if report.judged is None:
+    if report.evaluated is None:
         return {"confusion": None, "worst": [], "drawn": []}
-    predictions, evaluation = report.judged.predictions, report.judged.evaluation
+    predictions, evaluation = report.evaluated.predictions, report.evaluated.evaluation
     tested = [] if report.tested is None else [summary.tested(report.tested, report.evaluations)]
-    gap = [report.judged.gap] if report.judged.gap else []
+    gap = [report.evaluated.gap] if report.evaluated.gap else []
     table = matrix_table(evaluation, predictions)
     return {
         "evaluation": evaluation,
@@ -166,8 +166,8 @@ def _advice(report: Report) -> dict[str, Any]:
         "merges": merges,
         "no_merges": merges_text.NONE,
         "suspects": galleries.suspects(report.issues),
-        "no_labels": labels_text.NONE,
-        "labels_expected": labels_text.EXPECTED,
+        "no_labels": check_text.NO_LABELS,
+        "labels_expected": check_text.LABELS_EXPECTED,
     }
 
 

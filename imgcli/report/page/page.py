@@ -16,10 +16,9 @@ from markupsafe import Markup
 from imgcli.records import Predictions
 from imgcli.report.page import matrix
 from imgcli.report.page.context import Report, page_context
-from imgcli.report.page.html import environment
+from imgcli.report.page.html import Thumbnails, cell_images, environment, gallery_images
 from imgcli.report.page.matrix import MatrixTable
 from imgcli.report.page.svg import Drawings
-from imgcli.report.page.thumbnails import Thumbnails, cell_images, gallery_images
 from imgcli.text import percent, printable
 
 MAX_BYTES = 9_500_000  # bytes of a page; the cells' thumbnails take what the rest leaves
@@ -40,10 +39,10 @@ def page(report: Report, thumbnails: Thumbnails) -> str:
     script = _source("page.js")
     data: dict[str, Any] = {}
     thumbs: dict[int, str] = {}
-    if table is not None and report.judged is not None:
-        data = _cell_data(table, report.judged.predictions)
+    if table is not None and report.evaluated is not None:
+        data = _cell_data(table, report.evaluated.predictions)
         room = MAX_BYTES - sum(map(_bytes, (body, css, script, htmlsafe_json_dumps(data))))
-        thumbs = _cell_thumbs(table, report.judged.predictions, thumbnails, room)
+        thumbs = _cell_thumbs(table, report.evaluated.predictions, thumbnails, room)
     return templates.get_template("page.html").render(
         title=report.run,
         body=Markup(body),

@@ -1,4 +1,4 @@
-"""The history of a training: read from `history.csv`, drawn, and compared over several runs.
+"""The history of a training, read from `history.csv` and drawn, and the learning curve.
 
 A linear probe has no batches, only iterations over all photos; its history has no steps, and its
 objective is not comparable with the loss of batches.
@@ -8,8 +8,7 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,16 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
 from imgcli.config import TrainConfig
 from imgcli.errors import RunError
 from imgcli.reading import read_regular
 from imgcli.records import FloatArray
-from imgcli.report.compared import Document, short_labels
-from imgcli.report.csv import as_csv
 from imgcli.report.plots import style
-from imgcli.report.plots.style import in_percent, styled, titled
+from imgcli.report.plots.style import canvas, in_percent, styled, titled
 from imgcli.runs import Run
-from imgcli.text import count, listed, percent
+from imgcli.text import count, percent
 
 NAME = "history.csv"  # in a run's folder
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, csv.Error)
@@ -180,159 +177,51 @@ def _kept_line(rows: Sequence[Mapping[str, Any]], kept: int | None, unit: str) -
     return line
 
 
-# --- several runs ---------------------------------------------------------------------------------
-
-# Okabe and Ito's palette without its yellow, which is too pale for a line on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888")
-STROKES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))  # after all colours, the next
-MAX_POINTS = 2000  # of a line: more than a figure has pixels
-LONGEST = 120  # characters of a run's name
-BANDED = "Line: mean of the trainings of a run's folds; band: ± 1 standard deviation over them"
-# Choices that change what the loss is.
-OWN_SCALES = ("label_smoothing", "balance", "mixup", "cutmix")
-
-
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """A figure of the last batches' losses, of the run itself and over its folds' trainings."""
-
-    own: FloatArray  # (S,)
-    folds_mean: FloatArray  # (T,); empty where fewer than two folds have histories
-    folds_sd: FloatArray  # (T,) sample standard deviation
-
-
-@dataclass(frozen=True, eq=False)
-class Losses:
-    """The batch losses of one run as rolling mean and rolling standard deviation.
-
-    Entry i of a curve is of batches i + 1 to i + window.
-    """
-
-    window: int
-    mean: Curve
-    sd: Curve
-
-
-def losses(history: Path, folds: Sequence[Path], window: int) -> Losses | None:
-    """The losses in a run's `history.csv` and in those of its folds.
-
-    Args:
-        window: how many batches are taken together; None comes of a run that has not so many.
-    """
-    own = rolling(batch_losses(history), window)
-    if own.shape[1] == 0:
-        return None
-    of_folds = [rolling(batch_losses(path), window) for path in folds]
-    mean, sd = (
-        Curve(own[figure], *over_folds([found[figure] for found in of_folds])) for figure in (0, 1)
-    )
-    return Losses(window, mean, sd)
-
-
-def rolling(values: FloatArray, window: int) -> FloatArray:
-    """Mean and sample standard deviation of every `window` values in a row, (2, S - window + 1)."""
-    if len(values) < window:
-        return np.empty((2, 0))
-    centred = values - values.mean()
-    totals, squares = (_sums(centred**power, window) for power in (1, 2))
-    variance = np.maximum(squares - totals**2 / window, 0.0) / (window - 1)
-    return np.stack([values.mean() + totals / window, np.sqrt(variance)])
-
-
-def _sums(values: FloatArray, window: int) -> FloatArray:
-    sums = np.cumsum(np.concatenate([[0.0], values]))
-    totals: FloatArray = sums[window:] - sums[:-window]
-    return totals
-
-
-def over_folds(curves: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Mean and sample standard deviation over folds at each step, as far as all folds have gone."""
-    shortest = min((len(curve) for curve in curves), default=0)
-    if len(curves) < 2 or shortest == 0:
-        return np.empty(0), np.empty(0)
-    stacked = np.stack([curve[:shortest] for curve in curves])
-    return stacked.mean(axis=0), stacked.std(axis=0, ddof=1)
+# --- learning curve ------------------------------------------------------------------------------
 
 
 @styled
-def loss_curves(runs: Mapping[str, Losses], notes: Sequence[str] = ()) -> Figure:
-    """Rolling mean and rolling standard deviation of the batch loss, a line per run.
+def learning_curve(document: Mapping[str, Any]) -> Figure:
+    """Accuracy over the training photos, on a logarithmic scale, and as expected of more.
 
     Args:
-        runs: by label, at least one.
-        notes: lines to add under the title.
+        document: of the JSON contract of `learning-curve`.
     """
-    figure = Figure(figsize=(9.4, 3.4))
-    panels = [figure.add_axes((left, 0.0, 0.45, 1.0)) for left in (0.0, 0.55)]
-    window = next(iter(runs.values())).window
-    shown = short_labels(list(runs), LONGEST)
-    for place, (label, run) in enumerate(zip(shown, runs.values(), strict=True)):
-        colour = COLOURS[place % len(COLOURS)]
-        stroke = STROKES[place // len(COLOURS) % len(STROKES)]
-        for axes, curve in zip(panels, (run.mean, run.sd), strict=True):
-            _draw_curve(axes, curve, window, color=colour, linestyle=stroke, label=label)
-    for axes, name in zip(panels, ("mean", "standard deviation"), strict=True):
-        axes.set(xlabel="training batches", ylabel=f"loss, rolling {name}")
-        low, high = axes.get_ylim()
-        axes.set(xlim=(0, None), ylim=(0 if low < high / 2 else low, high))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(axis="y")
-    columns = 1 if max(map(len, shown)) > LONGEST // 2 else 2
-    panels[0].legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0.0, ncols=columns)
-    banded = [len(run.mean.folds_mean) > 0 for run in runs.values()]
+    figure, axes = canvas(6.2, 3.6)
+    points, expected = document["points"], document["expected"]
+    photos = [point["photos"] for point in points]
+    found = [point["accuracy"] for point in points]
+    _bars(axes, photos, [point["ci95"] for point in points], style.HELD_OUT)
+    axes.plot(photos, found, "o-", color=style.HELD_OUT, markersize=5, label="cross-validated")
+    more = document["times"] * photos[-1]
+    _bars(axes, [more], [expected["ci95"]], style.TRAIN)
+    axes.plot(
+        [photos[-1], more],
+        [found[-1], expected["accuracy"]],
+        "D--",
+        color=style.TRAIN,
+        markersize=6,
+        markevery=[1],
+        label="expected",
+    )
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks([*photos, more], labels=[f"{n:,.0f}" for n in (*photos, more)])
+    axes.set(xlabel="training photos", ylabel="accuracy")
+    in_percent(axes.yaxis)
+    axes.grid(axis="y")
+    axes.legend(loc="lower right")
     titled(
         figure,
-        "Loss in training",
-        f"Of the last {count(window, 'batch', 'batches')} at each point",
-        *([BANDED] if any(banded) else []),
-        *(["Without a band: the run's own training"] if len(set(banded)) > 1 else []),
-        *notes,
+        "Learning curve",
+        document["sentence"],
+        f"{document['folds']} folds of the train part, {count(document['n'], 'photo')}; "
+        "bars: 95 % intervals",
     )
     return figure
 
 
-def notes(document: Document, names: Mapping[str, str], drawn: Collection[str]) -> list[str]:
-    """Notes under the title: runs that are not drawn, and losses that are not comparable.
-
-    Args:
-        names: the runs' labels, by folder.
-        drawn: folders of the runs that are drawn.
-    """
-    lines = []
-    if missing := [names[run["run"]] for run in document["runs"] if run["run"] not in drawn]:
-        lines.append(f"Not drawn, trained on too few batches: {listed(missing)}")
-    options = [run["options"] for run in document["runs"] if run["run"] in drawn]
-    scales = [{name: chosen.get(name) for name in OWN_SCALES} for chosen in options]
-    if any(scale != scales[0] for scale in scales):
-        lines.append(
-            "Losses of runs with different label smoothing, balance, mixup or cutmix are not "
-            "comparable"
-        )
-    return lines
-
-
-def _draw_curve(axes: Axes, curve: Curve, window: int, **look: Any) -> None:
-    line = curve.folds_mean if len(curve.folds_mean) else curve.own
-    shown = np.arange(0, len(line), -(-len(line) // MAX_POINTS))
-    steps = shown + window
-    axes.plot(steps, line[shown], linewidth=1.5, **look)
-    if len(curve.folds_sd):
-        low, high = line - curve.folds_sd, line + curve.folds_sd
-        axes.fill_between(steps, low[shown], high[shown], color=look["color"], alpha=0.18, lw=0)
-
-
-def losses_csv(runs: Mapping[str, Losses]) -> str:
-    """A row per run and step, by the runs' folders; blank where the folds have no histories."""
-    rows = []
-    for run, found in runs.items():
-        mean, sd = found.mean, found.sd
-        columns = {
-            "mean": mean.own,
-            "std": sd.own,
-            "folds_mean": mean.folds_mean,
-            "folds_sd": mean.folds_sd,
-        }
-        for step in range(max(map(len, columns.values()))):
-            values = {key: v[step] if step < len(v) else None for key, v in columns.items()}
-            rows.append({"run": run, "step": found.window + step, **values})
-    return as_csv(rows, ("run", "step", "mean", "std", "folds_mean", "folds_sd"))
+def _bars(axes: Axes, x: list[float], ends: list[list[float]], colour: str) -> None:
+    lows, highs = zip(*ends, strict=True)
+    axes.vlines(x, lows, highs, color=colour, linewidth=4, alpha=0.4)

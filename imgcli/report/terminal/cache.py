@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from imgcli.report.terminal.collecting import texts
+from imgcli.report.terminal.tables import number, table, text, texts
 from imgcli.text import count, megabytes, printable
 
 Document = Mapping[str, Any]
@@ -40,24 +39,20 @@ def entries(document: Document, *, removing: bool) -> list[RenderableType]:
 
 
 def _table(stores: Sequence[Document], size: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("kind", "of"):
-        table.add_column(title, overflow="fold")
-    for title in ("photos", "size", "last used"):
-        table.add_column(title, justify="right", no_wrap=True)
+    shown = table(text("kind"), text("of"), *map(number, ("photos", "size", "last used")), gap=2)
     for one in stores:
         kind: str = one["kind"]
         state = f" ({STATES[one['state']]})" if one["state"] in STATES else ""
-        table.add_row(
+        shown.add_row(
             Text(printable(KINDS.get(kind, kind))),
             Text(printable(one["about"]) + state),
             "–" if one["rows"] is None else f"{one['rows']:,}",
             megabytes(one["bytes"]),
             _ago(datetime.fromisoformat(one["last_used"])),
         )
-    table.add_section()
-    table.add_row(f"{len(stores)} in all", "", "", megabytes(size), "")
-    return table
+    shown.add_section()
+    shown.add_row(f"{len(stores)} in all", "", "", megabytes(size), "")
+    return shown
 
 
 def _ago(then: datetime) -> str:

@@ -1,15 +1,16 @@
-"""The findings of `check`, for the terminal."""
+"""The findings of `check`, labels to review and relabelled photos, for the terminal."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 from statistics import median
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from imgcli.report.terminal.tables import label, number, table, text
-from imgcli.text import count, printable
+from imgcli.report.terminal.tables import first, label, number, table, text, texts
+from imgcli.text import count, percent, printable
 
 KINDS = {
     "changed": "changed since import",
@@ -49,6 +50,35 @@ NONE = (
     "two classes or parts, placeholder, tiny, blank, very dark and blurred images, extreme aspect "
     "ratios, wrong extensions."
 )
+
+
+def checked(document: Mapping[str, Any]) -> list[RenderableType]:
+    """The findings and the labels to review, what was moved, and the next command.
+
+    Args:
+        document: of the JSON contract of `check`.
+    """
+    root, lines = quote(document["dir"]), []
+    if document["sheet"]:
+        lines.append(f"Contact sheet: {document['sheet']}")
+    if "fixed" in document:
+        lines += fixed(document["fixed"], f"imgcli restore {root}")
+    shown = found(document) if "files" in document else []
+    if "labels" in document:
+        shown.append(labels_table(document["labels"], document["too_few"]))
+    return [*shown, *texts(lines + _next_steps(document, root))]
+
+
+def _next_steps(document: Mapping[str, Any], root: str) -> list[str]:
+    if document.get("plan"):
+        plan = quote(document["plan"])
+        return [
+            f"To edit: {plan}; the photo of a deleted row stays as it is",
+            f"Next: imgcli check --fix {plan}",
+        ]
+    if "labels" in document:
+        return []
+    return [f"Next: imgcli {'train --data' if document['parts'] else 'split'} {root}"]
 
 
 def found(document: Mapping[str, Any]) -> list[RenderableType]:
@@ -91,8 +121,8 @@ def rows(document: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
     """Kind, number of photos and an example of each finding."""
     unreadable = document["unreadable"]
     for what, n in Counter(STAGES[item["stage"]] for item in unreadable).items():
-        first = next(item for item in unreadable if STAGES[item["stage"]] == what)
-        yield what, n, f"{first['path']}: {first['reason']}"
+        one = next(item for item in unreadable if STAGES[item["stage"]] == what)
+        yield what, n, f"{one['path']}: {one['reason']}"
     yield from _groups("exact duplicates", document["duplicates"])
     for what, n, example in _groups("near-duplicates", document["near_duplicates"]):
         yield what, n, f"{example} (distance {document['distances'][0][1]:.2f})"
@@ -128,3 +158,66 @@ def fixed(done: Mapping[str, Any], undo: str) -> list[str]:
 
 def _left(done: Mapping[str, Any]) -> list[str]:
     return [f"Left {item['path']}: {item['reason']}" for item in done["left"]]
+
+
+# --- labels --------------------------------------------------------------------------------------
+
+MAX_LABELS = 20  # rows of the table
+NO_LABELS = "No labels to review: none contradicts the out-of-fold predictions clearly enough."
+# Measured on frozen features of 2,056 photos; see evaluation/label_errors.
+LABELS_EXPECTED = (
+    "If 5 % of all labels are wrong, expect 65 to 75 % of this list to be wrong; if fewer, less."
+)
+LABELS_LEGEND = (
+    "Probability: out-of-fold, of the label → of the suggested label. Neighbours: the most similar "
+    "photos, and how many of them have the suggested label."
+)
+
+Issue = Mapping[str, Any]  # of the JSON document, which has the worst first
+
+
+def labels_table(issues: Sequence[Issue], too_few: str | None = None) -> RenderableType:
+    """The worst of them: the photo, its label, the suggested label, and the evidence.
+
+    Args:
+        too_few: the sentence that photos are too few to find any.
+    """
+    if not issues:
+        return Text(too_few or NO_LABELS)
+    shown = table(
+        *map(text, ("photo", "label", "suggested")),
+        *map(number, ("probability\nin %", "neighbours\nas suggested")),
+    )
+    for issue in issues[:MAX_LABELS]:
+        texts = [printable(issue[key]) for key in ("path", "label", "suggestion")]
+        shown.add_row(*map(Text, texts), _probability(issue), _neighbours(issue))
+    more = len(issues) - MAX_LABELS
+    rest = f" {count(more, 'photo')} more: the plan lists them all." if more > 0 else ""
+    heading = Text(f"Labels to review ({len(issues):,})", style="bold")
+    return Group(heading, Text(LABELS_EXPECTED), shown, Text(LABELS_LEGEND + rest))
+
+
+def _probability(issue: Issue) -> str:
+    return f"{percent(issue['probability'], '')} → {percent(issue['suggested_probability'], '')}"
+
+
+def _neighbours(issue: Issue) -> str:
+    if issue["nearest"] is None:
+        return "–"
+    return f"{issue['nearest_as_suggested']} of {issue['nearest']}"
+
+
+def relabelled(done: Mapping[str, Any], undo: str, then: str) -> list[str]:
+    """What a plan moved, or would move; how to undo it, and the next command.
+
+    Args:
+        done: "fixed" of the JSON document.
+    """
+    listed = done["moved"] or done.get("would_move", [])
+    lines = first([f"{move['path']} → {move['to']}" for move in listed], MAX_LABELS)
+    if not listed:
+        return _left(done) or ["The plan asks for no other label. Nothing was moved."]
+    if done["quarantine"] is None:
+        return [f"Would relabel {count(len(listed), 'photo')}:", *lines]
+    head = f"Relabelled {count(len(listed), 'photo')}:"
+    return [head, *lines, *_left(done), f"Undo: {undo}", f"Next: {then}"]

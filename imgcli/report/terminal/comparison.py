@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from imgcli.report.compared import COMPARED, Document, against_best, folder_of, labels
+from imgcli.report.comparison import COMPARED, Document, against_best, folder_of, labels
 from imgcli.report.terminal.evaluation import FIGURES
 from imgcli.report.terminal.tables import number, table, text
 from imgcli.text import count, duration, interval, percent, plus_minus, printable

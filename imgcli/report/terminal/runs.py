@@ -1,4 +1,4 @@
-"""Trainings and measured speed, for the terminal."""
+"""Trainings, learning curves and measured speed, for the terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,10 +8,11 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from imgcli.records import Rejected
-from imgcli.report.terminal.tables import label, number, table
-from imgcli.text import count, duration, percent, printable, times
+from imgcli.report.terminal.tables import label, number, table, text
+from imgcli.text import count, duration, interval, percent, printable, times
 
 MAX_LISTED = 10  # photos that could not be read
+MAX_CLASSES = 10  # of a learning curve, those that gain most
 PARTS = {"train": "training", "val": "validation", "test": "test, tracked"}
 
 
@@ -107,6 +108,46 @@ def speeds(document: Mapping[str, Any]) -> list[RenderableType]:
         "Decoded photos and features are cached for later commands.",
     ]
     return [shown, Text("\n".join(lines))]
+
+
+def learning_curve(document: Mapping[str, Any]) -> list[RenderableType]:
+    """The points of the curve, and the classes that would gain most.
+
+    Args:
+        document: of the JSON contract of `learning-curve`.
+    """
+    titles = ("training photos", "accuracy in %", "95 % interval")
+    points = table(*map(number, titles), gap=2)
+    for point in document["points"]:
+        points.add_row(
+            f"{point['photos']:,.0f}", percent(point["accuracy"], ""), interval(point["ci95"], "")
+        )
+    expected = document["expected"]
+    points.add_row(
+        f"{document['times'] * document['points'][-1]['photos']:,.0f}, expected",
+        percent(expected["accuracy"], ""),
+        interval(expected["ci95"], ""),
+    )
+    heads = ("n", "recall\nin %", "expected\nin %", "gain in\npoints", "95 %\ninterval")
+    classes = table(text("class"), *map(number, heads))
+    for row in document["per_class"][:MAX_CLASSES]:
+        low, high = (f"{100 * end:+.1f}" for end in row["gain_ci95"])
+        classes.add_row(
+            Text(printable(row["class"])),
+            f"{row['n']:,}",
+            percent(row["recall"][-1], ""),
+            percent(row["accuracy"], ""),
+            f"{100 * row['gain']:+.1f}",
+            f"{low} to {high}",
+        )
+    left_out = len(document["per_class"]) - MAX_CLASSES
+    title = "Expected recall of each class with twice the photos"
+    more = (
+        [Text(f"{left_out:,} classes that gain less: --json lists them all.")]
+        if left_out > 0
+        else []
+    )
+    return [points, Text(title), classes, *more]
 
 
 def leaking(groups: int) -> Iterator[str]:

@@ -13,7 +13,7 @@ from imgcli.evaluation.evaluate import evaluate
 from imgcli.evaluation.merges.suggest import suggest_merges
 from imgcli.records import Predictions, Samples, Split
 from imgcli.report.page import page as report_page
-from imgcli.report.page.context import Judged, Missing, Report
+from imgcli.report.page.context import Evaluated, Missing, Report
 from imgcli.report.page.page import page
 from imgcli.report.plots import evaluation as evaluation_plots
 from tests.report.report_runs import ODD, predictions
@@ -40,9 +40,11 @@ def report_of(said: Predictions | None, **more: Any) -> Report:
             Path("x"), said.paths, said.targets, said.groups, ("",) * len(said), said.classes
         )
         split = Split({"train": np.arange(len(said))})
-        judged = Judged(said, evaluate(said))
+        evaluated = Evaluated(said, evaluate(said))
         merges = suggest_merges(said)
-        bare = replace(bare, judged=judged, samples=samples, split=split, merges=merges, issues=[])
+        bare = replace(
+            bare, evaluated=evaluated, samples=samples, split=split, merges=merges, issues=[]
+        )
     return replace(bare, **more)
 
 

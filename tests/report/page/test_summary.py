@@ -50,7 +50,7 @@ def test_repeats_are_told_by_shares_and_only_the_first_is_counted() -> None:
     first, second = (
         predictions(c, folds=3) for c in (counts, [[20, 0, 0], [0, 20, 0], [0, 0, 20]])
     )
-    found = evaluate(first, again=[second])
+    found = evaluate(first, repeats=[second])
     text = " ".join([summary.headline(found), *summary.verdict(found)])
     assert text.startswith("Accuracy 95.0 % on 60 held-out photos, each predicted 2 times")
     assert "54" not in text and "About 1 photo in 20 was misclassified." in text

@@ -1,6 +1,6 @@
 from collections.abc import Generator, Iterable
 
-from imgcli.report.page.thumbnails import GALLERY, cell_images, gallery_images
+from imgcli.report.page.html import GALLERY, cell_images, gallery_images
 
 
 class Maker:

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from imgcli.report.plots.evaluation import reliability
-from imgcli.report.plots.learning_curve import curve
+from imgcli.report.plots.training import learning_curve as curve
 from imgcli.report.terminal.evaluation import (
     calibration_line,
     promise_lines,

@@ -14,17 +14,17 @@ from imgcli.config import TrainConfig
 from imgcli.errors import RunError
 from imgcli.records import FloatArray
 from imgcli.report.plots import training
-from imgcli.report.plots.training import (
+from imgcli.report.plots.comparison import (
     COLOURS,
     Losses,
-    batch_losses,
     loss_curves,
     losses,
     losses_csv,
-    notes,
     over_folds,
     rolling,
 )
+from imgcli.report.plots.comparison import loss_notes as notes
+from imgcli.report.plots.training import batch_losses
 from tests.evaluation.run_folders import history
 from tests.report.comparisons import document, told
 from tests.report.plots.test_evaluation import drawn, title

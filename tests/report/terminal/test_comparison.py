@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from imgcli.report.compared import labels, short_labels
-from imgcli.report.csv import comparison_csv, folds_csv
+from imgcli.report.comparison import comparison_csv, folds_csv, labels, short_labels
 from imgcli.report.plots import comparison as comparison_plots
 from imgcli.report.terminal.comparison import compared, p_text, points
 from tests.report.comparisons import document, told

@@ -5,7 +5,8 @@ from typing import Any
 
 from rich.console import Console
 
-from imgcli.report.terminal.labels import relabelled, table
+from imgcli.report.terminal.check import labels_table as table
+from imgcli.report.terminal.check import relabelled
 
 
 def issue(path: str = "train/cat/1.jpg", **more: Any) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from imgcli.cli.console import render
 from imgcli.cli.options import Force, Json, Quiet, Seed
 from imgcli.commands.import_photos import OnConflict
 from imgcli.commands.import_photos import import_photos as copy_photos
-from imgcli.progress import note
-from imgcli.report.terminal.collecting import imported
+from imgcli.report.terminal.photos import imported
 
 Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, archives, tables.")]
 Out = Annotated[
@@ -141,7 +140,9 @@ def import_photos(
         seed=seed,
         force=force,
     )
-    render(result, json=json, people=lambda done: imported(done.to_json(), done.notes))
-    if json:
-        for sentence in result.notes:
-            note(sentence)
+    render(
+        result,
+        json=json,
+        people=lambda done: imported(done.to_json(), done.notes),
+        notes=result.notes,
+    )

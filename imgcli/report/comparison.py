@@ -1,10 +1,15 @@
-"""Compared runs: the label of each by its choices, and its difference to the most accurate one."""
+"""Compared runs: the label of each, its difference to the most accurate one, and both as CSV.
+
+`document` is that of the JSON contract of `compare` throughout.
+"""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from imgcli.report.plots import style
+from imgcli.report.terminal.evaluation import FIGURES
+from imgcli.text import csv_text
 
 Document = Mapping[str, Any]  # of `compare --json`
 
@@ -43,6 +48,7 @@ def _with_folders(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def folder_of(run: str) -> str:
+    """The name of a run's folder."""
     return run.rpartition("/")[2]
 
 
@@ -87,3 +93,51 @@ def against_best(document: Document, figure: str) -> dict[str, dict[str, Any]]:
             turned = {"difference": -pair[figure]["difference"], "ci95": (-high, -low)}
             found[other] = {**pair[figure], **turned}
     return {run["run"]: found[run["run"]] for run in document["runs"] if run["run"] in found}
+
+
+# --- CSV -----------------------------------------------------------------------------------------
+
+
+def comparison_csv(document: Document) -> str:
+    """A row per run: its choices, its cost, its figures, and their differences to the best."""
+    names = labels(document)
+    differences = {figure: against_best(document, figure) for figure in COMPARED}
+    return as_csv(_comparison_row(run, names, differences) for run in document["runs"])
+
+
+def _comparison_row(
+    run: Mapping[str, Any], names: Mapping[str, str], differences: Mapping[str, Any]
+) -> dict[str, Any]:
+    row = {"run": run["run"], "label": names[run["run"]], "arch": run["arch"], **run["options"]}
+    row |= {f"params_{key}": run["params"][key] for key in ("total", "trainable")}
+    row |= {key: run[key] for key in ("seconds", "n", "folds")}
+    for key in FIGURES:
+        row |= {key: run[key]["value"]}
+        row |= dict(zip((f"{key}_low", f"{key}_high"), run[key]["ci95"], strict=True))
+        row |= {f"{key}_{of}": run[key][of] for of in ("mean", "std")}
+        train = run["train"][key] if run["train"] else {}
+        row |= {f"train_{key}": train.get("value")}
+        row |= {f"train_{key}_{of}": train.get(of) for of in ("mean", "std")}
+    for key in COMPARED:
+        found = differences[key].get(run["run"], {})
+        row |= {f"{key}_minus_best": found.get("difference"), f"{key}_p": found.get("p_value")}
+    return row
+
+
+def folds_csv(document: Document) -> str:
+    """A row per run, side, metric and fold; empty but for its header where there are no folds."""
+    rows = [
+        {"run": run["run"], "fold": fold, "side": side, "metric": key, "value": value}
+        for run in document["runs"]
+        for side, summaries in {"train": run["train"] or {}, "held out": run}.items()
+        for key in FIGURES
+        for fold, value in enumerate((summaries.get(key) or {}).get("folds") or ())
+    ]
+    return as_csv(rows, ("run", "fold", "side", "metric", "value"))
+
+
+def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """Rows as CSV with a header; of `columns`, or those of the first row."""
+    rows = list(rows)
+    names = columns or list(rows[0])
+    return csv_text([names, *([row.get(name) for name in names] for row in rows)])

@@ -1,17 +1,15 @@
-"""What import, scrape and credits did, for the terminal; from their JSON documents."""
+"""What import, scrape, credits, split and merge did, for the terminal, by their JSON documents."""
 
 from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import Any
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from imgcli.text import count, printable
-
-MAX_LISTED = 10  # lines of one kind on the terminal; --json has all of them
+from imgcli.report.terminal.tables import first, number, reasons, table, text, texts
+from imgcli.text import count, listed, printable
 
 Document = Mapping[str, Any]
 
@@ -42,7 +40,7 @@ def imported(document: Document, notes: Sequence[str]) -> list[RenderableType]:
     else:
         data = "" if folder == "dataset" else f" --data {folder}"
         lines.append(f"Next: imgcli train --arch resnet101 --freeze{data}")
-    return [class_table(document["classes"]), *texts(lines)]
+    return [_class_table(document["classes"]), *texts(lines)]
 
 
 def scraped(document: Document) -> list[RenderableType]:
@@ -67,7 +65,7 @@ def scraped(document: Document) -> list[RenderableType]:
     folder = quote(document["out"])
     lines.append(f"Credit the photos where you show them: imgcli credits {folder}")
     lines.append(f"Next: imgcli check {folder}")
-    return [class_table(document["classes"]), *texts(lines)]
+    return [_class_table(document["classes"]), *texts(lines)]
 
 
 def credited(document: Document) -> list[RenderableType]:
@@ -81,30 +79,62 @@ def credited(document: Document) -> list[RenderableType]:
     return texts(lines)
 
 
-def class_table(classes: Mapping[str, int]) -> RenderableType:
+def _class_table(classes: Mapping[str, int]) -> Table:
     """Photos per class, and in all."""
-    table = Table("class", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("photos", justify="right")
+    shown = table(text("class"), number("photos"), gap=2)
     for name, photos in classes.items():
-        table.add_row(Text(printable(name)), f"{photos:,}")
-    table.add_section()
-    table.add_row(f"{len(classes)} in all", f"{sum(classes.values()):,}")
-    return table
-
-
-def reasons(rejected: Sequence[Document]) -> list[str]:
-    """The first files of a list with their reasons."""
-    return first([f"{item['path']}: {item['reason']}" for item in rejected])
-
-
-def first(lines: Sequence[str]) -> list[str]:
-    """The first lines, indented, and the number of further ones."""
-    shown = [f"  {line}" for line in lines[:MAX_LISTED]]
-    if len(lines) > MAX_LISTED:
-        shown.append(f"  and {len(lines) - MAX_LISTED:,} more; --json lists all")
+        shown.add_row(Text(printable(name)), f"{photos:,}")
+    shown.add_section()
+    shown.add_row(f"{len(classes)} in all", f"{sum(classes.values()):,}")
     return shown
 
 
-def texts(lines: Sequence[str]) -> list[RenderableType]:
-    """Lines as they go to a terminal."""
-    return [Text(printable(line)) for line in lines]
+def split(document: Document, notes: Sequence[str], raw: str) -> list[RenderableType]:
+    """Photos per class and part, anything unexpected, and the next command."""
+    lines = [
+        f"Groups of duplicates kept together: {document['groups_kept_together']:,}.",
+        *notes,
+    ]
+    if document["rejected"]:
+        lines.append(f"Rejected, and left in '{raw}': {len(document['rejected']):,}.")
+        lines += reasons(document["rejected"])
+    data = "" if document["out"] == "dataset" else f" --data {quote(document['out'])}"
+    lines.append(f"Next: imgcli train --arch resnet101 --freeze{data}")
+    return [_split_table(document), *texts(lines)]
+
+
+def _split_table(document: Document) -> Table:
+    classes = document["classes"]
+    parts = list(next(iter(classes.values())))
+    title = Text(f"Photos in {printable(document['out'])}")
+    table = Table("class", title=title, title_justify="left")
+    for name in (*parts, "total"):
+        table.add_column(name, justify="right")
+    for name, n in classes.items():
+        numbers = [n[part] for part in parts]
+        table.add_row(Text(printable(name)), *(f"{m:,}" for m in (*numbers, sum(numbers))))
+    table.add_section()
+    totals = [sum(n[part] for n in classes.values()) for part in parts]
+    table.add_row(f"{len(classes)} classes", *(f"{m:,}" for m in (*totals, sum(totals))))
+    return table
+
+
+def merged(
+    document: Document, notes: Sequence[str], *, undone: bool, is_split: bool
+) -> list[RenderableType]:
+    """Old and new classes, totals, anything unexpected, and the next command."""
+    classes, lines = document["classes"], []
+    for merge in document["merges"]:
+        name, old = merge["name"], " + ".join(merge["classes"])
+        photos = "" if undone else f" ({count(classes[name], 'photo')})"
+        lines.append(f"{name} → {old}" if undone else f"{old} → {name}{photos}")
+    n = count(len(classes), "class", "classes")
+    lines.append(f"{count(sum(classes.values()), 'photo')} in {n} in {document['out']}.")
+    if document["copied"]:
+        lines.append(f"Copied: {document['copied']}, since hard links do not reach there.")
+    if document["left"]:
+        lines.append(f"Added since the merge, and left where they are: {listed(document['left'])}.")
+    lines += notes
+    out = quote(document["out"])
+    next_ = f"train --arch resnet101 --freeze --data {out}" if is_split else f"split {out}"
+    return texts([*lines, f"Next: imgcli {next_}"])
