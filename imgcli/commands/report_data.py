@@ -25,7 +25,7 @@ from imgcli.evaluation.merges.suggest import merges_sample_size, suggest_merges
 from imgcli.photos.dataset import listed_photos
 from imgcli.photos.layout import find_manifest
 from imgcli.photos.manifest import PARTS, Manifest
-from imgcli.photos.thumbnails import thumbnails
+from imgcli.photos.views import thumbnails
 from imgcli.records import Predictions, Samples, Split
 from imgcli.report.page.context import Judged, Missing, Report
 from imgcli.report.page.thumbnails import Thumbnails

@@ -70,6 +70,21 @@ def digest_files(files: Sequence[Path | str], cache: Path = CACHE) -> list[str |
     return found
 
 
+def digests_by_path(
+    root: Path, paths: Sequence[str], cache: Path = CACHE
+) -> tuple[dict[str, str], list[Rejected]]:
+    """As `digest_files`, of files below `root`: the digests by path, and the paths without one."""
+    digests: dict[str, str] = {}
+    rejected: list[Rejected] = []
+    files = [f"{root}/{path}" for path in paths]  # a Path for each takes a second for 100,000
+    for path, found in zip(paths, digest_files(files, cache), strict=True):
+        if isinstance(found, Rejected):
+            rejected.append(Rejected(path, found.reason))
+        else:
+            digests[path] = found
+    return digests, rejected
+
+
 def remember(
     files: Iterable[tuple[Path | str, ...]],
     digests: Sequence[str],

@@ -18,7 +18,7 @@ photo to the eye; of CIFAR-10 0.8 % are grouped, of 60,000 MNIST digits none. Fo
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,7 @@ from imgcli.photos.pipeline import Photo, Transform
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.views import store_of
 from imgcli.progress import track
-from imgcli.records import IntArray, Preprocess
+from imgcli.records import IntArray, Preprocess, Rejected
 from imgcli.runs import CACHE
 
 Mode = Literal["near", "exact", "off"]
@@ -79,6 +79,23 @@ def duplicate_groups(
         return np.array([seen.setdefault(digest, len(seen)) for digest in digests]), []
     found = fingerprint_files(files, digests, cache)
     return found.groups(), [(i, fault.sentence) for i, fault in found.faults.items()]
+
+
+def groups_by_path(
+    root: Path, digests: Mapping[str, str], mode: Mode, cache: Path = CACHE
+) -> tuple[dict[str, int], list[Rejected]]:
+    """As `duplicate_groups`, of files below `root`: by path, without those not decoded, and these.
+
+    Args:
+        digests: SHA-256 of each file, by path.
+    """
+    paths = list(digests)
+    files = [f"{root}/{path}" for path in paths]
+    numbers, faults = duplicate_groups(files, list(digests.values()), mode, cache)
+    groups = dict(zip(paths, numbers.tolist(), strict=True))
+    for index, _ in faults:
+        del groups[paths[index]]
+    return groups, [Rejected(paths[index], reason) for index, reason in faults]
 
 
 @dataclass(frozen=True, eq=False)

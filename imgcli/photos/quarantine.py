@@ -26,7 +26,7 @@ from imgcli import __version__, documents, provenance
 from imgcli.documents import Name, Relative, Sha256
 from imgcli.errors import DataError
 from imgcli.files import locked, sweep_temporaries, sync_folder, write_json
-from imgcli.photos.hashing import digest_files
+from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.manifest import NAME as MANIFEST
 from imgcli.photos.manifest import Manifest, read_manifest
 from imgcli.progress import track
@@ -209,13 +209,12 @@ def _waiting(
 ) -> tuple[list[tuple[str, Path, Path]], list[Rejected]]:
     """What has been moved and is not back, with both its places; and what cannot be found."""
     inside = {move.to: move.sha256 for move in moves if move.to}
-    digests = digest_files([home / to for to in inside])
-    same = {to: d == inside[to] for to, d in zip(inside, digests, strict=True)}
+    digests, _ = digests_by_path(home, list(inside))
     waiting: list[tuple[str, Path, Path]] = []
     lost: list[Rejected] = []
     for move in moves:
         path, to = move.path, move.to
-        if same[to] if to else os.path.lexists(batch / path):
+        if digests.get(to) == inside[to] if to else os.path.lexists(batch / path):
             waiting.append((path, home / to if to else batch / path, home / path))
         elif to and not os.path.lexists(home / path):
             lost.append(Rejected(path, f"what was moved to '{to}' is not there, or has changed"))

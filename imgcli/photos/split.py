@@ -15,10 +15,10 @@ from imgcli import aside, staging
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos import manifest
 from imgcli.photos.assign import choose_parts
-from imgcli.photos.hashing import digest_files, remember
+from imgcli.photos.hashing import digests_by_path, remember
 from imgcli.photos.layout import RENAME_CLASSES, Layout, Place, read_layout
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
-from imgcli.photos.near_duplicates import duplicate_groups
+from imgcli.photos.near_duplicates import groups_by_path
 from imgcli.records import IntArray, Rejected
 from imgcli.runs import CACHE
 from imgcli.text import listed
@@ -276,21 +276,11 @@ def _readable(
     layout: Layout, duplicates: Duplicates, cache: Path
 ) -> tuple[_Photos, list[Rejected]]:
     """Read every photo: its digest and its group, or why it cannot be used."""
-    raw, paths = layout.root, list(layout.photos)
-    files = [f"{raw}/{path}" for path in paths]  # a Path for each takes a second for 100,000
-    found = dict(enumerate(digest_files(files, cache)))
-    reasons = {row: what.reason for row, what in found.items() if isinstance(what, Rejected)}
-    digests = {row: what for row, what in found.items() if isinstance(what, str)}
-    rows = list(digests)
-    groups, faults = duplicate_groups(
-        [files[row] for row in rows], list(digests.values()), duplicates, cache
-    )
-    group_of = dict(zip(rows, groups.tolist(), strict=True))
-    reasons |= {rows[index]: reason for index, reason in faults}
-
-    good = [row for row in rows if row not in reasons]
-    rejected = [Rejected(paths[row], reason) for row, reason in sorted(reasons.items())]
-    used = {paths[row]: layout.photos[paths[row]] for row in good}
+    raw = layout.root
+    digests, unread = digests_by_path(raw, list(layout.photos), cache)
+    groups, undecodable = groups_by_path(raw, digests, duplicates, cache)
+    rejected = sorted(unread + undecodable, key=lambda item: item.path)
+    used = {path: layout.photos[path] for path in groups}
     _check_classes(raw, used, rejected)
     classes = tuple(sorted({place.label for place in used.values()}))
     position = {name: i for i, name in enumerate(classes)}
@@ -298,8 +288,8 @@ def _readable(
         sources=list(used),
         classes=classes,
         targets=np.array([position[place.label] for place in used.values()]),
-        groups=np.array([group_of[row] for row in good]),
-        digests=[digests[row] for row in good],
+        groups=np.array(list(groups.values())),
+        digests=[digests[path] for path in used],
     )
     return photos, rejected
 

@@ -19,8 +19,7 @@ from imgcli.config import DataConfig, TrainConfig
 from imgcli.models.create import published_weights, starts_from_published
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
-from imgcli.photos.dataset import Dataset, load_dataset
-from imgcli.photos.unlabelled import with_unlabelled
+from imgcli.photos.dataset import Dataset, load_dataset, with_unlabelled
 from imgcli.records import FloatArray, IntArray, Rejected, Samples
 from imgcli.training.augment import recipe_of
 from imgcli.training.checkpoint import State
