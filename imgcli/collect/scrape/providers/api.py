@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from imgcli.collect.http.client import Client
-from imgcli.collect.http.errors import NotFetched
+from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.search_result import Page, Search, Terms
 from imgcli.errors import DataError
 

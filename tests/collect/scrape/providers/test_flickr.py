@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from imgcli.collect.http.errors import NotFetched
+from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.providers import flickr as module
 from imgcli.collect.scrape.providers.api import ApiProvider
 from imgcli.collect.scrape.providers.flickr import FLICKR

@@ -1,6 +1,6 @@
 import pytest
 
-from imgcli.collect.http.errors import NotFetched
+from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.licences import Licence
 from imgcli.collect.scrape.providers.api import ApiProvider
 from imgcli.collect.scrape.providers.openverse import OPENVERSE
