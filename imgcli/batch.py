@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from imgcli.errors import StorageError
 from imgcli.files import sync_folder, temporary_name, writing
@@ -125,7 +125,7 @@ def append_durably(path: Path, entry: Mapping[str, Any], is_whole: Callable[[byt
     Raises:
         OSError: the line is not there.
     """
-    with writing(path), _open(path, "a+b") as file:
+    with writing(path), open(path, "a+b", buffering=0, opener=only_regular) as file:
         file.seek(0)
         last = file.read().rpartition(b"\n")[2]
         if last and not is_whole(last):
@@ -135,10 +135,6 @@ def append_durably(path: Path, entry: Mapping[str, Any], is_whole: Callable[[byt
             _write(file, (b"\n" if last else b"") + json.dumps(entry).encode() + b"\n")
             os.fsync(file.fileno())
     sync_folder(path.parent)
-
-
-def _open(path: Path, mode: Literal["ab", "a+b"]) -> io.FileIO:
-    return open(path, mode, buffering=0, opener=only_regular)
 
 
 @contextmanager

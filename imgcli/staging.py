@@ -19,19 +19,18 @@ A folder without a valid marker is never removed.
 
 import ctypes
 import errno
-import json
 import os
 import re
 import secrets
 import shlex
 import shutil
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from imgcli.aside import MARKER, files_in, folders_beside, set_aside
+from imgcli.documents import DocumentError, read_document
 from imgcli.errors import StorageError
 from imgcli.files import locked, sweep_temporaries, sync_folder, write_json
 from imgcli.progress import note
@@ -303,18 +302,14 @@ def _stagings(out: Path) -> list[Path]:
 
 def _read_marker(folder: Path, target: str) -> _Marker | None:
     """The marker in a folder; None where there is none that is valid for that output."""
-    try:
-        # Neither a link nor a pipe is followed or waited for.
-        handle = os.open(folder / MARKER, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                return None
-            marker = _Marker(**json.loads(file.read(4096)))
-        name = rf"\.{re.escape(target)}\.imgcli-[0-9a-f]{{8}}\.incomplete"
-        valid = marker.target == target and re.fullmatch(name, marker.staging)
-        return marker if valid and marker.format == FORMAT else None
-    except (OSError, ValueError, TypeError, RecursionError):
+    if (folder / MARKER).is_symlink():
         return None
+    try:
+        marker = read_document(folder / MARKER, _Marker, FORMAT)
+    except (OSError, DocumentError):
+        return None
+    name = rf"\.{re.escape(target)}\.imgcli-[0-9a-f]{{8}}\.incomplete"
+    return marker if marker.target == target and re.fullmatch(name, marker.staging) else None
 
 
 def _left_behind(out: Path, kinds: str) -> list[Path]:

@@ -31,6 +31,7 @@ from imgcli.photos.manifest import NAME as MANIFEST
 from imgcli.photos.manifest import Manifest, read_manifest
 from imgcli.progress import track
 from imgcli.records import Rejected
+from imgcli.text import free_suffixes
 
 FOLDER = "quarantine"
 JOURNAL = "journal.json"
@@ -193,10 +194,9 @@ def _why(error: OSError) -> str:
 def _new_batch(home: Path) -> Path:
     """An empty folder of its own for what is moved now."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    folder, number = home.parent / FOLDER / f"{home.name}-{stamp}", 1
-    while os.path.lexists(folder):
-        number += 1
-        folder = home.parent / FOLDER / f"{home.name}-{stamp}-{number}"
+    names = (f"{home.name}-{stamp}{suffix}" for suffix in free_suffixes())
+    folders = (home.parent / FOLDER / name for name in names)
+    folder = next(folder for folder in folders if not os.path.lexists(folder))
     folder.mkdir(parents=True)
     return folder
 

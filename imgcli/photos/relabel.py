@@ -25,7 +25,7 @@ from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.layout import Place, find_manifest, find_photos
 from imgcli.photos.quarantine import Move, refuse_split
 from imgcli.reading import read_regular
-from imgcli.text import csv_text, from_cell, listed
+from imgcli.text import csv_text, free_suffixes, from_cell, listed
 
 PLAN = Path("relabel.csv")
 COLUMNS = ("folder", "path", "label", "new_label", "score", "reason", "sha256")
@@ -89,8 +89,8 @@ def write_plan(
         advice = (issue["suggestion"], f"{issue['score']:.4f}", issue["reason"])
         rows.append((folder, origin.path, issue["label"], *advice, origin.sha256))
     data = csv_text(rows).encode()
-    numbered = (PLAN.with_stem(f"{PLAN.stem}-{n}") for n in itertools.count(2))
-    for place in [file] if file else itertools.chain([PLAN], numbered):
+    free = (PLAN.with_stem(PLAN.stem + suffix) for suffix in free_suffixes())
+    for place in [file] if file else free:
         if not os.path.lexists(place):
             write_atomic(place, data)
             return place
@@ -229,8 +229,8 @@ def _free(root: Path, folder: str, name: str, sha256: str, taken: set[str]) -> s
     """A path in a class folder that nothing has, there or earlier in the plan."""
     stem, extension = os.path.splitext(name)
     tagged = f"{stem[:40]}-{sha256[:8]}"
-    others = (f"{tagged}-{n}{extension[:10]}" for n in itertools.count(2))
-    for choice in itertools.chain([name, f"{tagged}{extension[:10]}"], others):
+    others = (f"{tagged}{suffix}{extension[:10]}" for suffix in free_suffixes())
+    for choice in itertools.chain([name], others):
         path = f"{folder}/{choice}"
         if path.casefold() not in taken and not os.path.lexists(root / path):
             break
