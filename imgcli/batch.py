@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -160,22 +161,13 @@ def repair_lines(path: Path) -> None:
     One that lacks its newline alone, as some editors leave it, is whole and gets one.
     """
     with open(path, "r+b", opener=only_regular) as file:
-        end = file.seek(0, os.SEEK_END)
-        whole = end
-        while whole > 0:
-            start = max(0, whole - 4096)
-            file.seek(start)
-            newline = file.read(whole - start).rfind(b"\n")
-            if newline >= 0:
-                whole = start + newline + 1
-                break
-            whole = start
-        if whole < end:
-            file.seek(whole)
-            if _is_entry(file.read()):
+        (last,) = deque(chain([b"\n"], file), maxlen=1)
+        if not last.endswith(b"\n"):
+            end = file.seek(0, os.SEEK_END)
+            if _is_entry(last):
                 file.write(b"\n")
             else:
-                file.truncate(whole)
+                file.truncate(end - len(last))
             file.flush()
             os.fsync(file.fileno())
 

@@ -44,22 +44,15 @@ class Issue:
     paths: tuple[str, ...] = ()  # of a group; the first is `path`
 
 
-@dataclass(frozen=True, eq=False)
-class Light:
-    """How bright the thumbnails of N fingerprints are, in grey levels; each (N,)."""
-
-    spread: FloatArray  # standard deviation
-    highest: FloatArray  # of nearly all pixels
-
-    @classmethod
-    def of(cls, fingerprints: Fingerprints) -> "Light":
-        spread, highest = np.empty(len(fingerprints)), np.empty(len(fingerprints))
-        for start in range(0, len(fingerprints), 4096):
-            some = slice(start, start + 4096)
-            grey = fingerprint.luma(fingerprints[some]).reshape(-1, fingerprint.SIDE**2)
-            spread[some] = grey.std(axis=1)
-            highest[some] = np.quantile(grey, NEARLY_ALL, axis=1)
-        return cls(spread, highest)
+def _brightness(fingerprints: Fingerprints) -> tuple[FloatArray, FloatArray]:
+    """Of N thumbnails, in grey levels: the standard deviation, what nearly all is below; (N,)."""
+    spread, highest = np.empty(len(fingerprints)), np.empty(len(fingerprints))
+    for start in range(0, len(fingerprints), 4096):
+        some = slice(start, start + 4096)
+        grey = fingerprint.luma(fingerprints[some]).reshape(-1, fingerprint.SIDE**2)
+        spread[some] = grey.std(axis=1)
+        highest[some] = np.quantile(grey, NEARLY_ALL, axis=1)
+    return spread, highest
 
 
 def quality_issues(
@@ -72,12 +65,8 @@ def quality_issues(
     """
     if not paths:
         return
-    light = Light.of(fingerprints)
-    spread, highest = light.spread[row], light.highest[row]
-    short, long = (
-        np.minimum(metadata.width, metadata.height),
-        np.maximum(metadata.width, metadata.height),
-    )
+    spread, highest = (values[row] for values in _brightness(fingerprints))
+    short, long = np.sort([metadata.width, metadata.height], axis=0)
     median_short, median_shape = float(np.median(short)), float(np.median(long / short))
     found: list[tuple[str, Bools, Callable[[int], str]]] = [
         (
