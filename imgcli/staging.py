@@ -114,8 +114,7 @@ def recover(out: Path, user_files: UserFiles | None = None) -> None:
         StorageError: `out` is missing and an older imgcli, when it was killed, left it under
             another name; or another imgcli is replacing it now.
     """
-    if out.name in ("", ".."):
-        out = Path(os.path.abspath(out))
+    out = named(out)
     exists = os.path.lexists(out)
     if not out.name or (exists and not os.path.lexists(out / MARKER)):
         return
@@ -128,6 +127,11 @@ def recover(out: Path, user_files: UserFiles | None = None) -> None:
     except (StorageError, OSError):
         if not exists:
             raise  # else it can be read as it is, and its writer puts the old one away
+
+
+def named(out: Path) -> Path:
+    """`out` with a name: "." and ".." have none, and a lock beside them needs one."""
+    return out if out.name not in ("", "..") else Path(os.path.abspath(out))
 
 
 def is_occupied(out: Path) -> bool:

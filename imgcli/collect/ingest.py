@@ -28,7 +28,7 @@ from imgcli.files import locked, sweep_temporaries, sync_folder
 from imgcli.image_types import HEAD, PHOTO_SUFFIXES, photo_format, refusal
 from imgcli.provenance import is_alike
 from imgcli.reading import MAX_PHOTO, digest_of
-from imgcli.staging import lock_of, recover, staged_folder
+from imgcli.staging import lock_of, named, recover, staged_folder
 
 BLOCK_PHOTOS = 4096  # a block costs about 0.1 s of waiting for the disk; a kill loses one at most
 BLOCK_BYTES = 256 * MB
@@ -365,11 +365,6 @@ def _is_as_placed(file: Path, line: Mapping[str, Any] | None) -> bool:
     if line is None or "moved_from" in line or file.is_symlink() or not file.is_file():
         return False
     return file.stat().st_size == line["size"] and digest_of(file) == str(line["sha256"])
-
-
-def named(out: Path) -> Path:
-    """`out` with a name: "." and ".." have none, and a lock beside them needs one."""
-    return out if out.name not in ("", "..") else Path(os.path.abspath(out))
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -248,10 +248,6 @@ def moves(checked: Checked, kinds: Iterable[str]) -> list[Move]:
     return list(chosen.values())
 
 
-def _unreadable(checked: Checked) -> Chosen:
-    return ((item.path, item.reason) for item in checked.unreadable)
-
-
 def _but_one(checked: Checked, groups: Callable[[Checked], list[Group]]) -> Chosen:
     """All but the first of each group; in several classes all but the first of each.
 
@@ -280,7 +276,7 @@ def _issue(checked: Checked, kind: str) -> Chosen:
 
 
 KINDS: dict[str, Callable[[Checked], Chosen]] = {
-    "unreadable": _unreadable,
+    "unreadable": lambda checked: ((item.path, item.reason) for item in checked.unreadable),
     "duplicates": partial(_but_one, groups=lambda checked: checked.duplicates),
     "near-duplicates": partial(_but_one, groups=lambda checked: checked.near_duplicates),
     "conflicts": _conflicts,

@@ -103,7 +103,8 @@ def split_folder(
         plan = _plan_made(layout, recipe, out, cache)
         return describe(plan, out, note=f"'{out}' is this very split already; nothing was changed.")
     with staging.staged_folder(out, replace=force or update, user_files=user_files) as staged:
-        _refuse_changed(out, old)
+        if old is not None and manifest.read_manifest(out) != old:
+            raise StorageError(f"'{out}' was split again by another imgcli. Run this again.")
         plan = plan_split(layout, recipe, old, cache)
         copied = write_split(plan, out, staged.folder)
     _remember(plan, out, copied, began, cache)
@@ -178,12 +179,6 @@ def _old_manifest(out: Path) -> Manifest:
         move = f"mv {shlex.quote(str(kept[-1]))} {shlex.quote(str(out))}"
         raise DataError(f"{missing} '{kept[-1]}' beside it holds a split: bring it back, `{move}`")
     raise DataError(f"{missing} Split without --update.")
-
-
-def _refuse_changed(out: Path, old: Manifest | None) -> None:
-    """Refuse to update a dataset that another imgcli has updated since its manifest was read."""
-    if old is not None and manifest.read_manifest(out) != old:
-        raise StorageError(f"'{out}' was split again by another imgcli. Run this again.")
 
 
 def _class_folders(raw: Path) -> Layout:
