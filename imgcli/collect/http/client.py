@@ -14,14 +14,8 @@ from typing import Self
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from imgcli import __version__
-from imgcli.collect.http.host import (
-    OVERLOADED,
-    Host,
-    HostState,
-    InMemoryHostState,
-    backoff,
-    retriable,
-)
+from imgcli.collect.http.host import OVERLOADED, Host, backoff, retriable
+from imgcli.collect.http.host_state import HostState, InMemoryHostState
 from imgcli.collect.http.request import (
     MAX_BYTES,
     Answer,

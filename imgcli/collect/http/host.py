@@ -1,21 +1,17 @@
-"""One host: one request at a time, on one connection, at its pace and by its robots.txt."""
+"""One host: one request at a time, on one connection, at its pace."""
 
 import random
 import ssl
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from time import time
-from typing import Protocol
 
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from imgcli import progress
 from imgcli.collect.http.connection import HostSession
+from imgcli.collect.http.host_state import HostState
 from imgcli.collect.http.request import (
     Answer,
     NetLimits,
@@ -25,90 +21,15 @@ from imgcli.collect.http.request import (
     Target,
     Unreachable,
 )
-from imgcli.collect.http.robots import Rules
+from imgcli.collect.http.robots import RobotsFile
 from imgcli.text import duration
 
 OVERLOADED = (429, 503)
-ROBOTS_HOLD = 86_400.0  # seconds for which a robots.txt that was read holds
 NOTE_WAIT_FROM = 30.0  # seconds
 # Seconds that a request may be on its way. The delay to the next one begins when the host sees it,
 # between sending and the answer. Counting from the answer would be certain, but would ask a slow
 # host more rarely than it allows.
 MAX_TRANSIT = 0.1
-
-
-@dataclass
-class Pace:
-    """When a host may be requested again follows from these; in seconds since 1970.
-
-    Only that clock continues when a process, or the machine, is started again.
-    """
-
-    last_request: float = 0.0  # the latest time at which the host saw it
-    not_before: float = 0.0  # by its Retry-After, or because it was overloaded
-
-
-class HostState(Protocol):
-    """Pace and robots.txt by origin, such as "https://photos.example:443"; safe from any thread.
-
-    If it outlives the process, the next run and one at the same time are as polite as this one.
-    """
-
-    def pace(self, origin: str) -> AbstractContextManager[Pace]:
-        """A host's pace, to read and change, locked meanwhile.
-
-        Changes are stored when the context ends, and survive a kill.
-        """
-
-    def robots(self, origin: str) -> tuple[str, float] | None:
-        """A host's robots.txt and until when it holds, if one is stored."""
-
-    def keep_robots(self, origin: str, text: str, until: float) -> None:
-        """Store a robots.txt; an empty one means that there is none."""
-
-
-class InMemoryHostState:
-    """Ends with the process. `Host` has a lock, so a pace has one user at a time."""
-
-    def __init__(self) -> None:
-        self._paces: defaultdict[str, Pace] = defaultdict(Pace)
-        self._robots: dict[str, tuple[str, float]] = {}
-
-    @contextmanager
-    def pace(self, origin: str) -> Iterator[Pace]:
-        yield self._paces[origin]
-
-    def robots(self, origin: str) -> tuple[str, float] | None:
-        return self._robots.get(origin)
-
-    def keep_robots(self, origin: str, text: str, until: float) -> None:
-        self._robots[origin] = (text, until)
-
-
-class RobotsFile:
-    """The rules of one host, read when they are first needed and again after a day."""
-
-    def __init__(self, origin: str, state: HostState) -> None:
-        self._origin = origin
-        self._state = state
-        self._lock = threading.Lock()
-        self._rules = Rules()
-        self._until = 0.0  # seconds since 1970
-
-    def rules(self, read: Callable[[], Rules]) -> Rules:
-        """The rules in force; `read` requests them from the host.
-
-        A robots.txt that could not be read holds for this run alone; the next one asks again.
-        """
-        with self._lock:
-            if time() > self._until:
-                text, self._until = self._state.robots(self._origin) or ("", 0.0)
-                self._rules = Rules(text)
-            if time() > self._until:
-                self._rules, self._until = read(), time() + ROBOTS_HOLD
-                if self._rules.closed is None:
-                    self._state.keep_robots(self._origin, self._rules.text, self._until)
-            return self._rules
 
 
 class Host:

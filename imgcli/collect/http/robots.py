@@ -1,14 +1,19 @@
 """The rules of a host for programs: robots.txt, and the directives of X-Robots-Tag."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
+from time import time
 
 from protego import Protego
 
+from imgcli.collect.http.host_state import HostState
 from imgcli.collect.http.request import MB, Answer, NotFetched, Unreachable
 
 MAX_ROBOTS_BYTES = MB  # RFC 9309 wants at least 500 KiB to be read
+ROBOTS_HOLD = 86_400.0  # seconds for which a robots.txt that was read holds
 # "none" is short for "noindex, nofollow".
 REFUSALS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
 
@@ -42,6 +47,32 @@ class Rules:
     @cached_property
     def _robots(self) -> Protego:
         return Protego.parse(self.text)
+
+
+class RobotsFile:
+    """The rules of one host, read when they are first needed and again after a day."""
+
+    def __init__(self, origin: str, state: HostState) -> None:
+        self._origin = origin
+        self._state = state
+        self._lock = Lock()
+        self._rules = Rules()
+        self._until = 0.0  # seconds since 1970
+
+    def rules(self, read: Callable[[], Rules]) -> Rules:
+        """The rules in force; `read` requests them from the host.
+
+        A robots.txt that could not be read holds for this run alone; the next one asks again.
+        """
+        with self._lock:
+            if time() > self._until:
+                text, self._until = self._state.robots(self._origin) or ("", 0.0)
+                self._rules = Rules(text)
+            if time() > self._until:
+                self._rules, self._until = read(), time() + ROBOTS_HOLD
+                if self._rules.closed is None:
+                    self._state.keep_robots(self._origin, self._rules.text, self._until)
+            return self._rules
 
 
 def rules_of(answer: Answer, at: str) -> Rules:

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 from time import time
 
-from imgcli.collect.http.host import Pace
+from imgcli.collect.http.host_state import Pace
 from imgcli.collect.scrape.database import in_sentences, open_database, transaction
 from imgcli.runs import CACHE
 

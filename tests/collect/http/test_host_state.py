@@ -5,7 +5,7 @@ from threading import Timer
 
 import pytest
 
-from imgcli.collect.http.host import InMemoryHostState
+from imgcli.collect.http.host_state import InMemoryHostState
 from imgcli.collect.http.request import NetLimits
 from tests.collect.http.fake import Answers, FakeHost, Reply
 from tests.collect.http.nets import DELAY, PHOTO, QUICK, Net, refused

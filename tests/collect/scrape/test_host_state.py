@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imgcli.collect.http.client import Client
-from imgcli.collect.http.host import Pace
+from imgcli.collect.http.host_state import Pace
 from imgcli.collect.http.request import NetLimits
 from imgcli.collect.scrape.host_state import KEEP_SECONDS, open_host_state
 from imgcli.errors import StorageError
