@@ -9,10 +9,10 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import chain, count
 from pathlib import Path
 
 from imgcli.files import write_atomic
+from imgcli.text import free_suffixes
 
 MARKER = ".imgcli-staging.json"  # of `imgcli.staging`
 # What systems leave in folders; nobody misses it.
@@ -28,7 +28,7 @@ def set_aside_of(path: Path) -> list[Path]:
 def set_aside(path: Path, old: Path | None = None) -> Path:
     """Rename what is at `path`, or at `old` by now, to a free `<path>.replaced-<time>`."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    for suffix in chain([""], (f"-{n}" for n in count(2))):
+    for suffix in free_suffixes():
         aside = path.with_name(f"{path.name}.replaced-{stamp}{suffix}")
         if not os.path.lexists(aside):
             break

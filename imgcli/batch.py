@@ -11,8 +11,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from imgcli.errors import StorageError
 from imgcli.files import sync_folder, temporary_name, writing
@@ -125,7 +126,7 @@ def append_durably(path: Path, entry: Mapping[str, Any], is_whole: Callable[[byt
     Raises:
         OSError: the line is not there.
     """
-    with writing(path), _open(path, "a+b") as file:
+    with writing(path), open(path, "a+b", buffering=0, opener=only_regular) as file:
         file.seek(0)
         last = file.read().rpartition(b"\n")[2]
         if last and not is_whole(last):
@@ -135,10 +136,6 @@ def append_durably(path: Path, entry: Mapping[str, Any], is_whole: Callable[[byt
             _write(file, (b"\n" if last else b"") + json.dumps(entry).encode() + b"\n")
             os.fsync(file.fileno())
     sync_folder(path.parent)
-
-
-def _open(path: Path, mode: Literal["ab", "a+b"]) -> io.FileIO:
-    return open(path, mode, buffering=0, opener=only_regular)
 
 
 @contextmanager
@@ -164,22 +161,13 @@ def repair_lines(path: Path) -> None:
     One that lacks its newline alone, as some editors leave it, is whole and gets one.
     """
     with open(path, "r+b", opener=only_regular) as file:
-        end = file.seek(0, os.SEEK_END)
-        whole = end
-        while whole > 0:
-            start = max(0, whole - 4096)
-            file.seek(start)
-            newline = file.read(whole - start).rfind(b"\n")
-            if newline >= 0:
-                whole = start + newline + 1
-                break
-            whole = start
-        if whole < end:
-            file.seek(whole)
-            if _is_entry(file.read()):
+        (last,) = deque(chain([b"\n"], file), maxlen=1)
+        if not last.endswith(b"\n"):
+            end = file.seek(0, os.SEEK_END)
+            if _is_entry(last):
                 file.write(b"\n")
             else:
-                file.truncate(whole)
+                file.truncate(end - len(last))
             file.flush()
             os.fsync(file.fileno())
 

@@ -86,9 +86,13 @@ def read_json(path: Path, version: int | None = None, *, finite: bool = True) ->
     For documents of which a type says only what is needed, and all is passed on.
     """
     document = parse(read_regular(path, MAX_DOCUMENT), finite=finite)
-    check_hash(document)
-    if version is not None:
-        _check_version(document, version)
+    known = document if isinstance(document, dict) else {}
+    if HASH in known and known[HASH] != hash_of(known):
+        raise DocumentError("its content has changed since it was written")
+    if version is not None and "format" not in known:
+        raise DocumentError("it says no format")
+    if version is not None and known["format"] != version:
+        raise OtherVersion(known["format"])
     return document
 
 
@@ -149,28 +153,11 @@ def with_hash(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, HASH: hash_of(document)}
 
 
-def check_hash(document: object) -> None:
-    """Compare a document with the hash that it carries, if it does.
-
-    Raises:
-        DocumentError: it has changed since it was written.
-    """
-    if isinstance(document, dict) and HASH in document and document[HASH] != hash_of(document):
-        raise DocumentError("its content has changed since it was written")
-
-
 def hash_of(document: Mapping[str, Any]) -> str:
     """SHA-256 of a document's content without its own hash, however it is laid out."""
     content = {key: value for key, value in document.items() if key != HASH}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _check_version(document: object, version: int) -> None:
-    if not isinstance(document, dict) or "format" not in document:
-        raise DocumentError("it says no format")
-    if document["format"] != version:
-        raise OtherVersion(document["format"])
 
 
 def _whole(digits: str) -> int:

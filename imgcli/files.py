@@ -25,7 +25,7 @@ import numpy as np
 
 from imgcli.documents import with_hash
 from imgcli.errors import StorageError
-from imgcli.progress import note
+from imgcli.progress import note_once
 from imgcli.reading import ARRAYS_HASH, hash_of_arrays
 from imgcli.text import megabytes
 
@@ -206,7 +206,7 @@ def locked(path: Path, wait: float = 0) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        _say_once(
+        note_once(
             f"The file system of '{path.parent}' keeps no locks ({error.strerror}): run one "
             "imgcli at a time there."
         )
@@ -216,11 +216,6 @@ def locked(path: Path, wait: float = 0) -> Iterator[None]:
         # While it is held: whoever waits for a removed file sees that, and opens the next one.
         path.unlink(missing_ok=True)
         lock.release()
-
-
-@functools.cache
-def _say_once(message: str) -> None:
-    note(message)
 
 
 def need_space(folder: Path, size: int, what: str) -> None:

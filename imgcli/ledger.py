@@ -5,7 +5,6 @@
 A line is entered before the part is scored, so that no score is without one, and never changed.
 """
 
-import errno
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ import msgspec
 
 from imgcli import batch
 from imgcli.errors import RunError, StorageError
-from imgcli.files import locked
+from imgcli.files import FULL, locked
 from imgcli.runs import Run
 
 LEDGER = "test-ledger.jsonl"
@@ -50,9 +49,10 @@ def enter(run: Run, digests: Sequence[str], why: str) -> int:
             before = _entries(path)
             batch.append_durably(path, msgspec.to_builtins(entry), is_whole=_is_entry)
     except OSError as error:
+        remedy = "Free some space" if error.errno in FULL else "Make its folder writable"
         raise StorageError(
             f"The test part is not scored: its evaluation cannot be entered in '{path}' "
-            f"({error.strerror or error}). {_remedy(error)} and run the command again."
+            f"({error.strerror or error}). {remedy} and run the command again."
         ) from None
     return 1 + sum(one.test_part == part for one in before)
 
@@ -107,8 +107,3 @@ def _is_entry(line: bytes) -> bool:
 
 def _part_key(digests: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
-
-
-def _remedy(error: OSError) -> str:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return "Free some space" if full else "Make its folder writable"

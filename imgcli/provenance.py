@@ -63,7 +63,7 @@ def read(folder: Path) -> Iterator[dict[str, Any]]:
                 as_type(entry, Line)
             except DocumentError:
                 continue
-            yield {k: v for k, v in entry.items() if _has_its_type(k, v)}
+            yield {k: v for k, v in entry.items() if k not in TEXTS or isinstance(v, str | None)}
 
 
 def line_of(folder: Path, path: str) -> dict[str, Any]:
@@ -172,7 +172,3 @@ def _parsed(line: bytes) -> dict[str, Any]:
         isinstance(entry.get(key, ""), str) for key in ("path", "sha256", FROM)
     )
     return entry if usable else {}
-
-
-def _has_its_type(key: str, value: object) -> bool:
-    return value is None or isinstance(value, str) or key not in TEXTS

@@ -173,6 +173,7 @@ def as_predictions(arrays: Mapping[str, NDArray[Any]]) -> Predictions:
     probs = arrays["probs"]
     if probs.dtype.kind != "f" or not ((probs >= 0) & (probs <= 1 + 1e-4)).all():
         raise ValueError("probabilities that are none")
+    kept = "digests" in arrays and arrays["digests"].size
     try:
         return Predictions(
             classes=classes,
@@ -184,16 +185,10 @@ def as_predictions(arrays: Mapping[str, NDArray[Any]]) -> Predictions:
             paths=paths,
             on=on,
             out_of_sample=bool(arrays["out_of_sample"]),
-            digests=_digests(arrays),
+            digests=tuple(_texts(arrays, "digests", 1) if kept else ()),
         )
     except AssertionError:
         raise ValueError("arrays that do not belong together") from None
-
-
-def _digests(arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
-    """Of each photo, where they were kept."""
-    kept = "digests" in arrays and arrays["digests"].size
-    return tuple(_texts(arrays, "digests", 1)) if kept else ()
 
 
 def _whole(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.int64]:

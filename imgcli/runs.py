@@ -10,12 +10,11 @@ How they are written is `imgcli.files`'s.
 """
 
 import errno
-import itertools
 import os
 import shlex
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +38,7 @@ from imgcli.files import (
 )
 from imgcli.progress import note
 from imgcli.records import Predictions
+from imgcli.text import free_suffixes
 
 CACHE = Path(".imgcli/cache")
 RUNS = Path("runs")
@@ -237,7 +237,7 @@ def new_run(
 
 def _placed(staging: Path, wanted: Path) -> Path:
     """Rename a run's folder to a name that no other has, even one that begins just now."""
-    for suffix in itertools.chain([""], (f"-{n}" for n in itertools.count(2))):
+    for suffix in free_suffixes():
         folder = wanted.with_name(wanted.name + suffix)
         try:
             os.rename(staging, folder)
@@ -249,15 +249,13 @@ def _placed(staging: Path, wanted: Path) -> Path:
     return folder
 
 
-@contextmanager
-def training(run: Run) -> Iterator[None]:
+def training(run: Run) -> AbstractContextManager[None]:
     """Be the one that trains a run.
 
     Raises:
-        StorageError: another imgcli is training it.
+        StorageError: another imgcli is training it, on entering.
     """
-    with locked(run.folder / ".training.lock"):
-        yield
+    return locked(run.folder / ".training.lock")
 
 
 def finish_run(run: Run, model: Mapping[str, Any]) -> None:

@@ -19,19 +19,18 @@ A folder without a valid marker is never removed.
 
 import ctypes
 import errno
-import json
 import os
 import re
 import secrets
 import shlex
 import shutil
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from imgcli.aside import MARKER, files_in, folders_beside, set_aside
+from imgcli.documents import DocumentError, read_document
 from imgcli.errors import StorageError
 from imgcli.files import locked, sweep_temporaries, sync_folder, write_json
 from imgcli.progress import note
@@ -115,8 +114,7 @@ def recover(out: Path, user_files: UserFiles | None = None) -> None:
         StorageError: `out` is missing and an older imgcli, when it was killed, left it under
             another name; or another imgcli is replacing it now.
     """
-    if out.name in ("", ".."):
-        out = Path(os.path.abspath(out))
+    out = named(out)
     exists = os.path.lexists(out)
     if not out.name or (exists and not os.path.lexists(out / MARKER)):
         return
@@ -129,6 +127,11 @@ def recover(out: Path, user_files: UserFiles | None = None) -> None:
     except (StorageError, OSError):
         if not exists:
             raise  # else it can be read as it is, and its writer puts the old one away
+
+
+def named(out: Path) -> Path:
+    """`out` with a name: "." and ".." have none, and a lock beside them needs one."""
+    return out if out.name not in ("", "..") else Path(os.path.abspath(out))
 
 
 def is_occupied(out: Path) -> bool:
@@ -303,18 +306,14 @@ def _stagings(out: Path) -> list[Path]:
 
 def _read_marker(folder: Path, target: str) -> _Marker | None:
     """The marker in a folder; None where there is none that is valid for that output."""
-    try:
-        # Neither a link nor a pipe is followed or waited for.
-        handle = os.open(folder / MARKER, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                return None
-            marker = _Marker(**json.loads(file.read(4096)))
-        name = rf"\.{re.escape(target)}\.imgcli-[0-9a-f]{{8}}\.incomplete"
-        valid = marker.target == target and re.fullmatch(name, marker.staging)
-        return marker if valid and marker.format == FORMAT else None
-    except (OSError, ValueError, TypeError, RecursionError):
+    if (folder / MARKER).is_symlink():
         return None
+    try:
+        marker = read_document(folder / MARKER, _Marker, FORMAT)
+    except (OSError, DocumentError):
+        return None
+    name = rf"\.{re.escape(target)}\.imgcli-[0-9a-f]{{8}}\.incomplete"
+    return marker if marker.target == target and re.fullmatch(name, marker.staging) else None
 
 
 def _left_behind(out: Path, kinds: str) -> list[Path]:

@@ -2,9 +2,10 @@
 
 import csv
 import io
+import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Number
 
 
@@ -29,6 +30,11 @@ def listed(names: Sequence[object], most: int = 5) -> str:
 def count(n: int, what: str, plural: str | None = None) -> str:
     """A number of things: "1 photo", "1,850 photos"."""
     return f"{n:,} {what if n == 1 else plural or what + 's'}"
+
+
+def free_suffixes() -> Iterator[str]:
+    """What to append to a name until it is free: "", "-2", "-3", …"""
+    return itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
 
 
 def percent(share: float | None, sign: str = " %", digits: int = 1) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imgcli.collect.imports.formats.source import as_png
 from imgcli.collect.imports.labelled_photo import LabelledPhoto
@@ -24,9 +23,5 @@ def digits() -> Iterator[LabelledPhoto]:
             label=str(target),
             name=f"{number:04}.png",
             origin=f"sklearn.datasets.load_digits()[{number}]",
-            read=partial(_png_of, picture),
+            read=partial(as_png, np.round(picture * (255 / 16)).astype(np.uint8)),
         )
-
-
-def _png_of(picture: NDArray[np.float64]) -> bytes:
-    return as_png(np.round(picture * (255 / 16)).astype(np.uint8))

@@ -12,20 +12,14 @@ import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from imgcli import provenance
 from imgcli.aside import files_in, is_own_page
-from imgcli.batch import (
-    Batch,
-    append_lines,
-    begin_lines,
-    repair_lines,
-    sync_file_system,
-)
+from imgcli.batch import Batch, append_lines, begin_lines, repair_lines, sync_file_system
 from imgcli.collect.imports.labelled_photo import MB, PARTS, LabelledPhoto, NotTaken
 from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.scrape.journal import NAME as JOURNAL
@@ -34,7 +28,7 @@ from imgcli.files import locked, sweep_temporaries, sync_folder
 from imgcli.image_types import HEAD, PHOTO_SUFFIXES, photo_format, refusal
 from imgcli.provenance import is_alike
 from imgcli.reading import MAX_PHOTO, digest_of
-from imgcli.staging import lock_of, recover, staged_folder
+from imgcli.staging import lock_of, named, recover, staged_folder
 
 BLOCK_PHOTOS = 4096  # a block costs about 0.1 s of waiting for the disk; a kill loses one at most
 BLOCK_BYTES = 256 * MB
@@ -330,7 +324,7 @@ def open_store(out: Path, force: bool = False, split: bool = False) -> Iterator[
     out = named(out)
     if force:
         with staged_folder(out, replace=True, user_files=user_files) as staged:
-            with _filled(staged.folder, split) as new:
+            with closing(Store(staged.folder, split)) as new:
                 yield new
         new.notes += [staged.kept] if staged.kept else []
         return
@@ -341,21 +335,11 @@ def open_store(out: Path, force: bool = False, split: bool = False) -> Iterator[
         made = not out.exists()
         out.mkdir(exist_ok=True)
         try:
-            with _filled(out, split) as store:
+            with closing(Store(out, split)) as store:
                 yield store
         finally:
             if made and not any(out.iterdir()):
                 out.rmdir()
-
-
-@contextmanager
-def _filled(folder: Path, split: bool) -> Iterator[Store]:
-    """A store that is closed whatever happens inside; the caller holds the lock."""
-    store = Store(folder, split=split)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def user_files(folder: Path) -> list[str]:
@@ -380,15 +364,7 @@ def _is_as_placed(file: Path, line: Mapping[str, Any] | None) -> bool:
     """Whether a file is the photo that imgcli placed there, unchanged."""
     if line is None or "moved_from" in line or file.is_symlink() or not file.is_file():
         return False
-    if file.stat().st_size != line["size"]:
-        return False
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest() == str(line["sha256"])
-
-
-def named(out: Path) -> Path:
-    """`out` with a name: "." and ".." have none, and a lock beside them needs one."""
-    return out if out.name not in ("", "..") else Path(os.path.abspath(out))
+    return file.stat().st_size == line["size"] and digest_of(file) == str(line["sha256"])
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -1,13 +1,13 @@
 """File names that are safe on every disk and terminal, and the same in every run."""
 
 import hashlib
-import itertools
 import re
 import unicodedata
 from collections.abc import Iterator
 from os.path import splitext
 
 from imgcli.image_types import PHOTO_SUFFIXES, SUFFIXES
+from imgcli.text import free_suffixes
 
 MAX_NAME = 255  # bytes of one name on common file systems
 
@@ -49,9 +49,7 @@ def photo_name(name: str, image_format: str) -> str:
 def choices(name: str, digest: str) -> Iterator[str]:
     """`name`, then alternatives for the photo of this SHA-256 if the name is taken."""
     yield name
-    yield tagged(name, digest[:8])
-    for n in itertools.count(2):
-        yield tagged(name, f"{digest[:8]}-{n}")
+    yield from (tagged(name, digest[:8] + suffix) for suffix in free_suffixes())
 
 
 def tagged(name: str, tag: str) -> str:

@@ -116,15 +116,15 @@ def _relabel(plan: Path, root: Path | None, *, dry_run: bool) -> CheckResult:
 
 
 def _check(root: Path, kinds: list[str], *, dry_run: bool) -> CheckResult:
-    from imgcli.photos import check_fix, quarantine
-    from imgcli.photos.check import check_folder
+    from imgcli.photos import quarantine
+    from imgcli.photos.check import check_folder, moves
 
     if kinds:
         quarantine.refuse_split(root)
     found = check_folder(root)
     if not kinds:
         return CheckResult(root, found)
-    fixed = move_photos(root, check_fix.moves(found, kinds), dry_run=dry_run)
+    fixed = move_photos(root, moves(found, kinds), dry_run=dry_run)
     return CheckResult(root, found, fixed=fixed)
 
 
@@ -164,7 +164,7 @@ def _write_sheet(result: CheckResult, sheet: Path | None) -> Path | None:
     """Write the contact sheet; None where its default place cannot be written."""
     from imgcli import aside
     from imgcli.photos.layout import find_photos
-    from imgcli.photos.thumbnails import thumbnails
+    from imgcli.photos.views import thumbnails
     from imgcli.report.page import contact_sheet
 
     file, shown = sheet or SHEET, _for_the_sheet(result)

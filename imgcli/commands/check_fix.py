@@ -34,7 +34,7 @@ class Fixed(Result):
 
 def plan_in(fixes: Sequence[str]) -> Path | None:
     """The relabel plan among the values of --fix: a file, and no kind."""
-    from imgcli.photos.check_fix import KINDS
+    from imgcli.photos.check import KINDS
 
     for word in fixes:
         if word not in KINDS and (word.lower().endswith(".csv") or Path(word).is_file()):
@@ -44,7 +44,7 @@ def plan_in(fixes: Sequence[str]) -> Path | None:
 
 def kinds_in(fixes: Sequence[str]) -> list[str]:
     """The kinds of --fix, given one by one or separated by commas."""
-    from imgcli.photos.check_fix import KINDS
+    from imgcli.photos.check import KINDS
 
     named = [word.strip().replace("_", "-") for words in fixes for word in words.split(",")]
     unknown = [word for word in named if word not in KINDS]

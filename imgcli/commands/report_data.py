@@ -25,7 +25,7 @@ from imgcli.evaluation.merges.suggest import merges_sample_size, suggest_merges
 from imgcli.photos.dataset import leaks, listed_photos, manifest_samples
 from imgcli.photos.layout import find_manifest
 from imgcli.photos.manifest import Manifest
-from imgcli.photos.thumbnails import thumbnails
+from imgcli.photos.views import thumbnails
 from imgcli.records import Predictions, Samples, Split
 from imgcli.report.page.context import Evaluated, Missing, Report
 from imgcli.report.page.html import Thumbnails

@@ -123,17 +123,16 @@ def _store(kind: str, folder: Path) -> Stored:
     files = [file for name in FILES if (file := _status(folder / name)) is not None]
     index = _status(folder / INDEX)
     meta = read_meta(folder)
-    about = "" if meta is None else meta.get("about")
     if meta is None:
         state: State = "damaged"
-    elif meta.get("version") == VERSION and _is_current(kind, folder.name):
+    elif meta["version"] == VERSION and _is_current(kind, folder.name):
         state = "current"
     else:
         state = "other-version"
     return Stored(
         kind=kind,
         path=folder,
-        about=about if isinstance(about, str) and about else folder.name,
+        about=(meta and meta["about"]) or folder.name,
         rows=0 if index is None else index.st_size // RECORD,
         size=sum(file.st_size for file in files),
         used=_time(max((file.st_mtime for file in files), default=folder.lstat().st_mtime)),

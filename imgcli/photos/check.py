@@ -7,9 +7,10 @@ not to decode again.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,22 @@ import numpy as np
 from imgcli import provenance
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
-from imgcli.photos.duplicate_sets import Conflict, Group, conflicts, joined, placeholders
-from imgcli.photos.hashing import digest_files
+from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.layout import Place, find_photos
 from imgcli.photos.manifest import Manifest
 from imgcli.photos.metadata import FLAGS, Metadata, read_metadata
 from imgcli.photos.near_duplicates import FileFingerprints, fingerprint_files
-from imgcli.photos.quality import Issue, quality_issues
-from imgcli.records import FloatArray, IntArray, Rejected
+from imgcli.photos.quality import (
+    Conflict,
+    Group,
+    Issue,
+    conflicts,
+    joined,
+    placeholders,
+    quality_issues,
+)
+from imgcli.photos.quarantine import Move
+from imgcli.records import FloatArray, IntArray
 from imgcli.runs import CACHE
 
 
@@ -73,15 +82,8 @@ def check_folder(root: Path, cache: Path = CACHE) -> Checked:
     layout = find_photos(root)
     places, made = layout.photos, layout.manifest
     paths = sorted(places)
-    unreadable: list[Unreadable] = []
-    digests: dict[str, str] = {}
-    for path, digest in zip(
-        paths, digest_files([f"{root}/{p}" for p in paths], cache), strict=True
-    ):
-        if isinstance(digest, Rejected):
-            unreadable.append(Unreadable(path, "read", digest.reason))
-        else:
-            digests[path] = digest
+    digests, unread = digests_by_path(root, paths, cache)
+    unreadable = [Unreadable(item.path, "read", item.reason) for item in unread]
     photos = _Photos.look(root, digests, cache, unreadable)
     used = {path: places[path] for path in photos.paths}
     recorded, sources = _recorded(root, made)
@@ -230,3 +232,59 @@ def _associations(
         "source": [f"from {sources.get(digest, 'elsewhere')}" for digest in photos.digests],
     }
     return associations([places[path].label for path in photos.paths], properties)
+
+
+# --- what --fix takes out -----------------------------------------------------------------------
+
+Chosen = Iterator[tuple[str, str]]  # path and reason
+
+
+def moves(checked: Checked, kinds: Iterable[str]) -> list[Move]:
+    """What to move for these kinds of `KINDS`; each photo once, for the first that names it."""
+    chosen: dict[str, Move] = {}
+    for kind in kinds:
+        for path, reason in KINDS[kind](checked):
+            chosen.setdefault(path, Move(path, kind, reason))
+    return list(chosen.values())
+
+
+def _but_one(checked: Checked, groups: Callable[[Checked], list[Group]]) -> Chosen:
+    """All but the first of each group; in several classes all but the first of each.
+
+    Which label is right is for `conflicts`, and not decided by which copy is larger.
+    """
+    for group in groups(checked):
+        kept: dict[str, str] = {}
+        for path in group.paths:
+            label = checked.places[path].label
+            if kept.setdefault(label, path) != path:
+                yield path, f"shows what {kept[label]} shows, which is larger or comes first"
+
+
+def _conflicts(checked: Checked) -> Chosen:
+    """Of photos with two labels all; of those on two sides of a split all that are not test."""
+    for conflict in checked.conflicts:
+        for path in conflict.paths:
+            if conflict.kind == "classes" or checked.places[path].part != "test":
+                yield path, f"shows what others show in {' and '.join(conflict.names)}"
+
+
+def _issue(checked: Checked, kind: str) -> Chosen:
+    for issue in checked.issues:
+        if issue.kind == kind and issue.path is not None:
+            yield from ((path, issue.detail) for path in issue.paths or (issue.path,))
+
+
+KINDS: dict[str, Callable[[Checked], Chosen]] = {
+    "unreadable": lambda checked: ((item.path, item.reason) for item in checked.unreadable),
+    "duplicates": partial(_but_one, groups=lambda checked: checked.duplicates),
+    "near-duplicates": partial(_but_one, groups=lambda checked: checked.near_duplicates),
+    "conflicts": _conflicts,
+    **{
+        kind: partial(_issue, kind=kind)
+        for kind in (
+            *("placeholder", "tiny", "blank", "dark", "blurred", "shape", "extension", "gps"),
+            *("animated", "changed"),
+        )
+    },
+}

@@ -8,16 +8,16 @@ dataset/
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from imgcli.errors import DataError
-from imgcli.photos.hashing import digest_files
-from imgcli.photos.layout import Layout, Place, read_layout
+from imgcli.photos.hashing import digest_files, digests_by_path
+from imgcli.photos.layout import Layout, Place, photos_under, read_layout
 from imgcli.photos.manifest import FOLDERS, NAME, Manifest
-from imgcli.photos.near_duplicates import duplicate_groups
+from imgcli.photos.near_duplicates import duplicate_groups, groups_by_path
 from imgcli.records import IntArray, Rejected, Samples, Split
 from imgcli.runs import CACHE
 from imgcli.text import listed
@@ -50,15 +50,11 @@ def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
     _check_layout(layout)
     made, places = layout.manifest, layout.photos
     rejected = [item for item in layout.rejected if item.path not in layout.errors]
-    paths = sorted(places)
-    digests: dict[str, str] = {}
-    for path, found in zip(paths, digest_files([root / p for p in paths], cache), strict=True):
-        if isinstance(found, Rejected):
-            rejected.append(Rejected(path, found.reason))
-        else:
-            digests[path] = found
-    groups, unused = _as_split(root, made, digests) if made else _as_seen(root, digests, cache)
-    rejected = sorted(rejected + unused, key=lambda item: item.path)
+    digests, unread = digests_by_path(root, sorted(places), cache)
+    groups, unused = (
+        _as_split(root, made, digests) if made else groups_by_path(root, digests, "near", cache)
+    )
+    rejected = sorted(rejected + unread + unused, key=lambda item: item.path)
     samples, parts = _numbered(root, places, digests, groups)
     _check_usable(samples, parts)
     split = _split(parts, made)
@@ -152,20 +148,6 @@ def _as_split(
     return groups, [Rejected(path, reason) for path in digests if path not in known]
 
 
-def _as_seen(
-    root: Path, digests: Mapping[str, str], cache: Path
-) -> tuple[dict[str, int], list[Rejected]]:
-    """The group of each photo by what it shows, and the photos that cannot be decoded."""
-    paths = list(digests)
-    numbers, faults = duplicate_groups(
-        [root / path for path in paths], list(digests.values()), "near", cache
-    )
-    groups = dict(zip(paths, numbers.tolist(), strict=True))
-    for index, _ in faults:
-        del groups[paths[index]]
-    return groups, [Rejected(paths[index], reason) for index, reason in faults]
-
-
 def _numbered(
     root: Path,
     places: Mapping[str, Place],
@@ -206,3 +188,53 @@ def _check_usable(samples: Samples, parts: Mapping[str, IntArray]) -> None:
 
 def _split(parts: Mapping[str, IntArray], made: Manifest | None) -> Split:
     return Split(parts, made.recipe.seed, made.recipe.ratio) if made else Split(parts)
+
+
+# --- photos without labels ----------------------------------------------------------------------
+
+
+def with_unlabelled(
+    dataset: Dataset, folder: Path, cache: Path = CACHE
+) -> tuple[Dataset, IntArray]:
+    """The dataset with the photos under a folder as further rows, in no part and of no class.
+
+    A photo that the dataset has already, or nearly, is left out: its label is known, or must not
+    be. So is one that comes twice.
+
+    Returns:
+        The dataset, and the new rows.
+
+    Raises:
+        DataError: no such folder, or no photo in it that is new.
+    """
+    names, refused = photos_under(folder)
+    if not names:
+        raise DataError(f"No photo in '{folder}'. Name a folder of photos with --pseudo-label.")
+    samples = dataset.samples
+    known = set(samples.digests)
+    paths, digests = [], []
+    for name, found in zip(names, digest_files([Path(name) for name in names], cache), strict=True):
+        if isinstance(found, Rejected):
+            refused.append(Rejected(name, found.reason))
+        elif found not in known:
+            known.add(found)
+            paths.append(str(Path(name).absolute()))
+            digests.append(found)
+    files = [*(f"{samples.root}/{path}" for path in samples.paths), *paths]
+    groups, _ = duplicate_groups(files, [*samples.digests, *digests], "near", cache)
+    old, new = np.split(groups, [len(samples)])
+    fresh = np.flatnonzero(~np.isin(new, old)).tolist()
+    rows = np.arange(len(samples), len(samples) + len(fresh))
+    if not fresh:
+        raise DataError(
+            f"None of the {len(names)} photos in '{folder}' is new: the dataset has them all, or "
+            "nearly, or they cannot be read. Name a folder of other photos with --pseudo-label."
+        )
+    joined = replace(
+        samples,
+        paths=samples.paths + tuple(paths[i] for i in fresh),
+        targets=np.concatenate([samples.targets, np.full(len(fresh), -1)]),
+        groups=np.concatenate([samples.groups, samples.groups.max(initial=0) + 1 + new[fresh]]),
+        digests=samples.digests + tuple(digests[i] for i in fresh),
+    )
+    return replace(dataset, samples=joined, rejected=(*dataset.rejected, *refused)), rows

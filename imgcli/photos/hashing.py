@@ -70,6 +70,21 @@ def digest_files(files: Sequence[Path | str], cache: Path = CACHE) -> list[str |
     return found
 
 
+def digests_by_path(
+    root: Path, paths: Sequence[str], cache: Path = CACHE
+) -> tuple[dict[str, str], list[Rejected]]:
+    """As `digest_files`, of files below `root`: the digests by path, and the paths without one."""
+    digests: dict[str, str] = {}
+    rejected: list[Rejected] = []
+    files = [f"{root}/{path}" for path in paths]  # a Path for each takes a second for 100,000
+    for path, found in zip(paths, digest_files(files, cache), strict=True):
+        if isinstance(found, Rejected):
+            rejected.append(Rejected(path, found.reason))
+        else:
+            digests[path] = found
+    return digests, rejected
+
+
 def remember(
     files: Iterable[tuple[Path | str, ...]],
     digests: Sequence[str],
@@ -146,11 +161,10 @@ def _key(path: str) -> bytes:
 
 def _read(path: str) -> tuple[os.stat_result, bytes]:
     """The status of a file before it was hashed, so that a change meanwhile shows, and its hash."""
-    # Non-blocking: if it is a pipe, nobody waits for its writer.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    # `decode` would refuse a larger one, hashed or not.
+    handle = reading.only_regular(path, os.O_RDONLY, reading.MAX_PHOTO)
     try:
         status = os.fstat(handle)
-        reading.refuse(status, path, reading.MAX_PHOTO)  # `decode` would refuse it, hashed or not
         if status.st_size <= SMALL:
             data = os.read(handle, status.st_size + 1)
             if len(data) == status.st_size:

@@ -25,7 +25,7 @@ from imgcli.aside import files_in
 from imgcli.documents import Count, Relative, Sha256, Share
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.files import need_space, write_atomic, writing
-from imgcli.photos.hashing import digest_files
+from imgcli.photos.hashing import digests_by_path
 from imgcli.progress import track
 from imgcli.runs import CACHE
 
@@ -264,15 +264,16 @@ def user_files(folder: Path, cache: Path = CACHE) -> list[str]:
         return files_in(folder)
     placed = {photo.path: photo for photo in made.photos}
     files = [path for path in files_in(folder) if path != NAME]
-    known = [path for path in files if path in placed]
-    digests = digest_files([folder / path for path in known], cache)
-    same = {
+    digests, _ = digests_by_path(folder, [path for path in files if path in placed], cache)
+    return [
         path
-        for path, digest in zip(known, digests, strict=True)
-        if digest == placed[path].sha256
-        or _is_one_file(folder / path, Path(made.source) / placed[path].source)
-    }
-    return [path for path in files if path not in same]
+        for path in files
+        if path not in placed
+        or (
+            digests.get(path) != placed[path].sha256
+            and not _is_one_file(folder / path, Path(made.source) / placed[path].source)
+        )
+    ]
 
 
 def _is_one_file(one: Path, other: Path) -> bool:

@@ -50,14 +50,6 @@ class Merged:
 
 
 @dataclass(frozen=True)
-class _Made:
-    """What making a tree came to."""
-
-    copied: int  # files that could not be linked
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class _Documents:
     """The documents of a tree to be made; None for those that it has not."""
 
@@ -128,10 +120,7 @@ def merge_classes(root: Path, merges: Sequence[Merge], out: Path, force: bool = 
         "photos": [{"path": new, "was": old} for old, new in sorted(moved.items())],
         "before": before,
     }
-    made = _make(root, out, tree, moved, document, force)
-    counts = Counter(name_of.get(label, label) for label, _ in tree.photos.values())
-    classes = dict(sorted(counts.items()))
-    return Merged(out, tuple(merges), classes, bool(tree.parts), made.copied, (), made.notes)
+    return _make(tree, out, moved, document, tuple(merges), force=force)
 
 
 def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
@@ -146,16 +135,12 @@ def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
     staging.recover(root)
     document = documents.as_type(_read_merge(root), _Document)
     tree = _read_tree(root)
-    merges = document.merges
     known = {photo.path: photo.was for photo in document.photos}
     _check_old_paths(root, known, tree)
     moved = {path: known[path] for path in tree.photos if path in known}
-    names = {merge.name for merge in merges}
+    names = {merge.name for merge in document.merges}
     left = tuple(p for p, place in tree.photos.items() if place.label in names and p not in known)
-    made = _make(root, out, tree, moved, document.before, force)
-    counts = Counter(_label(moved.get(path, path), tree) for path in tree.photos)
-    classes = dict(sorted(counts.items()))
-    return Merged(out, merges, classes, bool(tree.parts), made.copied, left, made.notes)
+    return _make(tree, out, moved, document.before, document.merges, left, force=force)
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -203,15 +188,22 @@ def _new_paths(tree: Layout, name_of: Mapping[str, str]) -> dict[str, str]:
 
 
 def _make(
-    root: Path,
-    out: Path,
     tree: Layout,
+    out: Path,
     moved: Mapping[str, str],
-    document: Mapping[str, Any] | None,
+    document: Mapping[str, Any] | None,  # the new `merge.json`
+    merges: tuple[Merge, ...],
+    left: tuple[str, ...] = (),
+    *,
     force: bool,
-) -> _Made:
+) -> Merged:
     """Make the new tree, whole or not at all; one that is there already is left as it is."""
-    _check_places(root, out)
+    root = tree.root
+    source, target = root.resolve(), out.resolve()
+    if target.is_relative_to(source) or source.is_relative_to(target):
+        raise StorageError(f"--out '{out}' and '{root}' lie in one another. Name a place outside.")
+    counts = Counter(_label(moved.get(path, path), tree) for path in tree.photos)
+    made = Merged(out, merges, dict(sorted(counts.items())), bool(tree.parts), 0, left)
     files = {moved.get(path, path): path for path in _files_of(tree)}
     labelled = {old: (new, _label(new, tree)) for old, new in moved.items()}
     documents = _Documents(
@@ -224,12 +216,12 @@ def _make(
     staging.recover(out, user_files)
     if not force and staging.is_occupied(out) and _is_made(root, out, files, documents):
         copied = sum(not os.path.samefile(root / old, out / new) for new, old in files.items())
-        return _Made(copied, (f"'{out}' is this very tree already; nothing was changed.",))
-
+        notes = (f"'{out}' is this very tree already; nothing was changed.",)
+        return replace(made, copied=copied, notes=notes)
     with staging.staged_folder(out, replace=force, user_files=user_files) as staged:
         copied = _place(root, out, staged.folder, files)
         documents.write(staged.folder)
-    return _Made(copied, (staged.kept,) if staged.kept else ())
+    return replace(made, copied=copied, notes=(staged.kept,) if staged.kept else ())
 
 
 def _place(root: Path, out: Path, folder: Path, files: Mapping[str, str]) -> int:
@@ -312,9 +304,3 @@ def _check_old_paths(root: Path, known: Mapping[str, str], tree: Layout) -> None
         raise DataError(
             f"'{root / NAME}' puts two photos at {listed(twice)}. Restore it, or merge again."
         )
-
-
-def _check_places(root: Path, out: Path) -> None:
-    source, target = root.resolve(), out.resolve()
-    if target.is_relative_to(source) or source.is_relative_to(target):
-        raise StorageError(f"--out '{out}' and '{root}' lie in one another. Name a place outside.")

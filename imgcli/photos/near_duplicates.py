@@ -18,7 +18,7 @@ photo to the eye; of CIFAR-10 0.8 % are grouped, of 60,000 MNIST digits none. Fo
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,7 @@ from imgcli.photos.pipeline import Photo, Transform
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.views import store_of
 from imgcli.progress import track
-from imgcli.records import IntArray, Preprocess
+from imgcli.records import IntArray, Preprocess, Rejected
 from imgcli.runs import CACHE
 
 Mode = Literal["near", "exact", "off"]
@@ -81,6 +81,23 @@ def duplicate_groups(
     return found.groups(), [(i, fault.sentence) for i, fault in found.faults.items()]
 
 
+def groups_by_path(
+    root: Path, digests: Mapping[str, str], mode: Mode, cache: Path = CACHE
+) -> tuple[dict[str, int], list[Rejected]]:
+    """As `duplicate_groups`, of files below `root`: by path, without those not decoded, and these.
+
+    Args:
+        digests: SHA-256 of each file, by path.
+    """
+    paths = list(digests)
+    files = [f"{root}/{path}" for path in paths]
+    numbers, faults = duplicate_groups(files, list(digests.values()), mode, cache)
+    groups = dict(zip(paths, numbers.tolist(), strict=True))
+    for index, _ in faults:
+        del groups[paths[index]]
+    return groups, [Rejected(paths[index], reason) for index, reason in faults]
+
+
 @dataclass(frozen=True, eq=False)
 class FileFingerprints:
     """The fingerprints of N files."""
@@ -107,11 +124,10 @@ def fingerprint_files(
 ) -> FileFingerprints:
     """Fingerprint the files, from the cache or decoded now; Ctrl-C keeps what is done."""
     unique, first, content = np.unique(np.array(digests), return_index=True, return_inverse=True)
-    fingerprints, readable, faults = _fingerprints(
-        [files[i] for i in first], unique.tolist(), cache
-    )
-    row = np.full(len(unique), -1)
-    row[readable] = np.arange(len(readable))
+    store, faults = _filled_store([files[i] for i in first], unique.tolist(), cache)
+    rows = store.rows(unique.tolist())
+    fingerprints = store.take(rows[rows >= 0])
+    row = np.where(rows >= 0, np.cumsum(rows >= 0) - 1, -1)
     found = {i: faults[c] for i, c in enumerate(content.tolist()) if c in faults}
     return FileFingerprints(fingerprints, row[content], found)
 
@@ -145,10 +161,10 @@ def _parts(items: Sliceable, size: int) -> Iterator[Sliceable]:
 # --- fingerprints -------------------------------------------------------------------------------
 
 
-def _fingerprints(
+def _filled_store(
     files: Sequence[Path | str], digests: Sequence[str], cache: Path
-) -> tuple[Fingerprints, IntArray, dict[int, Fault]]:
-    """Fingerprints of the files that can be decoded, their positions, and why the others cannot be.
+) -> tuple[RowStore, dict[int, Fault]]:
+    """The store of the files' fingerprints, and why some have none, by position.
 
     The photos that are decoded for it leave the view that most networks have in the cache as well,
     where there is room: training finds it there. Ctrl-C keeps what is done.
@@ -162,10 +178,7 @@ def _fingerprints(
     if _is_room(cache, missing * DEFAULT_VIEW.size**2 * 3):
         stores.append(store_of(DEFAULT_VIEW, cache))
         transforms.append(Transform(_default_view, opportunistic=True))
-    faults = pipeline.fill(stores, transforms, files, digests, "Fingerprinting")
-    rows = store.rows(digests)
-    readable = np.flatnonzero(rows >= 0)
-    return store.take(rows[readable]), readable, faults
+    return store, pipeline.fill(stores, transforms, files, digests, "Fingerprinting")
 
 
 def _derive_fingerprint(photo: Photo) -> Fingerprints:

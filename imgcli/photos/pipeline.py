@@ -56,16 +56,13 @@ class Photo:
             Undecodable: it cannot be decoded.
         """
         for other, image in self._decoded.items():
-            if at_least == other or self._reduction(at_least) == self._reduction(other):
+            if at_least == other or reduction(self.data, at_least) == reduction(self.data, other):
                 return image
         made = decode(self.data, at_least)
         if isinstance(made, Fault):
             raise Undecodable(made)
         self._decoded[at_least] = made
         return made
-
-    def _reduction(self, at_least: int) -> int:
-        return reduction(self.data, at_least)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""Quality issues of single photos: size, shape, light, sharpness, name and metadata.
+"""Quality issues: of single photos, and of photos that show the same.
 
 The limits leave good photos alone. Of 2,056 photos of caltech30 one is reported as blurred and none
 as dark or blank, of 30,000 pictures of CIFAR-10 one is reported as dark, of 1,000 MNIST digits
 none. Of 500 photos of caltech30 blurred by a Gaussian of 3 pixels 95 % are found, by 4 pixels 99 %.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -16,9 +16,10 @@ from imgcli.image_types import SUFFIXES
 from imgcli.photos import fingerprint
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.fingerprint import Fingerprints
+from imgcli.photos.layout import Place
 from imgcli.photos.metadata import Metadata
 from imgcli.records import FloatArray, IntArray
-from imgcli.text import percent
+from imgcli.text import listed, percent
 
 Bools = NDArray[np.bool_]
 
@@ -43,22 +44,15 @@ class Issue:
     paths: tuple[str, ...] = ()  # of a group; the first is `path`
 
 
-@dataclass(frozen=True, eq=False)
-class Light:
-    """How bright the thumbnails of N fingerprints are, in grey levels; each (N,)."""
-
-    spread: FloatArray  # standard deviation
-    highest: FloatArray  # of nearly all pixels
-
-    @classmethod
-    def of(cls, fingerprints: Fingerprints) -> "Light":
-        spread, highest = np.empty(len(fingerprints)), np.empty(len(fingerprints))
-        for start in range(0, len(fingerprints), 4096):
-            some = slice(start, start + 4096)
-            grey = fingerprint.luma(fingerprints[some]).reshape(-1, fingerprint.SIDE**2)
-            spread[some] = grey.std(axis=1)
-            highest[some] = np.quantile(grey, NEARLY_ALL, axis=1)
-        return cls(spread, highest)
+def _brightness(fingerprints: Fingerprints) -> tuple[FloatArray, FloatArray]:
+    """Of N thumbnails, in grey levels: the standard deviation, what nearly all is below; (N,)."""
+    spread, highest = np.empty(len(fingerprints)), np.empty(len(fingerprints))
+    for start in range(0, len(fingerprints), 4096):
+        some = slice(start, start + 4096)
+        grey = fingerprint.luma(fingerprints[some]).reshape(-1, fingerprint.SIDE**2)
+        spread[some] = grey.std(axis=1)
+        highest[some] = np.quantile(grey, NEARLY_ALL, axis=1)
+    return spread, highest
 
 
 def quality_issues(
@@ -71,12 +65,8 @@ def quality_issues(
     """
     if not paths:
         return
-    light = Light.of(fingerprints)
-    spread, highest = light.spread[row], light.highest[row]
-    short, long = (
-        np.minimum(metadata.width, metadata.height),
-        np.maximum(metadata.width, metadata.height),
-    )
+    spread, highest = (values[row] for values in _brightness(fingerprints))
+    short, long = np.sort([metadata.width, metadata.height], axis=0)
     median_short, median_shape = float(np.median(short)), float(np.median(long / short))
     found: list[tuple[str, Bools, Callable[[int], str]]] = [
         (
@@ -121,3 +111,51 @@ def _misnamed(paths: Sequence[str], metadata: Metadata[FloatArray]) -> Iterator[
 
 def _size(metadata: Metadata[FloatArray], i: int) -> str:
     return f"{metadata.width[i]:.0f} × {metadata.height[i]:.0f} pixels"
+
+
+# --- photos that show the same ------------------------------------------------------------------
+
+PLACEHOLDER = 3  # copies, in two classes at least: a provider's picture for "not available"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Photos that show the same: first the one to keep, the largest, then of most bytes."""
+
+    paths: tuple[str, ...]
+    distances: tuple[float, ...]  # of each from the first; 0 for the same bytes
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Photos that show the same and are told apart."""
+
+    kind: str  # "classes": they have different labels; "parts": they are on both sides of a split
+    paths: tuple[str, ...]
+    names: tuple[str, ...]  # of these classes, or parts
+
+
+def joined(exact: Sequence[Group], near: Sequence[Group]) -> list[Group]:
+    """Each group once: the near ones, and those of equal bytes that are not among them."""
+    known = {path for group in near for path in group.paths}
+    return [*near, *(group for group in exact if group.paths[0] not in known)]
+
+
+def conflicts(groups: Iterable[Group], places: Mapping[str, Place]) -> Iterator[Conflict]:
+    """The groups with members of several classes, or in several parts."""
+    for group in groups:
+        labels = sorted({places[path].label for path in group.paths})
+        parts = sorted({places[path].part or "" for path in group.paths})
+        if len(labels) > 1:
+            yield Conflict("classes", group.paths, tuple(labels))
+        if len(parts) > 1:
+            yield Conflict("parts", group.paths, tuple(parts))
+
+
+def placeholders(groups: Iterable[Group], places: Mapping[str, Place]) -> Iterator[Issue]:
+    """The groups that are so large, over several classes, that no mistake explains them."""
+    for group in groups:
+        labels = sorted({places[path].label for path in group.paths})
+        if len(group.paths) >= PLACEHOLDER and len(labels) > 1:
+            detail = f"one picture {len(group.paths):,} times, in {listed(labels, 3)}"
+            yield Issue("placeholder", detail, group.paths[0], paths=group.paths)

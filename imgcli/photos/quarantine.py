@@ -26,11 +26,12 @@ from imgcli import __version__, documents, provenance
 from imgcli.documents import Name, Relative, Sha256
 from imgcli.errors import DataError
 from imgcli.files import locked, sweep_temporaries, sync_folder, write_json
-from imgcli.photos.hashing import digest_files
+from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.manifest import NAME as MANIFEST
 from imgcli.photos.manifest import Manifest, read_manifest
 from imgcli.progress import track
 from imgcli.records import Rejected
+from imgcli.text import free_suffixes
 
 FOLDER = "quarantine"
 JOURNAL = "journal.json"
@@ -193,10 +194,9 @@ def _why(error: OSError) -> str:
 def _new_batch(home: Path) -> Path:
     """An empty folder of its own for what is moved now."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    folder, number = home.parent / FOLDER / f"{home.name}-{stamp}", 1
-    while os.path.lexists(folder):
-        number += 1
-        folder = home.parent / FOLDER / f"{home.name}-{stamp}-{number}"
+    names = (f"{home.name}-{stamp}{suffix}" for suffix in free_suffixes())
+    folders = (home.parent / FOLDER / name for name in names)
+    folder = next(folder for folder in folders if not os.path.lexists(folder))
     folder.mkdir(parents=True)
     return folder
 
@@ -209,13 +209,12 @@ def _waiting(
 ) -> tuple[list[tuple[str, Path, Path]], list[Rejected]]:
     """What has been moved and is not back, with both its places; and what cannot be found."""
     inside = {move.to: move.sha256 for move in moves if move.to}
-    digests = digest_files([home / to for to in inside])
-    same = {to: d == inside[to] for to, d in zip(inside, digests, strict=True)}
+    digests, _ = digests_by_path(home, list(inside))
     waiting: list[tuple[str, Path, Path]] = []
     lost: list[Rejected] = []
     for move in moves:
         path, to = move.path, move.to
-        if same[to] if to else os.path.lexists(batch / path):
+        if digests.get(to) == inside[to] if to else os.path.lexists(batch / path):
             waiting.append((path, home / to if to else batch / path, home / path))
         elif to and not os.path.lexists(home / path):
             lost.append(Rejected(path, f"what was moved to '{to}' is not there, or has changed"))

@@ -21,12 +21,11 @@ from typing import Any
 
 from imgcli.errors import DataError, StorageError
 from imgcli.files import write_atomic
-from imgcli.photos.hashing import digest_files
+from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.layout import Place, find_manifest, find_photos
 from imgcli.photos.quarantine import Move, refuse_split
 from imgcli.reading import read_regular
-from imgcli.records import Rejected
-from imgcli.text import csv_text, from_cell, listed
+from imgcli.text import csv_text, free_suffixes, from_cell, listed
 
 PLAN = Path("relabel.csv")
 COLUMNS = ("folder", "path", "label", "new_label", "score", "reason", "sha256")
@@ -54,18 +53,16 @@ def origins(data: Path, paths: Sequence[str]) -> tuple[Path, list[Origin]]:
     else:
         known = {path: path for path in (find_photos(data).photos if data.is_dir() else ())}
     # Only what the dataset has is opened: the paths come from a file.
-    there = [path for path in paths if path in known]
-    digests = dict(zip(there, digest_files([data / path for path in there]), strict=True))
+    digests, _ = digests_by_path(data, [path for path in paths if path in known])
     found = []
     for path in paths:
-        digest = digests.get(path)
-        if digest is None or isinstance(digest, Rejected):
+        if path not in digests:
             raise DataError(
                 f"'{path}' is not in '{data}' any more: the run was evaluated on another dataset, "
                 "or on this one before it was split again. Evaluate it again: imgcli evaluate "
                 "--folds 10"
             )
-        found.append(Origin(known[path], digest))
+        found.append(Origin(known[path], digests[path]))
     return Path(made.source) if made else data, found
 
 
@@ -92,8 +89,8 @@ def write_plan(
         advice = (issue["suggestion"], f"{issue['score']:.4f}", issue["reason"])
         rows.append((folder, origin.path, issue["label"], *advice, origin.sha256))
     data = csv_text(rows).encode()
-    numbered = (PLAN.with_stem(f"{PLAN.stem}-{n}") for n in itertools.count(2))
-    for place in [file] if file else itertools.chain([PLAN], numbered):
+    free = (PLAN.with_stem(PLAN.stem + suffix) for suffix in free_suffixes())
+    for place in [file] if file else free:
         if not os.path.lexists(place):
             write_atomic(place, data)
             return place
@@ -140,13 +137,13 @@ def planned(file: Path, folder: Path | None, default: Path) -> tuple[Path, list[
     places = layout.photos
     for row in rows:
         _check_place(row, places.get(row.path), root)
-    digests = digest_files([root / row.path for row in rows])
-    for row, digest in zip(rows, digests, strict=True):
-        _check_photo(row, digest, root)
+    digests, _ = digests_by_path(root, [row.path for row in rows])
+    for row in rows:
+        _check_photo(row, digests.get(row.path), root)
     taken: set[str] = set()
     moves = []
-    for row, digest in zip(rows, map(str, digests), strict=True):
-        label = _known(row, layout.classes)
+    for row in rows:
+        label, digest = _known(row, layout.classes), digests[row.path]
         part = f"{row.path.split('/')[0]}/" if places[row.path].part else ""
         to = _free(root, f"{part}{label}", row.path.split("/")[-1], digest, taken)
         moves.append(Move(row.path, "label", f"is {label}, not {row.label}", to, digest))
@@ -198,9 +195,9 @@ def _check_place(row: _Row, place: Place | None, root: Path) -> None:
         )
 
 
-def _check_photo(row: _Row, digest: str | Rejected, root: Path) -> None:
+def _check_photo(row: _Row, digest: str | None, root: Path) -> None:
     """Refuse a row that is not about the photo at its path."""
-    if isinstance(digest, Rejected):
+    if digest is None:
         raise _no_photo(row, root)
     if row.sha256 not in ("", digest):
         raise DataError(
@@ -232,8 +229,8 @@ def _free(root: Path, folder: str, name: str, sha256: str, taken: set[str]) -> s
     """A path in a class folder that nothing has, there or earlier in the plan."""
     stem, extension = os.path.splitext(name)
     tagged = f"{stem[:40]}-{sha256[:8]}"
-    others = (f"{tagged}-{n}{extension[:10]}" for n in itertools.count(2))
-    for choice in itertools.chain([name, f"{tagged}{extension[:10]}"], others):
+    others = (f"{tagged}{suffix}{extension[:10]}" for suffix in free_suffixes())
+    for choice in itertools.chain([name], others):
         path = f"{folder}/{choice}"
         if path.casefold() not in taken and not os.path.lexists(root / path):
             break

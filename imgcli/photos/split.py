@@ -15,10 +15,10 @@ from imgcli import aside, staging
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos import manifest
 from imgcli.photos.assign import choose_parts
-from imgcli.photos.hashing import digest_files, remember
+from imgcli.photos.hashing import digests_by_path, remember
 from imgcli.photos.layout import RENAME_CLASSES, Layout, Place, read_layout
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
-from imgcli.photos.near_duplicates import duplicate_groups
+from imgcli.photos.near_duplicates import groups_by_path
 from imgcli.records import IntArray, Rejected
 from imgcli.runs import CACHE
 from imgcli.text import listed
@@ -103,7 +103,8 @@ def split_folder(
         plan = _plan_made(layout, recipe, out, cache)
         return describe(plan, out, note=f"'{out}' is this very split already; nothing was changed.")
     with staging.staged_folder(out, replace=force or update, user_files=user_files) as staged:
-        _refuse_changed(out, old)
+        if old is not None and manifest.read_manifest(out) != old:
+            raise StorageError(f"'{out}' was split again by another imgcli. Run this again.")
         plan = plan_split(layout, recipe, old, cache)
         copied = write_split(plan, out, staged.folder)
     _remember(plan, out, copied, began, cache)
@@ -178,12 +179,6 @@ def _old_manifest(out: Path) -> Manifest:
         move = f"mv {shlex.quote(str(kept[-1]))} {shlex.quote(str(out))}"
         raise DataError(f"{missing} '{kept[-1]}' beside it holds a split: bring it back, `{move}`")
     raise DataError(f"{missing} Split without --update.")
-
-
-def _refuse_changed(out: Path, old: Manifest | None) -> None:
-    """Refuse to update a dataset that another imgcli has updated since its manifest was read."""
-    if old is not None and manifest.read_manifest(out) != old:
-        raise StorageError(f"'{out}' was split again by another imgcli. Run this again.")
 
 
 def _class_folders(raw: Path) -> Layout:
@@ -276,21 +271,11 @@ def _readable(
     layout: Layout, duplicates: Duplicates, cache: Path
 ) -> tuple[_Photos, list[Rejected]]:
     """Read every photo: its digest and its group, or why it cannot be used."""
-    raw, paths = layout.root, list(layout.photos)
-    files = [f"{raw}/{path}" for path in paths]  # a Path for each takes a second for 100,000
-    found = dict(enumerate(digest_files(files, cache)))
-    reasons = {row: what.reason for row, what in found.items() if isinstance(what, Rejected)}
-    digests = {row: what for row, what in found.items() if isinstance(what, str)}
-    rows = list(digests)
-    groups, faults = duplicate_groups(
-        [files[row] for row in rows], list(digests.values()), duplicates, cache
-    )
-    group_of = dict(zip(rows, groups.tolist(), strict=True))
-    reasons |= {rows[index]: reason for index, reason in faults}
-
-    good = [row for row in rows if row not in reasons]
-    rejected = [Rejected(paths[row], reason) for row, reason in sorted(reasons.items())]
-    used = {paths[row]: layout.photos[paths[row]] for row in good}
+    raw = layout.root
+    digests, unread = digests_by_path(raw, list(layout.photos), cache)
+    groups, undecodable = groups_by_path(raw, digests, duplicates, cache)
+    rejected = sorted(unread + undecodable, key=lambda item: item.path)
+    used = {path: layout.photos[path] for path in groups}
     _check_classes(raw, used, rejected)
     classes = tuple(sorted({place.label for place in used.values()}))
     position = {name: i for i, name in enumerate(classes)}
@@ -298,8 +283,8 @@ def _readable(
         sources=list(used),
         classes=classes,
         targets=np.array([position[place.label] for place in used.values()]),
-        groups=np.array([group_of[row] for row in good]),
-        digests=[digests[row] for row in good],
+        groups=np.array(list(groups.values())),
+        digests=[digests[path] for path in used],
     )
     return photos, rejected
 

@@ -21,8 +21,7 @@ from imgcli.errors import RunError
 from imgcli.models.create import starts_from_published
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network
-from imgcli.photos.dataset import Dataset, load_dataset
-from imgcli.photos.unlabelled import with_unlabelled
+from imgcli.photos.dataset import Dataset, load_dataset, with_unlabelled
 from imgcli.records import FloatArray, IntArray, Rejected
 from imgcli.runs import Run
 from imgcli.training.augment import recipe_of

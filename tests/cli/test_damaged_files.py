@@ -28,7 +28,7 @@ from imgcli.photos.layout import scan
 from imgcli.photos.merge import undo_merge
 from imgcli.photos.merge_spec import read_plan
 from imgcli.photos.quarantine import Move, quarantine, restore
-from imgcli.photos.thumbnails import thumbnail
+from imgcli.photos.views import thumbnail
 from imgcli.records import Rejected
 from imgcli.report.plots import training
 from imgcli.runs import Run, find_run

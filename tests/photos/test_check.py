@@ -12,8 +12,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from imgcli import provenance
 from imgcli.errors import DataError
 from imgcli.photos import decode
-from imgcli.photos.check import Checked, check_folder
-from imgcli.photos.check_fix import KINDS, moves
+from imgcli.photos.check import KINDS, Checked, check_folder, moves
 from imgcli.photos.split import split_folder
 from tests.photos.test_near_duplicates import jpeg, make_photo, png
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from imgcli.photos.thumbnails import thumbnail, thumbnails
+from imgcli.photos.views import thumbnail, thumbnails
 
 
 def write(file: Path, size: tuple[int, int] = (300, 200)) -> Path:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from imgcli.errors import DataError
-from imgcli.photos.dataset import load_dataset
-from imgcli.photos.unlabelled import with_unlabelled
+from imgcli.photos.dataset import load_dataset, with_unlabelled
 from tests.photo_folders import coloured_photo, write_dataset
 from tests.photos.test_near_duplicates import make_photo
 

@@ -14,12 +14,21 @@ from typing import Self
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from imgcli import __version__
-from imgcli.collect.http.errors import Broken, NotFetched
 from imgcli.collect.http.host import OVERLOADED, Host, backoff, retriable
 from imgcli.collect.http.host_state import HostState, InMemoryHostState
-from imgcli.collect.http.request import MAX_BYTES, Answer, NetLimits, Request
+from imgcli.collect.http.request import (
+    MAX_BYTES,
+    Answer,
+    Broken,
+    NetLimits,
+    NotFetched,
+    Request,
+    Target,
+    allowed_host,
+    redirected,
+    target_of,
+)
 from imgcli.collect.http.robots import MAX_ROBOTS_BYTES, Rules, closed_by, forbidden_use, rules_of
-from imgcli.collect.http.urls import Target, allowed_host, redirected, target_of
 from imgcli.errors import WrongUsage
 
 WHOLE = (200, 203)

@@ -24,9 +24,16 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from imgcli.collect.http.addresses import addresses_of
-from imgcli.collect.http.errors import Broken, NotConnected, NotFetched
-from imgcli.collect.http.request import MB, Answer, NetLimits, Request
-from imgcli.collect.http.urls import Target
+from imgcli.collect.http.request import (
+    MB,
+    Answer,
+    Broken,
+    NetLimits,
+    NotConnected,
+    NotFetched,
+    Request,
+    Target,
+)
 from imgcli.text import duration
 
 CHUNK = 1 << 16

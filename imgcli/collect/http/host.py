@@ -11,11 +11,17 @@ from urllib3.util import Retry
 
 from imgcli import progress
 from imgcli.collect.http.connection import HostSession
-from imgcli.collect.http.errors import NotConnected, NotFetched, Unreachable
 from imgcli.collect.http.host_state import HostState
-from imgcli.collect.http.request import Answer, NetLimits, Request
+from imgcli.collect.http.request import (
+    Answer,
+    NetLimits,
+    NotConnected,
+    NotFetched,
+    Request,
+    Target,
+    Unreachable,
+)
 from imgcli.collect.http.robots import RobotsFile
-from imgcli.collect.http.urls import Target
 from imgcli.text import duration
 
 OVERLOADED = (429, 503)

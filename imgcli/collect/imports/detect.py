@@ -76,7 +76,8 @@ def _open_annotations(path: Path) -> Source | None:
 
 def _survey(path: Path) -> Files:
     """Read the names in a folder or archive, once."""
-    if not path.is_dir() and (idx.NAME.fullmatch(path.name) or _is_batch(path)):
+    one_of_several = (idx.NAME, cifar.TEN, cifar.HUNDRED)
+    if not path.is_dir() and any(name.fullmatch(path.name) for name in one_of_several):
         raise DataError(
             f"'{path}' is one file of several that belong together. Import the folder or archive "
             f"they are in: imgcli import {path.parent}"
@@ -84,10 +85,6 @@ def _survey(path: Path) -> Files:
     entries = partial(folder_entries if path.is_dir() else archive_entries, path)
     found = survey(track(entries(), "list files", unit="files"), str(path), LIMITS.files)
     return Files(path, entries, found)
-
-
-def _is_batch(path: Path) -> bool:
-    return bool(cifar.TEN.fullmatch(path.name) or cifar.HUNDRED.fullmatch(path.name))
 
 
 def _recognised(files: Files, reading: Reading) -> Source:

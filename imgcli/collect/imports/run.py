@@ -10,11 +10,12 @@ from imgcli.collect.imports.detect import open_source
 from imgcli.collect.imports.formats.source import LabelledPhotos, Reading, Source
 from imgcli.collect.imports.labelled_photo import LabelledPhoto, NotTaken
 from imgcli.collect.imports.selection import Selection
-from imgcli.collect.ingest import Store, named, open_store
+from imgcli.collect.ingest import Store, open_store
 from imgcli.errors import DataError, WrongUsage
 from imgcli.files import need_space
 from imgcli.progress import track
 from imgcli.records import Rejected
+from imgcli.staging import named
 from imgcli.text import listed
 
 

@@ -15,11 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from imgcli.collect.http.client import Client
-from imgcli.collect.http.errors import NotFetched
-from imgcli.collect.http.urls import host_of
+from imgcli.collect.http.request import NotFetched, host_of
 from imgcli.collect.ingest import open_store
 from imgcli.collect.scrape.accept import Acceptance, Check, Fetched
-from imgcli.collect.scrape.class_goal import ClassGoal
 from imgcli.collect.scrape.fetch import (
     Event,
     Failed,
@@ -29,7 +27,7 @@ from imgcli.collect.scrape.fetch import (
     Retry,
     failed,
 )
-from imgcli.collect.scrape.host_queue import HostQueue
+from imgcli.collect.scrape.host_queue import ClassGoal, HostQueue
 from imgcli.collect.scrape.journal import OPEN, Item, Journal, State, open_journal
 from imgcli.collect.scrape.search_result import Job, Page, Search, Terms
 from imgcli.collect.scrape.spool import Spool

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from imgcli.collect.http.client import Client
-from imgcli.collect.http.errors import Denied, NotFetched
+from imgcli.collect.http.request import Denied, NotFetched
 from imgcli.collect.imports.labelled_photo import NotTaken
 from imgcli.collect.scrape.accept import Check, Fetched
-from imgcli.collect.scrape.class_goal import ClassGoal
+from imgcli.collect.scrape.host_queue import ClassGoal
 from imgcli.collect.scrape.journal import Item
 from imgcli.collect.scrape.search_result import Page, Provider, Search
 from imgcli.collect.scrape.spool import Received, Spool

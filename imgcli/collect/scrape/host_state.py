@@ -79,13 +79,6 @@ class StoredHostState:
                 (origin, text, until),
             )
 
-    def forget_before(self, moment: float) -> None:
-        """Remove hosts without anything that holds after `moment`, in seconds since 1970."""
-        with self._alone():
-            self._database.execute(
-                "DELETE FROM hosts WHERE max(asked, held_until, robots_until) < ?", (moment,)
-            )
-
     def close(self) -> None:
         """Wait for the transaction under way; later ones fail."""
         with self._lock:
@@ -110,8 +103,11 @@ def open_host_state(path: Path = PATH) -> Iterator[StoredHostState]:
         _in_sentences(path),
         open_database(path, _TABLES, many_threads=True) as database,
     ):
+        database.execute(
+            "DELETE FROM hosts WHERE max(asked, held_until, robots_until) < ?",
+            (time() - KEEP_SECONDS,),
+        )
         state = StoredHostState(path, database)
-        state.forget_before(time() - KEEP_SECONDS)
         try:
             yield state
         finally:

@@ -1,27 +1,23 @@
 """The arguments of `imgcli scrape SOURCE` as a job: a provider, its searches and class goals."""
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imgcli.collect.http.client import Client
-from imgcli.collect.scrape.providers.flickr import Flickr
+from imgcli.collect.scrape.providers.api import ApiProvider
+from imgcli.collect.scrape.providers.flickr import FLICKR
 from imgcli.collect.scrape.providers.gallery import Gallery
-from imgcli.collect.scrape.providers.inaturalist import INaturalist
-from imgcli.collect.scrape.providers.openverse import Openverse
+from imgcli.collect.scrape.providers.inaturalist import INATURALIST
+from imgcli.collect.scrape.providers.openverse import OPENVERSE
 from imgcli.collect.scrape.providers.urls import Urls
-from imgcli.collect.scrape.providers.wikimedia import Wikimedia
-from imgcli.collect.scrape.search_result import Job, Provider, Search, Terms
+from imgcli.collect.scrape.providers.wikimedia import WIKIMEDIA
+from imgcli.collect.scrape.search_result import Job, Search, Terms
 from imgcli.errors import DataError, WrongUsage
 from imgcli.reading import read_regular
 from imgcli.text import listed
 
-APIS: dict[str, Callable[[Client, Terms, str | None, Mapping[str, str]], Provider]] = {
-    "openverse": Openverse,
-    "wikimedia": Wikimedia,
-    "flickr": Flickr,
-    "inaturalist": INaturalist,
-}
+APIS = {api.name: api for api in (OPENVERSE, WIKIMEDIA, FLICKR, INATURALIST)}
 PROVIDERS = (*APIS, "gallery", "urls")
 DEFAULT_PER_CLASS = 100
 
@@ -71,7 +67,7 @@ def make_job(
     goals = {search.label: per_class or DEFAULT_PER_CLASS for search in searches}
     if source == "gallery":
         return Job(Gallery(client), searches, goals)
-    return Job(APIS[source](client, terms, endpoint, environ), searches, goals)
+    return Job(ApiProvider(APIS[source], client, terms, endpoint, environ), searches, goals)
 
 
 def _lines(file: Path) -> list[str]:

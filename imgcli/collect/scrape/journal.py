@@ -18,13 +18,14 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from imgcli.collect.scrape.database import in_sentences, open_database, transaction
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult
+from imgcli.documents import as_type
 
 NAME = ".scrape.sqlite"
 State = Literal["seen", "asked", "decoded", "placed", "duplicate", "rejected", "deferred"]
@@ -120,7 +121,7 @@ class Journal:
             "VALUES (?, ?, ?, ?, ?, ?)",
             (
                 *(source, result.source_id, search.label, search.query),
-                *(result.file_url, json.dumps(result.to_json())),
+                *(result.file_url, json.dumps(asdict(result))),
             ),
         )
         if not added.rowcount:
@@ -177,7 +178,7 @@ class Journal:
                 number,
                 source,
                 Search(label, query),
-                SearchResult.from_json(json.loads(result)),
+                as_type(json.loads(result), SearchResult),
                 *rest,
             )
             for number, source, label, query, result, *rest in rows

@@ -1,8 +1,8 @@
 """What a provider is asked and answers: searches, pages and their results."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol, Self
+from dataclasses import dataclass
+from typing import Protocol
 
 from imgcli.collect.scrape.licences import Licence
 from imgcli.records import Rejected
@@ -30,14 +30,6 @@ class SearchResult:
     attribution: str | None = None  # as the provider words it
     group: str | None = None  # photos of one occasion, nearly the same, share it
     unusable: str | None = None  # why the provider's own answer rules it out
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        granted = data["licence"]
-        return cls(**{**data, "licence": None if granted is None else Licence(**granted)})
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcli.collect.http.errors import NotFetched
+from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.journal import Item
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult
+from imgcli.documents import as_type
 from imgcli.files import sweep_temporaries, write_atomic
 
 NAME = ".received"  # hidden, so that no command takes it for a class
@@ -84,7 +85,7 @@ class Spool:
 
     def keep_page(self, source: str, search: Search, cursor: str, page: Page) -> None:
         """Keep a page of a search."""
-        results = [result.to_json() for result in page.results]
+        results = [asdict(result) for result in page.results]
         self._write(_page_key(source, search, cursor), {"offers": results, "cursor": page.cursor})
 
     def page(self, source: str, search: Search, cursor: str) -> Page | None:
@@ -92,7 +93,7 @@ class Spool:
         head, _ = self._read(_page_key(source, search, cursor))
         if "offers" not in head:
             return None
-        return Page(tuple(map(SearchResult.from_json, head["offers"])), head["cursor"])
+        return Page(as_type(head["offers"], tuple[SearchResult, ...]), head["cursor"])
 
     def drop_page(self, source: str, search: Search, cursor: str) -> None:
         """Remove a page once the journal has it."""

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from imgcli.collect.http.client import Client
-from imgcli.collect.http.errors import NotFetched
-from imgcli.collect.http.request import NetLimits
+from imgcli.collect.http.request import NetLimits, NotFetched
 from tests.collect.http.fake import Answers, FakeHost
 
 PHOTO = b"\xff\xd8\xff" + bytes(1000)

@@ -8,8 +8,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from imgcli.collect.http.errors import NotFetched
-from imgcli.collect.http.request import Answer, NetLimits
+from imgcli.collect.http.request import Answer, NetLimits, NotFetched
 from tests.collect.http.fake import Answers, FakeHost, Reply
 from tests.collect.http.nets import DELAY, PHOTO, Net, only, refused
 

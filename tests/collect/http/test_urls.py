@@ -1,7 +1,6 @@
 import pytest
 
-from imgcli.collect.http.errors import NotFetched
-from imgcli.collect.http.urls import allowed_host, host_of, redirected, target_of
+from imgcli.collect.http.request import NotFetched, allowed_host, host_of, redirected, target_of
 from imgcli.errors import WrongUsage
 
 

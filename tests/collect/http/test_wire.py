@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from imgcli.collect.http.request import NetLimits
-from imgcli.collect.http.urls import target_of
+from imgcli.collect.http.request import NetLimits, target_of
 from tests.collect.http.nets import Net, refused
 from tests.collect.http.raw import END, GOOD, PHOTO, Answer, RawHost
 

@@ -1,6 +1,6 @@
 from collections import deque
 
-from imgcli.collect.scrape.class_goal import ClassGoal
+from imgcli.collect.scrape.host_queue import ClassGoal
 
 
 def goal(**state: object) -> ClassGoal:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.collect.http.errors import NotFetched
+from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.journal import Item
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.collect.scrape.spool import NAME, Received, Spool

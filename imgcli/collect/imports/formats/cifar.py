@@ -9,15 +9,22 @@ The Python version is pickle and refused. Format: https://www.cs.toronto.edu/~kr
 """
 
 import re
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
-from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source, as_png
-from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken, read_exactly
+from imgcli.collect.imports.formats.source import (
+    Files,
+    Kind,
+    LabelledPhotos,
+    Source,
+    labelled_pixels,
+)
+from imgcli.collect.imports.labelled_photo import Entry, NotTaken, read_exactly
 from imgcli.collect.imports.survey import split_into
 from imgcli.errors import DataError
-from imgcli.records import Rejected
 
 SIDE = 32  # pixels
 PIXELS = 3 * SIDE * SIDE  # bytes
@@ -43,13 +50,13 @@ def find(files: Files) -> Source | None:
     classes: list[str] = []
     count = 0
     parts = set()
-    for entry in files.entries():
-        if isinstance(entry, Entry) and kind.fullmatch(entry.parts[-1]):
+    for entry in files.readable():
+        if kind.fullmatch(entry.parts[-1]):
             if entry.size % record:
                 raise DataError(f"'{entry.origin}' is not of whole records of {record} bytes.")
             count += entry.size // record
             parts.add(_part(entry))
-        elif isinstance(entry, Entry) and entry.parts[-1] == NAMES[kind]:
+        elif entry.parts[-1] == NAMES[kind]:
             try:
                 classes = entry.content().decode("utf-8", "replace").split()
             except NotTaken as reason:
@@ -57,7 +64,7 @@ def find(files: Files) -> Source | None:
     return Source(
         path=files.path,
         kind=Kind.CIFAR,
-        photos=partial(_photos, files, kind, classes),
+        photos=partial(files.labelled, partial(_photos, kind, classes)),
         count=count,
         size=count * record,
         parts=split_into(parts),
@@ -75,33 +82,18 @@ def _refuse_pickles(files: Files) -> None:
         )
 
 
-def _photos(files: Files, kind: re.Pattern[str], classes: list[str]) -> LabelledPhotos:
-    for entry in files.entries():
-        if isinstance(entry, Rejected):
-            yield entry
-        elif kind.fullmatch(entry.parts[-1]):
-            yield from _pictures(entry, LABELS[kind], classes)
+def _photos(kind: re.Pattern[str], classes: list[str], entry: Entry) -> LabelledPhotos:
+    if kind.fullmatch(entry.parts[-1]):
+        stem = entry.parts[-1].removesuffix(".bin")
+        pixels = _pictures(entry, LABELS[kind])
+        yield from labelled_pixels(entry, stem, _part(entry), pixels, classes)
 
 
-def _pictures(entry: Entry, labels: int, classes: list[str]) -> LabelledPhotos:
-    stem = entry.parts[-1].removesuffix(".bin")
-    at = 0
-    try:
-        with entry.open() as file:
-            while len(data := read_exactly(file, labels + PIXELS)) == labels + PIXELS:
-                origin = f"{entry.origin}[{at}]"
-                label = data[labels - 1]
-                if classes and label >= len(classes):
-                    yield Rejected(origin, f"its label is {label}, which names no class")
-                else:
-                    name = classes[label] if classes else str(label)
-                    pixels = np.frombuffer(data, np.uint8, offset=labels).reshape(3, SIDE, SIDE)
-                    picture = np.ascontiguousarray(pixels.transpose(1, 2, 0))
-                    read = partial(as_png, picture)
-                    yield LabelledPhoto(name, f"{stem}-{at:05}.png", origin, read, _part(entry))
-                at += 1
-    except NotTaken as reason:
-        yield Rejected(f"{entry.origin}[{at}]", f"{reason}; the rest was not read")
+def _pictures(entry: Entry, labels: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    with entry.open() as file:
+        while len(data := read_exactly(file, labels + PIXELS)) == labels + PIXELS:
+            pixels = np.frombuffer(data, np.uint8, offset=labels).reshape(3, SIDE, SIDE)
+            yield data[labels - 1], np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
 
 def _part(entry: Entry) -> str:

@@ -74,11 +74,10 @@ def labels_in_paths(files: Files, pattern: str) -> Source:
             f"--label-from '{pattern}' has no group to take the label from. Put round brackets "
             "about the label, as in '([a-z]+)_'."
         )
-    entries = (item for item in files.entries() if isinstance(item, Entry))
     seen: list[str] = []
     parts: set[str] = set()
     matched = 0
-    for entry in entries:
+    for entry in files.readable():
         if regex.search(entry.path):
             matched += 1
             parts.add(part_named(entry.parts[:-1]))
@@ -88,26 +87,20 @@ def labels_in_paths(files: Files, pattern: str) -> Source:
         tried = f" such as {listed(seen)}" if seen else ""
         raise WrongUsage(f"--label-from '{pattern}' matches no path in '{files.path}'{tried}.")
 
-    def photos() -> LabelledPhotos:
-        return map(partial(_found_in_path, regex), files.entries())
-
-    found = files.found
+    found, photos = files.found, partial(files.labelled, partial(_found_in_path, regex))
     return Source(files.path, Kind.NAMES, photos, found.files, found.size, split_into(parts))
 
 
-def _found_in_path(regex: re.Pattern[str], item: Entry | Rejected) -> LabelledPhoto | Rejected:
-    if isinstance(item, Rejected):
-        return item
-    match = regex.search(item.path)
-    if match is None:
-        return Rejected(item.origin, "--label-from does not match its path")
-    named = match.groupdict()
-    label = named["label"] if "label" in named else match[1]
-    if not (label or "").strip():
-        return Rejected(item.origin, "--label-from finds an empty label")
-    return LabelledPhoto(
-        label.strip(), item.parts[-1], item.origin, item.read, part_named(item.parts[:-1])
-    )
+def _found_in_path(regex: re.Pattern[str], entry: Entry) -> LabelledPhotos:
+    if (match := regex.search(entry.path)) is None:
+        yield Rejected(entry.origin, "--label-from does not match its path")
+        return
+    label = match["label" if "label" in regex.groupindex else 1] or ""
+    if not label.strip():
+        yield Rejected(entry.origin, "--label-from finds an empty label")
+        return
+    part = part_named(entry.parts[:-1])
+    yield LabelledPhoto(label.strip(), entry.parts[-1], entry.origin, entry.read, part)
 
 
 def refuse_without_photos(files: Files) -> None:

@@ -53,8 +53,8 @@ def find(files: Files, only: str | None = None) -> Source | None:
         return None
     read = [
         annotations
-        for entry in files.entries()
-        if isinstance(entry, Entry) and entry.parts in names
+        for entry in files.readable()
+        if entry.parts in names
         for annotations in _read(entry)
     ]
     if not read:
@@ -63,7 +63,7 @@ def find(files: Files, only: str | None = None) -> Source | None:
     return Source(
         path=files.path,
         kind=Kind.COCO,
-        photos=partial(_photos, files, read),
+        photos=partial(files.labelled, partial(_photos, files, read)),
         count=files.found.files,
         size=files.found.size,
         parts=split_into(parts),
@@ -110,23 +110,18 @@ def _categories(document: dict[str, Any]) -> dict[str, set[str]]:
     }
 
 
-def _photos(files: Files, read: list[_Annotations]) -> LabelledPhotos:
-    for item in files.entries():
-        if isinstance(item, Rejected):
-            yield item
-        elif item.parts not in files.found.others.get(".json", []):
-            yield _labelled(item, read)
-
-
-def _labelled(entry: Entry, read: list[_Annotations]) -> LabelledPhoto | Rejected:
+def _photos(files: Files, read: list[_Annotations], entry: Entry) -> LabelledPhotos:
+    if entry.parts in files.found.others.get(".json", []):
+        return
     found = [names for annotations in read for names in _looked_up(entry.parts, annotations)]
     labels = sorted(set().union(*found)) if found else []
     if len(labels) == 1:
         part = part_named(entry.parts[:-1])
-        return LabelledPhoto(labels[0], entry.parts[-1], entry.origin, entry.read, part)
-    if labels:
-        return Rejected(entry.origin, f"shows several categories: {', '.join(labels)}")
-    return Rejected(entry.origin, "has no annotation" if found else "in no file of annotations")
+        yield LabelledPhoto(labels[0], entry.parts[-1], entry.origin, entry.read, part)
+    elif labels:
+        yield Rejected(entry.origin, f"shows several categories: {', '.join(labels)}")
+    else:
+        yield Rejected(entry.origin, "has no annotation" if found else "in no file of annotations")
 
 
 def _looked_up(parts: Folder, annotations: _Annotations) -> Iterator[set[str]]:

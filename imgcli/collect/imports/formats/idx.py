@@ -17,13 +17,19 @@ from functools import partial
 from typing import IO, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source, as_png
+from imgcli.collect.imports.formats.source import (
+    Files,
+    Kind,
+    LabelledPhotos,
+    Source,
+    labelled_pixels,
+)
 from imgcli.collect.imports.labelled_photo import (
     LIMITS,
     MB,
     Entry,
-    LabelledPhoto,
     NotTaken,
     Readable,
     read_all,
@@ -31,7 +37,6 @@ from imgcli.collect.imports.labelled_photo import (
 )
 from imgcli.collect.imports.survey import Folder, split_into
 from imgcli.errors import DataError
-from imgcli.records import Rejected
 
 NAME = re.compile(r"(.*?)[-_.]?(images|labels)[-_.]idx[13][-_.]ubyte(\.gz)?", re.IGNORECASE)
 MAX_PICTURE = 4 * MB  # bytes
@@ -53,9 +58,8 @@ def find(files: Files) -> Source | None:
         return None
     labels: dict[Folder, bytes] = {}
     images: dict[Folder, tuple[Folder, tuple[int, ...]]] = {}  # their file, and its sizes
-    for entry in files.entries():
-        match = NAME.fullmatch(entry.parts[-1]) if isinstance(entry, Entry) else None
-        if match is None or not isinstance(entry, Entry):
+    for entry in files.readable():
+        if (match := NAME.fullmatch(entry.parts[-1])) is None:
             continue
         try:
             with _unpacked(entry) as file:
@@ -72,7 +76,9 @@ def find(files: Files) -> Source | None:
     return Source(
         path=files.path,
         kind=Kind.IDX,
-        photos=partial(_photos, files, labels, {file for file, _ in images.values()}),
+        photos=partial(
+            files.labelled, partial(_photos, labels, {file for file, _ in images.values()})
+        ),
         count=count,
         size=sum(n * (height * width + 100) for _, (n, height, width) in images.values()),
         parts=split_into(map(_part, pairs)),
@@ -92,33 +98,19 @@ def _check_pair(
         raise DataError(f"'{name}' has images of {sizes[1]} × {sizes[2]} pixels.")
 
 
-def _photos(files: Files, labels: dict[Folder, bytes], images: set[Folder]) -> LabelledPhotos:
-    for entry in files.entries():
-        if isinstance(entry, Rejected):
-            yield entry
-        elif entry.parts in images:
-            yield from _pictures(entry, labels[_key(entry.parts)])
+def _photos(labels: dict[Folder, bytes], images: set[Folder], entry: Entry) -> LabelledPhotos:
+    if entry.parts in images:
+        pair = _key(entry.parts)
+        pixels = _pictures(entry, labels[pair])
+        yield from labelled_pixels(entry, pair[-1] or "image", _part(pair), pixels)
 
 
-def _pictures(entry: Entry, labels: bytes) -> LabelledPhotos:
-    pair = _key(entry.parts)
-    stem = pair[-1] or "image"
-    at = 0
-    try:
-        with _unpacked(entry) as file:
-            _, height, width = _sizes(file, 3)
-            for at, label in enumerate(labels):
-                data = _exactly(read_exactly(file, height * width), height * width)
-                picture = np.frombuffer(data, np.uint8).reshape(height, width)
-                yield LabelledPhoto(
-                    label=str(label),
-                    name=f"{stem}-{at:05}.png",
-                    origin=f"{entry.origin}[{at}]",
-                    read=partial(as_png, picture),
-                    part=_part(pair),
-                )
-    except NotTaken as reason:
-        yield Rejected(f"{entry.origin}[{at}]", f"{reason}; the rest was not read")
+def _pictures(entry: Entry, labels: bytes) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    with _unpacked(entry) as file:
+        _, height, width = _sizes(file, 3)
+        for label in labels:
+            data = _exactly(read_exactly(file, height * width), height * width)
+            yield label, np.frombuffer(data, np.uint8).reshape(height, width)
 
 
 def _key(parts: Folder) -> Folder:

@@ -1,15 +1,16 @@
 """A source of labelled photos: what every format makes of a path."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken
 from imgcli.collect.imports.survey import Survey
 from imgcli.records import Rejected
 
@@ -33,6 +34,20 @@ class Files:
     path: Path
     entries: Callable[[], Iterator[Entry | Rejected]]  # each call starts over, in one order
     found: Survey
+
+    def readable(self) -> Iterator[Entry]:
+        """The entries without the rejected ones."""
+        return (item for item in self.entries() if isinstance(item, Entry))
+
+    def labelled(
+        self, photos: Callable[[Entry], Iterable[LabelledPhoto | Rejected]]
+    ) -> LabelledPhotos:
+        """The photos in each entry; the rejected ones are passed on."""
+        for item in self.entries():
+            if isinstance(item, Rejected):
+                yield item
+            else:
+                yield from photos(item)
 
 
 class Kind(StrEnum):
@@ -63,6 +78,34 @@ class Source:
     count: int  # of the photos, about
     size: int  # bytes that placing them takes, about
     parts: tuple[str, ...] = ()  # that the photos come in
+
+
+def labelled_pixels(
+    entry: Entry,
+    stem: str,
+    part: str,
+    pixels: Iterable[tuple[int, NDArray[np.uint8]]],
+    classes: Sequence[str] = (),
+) -> LabelledPhotos:
+    """The pictures of one file as PNG files `<stem>-<number>.png`.
+
+    Args:
+        pixels: label and picture, (H, W) or (H, W, 3), of each; may raise `NotTaken`.
+        classes: the names of the labels; without them a label is its own.
+    """
+    at = 0
+    try:
+        for label, picture in pixels:
+            origin = f"{entry.origin}[{at}]"
+            if classes and label >= len(classes):
+                yield Rejected(origin, f"its label is {label}, which names no class")
+            else:
+                name = classes[label] if classes else str(label)
+                read = partial(as_png, picture)
+                yield LabelledPhoto(name, f"{stem}-{at:05}.png", origin, read, part)
+            at += 1
+    except NotTaken as reason:
+        yield Rejected(f"{entry.origin}[{at}]", f"{reason}; the rest was not read")
 
 
 def as_png(pixels: NDArray[np.uint8]) -> bytes:

@@ -9,7 +9,7 @@ Paths are relative to the table or absolute. Columns are found by their common n
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,9 @@ def table_source(path: Path, reading: Reading) -> Source:
             if isinstance(cells, Rejected):
                 yield cells
             else:
-                yield photo_of(path, where, cells.get(paths), partial(_label, cells, labels))
+                yield photo_of(
+                    path, where, cells.get(paths), partial(label_text, cells.get(labels))
+                )
 
     files, size = _count(path, photos())
     return Source(path, Kind.TABLE, photos, files, size)
@@ -111,10 +113,6 @@ def refuse_long(table: Path, rows: int) -> None:
     """Refuse a table of more rows than one source may have photos."""
     if rows > LIMITS.files:
         raise DataError(f"'{table}' has more than {LIMITS.files:,} rows. Cut it in several.")
-
-
-def _label(cells: Mapping[str, Any], labels: str) -> str:
-    return label_text(cells.get(labels))
 
 
 def _read(file: str) -> bytes:

@@ -1,4 +1,8 @@
-"""Flickr: a search by words, with a key from the environment."""
+"""Flickr: a search by words, with a key from the environment.
+
+First the 4,000 best results, then everything by date of upload: a span of time that has more than
+4,000 results is halved until none has.
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,9 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from imgcli.collect.http.client import Client
-from imgcli.collect.scrape.licences import Licence, licence
-from imgcli.collect.scrape.providers.answers import Answered, ask, base_url, text
+from imgcli.collect.scrape.licences import licence
+from imgcli.collect.scrape.providers.api import Answered, Api, Ask, text
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult, Terms
 from imgcli.errors import DataError
 
@@ -38,70 +41,48 @@ class _Place:
     spans: tuple[tuple[int, int], ...] = ()  # seconds since 1970; the first is being read
 
 
-class Flickr:
-    """`flickr.photos.search`: the 4,000 best results, then everything by date of upload.
-
-    A span of time that has more than 4,000 results is halved until none has.
-    """
-
-    name = "flickr"
-    home = "https://api.flickr.com/services/rest/"
-
-    def __init__(
-        self, client: Client, terms: Terms, endpoint: str | None, environ: Mapping[str, str]
-    ) -> None:
-        key = environ.get("FLICKR_API_KEY")
-        if not key:
-            raise DataError(
-                "Flickr answers only with a key, and FLICKR_API_KEY is not set. Get one at "
-                "https://www.flickr.com/services/api/keys/, then: export FLICKR_API_KEY=…"
-            )
-        self._key = key
-        self._client = client
-        self._terms = terms
-        self._url = base_url(self.home, endpoint)
-
-    def address(self, search: Search, cursor: str) -> str:
-        return self._url
-
-    def page(self, search: Search, cursor: str) -> Page:
-        place = _place(cursor)
-        answer = ask(self._client, self._url, self._params(search, place), busy=_busy)
-        if answer.get("stat") != "ok":
-            raise DataError(f"Flickr refuses '{search.query}': {_reason(answer)}.")
-        found = answer["photos"]
-        onward = _next(place, int(found.get("total") or 0), int(found.get("pages") or 0))
-        results = tuple(_result(photo) for photo in found.get("photo") or [])
-        return Page(results, json.dumps(asdict(onward)) if onward else None)
-
-    def _params(self, search: Search, place: _Place) -> dict[str, str]:
-        licences = self._terms.licences
-        params = {
-            "method": "flickr.photos.search",
-            "api_key": self._key,
-            "text": search.query,
-            "media": "photos",
-            "safe_search": "1",
-            "sort": "relevance",
-            "per_page": str(PAGE_SIZE),
-            "page": str(place.page),
-            "extras": "license,owner_name,url_m,url_l,url_o",
-            "format": "json",
-            "nojsoncallback": "1",
-        }
-        if not self._terms.unlicensed:
-            keys = [key for key, code in LICENCES.items() if licences is None or code in licences]
-            params["license"] = ",".join(keys)
-        if place.spans:
-            params["min_upload_date"], params["max_upload_date"] = map(str, place.spans[0])
-        return params
+def _page(ask: Ask, search: Search, cursor: str, terms: Terms) -> Page:
+    place = _Place()
+    if cursor:
+        stored = json.loads(cursor)
+        place = _Place(stored["page"], tuple((start, end) for start, end in stored["spans"]))
+    answer = ask(_params(search, place, terms))
+    if answer.get("stat") != "ok":
+        raise DataError(f"Flickr refuses '{search.query}': {_reason(answer)}.")
+    found = answer["photos"]
+    onward = _next(place, int(found.get("total") or 0), int(found.get("pages") or 0))
+    results = tuple(_result(photo) for photo in found.get("photo") or [])
+    return Page(results, json.dumps(asdict(onward)) if onward else None)
 
 
-def _place(cursor: str) -> _Place:
-    if not cursor:
-        return _Place()
-    stored = json.loads(cursor)
-    return _Place(stored["page"], tuple((start, end) for start, end in stored["spans"]))
+def _key(environ: Mapping[str, str]) -> dict[str, str]:
+    if key := environ.get("FLICKR_API_KEY"):
+        return {"api_key": key}
+    raise DataError(
+        "Flickr answers only with a key, and FLICKR_API_KEY is not set. Get one at "
+        "https://www.flickr.com/services/api/keys/, then: export FLICKR_API_KEY=…"
+    )
+
+
+def _params(search: Search, place: _Place, terms: Terms) -> dict[str, str]:
+    params = {
+        "method": "flickr.photos.search",
+        "text": search.query,
+        "media": "photos",
+        "safe_search": "1",
+        "sort": "relevance",
+        "per_page": str(PAGE_SIZE),
+        "page": str(place.page),
+        "extras": "license,owner_name,url_m,url_l,url_o",
+        "format": "json",
+        "nojsoncallback": "1",
+    }
+    if not terms.unlicensed:
+        wanted = LICENCES.values() if terms.licences is None else terms.licences
+        params["license"] = ",".join(key for key, code in LICENCES.items() if code in wanted)
+    if place.spans:
+        params["min_upload_date"], params["max_upload_date"] = map(str, place.spans[0])
+    return params
 
 
 def _next(place: _Place, total: int, pages: int) -> _Place | None:
@@ -138,6 +119,7 @@ def _reason(answer: Answered) -> str:
 def _result(photo: Mapping[str, Any]) -> SearchResult:
     url = next((url for size in _SIZES if (url := text(photo.get(size)))), None)
     owner = text(photo.get("owner"))
+    code = LICENCES.get(str(photo.get("license")))
     return SearchResult(
         source_id=str(photo["id"]),
         file_url=url or "",
@@ -145,11 +127,15 @@ def _result(photo: Mapping[str, Any]) -> SearchResult:
         title=text(photo.get("title")),
         creator=text(photo.get("ownername")) or owner,
         creator_url=f"https://www.flickr.com/people/{owner}/" if owner else None,
-        licence=_licence(str(photo.get("license"))),
+        licence=licence(code, version="2.0") if code else None,
         unusable=None if url else "its owner lets nobody fetch it",
     )
 
 
-def _licence(number: str) -> Licence | None:
-    code = LICENCES.get(number)
-    return licence(code, version="2.0") if code else None
+FLICKR = Api(
+    name="flickr",
+    url="https://api.flickr.com/services/rest/",
+    page=_page,
+    busy=_busy,
+    params=_key,
+)

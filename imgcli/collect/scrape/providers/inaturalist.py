@@ -1,11 +1,15 @@
-"""iNaturalist: animals, plants and fungi, identified by several people."""
+"""iNaturalist: animals, plants and fungi, identified by several people.
+
+Observations of research grade, by taxon: its number, or its name. Paged by the last observation's
+number, since page numbers end at 10,000 results. Photos of one observation show one individual and
+are one group.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from imgcli.collect.http.client import Client
 from imgcli.collect.scrape.licences import licence
-from imgcli.collect.scrape.providers.answers import ask, base_url, text
+from imgcli.collect.scrape.providers.api import Api, Ask, text
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult, Terms
 
 PAGE_SIZE = 200
@@ -15,45 +19,25 @@ LICENCES = ("cc0", "by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd")
 _HIDDEN = ("/assets/", "attachment_defaults/")  # what is shown in place of a flagged photo
 
 
-class INaturalist:
-    """`GET /v1/observations` of research grade, by taxon: its number, or its name.
-
-    Paged by the last observation's number, since page numbers end at 10,000 results. Photos of one
-    observation show one individual and are one group.
-    """
-
-    name = "inaturalist"
-    home = "https://api.inaturalist.org/v1/observations"
-
-    def __init__(
-        self, client: Client, terms: Terms, endpoint: str | None, environ: Mapping[str, str]
-    ) -> None:
-        self._client = client
-        self._terms = terms
-        self._url = base_url(self.home, endpoint)
-
-    def address(self, search: Search, cursor: str) -> str:
-        return self._url
-
-    def page(self, search: Search, cursor: str) -> Page:
-        params = {
-            "taxon_id" if search.query.isdigit() else "taxon_name": search.query,
-            "quality_grade": "research",
-            "photos": "true",
-            "per_page": str(PAGE_SIZE),
-            "order_by": "id",
-            "order": "asc",
-            "id_above": cursor or "0",
-        }
-        if not self._terms.unlicensed:
-            codes = [code for code in LICENCES if code in (self._terms.licences or LICENCES)]
-            params["photo_license"] = ",".join(c if c == "cc0" else f"cc-{c}" for c in codes)
-        answer = ask(self._client, self._url, params)
-        results = answer.get("results") or []
-        # total_results counts from id_above on, so that it falls to what this answer holds.
-        more = results and int(answer.get("total_results") or 0) > len(results)
-        photos = tuple(photo for result in results for photo in _results(result))
-        return Page(photos, str(results[-1]["id"]) if more else None)
+def _page(ask: Ask, search: Search, cursor: str, terms: Terms) -> Page:
+    params = {
+        "taxon_id" if search.query.isdigit() else "taxon_name": search.query,
+        "quality_grade": "research",
+        "photos": "true",
+        "per_page": str(PAGE_SIZE),
+        "order_by": "id",
+        "order": "asc",
+        "id_above": cursor or "0",
+    }
+    if not terms.unlicensed:
+        codes = [code for code in LICENCES if code in (terms.licences or LICENCES)]
+        params["photo_license"] = ",".join(c if c == "cc0" else f"cc-{c}" for c in codes)
+    answer = ask(params)
+    results = answer.get("results") or []
+    # total_results counts from id_above on, so that it falls to what this answer holds.
+    more = results and int(answer.get("total_results") or 0) > len(results)
+    photos = tuple(photo for result in results for photo in _results(result))
+    return Page(photos, str(results[-1]["id"]) if more else None)
 
 
 def _results(observation: Mapping[str, Any]) -> Iterator[SearchResult]:
@@ -80,3 +64,6 @@ def _unusable(photo: Mapping[str, Any], url: str) -> str | None:
     if photo.get("flags") or any(part in url for part in _HIDDEN):
         return "flagged"
     return None if url else "the provider gives no URL"
+
+
+INATURALIST = Api("inaturalist", "https://api.inaturalist.org/v1/observations", _page)

@@ -1,14 +1,15 @@
-"""Photos, links and robots directives of a web page."""
+"""Photos, links and robots directives of a web page, and the text of a piece of one."""
 
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from imgcli.collect.scrape.providers.answers import feed
+from imgcli.collect.scrape.providers.api import text
 from imgcli.image_types import PHOTO_SUFFIXES
 
 MIN_SIDE = 100  # pixels; smaller ones are icons or tracking pixels
@@ -39,8 +40,38 @@ class Markup:
 def read_markup(html: str, url: str) -> Markup:
     """Read a page that was found at `url`."""
     reader = _Reader(url)
-    feed(reader, html)
+    _feed(reader, html)
     return reader.markup
+
+
+def stripped(html: object) -> tuple[str | None, str | None]:
+    """The text of a piece of HTML, and where its first link leads."""
+    parser = _Words()
+    _feed(parser, str(html))
+    return text("".join(parser.words)), parser.link
+
+
+def _feed(parser: HTMLParser, html: str) -> None:
+    """Let `parser` read `html`, up to where it is too broken."""
+    with suppress(AssertionError, RecursionError):
+        parser.feed(html)
+        parser.close()
+
+
+class _Words(HTMLParser):
+    """The text and the first link of a piece of HTML."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.link: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a" and self.link is None:
+            self.link = dict(attrs).get("href")
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
 
 
 class _Reader(HTMLParser):

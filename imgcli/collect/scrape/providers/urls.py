@@ -14,7 +14,7 @@ from pathlib import Path
 
 from imgcli.collect.imports.tables import LABELS, PATHS, URLS, column, table_rows
 from imgcli.collect.scrape.licences import licence
-from imgcli.collect.scrape.providers.answers import text
+from imgcli.collect.scrape.providers.api import text
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.errors import DataError
 from imgcli.reading import digest_of

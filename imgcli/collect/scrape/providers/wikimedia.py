@@ -1,13 +1,17 @@
-"""Wikimedia Commons: a search, or the files of a category."""
+"""Wikimedia Commons, by `action=query` of the MediaWiki API.
+
+"Category:Owls" lists that category, anything else is searched for. A busy server answers with
+status 200 and the error maxlag or ratelimited.
+"""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
 
-from imgcli.collect.http.client import Client
-from imgcli.collect.scrape.licences import Licence, licence
-from imgcli.collect.scrape.providers.answers import Answered, ask, base_url, stripped, text
+from imgcli.collect.scrape.licences import licence
+from imgcli.collect.scrape.providers.api import Answered, Api, Ask, text
+from imgcli.collect.scrape.providers.markup import stripped
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult, Terms
 from imgcli.errors import DataError
 
@@ -17,44 +21,23 @@ MAX_PARTS = 50  # answers per batch
 _PHOTOS = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff"}
 
 
-class Wikimedia:
-    """`action=query` of the MediaWiki API, batch by batch.
-
-    "Category:Owls" lists that category, anything else is searched for. A busy server answers with
-    status 200 and the error maxlag or ratelimited.
-    """
-
-    name = "wikimedia"
-    home = "https://commons.wikimedia.org/w/api.php"
-
-    def __init__(
-        self, client: Client, terms: Terms, endpoint: str | None, environ: Mapping[str, str]
-    ) -> None:
-        self._client = client
-        self._url = base_url(self.home, endpoint)
-
-    def address(self, search: Search, cursor: str) -> str:
-        return self._url
-
-    def page(self, search: Search, cursor: str) -> Page:
-        """One batch, whose pages may come in parts and again in each part."""
-        begin: dict[str, str] = json.loads(cursor or "{}")
-        onward: dict[str, str] = {}
-        pages: dict[str, dict[str, Any]] = {}
-        for _ in range(MAX_PARTS):
-            answer = ask(
-                self._client, self._url, {**_params(search), **begin, **onward}, busy=_busy
-            )
-            if "error" in answer:
-                raise DataError(f"Wikimedia refuses '{search.query}': {_reason(answer)}.")
-            for key, part in (answer.get("query") or {}).get("pages", {}).items():
-                pages.setdefault(key, {}).update(part)
-            onward = {key: str(value) for key, value in (answer.get("continue") or {}).items()}
-            if "batchcomplete" in answer or not onward:
-                break
-        ranked = sorted(pages.values(), key=lambda page: int(page.get("index") or 0))
-        results = tuple(_result(page) for page in ranked if page.get("imageinfo"))
-        return Page(results, json.dumps(onward) if onward else None)
+def _page(ask: Ask, search: Search, cursor: str, terms: Terms) -> Page:
+    """One batch, whose pages may come in parts and again in each part."""
+    begin: dict[str, str] = json.loads(cursor or "{}")
+    onward: dict[str, str] = {}
+    pages: dict[str, dict[str, Any]] = {}
+    for _ in range(MAX_PARTS):
+        answer = ask({**_params(search), **begin, **onward})
+        if "error" in answer:
+            raise DataError(f"Wikimedia refuses '{search.query}': {_reason(answer)}.")
+        for key, part in (answer.get("query") or {}).get("pages", {}).items():
+            pages.setdefault(key, {}).update(part)
+        onward = {key: str(value) for key, value in (answer.get("continue") or {}).items()}
+        if "batchcomplete" in answer or not onward:
+            break
+    ranked = sorted(pages.values(), key=lambda page: int(page.get("index") or 0))
+    results = tuple(_result(page) for page in ranked if page.get("imageinfo"))
+    return Page(results, json.dumps(onward) if onward else None)
 
 
 def _params(search: Search) -> dict[str, str]:
@@ -105,20 +88,20 @@ def _result(page: Mapping[str, Any]) -> SearchResult:
         title=text(page.get("title")),
         creator=creator or text(info.get("user")),
         creator_url=urljoin(landing or "", link) if link else None,
-        licence=_licence(info),
+        # Not every licence has a code such as "cc-by-sa-4.0".
+        licence=licence(
+            _field(info, "License")[0] or _field(info, "LicenseShortName")[0],
+            url=_field(info, "LicenseUrl")[0],
+        ),
         attribution=_field(info, "Attribution")[0],
         unusable=unusable if info.get("url") else "the provider gives no URL",
     )
-
-
-def _licence(info: Mapping[str, Any]) -> Licence | None:
-    """By its code, such as "cc-by-sa-4.0", else by its name: not all there is has a code."""
-    name = _field(info, "LicenseShortName")[0]
-    code = _field(info, "License")[0]
-    return licence(code or name, url=_field(info, "LicenseUrl")[0])
 
 
 def _field(info: Mapping[str, Any], name: str) -> tuple[str | None, str | None]:
     """The text of a field of the file's description, and its first link."""
     value = ((info.get("extmetadata") or {}).get(name) or {}).get("value")
     return (None, None) if value is None or isinstance(value, dict) else stripped(value)
+
+
+WIKIMEDIA = Api("wikimedia", "https://commons.wikimedia.org/w/api.php", _page, busy=_busy)

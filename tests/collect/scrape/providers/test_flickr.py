@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
-from imgcli.collect.http.errors import NotFetched
+from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.providers import flickr as module
-from imgcli.collect.scrape.providers.flickr import Flickr
+from imgcli.collect.scrape.providers.api import ApiProvider
+from imgcli.collect.scrape.providers.flickr import FLICKR
 from imgcli.collect.scrape.search_result import Search, SearchResult, Terms
 from imgcli.errors import DataError
 from tests.collect.http.fake import FakeHost
@@ -22,11 +23,11 @@ REST = "/services/rest/"
 ANY = Terms()
 
 
-def source(host: FakeHost, terms: Terms = ANY) -> Flickr:
-    return Flickr(client_of(host), terms, f"http://{host.at}", {"FLICKR_API_KEY": "k"})
+def source(host: FakeHost, terms: Terms = ANY) -> ApiProvider:
+    return ApiProvider(FLICKR, client_of(host), terms, f"http://{host.at}", {"FLICKR_API_KEY": "k"})
 
 
-def everything(here: Flickr) -> list[SearchResult]:
+def everything(here: ApiProvider) -> list[SearchResult]:
     found: list[SearchResult] = []
     cursor: str | None = ""
     while cursor is not None:
@@ -44,7 +45,7 @@ def one(**changes: Any) -> SearchResult:
 
 def test_without_a_key_the_way_to_one_is_named() -> None:
     with pytest.raises(DataError, match=r"FLICKR_API_KEY is not set\. Get one at https://"):
-        Flickr(client_of(), Terms(), None, {})
+        ApiProvider(FLICKR, client_of(), Terms(), None, {})
 
 
 def test_more_than_4000_results_are_all_found_by_slices_of_time(

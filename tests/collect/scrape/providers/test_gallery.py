@@ -1,6 +1,6 @@
 import pytest
 
-from imgcli.collect.http.errors import NotFetched
+from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.providers.gallery import Gallery
 from imgcli.collect.scrape.search_result import Search
 from imgcli.errors import DataError

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from imgcli.collect.scrape.providers.inaturalist import INaturalist
+from imgcli.collect.scrape.providers.api import ApiProvider
+from imgcli.collect.scrape.providers.inaturalist import INATURALIST
 from imgcli.collect.scrape.search_result import Search, SearchResult, Terms
 from tests.collect.http.fake import FakeHost
 from tests.collect.scrape.providers.providers import (
@@ -18,8 +19,8 @@ PATH = "/v1/observations"
 ANY = Terms()
 
 
-def source(host: FakeHost, terms: Terms = ANY) -> INaturalist:
-    return INaturalist(client_of(host), terms, f"http://{host.at}", {})
+def source(host: FakeHost, terms: Terms = ANY) -> ApiProvider:
+    return ApiProvider(INATURALIST, client_of(host), terms, f"http://{host.at}", {})
 
 
 def one(**changes: Any) -> SearchResult:

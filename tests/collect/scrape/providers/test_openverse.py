@@ -1,8 +1,9 @@
 import pytest
 
-from imgcli.collect.http.errors import NotFetched
+from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.licences import Licence
-from imgcli.collect.scrape.providers.openverse import Openverse
+from imgcli.collect.scrape.providers.api import ApiProvider
+from imgcli.collect.scrape.providers.openverse import OPENVERSE
 from imgcli.collect.scrape.search_result import Search, Terms
 from tests.collect.http.fake import FakeHost, Reply
 from tests.collect.scrape.providers.providers import asked, client_of, openverse, openverse_result
@@ -11,8 +12,8 @@ NIGHT = Search("night", "night sky")
 ANY = Terms()
 
 
-def source(host: FakeHost, terms: Terms = ANY, **environ: str) -> Openverse:
-    return Openverse(client_of(host), terms, f"http://{host.at}", environ)
+def source(host: FakeHost, terms: Terms = ANY, **environ: str) -> ApiProvider:
+    return ApiProvider(OPENVERSE, client_of(host), terms, f"http://{host.at}", environ)
 
 
 def test_pages_of_twenty_are_read_to_the_end() -> None:

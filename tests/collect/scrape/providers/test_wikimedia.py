@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from imgcli.collect.http.errors import NotFetched
+from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.licences import Licence
-from imgcli.collect.scrape.providers.wikimedia import Wikimedia
+from imgcli.collect.scrape.providers.api import ApiProvider
+from imgcli.collect.scrape.providers.wikimedia import WIKIMEDIA
 from imgcli.collect.scrape.search_result import Search, Terms
 from imgcli.errors import DataError
 from tests.collect.http.fake import FakeHost, Reply
@@ -14,8 +15,8 @@ from tests.collect.scrape.providers.providers import api, asked, client_of, enco
 OWLS = Search("owl", "tawny owl")
 
 
-def source(host: FakeHost) -> Wikimedia:
-    return Wikimedia(client_of(host), Terms(), f"http://{host.at}/", {})
+def source(host: FakeHost) -> ApiProvider:
+    return ApiProvider(WIKIMEDIA, client_of(host), Terms(), f"http://{host.at}/", {})
 
 
 def answers(*documents: dict[str, Any]) -> dict[str, list[Reply | bytes]]:
