@@ -24,8 +24,8 @@ from imgcli.photos.split import split_folder
 from imgcli.report.plots import style
 from imgcli.training.predict import Predicted
 from imgcli.training.tuning.study import open_study
-from tests.collect.samples import photo
-from tests.collect.test_ingest import candidate
+from tests.support.photos import photo
+from tests.support.trees import labelled_photo
 
 ROOM = 4096  # bytes that a file may have
 NOISE = np.random.default_rng(0).bytes(4 * ROOM)
@@ -115,8 +115,8 @@ def test_copies_name_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_an_import_that_finds_no_room_keeps_what_it_has(tmp_path: Path) -> None:
     out = tmp_path / "raw"
     with little_room(), pytest.raises(OSError) as caught, open_store(out) as store:
-        store.place(candidate("a", "1.png", photo(1)))
-        store.place(candidate("a", "2.png", photo(2) + NOISE))
+        store.place(labelled_photo("a", "1.png", photo(1)))
+        store.place(labelled_photo("a", "2.png", photo(2) + NOISE))
     assert caught.value.filename == str(out / "a/2.png")
     assert sorted(path.name for path in out.rglob("*")) == ["1.png", "a", "provenance.jsonl"]
 

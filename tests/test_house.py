@@ -1,12 +1,14 @@
 """The shape of the house: imports go one way, nothing unsafe is called, the top level is bare."""
 
 import ast
+import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.shell import modules_of
 
 HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
@@ -289,14 +291,54 @@ def test_the_top_level_is_what_the_readme_draws() -> None:
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["import", "--help"]])
 def test_help_imports_neither_torch_nor_numpy(words: list[str]) -> None:
-    code = (
-        "import sys; sys.argv[1:] = sys.argv[1:]\n"
-        "from imgcli.cli.main import main\n"
-        "try:\n    main()\n"
-        "except SystemExit:\n    pass\n"
-        "heavy = {'torch', 'numpy', 'timm', 'matplotlib', 'PIL'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert "Usage" in result.stdout
+    heavy = {"torch", "numpy", "timm", "matplotlib", "PIL"}
+    assert not modules_of(*words) & heavy
+
+
+# Names with an underscore in front that tests may use, and whose they are.
+NOT_OURS = {
+    "_exit": "os, which ends a child without what Python does at an exit",
+    "_replace": "NamedTuple",
+    "_repr_html_": "notebooks ask for it",
+    "_unscaled_dash_pattern": "matplotlib has no other word for how a line is dashed",
+}
+
+PRIVATE = re.compile(r"(?:.*\.)?_[^_]")
+
+
+def private_names(tree: ast.Module) -> Iterator[str]:
+    """The private names that are imported, read, or replaced by their name in a string."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("imgcli"):
+            yield from (alias.name for alias in node.names if PRIVATE.match(alias.name))
+        elif isinstance(node, ast.Attribute) and PRIVATE.match(node.attr):
+            if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+                yield node.attr
+        elif isinstance(node, ast.Call) and name_of(node.func)[1] in ("setattr", "getattr"):
+            for word in node.args[:2]:
+                if isinstance(word, ast.Constant) and PRIVATE.match(str(word.value)):
+                    yield str(word.value)
+
+
+def test_tests_share_what_is_in_support_and_use_public_names() -> None:
+    """No test imports another test module, not even in a program that it runs."""
+    for path in sorted((HOUSE / "tests").rglob("*.py")):
+        if "benchmarks" in path.parts:
+            continue
+        text, own = path.read_text("utf-8"), path.relative_to(HOUSE).with_suffix("")
+        others = set(re.findall(r"(?:from|import) (tests\.\S+)", text)) - {".".join(own.parts)}
+        assert not [name for name in others if not name.startswith("tests.support")], path
+        assert not set(private_names(ast.parse(text))) - NOT_OURS.keys(), path
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from imgcli.x import _y",
+        "module._y",
+        "monkeypatch.setattr(module, '_y', 1)",
+        "monkeypatch.setattr('imgcli.x._y', 1)",
+    ],
+)
+def test_a_private_name_is_found(code: str) -> None:
+    assert list(private_names(ast.parse(code)))

@@ -13,8 +13,9 @@ from imgcli.collect.ingest import open_store
 from imgcli.errors import StorageError
 from imgcli.photos.quarantine import Move, quarantine
 from imgcli.provenance import NAME
-from tests.collect.samples import labelled_photo, make_tree, photo, place, tree
-from tests.kills import alone, killed_at
+from tests.support.kills import alone, killed_at
+from tests.support.photos import photo
+from tests.support.trees import labelled_photo, make_tree, place, tree
 
 candidate = labelled_photo  # for tests/test_full_disk.py
 

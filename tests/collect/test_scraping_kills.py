@@ -13,8 +13,8 @@ import pytest
 
 from imgcli.collect.scrape.journal import open_journal
 from imgcli.collect.scrape.spool import Spool
-from tests.collect.http.fake import FakeHost, Reply
-from tests.collect.samples import photo
+from tests.support.fake_host import FakeHost, Reply
+from tests.support.photos import photo
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,7 @@ PROGRAM = """
 import os, signal, sys
 from functools import partial
 from imgcli.collect.http import client
-from tests.collect.scrape.providers.providers import FAST
+from tests.support.providers import FAST
 client.Client = partial(client.Client, limits=FAST)
 left, where = int(sys.argv.pop(1)), sys.argv.pop(1)
 

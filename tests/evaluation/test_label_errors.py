@@ -16,7 +16,7 @@ from imgcli.evaluation.label_errors import (
     suspicion,
 )
 from imgcli.records import FloatArray, IntArray, Predictions
-from tests.evaluation.planted import predictions, sure
+from tests.support.predictions import predictions, sure
 
 K, N, D = 6, 40, 24
 
@@ -112,7 +112,7 @@ def test_the_nearest_are_those_in_the_same_direction() -> None:
 def test_blocks_of_neighbours_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     some, features, _ = flipped()
     whole = neighbours(features, some)
-    monkeypatch.setattr("imgcli.evaluation.label_errors._AT_ONCE", 7)
+    monkeypatch.setattr("imgcli.evaluation.label_errors.AT_ONCE", 7)
     parts = neighbours(features, some)
     np.testing.assert_allclose(parts.likeness, whole.likeness, atol=1e-6)
     np.testing.assert_array_equal(np.sort(parts.nearest), np.sort(whole.nearest))

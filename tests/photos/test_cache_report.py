@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imgcli.photos import cache_report, decode, fingerprint, row_cache
 from imgcli.photos.hashing import digest_files
 from imgcli.photos.row_cache import RowStore
-from tests.photos.rows import SHAPE, block, filled, held, keys, opened
+from tests.support.rows import SHAPE, block, filled, held, keys, opened
 
 MONTH = timedelta(days=30)
 

@@ -15,7 +15,7 @@ from imgcli.photos import decode
 from imgcli.photos.check import Checked, check_folder
 from imgcli.photos.check_fix import KINDS, moves
 from imgcli.photos.split import split_folder
-from tests.photos.test_near_duplicates import jpeg, make_photo, png
+from tests.support.photos import jpeg, make_photo, png
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,6 @@ from PIL import Image
 from imgcli.errors import DataError
 from imgcli.photos.dataset import Dataset, load_dataset
 from imgcli.photos.split import split_folder
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to work in, as users do."""
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
 
 
 def photo(path: str | Path, seed: int) -> None:

@@ -15,7 +15,7 @@ from imgcli.photos.metadata import Metadata, read_metadata, sharpness
 from imgcli.photos.near_duplicates import fingerprint_files
 from imgcli.photos.quality import BLURRED
 from imgcli.records import FloatArray
-from tests.photos.test_near_duplicates import make_photo
+from tests.support.photos import make_photo
 
 
 def facts(folder: Path, *contents: bytes) -> Metadata[FloatArray]:

@@ -14,7 +14,7 @@ from imgcli.photos.manifest import read_manifest
 from imgcli.photos.merge import classes_in, merge_classes, undo_merge
 from imgcli.photos.merge_spec import Merge
 from imgcli.photos.split import split_folder
-from tests.photo_folders import coloured_photo
+from tests.support.photos import coloured_photo
 
 
 def tree(root: Path, *folders: str) -> Path:

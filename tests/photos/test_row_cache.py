@@ -17,7 +17,7 @@ from imgcli.errors import StorageError
 from imgcli.photos import row_cache as store_module
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.row_cache_files import checksum
-from tests.photos.rows import block, filled, held, keys, opened
+from tests.support.rows import block, filled, held, keys, opened
 
 # --- the plain way ------------------------------------------------------------------------------
 
@@ -107,11 +107,8 @@ def test_without_a_folder_it_works_in_memory_and_says_so_once(
 
 def test_quiet_is_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_bytes(b"")
-    progress.be_quiet()
-    try:
+    with progress.quietly(True):
         filled(tmp_path / "file/store", 1)
-    finally:
-        progress.be_quiet(False)
     assert capsys.readouterr().err == ""
 
 

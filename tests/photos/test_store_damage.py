@@ -13,7 +13,7 @@ from imgcli.errors import StorageError
 from imgcli.photos import row_cache as store_module
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.row_cache_files import RECORD
-from tests.photos.rows import ROW, SHAPE, block, filled, held, key, keys, opened
+from tests.support.rows import ROW, SHAPE, block, filled, held, key, keys, opened
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (6,), (3, 3)])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.row_cache_files import RECORD
-from tests.photos.rows import block, filled, held, keys, opened
+from tests.support.rows import block, filled, held, keys, opened
 
 WRITER = """
 import sys, hashlib, numpy as np

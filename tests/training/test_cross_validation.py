@@ -14,7 +14,7 @@ from imgcli.training.fitting import fit_all
 from imgcli.training.folds import evaluation_folds
 from imgcli.training.learning_curve import answers_by_share
 from imgcli.training.pipeline import score_folds, train_run
-from tests.training.test_sampling import FROZEN, blobs, context_of
+from tests.support.features import FROZEN, blobs, context_of
 
 PHOTOS = TrainConfig.of(
     arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"

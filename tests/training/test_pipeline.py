@@ -19,7 +19,7 @@ from imgcli.runs import Run, find_run, finished_runs, unfinished_run
 from imgcli.training import cross_validation as folds_module
 from imgcli.training.model_io import chosen_in, load_model
 from imgcli.training.pipeline import score_folds, score_test, train_bag, train_run
-from tests.photo_folders import coloured_photo, write_dataset
+from tests.support.photos import coloured_photo, write_dataset
 
 CONFIG = TrainConfig.of(
     arch="8C3S2-P2-16", image_size=16, epochs=3, batch_size=12, lr=0.01, augment="none",

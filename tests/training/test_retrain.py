@@ -12,7 +12,7 @@ from imgcli.records import Predictions
 from imgcli.runs import Run, finish_run, new_run
 from imgcli.training.pipeline import score_folds, train_run
 from imgcli.training.retrain import retrained
-from tests.photo_folders import write_dataset
+from tests.support.photos import write_dataset
 
 
 @pytest.fixture

@@ -1,67 +1,16 @@
 """Few labels, bootstrap samples and guessed labels: which rows are learnt from, and honestly."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
-from imgcli.config import TrainConfig
 from imgcli.errors import DataError
-from imgcli.models.network import Classifier, Network
-from imgcli.photos.dataset import Dataset
-from imgcli.records import Preprocess, Samples, Split
-from imgcli.training.context import FitSpec, TrainingContext, logits_by
+from imgcli.training.context import FitSpec, logits_by
 from imgcli.training.fitting import fit_all
-from imgcli.training.inputs import FeatureInputs
 from imgcli.training.metrics import compute_metrics
-from imgcli.training.resolve_defaults import resolve_defaults
 from imgcli.training.sampling import bootstrap, few_labels, nearness
-
-FROZEN = TrainConfig.of(arch="resnet18", freeze=True, precision="fp32")
-
-
-def context_of(
-    features: torch.Tensor, targets: np.ndarray, config: TrainConfig, unlabelled: int = 0
-) -> TrainingContext:
-    """A context on features as if a backbone had given them; the last rows have no label."""
-    n = len(targets)
-    known = targets.copy()
-    known[n - unlabelled :] = -1
-    samples = Samples(
-        root=Path("dataset"),
-        paths=tuple(f"train/{i:04d}.png" for i in range(n)),
-        targets=known,
-        groups=np.arange(n),
-        digests=tuple(f"{i:064x}" for i in range(n)),
-        classes=tuple("abcdef"[: targets.max() + 1]),
-    )
-    rows = np.arange(n)
-    split = Split({"train": rows[: n - unlabelled]})
-    torch.manual_seed(0)
-    head = nn.Linear(features.shape[1], len(samples.classes))
-    network = Network(Classifier(nn.Identity(), head), Preprocess(8), "any", None)
-    return TrainingContext(
-        resolve_defaults(config),
-        Dataset(samples, split, (), 0),
-        network,
-        FeatureInputs(features),
-        torch.from_numpy(known),
-        np.ones(n, dtype=bool),
-        rows[n - unlabelled :],
-        (),
-        torch.device("cpu"),
-    )
-
-
-def blobs(n: int, seed: int = 0) -> tuple[torch.Tensor, np.ndarray]:
-    """Three classes in four dimensions, well apart."""
-    targets = np.arange(n) % 3
-    features = torch.randn(n, 4, generator=torch.Generator().manual_seed(seed))
-    features[torch.arange(n), torch.from_numpy(targets)] += 4
-    return features, targets
+from tests.support.features import FROZEN, blobs, context_of
 
 
 @pytest.mark.parametrize("pick", ["random", "representative"])

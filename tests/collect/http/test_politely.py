@@ -10,8 +10,8 @@ import pytest
 
 from imgcli.collect.http.errors import NotFetched
 from imgcli.collect.http.request import Answer, NetLimits
-from tests.collect.http.fake import Answers, FakeHost, Reply
-from tests.collect.http.nets import DELAY, PHOTO, Net, only, refused
+from tests.support.fake_host import Answers, FakeHost, Reply
+from tests.support.net import DELAY, PHOTO, Net, only, refused
 
 
 def test_robots_are_asked_once_and_obeyed(net: Net) -> None:

@@ -16,9 +16,9 @@ from imgcli.collect.scrape.accept import Checked
 from imgcli.collect.scrape.engine import Scraped, scrape
 from imgcli.collect.scrape.licences import licence
 from imgcli.collect.scrape.search_result import Job, Page, Search, SearchResult, Terms
-from tests.collect.http.fake import FakeHost, Reply
-from tests.collect.samples import photo
-from tests.collect.scrape.providers.providers import FAST
+from tests.support.fake_host import FakeHost, Reply
+from tests.support.photos import photo
+from tests.support.providers import FAST
 
 BY = licence("by", "4.0")
 

@@ -15,7 +15,7 @@ from imgcli.evaluation.merges.suggest import (
     merges_sample_size,
     suggest_merges,
 )
-from tests.evaluation.planted import (
+from tests.support.predictions import (
     independent,
     of_confusion,
     predictions,

@@ -14,9 +14,8 @@ from imgcli.report.compared import labels, short_labels
 from imgcli.report.csv import comparison_csv, folds_csv
 from imgcli.report.plots import comparison as comparison_plots
 from imgcli.report.terminal.comparison import compared, p_text, points
-from tests.report.comparisons import document, told
-from tests.report.evaluations import ODD_NAMES
-from tests.report.plots.test_evaluation import boxes, drawn, overlaps, ticks, title
+from tests.support.evaluations import ODD_NAMES, document, told
+from tests.support.figures import boxes, drawn, overlaps, ticks, title
 
 FOLDS = (0.90, 0.94, 0.95, 0.97)
 LEARNT = (0.99, 0.995, 1.0, 1.0)

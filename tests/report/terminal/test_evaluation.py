@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from imgcli.report.terminal import evaluation as evaluation_tables
-from tests.report.evaluations import ODD_NAMES, evaluation, matrix
+from tests.support.evaluations import ODD_NAMES, evaluation, matrix
 
 FOLDS = (0.92, 0.94, 0.95, 0.97)
 TRAIN = (0.99, 0.995, 1.0, 1.0)

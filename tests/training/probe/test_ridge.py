@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from imgcli.training.probe.ridge import Ridge
-from tests.training.head_problems import K, M, masks, problem
+from tests.support.features import K, M, masks, problem
 
 
 @pytest.mark.parametrize("share", ["most", "few"])  # downdated, and summed anew

@@ -4,8 +4,8 @@ from imgcli.collect.http.errors import NotFetched
 from imgcli.collect.scrape.licences import Licence
 from imgcli.collect.scrape.providers.openverse import Openverse
 from imgcli.collect.scrape.search_result import Search, Terms
-from tests.collect.http.fake import FakeHost, Reply
-from tests.collect.scrape.providers.providers import asked, client_of, openverse, openverse_result
+from tests.support.fake_host import FakeHost, Reply
+from tests.support.providers import asked, client_of, openverse, openverse_result
 
 NIGHT = Search("night", "night sky")
 ANY = Terms()

@@ -1,22 +1,16 @@
 """Small photos, archives and trees to try importing with."""
 
 import io
+import json
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-
-from PIL import Image
 
 from imgcli.collect.imports.labelled_photo import LabelledPhoto
 from imgcli.collect.ingest import open_store
-
-
-def photo(number: int, image_format: str = "PNG") -> bytes:
-    """A photo whose bytes are unlike those of any other number."""
-    picture = Image.new("RGB", (4, 3), (number % 256, number // 256 % 256, 77))
-    file = io.BytesIO()
-    picture.save(file, image_format)
-    return file.getvalue()
+from imgcli.provenance import NAME
+from tests.support.photos import photo
 
 
 def labelled_photo(label: str, name: str, data: bytes) -> LabelledPhoto:
@@ -71,3 +65,33 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 TWO_CLASSES = {f"{name}/{n}.png": photo(n + 100 * k) for k, name in enumerate("ab") for n in (1, 2)}
+
+
+def fill(root: Path, counts: Mapping[str, int], salt: str = "") -> Path:
+    """Class folders with that many files, every file different; no pictures, so --exact."""
+    for label, n in counts.items():
+        (root / label).mkdir(parents=True, exist_ok=True)
+        for i in range(n):
+            (root / label / f"{salt}{i:03d}.jpg").write_text(f"{label} {salt} {i}")
+    return root
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
+    }
+
+
+def recorded(out: Path) -> dict[str, str]:
+    """SHA-256 by path, as the provenance has it."""
+    lines = [json.loads(line) for line in (out / NAME).read_text("utf-8").splitlines()]
+    return {line["path"]: line["sha256"] for line in lines}
+
+
+FileStates = dict[str, tuple[bytes, int, int]]
+
+
+def file_states(root: Path) -> FileStates:
+    """Bytes, time and inode of each file."""
+    files = {str(p.relative_to(root)): p for p in root.rglob("*") if not p.is_dir()}
+    return {n: (p.read_bytes(), p.lstat().st_mtime_ns, p.lstat().st_ino) for n, p in files.items()}

@@ -1,10 +1,13 @@
 """Folders of photos made in code, for tests of every room."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.Image import Resampling
 
+ORIENTATION = 0x0112  # the EXIF tag
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
 
 
@@ -35,3 +38,41 @@ def write_dataset(root: Path, train: int = 12, test: int = 4, classes: int = 3) 
         (root / "all" / name).rmdir()
     (root / "all").rmdir()
     return root
+
+
+def make_photo(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
+    """Coloured clouds: noise of ever finer grain and smaller height, as in photographs."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros((size[1], size[0], 3))
+    for octave in range(6):
+        noise = rng.uniform(-1, 1, (2 << octave, 2 << octave, 3)) + rng.uniform(
+            -1, 1, (2 << octave, 2 << octave, 1)
+        )
+        for channel in range(3):
+            plane = Image.fromarray(noise[:, :, channel].astype(np.float32))
+            total[:, :, channel] += (
+                np.asarray(plane.resize(size, Resampling.BICUBIC)) / 1.25**octave
+            )
+    return Image.fromarray(np.clip(110 + 30 * total, 0, 255).astype(np.uint8))
+
+
+def jpeg(photo: Image.Image, quality: int = 90, orientation: int = 1) -> bytes:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    file = io.BytesIO()
+    photo.save(file, "JPEG", quality=quality, exif=exif)
+    return file.getvalue()
+
+
+def png(photo: Image.Image, level: int = 6) -> bytes:
+    file = io.BytesIO()
+    photo.save(file, "PNG", compress_level=level)
+    return file.getvalue()
+
+
+def photo(number: int, image_format: str = "PNG") -> bytes:
+    """A photo whose bytes are unlike those of any other number."""
+    picture = Image.new("RGB", (4, 3), (number % 256, number // 256 % 256, 77))
+    file = io.BytesIO()
+    picture.save(file, image_format)
+    return file.getvalue()
