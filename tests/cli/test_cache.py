@@ -16,7 +16,7 @@ CACHE = Path(".imgcli/cache")
 
 
 @pytest.fixture
-def here(here: Path) -> Path:
+def cache(here: Path) -> Path:
     """A workspace whose cache holds features, used today, and pixels, used 40 days ago."""
     keep("features/f", np.ones((3, 100), np.float32), "resnet101 at 224 pixels, bf16")
     keep("pixels/p", np.ones((2, 1000, 1000, 3), np.uint8), "64 × 64, squashed")
@@ -31,7 +31,7 @@ def keep(name: str, rows: np.ndarray, about: str) -> None:
     store.append([f"{i:064x}" for i in range(len(rows))], rows)
 
 
-def test_it_shows_what_there_is_for_people(here: Path, capsys: Capture) -> None:
+def test_it_shows_what_there_is_for_people(cache: Path, capsys: Capture) -> None:
     assert imgcli("cache") == 0
     captured = capsys.readouterr()
     rows = [line.split() for line in captured.out.splitlines() if line.strip()]
@@ -42,13 +42,13 @@ def test_it_shows_what_there_is_for_people(here: Path, capsys: Capture) -> None:
     assert captured.err == ""
 
 
-def test_an_empty_cache_is_said_to_be(tmp_path: Path, capsys: Capture) -> None:
+def test_an_empty_cache_is_said_to_be(here: Path, capsys: Capture) -> None:
     assert imgcli("cache") == 0
     assert capsys.readouterr().out == "The cache is empty.\n"
-    assert not (tmp_path / ".imgcli").exists()
+    assert not (here / ".imgcli").exists()
 
 
-def test_json_is_the_contract_and_nothing_else(here: Path, shell: Shell) -> None:
+def test_json_is_the_contract_and_nothing_else(cache: Path, shell: Shell) -> None:
     document = shell.json("cache")
     stores = document["stores"]
     assert isinstance(stores, list)
@@ -72,7 +72,7 @@ def test_json_is_the_contract_and_nothing_else(here: Path, shell: Shell) -> None
     }
 
 
-def test_pruning_removes_what_was_not_used_for_a_month(here: Path, capsys: Capture) -> None:
+def test_pruning_removes_what_was_not_used_for_a_month(cache: Path, capsys: Capture) -> None:
     assert imgcli("cache", "--prune") == 0
     out = capsys.readouterr().out
     assert "Removed 1 entry, freed 6.0 MB." in out and "decoded pixels" not in out
@@ -90,7 +90,7 @@ def test_pruning_removes_what_was_not_used_for_a_month(here: Path, capsys: Captu
     ],
 )
 def test_what_is_removed_can_be_chosen(
-    here: Path, words: list[str], remain: list[str], shell: Shell
+    cache: Path, words: list[str], remain: list[str], shell: Shell
 ) -> None:
     before = shell.json("cache")
     document = shell.json("cache", *words)
@@ -101,7 +101,7 @@ def test_what_is_removed_can_be_chosen(
     assert shell.json("cache")["bytes"] == before["bytes"] - document["freed"]
 
 
-def test_what_is_in_use_is_left_and_said(here: Path, capsys: Capture, shell: Shell) -> None:
+def test_what_is_in_use_is_left_and_said(cache: Path, capsys: Capture, shell: Shell) -> None:
     user = RowStore(CACHE / "pixels/p", (1000, 1000, 3), "uint8")
     assert shell.json("cache", "--clear")["left"] == [
         {"path": ".imgcli/cache/pixels/p", "reason": "in use by another imgcli"}
@@ -123,7 +123,7 @@ def test_what_is_in_use_is_left_and_said(here: Path, capsys: Capture, shell: She
     ],
 )
 def test_options_that_cannot_be_meant(
-    here: Path, capsys: Capture, words: list[str], said: str
+    cache: Path, capsys: Capture, words: list[str], said: str
 ) -> None:
     assert imgcli("cache", *words) == 2
     assert said in capsys.readouterr().err
@@ -131,7 +131,7 @@ def test_options_that_cannot_be_meant(
 
 
 def test_a_name_with_control_characters_does_not_reach_the_terminal(
-    here: Path, capsys: Capture
+    cache: Path, capsys: Capture
 ) -> None:
     (CACHE / "pixels/a\x1b[2Jb[red]").mkdir()
     keep("features/g", np.ones((1, 2), np.uint8), "\x1b[2J[bold]")
@@ -140,19 +140,19 @@ def test_a_name_with_control_characters_does_not_reach_the_terminal(
     assert "\x1b" not in out and "[bold]" in out
 
 
-def test_a_file_where_the_cache_should_be_is_a_sentence(tmp_path: Path, capsys: Capture) -> None:
-    (tmp_path / ".imgcli").mkdir()
-    (tmp_path / ".imgcli/cache").write_bytes(b"")
+def test_a_file_where_the_cache_should_be_is_a_sentence(here: Path, capsys: Capture) -> None:
+    (here / ".imgcli").mkdir()
+    (here / ".imgcli/cache").write_bytes(b"")
     assert imgcli("cache") == 1
     assert "'.imgcli/cache': Not a directory" in capsys.readouterr().err
 
 
 def test_pruning_leaves_what_this_version_has_just_made(
-    tmp_path: Path, capsys: Capture, shell: Shell
+    here: Path, capsys: Capture, shell: Shell
 ) -> None:
     """The names of the stores and the versions that pruning looks for belong together."""
     for i in range(6):
-        photo = tmp_path / f"raw/{'cat' if i % 2 else 'dog'}/{i}.png"
+        photo = here / f"raw/{'cat' if i % 2 else 'dog'}/{i}.png"
         photo.parent.mkdir(parents=True, exist_ok=True)
         Image.effect_noise((256, 240), 20 + 30 * i).convert("RGB").save(photo)
     assert imgcli("split", "raw", "--ratio", "0.5", "--quiet") == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.photos import jpeg, make_photo
+from tests.support.photos import jpeg, make_photo, write_cats_and_dogs
 from tests.support.shell import imgcli
 from tests.support.trees import files_of
 
@@ -17,11 +17,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def here(here: Path) -> Path:
     """Class folders with a copy, a half-sized copy in another class, and a broken photo."""
-    for number, label in enumerate(("cat", "dog")):
-        (here / "raw" / label).mkdir(parents=True)
-        for i in range(6):
-            photo = jpeg(make_photo(10 * number + i))
-            (here / "raw" / label / f"{i}.jpg").write_bytes(photo)
+    write_cats_and_dogs(here / "raw")
     (here / "raw/cat/copy\x1b[31m.jpg").write_bytes((here / "raw/cat/0.jpg").read_bytes())
     (here / "raw/dog/half.jpg").write_bytes(jpeg(make_photo(1).resize((80, 60))))
     (here / "raw/dog/<i>broken\udcff.jpg").write_bytes(b"no photo")
@@ -159,7 +155,7 @@ def test_bad_input_gets_one_sentence(
     assert captured.out == ""
 
 
-def test_photos_that_all_look_good_are_said_to(here: Path, capsys: Capture) -> None:
+def test_a_folder_without_problems_is_said_to_have_none(here: Path, capsys: Capture) -> None:
     for name in ("cat/copy\x1b[31m.jpg", "dog/half.jpg", "dog/<i>broken\udcff.jpg"):
         (here / "raw" / name).unlink()
     Image.new("RGB", (1, 1)).save(here / "raw/.hidden.png")

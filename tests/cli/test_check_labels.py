@@ -112,7 +112,7 @@ def test_a_run_without_folds_is_told_to_make_them(run: Run, capsys: Capture) -> 
     assert "imgcli evaluate --run" in (err := capsys.readouterr().err) and "--folds 10" in err
 
 
-def test_photos_of_another_dataset_and_too_few_of_them_are_told(run: Run, capsys: Capture) -> None:
+def test_photos_of_another_dataset_and_too_few_of_them_are_noted(run: Run, capsys: Capture) -> None:
     said = labelled_predictions(Path("dataset"))
     run.save_predictions(
         "predictions-folds.npz",

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.config import TrainConfig
 from imgcli.runs import Run, find_run
-from imgcli.training.pipeline import score_folds, train_run
+from imgcli.training.pipeline import score_folds
 from tests.support import runs
 from tests.support.photos import write_dataset
 from tests.support.shell import imgcli
+from tests.support.trained_runs import FROZEN, trained
 
 pytestmark = pytest.mark.usefixtures("run_with_twins")
 
@@ -48,10 +48,7 @@ def two_kinds(tmp_path: Path) -> Run:
     for colour in ("blue", "red"):
         for photo in sorted((tmp_path / "dataset/train" / colour).iterdir())[:15]:
             photo.rename(tmp_path / "dataset/train/mixed" / f"{colour}-{photo.name}")
-    config = TrainConfig.of(
-        arch="resnet18", freeze=True, pretrained=False, image_size=32, precision="fp32"
-    )
-    run = train_run(config, Path("dataset"), Path("runs")).run
+    run = trained(FROZEN)
     score_folds(run, None, "train", 3)
     return run
 

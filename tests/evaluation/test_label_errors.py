@@ -154,14 +154,14 @@ def test_photos_of_one_group_have_no_neighbours() -> None:
     label_issues(some, np.eye(3))
 
 
-def test_usual_confusion_is_the_mean_belief_of_a_class() -> None:
+def test_expected_confusion_is_the_mean_probability_of_a_class() -> None:
     predicted = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]])
     np.testing.assert_allclose(
         mean_confusion(predicted, np.array([0, 0, 1])), [[0.7, 0.3], [0.1, 0.9]]
     )
 
 
-def test_photos_that_were_learnt_from_are_refused() -> None:
+def test_training_photos_are_refused() -> None:
     with pytest.raises(DataError, match="do not show whether their labels are wrong"):
         label_issues(predictions([0, 1], sure([0, 1], 2), out_of_sample=False))
 

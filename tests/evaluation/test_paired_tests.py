@@ -115,7 +115,7 @@ def test_runs_that_answer_alike_do_not_differ() -> None:
     assert randomisation_test(run, run) == 1.0
 
 
-def test_a_class_given_up_on_costs_macro_precision() -> None:
+def test_a_class_that_is_never_predicted_costs_macro_precision() -> None:
     targets = np.arange(200) % 4
     first = np.where(np.arange(200) % 12 == 0, (targets + 1) % 4, targets)
     given_up = np.where(targets == 3, 0, targets)

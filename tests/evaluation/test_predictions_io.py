@@ -110,7 +110,7 @@ def test_choices_differ_where_not_all_runs_made_the_same(tmp_path: Path) -> None
     ]
 
 
-def test_rows_of_a_fold_may_lie_in_any_order(tmp_path: Path) -> None:
+def test_rows_of_a_fold_may_be_in_any_order(tmp_path: Path) -> None:
     made = evaluated_run(tmp_path, judged(6, k=3))
     path = made.folder / "folds" / "a1" / "fold-00.npz"
     arrays = reading.read_arrays(path)
@@ -145,7 +145,7 @@ def test_a_repeat_of_other_photos_is_refused(tmp_path: Path) -> None:
         load([made], "folds")
 
 
-def test_photos_that_the_dataset_does_not_hold_are_told_and_judged_all_the_same(
+def test_photos_that_the_dataset_lacks_are_noted_and_evaluated_all_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made, data = evaluated_run(tmp_path, judged(1, k=2, n=6)), tmp_path / "dataset"

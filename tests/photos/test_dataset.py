@@ -178,7 +178,7 @@ def test_photos_missing_since_the_split_are_named_the_first_five(made: Path) -> 
         load_dataset(made)
 
 
-def test_an_update_mends_a_changed_dataset(made: Path) -> None:
+def test_an_update_fixes_a_changed_dataset(made: Path) -> None:
     before = parts_of(load_dataset(made))
     sorted(made.rglob("*.png"))[0].unlink()
     split_folder(Path("raw"), update=True)

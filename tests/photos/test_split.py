@@ -143,7 +143,7 @@ def test_groups_of_several_classes_are_made_up_for_by_single_photos(
         assert abs(counts["test"][label] - 0.1 * n) <= 1
 
 
-def test_classes_whose_every_photo_is_shared_are_dealt_all_the_same() -> None:
+def test_classes_whose_every_photo_is_shared_are_assigned_all_the_same() -> None:
     targets, groups = [0, 1] * 20, [i // 2 for i in range(40)]
     for seed in range(20):
         assert per_class(deal(targets, groups, seed=seed), targets)["test"] == [2, 2]

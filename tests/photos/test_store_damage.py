@@ -18,7 +18,7 @@ from tests.support.rows import ROW, SHAPE, block, filled, held, key, keys, opene
 
 @pytest.mark.parametrize("shape", [(3, 2), (6,), (3, 3)])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_a_store_of_another_shape_or_type_is_begun_anew(
+def test_a_store_of_another_shape_or_type_is_begun_again(
     tmp_path: Path, shape: tuple[int, ...], dtype: str
 ) -> None:
     filled(tmp_path, 1)

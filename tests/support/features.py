@@ -15,7 +15,7 @@ from imgcli.training.inputs import FeatureInputs
 from imgcli.training.resolve_defaults import resolve_defaults
 
 M, D, K = 240, 12, 4
-FROZEN = TrainConfig.of(arch="resnet18", freeze=True, precision="fp32")
+HEAD = TrainConfig.of(arch="resnet18", freeze=True, precision="fp32")
 
 
 def problem() -> tuple[torch.Tensor, torch.Tensor]:

@@ -56,23 +56,33 @@ def make_photo(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
     return Image.fromarray(np.clip(110 + 30 * total, 0, 255).astype(np.uint8))
 
 
+def image_bytes(photo: Image.Image, image_format: str = "JPEG", **options: object) -> bytes:
+    """The bytes of a file of that format."""
+    file = io.BytesIO()
+    photo.save(file, image_format, **options)
+    return file.getvalue()
+
+
 def jpeg(photo: Image.Image, quality: int = 90, orientation: int = 1) -> bytes:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    file = io.BytesIO()
-    photo.save(file, "JPEG", quality=quality, exif=exif)
-    return file.getvalue()
+    return image_bytes(photo, quality=quality, exif=exif)
 
 
 def png(photo: Image.Image, level: int = 6) -> bytes:
-    file = io.BytesIO()
-    photo.save(file, "PNG", compress_level=level)
-    return file.getvalue()
+    return image_bytes(photo, "PNG", compress_level=level)
 
 
 def photo(number: int, image_format: str = "PNG") -> bytes:
     """A photo whose bytes are unlike those of any other number."""
-    picture = Image.new("RGB", (4, 3), (number % 256, number // 256 % 256, 77))
-    file = io.BytesIO()
-    picture.save(file, image_format)
-    return file.getvalue()
+    colour = (number % 256, number // 256 % 256, 77)
+    return image_bytes(Image.new("RGB", (4, 3), colour), image_format)
+
+
+def write_cats_and_dogs(root: Path) -> Path:
+    """`root/cat` and `root/dog` of six photos each, `0.jpg` to `5.jpg`, no two alike."""
+    for number, label in enumerate(("cat", "dog")):
+        (root / label).mkdir(parents=True)
+        for i in range(6):
+            (root / label / f"{i}.jpg").write_bytes(jpeg(make_photo(10 * number + i)))
+    return root

@@ -78,5 +78,6 @@ def completions(line: str) -> list[str]:
     """What a shell offers for the last word of a line."""
     words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
     environment = {**os.environ, **words, "_IMGCLI_COMPLETE": "complete_bash"}
-    command = [sys.executable, "-m", "imgcli"]
+    code = "import sys; sys.argv = ['imgcli']; from imgcli.cli.main import main; main()"
+    command = [sys.executable, "-c", code]
     return subprocess.run(command, env=environment, capture_output=True, text=True).stdout.split()

@@ -1,4 +1,4 @@
-"""Small photos, archives and trees to try importing with."""
+"""Trees of files, archives and stores: written, and read back."""
 
 import io
 import json
@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from imgcli.collect.imports.labelled_photo import LabelledPhoto
 from imgcli.collect.ingest import open_store
@@ -57,11 +58,12 @@ def add_to_tar(archive: tarfile.TarFile, name: str, data: bytes = b"", **header:
 
 def tree(root: Path) -> dict[str, bytes]:
     """All files under `root`, without the provenance."""
-    return {
-        str(path.relative_to(root)): path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file() and path.name != "provenance.jsonl"
-    }
+    return {name: data for name, data in files_of(root).items() if Path(name).name != NAME}
+
+
+def placed_files(out: Path) -> dict[str, bytes]:
+    """The files in the class folders of `out`."""
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.glob("[!.]*/*")}
 
 
 TWO_CLASSES = {f"{name}/{n}.png": photo(n + 100 * k) for k, name in enumerate("ab") for n in (1, 2)}
@@ -82,10 +84,14 @@ def files_of(root: Path) -> dict[str, bytes]:
     }
 
 
+def provenance_lines(out: Path) -> list[dict[str, Any]]:
+    """The lines of a folder's provenance."""
+    return [json.loads(line) for line in (out / NAME).read_text("utf-8").splitlines()]
+
+
 def recorded(out: Path) -> dict[str, str]:
     """SHA-256 by path, as the provenance has it."""
-    lines = [json.loads(line) for line in (out / NAME).read_text("utf-8").splitlines()]
-    return {line["path"]: line["sha256"] for line in lines}
+    return {line["path"]: line["sha256"] for line in provenance_lines(out)}
 
 
 FileStates = dict[str, tuple[bytes, int, int]]

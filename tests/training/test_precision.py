@@ -16,15 +16,14 @@ from imgcli.training.pipeline import score_folds, score_test, train_bag, train_r
 from imgcli.training.precision import choose_precision, has_bf16
 from imgcli.training.predict import predict_files
 from imgcli.training.tuning.search import tune
+from tests.support import trained_runs
 
 CPU = torch.device("cpu")
 CONFIG = TrainConfig.of(
     arch="8C3S2-P2-16", image_size=16, epochs=2, batch_size=12, lr=0.01, augment="none",
     precision="bf16",
 )  # fmt: skip
-FROZEN = TrainConfig.of(
-    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="bf16"
-)
+FROZEN = trained_runs.FROZEN.with_(precision="bf16")
 LACKS = "trained in bf16, which this processor does not have: it computes in fp32 here"
 
 

@@ -195,7 +195,7 @@ def test_the_moving_average_is_evaluated_and_kept() -> None:
 
 
 @pytest.mark.parametrize("balance", ["loss", "sample"])
-def test_balanced_a_rare_class_is_not_given_up(balance: str) -> None:
+def test_balanced_a_rare_class_is_still_predicted(balance: str) -> None:
     generator = torch.Generator().manual_seed(0)
     targets = (torch.arange(400) % 20 == 0).long()  # one in twenty
     features = torch.randn(400, 2, generator=generator) + 1.0 * targets[:, None]

@@ -120,7 +120,7 @@ def test_one_bad_source_is_found_before_anything_is_placed(tmp_path: Path) -> No
         ("x/x.zip", "x"),
     ],
 )
-def test_source_and_output_may_not_lie_in_one_another(
+def test_source_and_output_may_not_contain_each_other(
     tmp_path: Path, source: str, out: str, force: bool
 ) -> None:
     path = tmp_path / source
@@ -135,7 +135,7 @@ def test_source_and_output_may_not_lie_in_one_another(
     assert state(tmp_path) == before
 
 
-def test_a_link_does_not_hide_that_the_output_lies_in_the_source(tmp_path: Path) -> None:
+def test_a_link_does_not_hide_that_the_output_is_in_the_source(tmp_path: Path) -> None:
     source = make_tree(tmp_path / "src", TWO_CLASSES)
     (tmp_path / "link").symlink_to(source)
     with pytest.raises(WrongUsage, match="is inside"):

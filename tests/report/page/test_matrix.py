@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.colors import to_rgb
 
 from imgcli.evaluation.evaluate import evaluate
 from imgcli.records import Predictions
 from imgcli.report.page import matrix
 from imgcli.report.page.matrix import MatrixTable, matrix_table
 from imgcli.report.plots import style
+from tests.support.figures import lightness
 from tests.support.predictions import photo_predictions
 
 COUNTS = ((5, 2, 0), (0, 3, 0), (1, 0, 0))
@@ -78,14 +78,16 @@ def test_of_too_many_classes_the_photos_of_those_shown_are_kept(
     assert len(table.rows) == int(table.n.sum()) == 11
 
 
-def lightness(rule: str) -> float:
+def background_lightness(rule: str) -> float:
     colour = rule.split("background:")[1].split(";")[0]
-    return float(np.dot(to_rgb(colour), (0.299, 0.587, 0.114)))
+    return lightness(colour)
 
 
 def test_the_colours_of_cells_run_one_way_for_grey_print_and_on_dark_paper() -> None:
     for rules, direction in zip(matrix.rules(), (-1, 1), strict=True):
         for scale in ("h", "e"):
-            ladder = [lightness(r) for r in rules.splitlines() if r.startswith(f".{scale}")]
+            ladder = [
+                background_lightness(r) for r in rules.splitlines() if r.startswith(f".{scale}")
+            ]
             assert len(ladder) == 10
             assert all(step * direction > 0 for step in np.diff(ladder))

@@ -2,7 +2,6 @@ import hashlib
 import json
 import re
 from base64 import b64encode
-from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
@@ -14,26 +13,7 @@ from imgcli.report.page.context import Missing
 from imgcli.report.page.page import page
 from imgcli.report.plots import evaluation as evaluation_plots
 from tests.support.predictions import ODD, photo_predictions
-from tests.support.reports import report_of, tiny
-
-
-class Parsed(HTMLParser):
-    """Elements and texts of a page, and what is wrong with their order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def having(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
+from tests.support.reports import Parsed, report_of, tiny
 
 
 def data_of(text: str, name: str) -> dict[str, Any]:
@@ -139,7 +119,7 @@ def test_every_picture_has_a_text_and_every_table_its_headings() -> None:
     assert all(th.get("scope") in ("row", "col", "rowgroup") for th in parsed.having("th"))
 
 
-def test_a_run_that_was_never_judged_says_so_and_how_to_judge_it() -> None:
+def test_a_run_that_was_never_evaluated_says_how_to_evaluate_it() -> None:
     lacking = [Missing("how good it is", "imgcli evaluate --folds 10")]
     model = {"arch": "tiny", "classes": ["a"], "val": {"n": 9, "accuracy": 0.5}, "imgcli": "0"}
     text = page(report_of(None, missing=lacking, model=model), tiny)
