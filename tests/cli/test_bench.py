@@ -1,12 +1,11 @@
 """`imgcli bench` as it is typed."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.support.photos import write_classes
-from tests.support.shell import imgcli
+from tests.support.shell import Shell, imgcli
 
 SMALL = ["--arch", "8C3-P2-G", "--image-size", "8", "--quiet"]
 
@@ -16,11 +15,10 @@ SMALL = ["--arch", "8C3-P2-G", "--image-size", "8", "--quiet"]
     [("--freeze", {"decode", "look", "heads"}), ("--no-freeze", {"decode", "learn", "judge"})],
 )
 def test_it_foresees_every_stage_of_the_job(
-    choice: str, stages: set[str], here: Path, capsys: pytest.CaptureFixture[str]
+    choice: str, stages: set[str], here: Path, shell: Shell
 ) -> None:
     write_classes(here / "raw", per_class=4, classes=2)
-    assert imgcli("bench", *SMALL, choice, "--json") == 0
-    found = json.loads(capsys.readouterr().out)
+    found = shell.json("bench", *SMALL, choice)
     assert found["photos"] == 8 and found["precision"] in ("fp32", "bf16")
     seconds = found["seconds"]
     assert seconds.keys() == {*stages, "total"} and min(seconds.values()) > 0

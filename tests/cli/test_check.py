@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.support.photos import jpeg, make_photo, write_cats_and_dogs
-from tests.support.shell import imgcli
+from tests.support.shell import Shell, imgcli
 from tests.support.trees import files_of
 
 Patch = pytest.MonkeyPatch
@@ -24,10 +24,9 @@ def here(here: Path) -> Path:
     return here
 
 
-def test_json_is_the_contract_and_nothing_else(here: Path, capsys: Capture) -> None:
+def test_json_is_the_contract_and_nothing_else(here: Path, shell: Shell) -> None:
     before = files_of(here / "raw")
-    assert imgcli("check", "raw/", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+    document = shell.json("check", "raw/")
     assert document["photos"] == 14 and document["files"] == 15
     assert document["classes"] == {"cat": 7, "dog": 7}
     assert document["unreadable"] == [
@@ -79,7 +78,7 @@ def test_the_contact_sheet_shows_what_was_found_and_escapes_names(here: Path) ->
     assert "http:" not in page and "https:" not in page and 'src="data:image/' in page
 
 
-def test_what_is_fixed_comes_back(here: Path, capsys: Capture) -> None:
+def test_what_is_fixed_comes_back(here: Path, capsys: Capture, shell: Shell) -> None:
     before = files_of(here)
     words = ["--fix", "unreadable,duplicates", "--fix", "near_duplicates", "--json"]
     assert imgcli("check", "raw", *words) == 0
@@ -89,8 +88,7 @@ def test_what_is_fixed_comes_back(here: Path, capsys: Capture) -> None:
         ("dog/<i>broken\udcff.jpg", "unreadable"),
     }  # the half-sized copy has another label
     assert fixed["quarantine"].startswith("quarantine/raw-") and fixed["left"] == []
-    assert imgcli("check", "raw", "--json") == 0
-    again = json.loads(capsys.readouterr().out)
+    again = shell.json("check", "raw")
     assert (again["unreadable"], again["duplicates"], again["photos"]) == ([], [], 13)
     assert imgcli("restore") == 0
     assert capsys.readouterr().out == "Moved 2 photos back.\n"
@@ -119,12 +117,13 @@ def test_where_a_place_is_taken_restore_says_so(here: Path, capsys: Capture) -> 
     assert (here / "raw/cat/1.jpg").read_bytes() == b"mine"
 
 
-def test_without_raw_the_dataset_is_checked_and_not_fixed(here: Path, capsys: Capture) -> None:
+def test_without_raw_the_dataset_is_checked_and_not_fixed(
+    here: Path, capsys: Capture, shell: Shell
+) -> None:
     assert imgcli("split", "raw", "-q") == 0
     (here / "raw").rename(here / "elsewhere")
     capsys.readouterr()
-    assert imgcli("check", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["dir"] == "dataset"
+    assert shell.json("check")["dir"] == "dataset"
     assert imgcli("check", "--fix", "duplicates") == 1
     assert "imgcli split raw --out dataset --update" in capsys.readouterr().err
 

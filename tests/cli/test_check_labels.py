@@ -1,6 +1,5 @@
 """`imgcli check --labels`, and the plan that `--fix` carries out, as they are typed."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from imgcli.commands.check_labels import known_issues
 from imgcli.records import Predictions
 from imgcli.runs import Run
 from tests.support.runs import WRONG, labelled_predictions, run_with_a_wrong_label
-from tests.support.shell import imgcli
+from tests.support.shell import Shell, imgcli
 from tests.support.trees import files_of
 
 Patch = pytest.MonkeyPatch
@@ -23,10 +22,11 @@ def run(here: Path) -> Run:
     return run_with_a_wrong_label(here)
 
 
-def test_a_wrong_label_is_found_corrected_and_put_back(run: Run, capsys: Capture) -> None:
+def test_a_wrong_label_is_found_corrected_and_put_back(
+    run: Run, capsys: Capture, shell: Shell
+) -> None:
     before = files_of(Path("raw"))
-    assert imgcli("check", "--labels", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
+    found = shell.json("check", "--labels")
     (issue,) = found["labels"]
     assert (issue["path"], issue["suggestion"]) == (f"train/{WRONG}", "red")
     assert found["plan"] == "relabel.csv" and "duplicates" not in found

@@ -9,7 +9,7 @@ import pytest
 
 from imgcli.text import percent
 from tests.support.photos import write_dataset
-from tests.support.shell import imgcli
+from tests.support.shell import Shell, imgcli
 
 TRAIN = [
     *("train", "--arch", "resnet18", "--freeze", "--no-pretrained", "--image-size", "32"),
@@ -26,13 +26,10 @@ def here(here: Path) -> Path:
 
 
 def test_repeats_are_pooled_and_the_first_is_the_runs(
-    here: Path, capsys: pytest.CaptureFixture[str]
+    here: Path, capsys: pytest.CaptureFixture[str], shell: Shell
 ) -> None:
     def evaluated(*words: str) -> dict[str, Any]:
-        capsys.readouterr()
-        assert imgcli("evaluate", "--folds", "3", *words, "--json") == 0
-        document: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return document
+        return shell.json("evaluate", "--folds", "3", *words)
 
     once = evaluated()
     first = np.load("runs/latest/predictions-folds.npz")["probs"]
@@ -63,12 +60,8 @@ def test_repeats_are_pooled_and_the_first_is_the_runs(
     assert not Path("runs/latest/predictions-folds-2.npz").exists()
 
 
-def test_the_test_part_stands_beside_what_was_learnt_from(
-    here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    capsys.readouterr()
-    assert imgcli("evaluate", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+def test_the_test_part_stands_beside_what_was_learnt_from(here: Path, shell: Shell) -> None:
+    document = shell.json("evaluate")
     learnt = json.loads(Path("runs/latest/model.json").read_text())["train"]
     assert document["train"]["accuracy"]["value"] == learnt["accuracy"]
     assert "on training photos" in document["gap"]
@@ -103,11 +96,9 @@ def test_a_precision_is_promised_by_the_folds(
 
 
 def test_the_learning_curve_is_printed_stored_and_drawn(
-    here: Path, capsys: pytest.CaptureFixture[str]
+    here: Path, capsys: pytest.CaptureFixture[str], shell: Shell
 ) -> None:
-    capsys.readouterr()
-    assert imgcli("learning-curve", "--folds", "2", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+    document = shell.json("learning-curve", "--folds", "2")
     assert document["sentence"].startswith("Expected accuracy with twice the photos")
     assert {row["class"] for row in document["per_class"]} == {"blue", "green", "red"}
     assert document["points"][-1]["photos"] == 60 and document["n"] == 120

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.photos import write_classes
-from tests.support.shell import imgcli
+from tests.support.shell import Shell, imgcli
 
 
 @pytest.fixture(autouse=True)
@@ -15,13 +15,14 @@ def raw(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_classes(here / "raw", per_class=2)
 
 
-def test_merges_come_first_and_the_folder_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_merges_come_first_and_the_folder_anywhere(
+    capsys: pytest.CaptureFixture[str], shell: Shell
+) -> None:
     assert imgcli("merge", "blue+red=purple", "raw", "--out", "out") == 0
     printed = capsys.readouterr().out
     assert "blue + red → purple (4 photos)" in printed
     assert "6 photos in 2 classes in out." in printed and "Next: imgcli split out" in printed
-    assert imgcli("merge", "raw", "blue+red", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+    document = shell.json("merge", "raw", "blue+red")
     assert document["out"] == "raw-merged" and document["classes"] == {"blue+red": 4, "green": 2}
     assert document["merges"] == [{"classes": ["blue", "red"], "name": "blue+red"}]
 

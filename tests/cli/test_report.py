@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -20,16 +19,13 @@ def refused(shell: Shell, *words: str) -> str:
     return err
 
 
-def test_a_report_is_one_file_in_the_run_with_its_figures_beside(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_report_is_one_file_in_the_run_with_its_figures_beside(shell: Shell) -> None:
     said, tested = photo_predictions(COUNTS, folds=4), photo_predictions(COUNTS, on="test")
     made = reported_run(Path(), said, tested)
     write_photos(Path(), said, tested)
     for why in ("evaluate", "--track-test"):
         ledger.enter(made, ["a", "b"], why)
-    assert imgcli("report", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+    document = shell.json("report")
     page = Path(document["report"])
     assert page == made.folder / "report.html" and page.stat().st_size == document["bytes"]
     names = ("folds", "precision", "map", "reliability", "history")

@@ -9,15 +9,16 @@ from imgcli.runs import Run, find_run
 from imgcli.training.pipeline import score_folds
 from tests.support import runs
 from tests.support.photos import write_dataset
-from tests.support.shell import imgcli
+from tests.support.shell import Shell, imgcli
 from tests.support.trained_runs import FROZEN, trained
 
 pytestmark = pytest.mark.usefixtures("run_with_twins")
 
 
-def test_the_plan_in_the_run_is_what_merge_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert imgcli("suggest-merges", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+def test_the_plan_in_the_run_is_what_merge_takes(
+    capsys: pytest.CaptureFixture[str], shell: Shell
+) -> None:
+    document = shell.json("suggest-merges")
     assert set(document) >= {"run", "accuracy", "suggestions"}
     (suggestion,) = document["suggestions"]
     assert set(suggestion) == {
@@ -54,10 +55,9 @@ def two_kinds(tmp_path: Path) -> Run:
 
 
 def test_a_class_of_two_kinds_is_told_by_the_features_while_there_are_photos(
-    two_kinds: Run, capsys: pytest.CaptureFixture[str]
+    two_kinds: Run, capsys: pytest.CaptureFixture[str], shell: Shell
 ) -> None:
-    assert imgcli("suggest-merges", "--json") == 0
-    (split,) = json.loads(capsys.readouterr().out)["splits"]
+    (split,) = shell.json("suggest-merges")["splits"]
     assert split["class"] == "mixed" and split["parts"] == [15, 15]
     for part in split["examples"]:
         assert len({path.split("/")[-1].split("-")[0] for path in part}) == 1
@@ -74,7 +74,7 @@ def test_a_class_of_two_kinds_is_told_by_the_features_while_there_are_photos(
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_one_photo_is_too_few_to_tell(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_photo_is_too_few_to_tell(capsys: pytest.CaptureFixture[str], shell: Shell) -> None:
     made = find_run()
     one = runs.judged(1, k=1, n=1)
     made.save_predictions("predictions-folds.npz", one)
@@ -82,8 +82,7 @@ def test_one_photo_is_too_few_to_tell(capsys: pytest.CaptureFixture[str]) -> Non
     out = " ".join(capsys.readouterr().out.split())
     assert out.startswith("1 photo is too few to tell which classes are confused by more than")
     assert "chance explains" not in out
-    assert imgcli("suggest-merges", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["too_few"] == out
+    assert shell.json("suggest-merges")["too_few"] == out
 
 
 def test_photos_of_another_dataset_are_told(capsys: pytest.CaptureFixture[str]) -> None:
