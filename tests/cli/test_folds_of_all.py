@@ -60,7 +60,7 @@ def printed(capsys: Capture) -> dict[str, Any]:
     return document
 
 
-def test_nothing_is_decided_by_the_test_part(run: Run, capsys: Capture, tmp_path: Path) -> None:
+def test_nothing_is_decided_by_the_test_part(run: Run, capsys: Capture) -> None:
     expected = of_train(run)
     kept = run.read_json("calibration.json")
     assert kept["n"] == 60
