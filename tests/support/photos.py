@@ -1,6 +1,8 @@
 """Folders of photos made in code, for tests of every room."""
 
+import hashlib
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +88,19 @@ def write_cats_and_dogs(root: Path) -> Path:
         for i in range(6):
             (root / label / f"{i}.jpg").write_bytes(jpeg(make_photo(10 * number + i)))
     return root
+
+
+def write_photo(path: str | Path, seed: int) -> None:
+    """A picture of large random blots, unlike any of another seed."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    blots = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    Image.fromarray(blots).resize((48, 48), Resampling.BICUBIC).save(path)
+
+
+def write_tree(root: str | Path, counts: Mapping[str, int]) -> Path:
+    """Pictures in the folders named, such as "train/cat": 3, all different."""
+    for folder, n in counts.items():
+        for i in range(n):
+            seed = int(hashlib.sha256(f"{folder}{i}".encode()).hexdigest()[:8], 16)
+            write_photo(f"{root}/{folder}/{i:02d}.png", seed)
+    return Path(root)
