@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from imgcli import progress
+from tests.support.runs import write_twins
+from tests.support.shell import Shell
+
 # Tests run side by side, where a second thread of torch would only wait for theirs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -38,3 +42,30 @@ def quick_path(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def as_a_command_begins() -> Iterator[None]:
+    """Notes are shown, and none has been shown before."""
+    with progress.quietly(False):
+        yield
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the current one, and a terminal of 100 columns."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    return tmp_path
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
+    """Types commands and gives what they print."""
+    return Shell(capsys)
+
+
+@pytest.fixture
+def run_with_twins(here: Path) -> None:
+    """A run in the current folder, two of whose classes are the same."""
+    write_twins(here)

@@ -4,7 +4,7 @@ import pytest
 
 from imgcli.batch import Batch, append_lines, repair_lines, sync_file_system
 from imgcli.errors import StorageError
-from tests.collect.samples import tree
+from tests.support.trees import tree
 
 
 def test_files_get_their_names_at_the_commit_and_not_before(tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,22 +23,12 @@ from imgcli.photos.split import split_folder
 from imgcli.report.plots import style
 from imgcli.training.predict import Predicted
 from imgcli.training.tuning.study import open_study
-from tests.collect.samples import photo
-from tests.collect.test_ingest import candidate
+from tests.support.disk import small_files
+from tests.support.photos import photo
+from tests.support.trees import labelled_photo, make_tree
 
 ROOM = 4096  # bytes that a file may have
 NOISE = np.random.default_rng(0).bytes(4 * ROOM)
-
-
-@contextmanager
-def little_room() -> Iterator[None]:
-    """As `ulimit -f`; the system answers EFBIG, as a full disk answers ENOSPC."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def figure(path: Path) -> None:
@@ -63,7 +52,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 def test_what_fails_is_said_of_the_file_that_was_to_be_written(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "out" / "file.png"
     path.parent.mkdir()
-    with little_room(), pytest.raises(OSError) as caught:
+    with small_files(ROOM), pytest.raises(OSError) as caught:
         WRITERS[kind](path)
     assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
     assert list(path.parent.iterdir()) == []
@@ -81,17 +70,14 @@ def test_an_error_that_is_of_another_file_stays_so(tmp_path: Path) -> None:
 def test_lines_are_added_all_or_none(tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
     append_lines(path, [{"n": 1}])
-    with little_room(), pytest.raises(OSError) as caught:
+    with small_files(ROOM), pytest.raises(OSError) as caught:
         append_lines(path, ({"n": n} for n in range(ROOM)))
     assert caught.value.filename == str(path)
     assert path.read_text() == '{"n": 1}\n'
 
 
 def big_photos(folder: Path) -> Path:
-    for n in range(8):
-        (folder / "ab"[n % 2]).mkdir(parents=True, exist_ok=True)
-        (folder / "ab"[n % 2] / f"{n}.png").write_bytes(photo(n) + NOISE)
-    return folder
+    return make_tree(folder, {f"{'ab'[n % 2]}/{n}.png": photo(n) + NOISE for n in range(8)})
 
 
 def test_copies_name_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +91,7 @@ def test_copies_name_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         (lambda: split_folder(raw, out, cache=tmp_path / "c"), out),
         (lambda: merge_classes(raw, [Merge(("a", "b"), "c")], tmp_path / "m"), tmp_path / "m"),
     ):
-        with little_room(), pytest.raises(OSError) as caught:
+        with small_files(ROOM), pytest.raises(OSError) as caught:
             copy()
         assert caught.value.errno == errno.EFBIG
         assert Path(caught.value.filename).is_relative_to(target)
@@ -114,9 +100,9 @@ def test_copies_name_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_import_that_finds_no_room_keeps_what_it_has(tmp_path: Path) -> None:
     out = tmp_path / "raw"
-    with little_room(), pytest.raises(OSError) as caught, open_store(out) as store:
-        store.place(candidate("a", "1.png", photo(1)))
-        store.place(candidate("a", "2.png", photo(2) + NOISE))
+    with small_files(ROOM), pytest.raises(OSError) as caught, open_store(out) as store:
+        store.place(labelled_photo("a", "1.png", photo(1)))
+        store.place(labelled_photo("a", "2.png", photo(2) + NOISE))
     assert caught.value.filename == str(out / "a/2.png")
     assert sorted(path.name for path in out.rglob("*")) == ["1.png", "a", "provenance.jsonl"]
 

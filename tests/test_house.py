@@ -1,15 +1,16 @@
 """The shape of the house: imports go one way, nothing unsafe is called, the top level is bare."""
 
 import ast
+import contextlib
+import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.photo_folders import write_classes
+from tests.support.photos import write_classes
 
 HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
@@ -323,35 +324,73 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which photos were split, and two runs trained and evaluated."""
     folder = tmp_path_factory.mktemp("house")
     write_classes(folder / "raw", per_class=12)
-    for words in (
+    commands = (
         "split raw --ratio 0.75",
         "train --arch 8C3-P2 --image-size 16 --epochs 1 --lr 0.01",
         "evaluate",
         "evaluate --folds 3",
-    ):
-        run_command(folder, words)
+    )
+    with contextlib.chdir(folder):
+        for words in commands:
+            assert imgcli(*words.split()) == 0
     (first,) = (path for path in (folder / "runs").iterdir() if path.name[0] == "2")
     for name in ("first", "second"):
         shutil.copytree(first, folder / "runs" / name)
     return folder
 
 
-def run_command(folder: Path, words: str) -> set[str]:
-    """Run a command to its end, in a process of its own; the modules it has imported."""
-    code = (
-        "import sys\n"
-        "from imgcli.cli.main import main\n"
-        "try:\n    main()\n"
-        "except SystemExit as end:\n    assert not end.code\n"
-        "print(*sys.modules, file=open('modules.txt', 'w'))\n"
-    )
-    command = [sys.executable, "-c", code, *words.split()]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return set((folder / "modules.txt").read_text().split())
-
-
 @pytest.mark.parametrize("words", IMPORTS_NOT)
-def test_a_command_imports_only_what_it_uses(worked: Path, words: str) -> None:
-    imported_modules = run_command(worked, words)
-    assert not imported_modules & (IMPORTS_NOT[words] | EXTRAS)
+def test_a_command_imports_only_what_it_uses(
+    worked: Path, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(worked)
+    assert not modules_of(*words.split()) & (IMPORTS_NOT[words] | EXTRAS)
+
+
+# Names with an underscore in front that tests may use, and whose they are.
+NOT_OURS = {
+    "_exit": "os, which ends a child without what Python does at an exit",
+    "_replace": "NamedTuple",
+    "_repr_html_": "notebooks ask for it",
+    "_unscaled_dash_pattern": "matplotlib has no other word for how a line is dashed",
+}
+
+PRIVATE = re.compile(r"(?:.*\.)?_[^_]")
+
+
+def private_names(tree: ast.Module) -> Iterator[str]:
+    """The private names that are imported, read, or replaced by their name in a string."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("imgcli"):
+            yield from (alias.name for alias in node.names if PRIVATE.match(alias.name))
+        elif isinstance(node, ast.Attribute) and PRIVATE.match(node.attr):
+            if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+                yield node.attr
+        elif isinstance(node, ast.Call) and name_of(node.func)[1] in ("setattr", "getattr"):
+            for word in node.args[:2]:
+                if isinstance(word, ast.Constant) and PRIVATE.match(str(word.value)):
+                    yield str(word.value)
+
+
+def test_tests_share_what_is_in_support_and_use_public_names() -> None:
+    """No test imports another test module, not even in a program that it runs."""
+    for path in sorted((HOUSE / "tests").rglob("*.py")):
+        if "benchmarks" in path.parts:
+            continue
+        text, own = path.read_text("utf-8"), path.relative_to(HOUSE).with_suffix("")
+        others = set(re.findall(r"(?:from|import) (tests\.\S+)", text)) - {".".join(own.parts)}
+        assert not [name for name in others if not name.startswith("tests.support")], path
+        assert not set(private_names(ast.parse(text))) - NOT_OURS.keys(), path
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from imgcli.x import _y",
+        "module._y",
+        "monkeypatch.setattr(module, '_y', 1)",
+        "monkeypatch.setattr('imgcli.x._y', 1)",
+    ],
+)
+def test_a_private_name_is_found(code: str) -> None:
+    assert list(private_names(ast.parse(code)))

@@ -2,7 +2,7 @@ import pytest
 from PIL import Image
 
 from imgcli.image_types import HEAD, SUFFIXES, photo_format, refusal
-from tests.collect.samples import photo
+from tests.support.photos import photo
 
 
 @pytest.mark.parametrize("name", [*SUFFIXES, "MPO"])

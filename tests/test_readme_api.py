@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import imgcli
-from tests.photo_folders import write_classes
+from tests.support.photos import write_classes
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 FIVE = ("import_photos", "split", "train", "evaluate", "suggest_merges")

@@ -1,6 +1,5 @@
 """Outputs made whole: what is replaced is never lost, whenever the process is killed."""
 
-import ctypes
 import errno
 import json
 import os
@@ -12,8 +11,7 @@ import pytest
 from imgcli import staging
 from imgcli.aside import MARKER, files_in
 from imgcli.errors import StorageError
-from tests import kills
-from tests.kills import alone, killed_at
+from tests.support.kills import alone, killed_at, without_exchange
 
 
 def names_in(folder: Path) -> set[str]:
@@ -39,17 +37,6 @@ def swapping(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param == "two renames":
         without_exchange(monkeypatch)
     return str(request.param)
-
-
-def without_exchange(monkeypatch: pytest.MonkeyPatch, error: int = errno.EINVAL) -> None:
-    class System:
-        """A C library whose renameat2 the file system refuses."""
-
-        def renameat2(self, *words: object) -> int:
-            ctypes.set_errno(error)
-            return -1
-
-    monkeypatch.setattr(ctypes, "CDLL", lambda *words, **options: System())
 
 
 # --- appearing ----------------------------------------------------------------------------------
@@ -261,7 +248,7 @@ def test_a_replacement_killed_at_any_step_leaves_the_old_output_or_the_new(
 def kill_replacements(folder: str, whose: str, swap: str) -> None:
     ours = whose == "ours"
     if swap == "renames":
-        kills.without_exchange()
+        without_exchange(pytest.MonkeyPatch())
     for step in count(1):
         out = Path(folder) / str(step) / "out"
         fill(out, "old")

@@ -28,7 +28,7 @@ RIDGE = 1.0  # variance of a label that the linear fit leaves unexplained
 # listed was, and 85 to 99 % of what was is listed (frozen features of 2,056 photos).
 MIN_LOG_ODDS = 2.0
 MIN_PHOTOS = 6  # with fewer, no log odds of two classes reach MIN_LOG_ODDS once calibrated
-_AT_ONCE = 1024  # photos whose similarities to all others are held
+AT_ONCE = 1024  # photos whose similarities to all others are held
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +127,8 @@ def neighbours(features: FloatArray, predictions: Predictions) -> Neighbours:
     groups = predictions.groups
     most = min(NEAREST, m - int(np.unique(groups, return_counts=True)[1].max()))
     nearest = np.zeros((m, most), np.int64)
-    for start in range(0, m, _AT_ONCE):
-        rows = np.arange(start, min(start + _AT_ONCE, m))
+    for start in range(0, m, AT_ONCE):
+        rows = np.arange(start, min(start + AT_ONCE, m))
         similar = directions[rows] @ directions.T
         similar[groups[rows, None] == groups] = -np.inf
         nearest[rows] = np.argpartition(-similar, max(most - 1, 0), axis=1)[:, :most]

@@ -46,7 +46,7 @@ def _from_hub(hub_id: str, arch: str) -> Path:
         if isinstance(cached, str):
             return Path(cached)
     cache = Path(constants.HF_HUB_CACHE)
-    if constants.is_offline_mode() or not _reachable(constants.ENDPOINT):
+    if constants.is_offline_mode() or not is_reachable(constants.ENDPOINT):
         raise _cannot_fetch(arch, constants.ENDPOINT, cache, "cannot be reached")
     try:
         return Path(hf_hub_download(hub_id, names[0]))
@@ -62,7 +62,7 @@ def _from_url(url: str, arch: str) -> Path:
     file = folder / Path(urlsplit(url).path).name
     if file.is_file():
         return file
-    if not _reachable(url):
+    if not is_reachable(url):
         raise _cannot_fetch(arch, url, folder, "cannot be reached")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def _cannot_fetch(arch: str, host: str, cache: Path, reason: str) -> ModelError:
     )
 
 
-def _reachable(url: str, seconds: float = 1.0) -> bool:
+def is_reachable(url: str, seconds: float = 1.0) -> bool:
     """Whether something answers at the url's host, or at the proxy that leads there."""
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         return False

@@ -17,7 +17,7 @@ from imgcli.models.network import Network
 from imgcli.progress import note_once
 
 PRECISIONS = ("auto", "fp32", "bf16")
-_CPUINFO = Path("/proc/cpuinfo")
+CPUINFO = Path("/proc/cpuinfo")
 _INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # as Linux calls them
 
 
@@ -107,7 +107,7 @@ def has_bf16(device: torch.device) -> bool:
 def _cpu_flags() -> set[str]:
     """What Linux says the processor can do; torch tells it only in its newer versions."""
     try:
-        text = _CPUINFO.read_text("utf-8", "replace")
+        text = CPUINFO.read_text("utf-8", "replace")
     except OSError:  # another system
         return set()
     found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)

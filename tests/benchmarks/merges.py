@@ -36,7 +36,7 @@ from imgcli.training.cross_validation import FoldResult, predictions_of
 from imgcli.training.fitting import fit_all
 from imgcli.training.folds import stratified_folds
 from imgcli.training.inputs import FeatureInputs
-from tests.evaluation.planted import predictions
+from tests.support.predictions import predictions
 
 FOLDS = 5
 TWINS = 10

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,33 +9,31 @@ import pytest
 from imgcli.config import ModelConfig
 from imgcli.models.create import create_network
 from imgcli.models.zoo import ZOO
-from tests.cli.shell import imgcli
+from tests.support.shell import Shell, completions, imgcli, modules_of
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
 
 
 @pytest.fixture(autouse=True)
-def narrow(monkeypatch: Patch, tmp_path: Path) -> None:
+def narrow(monkeypatch: Patch, here: Path) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
 
 
-def typed(monkeypatch: Patch, capsys: Capture, *words: str) -> str:
-    assert imgcli(monkeypatch, "archs", *words) == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    return captured.out
+def typed(shell: Shell, *words: str) -> str:
+    code, out, err = shell("archs", *words)
+    assert (code, err) == (0, "")
+    return out
 
 
 def test_without_a_word_it_lists_the_zoo_and_builds_nothing(
-    monkeypatch: Patch, capsys: Capture
+    monkeypatch: Patch, shell: Shell
 ) -> None:
     def build(*args: object, **kwargs: object) -> None:
         raise AssertionError("a network was built")
 
     monkeypatch.setattr("torch.nn.Module.register_parameter", build)
-    out = typed(monkeypatch, capsys)
+    out = typed(shell)
     assert [name for name in ZOO if f" {name} " not in out] == []
     assert "28C5-P2-16C5-P2-D0.2-D0.2-64-N0.1" in out and "1×28×28" in out
     assert "torchvision has 80 networks, 80 with published weights." in out
@@ -47,28 +43,26 @@ def test_without_a_word_it_lists_the_zoo_and_builds_nothing(
 
 
 @pytest.mark.parametrize("words", [["resnet18"], ["search", "resnet18"]])
-def test_words_search_the_names_of_all_libraries(
-    monkeypatch: Patch, capsys: Capture, words: list[str]
-) -> None:
-    rows = [line.split() for line in typed(monkeypatch, capsys, *words).splitlines()]
+def test_words_search_the_names_of_all_libraries(words: list[str], shell: Shell) -> None:
+    rows = [line.split() for line in typed(shell, *words).splitlines()]
     assert ["resnet18", "3×224×224", "yes"] in rows
     assert ["torchvision/resnet18", "3×224×224", "yes"] in rows
     assert not any("alexnet" in row for row in rows)
 
 
-def test_a_long_list_says_how_much_is_left(monkeypatch: Patch, capsys: Capture) -> None:
-    out = typed(monkeypatch, capsys, "vit")
+def test_a_long_list_says_how_much_is_left(shell: Shell) -> None:
+    out = typed(shell, "vit")
     assert "more; add a word, or see all with --json." in out
     assert len(out.splitlines()) < 100
 
 
-def test_a_word_that_no_name_has(monkeypatch: Patch, capsys: Capture) -> None:
-    out = typed(monkeypatch, capsys, "xyz\x1bzy", "[red]")
+def test_a_word_that_no_name_has(shell: Shell) -> None:
+    out = typed(shell, "xyz\x1bzy", "[red]")
     assert out.startswith("No network has 'xyz\\x1bzy' and '[red]' in its name.")
 
 
-def test_json_lists_all_that_is_found(monkeypatch: Patch, capsys: Capture) -> None:
-    document = json.loads(typed(monkeypatch, capsys, "--json", "mnist"))
+def test_json_lists_all_that_is_found(shell: Shell) -> None:
+    document = json.loads(typed(shell, "--json", "mnist"))
     assert document.keys() == {"words", "zoo", "timm", "torchvision"}
     assert document["words"] == ["mnist"]
     assert document["zoo"][0] == {
@@ -78,13 +72,11 @@ def test_json_lists_all_that_is_found(monkeypatch: Patch, capsys: Capture) -> No
         "notation": ZOO["mnist-base"].notation,
         "about": ZOO["mnist-base"].about,
     }
-    assert len(json.loads(typed(monkeypatch, capsys, "vit", "--json"))["timm"]) > 100
+    assert len(json.loads(typed(shell, "vit", "--json"))["timm"]) > 100
 
 
-def test_a_description_is_a_table_with_totals(monkeypatch: Patch, capsys: Capture) -> None:
-    out = typed(
-        monkeypatch, capsys, "describe", "alexnet", "--input", "3x227x227", "--classes", "28"
-    )
+def test_a_description_is_a_table_with_totals(shell: Shell) -> None:
+    out = typed(shell, "describe", "alexnet", "--input", "3x227x227", "--classes", "28")
     rows = [line.split() for line in out.splitlines()]
     assert "alexnet for photos of 3×227×227 and 28 classes".split() in rows
     assert "conv1 conv 11×11, stride 4 96×55×55 34,944 105,415,200".split() in rows
@@ -94,12 +86,10 @@ def test_a_description_is_a_table_with_totals(monkeypatch: Patch, capsys: Captur
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_names_of_layers_break_at_dots_and_kinds_between_words(
-    monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_names_of_layers_break_at_dots_and_kinds_between_words(shell: Shell) -> None:
     cells = []
     for arch in ("R[4C3-8C3]-G", "resnet18"):
-        lines = typed(monkeypatch, capsys, "describe", arch, "--input", "3x64x64").splitlines()
+        lines = typed(shell, "describe", arch, "--input", "3x64x64").splitlines()
         assert max(map(len, lines)) <= 80
         start = lines[2].index("kind")
         cells += [(line[:start].strip(), line[start:].split("  ")[0]) for line in lines[4:-5]]
@@ -109,28 +99,25 @@ def test_names_of_layers_break_at_dots_and_kinds_between_words(
     assert kinds[kinds.index("conv 3×3,") + 1] == "padding 1"
 
 
-def test_a_description_on_a_wide_terminal_breaks_nothing(
-    monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_a_description_on_a_wide_terminal_breaks_nothing(monkeypatch: Patch, shell: Shell) -> None:
     monkeypatch.setenv("COLUMNS", "120")
-    out = typed(monkeypatch, capsys, "describe", "resnet18")
+    out = typed(shell, "describe", "resnet18")
     assert re.search(r"layer4\.0\.downsample\.0 +conv 1×1, stride 2 ", out)
 
 
-def test_the_notation_as_built_is_called_so(monkeypatch: Patch, capsys: Capture) -> None:
-    out = typed(monkeypatch, capsys, "describe", "4C3-P2-8C3", "--batchnorm")
+def test_the_notation_as_built_is_called_so(shell: Shell) -> None:
+    out = typed(shell, "describe", "4C3-P2-8C3", "--batchnorm")
     assert out.splitlines()[1] == "as built: 3x64x64-4C3B-P2-8C3B-10"
-    assert "as built" not in typed(monkeypatch, capsys, "describe", "4C3-P2-8C3")
-    _, first, last, blank, *_ = typed(monkeypatch, capsys, "describe", "cifar-fast").splitlines()
+    assert "as built" not in typed(shell, "describe", "4C3-P2-8C3")
+    _, first, last, blank, *_ = typed(shell, "describe", "cifar-fast").splitlines()
     assert first.startswith("as built: :gelu-W2-") and first.endswith("-")
     assert last.endswith("-GP") and not blank.strip()
 
 
-def test_a_description_as_json_is_the_contract(monkeypatch: Patch, capsys: Capture) -> None:
+def test_a_description_as_json_is_the_contract(shell: Shell) -> None:
     document = json.loads(
         typed(
-            monkeypatch,
-            capsys,
+            shell,
             "describe",
             "2C3-3C3",
             "--input",
@@ -158,11 +145,9 @@ def test_a_description_as_json_is_the_contract(monkeypatch: Patch, capsys: Captu
     assert [layer["name"] for layer in layers][-2:] == ["flatten1", "head"]
 
 
-def test_the_options_of_training_vary_what_is_described(
-    monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_the_options_of_training_vary_what_is_described(shell: Shell) -> None:
     words = ["--dropout", "0.25", "--batchnorm", "--activation", "gelu", "--json"]
-    document = json.loads(typed(monkeypatch, capsys, "describe", "mnist-base", *words))
+    document = json.loads(typed(shell, "describe", "mnist-base", *words))
     assert document["input"] == [1, 28, 28] and document["classes"] == 10
     assert document["notation"] == "1x28x28-:gelu-28C5B-P2-16C5B-P2-D0.25-D0.25-64B-N0.1-10"
     network = create_network(ModelConfig(document["notation"], image_size=28, channels=1), 10)
@@ -191,40 +176,20 @@ def test_the_options_of_training_vary_what_is_described(
     ],
 )
 def test_what_cannot_be_described_is_a_sentence(
-    monkeypatch: Patch, capsys: Capture, words: list[str], code: int, said: str
+    capsys: Capture, words: list[str], code: int, said: str
 ) -> None:
-    assert imgcli(monkeypatch, "archs", "describe", *words) == code
+    assert imgcli("archs", "describe", *words) == code
     captured = capsys.readouterr()
     assert said in captured.err and captured.out == ""
 
 
 @pytest.mark.parametrize("words", [["--help"], ["search", "--help"], ["describe", "-h"]])
-def test_help_has_examples_and_imports_nothing_heavy(words: list[str]) -> None:
-    code = (
-        "import sys; from imgcli.cli.main import main\n"
-        "try:\n    main()\n"
-        "except SystemExit:\n    pass\n"
-        "assert not {'torch', 'numpy', 'timm'} & set(sys.modules)\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code, "archs", *words], capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
-    lines = [line.strip() for line in result.stdout.splitlines()]
+def test_help_has_examples_and_imports_nothing_heavy(words: list[str], shell: Shell) -> None:
+    assert not modules_of("archs", *words) & {"torch", "numpy", "timm"}
+    lines = [line.strip() for line in shell("archs", *words).out.splitlines()]
     assert sum(line.startswith("imgcli archs") for line in lines) >= 2
 
 
 def test_the_shell_completes_the_commands_and_their_options() -> None:
-    def complete(words: str, position: int) -> list[str]:
-        environment = {
-            "COMP_WORDS": words,
-            "COMP_CWORD": str(position),
-            "_IMGCLI_COMPLETE": "complete_bash",
-        }
-        code = "import sys; sys.argv = ['imgcli']; from imgcli.cli.main import main; main()"
-        return subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
-        ).stdout.split()
-
-    assert complete("imgcli archs de", 2) == ["describe"]
-    assert "--classes" in complete("imgcli archs describe --cl", 3)
+    assert completions("imgcli archs de") == ["describe"]
+    assert "--classes" in completions("imgcli archs describe --cl")

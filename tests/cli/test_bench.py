@@ -1,28 +1,13 @@
 """`imgcli bench` as it is typed."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from imgcli import progress
-from tests.cli.shell import imgcli
-from tests.photo_folders import write_classes
+from tests.support.photos import write_classes
+from tests.support.shell import Shell, imgcli
 
 SMALL = ["--arch", "8C3-P2-G", "--image-size", "8", "--quiet"]
-
-
-def bench(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    try:
-        return imgcli(monkeypatch, "bench", *words)
-    finally:
-        progress.be_quiet(False)
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -30,15 +15,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [("--freeze", {"decode", "look", "heads"}), ("--no-freeze", {"decode", "learn", "judge"})],
 )
 def test_it_foresees_every_stage_of_the_job(
-    choice: str,
-    stages: set[str],
-    here: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    choice: str, stages: set[str], here: Path, shell: Shell
 ) -> None:
     write_classes(here / "raw", per_class=4, classes=2)
-    assert bench(monkeypatch, *SMALL, choice, "--json") == 0
-    found = json.loads(capsys.readouterr().out)
+    found = shell.json("bench", *SMALL, choice)
     assert found["photos"] == 8 and found["precision"] in ("fp32", "bf16")
     seconds = found["seconds"]
     assert seconds.keys() == {*stages, "total"} and min(seconds.values()) > 0
@@ -47,10 +27,10 @@ def test_it_foresees_every_stage_of_the_job(
 
 
 def test_what_it_prints_names_the_precision_and_the_time(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_classes(here / "photos", per_class=4, classes=2)
-    assert bench(monkeypatch, "photos", *SMALL) == 0
+    assert imgcli("bench", "photos", *SMALL) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "is used," in out and "10 folds on these 8 photos will take about" in out
 
@@ -66,13 +46,8 @@ def test_what_it_prints_names_the_precision_and_the_time(
     ],
 )
 def test_what_cannot_be_measured_is_said_in_a_sentence(
-    words: list[str],
-    code: int,
-    message: str,
-    here: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    words: list[str], code: int, message: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "empty").mkdir()
-    assert bench(monkeypatch, *words, *SMALL) == code
+    assert imgcli("bench", *words, *SMALL) == code
     assert message in capsys.readouterr().err

@@ -1,6 +1,5 @@
 """`imgcli cache` as it is typed."""
 
-import json
 import os
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from PIL import Image
 
 from imgcli.photos.row_cache import RowStore
-from tests.cli.shell import imgcli
+from tests.support.shell import Shell, imgcli
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
@@ -17,16 +16,14 @@ CACHE = Path(".imgcli/cache")
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: Patch) -> Path:
+def cache(here: Path) -> Path:
     """A workspace whose cache holds features, used today, and pixels, used 40 days ago."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
     keep("features/f", np.ones((3, 100), np.float32), "resnet101 at 224 pixels, bf16")
     keep("pixels/p", np.ones((2, 1000, 1000, 3), np.uint8), "64 × 64, squashed")
     for file in (CACHE / "pixels/p").iterdir():
         then = file.stat().st_mtime - 40 * 86_400
         os.utime(file, (then, then))
-    return tmp_path
+    return here
 
 
 def keep(name: str, rows: np.ndarray, about: str) -> None:
@@ -34,14 +31,8 @@ def keep(name: str, rows: np.ndarray, about: str) -> None:
     store.append([f"{i:064x}" for i in range(len(rows))], rows)
 
 
-def answer(monkeypatch: Patch, capsys: Capture, *words: str) -> dict[str, object]:
-    assert imgcli(monkeypatch, "cache", *words, "--json") == 0
-    document: dict[str, object] = json.loads(capsys.readouterr().out)
-    return document
-
-
-def test_it_shows_what_there_is_for_people(here: Path, monkeypatch: Patch, capsys: Capture) -> None:
-    assert imgcli(monkeypatch, "cache") == 0
+def test_it_shows_what_there_is_for_people(cache: Path, capsys: Capture) -> None:
+    assert imgcli("cache") == 0
     captured = capsys.readouterr()
     rows = [line.split() for line in captured.out.splitlines() if line.strip()]
     assert "frozen features resnet101 at 224 pixels, bf16 3 0.0 MB today".split() in rows
@@ -51,17 +42,14 @@ def test_it_shows_what_there_is_for_people(here: Path, monkeypatch: Patch, capsy
     assert captured.err == ""
 
 
-def test_an_empty_cache_is_said_to_be(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert imgcli(monkeypatch, "cache") == 0
+def test_an_empty_cache_is_said_to_be(here: Path, capsys: Capture) -> None:
+    assert imgcli("cache") == 0
     assert capsys.readouterr().out == "The cache is empty.\n"
-    assert not (tmp_path / ".imgcli").exists()
+    assert not (here / ".imgcli").exists()
 
 
-def test_json_is_the_contract_and_nothing_else(
-    here: Path, monkeypatch: Patch, capsys: Capture
-) -> None:
-    document = answer(monkeypatch, capsys)
+def test_json_is_the_contract_and_nothing_else(cache: Path, shell: Shell) -> None:
+    document = shell.json("cache")
     stores = document["stores"]
     assert isinstance(stores, list)
     assert document == {
@@ -84,10 +72,8 @@ def test_json_is_the_contract_and_nothing_else(
     }
 
 
-def test_pruning_removes_what_was_not_used_for_a_month(
-    here: Path, monkeypatch: Patch, capsys: Capture
-) -> None:
-    assert imgcli(monkeypatch, "cache", "--prune") == 0
+def test_pruning_removes_what_was_not_used_for_a_month(cache: Path, capsys: Capture) -> None:
+    assert imgcli("cache", "--prune") == 0
     out = capsys.readouterr().out
     assert "Removed 1 entry, freed 6.0 MB." in out and "decoded pixels" not in out
     assert os.listdir(CACHE) == ["features"]
@@ -104,26 +90,26 @@ def test_pruning_removes_what_was_not_used_for_a_month(
     ],
 )
 def test_what_is_removed_can_be_chosen(
-    here: Path, monkeypatch: Patch, capsys: Capture, words: list[str], remain: list[str]
+    cache: Path, words: list[str], remain: list[str], shell: Shell
 ) -> None:
-    before = answer(monkeypatch, capsys)
-    document = answer(monkeypatch, capsys, *words)
+    before = shell.json("cache")
+    document = shell.json("cache", *words)
     assert sorted(os.listdir(CACHE)) == remain
     removed = document["removed"]
     assert isinstance(removed, list) and len(removed) == 2 - len(remain)
     assert document["freed"] == sum(one["bytes"] for one in removed)
-    assert answer(monkeypatch, capsys)["bytes"] == before["bytes"] - document["freed"]  # type: ignore[operator]
+    assert shell.json("cache")["bytes"] == before["bytes"] - document["freed"]
 
 
-def test_what_is_in_use_is_left_and_said(here: Path, monkeypatch: Patch, capsys: Capture) -> None:
+def test_what_is_in_use_is_left_and_said(cache: Path, capsys: Capture, shell: Shell) -> None:
     user = RowStore(CACHE / "pixels/p", (1000, 1000, 3), "uint8")
-    assert answer(monkeypatch, capsys, "--clear")["left"] == [
+    assert shell.json("cache", "--clear")["left"] == [
         {"path": ".imgcli/cache/pixels/p", "reason": "in use by another imgcli"}
     ]
-    assert imgcli(monkeypatch, "cache", "--clear") == 0
+    assert imgcli("cache", "--clear") == 0
     assert "Left .imgcli/cache/pixels/p: in use by another imgcli." in capsys.readouterr().out
     del user
-    assert answer(monkeypatch, capsys, "--clear")["left"] == []
+    assert shell.json("cache", "--clear")["left"] == []
 
 
 @pytest.mark.parametrize(
@@ -137,45 +123,38 @@ def test_what_is_in_use_is_left_and_said(here: Path, monkeypatch: Patch, capsys:
     ],
 )
 def test_options_that_cannot_be_meant(
-    here: Path, monkeypatch: Patch, capsys: Capture, words: list[str], said: str
+    cache: Path, capsys: Capture, words: list[str], said: str
 ) -> None:
-    assert imgcli(monkeypatch, "cache", *words) == 2
+    assert imgcli("cache", *words) == 2
     assert said in capsys.readouterr().err
     assert sorted(os.listdir(CACHE)) == ["features", "pixels"]
 
 
 def test_a_name_with_control_characters_does_not_reach_the_terminal(
-    here: Path, monkeypatch: Patch, capsys: Capture
+    cache: Path, capsys: Capture
 ) -> None:
     (CACHE / "pixels/a\x1b[2Jb[red]").mkdir()
     keep("features/g", np.ones((1, 2), np.uint8), "\x1b[2J[bold]")
-    assert imgcli(monkeypatch, "cache") == 0
+    assert imgcli("cache") == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out and "[bold]" in out
 
 
-def test_a_file_where_the_cache_should_be_is_a_sentence(
-    tmp_path: Path, monkeypatch: Patch, capsys: Capture
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".imgcli").mkdir()
-    (tmp_path / ".imgcli/cache").write_bytes(b"")
-    assert imgcli(monkeypatch, "cache") == 1
+def test_a_file_where_the_cache_should_be_is_a_sentence(here: Path, capsys: Capture) -> None:
+    (here / ".imgcli").mkdir()
+    (here / ".imgcli/cache").write_bytes(b"")
+    assert imgcli("cache") == 1
     assert "'.imgcli/cache': Not a directory" in capsys.readouterr().err
 
 
-def test_pruning_leaves_what_this_version_has_just_made(
-    tmp_path: Path, monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_pruning_leaves_what_this_version_has_just_made(here: Path, shell: Shell) -> None:
     """The names of the stores and the versions that pruning looks for belong together."""
-    monkeypatch.chdir(tmp_path)
     for i in range(6):
-        photo = tmp_path / f"raw/{'cat' if i % 2 else 'dog'}/{i}.png"
+        photo = here / f"raw/{'cat' if i % 2 else 'dog'}/{i}.png"
         photo.parent.mkdir(parents=True, exist_ok=True)
         Image.effect_noise((256, 240), 20 + 30 * i).convert("RGB").save(photo)
-    assert imgcli(monkeypatch, "split", "raw", "--ratio", "0.5", "--quiet") == 0
-    capsys.readouterr()
-    document = answer(monkeypatch, capsys, "--prune")
+    assert imgcli("split", "raw", "--ratio", "0.5", "--quiet") == 0
+    document = shell.json("cache", "--prune")
     assert document["removed"] == document["left"] == []
     stores = document["stores"]
     assert isinstance(stores, list)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcli import progress, reading
+from imgcli import reading
 from imgcli.commands.check_labels import known_issues
 from imgcli.errors import DataError, ImgcliError, RunError
 from imgcli.evaluation import predictions_io
@@ -33,8 +33,8 @@ from imgcli.records import Rejected
 from imgcli.report.plots import training
 from imgcli.runs import Run, find_run
 from imgcli.training.model_io import load_model
-from tests.cli.shell import imgcli
-from tests.photo_folders import coloured_photo, write_classes
+from tests.support.photos import coloured_photo, write_classes
+from tests.support.shell import imgcli
 
 TRAIN = ("train", "--arch", "4C5-P4", "--image-size", "16", "--epochs", "2", "--precision", "fp32")
 COMMANDS = (
@@ -49,16 +49,15 @@ COMMANDS = (
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a dataset, a run that has been judged, and all that commands leave."""
     folder = tmp_path_factory.mktemp("made")
     write_classes(folder / "raw", per_class=10)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for words in COMMANDS:
-            assert imgcli(patch, *words, "--quiet") == 0
-    yield folder
-    progress.be_quiet(False)
+            assert imgcli(*words, "--quiet") == 0
+    return folder
 
 
 @pytest.fixture
@@ -221,9 +220,9 @@ def test_a_marked_document_is_read(here: Path) -> None:
 
 @pytest.mark.parametrize("name", ["dataset/split.json", "merged/merge.json"])
 def test_documents_of_folders_with_one_value_changed_are_read_or_refused(
-    here: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    here: Path, name: str
 ) -> None:
-    assert imgcli(monkeypatch, "merge", "blue+red", "dataset", "--out", "merged", "--quiet") == 0
+    assert imgcli("merge", "blue+red", "dataset", "--out", "merged", "--quiet") == 0
     document = json.loads(Path(name).read_text())
     for number, changed in enumerate(mutations(document, seed=2, each=3)):
         Path(name).write_text(json.dumps(changed))
@@ -309,9 +308,7 @@ def no_waiting() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-def test_a_pipe_in_place_of_any_file_is_never_waited_for(
-    here: Path, monkeypatch: pytest.MonkeyPatch, no_waiting: None
-) -> None:
+def test_a_pipe_in_place_of_any_file_is_never_waited_for(here: Path, no_waiting: None) -> None:
     run = find_run()
     folders = [run.folder, Path("dataset"), Path(".imgcli/cache")]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
@@ -325,7 +322,7 @@ def test_a_pipe_in_place_of_any_file_is_never_waited_for(
         signal.alarm(60)
         survives(lambda: told(run))
         survives(lambda: load_dataset(Path("dataset")))
-        assert imgcli(monkeypatch, "merge", "--plan", str(file), "dataset", "--out", "m") in (1, 2)
+        assert imgcli("merge", "--plan", str(file), "dataset", "--out", "m") in (1, 2)
         if file.exists():
             file.unlink()
         file.write_bytes(whole)
@@ -351,11 +348,7 @@ def test_a_pipe_in_place_of_any_file_is_never_waited_for(
     ],
 )
 def test_a_pipe_in_place_of_what_is_named_is_refused(
-    here: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    no_waiting: None,
-    words: tuple[str, ...],
+    here: Path, capsys: pytest.CaptureFixture[str], no_waiting: None, words: tuple[str, ...]
 ) -> None:
     for folder in ("taken", "out", "quarantine/raw-1"):
         Path(folder).mkdir(parents=True)
@@ -368,7 +361,7 @@ def test_a_pipe_in_place_of_what_is_named_is_refused(
         shutil.rmtree("out")
     signal.alarm(60)
     capsys.readouterr()
-    code = imgcli(monkeypatch, *words)
+    code = imgcli(*words)
     said = capsys.readouterr().err
     assert code in (1, 2) and "mistake in imgcli" not in said, said
 
@@ -437,7 +430,7 @@ def test_a_strangers_run_shows_no_picture_from_outside_the_dataset(
     opened: list[str] = []
     read = pipeline.read_photo
     monkeypatch.setattr(pipeline, "read_photo", lambda f: opened.append(str(f)) or read(f))
-    code = imgcli(monkeypatch, "report", "--out", "r.html", "--quiet")
+    code = imgcli("report", "--out", "r.html", "--quiet")
     assert thumbnail_of_it is not None
     assert not any("secret" in file for file in opened)
     if way in ("absolute", "up"):

@@ -1,7 +1,6 @@
 """What is decided after `evaluate --folds K --on all`: by the train part alone, and it is said."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcli import progress
 from imgcli.evaluation.calibration import calibrated, calibration_json, temperature_of
 from imgcli.evaluation.selective import selective_prediction
 from imgcli.records import Predictions
 from imgcli.runs import Run, find_run
-from tests.cli.shell import imgcli
-from tests.photo_folders import write_dataset
+from tests.support.photos import write_dataset
+from tests.support.shell import imgcli
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
@@ -23,22 +21,20 @@ SAID = "16 photos outside the train part are not used for decisions"
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> Iterator[Run]:
+def run(here: Path, monkeypatch: Patch, capsys: Capture) -> Run:
     """A run whose folds were of all photos; of the test part's, every label is wrong."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    write_dataset(tmp_path / "dataset", train=30, test=8, classes=2)
-    test = tmp_path / "dataset/test"
+    write_dataset(here / "dataset", train=30, test=8, classes=2)
+    test = here / "dataset/test"
     (test / "blue").rename(test / "aside")
     (test / "green").rename(test / "blue")
     (test / "aside").rename(test / "green")
     train = "train --arch resnet18 --freeze --no-pretrained --image-size 32 --precision fp32"
-    assert imgcli(monkeypatch, *train.split()) == 0
+    assert imgcli(*train.split()) == 0
     capsys.readouterr()
-    assert imgcli(monkeypatch, "evaluate", "--folds", "3", "--on", "all") == 0
+    assert imgcli("evaluate", "--folds", "3", "--on", "all") == 0
     assert SAID in capsys.readouterr().err
-    yield find_run()
-    progress.be_quiet(False)
+    return find_run()
 
 
 def of_train(run: Run) -> Predictions:
@@ -64,44 +60,40 @@ def printed(capsys: Capture) -> dict[str, Any]:
     return document
 
 
-def test_nothing_is_decided_by_the_test_part(
-    run: Run, monkeypatch: Patch, capsys: Capture, tmp_path: Path
-) -> None:
+def test_nothing_is_decided_by_the_test_part(run: Run, capsys: Capture) -> None:
     expected = of_train(run)
     kept = run.read_json("calibration.json")
     assert kept["n"] == 60
     assert kept["temperature"] == calibration_json(expected)["temperature"]
     assert temperature_of(run) == pytest.approx(kept["temperature"])
 
-    assert imgcli(monkeypatch, "predict", "dataset/test", "--min-precision", "0.6", "--json") == 0
+    assert imgcli("predict", "dataset/test", "--min-precision", "0.6", "--json") == 0
     scaled = replace(expected, probs=calibrated(expected.probs, temperature_of(run)))
     assert printed(capsys)["promise"] == {
         **selective_prediction(scaled, 0.6).to_json(),
         "precision_ci95": list(selective_prediction(scaled, 0.6).precision_ci95),
     }
 
-    assert imgcli(monkeypatch, "suggest-merges", "--json") == 0
+    assert imgcli("suggest-merges", "--json") == 0
     assert printed(capsys)["accuracy"] == (expected.preds == expected.targets).mean()
 
-    assert imgcli(monkeypatch, "check", "--labels", "--json") == 0
+    assert imgcli("check", "--labels", "--json") == 0
     document = printed(capsys)
     assert document["photos"] == 60
     assert not any(issue["path"].startswith("test/") for issue in document["labels"])
 
-    assert imgcli(monkeypatch, "report", "--quiet") == 0
+    assert imgcli("report", "--quiet") == 0
     assert "16 photos outside the train part are not used" in Path(
         run.folder / "report.html"
     ).read_text("utf-8").replace("\u00a0", " ")
 
 
-def test_runs_are_compared_by_the_train_part(
-    run: Run, monkeypatch: Patch, capsys: Capture, tmp_path: Path
-) -> None:
+def test_runs_are_compared_by_the_train_part(run: Run, capsys: Capture, tmp_path: Path) -> None:
     import shutil
 
     shutil.copytree(run.folder.resolve(), tmp_path / "runs" / "second")
     first = run.folder.resolve().name
-    assert imgcli(monkeypatch, "compare", first, "second", "--json") == 0
+    assert imgcli("compare", first, "second", "--json") == 0
     document = printed(capsys)
     assert document["paired_on"] == 60
     assert [one["n"] for one in document["runs"]] == [60, 60]

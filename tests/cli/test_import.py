@@ -2,38 +2,20 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
-from imgcli.cli import main as program
-from tests.collect.samples import TWO_CLASSES, make_tree, make_zip, photo, tree
+from tests.support.photos import photo
+from tests.support.shell import Shell
+from tests.support.trees import TWO_CLASSES, make_tree, make_zip, tree
+
+pytestmark = pytest.mark.usefixtures("here")
 
 
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
-    """Type `imgcli import WORDS...`; gives the exit code, stdout and stderr."""
-
-    def type_it(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["imgcli", "import", *words])
-        with pytest.raises(SystemExit) as end:
-            program.main()
-        seen = capsys.readouterr()
-        return int(end.value.code or 0), seen.out, seen.err
-
-    return type_it
-
-
-def test_photos_go_to_raw_and_the_next_command_is_named(run) -> None:  # type: ignore[no-untyped-def]
+def test_photos_go_to_raw_and_the_next_command_is_named(shell: Shell) -> None:
     make_zip(Path("photos.zip"), TWO_CLASSES)
-    code, out, err = run("photos.zip")
+    code, out, err = shell("import", "photos.zip")
     assert (code, err) == (0, "")
     assert tree(Path("raw")) == TWO_CLASSES
     assert [line.split() for line in out.splitlines() if line.startswith((" a ", " b "))] == [
@@ -44,10 +26,10 @@ def test_photos_go_to_raw_and_the_next_command_is_named(run) -> None:  # type: i
     assert out.endswith("Next: imgcli split raw\n")
 
 
-def test_json_is_one_document_with_the_agreed_keys(run) -> None:  # type: ignore[no-untyped-def]
+def test_json_is_one_document_with_the_agreed_keys(shell: Shell) -> None:
     make_tree(Path("src"), {**TWO_CLASSES, "a/3.png": photo(1), "b/x\udcff.png": b"<html>"})
     make_tree(Path("src"), {"b/3.png": photo(1)})
-    code, out, err = run("src", "--out", "my raw", "--json")
+    code, out, err = shell("import", "src", "--out", "my raw", "--json")
     assert (code, err) == (0, "")
     assert json.loads(out) == {
         "out": "my raw",
@@ -59,9 +41,9 @@ def test_json_is_one_document_with_the_agreed_keys(run) -> None:  # type: ignore
     }
 
 
-def test_names_cannot_command_the_terminal(run) -> None:  # type: ignore[no-untyped-def]
+def test_names_cannot_command_the_terminal(shell: Shell) -> None:
     make_tree(Path("src"), {"[red]a/1.png": photo(1), "b/\x1b[2J\n.png": b"", "b/1.png": photo(1)})
-    code, out, _ = run("src", "--out", "x y")
+    code, out, _ = shell("import", "src", "--out", "x y")
     assert code == 0
     assert "\x1b[2J" not in out
     assert "src/b/\\x1b[2J\\n.png: empty file" in out
@@ -70,27 +52,27 @@ def test_names_cannot_command_the_terminal(run) -> None:  # type: ignore[no-unty
     assert "Next: imgcli split 'x y'" in out
 
 
-def test_only_the_first_rejected_are_shown(run) -> None:  # type: ignore[no-untyped-def]
+def test_only_the_first_rejected_are_shown(shell: Shell) -> None:
     make_tree(Path("src"), {**TWO_CLASSES, **{f"a/{n}.txt": b"text" for n in range(10, 25)}})
-    _, out, _ = run("src")
+    _, out, _ = shell("import", "src")
     assert out.count("no JPEG, PNG") == 10
     assert "and 5 more; --json lists all" in out
 
 
-def test_one_class_is_taken_and_noted(run) -> None:  # type: ignore[no-untyped-def]
+def test_one_class_is_taken_and_noted(shell: Shell) -> None:
     make_tree(Path("src"), {"a/1.png": photo(1)})
-    code, out, _ = run("src")
+    code, out, _ = shell("import", "src")
     assert code == 0
     assert "One class only: import others before you split." in out
 
 
-def test_what_is_in_the_way_needs_force(run) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_in_the_way_needs_force(shell: Shell) -> None:
     make_tree(Path("src"), TWO_CLASSES)
     make_tree(Path("raw"), {"mine.png": photo(9)})
-    code, out, err = run("src")
+    code, out, err = shell("import", "src")
     assert (code, out) == (1, "")
     assert "'raw' exists and was not made by imgcli. Choose another --out" in err
-    assert run("src", "--force")[0] == 0
+    assert shell("import", "src", "--force")[0] == 0
     assert tree(Path("raw")) == TWO_CLASSES
     (aside,) = Path().glob("raw.replaced-*")
     assert tree(aside) == {"mine.png": photo(9)}
@@ -109,52 +91,56 @@ def test_what_is_in_the_way_needs_force(run) -> None:  # type: ignore[no-untyped
         ([], 2, "Missing argument"),
     ],
 )
-def test_bad_input_is_a_sentence(run, words: list[str], code: int, sentence: str) -> None:  # type: ignore[no-untyped-def]
+def test_bad_input_is_a_sentence(shell: Shell, words: list[str], code: int, sentence: str) -> None:  # type: ignore[no-untyped-def]
     make_tree(Path("flat"), {"1.png": photo(1)})
     make_tree(Path("parts"), {"train/a/1.png": photo(1), "test/a/2.png": photo(2)})
     Path("empty").mkdir()
     Path("none.csv").write_text("path,label\n,crab\n")
-    got, out, err = run(*words)
+    got, out, err = shell("import", *words)
     assert (got, out) == (code, "")
     assert sentence in err
     assert "Traceback" not in err and "\\n" not in err
     assert not Path("raw").exists()
 
 
-def test_a_split_is_kept_and_goes_to_the_dataset(run) -> None:  # type: ignore[no-untyped-def]
+def test_a_split_is_kept_and_goes_to_the_dataset(shell: Shell) -> None:
     make_tree(Path("src"), {"train/a/1.png": photo(1), "test/a/2.png": photo(2)})
     make_tree(Path("src"), {"train/b/3.png": photo(3)})
-    code, out, err = run("src", "--keep-split")
+    code, out, err = shell("import", "src", "--keep-split")
     assert (code, err) == (0, "")
     assert "Split of the source: 2 train, 1 test." in out
     assert out.endswith("Next: imgcli train --arch resnet101 --freeze\n")
     assert set(tree(Path("dataset"))) == {"train/a/1.png", "test/a/2.png", "train/b/3.png"}
-    document = json.loads(run("src", "--keep-split", "--json")[1])
+    document = json.loads(shell("import", "src", "--keep-split", "--json")[1])
     assert document["parts"] == {"train": 2, "test": 1}
     assert (document["out"], document["skipped"]) == ("dataset", 3)
 
 
-def test_classes_are_renamed_chosen_and_limited(run) -> None:  # type: ignore[no-untyped-def]
+def test_classes_are_renamed_chosen_and_limited(shell: Shell) -> None:
     many = {
         f"{label}_{n}.png": photo(n + 50 * k) for k, label in enumerate("abc") for n in range(9)
     }
     make_tree(Path("src"), many)
     words = ["--label-from", "(.)_", "--rename", "a=cat", "--rename", "x=y", "--limit", "4"]
-    code, out, err = run("src", *words, "--only", "cat,b", "--json")
+    code, out, err = shell("import", "src", *words, "--only", "cat,b", "--json")
     assert code == 0
     assert json.loads(out)["classes"] == {"b": 4, "cat": 4}
     assert err == "--rename: no class is called 'x'; the sources have 'a', 'b' and 'c'.\n"
-    again = run("src", *words, "--only", "cat,b", "--seed", "0", "--out", "again", "--json")[1]
+    again = shell(
+        "import", "src", *words, "--only", "cat,b", "--seed", "0", "--out", "again", "--json"
+    )[1]
     assert json.loads(again)["added"] == 8
     assert tree(Path("again")) == tree(Path("raw"))
 
 
-def test_a_conflict_says_what_settles_it(run) -> None:  # type: ignore[no-untyped-def]
+def test_a_conflict_says_what_settles_it(shell: Shell) -> None:
     make_tree(Path("src"), {"a/1.png": photo(1), "b/1.png": photo(1), "b/2.png": photo(2)})
-    assert "Resolve them with --on-conflict first or skip, and --force." in run("src")[1]
-    assert run("src", "--on-conflict", "skip", "--force")[0] == 0
+    assert (
+        "Resolve them with --on-conflict first or skip, and --force." in shell("import", "src")[1]
+    )
+    assert shell("import", "src", "--on-conflict", "skip", "--force")[0] == 0
     assert set(tree(Path("raw"))) == {"b/2.png"}
-    code, _, err = run("src", "--on-conflict", "error", "--out", "other")
+    code, _, err = shell("import", "src", "--on-conflict", "error", "--out", "other")
     assert (code, Path("other").exists()) == (1, False)
     assert "1 photo is of two classes, such as 'src/a/1.png' (a) = 'src/b/1.png' (b)." in err
 
@@ -186,44 +172,44 @@ def test_a_conflict_says_what_settles_it(run) -> None:  # type: ignore[no-untype
     ],
 )
 def test_choices_that_cannot_serve_are_a_sentence(  # type: ignore[no-untyped-def]
-    run, words: list[str], code: int, sentence: str
+    shell: Shell, words: list[str], code: int, sentence: str
 ) -> None:
     make_tree(Path("src"), TWO_CLASSES)
     make_tree(Path("flat"), {"1.png": photo(1)})
     Path("urls.csv").write_text("url,label\nhttps://example.org/1.jpg,a\n")
-    got, out, err = run(*words)
+    got, out, err = shell("import", *words)
     assert (got, out) == (code, "")
     assert sentence in err
     assert not Path("raw").exists()
 
 
-def test_the_help_fits_a_screen_and_shows_the_examples_as_typed(run) -> None:  # type: ignore[no-untyped-def]
-    _, out, _ = run("--help")
+def test_the_help_fits_a_screen_and_shows_the_examples_as_typed(shell: Shell) -> None:
+    _, out, _ = shell("import", "--help")
     assert len(out.splitlines()) <= 75
     assert "imgcli import scans/ --label-from '(.+)_'" in out
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_permission_is_a_sentence(run) -> None:  # type: ignore[no-untyped-def]
+def test_a_folder_without_permission_is_a_sentence(shell: Shell) -> None:
     make_tree(Path("src"), TWO_CLASSES)
     Path("locked").mkdir(mode=0o500)
-    code, _, err = run("src", "--out", "locked/raw")
+    code, _, err = shell("import", "src", "--out", "locked/raw")
     assert code == 1
     assert "No permission to use" in err
 
 
-def test_a_full_disk_is_a_sentence_and_a_rerun_completes(run) -> None:  # type: ignore[no-untyped-def]
+def test_a_full_disk_is_a_sentence_and_a_rerun_completes(shell: Shell) -> None:
     import resource
 
     make_tree(Path("src"), {**TWO_CLASSES, "b/large.png": photo(9) + bytes(100_000)})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # stands in for the full disk
     try:
-        code, _, err = run("src")
+        code, _, err = shell("import", "src")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert code == 1
     assert "larger than a file may be here" in err
     assert tree(Path("raw")) == TWO_CLASSES
-    assert run("src")[0] == 0
+    assert shell("import", "src")[0] == 0
     assert len(tree(Path("raw"))) == 5

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcli import progress
 from imgcli.text import percent
-from tests.cli.shell import imgcli
-from tests.photo_folders import write_dataset
+from tests.support.photos import write_dataset
+from tests.support.shell import Shell, imgcli
 
 TRAIN = [
     *("train", "--arch", "resnet18", "--freeze", "--no-pretrained", "--image-size", "32"),
@@ -19,24 +18,18 @@ TRAIN = [
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def here(here: Path) -> Path:
     """A folder with a dataset of 3 classes, 40 photos each to train on, and a run."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    write_dataset(tmp_path / "dataset", train=40, test=4)
-    assert imgcli(monkeypatch, *TRAIN) == 0
-    yield tmp_path
-    progress.be_quiet(False)
+    write_dataset(here / "dataset", train=40, test=4)
+    assert imgcli(*TRAIN) == 0
+    return here
 
 
 def test_repeats_are_pooled_and_the_first_is_the_runs(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    here: Path, capsys: pytest.CaptureFixture[str], shell: Shell
 ) -> None:
     def evaluated(*words: str) -> dict[str, Any]:
-        capsys.readouterr()
-        assert imgcli(monkeypatch, "evaluate", "--folds", "3", *words, "--json") == 0
-        document: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return document
+        return shell.json("evaluate", "--folds", "3", *words)
 
     once = evaluated()
     first = np.load("runs/latest/predictions-folds.npz")["probs"]
@@ -53,11 +46,11 @@ def test_repeats_are_pooled_and_the_first_is_the_runs(
     assert twice["gap"].endswith(".") and twice["calibration"]["folds"] == 3
     stored = json.loads(Path("runs/latest/calibration.json").read_text())
     assert stored["factor"] == twice["calibration"]["factor"]
-    assert imgcli(monkeypatch, "evaluate", "--folds", "3", "--repeats", "2") == 0
+    assert imgcli("evaluate", "--folds", "3", "--repeats", "2") == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "2 repeats of the folds: accuracy" in text
     assert "Also: macro recall (balanced accuracy)" in text and "reliability.png" in text
-    assert imgcli(monkeypatch, "report", "--quiet") == 0
+    assert imgcli("report", "--quiet") == 0
     page = Path("runs/latest/report.html").read_text("utf-8").replace("\u00a0", " ")
     right, run = percent(twice["accuracy"]["value"]), Path("runs/latest").resolve().name
     assert f"Accuracy {right} on 120 held-out photos, each predicted 2 times" in page
@@ -67,12 +60,8 @@ def test_repeats_are_pooled_and_the_first_is_the_runs(
     assert not Path("runs/latest/predictions-folds-2.npz").exists()
 
 
-def test_the_test_part_stands_beside_what_was_learnt_from(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    capsys.readouterr()
-    assert imgcli(monkeypatch, "evaluate", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+def test_the_test_part_stands_beside_what_was_learnt_from(here: Path, shell: Shell) -> None:
+    document = shell.json("evaluate")
     learnt = json.loads(Path("runs/latest/model.json").read_text())["train"]
     assert document["train"]["accuracy"]["value"] == learnt["accuracy"]
     assert "on training photos" in document["gap"]
@@ -80,15 +69,15 @@ def test_the_test_part_stands_beside_what_was_learnt_from(
 
 
 def test_a_precision_is_promised_by_the_folds(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["predict", "dataset/test", "--min-precision", "0.9"]
     capsys.readouterr()
-    assert imgcli(monkeypatch, *words) == 1
+    assert imgcli(*words) == 1
     assert "has no out-of-fold predictions" in capsys.readouterr().err
-    assert imgcli(monkeypatch, "evaluate", "--folds", "3") == 0
+    assert imgcli("evaluate", "--folds", "3") == 0
     capsys.readouterr()
-    assert imgcli(monkeypatch, *words, "--json", "--csv", "found.csv") == 0
+    assert imgcli(*words, "--json", "--csv", "found.csv") == 0
     document = json.loads(capsys.readouterr().out)
     rows = document["predictions"]
     assert document["promise"]["min_precision"] == 0.9 and len(rows) == 12
@@ -102,22 +91,20 @@ def test_a_precision_is_promised_by_the_folds(
         cells = line.split(",")
         assert cells[1] == ("unsure" if row["unsure"] else row["top"][0][0])
         assert cells[-1] == row["top"][0][0]
-    assert imgcli(monkeypatch, *words) == 0
+    assert imgcli(*words) == 0
     assert f"Answered {document['answered']} of 12 photos" in capsys.readouterr().out
 
 
-def test_the_learning_curve_is_told_kept_and_drawn(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_learning_curve_is_printed_stored_and_drawn(
+    here: Path, capsys: pytest.CaptureFixture[str], shell: Shell
 ) -> None:
-    capsys.readouterr()
-    assert imgcli(monkeypatch, "learning-curve", "--folds", "2", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+    document = shell.json("learning-curve", "--folds", "2")
     assert document["sentence"].startswith("Expected accuracy with twice the photos")
     assert {row["class"] for row in document["per_class"]} == {"blue", "green", "red"}
     assert document["points"][-1]["photos"] == 60 and document["n"] == 120
     assert (here / "runs/latest/figures/learning-curve.png").is_file()
     assert json.loads(Path("runs/latest/learning-curve.json").read_text())["times"] == 2.0
-    assert imgcli(monkeypatch, "learning-curve", "--folds", "2") == 0
+    assert imgcli("learning-curve", "--folds", "2") == 0
     assert "120, expected" in capsys.readouterr().out
 
 
@@ -131,10 +118,7 @@ def test_the_learning_curve_is_told_kept_and_drawn(
     ],
 )
 def test_what_cannot_be_meant_is_wrong_usage(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: list[str],
-    said: str,
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
-    assert imgcli(monkeypatch, *words) == 2
+    assert imgcli(*words) == 2
     assert said in capsys.readouterr().err

@@ -12,15 +12,9 @@ from imgcli import progress
 from imgcli.cli import main as program
 from imgcli.cli.command_group import COMMANDS, load_command
 from imgcli.errors import DataError, ImgcliError, Interrupted, WrongUsage
+from tests.support.shell import Shell, completions, imgcli, modules_of
 
 HOUSE = Path(__file__).resolve().parents[2]
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["imgcli", *words])
-    with pytest.raises(SystemExit) as end:
-        program.main()
-    return int(end.value.code or 0)
 
 
 def test_the_commands_are_the_ones_in_the_readme() -> None:
@@ -35,26 +29,19 @@ def test_the_list_of_commands_has_the_first_line_of_each_help(name: str) -> None
     assert COMMANDS[name] == load_command(name).help.split("\n\n")[0]
 
 
-def test_the_list_of_commands_imports_none_of_them() -> None:
-    code = (
-        "import sys\nfrom imgcli.cli.main import main\n"
-        "try:\n    main()\n"
-        "except SystemExit:\n    pass\n"
-        "print(*sorted(name for name in sys.modules if name.startswith('imgcli.')))"
-    )
-    words = [sys.executable, "-c", code, "--help"]
-    *shown, imported = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
-    assert [name for name in COMMANDS if f"  {name} " not in "\n".join(shown)] == []
-    assert imported.split() == [
+def test_the_list_of_commands_imports_none_of_them(shell: Shell) -> None:
+    shown = shell("--help").out
+    assert [name for name in COMMANDS if f"  {name} " not in shown] == []
+    assert {name for name in modules_of("--help") if name.startswith("imgcli.")} == {
         *("imgcli.cli", "imgcli.cli.command_group", "imgcli.cli.main"),
         *("imgcli.errors", "imgcli.text"),
-    ]
+    }
 
 
 def test_a_name_that_no_command_has_is_answered_with_the_nearest(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(monkeypatch, "sugest-merges") == 2
+    assert imgcli("sugest-merges") == 2
     error = capsys.readouterr().err
     assert "No such command 'sugest-merges'. Did you mean 'suggest-merges'?" in error
 
@@ -68,7 +55,7 @@ def test_quiet_holds_for_one_command(
         raise DataError("No run.")
 
     monkeypatch.setattr("imgcli.commands.write_report.find_run", fails)
-    assert run(monkeypatch, "report", *words) == 1
+    assert imgcli("report", *words) == 1
     progress.note("of the next command")
     notes = [] if words else ["a note"]
     assert capsys.readouterr().err.splitlines() == [
@@ -83,7 +70,7 @@ def test_the_help_of_every_command_has_two_examples_to_copy(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    assert run(monkeypatch, command, "--help") == 0
+    assert imgcli(command, "--help") == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert sum(line.startswith(f"imgcli {command}") for line in lines) >= 2
 
@@ -100,19 +87,8 @@ def test_the_completions_are_those_of_the_program(shell: str, file: str) -> None
 
 
 def test_completion_answers_with_commands_and_options() -> None:
-    def complete(words: str, position: int) -> str:
-        environment = {
-            "COMP_WORDS": words,
-            "COMP_CWORD": str(position),
-            "_IMGCLI_COMPLETE": "complete_bash",
-        }
-        code = "import sys; sys.argv = ['imgcli']; from imgcli.cli.main import main; main()"
-        return subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
-        ).stdout
-
-    assert complete("imgcli su", 1).split() == ["suggest-merges"]
-    assert "--freeze" in complete("imgcli train --fr", 2)
+    assert completions("imgcli su") == ["suggest-merges"]
+    assert "--freeze" in completions("imgcli train --fr")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +153,7 @@ def test_ctrl_c_is_130_and_a_sentence(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("imgcli.photos.split.split_folder", interrupted)
-    assert run(monkeypatch, "split") == 130
+    assert imgcli("split") == 130
     assert "Interrupted. What is finished is kept" in capsys.readouterr().err
 
 
@@ -186,7 +162,7 @@ def _fails_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
         raise error
 
     monkeypatch.setattr(program, "app", broken)
-    return run(monkeypatch)
+    return imgcli()
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,31 @@
-import json
 from pathlib import Path
 
 import pytest
 
 from imgcli import ledger
-from tests.cli.shell import imgcli
-from tests.photo_folders import write_classes
-from tests.report.report_runs import predictions, run, write_photos
+from tests.support.photos import write_classes
+from tests.support.predictions import photo_predictions
+from tests.support.runs import reported_run, write_photos
+from tests.support.shell import Shell, imgcli
+
+pytestmark = pytest.mark.usefixtures("here")
 
 COUNTS = ((6, 2, 0), (1, 7, 0), (0, 0, 8))
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def refused(shell: Shell, *words: str) -> str:
+    code, _, err = shell("report", *words)
+    assert code == 1
+    return err
 
 
-def refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
-) -> str:
-    assert imgcli(monkeypatch, "report", *words) == 1
-    return capsys.readouterr().err
-
-
-def test_a_report_is_one_file_in_the_run_with_its_figures_beside(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said, tested = predictions(COUNTS, folds=4), predictions(COUNTS, on="test")
-    made = run(Path(), said, tested)
+def test_a_report_is_one_file_in_the_run_with_its_figures_beside(shell: Shell) -> None:
+    said, tested = photo_predictions(COUNTS, folds=4), photo_predictions(COUNTS, on="test")
+    made = reported_run(Path(), said, tested)
     write_photos(Path(), said, tested)
     for why in ("evaluate", "--track-test"):
         ledger.enter(made, ["a", "b"], why)
-    assert imgcli(monkeypatch, "report", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+    document = shell.json("report")
     page = Path(document["report"])
     assert page == made.folder / "report.html" and page.stat().st_size == document["bytes"]
     names = ("folds", "precision", "map", "reliability", "history")
@@ -48,13 +40,11 @@ def test_a_report_is_one_file_in_the_run_with_its_figures_beside(
     assert f"imgcli evaluate --folds 4 --run {made.folder.name}" in text
 
 
-def test_a_run_without_folds_is_told_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tested = predictions(COUNTS, on="test")
-    made = run(Path(), test=tested)
+def test_a_run_without_folds_is_told_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    tested = photo_predictions(COUNTS, on="test")
+    made = reported_run(Path(), test=tested)
     write_photos(Path(), tested)
-    assert imgcli(monkeypatch, "report") == 0
+    assert imgcli("report") == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "Not in it: the spread over folds, classes to merge, labels to review." in out
     assert f"imgcli evaluate --folds 10 --run {made.folder.name}" in out
@@ -62,65 +52,57 @@ def test_a_run_without_folds_is_told_what_is_missing(
     assert "photos of the sealed test part" in text and "Classes to merge" not in text
 
 
-def test_a_run_that_was_only_trained_has_its_history(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    made = run(Path())
-    assert imgcli(monkeypatch, "report", "--quiet") == 0
+def test_a_run_that_was_only_trained_has_its_history(capsys: pytest.CaptureFixture[str]) -> None:
+    made = reported_run(Path())
+    assert imgcli("report", "--quiet") == 0
     text = (made.folder / "report.html").read_text("utf-8")
     assert "Not evaluated yet." in text and "Training history, 3 epochs" in text
     assert "there is no 'dataset'" in capsys.readouterr().out
 
 
-def test_predictions_of_other_classes_are_refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(Path(), predictions(COUNTS, folds=2), classes=("cat", "dog"))
-    error = refused(monkeypatch, capsys)
+def test_predictions_of_other_classes_are_refused(shell: Shell) -> None:
+    reported_run(Path(), photo_predictions(COUNTS, folds=2), classes=("cat", "dog"))
+    error = refused(shell)
     assert "is not of this run: its classes are not those of the model" in error
     assert "imgcli evaluate --folds 10 --run" in error
 
 
-def test_predictions_that_are_damaged_are_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    made = run(Path(), predictions(COUNTS, folds=2))
+def test_predictions_that_are_damaged_are_named(shell: Shell) -> None:
+    made = reported_run(Path(), photo_predictions(COUNTS, folds=2))
     (made.folder / "predictions-folds.npz").write_bytes(b"PK\x03\x04 and no more")
-    assert "predictions-folds.npz' cannot be read" in refused(monkeypatch, capsys)
+    assert "predictions-folds.npz' cannot be read" in refused(shell)
 
 
-def test_photos_that_are_not_in_the_dataset_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = predictions(COUNTS, folds=4)
-    made = run(Path(), said)
+def test_photos_that_are_not_in_the_dataset_are_counted() -> None:
+    said = photo_predictions(COUNTS, folds=4)
+    made = reported_run(Path(), said)
     write_photos(Path(), said)
     Path("dataset", said.paths[0]).unlink()
-    assert imgcli(monkeypatch, "report") == 0
+    assert imgcli("report") == 0
     text = (made.folder / "report.html").read_text("utf-8")
     assert "any more: 1 evaluated photo." in text and "no picture" in text
 
 
-def test_predictions_of_another_split_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_of_another_split_are_told_apart() -> None:
     write_classes(Path("raw"), per_class=6)
-    assert imgcli(monkeypatch, "split", "raw", "--quiet") == 0
-    made = run(Path(), predictions(COUNTS, ("blue", "green", "red"), folds=4))
-    assert imgcli(monkeypatch, "report") == 0
+    assert imgcli("split", "raw", "--quiet") == 0
+    made = reported_run(Path(), photo_predictions(COUNTS, ("blue", "green", "red"), folds=4))
+    assert imgcli("report") == 0
     text = (made.folder / "report.html").read_text("utf-8")
     assert "Of 24 evaluated photos, 24 are not what" in text
 
 
-def test_a_report_is_replaced_and_nothing_else_is(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(Path(), epochs=1)
+def test_a_report_is_replaced_and_nothing_else_is(shell: Shell) -> None:
+    reported_run(Path(), epochs=1)
     for _ in range(2):
-        assert imgcli(monkeypatch, "report", "--out", "new/page.html") == 0
+        assert imgcli("report", "--out", "new/page.html") == 0
     Path("notes.html").write_text("my notes")
-    error = refused(monkeypatch, capsys, "--out", "notes.html")
+    error = refused(shell, "--out", "notes.html")
     assert "'notes.html' exists and is no report" in error
     assert Path("notes.html").read_text() == "my notes"
-    assert "is a folder" in refused(monkeypatch, capsys, "--out", "new")
+    assert "is a folder" in refused(shell, "--out", "new")
 
 
-def test_one_photo_makes_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    run(Path(), test=predictions([[0, 1, 0], [0, 0, 0], [0, 0, 0]], on="test"))
-    assert imgcli(monkeypatch, "report") == 0
+def test_one_photo_makes_a_report() -> None:
+    reported_run(Path(), test=photo_predictions([[0, 1, 0], [0, 0, 0], [0, 0, 0]], on="test"))
+    assert imgcli("report") == 0

@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,31 +11,17 @@ import pytest
 from PIL import Image
 
 from imgcli.collect.http import client
-from tests.cli.shell import imgcli
-from tests.collect.http.fake import FakeHost, Reply
-from tests.collect.samples import photo
-from tests.collect.scrape.providers.providers import FAST, openverse, openverse_result
-
-Shell = Callable[..., tuple[int, str, str]]
+from tests.support.fake_host import FakeHost, Reply
+from tests.support.photos import photo
+from tests.support.providers import FAST, openverse, openverse_result
+from tests.support.shell import Shell
 
 
 @pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def quick(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A current folder, a wide terminal, and a client that does not wait for long."""
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(client, "Client", partial(client.Client, limits=FAST))
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Type `imgcli WORDS...`; gives the exit code, stdout and stderr."""
-
-    def type_it(*words: str) -> tuple[int, str, str]:
-        code = imgcli(monkeypatch, *words)
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return type_it
 
 
 def openverse_host() -> FakeHost:

@@ -7,29 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import imgcli
+from tests.support.shell import imgcli
+from tests.support.trees import make_tree
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(here: Path) -> Path:
     """A folder with raw/ in it: 10 cats and 20 dogs, every file different, none a picture."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
     for label, n in {"cat": 10, "dog": 20}.items():
-        (tmp_path / "raw" / label).mkdir(parents=True)
-        for i in range(n):
-            (tmp_path / "raw" / label / f"{i:02d}.jpg").write_text(f"{label} {i}")
-    return tmp_path
+        make_tree(here / "raw" / label, {f"{i:02d}.jpg": f"{label} {i}".encode() for i in range(n)})
+    return here
 
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
 
 
-def test_raw_becomes_dataset_without_another_word(
-    here: Path, monkeypatch: Patch, capsys: Capture
-) -> None:
-    assert imgcli(monkeypatch, "split", "--duplicates", "exact") == 0
+def test_raw_becomes_dataset_without_another_word(here: Path, capsys: Capture) -> None:
+    assert imgcli("split", "--duplicates", "exact") == 0
     out = capsys.readouterr().out
     assert [row.split() for row in out.splitlines() if "cat" in row or "dog" in row][:2] == [
         ["│", "cat", "│", "9", "│", "1", "│", "10", "│"],
@@ -41,15 +36,13 @@ def test_raw_becomes_dataset_without_another_word(
     assert (here / "dataset/split.json").is_file()
 
 
-def test_json_is_the_contract_and_nothing_else(
-    here: Path, monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_json_is_the_contract_and_nothing_else(here: Path, capsys: Capture) -> None:
     (here / "raw/cat/empty.jpg").touch()
     (here / "raw/owl").mkdir()
     (here / "raw/owl/1.jpg").touch()
     (here / "raw/owl/2.jpg").touch()
     words = ["--ratio", "0.7", "--val", "0.2", "--seed", "4", "--out", "d", "--duplicates", "exact"]
-    assert imgcli(monkeypatch, "split", "raw", *words, "--json") == 0
+    assert imgcli("split", "raw", *words, "--json") == 0
     captured = capsys.readouterr()
     document = json.loads(captured.out)
     rejected = document.pop("rejected")
@@ -68,12 +61,10 @@ def test_json_is_the_contract_and_nothing_else(
     assert "Left out" in captured.err
 
 
-def test_rejected_photos_are_listed_up_to_ten(
-    here: Path, monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_rejected_photos_are_listed_up_to_ten(here: Path, capsys: Capture) -> None:
     for i in range(12):
         (here / f"raw/cat/empty\x1b[31m{i:02d}.jpg").touch()
-    assert imgcli(monkeypatch, "split", "--duplicates", "exact", "--out", "d d") == 0
+    assert imgcli("split", "--duplicates", "exact", "--out", "d d") == 0
     out = capsys.readouterr().out
     assert "Rejected, and left in 'raw': 12." in out
     assert out.count("cat/empty\\x1b[31m") == 10
@@ -81,11 +72,11 @@ def test_rejected_photos_are_listed_up_to_ten(
     assert "Next: imgcli train --arch resnet101 --freeze --data 'd d'" in out
 
 
-def test_an_update_says_what_changed(here: Path, monkeypatch: Patch, capsys: Capture) -> None:
-    imgcli(monkeypatch, "split", "--duplicates", "exact", "--ratio", "0.8", "--seed", "2")
+def test_an_update_says_what_changed(here: Path, capsys: Capture) -> None:
+    imgcli("split", "--duplicates", "exact", "--ratio", "0.8", "--seed", "2")
     (here / "raw/cat/new.jpg").write_text("new")
     capsys.readouterr()
-    assert imgcli(monkeypatch, "split", "--update", "--json") == 0
+    assert imgcli("split", "--update", "--json") == 0
     captured = capsys.readouterr()
     assert (json.loads(captured.out)["ratio"], json.loads(captured.out)["seed"]) == (0.8, 2)
     assert captured.err.split() == (
@@ -95,29 +86,27 @@ def test_an_update_says_what_changed(here: Path, monkeypatch: Patch, capsys: Cap
 
 @pytest.mark.parametrize("link", ["auto", "copy", "symlink"])
 def test_the_same_split_again_is_said_to_be_there_and_prints_the_same(
-    here: Path, monkeypatch: Patch, capsys: Capture, link: str
+    here: Path, capsys: Capture, link: str
 ) -> None:
     (here / "raw/cat/empty.jpg").touch()
     words = ["split", "--duplicates", "exact", "--link", link, "--json"]
-    assert imgcli(monkeypatch, *words) == 0
+    assert imgcli(*words) == 0
     first = capsys.readouterr()
     before = {path: path.lstat().st_ino for path in (here / "dataset").rglob("*")}
-    assert imgcli(monkeypatch, *words) == 0
+    assert imgcli(*words) == 0
     again = capsys.readouterr()
     assert again.out == first.out and "is this very split already" in again.err
     assert {path: path.lstat().st_ino for path in (here / "dataset").rglob("*")} == before
 
 
-def test_a_dataset_that_is_not_exactly_this_split_is_refused(
-    here: Path, monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_a_dataset_that_is_not_exactly_this_split_is_refused(here: Path, capsys: Capture) -> None:
     words = ["split", "--duplicates", "exact", "--link", "copy"]
 
     def is_refused(*more: str) -> bool:
-        code = imgcli(monkeypatch, *words, *more)
+        code = imgcli(*words, *more)
         return code == 1 and "'dataset' exists" in capsys.readouterr().err
 
-    assert imgcli(monkeypatch, *words) == 0
+    assert imgcli(*words) == 0
     assert is_refused("--seed", "1") and is_refused("--ratio", "0.5") and not is_refused()
     photo = next((here / "dataset/train/cat").iterdir())
     held = photo.read_bytes()
@@ -135,25 +124,21 @@ def test_a_dataset_that_is_not_exactly_this_split_is_refused(
 
 
 @pytest.mark.parametrize("how", ["--force", "--update"])
-def test_a_photo_edited_in_the_dataset_is_kept_aside(
-    here: Path, monkeypatch: Patch, capsys: Capture, how: str
-) -> None:
-    assert imgcli(monkeypatch, "split", "--duplicates", "exact", "--link", "copy") == 0
+def test_a_photo_edited_in_the_dataset_is_kept_aside(here: Path, capsys: Capture, how: str) -> None:
+    assert imgcli("split", "--duplicates", "exact", "--link", "copy") == 0
     photo = next((here / "dataset/train/cat").iterdir())
     photo.write_text("retouched by hand")
-    assert imgcli(monkeypatch, "split", "--duplicates", "exact", how, "--json") == 0
+    assert imgcli("split", "--duplicates", "exact", how, "--json") == 0
     (aside,) = here.glob("dataset.replaced-*")
     assert (aside / photo.relative_to(here / "dataset")).read_text() == "retouched by hand"
     err = " ".join(capsys.readouterr().err.split())
     assert f"'{aside.name}' beside it" in err and photo.name in err
 
 
-def test_a_photo_edited_in_raw_through_its_link_keeps_nothing_aside(
-    here: Path, monkeypatch: Patch
-) -> None:
-    assert imgcli(monkeypatch, "split", "--duplicates", "exact") == 0
+def test_a_photo_edited_in_raw_through_its_link_keeps_nothing_aside(here: Path) -> None:
+    assert imgcli("split", "--duplicates", "exact") == 0
     (here / "raw/cat/00.jpg").write_text("retouched in raw, and so in the dataset")
-    assert imgcli(monkeypatch, "split", "--update") == 0
+    assert imgcli("split", "--update") == 0
     assert not list(here.glob("dataset.replaced-*"))
 
 
@@ -171,16 +156,11 @@ def test_a_photo_edited_in_raw_through_its_link_keeps_nothing_aside(
     ],
 )
 def test_bad_input_gets_one_sentence(
-    here: Path,
-    monkeypatch: Patch,
-    capsys: Capture,
-    words: list[str],
-    code: int,
-    sentence: str,
+    here: Path, capsys: Capture, words: list[str], code: int, sentence: str
 ) -> None:
     (here / "taken").mkdir()
     (here / "taken/photo.jpg").write_text("mine")
-    assert imgcli(monkeypatch, "split", "--duplicates", "exact", *words) == code
+    assert imgcli("split", "--duplicates", "exact", *words) == code
     captured = capsys.readouterr()
     assert sentence in captured.err
     assert captured.err.startswith("imgcli: ") and captured.err.count("\n") == 1
@@ -207,13 +187,13 @@ def test_a_full_disk_and_ctrl_c_leave_nothing_half_done(
         raise error
 
     monkeypatch.setattr(os, "link", link)
-    assert imgcli(monkeypatch, "split", "--duplicates", "exact") == code
+    assert imgcli("split", "--duplicates", "exact") == code
     assert sentence in capsys.readouterr().err
     assert {path.name for path in here.iterdir()} - {".imgcli"} == {"raw"}
 
 
-def test_help_has_two_examples(here: Path, monkeypatch: Patch, capsys: Capture) -> None:
-    assert imgcli(monkeypatch, "split", "--help") == 0
+def test_help_has_two_examples(here: Path, capsys: Capture) -> None:
+    assert imgcli("split", "--help") == 0
     out = capsys.readouterr().out
     assert "imgcli split raw/ --ratio 0.9" in out
     assert "imgcli split raw/ --update" in out

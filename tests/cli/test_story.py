@@ -1,15 +1,12 @@
 """The five commands and predict as they are typed, from an empty folder."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from imgcli import progress
-from tests.cli.shell import imgcli
-from tests.photo_folders import write_classes
+from tests.support.photos import write_classes
+from tests.support.shell import Shell
 
 TRAIN = [
     *("train", "--arch", "resnet18", "--freeze", "--no-pretrained", "--image-size", "32"),
@@ -17,33 +14,9 @@ TRAIN = [
 ]
 
 
-class Shell:
-    """Types commands in one folder and keeps what they print."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch, self.capsys = monkeypatch, capsys
-
-    def __call__(self, *words: str) -> tuple[int, str, str]:
-        code = imgcli(self.monkeypatch, *words)
-        captured = self.capsys.readouterr()
-        return code, captured.out, captured.err
-
-    def json(self, *words: str) -> dict[str, Any]:
-        code, out, err = self(*words, "--json")
-        assert code == 0, err
-        document: dict[str, Any] = json.loads(out)
-        return document
-
-
-@pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Shell]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    write_classes(tmp_path / "photos", per_class=20)
-    yield Shell(monkeypatch, capsys)
-    progress.be_quiet(False)
+@pytest.fixture(autouse=True)
+def source_folder(here: Path) -> Path:
+    return write_classes(here / "photos", per_class=20)
 
 
 def test_the_five_commands_find_what_the_one_before_them_left(shell: Shell, tmp_path: Path) -> None:

@@ -3,34 +3,22 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from imgcli.config import TrainConfig
 from imgcli.runs import Run, find_run
-from imgcli.training.pipeline import train_run
 from imgcli.training.scoring import score_folds
-from tests.cli.shell import imgcli
-from tests.evaluation import run_folders
-from tests.evaluation.planted import with_twins
-from tests.photo_folders import write_dataset
+from tests.support import runs
+from tests.support.photos import write_dataset
+from tests.support.shell import Shell, imgcli
+from tests.support.trained_runs import FROZEN, trained
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    run = run_folders.run(tmp_path / "runs")
-    judged = with_twins(np.random.default_rng(0), k=6, twins=1, n=40)
-    fold = np.arange(len(judged)) % 5
-    run.save_predictions("predictions-folds.npz", type(judged)(**{**vars(judged), "fold": fold}))
+pytestmark = pytest.mark.usefixtures("run_with_twins")
 
 
 def test_the_plan_in_the_run_is_what_merge_takes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], shell: Shell
 ) -> None:
-    assert imgcli(monkeypatch, "suggest-merges", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+    document = shell.json("suggest-merges")
     assert set(document) >= {"run", "accuracy", "suggestions"}
     (suggestion,) = document["suggestions"]
     assert set(suggestion) == {
@@ -40,16 +28,16 @@ def test_the_plan_in_the_run_is_what_merge_takes(
     stored = json.loads(Path("runs/latest/merges.json").read_text())
     assert stored["merges"] == document["merges"] and stored["data"] == "dataset"
     assert document["splits"] is None  # the backbone has learnt
-    assert imgcli(monkeypatch, "suggest-merges") == 0
+    assert imgcli("suggest-merges") == 0
     assert "imgcli merge --plan" in capsys.readouterr().out
 
 
 def test_training_again_is_refused_where_it_would_take_long(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert imgcli(monkeypatch, "suggest-merges", "--retrain") == 1
+    assert imgcli("suggest-merges", "--retrain") == 1
     assert "5 folds for each of 1 merge would take about 10 s" in capsys.readouterr().err
-    assert imgcli(monkeypatch, "suggest-merges", "--data", "x") == 2
+    assert imgcli("suggest-merges", "--data", "x") == 2
     assert "--data x goes with a run on a frozen backbone" in capsys.readouterr().err
 
 
@@ -61,53 +49,44 @@ def two_kinds(tmp_path: Path) -> Run:
     for colour in ("blue", "red"):
         for photo in sorted((tmp_path / "dataset/train" / colour).iterdir())[:15]:
             photo.rename(tmp_path / "dataset/train/mixed" / f"{colour}-{photo.name}")
-    config = TrainConfig.of(
-        arch="resnet18", freeze=True, pretrained=False, image_size=32, precision="fp32"
-    )
-    run = train_run(config, Path("dataset"), Path("runs")).run
+    run = trained(FROZEN)
     score_folds(run, None, "train", 3)
     return run
 
 
 def test_a_class_of_two_kinds_is_told_by_the_features_while_there_are_photos(
-    two_kinds: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    two_kinds: Run, capsys: pytest.CaptureFixture[str], shell: Shell
 ) -> None:
-    assert imgcli(monkeypatch, "suggest-merges", "--json") == 0
-    (split,) = json.loads(capsys.readouterr().out)["splits"]
+    (split,) = shell.json("suggest-merges")["splits"]
     assert split["class"] == "mixed" and split["parts"] == [15, 15]
     for part in split["examples"]:
         assert len({path.split("/")[-1].split("-")[0] for path in part}) == 1
-    assert imgcli(monkeypatch, "suggest-merges") == 0
+    assert imgcli("suggest-merges") == 0
     assert "Classes that may be two" in capsys.readouterr().out
     Path("dataset").rename("elsewhere")
-    assert imgcli(monkeypatch, "suggest-merges", "--json") == 0
+    assert imgcli("suggest-merges", "--json") == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["splits"] is None
     assert "Classes were not examined for two kinds of photos. " in said.err
-    assert imgcli(monkeypatch, "suggest-merges", "--json", "--data", "elsewhere") == 0
+    assert imgcli("suggest-merges", "--json", "--data", "elsewhere") == 0
     assert len(json.loads(capsys.readouterr().out)["splits"]) == 1
-    assert imgcli(monkeypatch, "suggest-merges", "--data", "nowhere") == 1
+    assert imgcli("suggest-merges", "--data", "nowhere") == 1
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_one_photo_is_too_few_to_tell(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_photo_is_too_few_to_tell(capsys: pytest.CaptureFixture[str], shell: Shell) -> None:
     made = find_run()
-    one = run_folders.judged(1, k=1, n=1)
+    one = runs.judged(1, k=1, n=1)
     made.save_predictions("predictions-folds.npz", one)
-    assert imgcli(monkeypatch, "suggest-merges") == 0
+    assert imgcli("suggest-merges") == 0
     out = " ".join(capsys.readouterr().out.split())
     assert out.startswith("1 photo is too few to tell which classes are confused by more than")
     assert "chance explains" not in out
-    assert imgcli(monkeypatch, "suggest-merges", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["too_few"] == out
+    assert shell.json("suggest-merges")["too_few"] == out
 
 
-def test_photos_of_another_dataset_are_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_photos_of_another_dataset_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     write_dataset(Path("dataset"), train=2, test=1)
-    assert imgcli(monkeypatch, "suggest-merges") == 0
+    assert imgcli("suggest-merges") == 0
     told = " ".join(capsys.readouterr().err.split())
     assert told.startswith("'dataset' lacks 280 of 280 photos that the run 'runs/")

@@ -12,8 +12,8 @@ from imgcli.commands.training_config import train_command
 from imgcli.config import TrainConfig
 from imgcli.errors import Refused
 from imgcli.training.tuning.search_space import searchable
-from tests.cli.shell import imgcli
-from tests.photo_folders import write_dataset
+from tests.support.photos import write_dataset
+from tests.support.shell import imgcli
 
 QUICK = shlex.split(
     "tune --arch 4C3S2-{4,8} --image-size 8 --epochs 2 --augment none --precision fp32 "
@@ -21,11 +21,9 @@ QUICK = shlex.split(
 )
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_dataset(tmp_path / "dataset")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+@pytest.fixture(autouse=True)
+def dataset(here: Path) -> Path:
+    return write_dataset(here / "dataset")
 
 
 def config_typed(monkeypatch: pytest.MonkeyPatch, command: str) -> tuple[TrainConfig, Path, Path]:
@@ -38,14 +36,14 @@ def config_typed(monkeypatch: pytest.MonkeyPatch, command: str) -> tuple[TrainCo
 
     monkeypatch.setattr("imgcli.training.pipeline.train_run", refuse)
     program, *words = shlex.split(command)
-    assert program == "imgcli" and imgcli(monkeypatch, *words) == 1
+    assert program == "imgcli" and imgcli(*words) == 1
     return read[0]
 
 
 def test_a_search_ends_with_its_best_as_a_command(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert imgcli(monkeypatch, *QUICK, "--name", "first", "--folds", "2") == 0
+    assert imgcli(*QUICK, "--name", "first", "--folds", "2") == 0
     out, err = capsys.readouterr()
     assert "Searching lr: 3e-05..0.003:log" in err and "Searching {4,8} at 7: 4,8" in err
     assert "4 finished. The best was chosen by its accuracy on the same 36 photos in" in out
@@ -66,7 +64,7 @@ def test_json_is_one_document(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [*QUICK, "--json", "--search", "lr=1e-7..0.1", "--seed", "3", "--folds", "2"]
-    assert imgcli(monkeypatch, *words) == 0
+    assert imgcli(*words) == 0
     document = json.loads(capsys.readouterr().out)
     assert set(document) == {
         *("study", "folder", "trials", "best", "command", "importance"),
@@ -79,7 +77,7 @@ def test_json_is_one_document(
     assert config.seed == 3
     assert set(document["importance"]) == {"lr", "{4,8} at 7"}
     assert (Path(document["folder"]) / "importance.png").is_file()
-    assert imgcli(monkeypatch, *words) == 0  # the same command: the same study, all done
+    assert imgcli(*words) == 0  # the same command: the same study, all done
     assert json.loads(capsys.readouterr().out)["trials"] == document["trials"]
 
 
@@ -140,22 +138,15 @@ def test_every_choice_of_numbers_words_or_switches_can_be_searched() -> None:
     ],
 )
 def test_what_cannot_be_done_is_a_sentence(
-    here: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: str,
-    code: int,
-    message: str,
+    here: Path, capsys: pytest.CaptureFixture[str], words: str, code: int, message: str
 ) -> None:
-    assert imgcli(monkeypatch, *QUICK, *shlex.split(words)) == code
+    assert imgcli(*QUICK, *shlex.split(words)) == code
     assert message in capsys.readouterr().err
 
 
-def test_archs_can_be_searched_by_name(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_archs_can_be_searched_by_name(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [word for word in QUICK if word not in ("--arch", "4C3S2-{4,8}")]
-    assert imgcli(monkeypatch, *words, "--json", "--search", "arch=4C3S2-8,{4,8}C3S2-4-4") == 0
+    assert imgcli(*words, "--json", "--search", "arch=4C3S2-8,{4,8}C3S2-4-4") == 0
     archs = {row["choices"]["arch"] for row in json.loads(capsys.readouterr().out)["trials"]}
     assert archs <= {"4C3S2-8", "4C3S2-4-4", "8C3S2-4-4"} and len(archs) > 1
 
@@ -164,7 +155,7 @@ def test_without_optuna_one_sentence_says_what_to_install(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert imgcli(monkeypatch, *QUICK) == 1
+    assert imgcli(*QUICK) == 1
     error = capsys.readouterr().err
     assert error == "imgcli: imgcli tune needs Optuna. Get it with: pip install 'imgcli[tune]'\n"
 

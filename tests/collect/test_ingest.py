@@ -1,5 +1,4 @@
 import hashlib
-import json
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -13,14 +12,11 @@ from imgcli.collect.ingest import open_store
 from imgcli.errors import StorageError
 from imgcli.photos.quarantine import Move, quarantine
 from imgcli.provenance import NAME
-from tests.collect.samples import labelled_photo, make_tree, photo, place, tree
-from tests.kills import alone, killed_at
+from tests.support.kills import alone, killed_at
+from tests.support.photos import photo
+from tests.support.trees import labelled_photo, make_tree, place, provenance_lines, tree
 
 candidate = labelled_photo  # for tests/test_full_disk.py
-
-
-def lines(out: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (out / NAME).read_text("utf-8").splitlines()]
 
 
 def test_photos_are_placed_by_class_with_a_line_each(tmp_path: Path) -> None:
@@ -29,7 +25,7 @@ def test_photos_are_placed_by_class_with_a_line_each(tmp_path: Path) -> None:
         out, labelled_photo("cat", "1.png", photo(1)), labelled_photo("dog", "x", photo(2, "JPEG"))
     )
     assert tree(out) == {"cat/1.png": photo(1), "dog/x.jpg": photo(2, "JPEG")}
-    first, second = lines(out)
+    first, second = provenance_lines(out)
     assert first.pop("imported_at")
     assert first == {
         "path": "cat/1.png",
@@ -111,7 +107,10 @@ def test_photos_put_there_by_hand_are_known_and_left_alone(tmp_path: Path) -> No
     assert set(tree(out)) == {
         *("a/1.png", "a/mine.png", "a/notes.txt", "b/mine.png", f"b/mine-{tag}.png")
     }
-    assert [line["path"] for line in lines(out)][1:] == ["a/mine.png", f"b/mine-{tag}.png"]
+    assert [line["path"] for line in provenance_lines(out)][1:] == [
+        "a/mine.png",
+        f"b/mine-{tag}.png",
+    ]
 
 
 def test_a_photo_that_was_removed_comes_in_again(tmp_path: Path) -> None:
@@ -131,7 +130,7 @@ def test_what_a_killed_import_left_is_swept_repaired_and_read_back(tmp_path: Pat
     (out / NAME).write_bytes(text[:-20])  # the line of 2.png is torn
     assert place(out, labelled_photo("a", "2.png", photo(2))) == [False]
     assert tree(out) == {"a/1.png": photo(1), "a/2.png": photo(2)}
-    assert [line["path"] for line in lines(out)] == ["a/1.png", "a/2.png"]
+    assert [line["path"] for line in provenance_lines(out)] == ["a/1.png", "a/2.png"]
 
 
 def test_whole_blocks_are_committed_on_the_way(
@@ -142,7 +141,7 @@ def test_whole_blocks_are_committed_on_the_way(
         for n in (1, 2, 3):
             store.place(labelled_photo("a", f"{n}.png", photo(n)))
         assert {"a/1.png", "a/2.png"} < set(tree(tmp_path / "raw"))
-        assert len(lines(tmp_path / "raw")) == 2
+        assert len(provenance_lines(tmp_path / "raw")) == 2
 
 
 def test_an_interruption_keeps_what_was_placed(tmp_path: Path) -> None:
@@ -152,7 +151,7 @@ def test_an_interruption_keeps_what_was_placed(tmp_path: Path) -> None:
             store.place(labelled_photo("a", "1.png", photo(1)))
             raise KeyboardInterrupt
     assert tree(out) == {"a/1.png": photo(1)}
-    assert len(lines(out)) == 1
+    assert len(provenance_lines(out)) == 1
 
 
 def test_two_imports_into_one_folder_are_refused(tmp_path: Path) -> None:

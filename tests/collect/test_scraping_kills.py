@@ -13,8 +13,9 @@ import pytest
 
 from imgcli.collect.scrape.journal import open_journal
 from imgcli.collect.scrape.spool import Spool
-from tests.collect.http.fake import FakeHost, Reply
-from tests.collect.samples import photo
+from tests.support.fake_host import FakeHost, Reply
+from tests.support.photos import photo
+from tests.support.trees import placed_files, provenance_lines
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -24,7 +25,7 @@ PROGRAM = """
 import os, signal, sys
 from functools import partial
 from imgcli.collect.http import client
-from tests.collect.scrape.providers.providers import FAST
+from tests.support.providers import FAST
 client.Client = partial(client.Client, limits=FAST)
 left, where = int(sys.argv.pop(1)), sys.argv.pop(1)
 
@@ -73,12 +74,8 @@ def answers(first: int) -> dict[str, bytes]:
     return {**good, "/12.png": b"<html>", "/14.png": photo(first + 10)}
 
 
-def tree(out: Path) -> dict[str, bytes]:
-    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.glob("[!.]*/*")}
-
-
 def provenance(out: Path) -> list[dict[str, object]]:
-    lines = map(json.loads, (out / "provenance.jsonl").read_text("utf-8").splitlines())
+    lines = provenance_lines(out)
     when = ("retrieved_at", "imported_at")
     plain = [{key: line[key] for key in line if key not in when} for line in lines]
     return sorted(plain, key=lambda line: str(line["path"]))
@@ -108,7 +105,7 @@ def test_killed_at_any_moment_a_rerun_fetches_nothing_twice(tmp_path: Path) -> N
     with FakeHost(answers(0)) as one, FakeHost(answers(100)) as other:
         write_table(tmp_path / "whole", one, other)
         whole = finish(tmp_path / "whole", one, other)
-        expected = tree(tmp_path / "whole" / "raw")
+        expected = placed_files(tmp_path / "whole" / "raw")
         assert len(expected) == 24
         write_table(tmp_path / "killed", one, other)
         moments = random.Random(5)
@@ -130,7 +127,7 @@ def test_killed_at_any_moment_a_rerun_fetches_nothing_twice(tmp_path: Path) -> N
             safe = {url: counts[url] for url in received(tmp_path / "killed" / "raw")}
         assert safe
         last = finish(tmp_path / "killed", one, other)
-        assert tree(tmp_path / "killed" / "raw") == expected
+        assert placed_files(tmp_path / "killed" / "raw") == expected
         assert provenance(tmp_path / "killed" / "raw") == provenance(tmp_path / "whole" / "raw")
         counts = asked(one, other)
         assert {url: counts[url] for url in safe} == safe
@@ -155,7 +152,7 @@ def test_killed_at_every_few_writes_the_tree_is_the_same(tmp_path: Path) -> None
         assert len(codes) > 2 and set(codes) == {-signal.SIGKILL, 0}
         counts = asked(host)
         assert counts.total() - len(counts) <= len(codes) - 1  # cut off on their way
-        assert tree(tmp_path / "killed" / "raw") == tree(tmp_path / "whole" / "raw")
+        assert placed_files(tmp_path / "killed" / "raw") == placed_files(tmp_path / "whole" / "raw")
         mended = provenance(tmp_path / "killed" / "raw")
         assert mended == provenance(tmp_path / "whole" / "raw")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.collect.http.fake import Answers, FakeHost, Reply
-from tests.collect.samples import photo
+from tests.support.fake_host import Answers, FakeHost, Reply
+from tests.support.photos import photo
 
 HOUSE = Path(__file__).resolve().parents[2]
 

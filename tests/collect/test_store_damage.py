@@ -10,7 +10,8 @@ import pytest
 
 from imgcli.collect.ingest import Store
 from imgcli.provenance import NAME, read
-from tests.collect.samples import labelled_photo, make_tree, photo, place, tree
+from tests.support.photos import photo
+from tests.support.trees import labelled_photo, make_tree, place, tree
 
 PHOTOS = [
     labelled_photo(label, f"{n}.png", photo(n)) for n, label in enumerate(["owl", "owl", "cat"])

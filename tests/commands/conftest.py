@@ -1,16 +1,13 @@
-"""A run to evaluate, an empty folder, and the document that a command prints."""
+"""A run to evaluate, and the document that a command prints."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imgcli.commands.train import train
-from tests.commands.shell import typed_json
-from tests.photo_folders import write_dataset
-
-Printed = Callable[..., dict[str, Any]]
+from tests.support.photos import write_dataset
+from tests.support.shell import Printed, Shell
 
 
 @pytest.fixture(scope="session")
@@ -32,18 +29,11 @@ def run(trained_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Printed:
+def printed(shell: Shell) -> Printed:
     """Type `imgcli WORDS... --json`; gives the document. The API before it has printed nothing."""
 
     def type_it(*words: str) -> dict[str, Any]:
-        assert capsys.readouterr().out == ""
-        return typed_json(monkeypatch, capsys, *words)
+        assert shell.capsys.readouterr().out == ""
+        return shell.json(*words)
 
     return type_it

@@ -6,12 +6,15 @@ import pytest
 
 from imgcli.commands.bench import bench
 from imgcli.errors import WrongUsage
-from tests.commands.shell import typed_json
-from tests.photo_folders import write_classes
+from tests.support.photos import write_classes
+from tests.support.shell import Printed
 
 
 def test_it_measures_the_stages_of_cross_validation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    printed: Printed,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_classes(tmp_path / "raw", per_class=4, classes=2)
@@ -20,7 +23,7 @@ def test_it_measures_the_stages_of_cross_validation(
     assert result.speeds.photos == 8 and result.folds == 5
     assert result.seconds.keys() == {"decode", "look", "heads", "total"}
     words = "bench --arch 8C3-P2-G --image-size 8 --folds 5"
-    typed = typed_json(monkeypatch, capsys, *words.split())
+    typed = printed(*words.split())
     assert list(typed) == list(result.to_json())
     assert typed["seconds"].keys() == result.seconds.keys()
     assert "total" in repr(result)

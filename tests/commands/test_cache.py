@@ -8,7 +8,7 @@ import pytest
 from imgcli.commands.cache import cache
 from imgcli.errors import WrongUsage
 from imgcli.photos.row_cache import RowStore
-from tests.commands.conftest import Printed
+from tests.support.shell import Printed
 
 pytestmark = pytest.mark.usefixtures("here")
 

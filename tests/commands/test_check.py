@@ -7,8 +7,8 @@ import pytest
 from imgcli.commands.check import check
 from imgcli.commands.restore import restore
 from imgcli.errors import DataError, WrongUsage
-from tests.commands.conftest import Printed
-from tests.photo_folders import write_classes
+from tests.support.photos import write_classes
+from tests.support.shell import Printed
 
 
 @pytest.fixture(autouse=True)

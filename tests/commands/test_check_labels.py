@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from imgcli.commands.check import check
-from tests.commands.conftest import Printed
-from tests.labelled_runs import WRONG, run_with_a_wrong_label
+from tests.support.runs import WRONG, run_with_a_wrong_label
+from tests.support.shell import Printed
 
 
 def test_it_returns_what_the_command_prints(here: Path, printed: Printed) -> None:

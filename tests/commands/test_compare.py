@@ -8,14 +8,16 @@ import pytest
 import imgcli
 from imgcli import progress
 from imgcli.errors import WrongUsage
-from tests.evaluation.run_folders import judged, run
+from tests.support.runs import evaluated_run, judged
 
 
 def test_two_runs_are_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names = [run(Path("runs"), judged(n, k=3), dropout=n / 100).folder.name for n in (12, 0)]
+    names = [
+        evaluated_run(Path("runs"), judged(n, k=3), dropout=n / 100).folder.name for n in (12, 0)
+    ]
     with progress.quietly(True):
         result = imgcli.compare(names)
     assert result.best == f"runs/{names[1]}" and result.difference == pytest.approx(0.2)

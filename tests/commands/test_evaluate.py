@@ -6,13 +6,13 @@ import pytest
 
 from imgcli.commands.evaluate import evaluate
 from imgcli.errors import WrongUsage
-from tests.commands.shell import as_printed, typed_json
+from tests.support.shell import Printed, as_printed
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
 
 
-def test_folds_give_figures_with_intervals(run: Path, monkeypatch: Patch, capsys: Capture) -> None:
+def test_folds_give_figures_with_intervals(run: Path, capsys: Capture, printed: Printed) -> None:
     result = evaluate(folds=3, repeats=2)
     assert capsys.readouterr().out == ""
     assert result.run.name == run.name and result.n == 24 and result.classes == ("blue", "green")
@@ -20,19 +20,17 @@ def test_folds_give_figures_with_intervals(run: Path, monkeypatch: Patch, capsys
     correct = (result.predictions.preds == result.predictions.targets).mean()
     assert result.document["per_repeat"]["accuracy"][0] == pytest.approx(correct)
     assert all(path.is_file() for path in result.figures) and len(result.figures) == 4
-    typed = typed_json(monkeypatch, capsys, "evaluate", "--folds", "3", "--repeats", "2")
+    typed = printed("evaluate", "--folds", "3", "--repeats", "2")
     assert as_printed(result.to_json()) == typed
     assert typed["accuracy"]["value"] == result.accuracy.value
     assert "95 % interval" in repr(result) and "<table>" in result._repr_html_()
 
 
-def test_the_test_part_is_scored_once_and_counted(
-    run: Path, monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_the_test_part_is_scored_once_and_counted(run: Path, printed: Printed) -> None:
     assert evaluate(run=run).test_evaluations == 1
     result = evaluate(run=[run])
     assert result.test_evaluations is None and result.n == 8
-    assert as_printed(result.to_json()) == typed_json(monkeypatch, capsys, "evaluate")
+    assert as_printed(result.to_json()) == printed("evaluate")
 
 
 @pytest.mark.parametrize(

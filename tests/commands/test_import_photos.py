@@ -6,8 +6,9 @@ import pytest
 
 from imgcli.commands.import_photos import import_photos
 from imgcli.errors import DataError
-from tests.collect.samples import TWO_CLASSES, make_tree, make_zip, photo
-from tests.commands.conftest import Printed
+from tests.support.photos import photo
+from tests.support.shell import Printed
+from tests.support.trees import TWO_CLASSES, make_tree, make_zip
 
 pytestmark = pytest.mark.usefixtures("here")
 

@@ -7,8 +7,8 @@ import pytest
 from imgcli.commands.folders import default_folder
 from imgcli.commands.merge import merge
 from imgcli.errors import WrongUsage
-from tests.commands.conftest import Printed
-from tests.photo_folders import write_classes
+from tests.support.photos import write_classes
+from tests.support.shell import Printed
 
 pytestmark = pytest.mark.usefixtures("here")
 

@@ -8,14 +8,14 @@ import pytest
 from imgcli.commands.evaluate import evaluate
 from imgcli.commands.predict import predict
 from imgcli.errors import WrongUsage
-from tests.commands.shell import as_printed, typed_json
+from tests.support.shell import Printed, as_printed
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
 
 
 def test_predictions_are_arrays_and_a_document(
-    run: Path, monkeypatch: Patch, capsys: Capture, tmp_path: Path
+    run: Path, capsys: Capture, tmp_path: Path, printed: Printed
 ) -> None:
     result = predict("dataset/test", csv=tmp_path / "found.csv", top=1)
     assert capsys.readouterr().out == ""
@@ -23,19 +23,17 @@ def test_predictions_are_arrays_and_a_document(
     np.testing.assert_array_equal(result.confidence, result.probs.max(axis=1))
     assert result.sure.all() and result.promise is None and result.rejected == ()
     assert (tmp_path / "found.csv").read_text().startswith("path,class,confidence\n")
-    typed = typed_json(monkeypatch, capsys, "predict", "dataset/test", "--top", "1")
+    typed = printed("predict", "dataset/test", "--top", "1")
     assert as_printed(result.to_json()) == typed
     assert result.predictions[0] in repr(result)
 
 
-def test_a_min_precision_is_kept_by_the_confident(
-    run: Path, monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_a_min_precision_is_kept_by_the_confident(run: Path, printed: Printed) -> None:
     evaluate(folds=3)
     result = predict(["dataset/test"], min_precision=0.5)
     assert result.promise is not None
     np.testing.assert_array_equal(result.sure, result.confidence >= result.promise.threshold)
-    typed = typed_json(monkeypatch, capsys, *"predict dataset/test --min-precision 0.5".split())
+    typed = printed(*"predict dataset/test --min-precision 0.5".split())
     assert as_printed(result.to_json()) == typed
 
 

@@ -9,10 +9,10 @@ from imgcli.collect.http import client
 from imgcli.commands.credits import credits
 from imgcli.commands.scrape import scrape
 from imgcli.errors import DataError, WrongUsage
-from tests.collect.http.fake import FakeHost
-from tests.collect.samples import photo
-from tests.collect.scrape.providers.providers import FAST
-from tests.commands.conftest import Printed
+from tests.support.fake_host import FakeHost
+from tests.support.photos import photo
+from tests.support.providers import FAST
+from tests.support.shell import Printed
 
 pytestmark = pytest.mark.usefixtures("here")
 

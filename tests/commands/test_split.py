@@ -6,8 +6,8 @@ import pytest
 
 from imgcli.commands.split import split
 from imgcli.errors import StorageError, WrongUsage
-from tests.commands.conftest import Printed
-from tests.photo_folders import write_classes
+from tests.support.photos import write_classes
+from tests.support.shell import Printed
 
 pytestmark = pytest.mark.usefixtures("here")
 

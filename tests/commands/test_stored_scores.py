@@ -12,7 +12,7 @@ from imgcli.config import TrainConfig
 from imgcli.runs import Run
 from imgcli.training.pipeline import train_run
 from imgcli.training.scoring import score_folds, score_test
-from tests.photo_folders import write_dataset
+from tests.support.photos import write_dataset
 
 CONFIG = TrainConfig.of(arch="8C3-P2", image_size=16, epochs=1, lr=0.01, precision="fp32")
 PHOTO = Path("dataset/train/red/00.png")

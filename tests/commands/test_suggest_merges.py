@@ -2,24 +2,13 @@
 
 import json
 from dataclasses import FrozenInstanceError
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 import imgcli
 from imgcli.errors import WrongUsage
-from tests.evaluation import run_folders
-from tests.evaluation.planted import with_twins
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    run = run_folders.run(tmp_path / "runs")
-    twins = with_twins(np.random.default_rng(0), k=6, twins=1, n=40)
-    fold = np.arange(len(twins)) % 5
-    run.save_predictions("predictions-folds.npz", type(twins)(**{**vars(twins), "fold": fold}))
+pytestmark = pytest.mark.usefixtures("run_with_twins")
 
 
 def test_the_result_is_frozen_and_its_document_is_the_one_in_the_run(

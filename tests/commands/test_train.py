@@ -12,8 +12,8 @@ import pytest
 from imgcli.commands.train import train
 from imgcli.commands.training_config import training_config
 from imgcli.errors import RunError, WrongUsage
-from tests.commands.shell import as_printed, typed_json
-from tests.photo_folders import write_dataset
+from tests.support.photos import write_dataset
+from tests.support.shell import Printed, as_printed
 
 TINY: dict[str, Any] = {
     "arch": "4C3S2-G",
@@ -31,10 +31,9 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: Patch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write_dataset(tmp_path / "dataset", train=8, test=2, classes=2)
-    return tmp_path
+def here(here: Path) -> Path:
+    write_dataset(here / "dataset", train=8, test=2, classes=2)
+    return here
 
 
 def untimed(document: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def untimed(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_result_is_the_document_of_the_command(
-    here: Path, monkeypatch: Patch, capsys: Capture
+    here: Path, capsys: Capture, printed: Printed
 ) -> None:
     result = train(**TINY, lr=0.01)
     assert capsys.readouterr().out == ""
@@ -51,20 +50,18 @@ def test_the_result_is_the_document_of_the_command(
     assert result.history == result.run / "figures/history.png" and result.history.is_file()
     document = as_printed(result.to_json())
     assert document["run"] == str(result.run) and document["train"] == result.train
-    typed = typed_json(monkeypatch, capsys, *TYPED.split(), "--device", "cpu", "--lr", "0.01")
+    typed = printed(*TYPED.split(), "--device", "cpu", "--lr", "0.01")
     assert list(typed) == list(document)
     assert untimed(typed) == untimed(document)
     assert str(result.run) in repr(result) and "accuracy" in repr(result)
     assert "<table>" in result._repr_html_()
 
 
-def test_a_bag_is_one_result_with_its_networks(
-    here: Path, monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_a_bag_is_one_result_with_its_networks(here: Path, printed: Printed) -> None:
     result = train(**TINY, bag=2)
     assert [one.to_json() for one in result.bag] == result.to_json()["bag"]
     assert len({one.run for one in result.bag}) == 2 and result.run == result.bag[-1].run
-    typed = typed_json(monkeypatch, capsys, *TYPED.split(), "--device", "cpu", "--bag", "2")
+    typed = printed(*TYPED.split(), "--device", "cpu", "--bag", "2")
     assert list(map(untimed, typed["bag"])) == [
         untimed(as_printed(one.to_json())) for one in result.bag
     ]

@@ -7,8 +7,8 @@ import pytest
 
 from imgcli.commands.tune import tune
 from imgcli.errors import WrongUsage
-from tests.commands.shell import as_printed, typed_json
-from tests.photo_folders import write_dataset
+from tests.support.photos import write_dataset
+from tests.support.shell import Printed, as_printed
 
 FIXED: dict[str, Any] = {
     "image_size": 8,
@@ -26,7 +26,10 @@ TYPED = (
 
 
 def test_a_search_ends_with_the_config_of_its_best(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    printed: Printed,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_dataset(tmp_path / "dataset", train=6, test=2, classes=2)
@@ -39,7 +42,7 @@ def test_a_search_ends_with_the_config_of_its_best(
     assert all((result.folder / file).is_file() for file in result.files)
     assert result.command in repr(result)
     # The same search, which is finished already.
-    assert as_printed(result.to_json()) == typed_json(monkeypatch, capsys, *TYPED.split())
+    assert as_printed(result.to_json()) == printed(*TYPED.split())
 
 
 def test_mistakes_are_sentences() -> None:

@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 
 import imgcli
-from tests.report.report_runs import predictions, run
+from tests.support.predictions import photo_predictions
+from tests.support.runs import reported_run
 
 
 def test_a_report_names_what_it_lacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    made = run(Path(), predictions(((6, 2), (1, 7)), folds=2))
+    made = reported_run(Path(), photo_predictions(((6, 2), (1, 7)), folds=2))
     result = imgcli.write_report(out="page.html")
     assert result.report == Path("page.html") and result.bytes == result.report.stat().st_size
     assert [one.command for one in result.missing] == [

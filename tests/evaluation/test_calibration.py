@@ -20,8 +20,8 @@ from imgcli.evaluation.calibration import (
     temperature_of,
 )
 from imgcli.records import FloatArray, Predictions
-from tests.evaluation.planted import predictions, sure
-from tests.evaluation.run_folders import run
+from tests.support.predictions import predictions, sure
+from tests.support.runs import evaluated_run
 
 
 def overconfident(temperature: float = 3.0, m: int = 3000, folds: int = 5) -> Predictions:
@@ -83,7 +83,7 @@ def test_without_folds_nothing_is_left_to_choose_on() -> None:
 
 
 def test_a_run_that_was_not_judged_by_folds_is_left_as_it_is(tmp_path: Path) -> None:
-    made = run(tmp_path / "runs")
+    made = evaluated_run(tmp_path / "runs")
     assert temperature_of(made) == 1.0
     made.write_json(NAME, {"factor": 0.5})
     assert temperature_of(made) == 2.0
@@ -94,7 +94,7 @@ def test_a_run_that_was_not_judged_by_folds_is_left_as_it_is(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, np.inf, np.nan])
 def test_a_calibration_that_is_none_is_refused(tmp_path: Path, factor: float) -> None:
-    made = run(tmp_path / "runs")
+    made = evaluated_run(tmp_path / "runs")
     made.write_json(NAME, {"factor": factor})
     with pytest.raises(RunError, match=r"calibration\.json' cannot be read"):
         temperature_of(made)

@@ -12,9 +12,8 @@ from imgcli.evaluation.compare import Pair, align, compare, same_folds
 from imgcli.evaluation.merges.null_model import holm
 from imgcli.evaluation.paired_tests import exact_mcnemar_test
 from imgcli.records import Predictions
-from tests.evaluation.planted import predictions, sure
-from tests.evaluation.run_folders import judged
-from tests.evaluation.test_paired_tests import noisy
+from tests.support.predictions import noisy, predictions, sure
+from tests.support.runs import judged
 
 # --- the same photos ----------------------------------------------------------------------------
 

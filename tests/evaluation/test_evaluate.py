@@ -15,7 +15,7 @@ from imgcli.evaluation.evaluate import (
     gap_sentence,
 )
 from imgcli.records import IntArray, Predictions
-from tests.evaluation.planted import of_confusion, predictions, sure
+from tests.support.predictions import of_confusion, predictions, sure
 
 S = {"value", "ci95", "folds", "mean", "std", "median", "iqr", "min", "max"}
 

@@ -6,7 +6,7 @@ import pytest
 from imgcli.evaluation import metrics
 from imgcli.evaluation.intervals import intervals, resampled_confusions
 from imgcli.evaluation.metrics import FIGURES
-from tests.evaluation.planted import of_confusion, predictions, sure
+from tests.support.predictions import of_confusion, predictions, sure
 
 
 def test_groups_are_drawn_whole_and_every_draw_has_as_many_groups() -> None:

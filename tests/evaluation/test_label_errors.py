@@ -16,7 +16,7 @@ from imgcli.evaluation.label_errors import (
     suspicion,
 )
 from imgcli.records import FloatArray, IntArray, Predictions
-from tests.evaluation.planted import predictions, sure
+from tests.support.predictions import predictions, sure
 
 K, N, D = 6, 40, 24
 
@@ -112,7 +112,7 @@ def test_the_nearest_are_those_in_the_same_direction() -> None:
 def test_blocks_of_neighbours_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     some, features, _ = flipped()
     whole = neighbours(features, some)
-    monkeypatch.setattr("imgcli.evaluation.label_errors._AT_ONCE", 7)
+    monkeypatch.setattr("imgcli.evaluation.label_errors.AT_ONCE", 7)
     parts = neighbours(features, some)
     np.testing.assert_allclose(parts.likeness, whole.likeness, atol=1e-6)
     np.testing.assert_array_equal(np.sort(parts.nearest), np.sort(whole.nearest))
@@ -154,14 +154,14 @@ def test_photos_of_one_group_have_no_neighbours() -> None:
     label_issues(some, np.eye(3))
 
 
-def test_usual_confusion_is_the_mean_belief_of_a_class() -> None:
+def test_expected_confusion_is_the_mean_probability_of_a_class() -> None:
     predicted = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]])
     np.testing.assert_allclose(
         mean_confusion(predicted, np.array([0, 0, 1])), [[0.7, 0.3], [0.1, 0.9]]
     )
 
 
-def test_photos_that_were_learnt_from_are_refused() -> None:
+def test_training_photos_are_refused() -> None:
     with pytest.raises(DataError, match="do not show whether their labels are wrong"):
         label_issues(predictions([0, 1], sure([0, 1], 2), out_of_sample=False))
 

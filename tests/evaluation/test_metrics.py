@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from sklearn import metrics as sklearn_metrics
 
 from imgcli.evaluation import metrics
-from tests.evaluation.planted import of_confusion, predictions, sure
+from tests.support.predictions import of_confusion, predictions, sure
 
 # Four a (3 right), two b (1 right), no photo of c, one d never predicted.
 MATRIX = np.array([[3, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0]])

@@ -11,7 +11,7 @@ from scipy.stats import binom, binomtest
 from imgcli.evaluation.metrics import confusion_matrix, macro_precision
 from imgcli.evaluation.paired_tests import exact_mcnemar_test, randomisation_test
 from imgcli.records import Predictions
-from tests.evaluation.planted import predictions, sure
+from tests.support.predictions import noisy, predictions, sure
 
 
 def two_runs(right: list[tuple[bool, bool]], groups: list[int] | None = None) -> list[Predictions]:
@@ -20,34 +20,6 @@ def two_runs(right: list[tuple[bool, bool]], groups: list[int] | None = None) ->
     return [
         predictions(targets, sure([0 if hit else 1 for hit in run], 2), groups=groups)
         for run in zip(*right, strict=True)
-    ]
-
-
-def noisy(
-    rng: np.random.Generator,
-    first: list[float],
-    second: list[float],
-    n: int = 200,
-    copies: int = 1,
-    alike: float = 0.5,
-) -> list[Predictions]:
-    """Two runs that are right about a class as often as said, a share `alike` of the time together.
-
-    Args:
-        copies: photos in each near-duplicate group, answered alike.
-    """
-    k = len(first)
-    targets, luck, other = rng.integers(k, size=n), rng.random(n), rng.random(n)
-    ways = rng.integers(1, k, size=n)
-    lucks = [luck, np.where(rng.random(n) < alike, luck, other)]
-    group = np.repeat(np.arange(n), copies)
-    return [
-        predictions(
-            targets[group],
-            sure(np.where(u < np.array(share)[targets], targets, (targets + ways) % k)[group], k),
-            groups=group,
-        )
-        for share, u in zip((first, second), lucks, strict=True)
     ]
 
 
@@ -143,7 +115,7 @@ def test_runs_that_answer_alike_do_not_differ() -> None:
     assert randomisation_test(run, run) == 1.0
 
 
-def test_a_class_given_up_on_costs_macro_precision() -> None:
+def test_a_class_that_is_never_predicted_costs_macro_precision() -> None:
     targets = np.arange(200) % 4
     first = np.where(np.arange(200) % 12 == 0, (targets + 1) % 4, targets)
     given_up = np.where(targets == 3, 0, targets)

@@ -11,7 +11,7 @@ from sklearn import metrics as sklearn_metrics
 from imgcli.evaluation import metrics
 from imgcli.evaluation.evaluate import per_repeat, scores, scores_json
 from imgcli.records import Predictions
-from tests.evaluation.planted import of_confusion, predictions, sure
+from tests.support.predictions import of_confusion, predictions, sure
 
 
 def drawn(seed: int, m: int = 40, k: int = 7) -> Predictions:

@@ -7,7 +7,7 @@ from imgcli.errors import DataError
 from imgcli.evaluation.metrics import independent
 from imgcli.evaluation.selective import selective_prediction
 from imgcli.records import Predictions
-from tests.evaluation.planted import predictions
+from tests.support.predictions import predictions
 
 
 def said(confidence: np.ndarray, right: np.ndarray, copies: int = 1, k: int = 4) -> Predictions:

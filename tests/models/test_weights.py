@@ -15,7 +15,7 @@ import pytest
 import timm
 from safetensors.torch import save
 
-from imgcli.models.hub import _reachable
+from imgcli.models.hub import is_reachable
 
 CREATE = (
     "from imgcli.config import ModelConfig\n"
@@ -109,6 +109,6 @@ def test_a_host_that_never_answers_is_given_up_on_in_a_second(
 
     monkeypatch.setattr("socket.create_connection", hang)
     start = time.monotonic()
-    assert not _reachable("http://hub.example")
+    assert not is_reachable("http://hub.example")
     assert time.monotonic() - start < 3
     over.set()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imgcli.photos import cache_report, decode, fingerprint, row_cache
 from imgcli.photos.hashing import digest_files
 from imgcli.photos.row_cache import RowStore
-from tests.photos.rows import SHAPE, block, filled, held, keys, opened
+from tests.support.rows import SHAPE, block, filled, held, keys, opened
 
 MONTH = timedelta(days=30)
 
@@ -157,7 +157,7 @@ def test_no_link_is_followed_and_what_is_not_ours_stays(tmp_path: Path) -> None:
     ]
 
 
-def test_a_cache_that_lies_elsewhere_is_emptied_there(tmp_path: Path) -> None:
+def test_a_cache_that_is_elsewhere_is_emptied_there(tmp_path: Path) -> None:
     filled(tmp_path / "disk/pixels/a", 1)
     (tmp_path / "cache").symlink_to(tmp_path / "disk")
     assert prune(tmp_path / "cache", timedelta()) == ["pixels/a"]

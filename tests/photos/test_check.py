@@ -14,18 +14,13 @@ from imgcli.errors import DataError
 from imgcli.photos import decode
 from imgcli.photos.check import KINDS, Checked, check_folder, moves
 from imgcli.photos.split import split_folder
-from tests.photos.test_near_duplicates import jpeg, make_photo, png
+from tests.support.photos import jpeg, make_photo, png, write_cats_and_dogs
 
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
     """Twelve different photos in two classes."""
-    for number, label in enumerate(("cat", "dog")):
-        (tmp_path / "raw" / label).mkdir(parents=True)
-        for i in range(6):
-            photo = jpeg(make_photo(10 * number + i))
-            (tmp_path / "raw" / label / f"{i}.jpg").write_bytes(photo)
-    return tmp_path / "raw"
+    return write_cats_and_dogs(tmp_path / "raw")
 
 
 def checked(root: Path) -> Checked:
@@ -103,7 +98,7 @@ ODD: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_each_oddity_is_found_and_taken_for_no_other(kind: str, raw: Path) -> None:
+def test_each_quality_issue_is_found_and_confused_with_no_other(kind: str, raw: Path) -> None:
     (raw / "cat/odd.JPG").write_bytes(ODD[kind]())
     expected = {kind: ["cat/odd.JPG"]}
     if kind in ("tiny", "blank"):

@@ -4,45 +4,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from imgcli.errors import DataError
 from imgcli.photos.dataset import Dataset, load_dataset
 from imgcli.photos.split import split_folder
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to work in, as users do."""
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-
-
-def photo(path: str | Path, seed: int) -> None:
-    """A picture of large random blots, unlike any of another seed."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    blots = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    Image.fromarray(blots).resize((48, 48), Image.Resampling.BICUBIC).save(path)
-
-
-def tree(root: str, counts: Mapping[str, int]) -> Path:
-    """Pictures in the folders named, such as "train/cat": 3, all different."""
-    for folder, n in counts.items():
-        for i in range(n):
-            seed = int(hashlib.sha256(f"{folder}{i}".encode()).hexdigest()[:8], 16)
-            photo(f"{root}/{folder}/{i:02d}.png", seed)
-    return Path(root)
+from tests.support.photos import write_photo, write_tree
 
 
 @pytest.fixture
 def made(here: Path) -> Path:
     """A dataset made by `split_folder` from 5 cats and 7 dogs."""
-    tree("raw", {"cat": 5, "dog": 7})
+    write_tree("raw", {"cat": 5, "dog": 7})
     shutil.copy("raw/dog/06.png", "raw/dog/again.png")
     split_folder(Path("raw"), ratio=0.7, val=0.2, seed=3, duplicates="exact")
     return Path("dataset")
@@ -76,7 +52,7 @@ def test_a_dataset_of_ours_comes_back_as_it_was_split(made: Path) -> None:
 
 def test_a_part_that_lacks_a_class_shifts_nothing(here: Path) -> None:
     counts = {"train/ant": 3, "train/bee": 3, "train/cat": 3, "test/cat": 2, "val/owl": 1}
-    dataset = load_dataset(tree("d", counts))
+    dataset = load_dataset(write_tree("d", counts))
     assert dataset.samples.classes == ("ant", "bee", "cat", "owl")
     assert dataset.split.test is not None
     assert dataset.samples.targets[dataset.split.test].tolist() == [2, 2]
@@ -85,12 +61,14 @@ def test_a_part_that_lacks_a_class_shifts_nothing(here: Path) -> None:
 
 
 def test_classes_sort_by_code_point(here: Path) -> None:
-    dataset = load_dataset(tree("d", {f"train/{name}": 1 for name in ("b10", "b2", "B", "é", "a")}))
+    dataset = load_dataset(
+        write_tree("d", {f"train/{name}": 1 for name in ("b10", "b2", "B", "é", "a")})
+    )
     assert dataset.samples.classes == ("B", "a", "b10", "b2", "é")
 
 
 def test_a_dataset_without_test_has_none(here: Path) -> None:
-    dataset = load_dataset(tree("d", {"train/ant": 3, "train/bee": 3}))
+    dataset = load_dataset(write_tree("d", {"train/ant": 3, "train/bee": 3}))
     assert dataset.split.test is None
     assert dataset.split.val is None
     assert (dataset.split.seed, dataset.split.ratio) == (None, None)
@@ -99,20 +77,20 @@ def test_a_dataset_without_test_has_none(here: Path) -> None:
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])
 def test_validation_goes_by_three_names(here: Path, name: str) -> None:
-    root = tree("d", {"train/ant": 2, "train/bee": 2, f"{name}/bee": 1})
+    root = write_tree("d", {"train/ant": 2, "train/bee": 2, f"{name}/bee": 1})
     assert parts_of(load_dataset(root))[f"{name}/bee/00.png"] == "val"
-    tree("d", {"val/ant": 1, "valid/ant": 1})
+    write_tree("d", {"val/ant": 1, "valid/ant": 1})
     with pytest.raises(DataError, match=r"'d' has 'val'.* which all mean val. Keep one"):
         load_dataset(root)
 
 
 def test_a_dataset_made_elsewhere_of_links_serves(here: Path) -> None:
-    tree("photos", {"ant": 4, "bee": 4})
+    write_tree("photos", {"ant": 4, "bee": 4})
     for label in ("ant", "bee"):
         Path(f"d/test/{label}").mkdir(parents=True)
         Path("d/train").mkdir(exist_ok=True)
         Path(f"d/train/{label}").symlink_to(f"../../photos/{label}")
-        photo(f"elsewhere/{label}.png", 5 if label == "ant" else 6)
+        write_photo(f"elsewhere/{label}.png", 5 if label == "ant" else 6)
         Path(f"d/test/{label}/x.png").symlink_to(f"../../../elsewhere/{label}.png")
     dataset = load_dataset(Path("d"))
     assert dataset.samples.counts(dataset.split.train).tolist() == [4, 4]
@@ -124,7 +102,7 @@ def test_a_dataset_made_elsewhere_of_links_serves(here: Path) -> None:
 def test_duplicates_across_train_and_test_of_a_dataset_made_elsewhere_are_counted(
     here: Path,
 ) -> None:
-    root = tree("d", {"train/ant": 4, "train/bee": 4, "test/ant": 2, "test/bee": 2})
+    root = write_tree("d", {"train/ant": 4, "train/bee": 4, "test/ant": 2, "test/bee": 2})
     for i in range(2):
         shutil.copy("d/train/ant/00.png", f"d/test/ant/same{i}.png")
     Image.open("d/train/bee/01.png").resize((96, 96)).save("d/test/bee/larger.png")
@@ -136,7 +114,7 @@ def test_duplicates_across_train_and_test_of_a_dataset_made_elsewhere_are_counte
 
 
 def test_unreadable_photos_of_a_dataset_made_elsewhere_are_listed(here: Path) -> None:
-    root = tree("d", {"train/ant": 2, "train/bee": 2, "test/ant": 1})
+    root = write_tree("d", {"train/ant": 2, "train/bee": 2, "test/ant": 1})
     Path("d/train/ant/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     Path("d/train/ant/empty.png").touch()
     Path("d/train/labels.csv").write_text("a,b")
@@ -155,7 +133,7 @@ def test_unreadable_photos_of_a_dataset_made_elsewhere_are_listed(here: Path) ->
 def test_photos_changed_since_the_split_are_named(made: Path) -> None:
     path = next(made.rglob("cat/*.png"))
     path.unlink()
-    photo(path, 99)
+    write_photo(path, 99)
     name = str(path.relative_to(made))
     with pytest.raises(
         DataError, match=rf"1 changed: '{name}'.*imgcli split raw --out dataset --u"
@@ -185,7 +163,7 @@ def test_photos_missing_since_the_split_are_named_the_first_five(made: Path) -> 
         load_dataset(made)
 
 
-def test_an_update_mends_a_changed_dataset(made: Path) -> None:
+def test_an_update_fixes_a_changed_dataset(made: Path) -> None:
     before = parts_of(load_dataset(made))
     sorted(made.rglob("*.png"))[0].unlink()
     split_folder(Path("raw"), update=True)
@@ -193,7 +171,7 @@ def test_an_update_mends_a_changed_dataset(made: Path) -> None:
 
 
 def test_photos_added_since_the_split_are_listed_and_not_used(made: Path) -> None:
-    photo(made / "test/cat/new.png", 7)
+    write_photo(made / "test/cat/new.png", 7)
     dataset = load_dataset(made)
     (added,) = dataset.rejected
     assert added.path == "test/cat/new.png"
@@ -210,13 +188,13 @@ def test_no_such_dataset(here: Path) -> None:
 
 
 def test_class_folders_that_are_not_split_are_recognised(here: Path) -> None:
-    root = tree("raw", {"ant": 2, "bee": 2})
+    root = write_tree("raw", {"ant": 2, "bee": 2})
     with pytest.raises(DataError, match=r"class folders 'ant' and 'bee': run `imgcli split raw` f"):
         load_dataset(root)
 
 
 def test_a_dataset_without_train_is_refused_with_the_tree_expected(here: Path) -> None:
-    root = tree("d", {"test/ant": 2, "test/bee": 2})
+    root = write_tree("d", {"test/ant": 2, "test/bee": 2})
     with pytest.raises(
         DataError, match=r"'d' has no train/ folder.*test/<class>/<photo>; make one"
     ):
@@ -228,11 +206,11 @@ def test_a_dataset_without_train_is_refused_with_the_tree_expected(here: Path) -
 
 def test_one_class_only_is_refused(here: Path) -> None:
     with pytest.raises(DataError, match=r"'d' has one class only, 'ant'; a classifier needs two"):
-        load_dataset(tree("d", {"train/ant": 2, "test/ant": 2}))
+        load_dataset(write_tree("d", {"train/ant": 2, "test/ant": 2}))
 
 
 def test_a_train_part_without_a_usable_photo_is_refused(here: Path) -> None:
-    root = tree("d", {"test/ant": 2, "test/bee": 2})
+    root = write_tree("d", {"test/ant": 2, "test/bee": 2})
     Path("d/train/ant").mkdir(parents=True)
     Path("d/train/ant/broken.png").write_text("no picture")
     with pytest.raises(DataError, match=r"No photo in 'd/train' can be used"):

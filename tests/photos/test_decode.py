@@ -18,6 +18,7 @@ from PIL import Image, ImageSequence
 
 from imgcli.photos.decode import Fault, decode, needed, read_photo, reduction, to_input
 from imgcli.records import Preprocess
+from tests.support.photos import image_bytes
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -29,12 +30,6 @@ def corners(width: int = 48, height: int = 32) -> Image.Image:
     pixels[: height // 2, width // 2 :] = GREEN
     pixels[height // 2 :, : width // 2] = BLUE
     return Image.fromarray(pixels)
-
-
-def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    return file.getvalue()
 
 
 def pixels(data: bytes) -> NDArray[np.int16]:
@@ -73,7 +68,7 @@ def test_all_eight_exif_orientations_come_out_upright(format: str, orientation: 
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}
-    data = encoded(
+    data = image_bytes(
         Image.fromarray(np.ascontiguousarray(stored)), format, exif=exif, **options.get(format, {})
     )
     assert np.abs(pixels(data) - upright).max() <= 4
@@ -83,7 +78,7 @@ def test_all_eight_exif_orientations_come_out_upright(format: str, orientation: 
 def test_an_orientation_that_does_not_exist_is_ignored(nonsense: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = nonsense
-    assert (pixels(encoded(corners(), "PNG", exif=exif)) == np.asarray(corners())).all()
+    assert (pixels(image_bytes(corners(), "PNG", exif=exif)) == np.asarray(corners())).all()
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])
@@ -99,7 +94,7 @@ def test_an_orientation_that_does_not_exist_is_ignored(nonsense: int) -> None:
 )
 def test_a_photo_with_broken_exif_is_still_a_photo(format: str, exif: bytes) -> None:
     options = {"quality": 100, "subsampling": 0} if format == "JPEG" else {}
-    data = encoded(corners(), format, exif=exif, **options)
+    data = image_bytes(corners(), format, exif=exif, **options)
     assert np.abs(pixels(data) - np.asarray(corners())).max() <= 4
 
 
@@ -109,7 +104,7 @@ def test_a_photo_with_broken_exif_is_still_a_photo(format: str, exif: bytes) -> 
 def test_16_bit_grey_is_scaled_and_not_clipped() -> None:
     ramp = np.array([[0, 256, 32768, 65535]], np.uint16)
     for format in ("PNG", "TIFF"):
-        grey = pixels(encoded(Image.fromarray(ramp), format))[0, :, 0]
+        grey = pixels(image_bytes(Image.fromarray(ramp), format))[0, :, 0]
         assert grey.tolist() == [0, 1, 128, 255], format
 
 
@@ -121,7 +116,7 @@ def test_16_bit_rgb_keeps_its_colours() -> None:
 
 def test_floats_and_long_integers_are_brought_into_range() -> None:
     def grey(values: list[float], dtype: type) -> list[int]:
-        data = encoded(Image.fromarray(np.array([values], dtype)), "TIFF")
+        data = image_bytes(Image.fromarray(np.array([values], dtype)), "TIFF")
         return [int(v) for v in pixels(data)[0, :, 0]]
 
     assert grey([0.0, 0.5, 1.0], np.float32) == [0, 128, 255]
@@ -139,7 +134,7 @@ def test_floats_and_long_integers_are_brought_into_range() -> None:
 def test_cmyk_jpegs_are_read_as_the_inverted_ones_they_are(marked: bool) -> None:
     # Adobe stores CMYK inverted and says so in APP14. Without the marker it is inverted in practice
     # too: browsers and Pillow read it so.
-    data = encoded(corners().convert("CMYK"), "JPEG", quality=100, subsampling=0)
+    data = image_bytes(corners().convert("CMYK"), "JPEG", quality=100, subsampling=0)
     if not marked:
         start = data.index(b"\xff\xee\x00\x0eAdobe")
         data = data[:start] + data[start + 16 :]
@@ -147,16 +142,16 @@ def test_cmyk_jpegs_are_read_as_the_inverted_ones_they_are(marked: bool) -> None
 
 
 def test_cmyk_of_a_tiff_is_not_inverted() -> None:
-    assert (pixels(encoded(corners().convert("CMYK"), "TIFF")) == np.asarray(corners())).all()
+    assert (pixels(image_bytes(corners().convert("CMYK"), "TIFF")) == np.asarray(corners())).all()
 
 
 def test_what_is_transparent_shows_white_and_hides_its_colour() -> None:
     rgba = np.array([[(255, 0, 0, 255), (255, 0, 0, 0), (0, 0, 0, 128)]], np.uint8)
     for format, options in (("PNG", {}), ("WEBP", {"lossless": True, "exact": True}), ("TIFF", {})):
-        data = encoded(Image.fromarray(rgba), format, **options)
+        data = image_bytes(Image.fromarray(rgba), format, **options)
         assert np.abs(pixels(data) - [[RED, WHITE, (127, 127, 127)]]).max() <= 1, format
     grey = Image.fromarray(np.array([[(0, 255), (0, 0)]], np.uint8), "LA")
-    assert pixels(encoded(grey)).tolist() == [[[0, 0, 0], list(WHITE)]]
+    assert pixels(image_bytes(grey, "PNG")).tolist() == [[[0, 0, 0], list(WHITE)]]
 
 
 @pytest.mark.parametrize("format", ["PNG", "GIF"])
@@ -164,7 +159,7 @@ def test_a_transparent_palette_entry_shows_white(format: str) -> None:
     image = Image.new("P", (3, 1))
     image.putpalette([*RED, *GREEN, *BLUE])
     image.putdata([0, 1, 2])
-    assert pixels(encoded(image, format, transparency=1)).tolist() == [
+    assert pixels(image_bytes(image, format, transparency=1)).tolist() == [
         [list(RED), list(WHITE), list(BLUE)]
     ]
 
@@ -173,7 +168,7 @@ def test_palette_with_an_alpha_per_entry() -> None:
     image = Image.new("P", (3, 1))
     image.putpalette([*RED, *GREEN, 0, 0, 0])
     image.putdata([0, 1, 2])
-    data = encoded(image, transparency=bytes([255, 0, 128]))
+    data = image_bytes(image, "PNG", transparency=bytes([255, 0, 128]))
     assert np.abs(pixels(data) - [[RED, WHITE, (127, 127, 127)]]).max() <= 1
 
 
@@ -202,23 +197,23 @@ def test_the_transparent_colour_of_a_png_matches_at_every_depth(
 
 def test_one_bit_and_grey_become_rgb() -> None:
     bits = Image.fromarray(np.array([[True, False]]))
-    assert pixels(encoded(bits)).tolist() == [[[255] * 3, [0] * 3]]
+    assert pixels(image_bytes(bits, "PNG")).tolist() == [[[255] * 3, [0] * 3]]
     grey = Image.fromarray(np.array([[3, 200]], np.uint8))
-    assert pixels(encoded(grey, "BMP")).tolist() == [[[3] * 3, [200] * 3]]
+    assert pixels(image_bytes(grey, "BMP")).tolist() == [[[3] * 3, [200] * 3]]
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_an_animation_gives_its_first_frame(format: str) -> None:
     first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), BLUE)
     options = {"lossless": True} if format == "WEBP" else {}
-    data = encoded(first, format, save_all=True, append_images=[second], **options)
+    data = image_bytes(first, format, save_all=True, append_images=[second], **options)
     assert len(list(ImageSequence.Iterator(Image.open(io.BytesIO(data))))) == 2
     assert (pixels(data) == RED).all()
 
 
 def test_an_mpo_is_read_as_the_jpeg_it_begins_with() -> None:
     first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), BLUE)
-    data = encoded(first, "MPO", save_all=True, append_images=[second])
+    data = image_bytes(first, "MPO", save_all=True, append_images=[second])
     assert np.abs(pixels(data) - RED).max() <= 2
 
 
@@ -247,7 +242,7 @@ def clouds(width: int, height: int) -> Image.Image:
 def test_a_jpeg_is_decoded_at_the_least_size_that_is_enough(
     at_least: int | None, size: tuple[int, int]
 ) -> None:
-    data = encoded(clouds(700, 500), "JPEG")
+    data = image_bytes(clouds(700, 500), "JPEG")
     photo = decode(data, at_least)
     assert isinstance(photo, Image.Image) and photo.size == size
     if at_least:
@@ -256,7 +251,7 @@ def test_a_jpeg_is_decoded_at_the_least_size_that_is_enough(
 
 def test_other_formats_are_decoded_at_their_size() -> None:
     for format in ("PNG", "WEBP", "GIF", "BMP", "TIFF"):
-        data = encoded(clouds(70, 50), format)
+        data = image_bytes(clouds(70, 50), format)
         photo = decode(data, 5)
         assert isinstance(photo, Image.Image) and photo.size == (70, 50), format
         assert reduction(data, 5) == 1
@@ -271,7 +266,7 @@ def test_every_kind_of_jpeg_looks_the_same_decoded_small(
     exif = Image.Exif()
     exif[0x0112] = orientation
     picture = clouds(640, 480).convert(mode)
-    data = encoded(picture, "JPEG", quality=95, exif=exif, progressive=progressive)
+    data = image_bytes(picture, "JPEG", quality=95, exif=exif, progressive=progressive)
     whole, small = decode(data), decode(data, 100)
     assert isinstance(whole, Image.Image) and isinstance(small, Image.Image)
     assert small.size == ((160, 120) if orientation == 1 else (120, 160))
@@ -282,7 +277,7 @@ def test_every_kind_of_jpeg_looks_the_same_decoded_small(
 
 def test_limits_and_damage_count_at_full_size() -> None:
     rng = np.random.default_rng(0)
-    data = encoded(Image.fromarray(rng.integers(0, 256, (300, 400, 3), np.uint8)), "JPEG")
+    data = image_bytes(Image.fromarray(rng.integers(0, 256, (300, 400, 3), np.uint8)), "JPEG")
     assert fault(data, at_least=30, max_pixels=119_999).kind == "TooManyPixels"
     for kept in (0.3, 0.6, 0.9, 0.98):
         assert fault(data[: int(kept * len(data))], at_least=30).stage == "decode"
@@ -329,7 +324,7 @@ def test_what_is_no_picture_is_named_by_its_content(data: bytes, named: str) -> 
 
 def test_other_formats_that_pillow_could_read_are_refused() -> None:
     for format in ("PPM", "TGA", "ICO", "JPEG2000"):
-        assert fault(encoded(corners(), format)).kind == "UnidentifiedImageError"
+        assert fault(image_bytes(corners(), format)).kind == "UnidentifiedImageError"
 
 
 def test_pixel_limit_is_checked_before_decoding() -> None:
@@ -340,8 +335,8 @@ def test_pixel_limit_is_checked_before_decoding() -> None:
     )
     bomb = png(20_000, 10_000, depth=8, color=2, rows=b"")
     assert "200000000 pixels" in fault(bomb).sentence and fault(bomb).stage == "limit"
-    assert fault(encoded(corners(10, 10)), max_pixels=99).stage == "limit"
-    assert isinstance(decode(encoded(corners(10, 10)), max_pixels=100), Image.Image)
+    assert fault(image_bytes(corners(10, 10), "PNG"), max_pixels=99).stage == "limit"
+    assert isinstance(decode(image_bytes(corners(10, 10), "PNG"), max_pixels=100), Image.Image)
 
 
 def test_a_limit_above_pillows_own_ends_in_a_fault_and_no_warning() -> None:
@@ -354,7 +349,7 @@ def test_a_truncated_photo_is_a_fault_and_not_half_a_picture() -> None:
     rng = np.random.default_rng(0)
     noise = Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8))
     for format in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"):
-        data = encoded(noise, format)
+        data = image_bytes(noise, format)
         assert fault(data[: len(data) // 2]).stage in ("open", "decode"), format
 
 
@@ -373,7 +368,7 @@ def test_errors_of_any_kind_become_faults() -> None:
 def test_no_damage_lets_an_exception_or_a_warning_out(
     format: str, flips: list[tuple[float, int]], kept: float
 ) -> None:
-    data = bytearray(encoded(corners(), format))
+    data = bytearray(image_bytes(corners(), format))
     for place, byte in flips:
         data[int(place * len(data))] = byte
     result = decode(bytes(data[: int(kept * len(data))]))
@@ -390,7 +385,7 @@ def test_any_bytes_at_all_give_a_fault(data: bytes) -> None:
 
 
 def test_threads_decode_without_a_warning_and_leave_the_filters_alone() -> None:
-    broken = encoded(corners(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12\0\x03")
+    broken = image_bytes(corners(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12\0\x03")
     with pytest.warns(UserWarning):  # it does make Pillow warn
         Image.open(io.BytesIO(broken)).getexif()
     before = list(warnings.filters)

@@ -10,7 +10,7 @@ import pytest
 
 from imgcli.photos.row_cache_files import INDEX, RECORD
 from imgcli.reading import read_arrays
-from tests.collect.samples import photo
+from tests.support.photos import photo
 
 HOUSE = Path(__file__).resolve().parents[2]
 N = 256

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,10 @@ from imgcli.photos.manifest import PlacedPhoto, read_manifest
 from imgcli.photos.merge import NAME, Merged, classes_in, merge_classes, undo_merge
 from imgcli.photos.merge_spec import Merge
 from imgcli.photos.split import split_folder
-from tests.photo_folders import write_classes
+from tests.support.photos import write_classes
+from tests.support.trees import files_of
 
 TWO = [Merge(("blue", "red"), "purple")]
-
-
-def tree(root: Path) -> Mapping[str, bytes]:
-    """Every file by its path."""
-    files = (path for path in root.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
 @pytest.fixture
@@ -69,13 +63,13 @@ def test_provenance_of_an_imported_split_names_the_class_not_the_part(tmp_path: 
 
 
 def test_undoing_gives_exactly_the_old_tree(raw: Path, tmp_path: Path) -> None:
-    before = tree(raw)
+    before = files_of(raw)
     merge_classes(raw, TWO, tmp_path / "out")
     merge_classes(tmp_path / "out", [Merge(("green", "purple"), "all")], tmp_path / "again")
     undo_merge(tmp_path / "again", tmp_path / "once")
-    assert tree(tmp_path / "once") == tree(tmp_path / "out")
+    assert files_of(tmp_path / "once") == files_of(tmp_path / "out")
     undone = undo_merge(tmp_path / "once", tmp_path / "back")
-    assert tree(tmp_path / "back") == before == tree(raw)
+    assert files_of(tmp_path / "back") == before == files_of(raw)
     assert undone.classes == {"blue": 4, "green": 4, "red": 4}
 
 
@@ -93,7 +87,7 @@ def test_a_split_dataset_keeps_its_parts_and_its_manifest_is_true(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     split_folder(raw, Path("dataset"), ratio=0.5)
-    before = tree(Path("dataset"))
+    before = files_of(Path("dataset"))
     old = {photo.sha256: photo for photo in load_manifest("dataset")}
     made = merge_classes(Path("dataset"), TWO, Path("merged"))
     assert made.split and made.classes == {"green": 4, "purple": 8}
@@ -106,7 +100,7 @@ def test_a_split_dataset_keeps_its_parts_and_its_manifest_is_true(
     loaded = load_dataset(Path("merged"))
     assert loaded.samples.classes == ("green", "purple") and not loaded.rejected
     undo_merge(Path("merged"), Path("back"))
-    assert tree(Path("back")) == before
+    assert files_of(Path("back")) == before
 
 
 def load_manifest(folder: str) -> list[PlacedPhoto]:

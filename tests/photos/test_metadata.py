@@ -1,7 +1,6 @@
 """What is known of a photo beside what it shows."""
 
 import hashlib
-import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from imgcli.photos.metadata import Metadata, read_metadata, sharpness
 from imgcli.photos.near_duplicates import fingerprint_files
 from imgcli.photos.quality import BLURRED
 from imgcli.records import FloatArray
-from tests.photos.test_near_duplicates import make_photo
+from tests.support.photos import image_bytes, make_photo
 
 
 def facts(folder: Path, *contents: bytes) -> Metadata[FloatArray]:
@@ -25,12 +24,6 @@ def facts(folder: Path, *contents: bytes) -> Metadata[FloatArray]:
     return read_metadata(
         files, [hashlib.sha256(data).hexdigest() for data in contents], folder / "c"
     )
-
-
-def saved(photo: Image.Image, form: str = "JPEG", **options: object) -> bytes:
-    file = io.BytesIO()
-    photo.save(file, form, **options)
-    return file.getvalue()
 
 
 def exif(orientation: int | None = None, gps: bool = False) -> Image.Exif:
@@ -45,34 +38,39 @@ def exif(orientation: int | None = None, gps: bool = False) -> Image.Exif:
 PHOTO = make_photo(0, (90, 60))
 DEEP = Image.fromarray(np.arange(90 * 60, dtype=np.uint16).reshape(60, 90))
 FLAGS: dict[str, tuple[str, Callable[[], bytes]]] = {
-    "turned": ("exif_orientation", lambda: saved(PHOTO, exif=exif(6))),
-    "mirrored png": ("exif_orientation", lambda: saved(PHOTO, "PNG", exif=exif(2))),
-    "gps": ("gps", lambda: saved(PHOTO, exif=exif(gps=True))),
+    "turned": ("exif_orientation", lambda: image_bytes(PHOTO, exif=exif(6))),
+    "mirrored png": ("exif_orientation", lambda: image_bytes(PHOTO, "PNG", exif=exif(2))),
+    "gps": ("gps", lambda: image_bytes(PHOTO, exif=exif(gps=True))),
     "gif": (
         "animated",
-        lambda: saved(PHOTO, "GIF", save_all=True, append_images=[make_photo(1, (90, 60))]),
+        lambda: image_bytes(PHOTO, "GIF", save_all=True, append_images=[make_photo(1, (90, 60))]),
     ),
-    "cmyk": ("cmyk", lambda: saved(PHOTO.convert("CMYK"))),
-    "16 bits": ("more_than_8_bits", lambda: saved(DEEP, "PNG")),
-    "alpha": ("alpha", lambda: saved(PHOTO.convert("RGBA"), "PNG")),
+    "cmyk": ("cmyk", lambda: image_bytes(PHOTO.convert("CMYK"))),
+    "16 bits": ("more_than_8_bits", lambda: image_bytes(DEEP, "PNG")),
+    "alpha": ("alpha", lambda: image_bytes(PHOTO.convert("RGBA"), "PNG")),
 }
 
 
 @pytest.mark.parametrize("case", FLAGS)
 def test_metadata_is_counted_where_it_is_and_nowhere_else(case: str, tmp_path: Path) -> None:
     flag, make = FLAGS[case]
-    found = facts(tmp_path, make(), saved(PHOTO))
+    found = facts(tmp_path, make(), image_bytes(PHOTO))
     for name in ("exif_orientation", "gps", "animated", "cmyk", "more_than_8_bits", "alpha"):
         assert getattr(found, name).tolist() == [name == flag, 0], name
 
 
 def test_sizes_are_those_of_the_upright_photo(tmp_path: Path) -> None:
-    found = facts(tmp_path, saved(PHOTO), saved(PHOTO, exif=exif(6)), saved(PHOTO, exif=exif(3)))
+    found = facts(
+        tmp_path,
+        image_bytes(PHOTO),
+        image_bytes(PHOTO, exif=exif(6)),
+        image_bytes(PHOTO, exif=exif(3)),
+    )
     assert list(zip(found.width, found.height, strict=True)) == [(90, 60), (60, 90), (90, 60)]
 
 
 def test_broken_exif_is_no_fault(tmp_path: Path) -> None:
-    found = facts(tmp_path, saved(PHOTO, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"))
+    found = facts(tmp_path, image_bytes(PHOTO, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"))
     assert (found.width.tolist(), found.gps.tolist()) == ([90], [0])
 
 
@@ -84,7 +82,7 @@ def test_a_blurred_photo_is_told_from_a_sharp_one(size: tuple[int, int], tmp_pat
     blurred = edged.filter(ImageFilter.GaussianBlur(radius))
     half = edged.copy()
     half.paste(blurred.crop((0, 0, size[0] // 2, size[1])), (0, 0))
-    found = facts(tmp_path, saved(edged), saved(half), saved(blurred)).sharpness
+    found = facts(tmp_path, image_bytes(edged), image_bytes(half), image_bytes(blurred)).sharpness
     assert (found > BLURRED).tolist() == [True, True, False]
 
 
@@ -95,7 +93,9 @@ def mask(size: tuple[int, int]) -> Image.Image:
 
 
 def test_flat_and_small_photos_are_neither_sharp_nor_blurred(tmp_path: Path) -> None:
-    found = facts(tmp_path, saved(Image.new("RGB", (300, 300))), saved(make_photo(0, (300, 40))))
+    found = facts(
+        tmp_path, image_bytes(Image.new("RGB", (300, 300))), image_bytes(make_photo(0, (300, 40)))
+    )
     assert np.isnan(found.sharpness).all()
 
 
@@ -106,7 +106,7 @@ def test_a_step_is_sharp() -> None:
 
 
 def test_sharpness_does_not_depend_on_whether_the_view_was_kept(tmp_path: Path) -> None:
-    data = saved(make_photo(3, (300, 200)))
+    data = image_bytes(make_photo(3, (300, 200)))
     before = facts(tmp_path, data).sharpness
     shutil.rmtree(tmp_path / "c")
     files, digests = [tmp_path / "0"], [hashlib.sha256(data).hexdigest()]
@@ -114,8 +114,8 @@ def test_sharpness_does_not_depend_on_whether_the_view_was_kept(tmp_path: Path) 
     assert read_metadata(files, digests, tmp_path / "c").sharpness == before
 
 
-def test_a_second_look_opens_no_file(tmp_path: Path) -> None:
-    data = [saved(PHOTO), saved(make_photo(1, (60, 60)))]
+def test_a_second_pass_opens_no_file(tmp_path: Path) -> None:
+    data = [image_bytes(PHOTO), image_bytes(make_photo(1, (60, 60)))]
     before = facts(tmp_path, *data)
     digests = [hashlib.sha256(content).hexdigest() for content in data]
     again = read_metadata(["gone", "gone too"], digests, tmp_path / "c")
@@ -126,13 +126,13 @@ def test_a_photo_that_changed_since_it_was_hashed_is_refused_and_nothing_kept_of
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "a.jpg"
-    file.write_bytes(saved(PHOTO))
-    digest = hashlib.sha256(saved(PHOTO)).hexdigest()
-    file.write_bytes(saved(make_photo(1, (60, 90))))
+    file.write_bytes(image_bytes(PHOTO))
+    digest = hashlib.sha256(image_bytes(PHOTO)).hexdigest()
+    file.write_bytes(image_bytes(make_photo(1, (60, 90))))
     with pytest.raises(DataError, match=r"a.jpg' changed while it was being looked at. Run"):
         read_metadata([file], [digest], tmp_path / "c")
     file.unlink()
     with pytest.raises(DataError, match=r"a.jpg' changed while"):
         read_metadata([file], [digest], tmp_path / "c")
-    file.write_bytes(saved(PHOTO))
+    file.write_bytes(image_bytes(PHOTO))
     assert read_metadata([file], [digest], tmp_path / "c").width.tolist() == [90]

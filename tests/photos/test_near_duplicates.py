@@ -1,7 +1,6 @@
 """Photos of one scene are grouped whatever was done to the file; photos that look alike are not."""
 
 import hashlib
-import io
 import itertools
 import shutil
 import zipfile
@@ -21,6 +20,7 @@ from imgcli.photos import decode, fingerprint
 from imgcli.photos.near_duplicates import DEFAULT_VIEW, duplicate_groups, group_fingerprints, join
 from imgcli.photos.views import Pixels, load_pixels
 from imgcli.records import IntArray, Samples
+from tests.support.photos import jpeg, make_photo, png
 
 ORIENTATION = 0x0112
 STORED = {  # how a camera that writes this orientation has stored an upright photo
@@ -33,36 +33,6 @@ STORED = {  # how a camera that writes this orientation has stored an upright ph
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_270,
 }
-
-
-def make_photo(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
-    """Coloured clouds: noise of ever finer grain and smaller height, as in photographs."""
-    rng = np.random.default_rng(seed)
-    total = np.zeros((size[1], size[0], 3))
-    for octave in range(6):
-        noise = rng.uniform(-1, 1, (2 << octave, 2 << octave, 3)) + rng.uniform(
-            -1, 1, (2 << octave, 2 << octave, 1)
-        )
-        for channel in range(3):
-            plane = Image.fromarray(noise[:, :, channel].astype(np.float32))
-            total[:, :, channel] += (
-                np.asarray(plane.resize(size, Resampling.BICUBIC)) / 1.25**octave
-            )
-    return Image.fromarray(np.clip(110 + 30 * total, 0, 255).astype(np.uint8))
-
-
-def jpeg(photo: Image.Image, quality: int = 90, orientation: int = 1) -> bytes:
-    exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    file = io.BytesIO()
-    photo.save(file, "JPEG", quality=quality, exif=exif)
-    return file.getvalue()
-
-
-def png(photo: Image.Image, level: int = 6) -> bytes:
-    file = io.BytesIO()
-    photo.save(file, "PNG", compress_level=level)
-    return file.getvalue()
 
 
 def cropped(

@@ -14,18 +14,7 @@ from imgcli.photos.manifest import read_manifest
 from imgcli.photos.merge import classes_in, merge_classes, undo_merge
 from imgcli.photos.merge_spec import Merge
 from imgcli.photos.split import split_folder
-from tests.photo_folders import coloured_photo
-
-
-def tree(root: Path, *folders: str) -> Path:
-    """Three different photos in each folder."""
-    for number, folder in enumerate(folders):
-        (root / folder).mkdir(parents=True)
-        for i in range(3):
-            photo = coloured_photo((40 * number % 255, 90, 120), 100 * number + i)
-            photo.save(root / folder / f"{number}-{i}.png")
-    return root
-
+from tests.support.photos import write_tree
 
 CLASSES = [
     ("train", "tram", "bus"),
@@ -52,7 +41,7 @@ SPLIT = [
 def test_every_command_takes_classes_named_like_parts_for_classes(
     tmp_path: Path, folders: tuple[str, ...]
 ) -> None:
-    raw = tree(tmp_path / "raw", *folders)
+    raw = write_tree(tmp_path / "raw", dict.fromkeys(folders, 3))
     classes = sorted({name.split("/")[0] for name in folders if not name.startswith(".")})
     places = find_photos(raw).photos
     assert {place.label for place in places.values()} == set(classes)
@@ -73,7 +62,7 @@ def test_classes_named_like_parts_are_split_merged_and_taken_apart(
     tmp_path: Path, folders: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    raw = tree(Path("raw"), *folders)
+    raw = write_tree(Path("raw"), dict.fromkeys(folders, 3))
     classes = sorted({name.split("/")[0] for name in folders})
     merge = Merge((classes[0], "train"), "vehicle")
     merged = merge_classes(raw, [merge], Path("merged"))
@@ -89,7 +78,7 @@ def test_classes_named_like_parts_are_split_merged_and_taken_apart(
 
 @pytest.mark.parametrize("folders", SPLIT)
 def test_every_command_takes_a_split_tree_for_one(tmp_path: Path, folders: tuple[str, ...]) -> None:
-    root = tree(tmp_path / "theirs", *folders)
+    root = write_tree(tmp_path / "theirs", dict.fromkeys(folders, 3))
     classes = sorted({name.split("/")[1] for name in folders if name.startswith("train/")})
     places = find_photos(root).photos
     assert {place.label for place in places.values()} == set(classes)
@@ -104,7 +93,7 @@ def test_every_command_takes_a_split_tree_for_one(tmp_path: Path, folders: tuple
 
 
 def test_parts_of_photos_without_class_folders_are_not_taken_for_classes(tmp_path: Path) -> None:
-    root = tree(tmp_path / "kaggle", "train", "test")
+    root = write_tree(tmp_path / "kaggle", {"train": 3, "test": 3})
     assert part_folders(root, None) == {"train": "train", "test": "test"}
     for command in (find_photos, load_dataset, classes_in):
         with pytest.raises(DataError):
@@ -117,7 +106,7 @@ def test_parts_of_photos_without_class_folders_are_not_taken_for_classes(tmp_pat
 
 
 def test_a_linked_part_is_a_part(tmp_path: Path) -> None:
-    tree(tmp_path / "disk", "cat", "dog")
+    write_tree(tmp_path / "disk", {"cat": 3, "dog": 3})
     (tmp_path / "data").mkdir()
     os.symlink(tmp_path / "disk", tmp_path / "data/train")
     assert part_folders(tmp_path / "data", None) == {"train": "train"}

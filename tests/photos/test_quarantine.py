@@ -2,18 +2,15 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from imgcli import files
 from imgcli.errors import DataError
-from imgcli.files import sync_folder
 from imgcli.photos.manifest import Manifest, Recipe
-from imgcli.photos.quarantine import Move, Moved, quarantine, restore
-
-Tree = dict[str, tuple[bytes, int, int]]
+from imgcli.photos.quarantine import Move, quarantine, restore
+from tests.support.kills import stopped_at
+from tests.support.trees import file_states
 
 
 @pytest.fixture
@@ -28,25 +25,19 @@ def raw(tmp_path: Path) -> Path:
     return root
 
 
-def tree(root: Path) -> Tree:
-    """Bytes, time and inode of each file."""
-    files = {str(p.relative_to(root)): p for p in root.rglob("*") if not p.is_dir()}
-    return {n: (p.read_bytes(), p.lstat().st_mtime_ns, p.lstat().st_ino) for n, p in files.items()}
-
-
 def all_of(root: Path) -> list[Move]:
-    return [Move(path, "blank", "one colour") for path in tree(root)]
+    return [Move(path, "blank", "one colour") for path in file_states(root)]
 
 
 def test_moved_photos_come_back_with_bytes_names_times_and_places(raw: Path) -> None:
-    before = tree(raw)
+    before = file_states(raw)
     moved = quarantine(raw, all_of(raw))
     assert sorted(moved.done) == sorted(before) and moved.left == ()
-    assert tree(raw) == {}
+    assert file_states(raw) == {}
     (batch,) = moved.batches
-    assert batch.parent == raw.parent / "quarantine" and tree(batch).keys() >= before.keys()
+    assert batch.parent == raw.parent / "quarantine" and file_states(batch).keys() >= before.keys()
     back = restore(raw)
-    assert tree(raw) == before
+    assert file_states(raw) == before
     assert sorted(back.done) == sorted(f"raw/{name}" for name in before)
     assert sorted(path.name for path in raw.parent.iterdir()) == ["raw"]
 
@@ -73,7 +64,7 @@ def test_nothing_is_overwritten_on_the_way_back(raw: Path) -> None:
 
 
 def test_batches_come_back_together_or_alone(raw: Path) -> None:
-    before = tree(raw)
+    before = file_states(raw)
     first = quarantine(raw, [Move("cat/a.jpg", "", "")])
     (raw / "cat/a.jpg").write_bytes(b"another")
     second = quarantine(raw, [Move("cat/a.jpg", "", ""), Move("dog/a.jpg", "", "")])
@@ -81,7 +72,7 @@ def test_batches_come_back_together_or_alone(raw: Path) -> None:
     assert (raw / "cat/a.jpg").read_bytes() == b"another"
     (raw / "cat/a.jpg").unlink()
     assert restore(first.batches[0].parent).done == ("raw/cat/a.jpg",)
-    assert tree(raw) == before
+    assert file_states(raw) == before
 
 
 def test_of_several_folders_only_the_one_named_comes_back(raw: Path) -> None:
@@ -94,44 +85,15 @@ def test_of_several_folders_only_the_one_named_comes_back(raw: Path) -> None:
     assert not (raw / "cat/a.jpg").exists()
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing after it runs, but for what `finally` removes."""
-
-
-def killed_at(call: int, work: Callable[[], Moved], monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Do the work until its so manieth rename, folder made or removed; whether it came so far."""
-    calls = 0
-
-    def counted(real: Callable[..., None]) -> Callable[..., None]:
-        def wrapper(*words: object, **named: object) -> None:
-            nonlocal calls
-            calls += 1
-            if calls == call:
-                raise Killed
-            real(*words, **named)
-
-        return wrapper
-
-    with monkeypatch.context() as patch:
-        for module, name in ((os, "rename"), (os, "replace"), (os, "makedirs"), (os, "rmdir")):
-            patch.setattr(module, name, counted(getattr(module, name)))
-        patch.setattr(files, "sync_folder", counted(sync_folder))
-        try:
-            work()
-        except Killed:
-            return True
-    return False
-
-
 def test_killed_anywhere_everything_still_comes_back(
     raw: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = tree(raw)
+    before = file_states(raw)
     moves = all_of(raw)
     call = 0
-    while killed_at(call := call + 1, lambda: quarantine(raw, moves), monkeypatch):
+    while stopped_at(call := call + 1, lambda: quarantine(raw, moves), monkeypatch):
         restore(raw)
-        assert tree(raw) == before, call
+        assert file_states(raw) == before, call
         assert not (raw.parent / "quarantine").exists(), call
     assert call > 2 * len(moves)
 
@@ -139,15 +101,15 @@ def test_killed_anywhere_everything_still_comes_back(
 def test_a_restore_that_is_killed_anywhere_can_be_given_again(
     raw: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = tree(raw)
+    before = file_states(raw)
     moves = all_of(raw)
     call, killed = 0, True
     while killed:
         quarantine(raw, moves)
-        killed = killed_at(call := call + 1, lambda: restore(raw), monkeypatch)
+        killed = stopped_at(call := call + 1, lambda: restore(raw), monkeypatch)
         if (raw.parent / "quarantine").exists():
             restore(raw)
-        assert tree(raw) == before, call
+        assert file_states(raw) == before, call
         assert not (raw.parent / "quarantine").exists(), call
     assert call > 2 * len(moves)
 

@@ -12,7 +12,8 @@ import pytest
 from imgcli.errors import DataError, StorageError
 from imgcli.photos.quarantine import quarantine, restore
 from imgcli.photos.relabel import PLAN, origins, planned, write_plan
-from tests.photos.test_quarantine import Tree, killed_at, tree
+from tests.support.kills import stopped_at
+from tests.support.trees import FileStates, file_states
 
 NAMES = (
     "cat/a b.jpg",
@@ -62,12 +63,12 @@ def carry_out(plan: Path) -> Path:
 
 
 def test_a_plan_left_alone_does_what_it_suggests_and_is_undone(raw: Path) -> None:
-    before = tree(raw)
+    before = file_states(raw)
     assert carry_out(plan_of(raw, *NAMES)) == raw
     moved = {f"owl, barn/{name.split('/')[-1]}": before[name] for name in NAMES}
-    assert tree(raw) == {k: v for k, v in before.items() if k not in NAMES} | moved
+    assert file_states(raw) == {k: v for k, v in before.items() if k not in NAMES} | moved
     assert set(restore(raw).done) == {f"raw/{name}" for name in NAMES}
-    assert tree(raw) == before
+    assert file_states(raw) == before
     assert not Path("quarantine").exists()
 
 
@@ -82,16 +83,16 @@ def test_rows_that_are_deleted_emptied_or_set_back_leave_their_photos(raw: Path)
 
 
 def test_a_name_that_is_taken_gets_another_which_is_undone(raw: Path) -> None:
-    before = tree(raw)
+    before = file_states(raw)
     plan = plan_of(raw, "cat/a.jpg", "dog/a.jpg")
     edit(plan, "cat/a.jpg", "dog")
     edit(plan, "dog/a.jpg", "cat")
     carry_out(plan)
-    after = tree(raw)
+    after = file_states(raw)
     assert {n for n in after if n.startswith("dog/a")} == {"dog/a-60de2906.jpg"}
     assert after["dog/a-60de2906.jpg"] == before["cat/a.jpg"]
     restore(raw)
-    assert tree(raw) == before
+    assert file_states(raw) == before
 
 
 def test_two_photos_of_one_name_both_find_a_place(raw: Path) -> None:
@@ -159,11 +160,11 @@ HEAD = "path,label,new_label\n"
     ],
 )
 def test_a_plan_that_cannot_be_meant_is_refused_whole(raw: Path, text: str, said: str) -> None:
-    before = tree(raw)
+    before = file_states(raw)
     PLAN.write_text(text)
     with pytest.raises(DataError, match=said):
         planned(PLAN, None, raw)
-    assert tree(raw) == before
+    assert file_states(raw) == before
 
 
 def test_a_plan_that_is_not_there_says_how_to_write_one(raw: Path) -> None:
@@ -209,13 +210,13 @@ def test_killed_anywhere_a_relabelling_is_undone(
     (raw / "provenance.jsonl").write_text(line("cat/a.jpg", "cat", str(moves[-1].sha256)))
     before = files(raw)
     call = 0
-    while killed_at(call := call + 1, lambda: quarantine(root, moves), monkeypatch):
+    while stopped_at(call := call + 1, lambda: quarantine(root, moves), monkeypatch):
         restore(raw)
         assert files(raw) == before, call
         assert not Path("quarantine").exists(), call
     call, killed = 0, True
     while killed:
-        killed = killed_at(call := call + 1, lambda: restore(raw), monkeypatch)
+        killed = stopped_at(call := call + 1, lambda: restore(raw), monkeypatch)
         if Path("quarantine").exists():
             restore(raw)
         assert files(raw) == before, call
@@ -240,13 +241,13 @@ def test_what_has_changed_since_stays_and_is_told(raw: Path) -> None:
 
 
 def test_relabelled_twice_both_are_undone_the_last_first(raw: Path) -> None:
-    before = tree(raw)
+    before = file_states(raw)
     carry_out(plan_of(raw, "cat/a.jpg"))
     PLAN.write_text('path,label,new_label\n"owl, barn/a.jpg","owl, barn",dog\n')
     root, moves = planned(PLAN, None, raw)
     quarantine(root, moves)
     assert len(restore(raw).done) == 2
-    assert tree(raw) == before
+    assert file_states(raw) == before
 
 
 # --- provenance ---------------------------------------------------------------------------------
@@ -257,9 +258,9 @@ def line(path: str, label: str, sha256: str, **more: str) -> str:
     return json.dumps({**known, **more}) + "\n"
 
 
-def files(root: Path) -> Tree:
+def files(root: Path) -> FileStates:
     """The tree but for the times of `provenance.jsonl`."""
-    found = tree(root)
+    found = file_states(root)
     return found | {n: (b, 0, 0) for n, (b, _, _) in found.items() if n == "provenance.jsonl"}
 
 

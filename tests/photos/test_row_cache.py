@@ -2,11 +2,8 @@
 
 import errno
 import os
-import resource
 import shutil
 from collections import namedtuple
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +14,8 @@ from imgcli.errors import StorageError
 from imgcli.photos import row_cache as store_module
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.row_cache_files import checksum
-from tests.photos.rows import block, filled, held, keys, opened
+from tests.support.disk import small_files
+from tests.support.rows import block, filled, held, keys, opened
 
 # --- the plain way ------------------------------------------------------------------------------
 
@@ -107,11 +105,8 @@ def test_without_a_folder_it_works_in_memory_and_says_so_once(
 
 def test_quiet_is_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_bytes(b"")
-    progress.be_quiet()
-    try:
+    with progress.quietly(True):
         filled(tmp_path / "file/store", 1)
-    finally:
-        progress.be_quiet(False)
     assert capsys.readouterr().err == ""
 
 
@@ -127,24 +122,10 @@ def test_a_store_that_can_only_be_read_is_read(tmp_path: Path) -> None:
     assert held(opened(tmp_path)) == [1, 2]
 
 
-@contextmanager
-def small_files() -> Iterator[None]:
-    """No file may grow beyond 1,000 bytes: writes end half way, as on a full disk.
-
-    Not a fixture: pytest itself writes between a test and its teardown, perhaps to a file.
-    """
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
 def test_a_disk_that_fills_up_half_way_loses_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with small_files():
+    with small_files(1000):
         store = RowStore(tmp_path, (300,), "uint8")
         rows = np.arange(10, dtype=np.uint8)[:, None] * np.ones((1, 300), np.uint8)
         for i in range(0, 10, 2):

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos.manifest import PlacedPhoto, flat_names, read_manifest
 from imgcli.photos.split import choose_parts, split_folder
 from imgcli.records import IntArray
+from tests.support.trees import files_of, fill
 
 # --- deciding -----------------------------------------------------------------------------------
 
@@ -142,7 +143,7 @@ def test_groups_of_several_classes_are_made_up_for_by_single_photos(
         assert abs(counts["test"][label] - 0.1 * n) <= 1
 
 
-def test_classes_whose_every_photo_is_shared_are_dealt_all_the_same() -> None:
+def test_classes_whose_every_photo_is_shared_are_assigned_all_the_same() -> None:
     targets, groups = [0, 1] * 20, [i // 2 for i in range(40)]
     for seed in range(20):
         assert per_class(deal(targets, groups, seed=seed), targets)["test"] == [2, 2]
@@ -245,22 +246,6 @@ def test_new_duplicates_of_a_group_in_two_parts_go_to_train() -> None:
 # --- the folder ---------------------------------------------------------------------------------
 
 
-def fill(root: Path, counts: Mapping[str, int], salt: str = "") -> Path:
-    """Class folders with that many files, every file different; no pictures, so --exact."""
-    for label, n in counts.items():
-        (root / label).mkdir(parents=True, exist_ok=True)
-        for i in range(n):
-            (root / label / f"{salt}{i:03d}.jpg").write_text(f"{label} {salt} {i}")
-    return root
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to work in, as users do."""
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-
-
 @pytest.fixture
 def raw(here: Path) -> Path:
     fill(here / "raw", {"cat": 20, "dog": 30})
@@ -275,12 +260,6 @@ def placed_in(out: Path) -> tuple[PlacedPhoto, ...]:
     manifest = read_manifest(out)
     assert manifest is not None
     return manifest.photos
-
-
-def files_of(root: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
-    }
 
 
 def here_lie() -> set[str]:

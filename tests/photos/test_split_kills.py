@@ -15,9 +15,8 @@ from imgcli.photos.merge import merge_classes, undo_merge
 from imgcli.photos.merge_spec import Merge
 from imgcli.photos.split import split_folder
 from imgcli.progress import be_quiet
-from tests import kills
-from tests.kills import alone, killed_at
-from tests.photos.test_split import files_of, fill
+from tests.support.kills import alone, killed_at, without_exchange
+from tests.support.trees import files_of, fill
 
 
 def split(**choices: bool) -> None:
@@ -39,7 +38,7 @@ def begin(folder: str, swap: str) -> None:
     os.chdir(folder)
     be_quiet()
     if swap == "renames":
-        kills.without_exchange()
+        without_exchange(pytest.MonkeyPatch())
     fill(Path("raw"), {"cat": 5, "dog": 5})
 
 

@@ -13,12 +13,12 @@ from imgcli.errors import StorageError
 from imgcli.photos import row_cache as store_module
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.row_cache_files import RECORD
-from tests.photos.rows import ROW, SHAPE, block, filled, held, key, keys, opened
+from tests.support.rows import ROW, SHAPE, block, filled, held, key, keys, opened
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (6,), (3, 3)])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_a_store_of_another_shape_or_type_is_begun_anew(
+def test_a_store_of_another_shape_or_type_is_begun_again(
     tmp_path: Path, shape: tuple[int, ...], dtype: str
 ) -> None:
     filled(tmp_path, 1)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.row_cache_files import RECORD
-from tests.photos.rows import block, filled, held, keys, opened
+from tests.support.rows import block, filled, held, keys, opened
 
 WRITER = """
 import sys, hashlib, numpy as np
@@ -106,7 +106,7 @@ def test_a_writer_killed_beside_another_costs_the_other_nothing(tmp_path: Path) 
         assert len(check_hundreds(tmp_path)) == 400
 
 
-def test_a_writer_that_waited_for_a_pruned_store_begins_it_anew(tmp_path: Path) -> None:
+def test_a_writer_that_waited_for_a_pruned_store_begins_it_again(tmp_path: Path) -> None:
     """It gets the lock of a file that is gone, which keeps nobody else out."""
     filled(tmp_path, 1)
     (tmp_path / "meta.json").unlink()  # damaged, so the writer has not opened it

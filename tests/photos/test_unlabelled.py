@@ -7,8 +7,7 @@ import pytest
 
 from imgcli.errors import DataError
 from imgcli.photos.dataset import load_dataset, with_unlabelled
-from tests.photo_folders import coloured_photo, write_dataset
-from tests.photos.test_near_duplicates import make_photo
+from tests.support.photos import coloured_photo, make_photo, write_dataset
 
 
 def test_new_photos_are_rows_after_the_others_and_in_no_part(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_moved_photos_are_known_and_new_ones_added(tmp_path: Path, decoded: list
     assert len(decoded) == 6
 
 
-def test_other_rules_of_decoding_make_the_pixels_anew(
+def test_other_rules_of_decoding_decode_the_photos_again(
     tmp_path: Path, decoded: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples = photos(tmp_path / "raw", 2)

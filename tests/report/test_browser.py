@@ -13,8 +13,8 @@ from imgcli.records import Predictions
 from imgcli.report.page.page import page
 from imgcli.report.plots import evaluation as evaluation_plots
 from imgcli.report.plots.class_map import class_map
-from tests.report.page.test_page import report_of, tiny
-from tests.report.report_runs import ODD, predictions
+from tests.support.predictions import ODD, photo_predictions
+from tests.support.reports import report_of, tiny
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
@@ -98,12 +98,12 @@ def test_labels_of_axes_never_overlap(browser: Any, tmp_path: Path, k: int) -> N
     rng = np.random.default_rng(k)
     counts = np.diag(rng.integers(5, 99, k)) + rng.integers(0, 20, (k, k)) // 19
     names = [f"class_{i:03d}_" + "long_" * (i % 3 * 4) for i in range(k)]
-    shown = opened(browser, tmp_path, drawn_page(predictions(counts, names, folds=2)))
+    shown = opened(browser, tmp_path, drawn_page(photo_predictions(counts, names, folds=2)))
     assert shown.execute_script(OVERLAPS) == [0, 0, 0, 0, 0]
 
 
 def test_a_cell_shows_as_many_photos_as_it_counts(browser: Any, tmp_path: Path) -> None:
-    shown = opened(browser, tmp_path, drawn_page(predictions(COUNTS)))
+    shown = opened(browser, tmp_path, drawn_page(photo_predictions(COUNTS)))
     texts = shown.execute_script(
         "return [...document.querySelectorAll('#matrix button')]"
         ".map(button => [button.dataset.cell, button.textContent])"
@@ -114,7 +114,7 @@ def test_a_cell_shows_as_many_photos_as_it_counts(browser: Any, tmp_path: Path) 
 
 
 def test_a_photo_without_thumbnail_still_counts(browser: Any, tmp_path: Path) -> None:
-    said = predictions(COUNTS)
+    said = photo_predictions(COUNTS)
     paths = tuple(f"gone/{i}.jpg" for i in range(len(said)))
     shown = opened(browser, tmp_path, drawn_page(Predictions(**{**vars(said), "paths": paths})))
     assert click(shown, 0) in (30, 1)
@@ -126,7 +126,7 @@ def test_a_photo_without_thumbnail_still_counts(browser: Any, tmp_path: Path) ->
 
 def test_nothing_is_fetched_and_nothing_is_complained_of(browser: Any, tmp_path: Path) -> None:
     counts = np.diag(np.full(len(ODD), 12)) + np.eye(len(ODD), k=1, dtype=int)
-    said = predictions(counts, ODD, folds=3)
+    said = photo_predictions(counts, ODD, folds=3)
     paths = tuple(f"{ODD[t]}/{i}.png" for i, t in enumerate(said.targets))
     said = Predictions(**{**vars(said), "paths": paths})
     shown = opened(browser, tmp_path, drawn_page(said, run=ODD[0]))
@@ -147,7 +147,7 @@ def test_nothing_is_fetched_and_nothing_is_complained_of(browser: Any, tmp_path:
 def test_the_matrix_is_walked_and_opened_by_keys(browser: Any, tmp_path: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    shown = opened(browser, tmp_path, drawn_page(predictions(COUNTS)))
+    shown = opened(browser, tmp_path, drawn_page(photo_predictions(COUNTS)))
     stops = shown.execute_script(
         "return [...document.querySelectorAll('#matrix button')]"
         ".filter(button => button.tabIndex === 0).length"
@@ -168,7 +168,7 @@ def test_the_matrix_is_walked_and_opened_by_keys(browser: Any, tmp_path: Path) -
 
 
 def test_a_narrow_window_scrolls_its_tables_and_not_itself(browser: Any, tmp_path: Path) -> None:
-    shown = opened(browser, tmp_path, drawn_page(predictions(COUNTS, folds=3)), width=500)
+    shown = opened(browser, tmp_path, drawn_page(photo_predictions(COUNTS, folds=3)), width=500)
     size = shown.execute_script(
         "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     )
@@ -176,7 +176,7 @@ def test_a_narrow_window_scrolls_its_tables_and_not_itself(browser: Any, tmp_pat
 
 
 def test_dark_paper_has_light_ink_and_print_has_dark(browser: Any, tmp_path: Path) -> None:
-    shown = opened(browser, tmp_path, drawn_page(predictions(COUNTS)))
+    shown = opened(browser, tmp_path, drawn_page(photo_predictions(COUNTS)))
     ink = "return getComputedStyle(document.querySelector('#map text')).fill"
     dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
     shown.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
@@ -189,7 +189,7 @@ def test_dark_paper_has_light_ink_and_print_has_dark(browser: Any, tmp_path: Pat
 def test_it_prints(browser: Any, tmp_path: Path) -> None:
     from base64 import b64decode
 
-    shown = opened(browser, tmp_path, drawn_page(predictions(COUNTS, folds=3)))
+    shown = opened(browser, tmp_path, drawn_page(photo_predictions(COUNTS, folds=3)))
     printed = b64decode(shown.print_page())
     assert printed.startswith(b"%PDF") and len(printed) > 10_000
     assert shown.execute_script("return document.querySelector('details').open") is True

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.photo_folders import write_dataset
+from tests.support.photos import write_dataset
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(here: Path) -> Path:
     """A working folder with dataset/ in it: 3 classes, 12 photos each to train and 4 to test on."""
-    write_dataset(tmp_path / "dataset")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    write_dataset(here / "dataset")
+    return here

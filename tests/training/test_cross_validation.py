@@ -15,7 +15,7 @@ from imgcli.training.folds import evaluation_folds
 from imgcli.training.learning_curve import answers_by_share
 from imgcli.training.pipeline import train_run
 from imgcli.training.scoring import score_folds
-from tests.training.test_sampling import FROZEN, blobs, context_of
+from tests.support.features import HEAD, blobs, context_of
 
 PHOTOS = TrainConfig.of(
     arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
@@ -23,7 +23,7 @@ PHOTOS = TrainConfig.of(
 
 
 def grouped(
-    groups: IntArray, config: TrainConfig = FROZEN, targets: IntArray | None = None
+    groups: IntArray, config: TrainConfig = HEAD, targets: IntArray | None = None
 ) -> TrainingContext:
     """A context of three classes, its photos in groups of near-duplicates."""
     features, known = blobs(len(groups))
@@ -81,10 +81,10 @@ def test_one_group_per_class_leaves_nothing_to_choose_by() -> None:
     context = grouped(np.arange(60) % 3)
     with pytest.raises(DataError, match="one training photo per class, near-duplicates counted"):
         list(fit_all(context, [FitSpec(np.arange(60))]))
-    few = grouped(np.arange(60) % 3, FROZEN.with_(labels_per_class=2))
+    few = grouped(np.arange(60) % 3, HEAD.with_(labels_per_class=2))
     (fitted,) = fit_all(few, [FitSpec(np.arange(60))])
     assert fitted.val is None and len(fitted.trained_on) == 6
-    shared = grouped(np.arange(60) % 3, FROZEN.with_(val_share=0.2))
+    shared = grouped(np.arange(60) % 3, HEAD.with_(val_share=0.2))
     with pytest.raises(DataError, match=r"--val-share 0\.2 holds out none of 60 photos"):
         list(fit_all(shared, [FitSpec(np.arange(60))]))
 

@@ -7,18 +7,10 @@ import pytest
 
 from imgcli.config import TrainConfig
 from imgcli.errors import RunError, WrongUsage
-from imgcli.runs import Run
 from imgcli.training.learning_curve import SHARES, answers_by_share
-from imgcli.training.pipeline import train_run
+from tests.support.trained_runs import FROZEN, trained
 
-FROZEN = TrainConfig.of(
-    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
-)
 LEARNING = TrainConfig.of(arch="4C3-G", image_size=8, epochs=1, precision="fp32")
-
-
-def trained(config: TrainConfig) -> Run:
-    return train_run(config, Path("dataset"), Path("runs"), "cpu").run
 
 
 def test_every_photo_is_predicted_after_every_share_of_the_others(here: Path) -> None:

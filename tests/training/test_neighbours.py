@@ -8,19 +8,11 @@ import pytest
 
 from imgcli.config import TrainConfig
 from imgcli.errors import DataError
-from imgcli.runs import Run
 from imgcli.training.features import features_of
-from imgcli.training.pipeline import train_run
 from imgcli.training.scoring import score_folds
+from tests.support.trained_runs import FROZEN, trained
 
-FROZEN = TrainConfig.of(
-    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
-)
 LEARNING = TrainConfig.of(arch="4C3-G", image_size=8, epochs=1, precision="fp32")
-
-
-def trained(config: TrainConfig) -> Run:
-    return train_run(config, Path("dataset"), Path("runs"), "cpu").run
 
 
 def test_features_come_in_the_order_of_the_predictions(

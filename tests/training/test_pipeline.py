@@ -21,19 +21,13 @@ from imgcli.training.bagging import train_bag
 from imgcli.training.model_io import chosen_in, load_model
 from imgcli.training.pipeline import train_run
 from imgcli.training.scoring import score_folds, score_test
-from tests.photo_folders import coloured_photo, write_dataset
+from tests.support.photos import coloured_photo, write_dataset
+from tests.support.trained_runs import FROZEN, trained
 
 CONFIG = TrainConfig.of(
     arch="8C3S2-P2-16", image_size=16, epochs=3, batch_size=12, lr=0.01, augment="none",
     precision="fp32",
 )  # fmt: skip
-FROZEN = TrainConfig.of(
-    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
-)
-
-
-def trained(config: TrainConfig) -> Run:
-    return train_run(config, Path("dataset"), Path("runs"), "cpu").run
 
 
 @pytest.mark.parametrize("config", [CONFIG, FROZEN], ids=["from scratch", "frozen"])

@@ -18,15 +18,14 @@ from imgcli.training.precision import choose_precision, has_bf16
 from imgcli.training.predict import predict_files
 from imgcli.training.scoring import score_folds, score_test
 from imgcli.training.tuning.search import tune
+from tests.support import trained_runs
 
 CPU = torch.device("cpu")
 CONFIG = TrainConfig.of(
     arch="8C3S2-P2-16", image_size=16, epochs=2, batch_size=12, lr=0.01, augment="none",
     precision="bf16",
 )  # fmt: skip
-FROZEN = TrainConfig.of(
-    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="bf16"
-)
+FROZEN = trained_runs.FROZEN.with_(precision="bf16")
 LACKS = "trained in bf16, which this processor does not have: it computes in fp32 here"
 
 
@@ -44,9 +43,8 @@ class Processor:
 def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Processor:
     """A processor with bf16 instructions, until a test says otherwise."""
     found = Processor(tmp_path / "cpuinfo")
-    monkeypatch.setattr(precision_module, "_CPUINFO", found.file)
+    monkeypatch.setattr(precision_module, "CPUINFO", found.file)
     found.has("avx512_bf16 amx_bf16")
-    progress.be_quiet(False)  # a new command: what was said once may be said again
     return found
 
 
@@ -118,9 +116,9 @@ def test_a_run_made_in_bf16_is_used_in_fp32_where_there_is_none_and_says_so_once
     in_fp32 = predict_files([run], [Path("dataset/test")], "cpu").probs
     np.testing.assert_array_equal(here_twice, in_fp32)
     run.write_json("model.json", document)
-    progress.be_quiet(False)  # the next command
-    score_test(run, None, "cpu")
-    score_folds(run, None, "train", 2, device="cpu")
+    with progress.quietly(False):  # the next command
+        score_test(run, None, "cpu")
+        score_folds(run, None, "train", 2, device="cpu")
     assert capsys.readouterr().err.count(LACKS) == 1
 
 

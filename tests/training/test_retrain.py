@@ -10,10 +10,10 @@ from imgcli.config import TrainConfig
 from imgcli.errors import RunError
 from imgcli.records import Predictions
 from imgcli.runs import Run, finish_run, new_run
-from imgcli.training.pipeline import train_run
 from imgcli.training.retrain import retrained
 from imgcli.training.scoring import score_folds
-from tests.photo_folders import write_dataset
+from tests.support.photos import write_dataset
+from tests.support.trained_runs import FROZEN, trained
 
 
 @pytest.fixture
@@ -25,10 +25,7 @@ def judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Run, Predic
         if i % 2:
             (tmp_path / "dataset/train/violet").mkdir(exist_ok=True)
             photo.rename(tmp_path / "dataset/train/violet" / photo.name)
-    config = TrainConfig.of(
-        arch="resnet18", freeze=True, pretrained=False, image_size=32, precision="fp32"
-    )
-    run = train_run(config, Path("dataset"), Path("runs")).run
+    run = trained(FROZEN)
     return run, score_folds(run, None, "train", 3).predictions
 
 

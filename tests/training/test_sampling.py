@@ -1,72 +1,21 @@
 """Few labels, bootstrap samples and guessed labels: which rows are learnt from, and honestly."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
-from imgcli.config import TrainConfig
 from imgcli.errors import DataError
-from imgcli.models.network import Classifier, Network
-from imgcli.photos.dataset import Dataset
-from imgcli.records import Preprocess, Samples, Split
-from imgcli.training.context import FitSpec, TrainingContext, logits_by
+from imgcli.training.context import FitSpec, logits_by
 from imgcli.training.fitting import fit_all
 from imgcli.training.folds import bootstrap, few_labels, nearness
-from imgcli.training.inputs import FeatureInputs
 from imgcli.training.metrics import compute_metrics
-from imgcli.training.resolve_defaults import resolve_defaults
-
-FROZEN = TrainConfig.of(arch="resnet18", freeze=True, precision="fp32")
-
-
-def context_of(
-    features: torch.Tensor, targets: np.ndarray, config: TrainConfig, unlabelled: int = 0
-) -> TrainingContext:
-    """A context on features as if a backbone had given them; the last rows have no label."""
-    n = len(targets)
-    known = targets.copy()
-    known[n - unlabelled :] = -1
-    samples = Samples(
-        root=Path("dataset"),
-        paths=tuple(f"train/{i:04d}.png" for i in range(n)),
-        targets=known,
-        groups=np.arange(n),
-        digests=tuple(f"{i:064x}" for i in range(n)),
-        classes=tuple("abcdef"[: targets.max() + 1]),
-    )
-    rows = np.arange(n)
-    split = Split({"train": rows[: n - unlabelled]})
-    torch.manual_seed(0)
-    head = nn.Linear(features.shape[1], len(samples.classes))
-    network = Network(Classifier(nn.Identity(), head), Preprocess(8), "any", None)
-    return TrainingContext(
-        resolve_defaults(config),
-        Dataset(samples, split, (), 0),
-        network,
-        FeatureInputs(features),
-        torch.from_numpy(known),
-        np.ones(n, dtype=bool),
-        rows[n - unlabelled :],
-        (),
-        torch.device("cpu"),
-    )
-
-
-def blobs(n: int, seed: int = 0) -> tuple[torch.Tensor, np.ndarray]:
-    """Three classes in four dimensions, well apart."""
-    targets = np.arange(n) % 3
-    features = torch.randn(n, 4, generator=torch.Generator().manual_seed(seed))
-    features[torch.arange(n), torch.from_numpy(targets)] += 4
-    return features, targets
+from tests.support.features import HEAD, blobs, context_of
 
 
 @pytest.mark.parametrize("pick", ["random", "representative"])
 def test_every_class_gets_its_few_labels_and_no_more(pick: str) -> None:
-    context = context_of(*blobs(60), FROZEN.with_(labels_per_class=4, pick=pick))
+    context = context_of(*blobs(60), HEAD.with_(labels_per_class=4, pick=pick))
     rows = few_labels(context, np.arange(50))
     assert len(set(rows.tolist())) == 12 and rows.max() < 50
     assert np.bincount(context.dataset.samples.targets[rows]).tolist() == [4, 4, 4]
@@ -76,11 +25,11 @@ def test_representative_photos_are_nearest_to_the_mean_direction_of_their_class(
     angles = np.deg2rad([0, 10, 50, 90, 100, 140])
     features = torch.from_numpy(np.stack([np.cos(angles), np.sin(angles)], 1)).float()
     features *= torch.tensor([1.0, 9.0, 1.0, 1.0, 5.0, 1.0])[:, None]  # lengths do not count
-    context = context_of(features, np.array([0, 0, 0, 1, 1, 1]), FROZEN.with_(labels_per_class=1))
+    context = context_of(features, np.array([0, 0, 0, 1, 1, 1]), HEAD.with_(labels_per_class=1))
     representative = context_of(
         features,
         np.array([0, 0, 0, 1, 1, 1]),
-        FROZEN.with_(labels_per_class=1, pick="representative"),
+        HEAD.with_(labels_per_class=1, pick="representative"),
     )
     assert few_labels(representative, np.arange(6)).tolist() == [1, 4]
     assert nearness(context, np.arange(3)).argmax() == 1
@@ -88,21 +37,21 @@ def test_representative_photos_are_nearest_to_the_mean_direction_of_their_class(
 
 def test_random_labels_follow_the_seed() -> None:
     def drawn(seed: int) -> list[int]:
-        config = FROZEN.with_(labels_per_class=3, seed=seed)
+        config = HEAD.with_(labels_per_class=3, seed=seed)
         return few_labels(context_of(*blobs(90), config), np.arange(90)).tolist()
 
     assert drawn(1) == drawn(1) != drawn(2)
 
 
 def test_a_class_with_fewer_labels_is_named() -> None:
-    context = context_of(*blobs(9), FROZEN.with_(labels_per_class=4))
+    context = context_of(*blobs(9), HEAD.with_(labels_per_class=4))
     with pytest.raises(DataError, match=r"Class 'a' has 3 photos .* --labels-per-class 4"):
         few_labels(context, np.arange(9))
 
 
 @pytest.mark.parametrize("labels", [1, 2, 5])
 def test_heads_are_fitted_to_a_few_labels_down_to_one(labels: int) -> None:
-    context = context_of(*blobs(300), FROZEN.with_(labels_per_class=labels, pick="representative"))
+    context = context_of(*blobs(300), HEAD.with_(labels_per_class=labels, pick="representative"))
     (fitted,) = fit_all(context, [FitSpec(np.arange(200))])
     assert len(fitted.trained_on) == 3 * labels
     assert (fitted.val is None) == (labels == 1)
@@ -114,20 +63,20 @@ def test_heads_are_fitted_to_a_few_labels_down_to_one(labels: int) -> None:
 
 def test_one_photo_per_class_that_nobody_asked_for_is_refused() -> None:
     with pytest.raises(DataError, match="one training photo per class"):
-        list(fit_all(context_of(*blobs(3), FROZEN), [FitSpec(np.arange(3))]))
+        list(fit_all(context_of(*blobs(3), HEAD), [FitSpec(np.arange(3))]))
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "sgd"])
 def test_a_bag_draws_with_replacement_by_its_number(optimizer: str) -> None:
     def weights(number: int | None) -> torch.Tensor:
-        context = context_of(*blobs(60), FROZEN.with_(optimizer=optimizer, bag=number))
+        context = context_of(*blobs(60), HEAD.with_(optimizer=optimizer, bag=number))
         (fitted,) = fit_all(context, [FitSpec(np.arange(60))])
         return fitted.module.weight.detach()  # type: ignore[union-attr,return-value]
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.allclose(weights(1), weights(2))
     assert not torch.allclose(weights(1), weights(None))
-    context = context_of(*blobs(60), FROZEN.with_(bag=0))
+    context = context_of(*blobs(60), HEAD.with_(bag=0))
     rows = bootstrap(context, np.arange(60))
     assert len(rows) == 60 and 30 < len(set(rows.tolist())) < 50  # 63 % of them, on average
 
@@ -135,10 +84,10 @@ def test_a_bag_draws_with_replacement_by_its_number(optimizer: str) -> None:
 def test_photos_sampled_twice_count_twice() -> None:
     features, targets = blobs(30)
     rows = np.repeat(np.arange(30), 2)
-    doubled = context_of(features[rows], targets[rows], FROZEN.with_(weight_decay=0.1, bag=3))
+    doubled = context_of(features[rows], targets[rows], HEAD.with_(weight_decay=0.1, bag=3))
     drawn = bootstrap(doubled, np.arange(60))
     (fitted,) = fit_all(doubled, [FitSpec(np.arange(60))])
-    plain = context_of(features[rows][drawn], targets[rows][drawn], FROZEN.with_(weight_decay=0.1))
+    plain = context_of(features[rows][drawn], targets[rows][drawn], HEAD.with_(weight_decay=0.1))
     (expected,) = fit_all(plain, [FitSpec(np.arange(60))])
     one, other = (f.module.weight.flatten() for f in (fitted, expected))  # type: ignore[union-attr]
     # But for their length, which is the temperature, and that the folds decide.
@@ -148,7 +97,7 @@ def test_photos_sampled_twice_count_twice() -> None:
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adamw"])
 def test_pseudo_labels_help_where_labels_are_few_and_never_validate(optimizer: str) -> None:
     features, targets = blobs(400)
-    few = FROZEN.with_(optimizer=optimizer, labels_per_class=3, pseudo_label="more", confidence=0.6)
+    few = HEAD.with_(optimizer=optimizer, labels_per_class=3, pseudo_label="more", confidence=0.6)
     if optimizer != "lbfgs":
         few = few.with_(epochs=40, lr=0.05)
     context = context_of(features, targets, few, unlabelled=300)
@@ -172,7 +121,7 @@ def test_pseudo_labels_help_where_labels_are_few_and_never_validate(optimizer: s
 def test_train_metrics_are_of_the_labelled_training_photos(
     choices: dict[str, object], unlabelled: int, optimizer: str
 ) -> None:
-    config = FROZEN.with_(optimizer=optimizer, val_share=0.0, **choices)
+    config = HEAD.with_(optimizer=optimizer, val_share=0.0, **choices)
     if optimizer != "lbfgs":
         config = config.with_(epochs=3)
     context = context_of(*blobs(150), config, unlabelled)
@@ -189,7 +138,7 @@ def test_train_metrics_are_of_the_labelled_training_photos(
 def test_pseudo_labels_do_not_leak_held_out_labels() -> None:
     noise = torch.randn(660, 100, generator=torch.Generator().manual_seed(0))
     targets = np.random.default_rng(0).integers(0, 3, 660)
-    config = FROZEN.with_(pseudo_label="more", confidence=0.0)
+    config = HEAD.with_(pseudo_label="more", confidence=0.0)
     context = context_of(noise, targets, config, unlabelled=600)
     (fitted,) = fit_all(context, [FitSpec(np.arange(60))])
     assert fitted.val is not None and fitted.val.n == 60
@@ -198,7 +147,7 @@ def test_pseudo_labels_do_not_leak_held_out_labels() -> None:
 
 
 def test_no_pseudo_label_is_below_the_confidence() -> None:
-    config = FROZEN.with_(pseudo_label="more", confidence=1.0)
+    config = HEAD.with_(pseudo_label="more", confidence=1.0)
     context = context_of(*blobs(200), config, unlabelled=100)
     (fitted,) = fit_all(context, [FitSpec(np.arange(100))])
     assert fitted.chosen["pseudo_labels"] == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.collect.http.nets import Net
+from tests.support.net import Net
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.collect.http.fake import Reply
-from tests.collect.http.nets import DELAY, PHOTO, Net, only, refused
+from tests.support.fake_host import Reply
+from tests.support.net import DELAY, PHOTO, Net, only, refused
 
 
 @pytest.mark.parametrize("drips", ["body", "headers"])

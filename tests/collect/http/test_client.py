@@ -11,8 +11,8 @@ from imgcli import __version__
 from imgcli.collect.http.client import Client
 from imgcli.collect.http.request import NetLimits
 from imgcli.errors import WrongUsage
-from tests.collect.http.fake import FakeHost, Reply
-from tests.collect.http.nets import PHOTO, Net, refused
+from tests.support.fake_host import FakeHost, Reply
+from tests.support.net import PHOTO, Net, refused
 
 
 def test_a_photo_comes_back_whole(net: Net) -> None:

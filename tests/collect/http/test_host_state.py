@@ -7,8 +7,8 @@ import pytest
 
 from imgcli.collect.http.host_state import InMemoryHostState
 from imgcli.collect.http.request import NetLimits
-from tests.collect.http.fake import Answers, FakeHost, Reply
-from tests.collect.http.nets import DELAY, PHOTO, QUICK, Net, refused
+from tests.support.fake_host import Answers, FakeHost, Reply
+from tests.support.net import DELAY, PHOTO, QUICK, Net, refused
 
 
 def test_the_next_client_waits_for_what_the_last_one_asked(net: Net) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.collect.http.fake import Reply
-from tests.collect.http.nets import DELAY, PHOTO, Net, refused
+from tests.support.fake_host import Reply
+from tests.support.net import DELAY, PHOTO, Net, refused
 
 
 def test_no_denied_address_is_ever_connected_to(net: Net) -> None:

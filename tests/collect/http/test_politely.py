@@ -9,8 +9,8 @@ from email.utils import format_datetime
 import pytest
 
 from imgcli.collect.http.request import Answer, NetLimits, NotFetched
-from tests.collect.http.fake import Answers, FakeHost, Reply
-from tests.collect.http.nets import DELAY, PHOTO, Net, only, refused
+from tests.support.fake_host import Answers, FakeHost, Reply
+from tests.support.net import DELAY, PHOTO, Net, only, refused
 
 
 def test_robots_are_asked_once_and_obeyed(net: Net) -> None:
@@ -146,9 +146,7 @@ def test_retry_after_is_obeyed_on_a_good_answer_too(net: Net) -> None:
 @pytest.mark.parametrize(
     "reply", [Reply(429), Reply(503), Reply(500), Reply(504), Reply(408), Reply(hangs_up=True)]
 )
-def test_what_may_mend_itself_is_tried_five_times_then_left_for_later(
-    net: Net, reply: Reply
-) -> None:
+def test_a_temporary_failure_is_tried_five_times_then_deferred(net: Net, reply: Reply) -> None:
     host, error = only(reply, net)
     assert host.asked("/a.jpg") == 5
     assert error.later and "5 times" in str(error)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.collect.http.fake import Reply
-from tests.collect.http.nets import PHOTO, Net, refused
-from tests.collect.http.raw import RawHost
+from tests.support.fake_host import Reply
+from tests.support.net import PHOTO, Net, refused
+from tests.support.raw_host import RawHost
 
 BUNDLE = "imgcli.collect.http.client.DEFAULT_CA_BUNDLE_PATH"
 

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from imgcli.collect.http.request import NetLimits, target_of
-from tests.collect.http.nets import Net, refused
-from tests.collect.http.raw import END, GOOD, PHOTO, Answer, RawHost
+from tests.support.net import Net, refused
+from tests.support.raw_host import END, GOOD, PHOTO, Answer, RawHost
 
 LIMITS = NetLimits(delay=0.005, connect=0.5, read=0.2, seconds=0.4, tries=2, backoff=0.001)
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -15,7 +15,8 @@ from imgcli.collect.imports.archives import archive_entries
 from imgcli.collect.imports.labelled_photo import Entry, Limits, NotTaken
 from imgcli.errors import DataError
 from imgcli.records import Rejected
-from tests.collect.samples import add_to_tar, make_tar, make_zip, photo
+from tests.support.photos import photo
+from tests.support.trees import add_to_tar, make_tar, make_zip
 
 KB = 1000
 

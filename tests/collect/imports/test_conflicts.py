@@ -6,7 +6,8 @@ from imgcli.collect.imports.conflicts import OnConflict
 from imgcli.collect.imports.run import import_photos
 from imgcli.collect.imports.selection import Selection
 from imgcli.errors import DataError
-from tests.collect.samples import make_tar, make_tree, photo, tree
+from tests.support.photos import photo
+from tests.support.trees import make_tar, make_tree, tree
 
 FILES = {
     "a/1.png": photo(1),

@@ -7,7 +7,8 @@ import pytest
 from imgcli.collect.imports.folders import folder_entries
 from imgcli.collect.imports.labelled_photo import Entry, NotTaken
 from imgcli.records import Rejected
-from tests.collect.samples import make_tree, photo
+from tests.support.photos import photo
+from tests.support.trees import make_tree
 
 
 def found(source: Path) -> list[str]:

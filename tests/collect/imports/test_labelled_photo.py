@@ -3,7 +3,7 @@ import io
 import pytest
 
 from imgcli.collect.imports.labelled_photo import Budget, Limits, Metered, NotTaken, read_photo
-from tests.collect.samples import photo
+from tests.support.photos import photo
 
 
 class Endless:

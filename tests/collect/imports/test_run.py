@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError, ImgcliError, StorageError, WrongUsage
-from imgcli.provenance import NAME
-from tests.collect.samples import TWO_CLASSES, make_tar, make_tree, make_zip, photo, tree
+from tests.support.photos import photo
+from tests.support.trees import TWO_CLASSES, make_tar, make_tree, make_zip, recorded, tree
 
 
 def state(root: Path) -> dict[str, tuple[int, int, bytes]]:
@@ -28,12 +28,6 @@ def state(root: Path) -> dict[str, tuple[int, int, bytes]]:
 
 def name_of(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
-
-
-def recorded(out: Path) -> dict[str, str]:
-    """SHA-256 by path, as the provenance has it."""
-    lines = [json.loads(line) for line in (out / NAME).read_text("utf-8").splitlines()]
-    return {line["path"]: line["sha256"] for line in lines}
 
 
 def test_folder_zip_and_tar_give_the_same_tree(tmp_path: Path) -> None:
@@ -126,7 +120,7 @@ def test_one_bad_source_is_found_before_anything_is_placed(tmp_path: Path) -> No
         ("x/x.zip", "x"),
     ],
 )
-def test_source_and_output_may_not_lie_in_one_another(
+def test_source_and_output_may_not_contain_each_other(
     tmp_path: Path, source: str, out: str, force: bool
 ) -> None:
     path = tmp_path / source
@@ -141,7 +135,7 @@ def test_source_and_output_may_not_lie_in_one_another(
     assert state(tmp_path) == before
 
 
-def test_a_link_does_not_hide_that_the_output_lies_in_the_source(tmp_path: Path) -> None:
+def test_a_link_does_not_hide_that_the_output_is_in_the_source(tmp_path: Path) -> None:
     source = make_tree(tmp_path / "src", TWO_CLASSES)
     (tmp_path / "link").symlink_to(source)
     with pytest.raises(WrongUsage, match="is inside"):
@@ -183,8 +177,7 @@ KILLER = """
     from imgcli.collect.imports.run import import_photos
     from imgcli.collect.imports.formats.source import Reading
     from imgcli.progress import be_quiet
-    from tests.collect.samples import tree
-    from tests.collect.imports.test_run import recorded
+    from tests.support.trees import recorded, tree
 
     source, out, whole = map(Path, sys.argv[1:4])
     reading = Reading(keep_split=sys.argv[4] == "split")
@@ -246,8 +239,7 @@ AT_RANDOM = """
     from imgcli.collect import ingest
     from imgcli.collect.imports.run import import_photos
     from imgcli.progress import be_quiet
-    from tests.collect.samples import tree
-    from tests.collect.imports.test_run import recorded
+    from tests.support.trees import recorded, tree
 
     source, out, whole = map(Path, sys.argv[1:4])
     ingest.BLOCK_PHOTOS = 20

@@ -1,7 +1,6 @@
 """A scrape from search results to class folders, against hosts on loopback that keep a log."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +15,10 @@ from imgcli.collect.scrape.accept import Checked
 from imgcli.collect.scrape.engine import Scraped, scrape
 from imgcli.collect.scrape.licences import licence
 from imgcli.collect.scrape.search_result import Job, Page, Search, SearchResult, Terms
-from tests.collect.http.fake import FakeHost, Reply
-from tests.collect.samples import photo
-from tests.collect.scrape.providers.providers import FAST
+from tests.support.fake_host import FakeHost, Reply
+from tests.support.photos import photo
+from tests.support.providers import FAST
+from tests.support.trees import placed_files, provenance_lines
 
 BY = licence("by", "4.0")
 
@@ -83,17 +83,13 @@ class Run:
 
     def files(self) -> dict[str, bytes]:
         """The placed photos by class and content, without what is hidden."""
-        return {
-            path.relative_to(self.out).as_posix(): path.read_bytes()
-            for path in self.out.glob("[!.]*/*")
-        }
+        return placed_files(self.out)
 
     def photos(self, label: str) -> set[bytes]:
         return {data for path, data in self.files().items() if path.startswith(f"{label}/")}
 
     def lines(self) -> list[dict[str, object]]:
-        text = (self.out / "provenance.jsonl").read_text("utf-8")
-        return [json.loads(line) for line in text.splitlines()]
+        return provenance_lines(self.out)
 
 
 def test_received_bytes_are_placed_with_all_that_is_known(tmp_path: Path) -> None:

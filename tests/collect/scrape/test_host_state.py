@@ -10,7 +10,7 @@ from imgcli.collect.http.host_state import Pace
 from imgcli.collect.http.request import NetLimits
 from imgcli.collect.scrape.host_state import KEEP_SECONDS, open_host_state
 from imgcli.errors import StorageError
-from tests.collect.http.fake import FakeHost
+from tests.support.fake_host import FakeHost
 
 A, B = "http://a.test:80", "https://b.test:443"
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.collect.scrape.journal import NAME, Journal, open_journal
+from imgcli.collect.scrape.journal import NAME, open_journal
 from imgcli.collect.scrape.licences import licence
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.errors import StorageError
@@ -71,20 +71,16 @@ def test_the_same_photo_is_found_by_url_id_and_content(tmp_path: Path) -> None:
         assert journal.same_content(dog) == [cat]
 
 
-def test_a_page_is_stored_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add = Journal._add
-
-    def failing(self: Journal, source: str, search: Search, one: SearchResult) -> object:
-        if one == search_result(2):
+def test_a_page_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
+    class Interrupted(SearchResult):
+        def to_json(self) -> dict[str, object]:
             raise KeyboardInterrupt
-        return add(self, source, search, one)
 
-    monkeypatch.setattr(Journal, "_add", failing)
     with open_journal(tmp_path) as journal:
         with pytest.raises(KeyboardInterrupt):
-            journal.add_page("s", CAT, Page((search_result(1), search_result(2)), "next"))
+            journal.add_page(
+                "s", CAT, Page((search_result(1), Interrupted("2", "https://a.test/2.jpg")), "next")
+            )
         assert journal.items("s", "cat", "seen") == []
         assert journal.cursor("s", CAT) == ("", None)
 

@@ -12,7 +12,7 @@ from imgcli.evaluation.merges.effects import (
     macro_precision,
     merged_predictions,
 )
-from tests.evaluation.planted import of_confusion, predictions, sure
+from tests.support.predictions import of_confusion, predictions, sure
 
 
 def test_merged_classes_take_the_place_and_the_name_of_the_first() -> None:

@@ -6,7 +6,7 @@ import pytest
 from imgcli.errors import DataError
 from imgcli.evaluation.merges.evidence import PairEvidence, pair_evidence
 from imgcli.evaluation.merges.separability import Separability
-from tests.evaluation.planted import of_confusion, predictions, sure
+from tests.support.predictions import of_confusion, predictions, sure
 
 
 def evidence(

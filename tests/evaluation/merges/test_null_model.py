@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcli.evaluation.merges.null_model import holm, independent_confusion, null_model
-from tests.evaluation.planted import of_confusion, predictions, sure
+from tests.support.predictions import of_confusion, predictions, sure
 
 
 def test_errors_fall_on_classes_by_their_sizes() -> None:

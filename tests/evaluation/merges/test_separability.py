@@ -17,7 +17,7 @@ from imgcli.evaluation.merges.separability import (
     separability,
 )
 from imgcli.evaluation.merges.suggest import suggest_merges
-from tests.evaluation.planted import of_confusion, predictions, sure, with_twins
+from tests.support.predictions import of_confusion, predictions, sure, with_twins
 
 
 def of_scores(of_a: np.ndarray, of_b: np.ndarray):
@@ -121,20 +121,24 @@ def test_a_loss_is_one_less_the_auc_and_never_nothing() -> None:
     assert expected.loss(0, 2) == pytest.approx(0.5 / 10)
 
 
-def test_losses_are_taken_to_be_products_of_what_classes_lose_elsewhere() -> None:
+def test_losses_are_taken_to_be_products_of_what_classes_lose_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     expected = ExpectedAuc(of_confusion(np.diag([10] * 6).tolist()))
-    expected._losses = {
-        (a, b): 0.02 * (4 if a == 0 else 1) * (3 if b == 1 or a == 1 else 1)
-        for a in range(6)
-        for b in range(a + 1, 6)
-    }
-    expected._losses[0, 1] = 0.5  # of no account for itself
+
+    def loss(*pair: int) -> float:
+        if set(pair) == {0, 1}:
+            return 0.5  # of no account for itself
+        return 0.02 * (4 if 0 in pair else 1) * (3 if 1 in pair else 1)
+
+    monkeypatch.setattr(expected, "loss", loss)
     assert expected.expected_loss(0, 1) == pytest.approx(0.02 * 4 * 3)
 
 
-def test_with_three_classes_the_third_is_the_measure() -> None:
+def test_with_three_classes_the_third_is_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = ExpectedAuc(of_confusion(np.diag([10] * 3).tolist()))
-    expected._losses = {(0, 1): 0.5, (0, 2): 0.1, (1, 2): 0.2}
+    losses = {(0, 1): 0.5, (0, 2): 0.1, (1, 2): 0.2}
+    monkeypatch.setattr(expected, "loss", lambda *pair: losses[tuple(sorted(pair))])
     assert expected.expected_loss(0, 1) == 0.2
 
 

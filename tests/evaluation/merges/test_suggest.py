@@ -15,7 +15,7 @@ from imgcli.evaluation.merges.suggest import (
     merges_sample_size,
     suggest_merges,
 )
-from tests.evaluation.planted import (
+from tests.support.predictions import (
     independent,
     of_confusion,
     predictions,
@@ -215,7 +215,7 @@ def test_too_few_classes_or_photos_bring_no_suggestion() -> None:
     assert suggest_merges(predictions([0, 0], np.ones((2, 1)))) == []
 
 
-def test_predictions_of_learnt_photos_are_refused() -> None:
+def test_predictions_of_training_photos_are_refused() -> None:
     learnt = predictions([0, 1], sure([0, 1], 3), out_of_sample=False)
     with pytest.raises(DataError, match=r"training photos.*imgcli evaluate --folds 10"):
         suggest_merges(learnt)

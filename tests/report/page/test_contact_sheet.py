@@ -1,13 +1,13 @@
 """The contact sheet: what was found, side by side, in one page that needs nothing else."""
 
 from collections.abc import Generator, Iterable
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
 from imgcli.report.page import contact_sheet
 from imgcli.report.terminal import check
+from tests.support.reports import Parsed
 
 EVIL = '<script>"\x1b'
 
@@ -33,25 +33,9 @@ def pictures(paths: Iterable[str], side: int) -> Generator[bytes | None, None, N
         yield None if "gone" in path else path.encode()
 
 
-class Tags(HTMLParser):
-    """The tags of a page with their attributes, and its text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def test_groups_are_shown_with_distances_and_each_picture_has_its_text() -> None:
     found = document(near_duplicates=[["cat/a.jpg", "cat/b.jpg"]], distances=[[0.0, 0.123]])
-    page = Tags(contact_sheet.page(found, pictures))
+    page = Parsed(contact_sheet.page(found, pictures))
     images = [attrs for tag, attrs in page.tags if tag == "img"]
     assert [image["alt"] for image in images] == ["cat/a.jpg", "cat/b.jpg"]
     assert all(str(image["src"]).startswith("data:image/webp;base64,") for image in images)
@@ -65,7 +49,7 @@ def test_names_are_text_and_nothing_is_fetched() -> None:
         issues=[{"kind": "balance", "class": EVIL, "detail": EVIL}],
     )
     text = contact_sheet.page(found, pictures)
-    page = Tags(text)
+    page = Parsed(text)
     assert "\x1b" not in text and "<script>" not in text
     assert '<script>"\\x1b' in page.text
     assert not {"script", "link", "iframe"} & {tag for tag, _ in page.tags}
@@ -75,7 +59,7 @@ def test_names_are_text_and_nothing_is_fetched() -> None:
 
 def test_tables_have_captions_and_headers() -> None:
     found = document(unreadable=[{"path": "cat/x.jpg", "stage": "open", "reason": "is damaged"}])
-    page = Tags(contact_sheet.page(found, pictures))
+    page = Parsed(contact_sheet.page(found, pictures))
     tags = [tag for tag, _ in page.tags]
     assert tags.count("table") == tags.count("caption") == 2
     assert all(attrs.get("scope") in ("col", "row") for tag, attrs in page.tags if tag == "th")

@@ -5,11 +5,11 @@ import numpy as np
 from imgcli.evaluation.merges.suggest import suggest_merges
 from imgcli.records import Samples
 from imgcli.report.page import galleries
-from tests.report.report_runs import predictions
+from tests.support.predictions import photo_predictions
 
 
 def test_the_worst_mistakes_are_the_surest() -> None:
-    said = predictions([[5, 3], [4, 5]], ("a", "b"))
+    said = photo_predictions([[5, 3], [4, 5]], ("a", "b"))
     worst = galleries.worst(said, most=5)
     assert len(worst) == 5 and not any(one.correct for one in worst)
     sure = [one.probability for one in worst]
@@ -18,21 +18,21 @@ def test_the_worst_mistakes_are_the_surest() -> None:
 
 
 def test_a_run_without_mistakes_has_no_worst() -> None:
-    assert galleries.worst(predictions(np.diag([3, 3]))) == []
+    assert galleries.worst(photo_predictions(np.diag([3, 3]))) == []
 
 
 def test_photos_are_drawn_at_random_and_the_same_each_time() -> None:
-    said = predictions([[50, 9], [9, 50]])
+    said = photo_predictions([[50, 9], [9, 50]])
     drawn = galleries.drawn(said)
     assert drawn == galleries.drawn(said) and len({one.path for one in drawn}) == 24
     assert [one.path for one in drawn] == sorted(one.path for one in drawn)
-    assert len(galleries.drawn(predictions([[1, 0], [0, 0]]))) == 1
+    assert len(galleries.drawn(photo_predictions([[1, 0], [0, 0]]))) == 1
 
 
 def test_examples_of_a_merge_are_photos_called_by_the_other_name() -> None:
     counts = np.diag(np.full(6, 40))
     counts[0, 1] = counts[1, 0] = 35
-    (suggestion,) = suggest_merges(predictions(counts, [f"c{i}" for i in range(6)], folds=4))
+    (suggestion,) = suggest_merges(photo_predictions(counts, [f"c{i}" for i in range(6)], folds=4))
     examples = galleries.examples(suggestion)
     assert {(one.label, one.predicted) for one in examples} == {("c0", "c1"), ("c1", "c0")}
 

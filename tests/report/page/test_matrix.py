@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.colors import to_rgb
 
 from imgcli.evaluation.evaluate import evaluate
 from imgcli.records import Predictions
 from imgcli.report.page import matrix
 from imgcli.report.page.matrix import MatrixTable, matrix_table
 from imgcli.report.plots import style
-from tests.report.report_runs import predictions
+from tests.support.figures import lightness
+from tests.support.predictions import photo_predictions
 
 COUNTS = ((5, 2, 0), (0, 3, 0), (1, 0, 0))
 
@@ -27,7 +27,7 @@ def photos(table: MatrixTable, said: Predictions) -> dict[tuple[str, str], list[
 
 
 def test_each_cell_holds_its_photos_and_no_cell_is_empty() -> None:
-    said = predictions(COUNTS, ("a", "b", "c"))
+    said = photo_predictions(COUNTS, ("a", "b", "c"))
     found = photos(table_of(said), said)
     assert {cell: len(rows) for cell, rows in found.items()} == {
         ("a", "a"): 5,
@@ -44,7 +44,7 @@ def test_each_cell_holds_its_photos_and_no_cell_is_empty() -> None:
 def test_every_photo_is_behind_one_cell_that_counts_it(k: int, seed: int) -> None:
     counts = np.random.default_rng(seed).integers(0, 4, (k + 1, k + 1))
     counts[0, 0] += 1
-    said = predictions(counts)
+    said = photo_predictions(counts)
     table = table_of(said)
     assert sorted(table.rows) == list(range(len(said)))
     shown = [cell.n if cell else 0 for row in table.table for cell in row]
@@ -52,14 +52,14 @@ def test_every_photo_is_behind_one_cell_that_counts_it(k: int, seed: int) -> Non
 
 
 def test_surest_mistakes_and_least_sure_hits_come_first() -> None:
-    said = predictions(COUNTS, ("a", "b", "c"))
+    said = photo_predictions(COUNTS, ("a", "b", "c"))
     found, sure = photos(table_of(said), said), said.probs.max(axis=1)
     assert np.all(np.diff(sure[found["a", "b"]]) < 0)
     assert np.all(np.diff(sure[found["a", "a"]]) > 0)
 
 
 def test_thumbnails_go_to_mistakes_first_and_to_every_cell_in_turn() -> None:
-    said = predictions([[9, 3, 0], [0, 9, 2], [1, 0, 9]])
+    said = photo_predictions([[9, 3, 0], [0, 9, 2], [1, 0, 9]])
     table = table_of(said)
     rows = table.rows[table.urgency()]
     wrong = said.preds[rows] != said.targets[rows]
@@ -72,20 +72,22 @@ def test_of_too_many_classes_the_photos_of_those_shown_are_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(style, "MAX_CLASSES", 2)
-    said = predictions([[5, 2, 0], [1, 3, 0], [0, 0, 4]], ("a", "b", "c"))
+    said = photo_predictions([[5, 2, 0], [1, 3, 0], [0, 0, 4]], ("a", "b", "c"))
     table = table_of(said)
     assert sorted(said.classes[i] for i in table.order) == ["a", "b"]
     assert len(table.rows) == int(table.n.sum()) == 11
 
 
-def lightness(rule: str) -> float:
+def background_lightness(rule: str) -> float:
     colour = rule.split("background:")[1].split(";")[0]
-    return float(np.dot(to_rgb(colour), (0.299, 0.587, 0.114)))
+    return lightness(colour)
 
 
 def test_the_colours_of_cells_run_one_way_for_grey_print_and_on_dark_paper() -> None:
     for rules, direction in zip(matrix.rules(), (-1, 1), strict=True):
         for scale in ("h", "e"):
-            ladder = [lightness(r) for r in rules.splitlines() if r.startswith(f".{scale}")]
+            ladder = [
+                background_lightness(r) for r in rules.splitlines() if r.startswith(f".{scale}")
+            ]
             assert len(ladder) == 10
             assert all(step * direction > 0 for step in np.diff(ladder))

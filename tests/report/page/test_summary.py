@@ -2,11 +2,11 @@ import numpy as np
 
 from imgcli.evaluation.evaluate import evaluate
 from imgcli.report.page import summary
-from tests.report.report_runs import predictions
+from tests.support.predictions import photo_predictions
 
 
 def said(counts: object, folds: int = 0, on: str = "train") -> str:
-    found = evaluate(predictions(counts, folds=folds, on=on))  # type: ignore[arg-type]
+    found = evaluate(photo_predictions(counts, folds=folds, on=on))  # type: ignore[arg-type]
     return " ".join([summary.headline(found), *summary.verdict(found)])
 
 
@@ -38,7 +38,7 @@ def test_one_photo_gets_one_sentence_that_is_true() -> None:
 
 
 def test_the_test_part_is_reported_with_how_often_it_was_looked_at() -> None:
-    found = evaluate(predictions(np.diag([5, 5]), on="test"))
+    found = evaluate(photo_predictions(np.diag([5, 5]), on="test"))
     assert "100.0 % (n = 10; 95 % interval" in summary.tested(found, 1)
     assert "1 test-set evaluation so far" in summary.tested(found, 1)
     assert "3 test-set evaluations so far" in summary.tested(found, 3)
@@ -48,7 +48,7 @@ def test_the_test_part_is_reported_with_how_often_it_was_looked_at() -> None:
 def test_repeats_are_told_by_shares_and_only_the_first_is_counted() -> None:
     counts = [[18, 2, 0], [0, 20, 0], [4, 0, 16]]
     first, second = (
-        predictions(c, folds=3) for c in (counts, [[20, 0, 0], [0, 20, 0], [0, 0, 20]])
+        photo_predictions(c, folds=3) for c in (counts, [[20, 0, 0], [0, 20, 0], [0, 0, 20]])
     )
     found = evaluate(first, repeats=[second])
     text = " ".join([summary.headline(found), *summary.verdict(found)])

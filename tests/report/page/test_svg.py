@@ -6,7 +6,7 @@ import numpy as np
 from imgcli.report.page.svg import Drawings
 from imgcli.report.plots import evaluation as evaluation_plots
 from imgcli.report.plots import style
-from tests.report.evaluations import ODD_NAMES, evaluation, matrix
+from tests.support.evaluations import ODD_NAMES, evaluation, matrix
 
 FOLDS = (0.9, 0.92, 0.95)
 

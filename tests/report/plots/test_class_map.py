@@ -7,13 +7,13 @@ from matplotlib.text import Text
 from imgcli.evaluation.metrics import confusion_matrix
 from imgcli.records import Predictions
 from imgcli.report.plots.class_map import class_map, distances, places
-from tests.report.plots.test_evaluation import boxes, drawn
-from tests.report.report_runs import predictions
+from tests.support.figures import boxes, drawn
+from tests.support.predictions import photo_predictions
 
 
 def blocks(pairs: int) -> Predictions:
     """Classes 0 and 1, 2 and 3, … are mixed up with each other and with nothing else."""
-    return predictions(np.kron(np.eye(pairs, dtype=int), [[12, 8], [7, 13]]))
+    return photo_predictions(np.kron(np.eye(pairs, dtype=int), [[12, 8], [7, 13]]))
 
 
 def drawing(said: Predictions):  # type: ignore[no-untyped-def]
@@ -23,7 +23,7 @@ def drawing(said: Predictions):  # type: ignore[no-untyped-def]
 def test_distance_is_nothing_for_classes_that_look_alike_and_one_for_those_that_share_nothing() -> (
     None
 ):
-    sure = predictions(np.diag([3, 3, 3]))
+    sure = photo_predictions(np.diag([3, 3, 3]))
     probs = np.array([[0.5, 0.5, 0]] * 6 + [[0, 0, 1.0]] * 3)
     far = distances(Predictions(**{**vars(sure), "probs": probs}))
     assert far == pytest.approx(np.array([[0, 0, 1], [0, 0, 1], [1, 1, 0]]), abs=1e-9)
@@ -46,7 +46,7 @@ def test_the_map_is_the_same_each_time() -> None:
 def test_names_on_the_map_never_overlap(k: int) -> None:
     rng = np.random.default_rng(k)
     counts = np.diag(rng.integers(5, 9, k)) + rng.integers(0, 20, (k, k)) // 19
-    figure = drawing(predictions(counts, [f"a_rather_long_name_{i}" for i in range(k)]))
+    figure = drawing(photo_predictions(counts, [f"a_rather_long_name_{i}" for i in range(k)]))
     names = [text for text in drawn(figure).axes[0].texts if isinstance(text, Text)]
     names = [text for text in names if text.get_text().startswith("a_rather")]
     assert len(names) == k
@@ -54,8 +54,8 @@ def test_names_on_the_map_never_overlap(k: int) -> None:
 
 
 def test_two_classes_have_no_map_nor_have_classes_without_photos() -> None:
-    assert drawing(predictions([[3, 1], [0, 4]])) is None
-    assert drawing(predictions([[3, 1, 1], [0, 4, 0], [0, 0, 0]])) is None
+    assert drawing(photo_predictions([[3, 1], [0, 4]])) is None
+    assert drawing(photo_predictions([[3, 1, 1], [0, 4, 0], [0, 0, 0]])) is None
 
 
 def test_the_map_says_what_distance_means() -> None:

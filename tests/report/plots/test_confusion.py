@@ -9,18 +9,19 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from imgcli.report.plots import confusion, style
-from tests.report.evaluations import ODD_NAMES, evaluation, matrix
-from tests.report.plots.test_evaluation import (
-    FOLDS,
+from tests.support.evaluations import ODD_NAMES, evaluation, matrix
+from tests.support.figures import (
     all_labels,
     boxes,
     drawn,
+    lightness,
     long_names,
     overlaps,
     ticks,
     title,
 )
-from tests.report.plots.test_style import lightness
+
+FOLDS = (0.92, 0.94, 0.95, 0.97)
 
 
 def counts_in_cells(figure: Figure) -> dict[tuple[str, str], int]:

@@ -1,72 +1,18 @@
 import dataclasses
-from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 from PIL import Image
 
 from imgcli.records import Evaluation
 from imgcli.report.plots import confusion, style, training
 from imgcli.report.plots import evaluation as evaluation_plots
-from tests.report.evaluations import ODD_NAMES, evaluation, matrix
+from tests.support.evaluations import ODD_NAMES, evaluation, matrix
+from tests.support.figures import curves, dots, drawn, long_names, overlaps, ticks, title
 
 FOLDS = (0.92, 0.94, 0.95, 0.97)
 TRAIN = (0.99, 0.995, 1.0, 1.0)
-
-
-def drawn(figure: Figure) -> Figure:
-    """The figure after it has been laid out on a canvas, as `save` would."""
-    with style_context():
-        FigureCanvasAgg(figure).draw()
-    return figure
-
-
-def style_context():  # type: ignore[no-untyped-def]
-    from matplotlib import style as sheets
-
-    return sheets.context(["default", style.HOUSE])
-
-
-def boxes(labels: Iterable[Text]) -> list[Bbox]:
-    with style_context():
-        shown = [label for label in labels if label.get_text() and label.get_visible()]
-        return [label.get_window_extent() for label in shown]
-
-
-def overlaps(labels: Iterable[Text]) -> int:
-    """How many neighbouring labels touch."""
-    return sum(bool(a.overlaps(b)) for a, b in pairwise(boxes(labels)))
-
-
-def all_labels(axes: Axes) -> list[list[Text]]:
-    """Every axis's tick labels, the ones above and at the ends of rows too."""
-    ticks = axes.xaxis.get_major_ticks()
-    ends = [child.get_yticklabels() for child in axes.child_axes]
-    return [axes.get_xticklabels(), axes.get_yticklabels(), [t.label2 for t in ticks], *ends]
-
-
-def ticks(axes: Axes, side: str = "y") -> list[str]:
-    return [label.get_text() for label in getattr(axes, f"get_{side}ticklabels")()]
-
-
-def title(figure: Figure) -> str:
-    """The words above the figure, with its line ends and bound spaces as plain spaces."""
-    axes = figure.axes[0]
-    bold = [text.get_text() for text in axes.texts if text.get_fontweight() == "bold"]
-    return " ".join([*bold, axes.get_title(loc="left")]).replace("\n", " ").replace("\u00a0", " ")
-
-
-def long_names(k: int) -> list[str]:
-    """Sorted, half of them longer than 40 characters, some odd."""
-    plain = [f"class_{i:03d}_" + "long_" * (i % 2 * 10) for i in range(k)]
-    return [ODD_NAMES[i // 10 % 10] + str(i) if i % 10 == 7 else plain[i] for i in range(k)]
 
 
 # --- confusion ----------------------------------------------------------------------------------
@@ -93,13 +39,6 @@ def test_the_same_evaluation_gives_the_same_file(tmp_path: Path) -> None:
 
 
 # --- folds --------------------------------------------------------------------------------------
-
-
-def dots(figure: Figure) -> list[list[float]]:
-    """The points of each box, from left to right."""
-    lines = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
-    lines.sort(key=lambda line: float(np.min(line.get_xdata())))
-    return [sorted(line.get_ydata().tolist()) for line in lines]
 
 
 @pytest.mark.parametrize("k", [2, 3, 10, 20])
@@ -196,11 +135,6 @@ ROWS = [
     row(1, "val", 1.2, 0.4),
     row(2, "val", 0.9, 0.6, n=1850),
 ]
-
-
-def curves(axes: Axes) -> dict[str, list[list[float]]]:
-    named = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
-    return {str(line.get_label()): line.get_xydata().tolist() for line in named}
 
 
 def test_each_part_has_its_curve_in_the_order_of_the_epochs() -> None:

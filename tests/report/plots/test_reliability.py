@@ -10,7 +10,7 @@ from imgcli.report.terminal.evaluation import (
     promise_lines,
     repeats_line,
 )
-from tests.report.evaluations import evaluation
+from tests.support.evaluations import evaluation
 
 
 def texts(figure: Figure) -> str:

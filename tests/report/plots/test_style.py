@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from imgcli.report.plots import style
-from tests.report.evaluations import ODD_NAMES
+from tests.support.evaluations import ODD_NAMES
+from tests.support.figures import lightness
 
 
 def test_a_glyph_that_no_font_has_is_written_as_its_number() -> None:
@@ -87,11 +88,6 @@ def test_importing_costs_only_what_is_used(module: str, absent: str) -> None:
     code = f"import sys, {module}; print(set('{absent}'.split()) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
-
-
-def lightness(colour: str) -> float:
-    red, green, blue = matplotlib.colors.to_rgb(colour)
-    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def test_train_and_held_out_differ_in_grey_print() -> None:

@@ -25,10 +25,9 @@ from imgcli.report.plots.comparison import (
 )
 from imgcli.report.plots.comparison import loss_notes as notes
 from imgcli.report.plots.training import batch_losses
-from tests.evaluation.run_folders import history
-from tests.report.comparisons import document, told
-from tests.report.plots.test_evaluation import drawn, title
-from tests.report.report_runs import HISTORY, run
+from tests.support.evaluations import document, told
+from tests.support.figures import drawn, title
+from tests.support.runs import HISTORY, history, reported_run
 
 
 def written(folder: Path, values: list[float], name: str = "history.csv") -> Path:
@@ -127,7 +126,7 @@ def test_curves_are_listed_by_run_and_step(tmp_path: Path) -> None:
 
 
 def test_a_history_is_read_as_figures_take_it(tmp_path: Path) -> None:
-    made = run(tmp_path, epochs=2)
+    made = reported_run(tmp_path, epochs=2)
     text = HISTORY + "1,0,batch,64,2.5,,,,0.1\n1,,val,9,inf,0.5,,,\n"
     (made.folder / "history.csv").write_text(text)
     assert training.rows(made) == [
@@ -137,7 +136,7 @@ def test_a_history_is_read_as_figures_take_it(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_history_has_no_rows_and_a_damaged_one_is_named(tmp_path: Path) -> None:
-    made = run(tmp_path)
+    made = reported_run(tmp_path)
     (made.folder / "history.csv").write_text(HISTORY + "one,,val,9,1,1,,,\n")
     with pytest.raises(RunError, match=r"history.csv' cannot be read .*invalid literal"):
         training.rows(made)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from imgcli.report.plots import style, tuning
 from imgcli.report.terminal import tuning as tables
+from tests.support.figures import title
 
 
 def row(number: int, state: str, value: float | None = None, **more: Any) -> dict[str, Any]:
@@ -37,12 +38,6 @@ ROWS = [
     row(3, "impossible", last=None, steps=0, reason="--momentum means nothing, to adam"),
     row(5, "finished", 0.85),
 ]
-
-
-def title(figure: Figure) -> str:
-    axes = figure.axes[0]
-    bold = [text.get_text() for text in axes.texts if text.get_fontweight() == "bold"]
-    return " ".join([*bold, axes.get_title(loc="left")]).replace("\n", " ").replace("\u00a0", " ")
 
 
 def lines(figure: Figure) -> dict[str, list[list[float]]]:

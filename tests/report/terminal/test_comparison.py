@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from imgcli.report.comparison import comparison_csv, folds_csv, labels, short_labels
 from imgcli.report.plots import comparison as comparison_plots
 from imgcli.report.terminal.comparison import compared, p_text, points
-from tests.report.comparisons import document, told
-from tests.report.evaluations import ODD_NAMES
-from tests.report.plots.test_evaluation import boxes, drawn, overlaps, ticks, title
+from tests.support.evaluations import ODD_NAMES, document, told
+from tests.support.figures import boxes, drawn, overlaps, ticks, title
+from tests.support.reports import piped
 
 FOLDS = (0.90, 0.94, 0.95, 0.97)
 LEARNT = (0.99, 0.995, 1.0, 1.0)
@@ -26,10 +25,7 @@ def two(p: float = 0.01, **more: Any) -> dict[str, Any]:
 
 
 def printed(comparing: dict[str, Any], width: int = 80) -> str:
-    console = Console(width=width, file=io.StringIO(), highlight=False)
-    for renderable in compared(comparing):
-        console.print(renderable)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+    return piped(*compared(comparing), width=width)
 
 
 def said(comparing: dict[str, Any]) -> str:

@@ -1,4 +1,3 @@
-import io
 import re
 from dataclasses import replace
 
@@ -6,20 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console, RenderableType
 
 from imgcli.report.terminal import evaluation as evaluation_tables
-from tests.report.evaluations import ODD_NAMES, evaluation, matrix
+from tests.support.evaluations import ODD_NAMES, evaluation, matrix
+from tests.support.reports import piped
 
 FOLDS = (0.92, 0.94, 0.95, 0.97)
 TRAIN = (0.99, 0.995, 1.0, 1.0)
-
-
-def piped(renderable: RenderableType, width: int = 80) -> str:
-    """What reaches a file: no colours, no terminal."""
-    file = io.StringIO()
-    Console(file=file, width=width, highlight=False).print(renderable)
-    return file.getvalue()
 
 
 def words(text: str) -> str:
@@ -117,7 +109,7 @@ def test_names_are_shown_and_never_acted_on() -> None:
 def test_no_name_crowds_out_a_number(names: list[str], n: int, width: int) -> None:
     counts = np.diag(np.full(len(names), n))
     counts[0, 0], counts[0, 1] = 0, n
-    text = piped(evaluation_tables.per_class(evaluation(counts, sorted(names))), width)
+    text = piped(evaluation_tables.per_class(evaluation(counts, sorted(names))), width=width)
     assert all(len(line) <= width for line in text.splitlines() if line.isascii())
     assert "…" not in text or any("…" in name for name in names)
     assert text.count(f" {n:,} ") >= len(names)
@@ -152,4 +144,4 @@ def test_long_paths_fold_and_lose_nothing() -> None:
 def test_what_is_piped_has_no_colour_codes(width: int) -> None:
     several = evaluation(matrix(5), folds=FOLDS, train=TRAIN)
     for renderable in (evaluation_tables.figures(several), evaluation_tables.per_class(several)):
-        assert "\x1b" not in piped(renderable, width)
+        assert "\x1b" not in piped(renderable, width=width)

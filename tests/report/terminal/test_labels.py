@@ -1,12 +1,10 @@
 """Wrong labels as a table, and what became of a plan."""
 
-import io
 from typing import Any
-
-from rich.console import Console
 
 from imgcli.report.terminal.check import labels_table as table
 from imgcli.report.terminal.check import relabelled
+from tests.support.reports import piped
 
 
 def issue(path: str = "train/cat/1.jpg", **more: Any) -> dict[str, Any]:
@@ -26,9 +24,7 @@ def issue(path: str = "train/cat/1.jpg", **more: Any) -> dict[str, Any]:
 
 
 def printed(*issues: dict[str, Any]) -> str:
-    file = io.StringIO()
-    Console(file=file, width=80, highlight=False).print(table(issues))
-    return file.getvalue()
+    return piped(table(issues))
 
 
 def test_the_table_shows_what_speaks_for_it() -> None:

@@ -1,12 +1,10 @@
 """Merge suggestions as they are printed."""
 
-from io import StringIO
 from pathlib import Path
-
-from rich.console import Console, RenderableType
 
 from imgcli.records import MergeSuggestion
 from imgcli.report.terminal.merges import splits, suggestions
+from tests.support.reports import piped
 
 EVIDENCE = {
     "gain_beyond_chance": 0.012,
@@ -20,16 +18,8 @@ EVIDENCE = {
 }
 
 
-def shown(renderables: list[RenderableType]) -> str:
-    file = StringIO()
-    console = Console(width=200, file=file)
-    for renderable in renderables:
-        console.print(renderable)
-    return file.getvalue()
-
-
 def printed(found: list[MergeSuggestion]) -> str:
-    return shown(suggestions(found, 0.9, Path("runs/x y/merges.json")))
+    return piped(*suggestions(found, 0.9, Path("runs/x y/merges.json")), width=200)
 
 
 def test_a_suggestion_says_what_it_does_costs_and_where_to_look() -> None:
@@ -63,7 +53,7 @@ def test_no_suggestion_is_a_sentence_without_a_command() -> None:
 def test_a_class_that_may_be_two_shows_photos_of_each_and_names_do_no_harm() -> None:
     examples = [["train/a/1.jpg", "train/a/2.jpg"], ["train/a/[bold]\x1b.jpg"]]
     split = {"class": "a[i]", "parts": [30, 12], "examples": examples, "reason": "So."}
-    text = shown(splits([split]))
+    text = piped(*splits([split]), width=200)
     assert "Classes that may be two" in text and "a[i]" in text and "So." in text
     assert "30 photos like train/a/1.jpg, train/a/2.jpg" in text
     assert "12 photos like train/a/[bold]\\x1b.jpg" in text

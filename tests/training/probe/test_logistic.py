@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from imgcli.training.probe.logistic import fit_softmax
-from tests.training.head_problems import K, M, masks, problem
+from tests.support.features import K, M, masks, problem
 
 
 @pytest.mark.parametrize("l2_penalty", [10.0, 1.0, 0.03, 0.001])

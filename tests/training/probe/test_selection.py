@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from imgcli.config import HEAD_DECAY
 from imgcli.training.probe.logistic import MAX_ITERATIONS, fit_softmax
-from imgcli.training.probe.selection import TEMPERATURES, Solver, _calibrate, select_l2
-from tests.training.head_problems import K, M, masks, problem
+from imgcli.training.probe.selection import TEMPERATURES, Heads, Solver, select_l2
+from tests.support.features import K, M, masks, problem
 
 
 def softmax(features: torch.Tensor, targets: torch.Tensor) -> Solver:
@@ -67,8 +67,15 @@ def test_the_temperature_undoes_a_known_scaling() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(2)
         drawn = targets.sample()
-    timid, _ = _calibrate(logits / 2, drawn)
-    too_sure, _ = _calibrate(logits * 3, drawn)
+    all_rows = torch.ones(len(logits), dtype=torch.bool)
+    identity = Heads(torch.eye(3)[None], torch.zeros(1, 3), torch.zeros(1, 1))
+
+    def temperature(logits: torch.Tensor) -> float:
+        problems = [[(all_rows, all_rows)]]
+        (choice,) = select_l2(lambda *_, **__: identity, logits, drawn, problems)
+        return choice.temperature
+
+    timid, too_sure = temperature(logits / 2), temperature(logits * 3)
     step = TEMPERATURES[0] / TEMPERATURES[1]
     assert 0.5 / step <= timid <= 0.5 * step
     assert 3 / step <= too_sure <= 3 * step

@@ -21,12 +21,10 @@ from imgcli.training.tuning import search as tune_module
 from imgcli.training.tuning.search import Tuned, tune
 from imgcli.training.tuning.search_space import default_space, parse_search
 from imgcli.training.tuning.study import LOG, ranked
+from tests.support.trained_runs import FROZEN
 
 CONFIG = TrainConfig.of(
     arch="4C3S2-8", image_size=8, epochs=2, batch_size=12, augment="none", precision="fp32"
-)
-FROZEN = TrainConfig.of(
-    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
 )
 
 

@@ -7,7 +7,8 @@ import pytest
 from imgcli.collect.imports.formats.source import Reading
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError, StorageError, WrongUsage
-from tests.collect.samples import TWO_CLASSES, make_tree, make_zip, photo, tree
+from tests.support.photos import photo
+from tests.support.trees import TWO_CLASSES, make_tree, make_zip, tree
 
 SPLIT = {
     "data/train/a/1.png": photo(1),

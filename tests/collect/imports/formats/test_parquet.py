@@ -12,7 +12,8 @@ from imgcli.collect.imports.formats.parquet import parquet_source
 from imgcli.collect.imports.formats.source import Reading
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError, Refused
-from tests.collect.samples import make_tree, photo, tree
+from tests.support.photos import photo
+from tests.support.trees import make_tree, tree
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 

@@ -13,7 +13,7 @@ from PIL import Image
 from imgcli.collect.imports.formats.source import Reading
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError, WrongUsage
-from tests.collect.samples import TWO_CLASSES, make_tar, make_tree, make_zip, tree
+from tests.support.trees import TWO_CLASSES, make_tar, make_tree, make_zip, tree
 
 RNG = np.random.default_rng(0)
 

@@ -11,7 +11,8 @@ from imgcli.collect.imports.detect import open_source
 from imgcli.collect.imports.formats.source import Reading
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError
-from tests.collect.samples import make_tar, make_tree, make_zip, photo, tree
+from tests.support.photos import photo
+from tests.support.trees import make_tar, make_tree, make_zip, tree
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 from imgcli.collect.imports.formats.source import Reading
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError, WrongUsage
-from tests.collect.samples import make_tree, photo, tree
+from tests.support.photos import photo
+from tests.support.trees import make_tree, tree
 
 PHOTOS = {"photos/1.png": photo(1), "photos/ü 2.png": photo(2), "3.png": photo(3)}
 PLACED = {"crab/1.png": photo(1), "lobster/ü 2.png": photo(2), "crab/3.png": photo(3)}

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.collect.scrape.providers import providers
+from tests.support import providers
 
 
 @pytest.fixture(autouse=True)

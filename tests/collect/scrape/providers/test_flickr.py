@@ -8,15 +8,8 @@ from imgcli.collect.scrape.providers.api import ApiProvider
 from imgcli.collect.scrape.providers.flickr import FLICKR
 from imgcli.collect.scrape.search_result import Search, SearchResult, Terms
 from imgcli.errors import DataError
-from tests.collect.http.fake import FakeHost
-from tests.collect.scrape.providers.providers import (
-    api,
-    asked,
-    client_of,
-    encoded,
-    flickr,
-    flickr_photo,
-)
+from tests.support.fake_host import FakeHost
+from tests.support.providers import api, asked, client_of, encoded, flickr, flickr_photo
 
 NIGHT = Search("night", "night")
 REST = "/services/rest/"

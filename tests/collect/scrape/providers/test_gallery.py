@@ -4,8 +4,8 @@ from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.providers.gallery import Gallery
 from imgcli.collect.scrape.search_result import Search
 from imgcli.errors import DataError
-from tests.collect.http.fake import FakeHost, Reply
-from tests.collect.scrape.providers.providers import client_of
+from tests.support.fake_host import FakeHost, Reply
+from tests.support.providers import client_of
 
 BY = '<a rel="license" href="https://creativecommons.org/licenses/by/4.0/">CC</a>'
 

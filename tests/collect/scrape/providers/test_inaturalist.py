@@ -5,14 +5,8 @@ import pytest
 from imgcli.collect.scrape.providers.api import ApiProvider
 from imgcli.collect.scrape.providers.inaturalist import INATURALIST
 from imgcli.collect.scrape.search_result import Search, SearchResult, Terms
-from tests.collect.http.fake import FakeHost
-from tests.collect.scrape.providers.providers import (
-    asked,
-    client_of,
-    inaturalist,
-    observation,
-    observed,
-)
+from tests.support.fake_host import FakeHost
+from tests.support.providers import asked, client_of, inaturalist, observation, observed
 
 OWLS = Search("owl", "Strix aluco")
 PATH = "/v1/observations"

@@ -5,8 +5,8 @@ from imgcli.collect.scrape.licences import Licence
 from imgcli.collect.scrape.providers.api import ApiProvider
 from imgcli.collect.scrape.providers.openverse import OPENVERSE
 from imgcli.collect.scrape.search_result import Search, Terms
-from tests.collect.http.fake import FakeHost, Reply
-from tests.collect.scrape.providers.providers import asked, client_of, openverse, openverse_result
+from tests.support.fake_host import FakeHost, Reply
+from tests.support.providers import asked, client_of, openverse, openverse_result
 
 NIGHT = Search("night", "night sky")
 ANY = Terms()

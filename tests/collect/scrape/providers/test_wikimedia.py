@@ -9,8 +9,8 @@ from imgcli.collect.scrape.providers.api import ApiProvider
 from imgcli.collect.scrape.providers.wikimedia import WIKIMEDIA
 from imgcli.collect.scrape.search_result import Search, Terms
 from imgcli.errors import DataError
-from tests.collect.http.fake import FakeHost, Reply
-from tests.collect.scrape.providers.providers import api, asked, client_of, encoded, wikimedia_page
+from tests.support.fake_host import FakeHost, Reply
+from tests.support.providers import api, asked, client_of, encoded, wikimedia_page
 
 OWLS = Search("owl", "tawny owl")
 

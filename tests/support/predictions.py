@@ -6,6 +6,17 @@ import numpy as np
 
 from imgcli.records import FloatArray, IntArray, Predictions
 
+# What a class may be called, and what HTML, a script or a line of text would make of it.
+ODD = (  # sorted, as classes are
+    "</script><script>alert(1)</script>",
+    "<b>\"'&amp;",
+    "new\nline",
+    "undecodable \udcff byte",
+    "{{ 7 * 7 }}",
+    "\u05e9\u05dc\u05d5\u05dd",
+    "\u202eturned",
+)
+
 
 def predictions(
     targets: Sequence[int] | IntArray,
@@ -27,6 +38,33 @@ def predictions(
         paths=tuple(f"{i}.jpg" for i in range(m)),
         on="train",
         out_of_sample=out_of_sample,
+    )
+
+
+def photo_predictions(
+    confusion: Sequence[Sequence[int]] | IntArray,
+    classes: Sequence[str] | None = None,
+    folds: int = 0,
+    on: str = "train",
+    seed: int = 0,
+) -> Predictions:
+    """Predictions with this confusion matrix, of photos called `<on>/c<class>/<number>.png`."""
+    counts = np.asarray(confusion)
+    k, n = len(counts), int(counts.sum())
+    targets, said = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices((k, k)))
+    rng = np.random.default_rng(seed)
+    probs = rng.uniform(0.0, 0.3 / k, (n, k))
+    probs[np.arange(n), said] = rng.uniform(0.4, 0.9, n)
+    probs /= probs.sum(axis=1, keepdims=True)
+    return Predictions(
+        classes=tuple(classes or (f"class_{i:03d}" for i in range(k))),
+        indices=np.arange(n),
+        targets=targets.astype(np.int64),
+        probs=probs,
+        fold=np.arange(n) % folds if folds else np.full(n, -1),
+        groups=np.arange(n),
+        paths=tuple(f"{on}/c{target}/{i:04d}.png" for i, target in enumerate(targets)),
+        on=on,
     )
 
 
@@ -100,3 +138,31 @@ def _softmax(logits: FloatArray, merge: tuple[int, int] | None = None) -> FloatA
         probs[:, into] += probs[:, last]
         probs = probs[:, :last]
     return probs
+
+
+def noisy(
+    rng: np.random.Generator,
+    first: list[float],
+    second: list[float],
+    n: int = 200,
+    copies: int = 1,
+    alike: float = 0.5,
+) -> list[Predictions]:
+    """Two runs that are right about a class as often as said, a share `alike` of the time together.
+
+    Args:
+        copies: photos in each near-duplicate group, answered alike.
+    """
+    k = len(first)
+    targets, luck, other = rng.integers(k, size=n), rng.random(n), rng.random(n)
+    ways = rng.integers(1, k, size=n)
+    lucks = [luck, np.where(rng.random(n) < alike, luck, other)]
+    group = np.repeat(np.arange(n), copies)
+    return [
+        predictions(
+            targets[group],
+            sure(np.where(u < np.array(share)[targets], targets, (targets + ways) % k)[group], k),
+            groups=group,
+        )
+        for share, u in zip((first, second), lucks, strict=True)
+    ]

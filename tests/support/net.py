@@ -7,7 +7,7 @@ import pytest
 
 from imgcli.collect.http.client import Client
 from imgcli.collect.http.request import NetLimits, NotFetched
-from tests.collect.http.fake import Answers, FakeHost
+from tests.support.fake_host import Answers, FakeHost
 
 PHOTO = b"\xff\xd8\xff" + bytes(1000)
 DELAY = 0.02
