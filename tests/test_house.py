@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.photos import write_classes
+from tests.support.shell import imgcli, modules_of
 
 HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
