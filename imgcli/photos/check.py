@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from imgcli import provenance
+from imgcli.class_folders import Place
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.duplicate_sets import Conflict, Group, conflicts, joined, placeholders
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.layout import Place, find_photos
+from imgcli.photos.layout import find_photos
 from imgcli.photos.manifest import Manifest
 from imgcli.photos.metadata import FLAGS, Metadata, read_metadata
 from imgcli.photos.near_duplicates import FileFingerprints, fingerprint_files

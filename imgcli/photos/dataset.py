@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from imgcli.class_folders import Place
 from imgcli.errors import DataError
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.layout import Layout, Place, read_layout
+from imgcli.photos.layout import Layout, read_layout
 from imgcli.photos.manifest import FOLDERS, NAME, Manifest
 from imgcli.photos.near_duplicates import duplicate_groups
 from imgcli.records import Rejected, Samples, Split
@@ -105,7 +106,7 @@ def _no_train(layout: Layout) -> DataError:
         )
     train = "a class called train, and no train/ part" if (root / "train").is_dir() else ""
     expected = f"'{root}' has {train or 'no train/ folder'}. A dataset is {TREE}"
-    if not classes or ("test" in classes and not train):
+    if not classes or (not train and (root / "test").is_dir()):
         return DataError(f"{expected}; make one with `imgcli split`.")
     return DataError(
         f"{expected}; this holds the class folders {listed(classes, 3)}: "

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from imgcli.photos.layout import Place
+from imgcli.class_folders import Place
 from imgcli.photos.quality import Issue
 from imgcli.text import listed
 

@@ -129,7 +129,7 @@ def merge_classes(root: Path, merges: Sequence[Merge], out: Path, force: bool = 
         "before": before,
     }
     made = _make(root, out, tree, moved, document, force)
-    counts = Counter(name_of.get(label, label) for label, _ in tree.photos.values())
+    counts = Counter(name_of.get(p.label, p.label) for p in tree.photos.values())
     classes = dict(sorted(counts.items()))
     return Merged(out, tuple(merges), classes, bool(tree.parts), made.copied, (), made.notes)
 
