@@ -75,6 +75,33 @@ class Levels:
 
     classes_at: str | None = None  # a level, "2", or a pattern of class folders, "color/*"
     parts: Mapping[str, str] | None = None  # the part that a folder name means
+    mixed: bool = False  # the photos of all parts are in none
+
+    @classmethod
+    def of(
+        cls, classes_at: str | int | None = None, parts: Mapping[str, str] | Sequence[str] = ()
+    ) -> "Levels":
+        """From what is typed: a level or pattern, and pairs "NAME=train,NAME=test" or "none".
+
+        Raises:
+            WrongUsage: neither.
+        """
+        at = None if classes_at is None else str(classes_at)
+        if isinstance(parts, Mapping):
+            return cls(at, parts or None)
+        pairs = [pair for text in parts for pair in text.split(",") if pair]
+        if pairs == ["none"]:
+            return cls(at, mixed=True)
+        named = {}
+        for pair in pairs:
+            name, sign, part = pair.rpartition("=")
+            if not sign:
+                raise WrongUsage(
+                    f"--parts {pair}: give the folder's name and its part, as in "
+                    "--parts learn=train,exam=test, or none to mix the parts."
+                )
+            named[name] = part
+        return cls(at, named or None)
 
     def __post_init__(self) -> None:
         for name, part in (self.parts or {}).items():
@@ -148,6 +175,11 @@ def label_of(name: str) -> str:
     second.
     """
     return unicodedata.normalize("NFC", name)
+
+
+def part_named(folder: Folder) -> str:
+    """The part that a photo's folders name, such as "train" in `train2017/`; else ""."""
+    return next((part for name in folder if (part := AS_FOUND.likely_part(name))), "")
 
 
 def find_class_folders(
@@ -407,6 +439,8 @@ def _share(flags: Iterable[bool]) -> float:
 
 def _places(tree: _Tree, reading: _Reading, levels: Levels) -> dict[Folder, Place]:
     """The places of the class folders; of their part folders, where the parts are inside them."""
+    if levels.mixed:
+        return {f: Place(label_of(f[-1]), None, len(f)) for f in reading.folders}
     parts = {folder: _part_above(folder, levels) for folder in reading.folders}
     if set(parts.values()) == {None} and (inside := _parts_inside(tree, reading.folders, levels)):
         return inside

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Force, Json, Quiet, Seed
+from imgcli.cli.options import ClassesAt, Force, Json, Parts, Quiet, Seed
 from imgcli.commands.import_photos import OnConflict
 from imgcli.commands.import_photos import import_photos as copy_photos
 from imgcli.progress import note
@@ -96,7 +96,9 @@ def import_photos(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     keep_split: KeepSplit = False,
-    rename: Rename = [],  # noqa: B006  typer copies it
+    classes_at: ClassesAt = None,
+    parts: Parts = [],  # noqa: B006  typer copies it
+    rename: Rename = [],  # noqa: B006
     only: Only = [],  # noqa: B006
     limit: Limit = None,
     on_conflict: Conflict = "keep",
@@ -134,6 +136,8 @@ def import_photos(
         path_column=path_column,
         label_column=label_column,
         keep_split=keep_split,
+        classes_at=classes_at,
+        parts=parts,
         rename=rename,
         only=only,
         limit=limit,

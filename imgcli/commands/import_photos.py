@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from imgcli.class_folders import Levels
 from imgcli.commands.results import rejected_json, short_html, short_repr
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def import_photos(
     path_column: str | None = None,
     label_column: str | None = None,
     keep_split: bool = False,
+    classes_at: str | int | None = None,
+    parts: Mapping[str, str] | Sequence[str] = (),
     rename: Mapping[str, str] | Sequence[str] = (),
     only: Sequence[str] = (),
     limit: int | None = None,
@@ -66,6 +69,9 @@ def import_photos(
         path_column: column of a table with the photos' paths.
         label_column: column of a table with the classes.
         keep_split: keep the train, val and test parts of the sources.
+        classes_at: the level of the class folders below a source, or a pattern of them.
+        parts: the part that each folder name means, {"learn": "train", "exam": "test"}; or
+            ["none"], which mixes the parts.
         rename: new names of classes; or "old=new", or files of such pairs.
         only: classes to import, by their new names.
         limit: photos per class at most, drawn at random by `seed`.
@@ -88,7 +94,9 @@ def import_photos(
         [Path(one) for one in ([sources] if isinstance(sources, str | Path) else sources)],
         target,
         force,
-        reading=Reading(label_from, path_column, label_column, keep_split),
+        reading=Reading(
+            label_from, path_column, label_column, keep_split, Levels.of(classes_at, parts)
+        ),
         selection=Selection(renames, tuple(only), limit, seed),
         on_conflict=on_conflict,
     )

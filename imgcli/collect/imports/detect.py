@@ -107,7 +107,7 @@ def _recognised(files: Files, reading: Reading) -> Source:
     table = _table_beside(files)
     if table is not None:
         return tables.table_source(table, reading)
-    return classes.class_folders(files, reading.keep_split)
+    return classes.class_folders(files, reading)
 
 
 def _table_beside(files: Files) -> Path | None:

@@ -76,7 +76,11 @@ def import_photos(
             classes=store.counts(),
             conflicts=tuple(store.conflicts()),
             parts=store.part_counts() if reading.keep_split else None,
-            notes=(*selection.unmet(), *_mixed(opened, reading.keep_split)),
+            notes=(
+                *(sentence for source in opened for sentence in source.notes),
+                *selection.unmet(),
+                *_mixed(opened, reading.keep_split),
+            ),
         )
     return replace(result, notes=(*result.notes, *store.notes))
 

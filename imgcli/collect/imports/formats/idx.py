@@ -18,6 +18,7 @@ from typing import IO, cast
 
 import numpy as np
 
+from imgcli.class_folders import Folder
 from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source, as_png
 from imgcli.collect.imports.labelled_photo import (
     LIMITS,
@@ -29,7 +30,7 @@ from imgcli.collect.imports.labelled_photo import (
     read_all,
     read_exactly,
 )
-from imgcli.collect.imports.survey import Folder, split_into
+from imgcli.collect.imports.survey import split_into
 from imgcli.errors import DataError
 from imgcli.records import Rejected
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.class_folders import AS_FOUND, Levels
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.collect.imports.survey import Survey
 from imgcli.records import Rejected
@@ -24,6 +25,7 @@ class Reading:
     path_column: str | None = None  # of tables
     label_column: str | None = None
     keep_split: bool = False
+    levels: Levels = AS_FOUND  # which folders are the classes and the parts
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Source:
     count: int  # of the photos, about
     size: int  # bytes that placing them takes, about
     parts: tuple[str, ...] = ()  # that the photos come in
+    notes: tuple[str, ...] = ()  # what was taken for what, in sentences
 
 
 def as_png(pixels: NDArray[np.uint8]) -> bytes:
