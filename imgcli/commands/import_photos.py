@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgcli.class_folders import Levels
+from imgcli.commands.folders import optional_path
 from imgcli.commands.results import rejected_json, short_html, short_repr
 
 if TYPE_CHECKING:
     from imgcli.records import Rejected
 
 OnConflict = Literal["keep", "first", "skip", "error"]
+Multi = Literal["skip", "first"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,6 +55,11 @@ def import_photos(
     keep_split: bool = False,
     classes_at: str | int | None = None,
     parts: Mapping[str, str] | Sequence[str] = (),
+    root: str | Path | None = None,
+    path_template: str | None = None,
+    join: Sequence[str | Path] = (),
+    multi: Multi = "skip",
+    encoding: str | None = None,
     rename: Mapping[str, str] | Sequence[str] = (),
     only: Sequence[str] = (),
     limit: int | None = None,
@@ -72,6 +79,11 @@ def import_photos(
         classes_at: the level of the class folders below a source, or a pattern of them.
         parts: the part that each folder name means, {"learn": "train", "exam": "test"}; or
             ["none"], which mixes the parts.
+        root: the folder that the paths in a table are below; by default the table's own.
+        path_template: a photo's path in the root, of a row's cells: "{id}.jpg".
+        join: further tables, each joined to the table by a column that both have.
+        multi: rows with several labels: "skip" them, or take the "first".
+        encoding: of the names in a zip; by default the one that fits them all.
         rename: new names of classes; or "old=new", or files of such pairs.
         only: classes to import, by their new names.
         limit: photos per class at most, drawn at random by `seed`.
@@ -95,7 +107,16 @@ def import_photos(
         target,
         force,
         reading=Reading(
-            label_from, path_column, label_column, keep_split, Levels.of(classes_at, parts)
+            label_from=label_from,
+            path_column=path_column,
+            label_column=label_column,
+            keep_split=keep_split,
+            levels=Levels.of(classes_at, parts),
+            root=optional_path(root),
+            path_template=path_template,
+            join=tuple(map(Path, join)),
+            multi=multi,
+            encoding=encoding,
         ),
         selection=Selection(renames, tuple(only), limit, seed),
         on_conflict=on_conflict,

@@ -19,6 +19,7 @@ from imgcli.collect.imports.formats.source import PIXELS, TABLES, Files, Reading
 from imgcli.collect.imports.labelled_photo import LIMITS
 from imgcli.collect.imports.survey import class_names, survey
 from imgcli.collect.imports.tables import SUFFIXES
+from imgcli.collect.imports.zip_names import checked
 from imgcli.errors import DataError, WrongUsage
 from imgcli.progress import track
 from imgcli.reading import open_regular
@@ -39,7 +40,7 @@ def open_source(path: Path, reading: Reading) -> Source:
         raise DataError(f"There is no '{path}'. Name a folder, a zip or a tar of class folders.")
     source = _open_table(path, reading) or _open_annotations(path)
     if source is None:
-        files = _survey(path)
+        files = _survey(path, reading.encoding)
         if reading.label_from is not None:
             source = classes.labels_in_paths(files, reading.label_from)
         else:
@@ -68,20 +69,23 @@ def _open_annotations(path: Path) -> Source | None:
     folder = path.absolute().parent
     if folder.name == "annotations":
         folder = folder.parent
-    source = coco.find(_survey(folder), path.name)
+    source = coco.find(_survey(folder, None), path.name)
     if source is None:
         raise DataError(f"'{path}' is no file of COCO annotations with its photos in '{folder}'.")
     return source
 
 
-def _survey(path: Path) -> Files:
+def _survey(path: Path, encoding: str | None) -> Files:
     """Read the names in a folder or archive, once."""
     if not path.is_dir() and (idx.NAME.fullmatch(path.name) or _is_batch(path)):
         raise DataError(
             f"'{path}' is one file of several that belong together. Import the folder or archive "
             f"they are in: imgcli import {path.parent}"
         )
-    entries = partial(folder_entries if path.is_dir() else archive_entries, path)
+    if path.is_dir():
+        entries = partial(folder_entries, path)
+    else:
+        entries = partial(archive_entries, path, encoding=encoding and checked(encoding))
     found = survey(track(entries(), "list files", unit="files"), str(path), LIMITS.files)
     return Files(path, entries, found)
 

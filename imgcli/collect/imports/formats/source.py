@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from imgcli.collect.imports.survey import Survey
 from imgcli.records import Rejected
 
 LabelledPhotos = Iterator[LabelledPhoto | Rejected]
+Multi = Literal["skip", "first"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Reading:
     label_column: str | None = None
     keep_split: bool = False
     levels: Levels = AS_FOUND  # which folders are the classes and the parts
+    root: Path | None = None  # of tables: the folder that their paths are below
+    path_template: str | None = None  # of tables: a photo's path, of its row's cells
+    join: tuple[Path, ...] = ()  # further tables, joined to the table by a common column
+    multi: Multi = "skip"  # rows with several labels
+    encoding: str | None = None  # of the names in a zip
 
 
 @dataclass(frozen=True)
