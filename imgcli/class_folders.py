@@ -209,7 +209,7 @@ def find_class_folders(
     if not readings:
         raise DataError(f"'{source}' holds photos but no class folders.")
     best = readings[0]
-    if all(levels.likely_part(folder[-1]) for folder in best.folders):
+    if not _can_be_classes([folder[-1] for folder in best.folders], levels):
         names = listed(sorted("/".join(folder) for folder in best.folders))
         raise DataError(f"'{source}' holds photos in {names}, but no class folders in them.")
     _refuse_shards(tree, best, source, sidecars or {})
@@ -284,11 +284,20 @@ def _has(words: set[str], name: str) -> bool:
     return not words.isdisjoint(_words(name))
 
 
-def _numbered(names: Iterable[str]) -> bool:
+def are_numbered(names: Iterable[str]) -> bool:
     """Whether names differ by their numbers alone: 2023 and 2024, site1 and site2."""
     names = set(names)
     shapes = {re.sub(r"\d+", "0", name.lower()) for name in names}
     return len(names) > 1 and len(shapes) == 1 and "0" in shapes.pop()
+
+
+def _can_be_classes(names: Sequence[str], levels: Levels) -> bool:
+    """Whether folders with photos right in them are not all parts, or wrappers and masks."""
+    known = _ASIDE | _MASKS | _WRAPPERS
+    return not (
+        all(levels.likely_part(name) for name in names)
+        or (len(names) > 1 and all(name.lower() in known for name in names))
+    )
 
 
 # --- the readings -------------------------------------------------------------------------------
@@ -353,8 +362,9 @@ def _score(tree: _Tree, base: Folder, folders: Sequence[Folder], levels: Levels)
         parts = [part for name in names if (part := levels.likely_part(name))]
         if "train" in parts and (len(set(parts)) > 1 or len(parts) == len(names)):
             score -= 6 * len(parts) / len(names)
-        score -= 4 * _share(_has(_ASIDE | _MASKS | _WRAPPERS | _VARIANTS, name) for name in names)
-        score -= 3 * _numbered(names)
+        known = _ASIDE | _MASKS | _WRAPPERS | _VARIANTS
+        score -= 4 * _share(_has(known, name) for name in names)
+        score -= 3 * are_numbered(names)
         score -= _subfolders(tree, folders, levels)
     if len(set(map(label_of, names))) < 2:
         score -= 2
@@ -402,7 +412,7 @@ def _subfolders(tree: _Tree, folders: Sequence[Folder], levels: Levels) -> float
         deep.update({child[-1] for child in below})
     known = _ASIDE | _MASKS | _VARIANTS | _WRAPPERS
     told = [name for name in deep if not (levels.likely_part(name) or _has(known, name))]
-    if not told or _numbered(told):
+    if not told or are_numbered(told):
         return 0.0
     shared = _share(deep[name] > 1 for name in told)
     of_all = photos / sum(tree.total[folder] for folder in folders)
@@ -423,7 +433,7 @@ def _parents(base: Folder, folders: Sequence[Folder], levels: Levels) -> float:
     names = ["/".join(parent) for parent in parents]
     if any(_has(_VARIANTS | _ASIDE | _MASKS, name) for name in names):
         return 4.0
-    if _numbered(names):
+    if are_numbered(names):
         return 0.3
     return float(1.5 + 0.5 * _share(len(some) > 1 for some in holders.values()))
 
@@ -520,7 +530,7 @@ def _sign(tree: _Tree, reading: _Reading, found: ClassFolders) -> str:
         for child in tree.below(folder)
         if not _has(_MASKS | _WRAPPERS, child[-1])
     }
-    if len(told) > 1 and not _numbered(told):
+    if len(told) > 1 and not are_numbered(told):
         return (
             f"Classes: {names}, each with its sub-folders ({listed(sorted(told), 3)}). If those "
             "are the classes: --classes-at 2."
