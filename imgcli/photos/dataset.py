@@ -7,6 +7,7 @@ dataset/
   split.json             of `imgcli split`; absent from a dataset made elsewhere
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,10 @@ from imgcli.photos.hashing import digest_files
 from imgcli.photos.layout import Layout, read_layout
 from imgcli.photos.manifest import FOLDERS, NAME, Manifest
 from imgcli.photos.near_duplicates import duplicate_groups
+from imgcli.progress import note_once
 from imgcli.records import Rejected, Samples, Split
 from imgcli.runs import CACHE
-from imgcli.text import listed
+from imgcli.text import count, listed
 
 TREE = "train/<class>/<photo> and test/<class>/<photo>"
 
@@ -39,7 +41,8 @@ class Dataset:
 def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
     """Read a dataset made by `imgcli split`, or any folder with `train/` and perhaps `test/`.
 
-    Classes are the union over the parts, so a part that lacks one shifts nothing. With `split.json`
+    Classes are those of the training photos; a part that lacks one shifts nothing, and photos of a
+    class that no training photo has are left out, which is said. With `split.json`
     each photo is compared with what was split; without it near-duplicates are looked for here,
     which decodes every photo the first time.
 
@@ -59,7 +62,8 @@ def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
         else:
             digests[path] = found
     groups, unused = _as_split(root, made, digests) if made else _as_seen(root, digests, cache)
-    rejected = sorted(rejected + unused, key=lambda item: item.path)
+    groups, unknown = _in_train(groups, places)
+    rejected = sorted(rejected + unused + unknown, key=lambda item: item.path)
     samples, split = _numbered(root, places, digests, groups, made)
     tested = samples.groups[split.parts.get("test", np.empty(0, dtype=np.int64))]
     others = [samples.groups[rows] for part, rows in split.parts.items() if part != "test"]
@@ -150,6 +154,36 @@ def _as_seen(
     for index, _ in faults:
         del groups[paths[index]]
     return groups, [Rejected(paths[index], reason) for index, reason in faults]
+
+
+def _in_train(
+    groups: Mapping[str, int], places: Mapping[str, Place]
+) -> tuple[dict[str, int], list[Rejected]]:
+    """The photos of classes that have training photos; the others, which nothing can predict.
+
+    A class that the test part lacks is said too.
+    """
+    labels = {part: Counter[str]() for part in FOLDERS}
+    for path in groups:
+        labels[places[path].part or "train"][places[path].label] += 1
+    train, test = labels["train"], labels["test"]
+    if not train:
+        return dict(groups), []
+    for part in ("val", "test"):
+        for label in sorted(labels[part].keys() - train.keys()):
+            n = labels[part][label]
+            note_once(
+                f"Class '{label}' has no photo in train, so nothing can predict it: its "
+                f"{count(n, f'{part} photo')} {'is' if n == 1 else 'are'} left out."
+            )
+    if test and (untested := sorted(train.keys() - test.keys())):
+        note_once(f"No test photo of class {listed(untested)}: the test says nothing about it.")
+    unknown = [path for path in groups if places[path].label not in train]
+    kept = {path: group for path, group in groups.items() if places[path].label in train}
+    return kept, [
+        Rejected(path, f"its class '{places[path].label}' has no photo in train")
+        for path in unknown
+    ]
 
 
 def _numbered(
