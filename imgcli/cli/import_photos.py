@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Force, Json, Quiet, Seed
-from imgcli.commands.import_photos import OnConflict
+from imgcli.cli.options import ClassesAt, Force, Json, Parts, Quiet, Seed
+from imgcli.commands.import_photos import Multi, OnConflict
 from imgcli.commands.import_photos import import_photos as copy_photos
 from imgcli.report.terminal.photos import imported
 
@@ -50,6 +50,45 @@ LabelColumn = Annotated[
 ]
 KeepSplit = Annotated[
     bool, typer.Option("--keep-split", help="Keep the train, val and test parts of the source.")
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        metavar="FOLDER",
+        show_default="the table's own",
+        help="Folder that the paths in a table are below.",
+    ),
+]
+PathTemplate = Annotated[
+    str | None,
+    typer.Option(
+        "--path-template",
+        metavar="TEXT",
+        show_default=False,
+        help="A photo's path below the root, of a row's cells, such as 'train/{id}.jpg'.",
+    ),
+]
+Join = Annotated[
+    list[Path],
+    typer.Option(
+        "--join",
+        metavar="TABLE",
+        show_default=False,
+        help="A further table, joined by the column it shares with the first; may be repeated.",
+    ),
+]
+Several = Annotated[
+    Multi, typer.Option("--multi", help="Rows with several labels: skip them, or take the first.")
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        show_default="the one that fits",
+        help="Encoding of the names in a zip, such as cp932, gbk or cp437.",
+    ),
 ]
 Rename = Annotated[
     list[str],
@@ -95,7 +134,14 @@ def import_photos(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     keep_split: KeepSplit = False,
-    rename: Rename = [],  # noqa: B006  typer copies it
+    classes_at: ClassesAt = None,
+    parts: Parts = [],  # noqa: B006  typer copies it
+    root: Root = None,
+    path_template: PathTemplate = None,
+    join: Join = [],  # noqa: B006
+    multi: Several = "skip",
+    encoding: Encoding = None,
+    rename: Rename = [],  # noqa: B006
     only: Only = [],  # noqa: B006
     limit: Limit = None,
     on_conflict: Conflict = "keep",
@@ -133,6 +179,13 @@ def import_photos(
         path_column=path_column,
         label_column=label_column,
         keep_split=keep_split,
+        classes_at=classes_at,
+        parts=parts,
+        root=root,
+        path_template=path_template,
+        join=join,
+        multi=multi,
+        encoding=encoding,
         rename=rename,
         only=only,
         limit=limit,

@@ -45,3 +45,21 @@ Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="No progress bars, no notes.", callback=_be_quiet),
 ]
+ClassesAt = Annotated[
+    str | None,
+    typer.Option(
+        "--classes-at",
+        metavar="LEVEL|PATTERN",
+        show_default="found by their names and photos",
+        help="Level of the class folders, 1 being right inside, or a pattern of them: 'color/*'.",
+    ),
+]
+Parts = Annotated[
+    list[str],
+    typer.Option(
+        "--parts",
+        metavar="NAME=PART",
+        show_default="by usual names",
+        help="Folders that are the parts train, val and test: learn=train,exam=test; or none.",
+    ),
+]

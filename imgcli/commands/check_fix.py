@@ -73,10 +73,10 @@ def move_photos(root: Path, moves: "Sequence[Move]", *, dry_run: bool) -> Fixed:
 
 def after_relabelling(root: Path) -> str:
     """The commands that bring dataset and model up to date with new labels."""
-    from imgcli.photos.layout import part_folders
+    from imgcli.photos.layout import read_layout
     from imgcli.photos.manifest import read_manifest
 
-    if part_folders(root, None):  # a dataset made elsewhere, relabelled in place
+    if read_layout(root).parts:  # a dataset made elsewhere, relabelled in place
         return "imgcli train, since earlier runs were trained on the old labels"
     made = read_manifest(Path("dataset"))
     same = made is not None and Path(made.source).resolve() == root.resolve()

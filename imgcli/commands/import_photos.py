@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from imgcli.class_folders import Levels
+from imgcli.commands.folders import optional_path
 from imgcli.commands.results import Result
 
 if TYPE_CHECKING:
     from imgcli.records import Rejected
 
 OnConflict = Literal["keep", "first", "skip", "error"]
+Multi = Literal["skip", "first"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,6 +46,13 @@ def import_photos(
     path_column: str | None = None,
     label_column: str | None = None,
     keep_split: bool = False,
+    classes_at: str | int | None = None,
+    parts: Mapping[str, str] | Sequence[str] = (),
+    root: str | Path | None = None,
+    path_template: str | None = None,
+    join: Sequence[str | Path] = (),
+    multi: Multi = "skip",
+    encoding: str | None = None,
     rename: Mapping[str, str] | Sequence[str] = (),
     only: Sequence[str] = (),
     limit: int | None = None,
@@ -59,6 +69,14 @@ def import_photos(
         path_column: column of a table with the photos' paths.
         label_column: column of a table with the classes.
         keep_split: keep the train, val and test parts of the sources.
+        classes_at: the level of the class folders below a source, or a pattern of them.
+        parts: the part that each folder name means, {"learn": "train", "exam": "test"}; or
+            ["none"], which mixes the parts.
+        root: the folder that the paths in a table are below; by default the table's own.
+        path_template: a photo's path in the root, of a row's cells: "{id}.jpg".
+        join: further tables, each joined to the table by a column that both have.
+        multi: rows with several labels: "skip" them, or take the "first".
+        encoding: of the names in a zip; by default the one that fits them all.
         rename: new names of classes; or "old=new", or files of such pairs.
         only: classes to import, by their new names.
         limit: photos per class at most, drawn at random by `seed`.
@@ -81,7 +99,18 @@ def import_photos(
         [Path(one) for one in ([sources] if isinstance(sources, str | Path) else sources)],
         target,
         force,
-        reading=Reading(label_from, path_column, label_column, keep_split),
+        reading=Reading(
+            label_from=label_from,
+            path_column=path_column,
+            label_column=label_column,
+            keep_split=keep_split,
+            levels=Levels.of(classes_at, parts),
+            root=optional_path(root),
+            path_template=path_template,
+            join=tuple(map(Path, join)),
+            multi=multi,
+            encoding=encoding,
+        ),
         selection=Selection(renames, tuple(only), limit, seed),
         on_conflict=on_conflict,
     )

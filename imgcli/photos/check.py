@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from imgcli import provenance
+from imgcli.class_folders import Place
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.hashing import digests_by_path
-from imgcli.photos.layout import Place, find_photos
+from imgcli.photos.layout import find_photos
 from imgcli.photos.manifest import Manifest
 from imgcli.photos.metadata import FLAGS, Metadata, read_metadata
 from imgcli.photos.near_duplicates import FileFingerprints, fingerprint_files

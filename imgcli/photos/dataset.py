@@ -7,20 +7,23 @@ dataset/
   split.json             of `imgcli split`; absent from a dataset made elsewhere
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from imgcli.class_folders import Place
 from imgcli.errors import DataError
 from imgcli.photos.hashing import digest_files, digests_by_path
-from imgcli.photos.layout import Layout, Place, photos_under, read_layout
+from imgcli.photos.layout import Layout, photos_under, read_layout
 from imgcli.photos.manifest import FOLDERS, NAME, Manifest
 from imgcli.photos.near_duplicates import duplicate_groups, groups_by_path
+from imgcli.progress import note_once
 from imgcli.records import IntArray, Rejected, Samples, Split
 from imgcli.runs import CACHE
-from imgcli.text import listed
+from imgcli.text import count, listed
 
 TREE = "train/<class>/<photo> and test/<class>/<photo>"
 
@@ -38,7 +41,8 @@ class Dataset:
 def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
     """Read a dataset made by `imgcli split`, or any folder with `train/` and perhaps `test/`.
 
-    Classes are the union over the parts, so a part that lacks one shifts nothing. With `split.json`
+    Classes are those of the training photos; a part that lacks one shifts nothing, and photos of a
+    class that no training photo has are left out, which is said. With `split.json`
     each photo is compared with what was split; without it near-duplicates are looked for here,
     which decodes every photo the first time.
 
@@ -54,7 +58,8 @@ def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
     groups, unused = (
         _as_split(root, made, digests) if made else groups_by_path(root, digests, "near", cache)
     )
-    rejected = sorted(rejected + unread + unused, key=lambda item: item.path)
+    groups, unknown = _in_train(groups, places)
+    rejected = sorted(rejected + unread + unused + unknown, key=lambda item: item.path)
     samples, parts = _numbered(root, places, digests, groups)
     _check_usable(samples, parts)
     split = _split(parts, made)
@@ -63,7 +68,7 @@ def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
 
 def manifest_samples(root: Path, made: Manifest) -> tuple[Samples, Split]:
     """The photos and parts of a manifest as they were split; no photo is read."""
-    places = {photo.path: Place(photo.label, photo.part) for photo in made.photos}
+    places = {photo.path: Place(photo.label, photo.part, 2) for photo in made.photos}
     digests = {photo.path: photo.sha256 for photo in made.photos}
     groups = {photo.path: photo.group for photo in made.photos}
     samples, parts = _numbered(root, places, digests, groups)
@@ -116,7 +121,7 @@ def _no_train(layout: Layout) -> DataError:
         )
     train = "a class called train, and no train/ part" if (root / "train").is_dir() else ""
     expected = f"'{root}' has {train or 'no train/ folder'}. A dataset is {TREE}"
-    if not classes or ("test" in classes and not train):
+    if not classes or (not train and (root / "test").is_dir()):
         return DataError(f"{expected}; make one with `imgcli split`.")
     return DataError(
         f"{expected}; this holds the class folders {listed(classes, 3)}: "
@@ -146,6 +151,36 @@ def _as_split(
     reason = f"not in {NAME}: add it to '{made.source}' and run {again}"
     groups = {path: known[path].group for path in digests if path in known}
     return groups, [Rejected(path, reason) for path in digests if path not in known]
+
+
+def _in_train(
+    groups: Mapping[str, int], places: Mapping[str, Place]
+) -> tuple[dict[str, int], list[Rejected]]:
+    """The photos of classes that have training photos; the others, which nothing can predict.
+
+    A class that the test part lacks is said too.
+    """
+    labels = {part: Counter[str]() for part in FOLDERS}
+    for path in groups:
+        labels[places[path].part or "train"][places[path].label] += 1
+    train, test = labels["train"], labels["test"]
+    if not train:
+        return dict(groups), []
+    for part in ("val", "test"):
+        for label in sorted(labels[part].keys() - train.keys()):
+            n = labels[part][label]
+            note_once(
+                f"Class '{label}' has no photo in train, so nothing can predict it: its "
+                f"{count(n, f'{part} photo')} {'is' if n == 1 else 'are'} left out."
+            )
+    if test and (untested := sorted(train.keys() - test.keys())):
+        note_once(f"No test photo of class {listed(untested)}: the test says nothing about it.")
+    unknown = [path for path in groups if places[path].label not in train]
+    kept = {path: group for path, group in groups.items() if places[path].label in train}
+    return kept, [
+        Rejected(path, f"its class '{places[path].label}' has no photo in train")
+        for path in unknown
+    ]
 
 
 def _numbered(

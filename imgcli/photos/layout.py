@@ -9,25 +9,35 @@
       dog -> /data/dogs    class dog: a class folder may be a link
       readme.jpg           no class: listed as rejected
 
-`part_folders` decides for every command whether a folder is a dataset. The walk opens no photo:
-`decode` finds out whether a file is a picture. Only the suffixes that no camera, browser or scraper
-gives a picture are rejected here, so that a `labels.csv` beside the photos is not hashed, linked
-and split like one.
+`class_folders` decides which folders are the classes and the parts, here as in an import. The walk
+opens no photo: `decode` finds out whether a file is a picture. Only the suffixes that no camera,
+browser or scraper gives a picture are rejected here, so that a `labels.csv` beside the photos is
+not hashed, linked and split like one.
 """
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from imgcli import provenance, staging
+from imgcli.class_folders import (
+    AS_FOUND,
+    ClassFolders,
+    Folder,
+    Levels,
+    Place,
+    find_class_folders,
+    label_of,
+)
 from imgcli.errors import DataError
-from imgcli.image_types import OTHER_SUFFIXES
+from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES
 from imgcli.photos.manifest import FOLDERS, Manifest, read_manifest, user_files
+from imgcli.progress import note_once
 from imgcli.records import Rejected
-from imgcli.text import listed
+from imgcli.text import count, listed
 
 # Compared in lower case; whatever begins with a dot is hidden besides.
 IGNORED_NAMES = {
@@ -38,16 +48,13 @@ IGNORED_NAMES = {
     "credits.html",
     "merge.json",
 }
+# Hidden folders of programs; others that hold photos are listed.
+_PROGRAMS = (".imgcli", ".git", ".svn", ".ipynb_checkpoints", ".cache", ".trash", ".thumb")
+_LINK_DEPTH = 3  # of links to folders that may be class folders: in a wrapper, in a part
 
 TREE = "root/<class>/<photo>, one folder per class"
 RENAME_CLASSES = "If its folders are classes, rename 'train'."
-
-
-class Place(NamedTuple):
-    """The class and the part of a photo."""
-
-    label: str
-    part: str | None  # "train", "val" or "test"; None in class folders
+_INSIDE = "a link to a folder inside a class folder; only class folders may be links"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +73,20 @@ class Layout:
         """The names of the classes, sorted."""
         return sorted({place.label for place in self.photos.values()})
 
+    def class_folder(self, path: str) -> str:
+        """The class folder that a photo is in."""
+        return "/".join(path.split("/")[: self.photos[path].depth])
 
-def find_photos(root: Path) -> Layout:
+
+def find_photos(root: Path, levels: Levels = AS_FOUND) -> Layout:
     """Find the photos of class folders or of a dataset.
 
     Raises:
         DataError: no such folder, no photos in class folders, or a damaged manifest.
+        WrongUsage: it can be read in more than one way.
         StorageError: the folder was being replaced when imgcli was killed, and cannot be recovered.
     """
-    layout = read_layout(root)
+    layout = read_layout(root, levels)
     if (layout.manifest and not layout.parts) or (layout.parts and not layout.photos):
         raise DataError(
             f"'{root}' holds no photos in train/<class>/ or test/<class>/. {RENAME_CLASSES}"
@@ -84,25 +96,26 @@ def find_photos(root: Path) -> Layout:
     return layout
 
 
-def read_layout(root: Path) -> Layout:
+def read_layout(root: Path, levels: Levels = AS_FOUND) -> Layout:
     """As `find_photos`; a folder without photos is an error in the layout, which is not raised."""
-    made = find_manifest(root)
-    parts = part_folders(root, made)
-    photos: dict[str, Place] = {}
-    rejected: list[Rejected] = []
-    errors: dict[str, DataError] = {}
-    for folder, part in parts.items() or [("", None)]:
-        prefix = f"{folder}/" if folder else ""
-        try:
-            found, unused = scan(root / folder)
-        except DataError as error:
-            errors[folder] = error
-            if folder:
-                rejected.append(Rejected(folder, "a part without photos in class folders"))
-            continue
-        photos |= {prefix + path: Place(label, part) for path, label in found}
-        rejected += (Rejected(prefix + item.path, item.reason) for item in unused)
-    return Layout(root, made, parts, photos, rejected, errors)
+    made = None if root.is_file() else find_manifest(root)
+    if not root.is_dir():
+        return Layout(root, made, {}, {}, [], {"": _not_a_folder(root)})
+    walk = _Walk.of(root)
+    try:
+        found = _as_split(walk) if made else _class_folders(walk, root, levels)
+    except DataError as error:
+        return Layout(root, made, {}, {}, walk.rejected, {"": _no_photos(root, walk, error)})
+    if found.sign:
+        note_once(found.sign)
+    photos, rejected = walk.placed(found)
+    parts = {"/".join(folder): part for folder, part in found.parts.items()}
+    errors = _empty_parts(walk, root) if parts else {}
+    rejected += (Rejected(folder, "a part without photos in class folders") for folder in errors)
+    if made:  # a part that lost all its photos is one still
+        part_of = {name: part for part, names in FOLDERS.items() for name in names}
+        parts = {name: part for name, part in part_of.items() if name in walk.folders}
+    return Layout(root, made, parts, photos, sorted(rejected, key=lambda r: r.path), errors)
 
 
 def find_manifest(root: Path) -> Manifest | None:
@@ -118,118 +131,197 @@ def find_manifest(root: Path) -> Manifest | None:
     return read_manifest(root)
 
 
-def part_folders(root: Path, made: Manifest | None) -> dict[str, str]:
-    """The part of each part folder of a dataset; empty for class folders.
-
-    A dataset has a manifest, or folders that are all named as parts, train among them. With other
-    folders beside these, "train" is a class, unless train and a held-out part share class folders.
-    """
-    part_of = {name: part for part, names in FOLDERS.items() for name in names}
-    tops = _folders_in(root)
-    parts = {name: part for name, part in part_of.items() if name in tops}
-    if made or ("train" in parts and parts.keys() == set(tops)):
-        return parts
-    in_train = set(_folders_in(root / "train")) if "train" in parts else set()
-    held_out = {name for top in parts if top != "train" for name in _folders_in(root / top)}
-    return parts if in_train & held_out else {}
-
-
-def scan(root: Path) -> tuple[list[tuple[str, str]], list[Rejected]]:
-    """Find the photos of the class folders in `root`.
-
-    Returns:
-        (path, class) of each photo, paths relative to `root` with "/", sorted by code point; and
-        the rejected files and folders.
-
-    Raises:
-        DataError: no such folder, a file, no photo at all, or no class folders.
-    """
-    if not root.is_dir():
-        raise _not_a_folder(root)
-    photos: list[tuple[str, str]] = []
-    rejected: list[Rejected] = []
-    loose: list[str] = []
-    here = _identity(root)
-    for entry in _entries(root):
-        if not _is_folder(entry):
-            _sort_file(entry, entry.name, loose, rejected)
-            continue
-        files: list[str] = []
-        before = len(rejected)
-        _walk(entry.path, entry.name, here, files, rejected)
-        photos += ((path, entry.name) for path in files)
-        if not files and len(rejected) == before:
-            rejected.append(Rejected(entry.name, "a class folder without photos"))
-    if not photos:
-        raise _no_photos(root, loose, rejected)
-    rejected += (Rejected(path, f"is outside the class folders ({TREE})") for path in loose)
-    return sorted(photos), sorted(rejected, key=lambda r: r.path)
-
-
-def _folders_in(root: Path) -> list[str]:
-    """The names of the folders in `root`, sorted; empty if there is no such folder."""
-    try:
-        return sorted(entry.name for entry in _entries(root) if _is_folder(entry))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
 def photos_under(path: Path) -> tuple[list[str], list[Rejected]]:
     """The photos of a folder and its sub-folders, or a single file, without classes.
 
     Raises:
         DataError: there is nothing at `path`.
     """
-    files: list[str] = []
-    rejected: list[Rejected] = []
     staging.recover(path)
     if path.is_dir():
-        _walk(str(path), str(path), None, files, rejected)
-    elif path.exists():
-        files.append(str(path))
-    else:
-        raise DataError(f"No file or folder '{path}'. Name photos, or folders that hold some.")
-    return sorted(files), sorted(rejected, key=lambda r: r.path)
+        walk = _Walk.of(path, links=False)
+        files = (f"{path}/{file}" for files in walk.files.values() for file in files)
+        rejected = (Rejected(f"{path}/{item.path}", item.reason) for item in walk.rejected)
+        return sorted(files), sorted(rejected, key=lambda r: r.path)
+    if path.exists():
+        return [str(path)], []
+    raise DataError(f"No file or folder '{path}'. Name photos, or folders that hold some.")
 
 
-def _walk(
-    top: str,
-    name: str,
-    root: tuple[int, int] | None,
-    files: list[str],
-    rejected: list[Rejected],
-) -> None:
-    """Add the files under the folder `top`, each named from `name` on.
+@dataclass(eq=False)
+class _Walk:
+    """The files under a folder, by the folder they are in; folders relative to it, "" for it."""
 
-    Links to folders are followed at the top only, so the one way to go round in circles is a class
-    folder that is a link to a folder around `root`: stopped where the walk would enter `root`.
-    """
-    folders = [(top, name)]
-    while folders:
-        folder, relative = folders.pop()
-        try:
-            if _identity(folder) == root:
-                rejected.append(Rejected(relative, "a link that leads back to the folder scanned"))
+    files: dict[str, list[str]] = field(default_factory=dict)  # paths that may be photos
+    rejected: list[Rejected] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)  # those that were followed below the top
+    sidecars: Counter[Folder] = field(default_factory=Counter)  # .json files
+
+    @classmethod
+    def of(cls, root: Path, links: bool = True) -> "_Walk":
+        """Walk `root`; links are followed where they may be class folders, and never in circles."""
+        walk = cls()
+        folders = [(str(root), "", False)]
+        while folders:
+            folder, relative, linked = folders.pop()
+            try:
+                if linked and _identity(folder) == _identity(root):
+                    reason = "a link that leads back to the folder scanned"
+                    walk.rejected.append(Rejected(relative, reason))
+                    continue
+                entries = list(_entries(folder, f"{relative}/" if relative else "", walk.rejected))
+            except OSError as error:
+                if not relative:
+                    raise
+                walk.rejected.append(Rejected(relative, f"cannot be listed: {error.strerror}"))
                 continue
-            entries = list(_entries(folder))
-        except OSError as error:
-            rejected.append(Rejected(relative, f"cannot be listed: {error.strerror}"))
-            continue
-        for entry in entries:
-            path = f"{relative}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                folders.append((entry.path, path))
+            if relative:
+                walk.folders.append(relative)
+            for entry in entries:
+                path = f"{relative}/{entry.name}" if relative else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append((entry.path, path, linked))
+                elif links and walk._follows(entry, path, root):
+                    folders.append((entry.path, path, True))
+                else:
+                    walk._add(entry, path, relative)
+        return walk
+
+    def _follows(self, entry: os.DirEntry[str], path: str, root: Path) -> bool:
+        """Whether an entry is a link to a folder that may be a class folder."""
+        above = path.split("/")[:-1]
+        if not _is_folder(entry) or len(above) >= _LINK_DEPTH:
+            return False
+        if above:
+            around = [root.joinpath(*above[:depth]) for depth in range(len(above) + 1)]
+            if _identity(entry.path) in map(_identity, around):
+                return False
+            self.links.append(path)
+        return True
+
+    def _add(self, entry: os.DirEntry[str], path: str, folder: str) -> None:
+        if (reason := _rejection(entry)) is None:
+            self.files.setdefault(folder, []).append(path)
+            return
+        self.rejected.append(Rejected(path, reason))
+        if path.endswith(".json"):
+            self.sidecars[_steps(folder)] += 1
+
+    def counts(self) -> dict[Folder, int]:
+        """The photos per folder; other files only where there are no photos by their names."""
+        photos = {
+            _steps(folder): sum(os.path.splitext(p)[1].lower() in PHOTO_SUFFIXES for p in paths)
+            for folder, paths in self.files.items()
+        }
+        if any(photos.values()):
+            return photos
+        return {_steps(folder): len(paths) for folder, paths in self.files.items()}
+
+    def placed(self, found: ClassFolders) -> tuple[dict[str, Place], list[Rejected]]:
+        """The photos, sorted by code point, and what is not used."""
+        inside = tuple(f"{link}/" for link in self.links if _is_inside(link, found))
+        photos: dict[str, Place] = {}
+        rejected = [Rejected(link.removesuffix("/"), _INSIDE) for link in inside]
+        # Beside the parts of a dataset are documents of whoever made it.
+        parts = tuple("/".join((*folder, "")) for folder in found.parts) or ("",)
+        rejected += (
+            item
+            for item in self.rejected
+            if not item.path.startswith(inside) and item.path.startswith(parts)
+        )
+        for folder, paths in self.files.items():
+            if f"{folder}/".startswith(inside):
+                continue
+            if place := found.place(_steps(folder)):
+                photos.update(dict.fromkeys(paths, place))
             else:
-                _sort_file(entry, path, files, rejected)
+                reason = f"is outside the class folders ({TREE})"
+                rejected += (Rejected(path, reason) for path in paths)
+        return dict(sorted(photos.items())), rejected + self._without_photos(found, rejected)
+
+    def _without_photos(self, found: ClassFolders, rejected: Sequence[Rejected]) -> list[Rejected]:
+        """The folders beside class folders that hold nothing at all."""
+        beside = {folder[: place.depth - 1] for folder, place in found.places.items()}
+        full = {path for paths in self.files.values() for path in paths[:1]}
+        full |= {item.path for item in rejected}
+        depths = {len(folder) + 1 for folder in beside}
+        used = {"/".join(path.split("/", depth)[:depth]) for path in full for depth in depths}
+        return [
+            Rejected(folder, "a class folder without photos")
+            for folder in self.folders
+            if folder not in used and _steps(folder)[:-1] in beside
+        ]
 
 
-def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
-    """The entries of `folder` without hidden files and the files of systems and of imgcli."""
+def _is_inside(link: str, found: ClassFolders) -> bool:
+    place = found.place(_steps(link))
+    return place is not None and len(_steps(link)) > place.depth
+
+
+def _steps(folder: str) -> Folder:
+    return tuple(folder.split("/")) if folder else ()
+
+
+def _as_split(walk: _Walk) -> ClassFolders:
+    """The class folders of a dataset of `imgcli split`, whatever their names."""
+    part_of = {name: part for part, names in FOLDERS.items() for name in names}
+    folders = {_steps(folder)[:2] for folder in walk.files}
+    return ClassFolders(
+        {
+            folder: Place(label_of(folder[1]), part_of[folder[0]], 2)
+            for folder in folders
+            if len(folder) == 2 and folder[0] in part_of
+        }
+    )
+
+
+def _class_folders(walk: _Walk, root: Path, levels: Levels) -> ClassFolders:
+    return find_class_folders(walk.counts(), str(root), levels, walk.sidecars)
+
+
+def _empty_parts(walk: _Walk, root: Path) -> dict[str, DataError]:
+    """What to say of the folders that are named as parts and hold nothing."""
+    names = {name for names in FOLDERS.values() for name in names}
+    full = {path.split("/")[0] for paths in walk.files.values() for path in paths[:1]}
+    return {
+        folder: DataError(f"'{root / folder}' holds no photos. What is expected is {TREE}.")
+        for folder in walk.folders
+        if folder in names and folder not in full
+    }
+
+
+def _entries(folder: str, relative: str, rejected: list[Rejected]) -> Iterator[os.DirEntry[str]]:
+    """The entries of `folder` without hidden files and the files of systems and of imgcli.
+
+    A hidden folder with photos, which may be a class such as ".NET", is listed.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name.lower()
-            if not (name.startswith(".") or name in IGNORED_NAMES):
-                yield entry
+            if not name.startswith("."):
+                if name not in IGNORED_NAMES:
+                    yield entry
+            elif not name.startswith(_PROGRAMS) and entry.is_dir(follow_symlinks=False):
+                if n := _photos_in(entry.path):
+                    rejected.append(Rejected(relative + entry.name, hidden(n)))
+
+
+def hidden(photos: int) -> str:
+    """Why a folder whose name begins with a dot is passed over."""
+    return (
+        f"a hidden folder with {count(photos, 'photo')}; if it is a class, give it a name without "
+        "the dot"
+    )
+
+
+def _photos_in(folder: str) -> int:
+    """The files under a folder that are photos by their names."""
+    return sum(
+        os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
+        for _, _, names in os.walk(folder)
+        for name in names
+    )
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -238,17 +330,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
-
-
-def _sort_file(
-    entry: os.DirEntry[str], path: str, files: list[str], rejected: list[Rejected]
-) -> None:
-    """Add an entry other than a folder to the files or the rejected; it is never opened."""
-    reason = _rejection(entry)
-    if reason is None:
-        files.append(path)
-    else:
-        rejected.append(Rejected(path, reason))
 
 
 def _rejection(entry: os.DirEntry[str]) -> str | None:
@@ -260,7 +341,7 @@ def _rejection(entry: os.DirEntry[str]) -> str | None:
                 f"not a picture, by its name ({extension})" if extension in OTHER_SUFFIXES else None
             )
         if _is_folder(entry):
-            return "a link to a folder inside a class folder; only class folders may be links"
+            return _INSIDE
     except OSError as error:  # a link that points at itself, or to where we may not look
         return f"a broken link: {error.strerror}"
     if entry.is_symlink() and not os.path.exists(entry.path):
@@ -285,12 +366,21 @@ def _not_a_folder(root: Path) -> DataError:
     )
 
 
-def _no_photos(root: Path, loose: list[str], rejected: list[Rejected]) -> DataError:
-    if loose:
+def _no_photos(root: Path, walk: _Walk, error: DataError) -> DataError:
+    """What to say of a folder without photos in class folders."""
+    loose = sorted(walk.files.get("", ()))
+    if loose and len(walk.files) == 1:
         n = f"{len(loose)} photos" if len(loose) > 1 else "one photo"
         return DataError(
-            f"'{root}' holds {n} ({listed(sorted(loose), 3)}) but no class folders. "
+            f"'{root}' holds {n} ({listed(loose, 3)}) but no class folders. "
             f"Put each photo into a folder named after its class: {TREE}."
         )
-    others = f" (only {listed([r.path for r in rejected], 3)})" if rejected else ""
+    if walk.files:
+        return error
+    if "train" in walk.folders:
+        return DataError(
+            f"'{root}' holds no photos in train/<class>/ or test/<class>/. {RENAME_CLASSES}"
+        )
+    rejected = sorted(item.path for item in walk.rejected)
+    others = f" (only {listed(rejected, 3)})" if rejected else ""
     return DataError(f"'{root}' holds no photos{others}. What is expected is {TREE}.")

@@ -12,11 +12,11 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.class_folders import Place
 from imgcli.image_types import SUFFIXES
 from imgcli.photos import fingerprint
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.fingerprint import Fingerprints
-from imgcli.photos.layout import Place
 from imgcli.photos.metadata import Metadata
 from imgcli.records import FloatArray, IntArray
 from imgcli.text import listed, percent

@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imgcli.class_folders import Place
 from imgcli.errors import DataError, StorageError
 from imgcli.files import write_atomic
 from imgcli.photos.hashing import digests_by_path
-from imgcli.photos.layout import Place, find_manifest, find_photos
+from imgcli.photos.layout import find_manifest, find_photos
 from imgcli.photos.quarantine import Move, refuse_split
 from imgcli.reading import read_regular
 from imgcli.text import csv_text, free_suffixes, from_cell, listed

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from imgcli import aside, staging
+from imgcli.class_folders import Place
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos import manifest
 from imgcli.photos.assign import choose_parts
 from imgcli.photos.hashing import digests_by_path, remember
-from imgcli.photos.layout import RENAME_CLASSES, Layout, Place, read_layout
+from imgcli.photos.layout import RENAME_CLASSES, Layout, read_layout
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
 from imgcli.photos.near_duplicates import groups_by_path
 from imgcli.records import IntArray, Rejected
@@ -252,11 +253,9 @@ def _check_classes(
         raise DataError(f"No photo in '{raw}' can be used.{lost}")
     if len(counts) == 1:
         (only,) = counts
-        wrapped = len({path.split("/")[1] for path in photos if path.count("/") > 1}) > 1
-        remedy = f" If its folders are the classes, split '{raw / only}'." if wrapped else ""
         raise DataError(
             f"'{raw}' has one class only, '{only}'; a classifier needs two, each in a folder of "
-            f"its own.{remedy}{lost}"
+            f"its own.{lost}"
         )
     single = sorted(label for label, n in counts.items() if n == 1)
     if single:

@@ -51,13 +51,26 @@ def test_a_dataset_of_ours_comes_back_as_it_was_split(made: Path) -> None:
 
 
 def test_a_part_that_lacks_a_class_shifts_nothing(here: Path) -> None:
-    counts = {"train/ant": 3, "train/bee": 3, "train/cat": 3, "test/cat": 2, "val/owl": 1}
+    counts = {"train/ant": 3, "train/bee": 3, "train/cat": 3, "test/cat": 2, "val/bee": 1}
     dataset = load_dataset(write_tree("d", counts))
-    assert dataset.samples.classes == ("ant", "bee", "cat", "owl")
+    assert dataset.samples.classes == ("ant", "bee", "cat")
     assert dataset.split.test is not None
     assert dataset.samples.targets[dataset.split.test].tolist() == [2, 2]
     assert dataset.split.val is not None
-    assert dataset.samples.targets[dataset.split.val].tolist() == [3]
+    assert dataset.samples.targets[dataset.split.val].tolist() == [1]
+
+
+def test_a_class_without_training_photos_is_left_out_and_said(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = load_dataset(
+        write_tree("d", {"train/ant": 2, "train/bee": 2, "test/ant": 1, "test/cow": 3})
+    )
+    assert dataset.samples.classes == ("ant", "bee")
+    assert [item.path for item in dataset.rejected] == [f"test/cow/{n:02}.png" for n in range(3)]
+    said = capsys.readouterr().err
+    assert "Class 'cow' has no photo in train" in said and "its 3 test photos are left out" in said
+    assert "No test photo of class 'bee'" in said
 
 
 def test_classes_sort_by_code_point(here: Path) -> None:

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgcli.errors import DataError
-from imgcli.photos.layout import scan
+from imgcli.photos.layout import find_photos
+from imgcli.records import Rejected
 
 
 def grow(root: Path, *files: str | bytes) -> Path:
@@ -21,6 +22,12 @@ def grow(root: Path, *files: str | bytes) -> Path:
         with open(path, "wb") as file:
             file.write(b"a photo")
     return root
+
+
+def scan(root: Path) -> tuple[list[tuple[str, str]], list[Rejected]]:
+    """(path, class) of each photo, and the rejected files."""
+    layout = find_photos(root)
+    return [(path, place.label) for path, place in layout.photos.items()], layout.rejected
 
 
 def reasons(root: Path) -> dict[str, str]:
@@ -60,7 +67,7 @@ def test_what_systems_and_tools_leave_behind_is_passed_over(tmp_path: Path) -> N
         tmp_path,
         "cat/a.jpg",
         *("cat/.DS_Store", "cat/Thumbs.db", "cat/desktop.ini", "cat/._a.jpg"),
-        *("provenance.jsonl", ".hidden/a.jpg", "__MACOSX/cat/a.jpg", ".ipynb_checkpoints/a.jpg"),
+        *("provenance.jsonl", ".git/a.jpg", "__MACOSX/cat/a.jpg", ".ipynb_checkpoints/a.jpg"),
         *("cat/.ipynb_checkpoints/a.jpg", "cat/__MACOSX/a.jpg", ".imgcli-1-2.tmp"),
     )
     assert scan(tmp_path) == ([("cat/a.jpg", "cat")], [])
@@ -152,8 +159,9 @@ def test_deep_trees_do_not_exhaust_the_stack(tmp_path: Path) -> None:
         Path("a.jpg").write_bytes(b"a photo")
     finally:
         os.chdir(here)
+    grow(tmp_path, "dog/b.jpg")
     try:
-        assert scan(tmp_path)[0] == [(f"{deep}/a.jpg", "cat")]
+        assert scan(tmp_path)[0] == [(f"{deep}/a.jpg", "cat"), ("dog/b.jpg", "dog")]
     finally:
         subprocess.run(["rm", "-rf", tmp_path / "cat"])  # pytest's own sweep does exhaust it
 

@@ -562,10 +562,10 @@ def test_one_class_only_is_refused(here: Path) -> None:
     assert not Path("dataset").exists()
 
 
-def test_a_folder_around_the_class_folders_is_pointed_out(here: Path) -> None:
+def test_a_folder_around_the_class_folders_is_passed(here: Path) -> None:
     fill(here / "raw/photos", {"cat": 5, "dog": 5})
-    with pytest.raises(DataError, match=r"one class only, 'photos'.*split 'raw/photos'"):
-        split(Path("raw"))
+    assert list(split(Path("raw")).classes) == ["cat", "dog"]
+    assert len(list(Path("dataset/train/cat").iterdir())) == 4
 
 
 def test_classes_with_one_photo_are_named(raw: Path) -> None:

@@ -7,14 +7,16 @@ encrypted members, unknown compression, wrong sizes, and more bytes than `Limits
 
 import bz2
 import gzip
+import io
 import lzma
+import posixpath
 import re
 import stat
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,7 +33,9 @@ from imgcli.collect.imports.labelled_photo import (
     NotTaken,
 )
 from imgcli.collect.imports.survey import is_system_file
+from imgcli.collect.imports.zip_names import NAMES, encoding_of
 from imgcli.errors import DataError
+from imgcli.progress import note_once
 from imgcli.reading import open_regular
 from imgcli.records import Rejected
 
@@ -80,8 +84,13 @@ def _whole(path: Path, limits: Limits) -> Budget:
 # --- zip ----------------------------------------------------------------------------------------
 
 
-def zip_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rejected]:
+def zip_entries(
+    path: Path, limits: Limits = LIMITS, encoding: str | None = None
+) -> Iterator[Entry | Rejected]:
     """The members of a zip, in its directory's order.
+
+    Args:
+        encoding: of the names that the zip itself does not say to be UTF-8; found if None.
 
     Raises:
         DataError: the archive's directory is damaged.
@@ -93,8 +102,10 @@ def zip_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rejecte
         raise _damaged(path, error) from None
     inside = f"{path}!"
     with archive:
-        for info in archive.infolist():
-            name = _zip_name(info)
+        members = archive.infolist()
+        encoding = encoding or _encoding(path, members)
+        for info in members:
+            name = _zip_name(info, encoding)
             if name.endswith("/"):
                 continue
             try:
@@ -112,14 +123,31 @@ def zip_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rejecte
                 return
 
 
-def _zip_name(info: zipfile.ZipInfo) -> str:
-    """The member's name; corrects UTF-8 without a flag, and Windows' backslash."""
-    name = info.filename
-    if not info.flag_bits & 0x800:
-        try:
-            name = name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            pass
+def _encoding(path: Path, members: Sequence[zipfile.ZipInfo]) -> str:
+    """The encoding that fits the names, which is said where it is a guess."""
+    found = encoding_of(name for info in members if (name := _raw_name(info)) is not None)
+    if found != "utf-8":
+        note_once(
+            f"'{path}': its names were read as {NAMES[found]} ({found}); if they look wrong, name "
+            "the encoding with --encoding."
+        )
+    return found
+
+
+def _raw_name(info: zipfile.ZipInfo) -> bytes | None:
+    """The bytes of a member's name; None if the zip says itself what they mean."""
+    if info.flag_bits & 0x800:
+        return None
+    try:
+        return info.orig_filename.encode("cp437")  # as which zipfile read them
+    except UnicodeEncodeError:  # from an extra field with the name in Unicode
+        return None
+
+
+def _zip_name(info: zipfile.ZipInfo, encoding: str) -> str:
+    """The member's name, with "/" for Windows' backslash."""
+    raw = _raw_name(info)
+    name = info.filename if raw is None else raw.partition(b"\0")[0].decode(encoding, "replace")
     return name.replace("\\", "/")  # the format knows only "/"; some Windows tools do not
 
 
@@ -193,6 +221,7 @@ def tar_entries(
         DataError: not a tar.
     """
     whole = _whole(path, limits)
+    links: dict[str, list[str]] = {}  # names of links, by what they lead to
     with unpack(path) as file:
         stream = _Counted(file, whole)
         try:
@@ -204,12 +233,78 @@ def tar_entries(
         try:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would remember every one
-                yield from _tar_member(path, tar, member, limits)
+                if target := _target(member):
+                    links.setdefault(target, []).append(member.name)
+                else:
+                    yield from _tar_member(path, tar, member, limits)
         except (NotTaken, *BROKEN) as error:
             yield Rejected(str(path), f"{_reason(error)}; the rest was not read")
             return
         if stream.last.strip(b"\0") or not stream.last:  # a tar ends in a block of zeros
             yield Rejected(str(path), "damaged or cut short: the tar does not end as it should")
+            return
+    if links:
+        yield from _linked(path, unpack, limits, links)
+
+
+def _target(member: tarfile.TarInfo) -> str | None:
+    """The member that a link leads to; None if it is no link, or leads out of the archive."""
+    if member.islnk():
+        return posixpath.normpath(member.linkname)
+    if member.issym() and not member.linkname.startswith("/"):
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
+        return None if target.startswith("../") else target
+    return None
+
+
+def _linked(
+    path: Path,
+    unpack: Callable[[Path], IO[bytes]],
+    limits: Limits,
+    links: Mapping[str, Sequence[str]],
+) -> Iterator[Entry | Rejected]:
+    """The links to other members as photos of their own, in one more pass through the tar."""
+    waiting = dict(links)
+    for target in sorted(links):  # a link to a link leads where that one leads
+        for name in links[target]:
+            if further := waiting.pop(posixpath.normpath(name), None):
+                waiting[target] = [*waiting.get(target, links[target]), *further]
+    with unpack(path) as file:
+        stream = _Counted(file, _whole(path, limits))
+        tar = tarfile.TarFile(
+            fileobj=cast(IO[bytes], stream), encoding="utf-8", errors="surrogateescape"
+        )
+        while waiting and (member := tar.next()) is not None:
+            tar.members = []  # type: ignore[attr-defined]
+            names = waiting.pop(posixpath.normpath(member.name), ()) if member.isreg() else ()
+            data = _Kept(tar, member)
+            for name in names:
+                try:
+                    parts = member_parts(name)
+                except NotTaken as reason:
+                    yield Rejected(f"{path}!{name}", str(reason))
+                    continue
+                if not any(is_system_file(part) for part in parts):
+                    yield Entry(parts, f"{path}!{name}", member.size, data.open, limits)
+    for target, names in waiting.items():
+        for name in names:
+            yield Rejected(f"{path}!{name}", f"a link to '{target}', no file in the archive")
+
+
+class _Kept:
+    """The bytes of a member, read once though several links lead to it."""
+
+    def __init__(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        self._tar = tar
+        self._member = member
+        self._data: bytes | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        if self._data is None:
+            with _open_tar_member(self._tar, self._member) as file:
+                self._data = file.read(self._member.size)
+        yield io.BytesIO(self._data)
 
 
 def _tar_member(
@@ -249,8 +344,13 @@ _TARS: dict[bytes, Callable[..., Any]] = {
 }
 
 
-def archive_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rejected]:
+def archive_entries(
+    path: Path, limits: Limits = LIMITS, encoding: str | None = None
+) -> Iterator[Entry | Rejected]:
     """The members of an archive; zip or tar is told by the first bytes, not by the name.
+
+    Args:
+        encoding: of the names in a zip; found if None.
 
     Raises:
         DataError: neither a zip nor a tar, or damaged.
@@ -258,7 +358,7 @@ def archive_entries(path: Path, limits: Limits = LIMITS) -> Iterator[Entry | Rej
     with open_regular(path) as file:
         head = file.read(tarfile.BLOCKSIZE)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return zip_entries(path, limits)
+        return zip_entries(path, limits, encoding)
     for start, unpack in _TARS.items():
         if head.startswith(start):
             return tar_entries(path, unpack, limits)

@@ -1,9 +1,13 @@
 """Detect what a source is: each format recognises its own."""
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from shlex import quote
 
 from imgcli import provenance
+from imgcli.class_folders import Folder, are_numbered
 from imgcli.collect.imports.archives import archive_entries
 from imgcli.collect.imports.folders import folder_entries
 from imgcli.collect.imports.formats import (
@@ -15,14 +19,24 @@ from imgcli.collect.imports.formats import (
     tables,
     webdataset,
 )
-from imgcli.collect.imports.formats.source import PIXELS, TABLES, Files, Reading, Source
+from imgcli.collect.imports.formats.source import (
+    PIXELS,
+    TABLES,
+    Files,
+    Kind,
+    LabelledPhotos,
+    Reading,
+    Source,
+)
 from imgcli.collect.imports.labelled_photo import LIMITS
 from imgcli.collect.imports.survey import class_names, survey
 from imgcli.collect.imports.tables import SUFFIXES
-from imgcli.errors import DataError, WrongUsage
+from imgcli.collect.imports.zip_names import checked
+from imgcli.errors import DataError, Refused, WrongUsage
 from imgcli.progress import track
 from imgcli.reading import open_regular
 from imgcli.staging import recover
+from imgcli.text import listed
 
 FORMATS = (idx.find, cifar.find, coco.find, webdataset.find)
 
@@ -39,7 +53,7 @@ def open_source(path: Path, reading: Reading) -> Source:
         raise DataError(f"There is no '{path}'. Name a folder, a zip or a tar of class folders.")
     source = _open_table(path, reading) or _open_annotations(path)
     if source is None:
-        files = _survey(path)
+        files = _survey(path, reading.encoding)
         if reading.label_from is not None:
             source = classes.labels_in_paths(files, reading.label_from)
         else:
@@ -68,13 +82,13 @@ def _open_annotations(path: Path) -> Source | None:
     folder = path.absolute().parent
     if folder.name == "annotations":
         folder = folder.parent
-    source = coco.find(_survey(folder), path.name)
+    source = coco.find(_survey(folder, None), path.name)
     if source is None:
         raise DataError(f"'{path}' is no file of COCO annotations with its photos in '{folder}'.")
     return source
 
 
-def _survey(path: Path) -> Files:
+def _survey(path: Path, encoding: str | None) -> Files:
     """Read the names in a folder or archive, once."""
     one_of_several = (idx.NAME, cifar.TEN, cifar.HUNDRED)
     if not path.is_dir() and any(name.fullmatch(path.name) for name in one_of_several):
@@ -82,7 +96,10 @@ def _survey(path: Path) -> Files:
             f"'{path}' is one file of several that belong together. Import the folder or archive "
             f"they are in: imgcli import {path.parent}"
         )
-    entries = partial(folder_entries if path.is_dir() else archive_entries, path)
+    if path.is_dir():
+        entries = partial(folder_entries, path)
+    else:
+        entries = partial(archive_entries, path, encoding=encoding and checked(encoding))
     found = survey(track(entries(), "list files", unit="files"), str(path), LIMITS.files)
     return Files(path, entries, found)
 
@@ -101,27 +118,70 @@ def _recognised(files: Files, reading: Reading) -> Source:
     if marked:
         return marked[0]
     classes.refuse_without_photos(files)
-    table = _table_beside(files)
-    if table is not None:
-        return tables.table_source(table, reading)
-    return classes.class_folders(files, reading.keep_split)
+    source = _by_tables(files, reading)
+    if source is not None:
+        return source
+    return classes.class_folders(files, reading)
 
 
-def _table_beside(files: Files) -> Path | None:
-    """The table with the labels, in a folder without class folders."""
-    found = files.found
-    names = [
-        parts[0]
-        for suffix in SUFFIXES
-        for parts in found.others.get(suffix, [])
-        if len(parts) == 1 and parts[0] != provenance.NAME
-    ]
-    if not files.path.is_dir() or len(class_names(found)) > 1 or not names:
+def _by_tables(files: Files, reading: Reading) -> Source | None:
+    """The photos of a folder by the tables in it, where its folders are no clear classes.
+
+    Raises:
+        WrongUsage: several tables say something about the photos of one folder.
+    """
+    names = class_names(files.found)
+    numbered = are_numbered(names)  # shards, or parts of a download
+    if not files.path.is_dir() or (len(names) > 1 and not numbered) or reading.levels.classes_at:
         return None
-    if len(names) > 1:
-        which = " or ".join(f"imgcli import {files.path / name}" for name in sorted(names))
-        raise WrongUsage(f"'{files.path}' holds several tables of photos. Name one: {which}")
-    return files.path / names[0]
+    sources: dict[Folder, list[Source]] = {}
+    fault: Refused | WrongUsage | None = None
+    for parts in _tables(files):
+        try:
+            source = tables.table_source(files.path.joinpath(*parts), reading)
+        except (Refused, WrongUsage) as error:  # a table of something else
+            fault = error
+        else:
+            sources.setdefault(parts[:-1], []).append(source)
+    if () in sources:  # the tables below are of the same photos
+        sources = {(): sources[()]}
+    for found in sources.values():
+        if len(found) > 1 and len({source.parts for source in found}) < len(found):
+            which = " or ".join(f"imgcli import {quote(str(source.path))}" for source in found)
+            raise WrongUsage(f"'{files.path}' holds several tables of photos. Name one: {which}")
+    if not sources:
+        if fault is not None and not names:
+            raise fault
+        return None
+    return _together(files.path, [source for found in sources.values() for source in found])
+
+
+def _tables(files: Files) -> list[Folder]:
+    """The tables of a folder, by their steps from it: in itself, or in the folders of photos."""
+    return sorted(
+        parts
+        for suffix in SUFFIXES
+        for parts in files.found.others.get(suffix, [])
+        if parts[-1] != provenance.NAME and (len(parts) == 1 or files.found.photos[parts[:-1]])
+    )
+
+
+def _together(path: Path, sources: Sequence[Source]) -> Source:
+    """Several tables as one source."""
+
+    def photos() -> LabelledPhotos:
+        return chain.from_iterable(source.photos() for source in sources)
+
+    named = listed([str(source.path.relative_to(path)) for source in sources], 4)
+    return Source(
+        path,
+        Kind.TABLE,
+        photos,
+        sum(source.count for source in sources),
+        sum(source.size for source in sources),
+        tuple(sorted({part for source in sources for part in source.parts})),
+        (f"'{path}': labels by {named}.", *(note for one in sources for note in one.notes)),
+    )
 
 
 def _refuse_unused_options(source: Source, reading: Reading) -> None:

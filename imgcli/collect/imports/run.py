@@ -10,6 +10,7 @@ from imgcli.collect.imports.detect import open_source
 from imgcli.collect.imports.formats.source import LabelledPhotos, Reading, Source
 from imgcli.collect.imports.labelled_photo import LabelledPhoto, NotTaken
 from imgcli.collect.imports.selection import Selection
+from imgcli.collect.imports.survey import split_into
 from imgcli.collect.ingest import Store, open_store
 from imgcli.errors import DataError, WrongUsage
 from imgcli.files import need_space
@@ -77,7 +78,11 @@ def import_photos(
             classes=store.counts(),
             conflicts=tuple(store.conflicts()),
             parts=store.part_counts() if reading.keep_split else None,
-            notes=(*selection.unmet(), *_mixed(opened, reading.keep_split)),
+            notes=(
+                *(sentence for source in opened for sentence in source.notes),
+                *selection.unmet(),
+                *_mixed(opened, reading.keep_split),
+            ),
         )
     return replace(result, notes=(*result.notes, *store.notes))
 
@@ -104,12 +109,14 @@ def _all_of(sources: Sequence[Source], keep_split: bool) -> LabelledPhotos:
 
 
 def _mixed(sources: Sequence[Source], keep_split: bool) -> Iterator[str]:
-    for source in sources:
-        if source.parts and not keep_split:
-            yield (
-                f"The parts {listed(source.parts)} of '{source.path}' are mixed here; "
-                "--keep-split keeps them apart."
-            )
+    """A sentence where train and test photos go into the same folders."""
+    parts = {part for source in sources for part in source.parts}
+    if not keep_split and split_into(parts):
+        of = listed([source.path for source in sources if source.parts], 3)
+        yield (
+            f"The parts {listed(sorted(parts))} of {of} are mixed here; --keep-split keeps them "
+            "apart."
+        )
 
 
 def _place_all(

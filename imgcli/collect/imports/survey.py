@@ -5,31 +5,22 @@
       crab/2024/2.jpg             crab/1.jpg           class crab
       lobster/1.jpg               lobster/1.jpg        class lobster
 
-    photos/train/crab/1.jpg   of a source that is split already: class crab, part train
-    photos/test/crab/2.jpg
-
 Only folders and file names are read, before any file is opened: a tar is read once for this and
-once for the photos, in constant memory both times.
+once for the photos, in constant memory both times. What the folders mean `class_folders` decides.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from os.path import splitext
 
+from imgcli.class_folders import AS_FOUND, PARTS, ClassFolders, Folder, Levels, find_class_folders
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
-from imgcli.errors import DataError
+from imgcli.errors import DataError, ImgcliError
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
 
-Folder = tuple[str, ...]
-
 SYSTEM_FILES = {"__macosx", "thumbs.db", "desktop.ini"}  # lower case; and all hidden ones
-PART_FOLDERS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 MAX_NAMES = 200  # of files other than photos, per suffix
 MAX_SUFFIXES = 1000
 
@@ -54,6 +45,7 @@ class Survey:
 
     folders: Counter[Folder] = field(default_factory=Counter)  # files per folder
     photos: Counter[Folder] = field(default_factory=Counter)  # those with a photo's suffix
+    sidecars: Counter[Folder] = field(default_factory=Counter)  # .json files
     files: int = 0  # with the rejected ones
     size: int = 0  # bytes that placing everything would take, at most
     # Names of other files, by suffix in lower case; other formats are detected by them.
@@ -69,6 +61,7 @@ class Survey:
         self.folders[folder] += 1
         self.size += item.size
         suffix = splitext(item.parts[-1])[1].lower()
+        self.sidecars[folder] += suffix == ".json"
         if suffix in PHOTO_SUFFIXES:
             self.photos[folder] += 1
         elif len(self.others) < MAX_SUFFIXES and len(self.others[suffix]) < MAX_NAMES:
@@ -92,11 +85,12 @@ def survey(items: Iterable[Entry | Rejected], source: str, max_files: int) -> Su
     return found
 
 
-def class_root(found: Survey, source: str) -> Folder:
-    """The folder of a source whose sub-folders are the classes, or the parts of a split.
+def class_folders(found: Survey, source: str, levels: Levels = AS_FOUND) -> ClassFolders:
+    """The class folders of a source.
 
     Raises:
         DataError: no photos, or photos but no class folders.
+        WrongUsage: they can be read in more than one way.
     """
     # Files without a photo's suffix only speak where there are no others.
     files = found.photos or found.folders
@@ -106,78 +100,32 @@ def class_root(found: Survey, source: str) -> Folder:
     if set(files) == {()}:
         what = "photos" if found.photos else "files"
         raise DataError(f"'{source}' holds {what} but no class folders. {TREE} {OTHERWISE}")
-    return _root_of(files)
+    return find_class_folders(files, source, levels, found.sidecars)
 
 
-def class_names(found: Survey) -> set[str]:
-    """The class folders; empty if all photos are in one folder."""
-    files = found.photos or found.folders
-    root = _root_of(files) if files else ()
-    return {folder[len(root)] for folder in files if len(folder) > len(root)}
-
-
-def part_folders(found: Survey, root: Folder) -> dict[str, str]:
-    """The folders below `root` that are parts of a split, and which: train and a held-out one.
-
-    With other folders beside them they are classes, unless train and a held-out one share class
-    folders; the same rule as in `photos.layout`.
-    """
-    files = found.photos or found.folders
-    below = [folder[len(root) :] for folder in files if folder[: len(root)] == root != folder]
-    names = {inner[0] for inner in below}
-    parts = {name: PART_FOLDERS[name.lower()] for name in names if name.lower() in PART_FOLDERS}
-    if not split_into(parts.values()):
-        return {}
-    labels = {(parts.get(inner[0]), inner[1]) for inner in below if len(inner) > 1}
-    shared = {label for part, label in labels if part not in ("train", None)}
-    shared &= {label for part, label in labels if part == "train"}
-    return parts if names == parts.keys() or shared else {}
+def class_names(found: Survey) -> list[str]:
+    """The classes that the folders say; none where they do not clearly say any."""
+    try:
+        return class_folders(found, "").labels
+    except ImgcliError:
+        return []
 
 
 def split_into(parts: Iterable[str]) -> tuple[str, ...]:
     """The parts of photos, if they make a split: train and a held-out one, no others."""
     found = set(parts)
-    return tuple(sorted(found)) if {"train"} < found and "" not in found else ()
+    return tuple(sorted(found)) if {"train"} < found <= set(PARTS) else ()
 
 
-def labelled(
-    item: Entry | Rejected, root: Folder, parts: Mapping[str, str] | None = None
-) -> LabelledPhoto | Rejected:
-    """Label an entry by its folder.
-
-    Args:
-        root: the folder that holds the class folders, or the parts.
-        parts: part by folder below `root`; None if the classes are there.
-    """
+def labelled(item: Entry | Rejected, found: ClassFolders) -> LabelledPhoto | Rejected:
+    """Label an entry by its folder."""
     if isinstance(item, Rejected):
         return item
-    inner = item.parts[len(root) :] if item.parts[: len(root)] == root else ()
-    part = ""
-    if parts:
-        part, inner = parts.get(inner[0], "") if inner else "", inner[1:]
-        if not part:
-            return Rejected(item.origin, f"is in none of {', '.join(sorted(parts))}")
-    if len(inner) < 2:
-        return Rejected(item.origin, "is in no class folder")
-    return LabelledPhoto(inner[0], item.parts[-1], item.origin, item.read, part)
-
-
-def part_named(folders: Folder) -> str:
-    """The part that a photo's folders name, such as "train" in `train2017/`; else ""."""
-    names = (PART_FOLDERS.get(folder.lower().rstrip("0123456789_-")) for folder in folders)
-    return next((part for part in names if part), "")
-
-
-def _root_of(files: Counter[Folder]) -> Folder:
-    """Descend while there is a single folder with more photos below it than in it."""
-    root: Folder = ()
-    while True:
-        depth = len(root)
-        names = {folder[depth] for folder in files if len(folder) > depth}
-        if len(names) != 1:
-            return root
-        child = (*root, *names)
-        below = sum(n for folder, n in files.items() if len(folder) > len(child))
-        if below <= files[child]:
-            return root
-        root = child
+    folder = item.parts[:-1]
+    if place := found.place(folder):
+        return LabelledPhoto(place.label, item.parts[-1], item.origin, item.read, place.part or "")
+    parts = found.parts
+    if parts and not any(folder[: len(part)] == part for part in parts):
+        names = sorted("/".join(part) for part in parts)
+        return Rejected(item.origin, f"is in none of {', '.join(names)}")
+    return Rejected(item.origin, "is in no class folder")

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -17,12 +18,16 @@ CHUNK = 1 << 20  # characters
 # Names of columns and keys; the first that is present is used, so names come before numbers.
 LABELS = (
     *("label_name", "class_name", "category_name", "label", "class", "category", "cls", "target"),
-    *("species", "genre", "tag", "fine_label", "label_id", "class_id"),
+    *("species", "genre", "tag", "fine_label", "breed", "diagnosis", "dx", "variety", "disease"),
+    *("tags", "labels", "classes", "categories", "label_id", "class_id", "classid"),
 )
 PATHS = (
     *("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path"),
     *("image_name", "image_file", "img", "img_path", "photo", "picture"),
 )
+IDS = ("id", "image_id", "img_id", "photo_id", "isic_id", "uuid", "key")  # without folder, suffix
+SPLITS = ("split", "subset", "set", "partition", "part", "phase", "fold_type")
+SEVERAL = ("tags", "labels", "classes", "categories")  # columns with a list of labels in a cell
 URLS = ("url", "image_url", "file_url", "photo_url", "link")
 MAX_LABEL = 200  # characters; more is a description
 
@@ -38,14 +43,23 @@ def table_rows(path: Path) -> Iterator[Row]:
     encoding = _encoding(path)
     with open(path, encoding=encoding, errors="replace", newline="", opener=only_regular) as file:
         head = file.readline()
-        file.seek(0)
+        marked = re.fullmatch(r"sep=(.)\s*", head.lstrip("\ufeff"))  # Excel's own first line
+        if marked:
+            start = file.tell()
+            head = file.readline()
+            file.seek(start)
+        else:
+            file.seek(0)
         if path.suffix.lower() in (".jsonl", ".ndjson") or head.lstrip().startswith("{"):
             yield from _json_rows(path, file)
             return
-        table = csv.DictReader(file, delimiter=max("\t,;|", key=head.count))
+        delimiter = marked[1] if marked else max("\t,;|", key=head.count)
+        table = csv.DictReader(file, delimiter=delimiter)
         try:
             for cells in table:
-                yield table.line_num, {str(name).strip(): cell for name, cell in cells.items()}
+                if any(cells.values()):  # Excel ends tables with rows of separators
+                    number = table.line_num + bool(marked)
+                    yield number, {str(name).strip(): cell for name, cell in cells.items()}
         except csv.Error as error:
             raise DataError(f"'{path}' is no table that can be read ({error}).") from None
 

@@ -77,11 +77,12 @@ def test_climbing_and_absolute_paths_are_refused(tmp_path: Path) -> None:
     assert list(rejected.values()) == [climbs, climbs, absolute, absolute]
 
 
-def test_tar_links_and_devices_are_refused(tmp_path: Path) -> None:
+def test_tar_devices_and_links_out_of_it_are_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
         add_to_tar(archive, "a", type=tarfile.DIRTYPE)
         add_to_tar(archive, "a/link.png", type=tarfile.SYMTYPE, linkname="/etc/passwd")
-        add_to_tar(archive, "a/hard.png", type=tarfile.LNKTYPE, linkname="a/1.png")
+        add_to_tar(archive, "a/up.png", type=tarfile.SYMTYPE, linkname="../../x.png")
+        add_to_tar(archive, "a/gone.png", type=tarfile.LNKTYPE, linkname="a/2.png")
         add_to_tar(archive, "a/null.png", type=tarfile.CHRTYPE, devmajor=1, devminor=3)
         add_to_tar(archive, "a/pipe.png", type=tarfile.FIFOTYPE)
         add_to_tar(archive, "a/1.png", photo(1))
@@ -89,10 +90,41 @@ def test_tar_links_and_devices_are_refused(tmp_path: Path) -> None:
     assert taken == {"a/1.png": photo(1)}
     assert rejected == {
         "a/link.png": "a link",
-        "a/hard.png": "a link",
+        "a/up.png": "a link",
+        "a/gone.png": "a link to 'a/2.png', no file in the archive",
         "a/null.png": "a device or pipe",
         "a/pipe.png": "a device or pipe",
     }
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.tar.gz"])
+def test_links_in_a_tar_are_the_photos_they_lead_to(tmp_path: Path, name: str) -> None:
+    with tarfile.open(tmp_path / name, "w:gz" if name.endswith("gz") else "w") as archive:
+        add_to_tar(archive, "early/1.png", type=tarfile.LNKTYPE, linkname="a/1.png")
+        for n in range(3):
+            add_to_tar(archive, f"a/{n}.png", photo(n))
+        add_to_tar(archive, "b/1.png", type=tarfile.LNKTYPE, linkname="./a/1.png")
+        add_to_tar(archive, "b/2.png", type=tarfile.SYMTYPE, linkname="../a/2.png")
+        add_to_tar(archive, "c/2.png", type=tarfile.SYMTYPE, linkname="../b/2.png")
+        add_to_tar(archive, ".hidden/2.png", type=tarfile.SYMTYPE, linkname="../b/2.png")
+    taken, rejected = read_all(tmp_path / name)
+    assert rejected == {}
+    assert taken == {
+        **{f"a/{n}.png": photo(n) for n in range(3)},
+        "early/1.png": photo(1),
+        "b/1.png": photo(1),
+        "b/2.png": photo(2),
+        "c/2.png": photo(2),
+    }
+
+
+def test_links_in_a_circle_are_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        add_to_tar(archive, "a/1.png", type=tarfile.SYMTYPE, linkname="2.png")
+        add_to_tar(archive, "a/2.png", type=tarfile.SYMTYPE, linkname="1.png")
+        add_to_tar(archive, "a/3.png", photo(1))
+    taken, rejected = read_all(tmp_path / "x.tar")
+    assert set(taken) == {"a/3.png"} and set(rejected) == {"a/1.png", "a/2.png"}
 
 
 def test_zip_links_encrypted_and_unknown_members_are_refused(tmp_path: Path) -> None:

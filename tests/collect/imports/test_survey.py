@@ -1,7 +1,8 @@
 import pytest
 
+from imgcli.class_folders import ClassFolders, part_named
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
-from imgcli.collect.imports.survey import class_root, labelled, part_folders, part_named, survey
+from imgcli.collect.imports.survey import class_folders, labelled, survey
 from imgcli.errors import DataError
 from imgcli.records import Rejected
 
@@ -10,12 +11,12 @@ def entry(path: str) -> Entry:
     return Entry(tuple(path.split("/")), f"src/{path}", 10, lambda: b"")
 
 
-def root_of(*paths: str) -> tuple[str, ...]:
-    return class_root(survey(map(entry, paths), "src", 100), "src")
+def found_in(*paths: str) -> ClassFolders:
+    return class_folders(survey(map(entry, paths), "src", 100), "src")
 
 
-def label_of(path: str, root: tuple[str, ...]) -> str | None:
-    item = labelled(entry(path), root)
+def label_of(path: str, found: ClassFolders) -> str | None:
+    item = labelled(entry(path), found)
     return item.label if isinstance(item, LabelledPhoto) else None
 
 
@@ -34,51 +35,52 @@ def label_of(path: str, root: tuple[str, ...]) -> str | None:
     ],
 )
 def test_the_class_folders_are_found(paths: tuple[str, ...], root: tuple[str, ...]) -> None:
-    assert root_of(*paths) == root
+    assert {folder[:-1] for folder in found_in(*paths).places} == {root}
+
+
+WRAPPED = found_in("wrap/a/1.jpg", "wrap/b/1.jpg")
 
 
 def test_photos_of_sub_folders_belong_to_their_class() -> None:
-    assert label_of("wrap/a/2024/1.jpg", ("wrap",)) == "a"
-    assert label_of("a/2024/1.jpg", ()) == "a"
+    assert label_of("wrap/a/2024/1.jpg", WRAPPED) == "a"
+    assert label_of("a/2024/1.jpg", found_in("a/1.jpg", "b/1.jpg")) == "a"
 
 
 def test_photos_outside_the_class_folders_are_rejected() -> None:
-    assert labelled(entry("1.jpg"), ()) == Rejected("src/1.jpg", "is in no class folder")
-    assert label_of("wrap/cover.jpg", ("wrap",)) is None
-    assert label_of("other/a/1.jpg", ("wrap",)) is None
+    assert labelled(entry("1.jpg"), WRAPPED) == Rejected("src/1.jpg", "is in no class folder")
+    assert label_of("wrap/cover.jpg", WRAPPED) is None
+    assert label_of("other/a/1.jpg", WRAPPED) is None
 
 
 def test_photos_without_class_folders_show_the_expected_tree() -> None:
     with pytest.raises(
         DataError, match=r"'src' holds photos but no class folders.* photos/crab/1.jpg"
     ):
-        root_of("1.jpg", "2.jpg")
+        found_in("1.jpg", "2.jpg")
 
 
 def test_no_photos_at_all_is_said() -> None:
     with pytest.raises(DataError, match="No photos in 'src'"):
-        root_of()
+        found_in()
     refused = [Rejected("src!x", "a link")]
     with pytest.raises(DataError, match=r"No photos in 'src' \(src!x: a link\)"):
-        class_root(survey(refused, "src", 100), "src")
+        class_folders(survey(refused, "src", 100), "src")
 
 
 @pytest.mark.parametrize("held_out", ["test", "val", "Validation"])
 def test_train_and_a_held_out_folder_are_parts(held_out: str) -> None:
-    found = survey(map(entry, ["wrap/train/a/1.jpg", f"wrap/{held_out}/a/1.jpg"]), "src", 100)
+    found = found_in("wrap/train/a/1.jpg", f"wrap/{held_out}/a/1.jpg")
     part = "test" if held_out == "test" else "val"
-    assert part_folders(found, ("wrap",)) == {"train": "train", held_out: part}
-    item = labelled(entry(f"wrap/{held_out}/a/x/1.jpg"), ("wrap",), {held_out: part})
+    assert found.parts == {("wrap", "train"): "train", ("wrap", held_out): part}
+    item = labelled(entry(f"wrap/{held_out}/a/x/1.jpg"), found)
     assert isinstance(item, LabelledPhoto) and (item.label, item.part) == ("a", part)
 
 
 def test_photos_beside_the_parts_are_rejected() -> None:
-    parts = {"train": "train", "test": "test"}
-    assert labelled(entry("more/a/1.jpg"), (), parts) == Rejected(
-        "src/more/a/1.jpg", "is in none of test, train"
-    )
-    assert labelled(entry("1.jpg"), (), parts) == Rejected("src/1.jpg", "is in none of test, train")
-    assert labelled(entry("train/1.jpg"), (), parts) == Rejected(
+    found = found_in("train/a/1.jpg", "test/a/1.jpg")
+    for path in ("more/a/1.jpg", "1.jpg"):
+        assert labelled(entry(path), found) == Rejected(f"src/{path}", "is in none of test, train")
+    assert labelled(entry("train/1.jpg"), found) == Rejected(
         "src/train/1.jpg", "is in no class folder"
     )
 
@@ -98,9 +100,8 @@ def test_only_so_many_names_are_remembered() -> None:
 
 
 def test_a_class_may_be_called_train() -> None:
-    found = survey(map(entry, ["train/1.jpg", "bus/1.jpg", "train/2.jpg"]), "src", 100)
-    assert class_root(found, "src") == ()
-    assert part_folders(found, ()) == {}
+    found = found_in("train/1.jpg", "bus/1.jpg", "train/2.jpg")
+    assert (found.labels, found.parts) == (["bus", "train"], {})
 
 
 def test_too_many_files_are_refused() -> None:

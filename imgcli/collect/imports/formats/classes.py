@@ -6,56 +6,61 @@ YOLO's class folders in train/ and val/ are such a tree; its boxes are refused:
     labels/train/1.txt      "0 0.48 0.63 0.69 0.71": a class and its box, one line for each
 """
 
+import os
 import re
 from functools import partial
+from shlex import quote
 
-from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source
+from imgcli.class_folders import ClassFolders, part_named
+from imgcli.collect.imports import survey
+from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Reading, Source
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
-from imgcli.collect.imports.survey import (
-    Folder,
-    class_root,
-    labelled,
-    part_folders,
-    part_named,
-    split_into,
-)
+from imgcli.collect.imports.survey import labelled, split_into
 from imgcli.errors import DataError, WrongUsage
 from imgcli.records import Rejected
 from imgcli.text import listed
 
 
-def class_folders(files: Files, keep_split: bool) -> Source:
-    """One folder per class, or such folders in train/, test/ and val/.
+def class_folders(files: Files, reading: Reading) -> Source:
+    """One folder per class, or such folders in train, test and val.
 
     Raises:
         DataError: no photos, or photos but no class folders.
-        WrongUsage: it is split already, without --keep-split.
+        WrongUsage: they can be read in more than one way, or are split without `keep_split`.
     """
-    found, path = files.found, files.path
-    root = class_root(found, str(path))
-    parts = part_folders(found, root)
-    if parts and not keep_split:
-        raise _split_already(files, root, sorted(parts))
+    found = survey.class_folders(files.found, str(files.path), reading.levels)
+    parts = split_into(found.parts.values())
+    if parts and not reading.keep_split:
+        raise _split_already(files, found)
+    if reading.keep_split:  # a train part beside unlabelled photos is kept too
+        parts = tuple(sorted(set(found.parts.values())))
 
     def photos() -> LabelledPhotos:
-        return (labelled(item, root, parts) for item in files.entries())
+        return (labelled(item, found) for item in files.entries())
 
     kind = Kind.SPLIT_FOLDERS if parts else Kind.CLASS_FOLDERS
-    return Source(path, kind, photos, found.files, found.size, split_into(parts.values()))
+    notes = (f"'{files.path}': {found.sign}",) if found.sign else ()
+    return Source(files.path, kind, photos, files.found.files, files.found.size, parts, notes)
 
 
-def _split_already(files: Files, root: Folder, parts: list[str]) -> WrongUsage:
-    where = "/".join((str(files.path), *root))
-    use = f"`imgcli train --data {where}`"
-    if files.path.is_dir():
-        each = " ".join(f"{where}/{part}" for part in parts)
+def _split_already(files: Files, found: ClassFolders) -> WrongUsage:
+    folders = ["/".join(folder) for folder in found.parts]
+    around = os.path.commonpath(folders)
+    where = str(files.path / around)
+    use = f"`imgcli train --data {quote(where)}`"
+    parts = sorted(folder.removeprefix(around).strip("/") for folder in folders)
+    if not files.path.is_dir():
+        afresh = "To mix the parts, unpack it and import each."
+        use = f"unpacked, {use}"
+    elif all(parts) and len(parts) < 6:
+        each = " ".join(quote(f"{where}/{part}") for part in parts)
         afresh = f"To mix the parts and split afresh: `imgcli import {each}`."
     else:
-        use, afresh = f"unpacked, {use}", "To mix the parts, unpack it and import each."
+        afresh = f"To mix the parts: `imgcli import {quote(str(files.path))} --parts none`."
     return WrongUsage(
-        f"'{where}' looks like a dataset that is already split into {', '.join(parts)}. "
-        f"To keep that: `imgcli import {files.path} --keep-split`; or give it to the later "
-        f"commands as it is: {use}. {afresh}"
+        f"'{where}' looks like a dataset that is already split into {', '.join(parts[:6])}. "
+        f"To keep that: `imgcli import {quote(str(files.path))} --keep-split`; or give it to the "
+        f"later commands as it is: {use}. {afresh}"
     )
 
 

@@ -19,6 +19,7 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.class_folders import Folder
 from imgcli.collect.imports.formats.source import (
     Files,
     Kind,
@@ -35,7 +36,7 @@ from imgcli.collect.imports.labelled_photo import (
     read_all,
     read_exactly,
 )
-from imgcli.collect.imports.survey import Folder, split_into
+from imgcli.collect.imports.survey import split_into
 from imgcli.errors import DataError
 
 NAME = re.compile(r"(.*?)[-_.]?(images|labels)[-_.]idx[13][-_.]ubyte(\.gz)?", re.IGNORECASE)

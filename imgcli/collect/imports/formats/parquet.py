@@ -6,14 +6,23 @@ label: int64                                  its name is in the schema's b"hugg
 
 import io
 import json
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from imgcli.collect.imports.formats.source import Kind, LabelledPhotos, Reading, Source
-from imgcli.collect.imports.formats.tables import find_columns, photo_of, refuse_long
+from imgcli.collect.imports.formats.tables import (
+    SAMPLE,
+    Columns,
+    find_columns,
+    photo_of,
+    refuse_long,
+)
 from imgcli.collect.imports.labelled_photo import LabelledPhoto, read_photo
+from imgcli.collect.imports.photo_files import PhotoFiles
+from imgcli.collect.imports.survey import split_into
 from imgcli.collect.imports.tables import label_text
 from imgcli.errors import DataError, Refused
 from imgcli.records import Rejected
@@ -45,11 +54,12 @@ def parquet_source(path: Path, reading: Reading) -> Source:
     image = next((name for name in schema.names if _holds_photos(schema, name, features)), None)
     labels = [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"]
     if len(labels) == 1 and reading.label_column is None:
-        reading = Reading(path_column=reading.path_column, label_column=labels[0])
-    columns = find_columns(path, schema.names, reading, image)
-    class_names = features.get(columns[1], {}).get("names")
-    photos = partial(_photos, path, columns, class_names)
-    return Source(path, Kind.PARQUET, photos, count, path.stat().st_size)
+        reading = replace(reading, label_column=labels[0])
+    files = PhotoFiles(reading.root or path.parent, reading.path_template)
+    columns = find_columns(path, _sample(path, schema, image), reading, files, image)
+    names = features.get(columns.label or "", {}).get("names")
+    table = _Table(path, columns, reading, files, names)
+    return Source(path, Kind.PARQUET, table.photos, count, path.stat().st_size, table.parts())
 
 
 def _features(metadata: Mapping[bytes, bytes]) -> dict[str, dict[str, Any]]:
@@ -67,41 +77,79 @@ def _holds_photos(schema: Any, name: str, features: Mapping[str, Mapping[str, An
     return a_struct or features.get(name, {}).get("_type") == "Image" or "binary" in str(kind)
 
 
-def _photos(path: Path, columns: tuple[str, str], names: list[str] | None) -> LabelledPhotos:
-    number = 0
+@dataclass(frozen=True)
+class _Table:
+    path: Path
+    columns: Columns
+    reading: Reading
+    files: PhotoFiles
+    names: list[str] | None  # of the classes, by label
+
+    def photos(self) -> LabelledPhotos:
+        number = 0
+        columns = [name for name in self._names() if name is not None]
+        try:
+            for number, cells in enumerate(_rows(self.path, columns)):
+                yield self._labelled_photo(f"{self.path}[{number}]", cells)
+        except (OSError, ValueError) as error:
+            yield Rejected(str(self.path), f"damaged after row {number} ({_line(error)})")
+
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the rows, by a column or the name of the file."""
+        if self.columns.part is None:
+            return (self.columns.part_of_all,) if self.columns.part_of_all else ()
+        found = {self.columns.part_of(cells) for cells in _rows(self.path, [self.columns.part])}
+        return split_into(found) or tuple(sorted(found - {""}))
+
+    def _names(self) -> tuple[str | None, ...]:
+        if self.reading.path_template or self.columns.one_hot:
+            return (*self.columns.one_hot, self.columns.photo, self.columns.part)
+        return self.columns.photo, self.columns.label, self.columns.part
+
+    def _labelled_photo(self, where: str, cells: dict[str, Any]) -> LabelledPhoto | Rejected:
+        photo = cells[self.columns.photo]
+        data, name = photo, None
+        if isinstance(photo, dict):
+            data, name = photo.get("bytes"), photo.get("path")
+        label = self.columns.label
+        try:
+            if label is not None and self.names is not None:
+                cells[label] = _label_name(cells[label], self.names)
+            if not isinstance(data, bytes):
+                cells[self.columns.photo] = name if isinstance(photo, dict) else photo
+                return photo_of(self.path, where, cells, self.columns, self.reading, self.files)
+            text = self.columns.label_of(cells, self.reading.multi)
+        except ValueError as reason:
+            return Rejected(where, str(reason))
+        stem = f"{self.path.stem}-{where[len(str(self.path)) :]}"
+        name = Path(name).name if isinstance(name, str) else stem
+        part = self.columns.part_of(cells)
+        return LabelledPhoto(text, name, where, lambda: read_photo(io.BytesIO(data)), part)
+
+
+def _sample(path: Path, schema: Any, image: str | None) -> list[dict[str, Any]]:
+    """The first rows, without the photos in them."""
+    empty = dict.fromkeys(schema.names)
+    columns = [name for name in schema.names if name != image]
     try:
-        for number, (photo, label) in enumerate(_rows(path, columns)):
-            where = f"{path}[{number}]"
-            yield _labelled_photo(path, where, photo, partial(_label_name, label, names))
-    except (OSError, ValueError) as error:
-        yield Rejected(str(path), f"damaged after row {number} ({_line(error)})")
+        rows = list(_rows(path, columns, SAMPLE)) if columns else []
+    except (OSError, ValueError):  # damage is told when the rows are read
+        rows = []
+    return [{**empty, **row} for row in rows] or [empty]
 
 
-def _rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[Any, Any]]:
+def _rows(path: Path, columns: Sequence[str], most: int | None = None) -> Iterator[dict[str, Any]]:
+    """The rows with these columns, the first `most` of them."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROWS, columns=list(columns)):
-            cells = batch.to_pydict()
-            yield from zip(*(cells[column] for column in columns), strict=True)
+        batches = file.iter_batches(ROWS, columns=list(columns))
+        yield from islice((row for batch in batches for row in batch.to_pylist()), most)
 
 
-def _labelled_photo(path: Path, where: str, photo: Any, label: Any) -> LabelledPhoto | Rejected:
-    data, name = photo, None
-    if isinstance(photo, dict):
-        data, name = photo.get("bytes"), photo.get("path")
-    if not isinstance(data, bytes):
-        return photo_of(path, where, name if isinstance(photo, dict) else photo, label)
-    name = Path(name).name if isinstance(name, str) else f"{path.stem}-{where[len(str(path)) :]}"
-    try:
-        return LabelledPhoto(label(), name, where, lambda: read_photo(io.BytesIO(data)))
-    except ValueError as reason:
-        return Rejected(where, str(reason))
-
-
-def _label_name(label: Any, names: list[str] | None) -> str:
+def _label_name(label: Any, names: list[str]) -> str:
     """The class of a label's number, where the schema names the classes."""
-    if names is None or not isinstance(label, int):
+    if not isinstance(label, int):
         return label_text(label)
     if not 0 <= label < len(names):  # -1 is what the hidden labels of a test part have
         raise ValueError(f"its label is {label}, which names no class")

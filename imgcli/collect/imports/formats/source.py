@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.class_folders import AS_FOUND, Levels
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken
 from imgcli.collect.imports.survey import Survey
 from imgcli.records import Rejected
 
 LabelledPhotos = Iterator[LabelledPhoto | Rejected]
+Multi = Literal["skip", "first"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,12 @@ class Reading:
     path_column: str | None = None  # of tables
     label_column: str | None = None
     keep_split: bool = False
+    levels: Levels = AS_FOUND  # which folders are the classes and the parts
+    root: Path | None = None  # of tables: the folder that their paths are below
+    path_template: str | None = None  # of tables: a photo's path, of its row's cells
+    join: tuple[Path, ...] = ()  # further tables, joined to the table by a common column
+    multi: Multi = "skip"  # rows with several labels
+    encoding: str | None = None  # of the names in a zip
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,7 @@ class Source:
     count: int  # of the photos, about
     size: int  # bytes that placing them takes, about
     parts: tuple[str, ...] = ()  # that the photos come in
+    notes: tuple[str, ...] = ()  # what was taken for what, in sentences
 
 
 def labelled_pixels(

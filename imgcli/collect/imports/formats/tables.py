@@ -1,118 +1,300 @@
-"""Tables as sources: a photo's path and its label in each row of a CSV, TSV or JSON lines file.
+"""Tables as sources: a photo and its label in each row of a CSV, TSV or JSON lines file.
 
     path,label              {"file_name": "1.jpg", "class": "crab"}
     photos/1.jpg,crab       {"file_name": "2.jpg", "class": "lobster"}
 
-Paths are relative to the table or absolute. Columns are found by their common names, see
-`imports.tables`.
+    id,breed                image,MEL,NV,BCC            file,label,split
+    3f0b,boxer              ISIC_01.jpg,0.0,1.0,0.0     1.jpg,crab,test
+
+Columns are found by their common names, and by what is in their cells: ids are photos' names
+without folder and suffix, columns of 0 and 1 are a class each. `imports.photo_files` finds the
+photos that the cells mean.
 """
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from imgcli.class_folders import AS_FOUND, part_named
 from imgcli.collect.imports.folders import open_file
 from imgcli.collect.imports.formats.source import Kind, LabelledPhotos, Reading, Source
-from imgcli.collect.imports.labelled_photo import LIMITS, LabelledPhoto, read_photo
+from imgcli.collect.imports.labelled_photo import LIMITS, PARTS, LabelledPhoto, read_photo
+from imgcli.collect.imports.photo_files import PhotoFiles
+from imgcli.collect.imports.survey import split_into
 from imgcli.collect.imports.tables import (
+    IDS,
     LABELS,
     PATHS,
+    SEVERAL,
+    SPLITS,
     SUFFIXES,
     URLS,
+    Row,
     column,
     label_text,
     table_rows,
 )
 from imgcli.errors import DataError, WrongUsage
 from imgcli.records import Rejected
-from imgcli.text import listed
+from imgcli.text import count, listed, percent
+
+SAMPLE = 200  # rows that tell what a column holds
+_MISSING = 0.9  # share of the rows without a photo from which on a table is refused
+_FLAGS = {"0": False, "0.0": False, "": False, "1": True, "1.0": True}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table that tell a photo, its label and its part."""
+
+    photo: str
+    label: str | None  # None where there is a column per class
+    one_hot: tuple[str, ...] = ()  # those
+    part: str | None = None
+    part_of_all: str = ""  # by the name of the table or of its folder
+
+    def label_of(self, cells: Mapping[str, Any], multi: str) -> str:
+        """The class of a row.
+
+        Raises:
+            ValueError: it has none, or several; the message is the reason.
+        """
+        if self.label is not None:
+            found = labels_in(cells.get(self.label), self.label)
+        else:
+            found = [name for name in self.one_hot if _flag(cells.get(name))]
+            if not found:
+                raise ValueError("none of its classes is 1")
+        if len(found) > 1 and multi != "first":
+            raise ValueError(f"it has several labels, {listed(found, 3)}; see --multi")
+        return label_text(found[0])
+
+    def part_of(self, cells: Mapping[str, Any]) -> str:
+        """The part of a row; "" for none."""
+        if self.part is None:
+            return self.part_of_all
+        return AS_FOUND.likely_part(str(cells.get(self.part) or "")) or ""
 
 
 def table_source(path: Path, reading: Reading) -> Source:
     """The photos that a table names.
 
     Raises:
-        DataError: an empty or damaged table, one without the columns, or one of web addresses.
+        DataError: an empty or damaged table, one without the columns, one of web addresses, or
+            one nearly all of whose photos are missing.
+        WrongUsage: an option names a column or a table that is not there.
     """
-    rows = partial(table_rows, path)
-    first = next((cells for _, cells in rows() if not isinstance(cells, Rejected)), None)
-    if first is None:
+    rows = partial(_joined, path, reading.join) if reading.join else partial(table_rows, path)
+    sample = [cells for _, cells in islice(rows(), SAMPLE) if not isinstance(cells, Rejected)]
+    if not sample:
         raise DataError(f"'{path}' has no rows. Expected are columns such as path and label.")
-    paths, labels = find_columns(path, list(first), reading)
+    files = PhotoFiles(reading.root or path.parent, reading.path_template)
+    columns = find_columns(path, sample, reading, files)
 
     def photos() -> LabelledPhotos:
         for number, cells in rows():
-            where = f"{path}:{number}"
             if isinstance(cells, Rejected):
                 yield cells
             else:
-                yield photo_of(
-                    path, where, cells.get(paths), partial(label_text, cells.get(labels))
-                )
+                yield photo_of(path, f"{path}:{number}", cells, columns, reading, files)
 
-    files, size = _count(path, photos())
-    return Source(path, Kind.TABLE, photos, files, size)
+    n, size, parts = _count(path, photos())
+    notes = () if columns.label else (f"'{path}': a class per column, {_named(columns.one_hot)}.",)
+    return Source(path, Kind.TABLE, photos, n, size, parts, notes)
 
 
 def find_columns(
-    table: Path, names: list[str], reading: Reading, paths: str | None = None
-) -> tuple[str, str]:
-    """The columns of a table that hold photos' paths and their labels.
+    table: Path,
+    sample: Sequence[Mapping[str, Any]],
+    reading: Reading,
+    files: PhotoFiles,
+    photo: str | None = None,
+) -> Columns:
+    """The columns that hold the photos, their labels and their parts.
 
     Args:
-        paths: the column of photos, if the table itself states it.
+        sample: the first rows.
+        photo: the column of photos, if the table itself states it.
 
     Raises:
         WrongUsage: a named column is missing.
-        DataError: there is none of a common name; the message lists the columns.
+        DataError: there is none of a common name or content; the message lists the columns.
     """
+    names = [name for name in sample[0] if name not in ("", "None")]
     have = f"it has {listed(names, 12)}" if names else "it has none"
     options = {"--path-column": reading.path_column, "--label-column": reading.label_column}
     for option, name in options.items():
         if name is not None and name not in names:
             raise WrongUsage(f"{option} '{name}' is no column of '{table}': {have}.")
-    paths = reading.path_column or paths or column(names, PATHS)
-    labels = reading.label_column or column(names, LABELS)
-    if paths is None and column(names, URLS) is not None:
+    photo = reading.path_column or photo or column(names, PATHS)
+    photo = photo or _with_files(names, sample, files) or column(names, IDS)
+    if photo is None and column(names, URLS) is not None:
         raise _web_address(table)
-    if paths is None or labels is None:
-        what = "photos' paths (--path-column)" if paths is None else "labels (--label-column)"
+    part = column(names, SPLITS)
+    if part is not None and not _are_parts(part, sample):
+        part = None
+    label = reading.label_column or column([name for name in names if name != part], LABELS)
+    one_hot: tuple[str, ...] = ()
+    others = [name for name in names if name not in (photo, part)]
+    if label is None and photo is not None:
+        one_hot = tuple(name for name in others if _are_flags(name, sample))
+        if len(one_hot) < 2:
+            one_hot = ()
+            label = others[0] if len(others) == 1 and column(names, IDS) == photo else None
+    if photo is None or (label is None and not one_hot):
+        what = "photos' paths (--path-column)" if photo is None else "labels (--label-column)"
         raise DataError(
             f"'{table}' has no column that looks like {what}: {have}. Name the column, or give the "
             "table a first line such as: path,label"
         )
-    return paths, labels
+    return Columns(photo, label, one_hot, part, "" if part else _part_of(table))
 
 
 def photo_of(
-    table: Path, where: str, named: Any, label: Callable[[], str]
+    table: Path,
+    where: str,
+    cells: Mapping[str, Any],
+    columns: Columns,
+    reading: Reading,
+    files: PhotoFiles,
 ) -> LabelledPhoto | Rejected:
     """The photo in a row, by its path.
 
     Raises:
         DataError: it is a web address.
     """
+    named = cells.get(columns.photo)
+    if isinstance(named, int) and not isinstance(named, bool):
+        named = str(named)  # an id
     if not isinstance(named, str) or not named.strip() or "\0" in named:
         return Rejected(where, "names no photo")
     named = named.strip()
     if re.match(r"[a-z][a-z0-9+.-]+://", named, re.IGNORECASE):
         raise _web_address(table)
-    file = os.path.join(table.parent, named)
-    if "\\" in named and not os.path.exists(file):
-        file = os.path.join(table.parent, named.replace("\\", "/"))  # a table made on Windows
     try:
-        return LabelledPhoto(label(), os.path.basename(file), file, partial(_read, file))
+        label = columns.label_of(cells, reading.multi)
+        file = files.find(named, cells)
     except ValueError as reason:
         return Rejected(f"{where} ({named})", str(reason))
+    name = os.path.basename(file)
+    return LabelledPhoto(label, name, file, partial(_read, file), columns.part_of(cells))
+
+
+def labels_in(value: Any, name: str) -> list[Any]:
+    """The labels in a cell: several where they are a list, or are separated as one."""
+    if isinstance(value, list) and len(value) == 1:
+        return value
+    if isinstance(value, str):
+        marks = r"[|;]" if name.lower() not in SEVERAL else r"[|;,\s]"
+        several = [text.strip() for text in re.split(marks, value) if text.strip()]
+        if len(several) > 1:
+            return several
+    return [value]
 
 
 def refuse_long(table: Path, rows: int) -> None:
     """Refuse a table of more rows than one source may have photos."""
     if rows > LIMITS.files:
         raise DataError(f"'{table}' has more than {LIMITS.files:,} rows. Cut it in several.")
+
+
+# --- what a column holds ------------------------------------------------------------------------
+
+
+def _with_files(
+    names: Sequence[str], sample: Sequence[Mapping[str, Any]], files: PhotoFiles
+) -> str | None:
+    """The column most of whose cells are names of files; None if there is none."""
+    if files.template is not None:
+        return names[0]
+    shares = {}
+    for name in names:
+        cells = [str(cells.get(name) or "") for cells in sample]
+        if len(set(cells)) > len(cells) / 2:  # names differ, where labels come again
+            shares[name] = sum(map(files.holds, cells)) / len(cells)
+    best = max(shares, key=lambda name: shares[name], default=None)
+    return best if best is not None and shares[best] > 0.5 else None
+
+
+def _are_parts(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:
+    return all(AS_FOUND.likely_part(str(cells.get(name) or "train")) for cells in sample)
+
+
+def _are_flags(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:
+    try:
+        return {_flag(cells.get(name)) for cells in sample} <= {True, False}
+    except ValueError:
+        return False
+
+
+def _flag(value: Any) -> bool:
+    """Whether a cell of a class's column is 1.
+
+    Raises:
+        ValueError: it is neither 0 nor 1.
+    """
+    text = str("" if value is None else value).strip()
+    if text not in _FLAGS:
+        raise ValueError(f"'{text}' is neither 0 nor 1")
+    return _FLAGS[text]
+
+
+def _part_of(table: Path) -> str:
+    """The part that a table's name says, as of Hugging Face's shards, or else its folder's."""
+    return part_named((table.stem,)) or (AS_FOUND.part_of(table.absolute().parent.name) or "")
+
+
+def _named(classes: Sequence[str]) -> str:
+    return listed(classes, 4)
+
+
+# --- several tables -----------------------------------------------------------------------------
+
+
+def _joined(path: Path, others: Sequence[Path]) -> Iterator[Row]:
+    """The rows of a table with the cells of others, each joined by the column both have.
+
+    Raises:
+        WrongUsage: two tables have no column in common.
+    """
+    tables = []
+    for other in others:
+        rows = [cells for _, cells in table_rows(other) if not isinstance(cells, Rejected)]
+        tables.append((other, rows))
+    keys: list[tuple[str, dict[str, Mapping[str, Any]]]] = []
+    for number, cells in table_rows(path):
+        if isinstance(cells, Rejected):
+            yield number, cells
+            continue
+        if not keys:
+            keys = _keys(path, list(cells), tables)
+        whole = dict(cells)
+        for name, by_key in keys:
+            whole = {**by_key.get(str(whole.get(name)).strip(), {}), **whole}
+        yield number, whole
+
+
+def _keys(
+    path: Path, names: list[str], tables: Sequence[tuple[Path, list[Mapping[str, Any]]]]
+) -> list[tuple[str, dict[str, Mapping[str, Any]]]]:
+    """The rows of each table to be joined, by the column that it shares with those before."""
+    keys = []
+    for other, rows in tables:
+        theirs = list(rows[0]) if rows else []
+        shared = [name for name in names if name in theirs]
+        if not shared:
+            raise WrongUsage(
+                f"--join '{other}' has no column in common with '{path}': it has "
+                f"{listed(theirs, 12) if theirs else 'none'}, and that {listed(names, 12)}."
+            )
+        keys.append((shared[0], {str(row.get(shared[0])).strip(): row for row in rows}))
+        names = [*names, *(name for name in theirs if name not in names)]
+    return keys
 
 
 def _read(file: str) -> bytes:
@@ -129,15 +311,32 @@ def _web_address(table: Path) -> DataError:
     )
 
 
-def _count(path: Path, photos: Iterable[LabelledPhoto | Rejected]) -> tuple[int, int]:
-    """How many rows there are, and how many bytes their photos have."""
-    files = size = 0
+def _count(path: Path, photos: LabelledPhotos) -> tuple[int, int, tuple[str, ...]]:
+    """How many rows there are, how many bytes their photos have, and their parts.
+
+    Raises:
+        DataError: nearly all photos are missing.
+    """
+    rows = size = 0
+    missing: list[str] = []
+    parts: set[str] = set()
     for item in photos:
-        files += 1
-        refuse_long(path, files)
-        if isinstance(item, LabelledPhoto):
-            try:
-                size += os.stat(item.origin).st_size
-            except OSError:  # it is listed when its turn comes
-                continue
-    return files, size
+        rows += 1
+        refuse_long(path, rows)
+        if not isinstance(item, LabelledPhoto):
+            continue
+        try:
+            size += os.stat(item.origin).st_size
+        except OSError:  # it is listed when its turn comes
+            missing.append(item.origin)
+        else:
+            parts.add(item.part)
+    if missing and len(missing) > _MISSING * rows:
+        raise DataError(
+            f"Of the {count(rows, 'row')} of '{path}', {percent(len(missing) / rows)} name photos "
+            f"that are not there, such as '{missing[0]}'. Say where they are: --root FOLDER, or "
+            "--path-template '{id}.jpg'"
+        )
+    if parts == {""}:
+        return rows, size, ()
+    return rows, size, split_into(parts) or tuple(part for part in PARTS if part in parts)

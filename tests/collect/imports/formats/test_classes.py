@@ -34,7 +34,9 @@ def test_a_split_tree_is_kept_as_such(tmp_path: Path) -> None:
         assert tree(out) == KEPT
         assert result.classes == {"a": 2, "b": 2}
         assert result.parts == {"train": 2, "val": 1, "test": 1}
-        assert [r.reason for r in result.rejected] == ["is in none of Test, train, valid"]
+        assert [r.reason for r in result.rejected] == [
+            "is in none of data/Test, data/train, data/valid"
+        ]
         again = import_photos([source], out, reading=KEEP)
         assert (again.added, again.skipped) == (0, 4)
 

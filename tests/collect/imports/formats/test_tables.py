@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,10 @@ def test_a_folder_with_photos_and_a_table_is_read_by_the_table(tmp_path: Path) -
     source = table(tmp_path / "src", "metadata.csv", "file_name,label\nphotos/1.png,crab\n")
     import_photos([tmp_path / "src"], tmp_path / "out")
     assert set(tree(tmp_path / "out")) == {"crab/1.png"}
-    source.with_name("more.tsv").write_text("path\tlabel\n")
+    source.with_name("other.csv").write_text("x,y\n1,2\n")  # says nothing of photos
+    import_photos([tmp_path / "src"], tmp_path / "out2")
+    assert set(tree(tmp_path / "out2")) == {"crab/1.png"}
+    source.with_name("more.tsv").write_text("path\tlabel\n3.png\tcrab\n")
     with pytest.raises(WrongUsage, match=r"src' holds several tables of photos. Name one: .*csv"):
         import_photos([tmp_path / "src"], tmp_path / "out")
 
@@ -135,3 +139,145 @@ def test_options_that_do_not_fit_the_table_are_refused(tmp_path: Path) -> None:
         import_photos([source], tmp_path / "out", reading=Reading(label_column="kind"))
     with pytest.raises(WrongUsage, match="--label-from is for photos; the table"):
         import_photos([source], tmp_path / "out", reading=Reading(label_from="(x)"))
+
+
+# --- what tables are like -----------------------------------------------------------------------
+
+
+def imported(folder: Path, source: Path, **choices: Any) -> dict[str, bytes]:
+    import_photos([source], folder / "out", reading=Reading(**choices))
+    return tree(folder / "out")
+
+
+IDS = {f"breed/train/{n}f{n}.png": photo(n) for n in range(4)}
+
+
+def test_ids_are_found_by_stem_below_the_table(tmp_path: Path) -> None:
+    make_tree(tmp_path, IDS)
+    rows = "".join(f"{n}f{n},{'boxer' if n % 2 else 'collie'}\n" for n in range(4))
+    (tmp_path / "breed/labels.csv").write_text("id,breed\n" + rows)
+    expected = {f"{'boxer' if n % 2 else 'collie'}/{n}f{n}.png": photo(n) for n in range(4)}
+    assert imported(tmp_path, tmp_path / "breed/labels.csv") == expected
+    (tmp_path / "labels.csv").write_text("code,kind\n" + rows)
+    moved = imported(
+        tmp_path / "moved",
+        tmp_path / "labels.csv",
+        path_column="code",
+        label_column="kind",
+        root=tmp_path / "breed",
+        path_template="train/{code}.png",
+    )
+    assert moved == expected
+
+
+def test_numbers_are_ids(tmp_path: Path) -> None:
+    make_tree(tmp_path, {"x/0017.png": photo(1), "x/0018.png": photo(2)})
+    (tmp_path / "t.jsonl").write_text(
+        '{"image_id": "0017", "label": "a"}\n{"image_id": "0018.jpg", "label": "b"}\n'
+    )
+    assert set(imported(tmp_path, tmp_path / "t.jsonl")) == {"a/0017.png", "b/0018.png"}
+
+
+def test_a_column_per_class(tmp_path: Path) -> None:
+    make_tree(tmp_path / "isic", {f"I{n}.png": photo(n) for n in range(5)})
+    (tmp_path / "isic/truth.csv").write_text(
+        "image,MEL,NV\nI0,1.0,0.0\nI1,0.0,1.0\nI2,0.0,0.0\nI3,1.0,1.0\nI4,1,0\n"
+    )
+    result = import_photos([tmp_path / "isic/truth.csv"], tmp_path / "out")
+    assert set(tree(tmp_path / "out")) == {"MEL/I0.png", "NV/I1.png", "MEL/I4.png"}
+    assert [item.reason for item in result.rejected] == [
+        "none of its classes is 1",
+        "it has several labels, 'MEL' and 'NV'; see --multi",
+    ]
+    first = imported(tmp_path / "first", tmp_path / "isic/truth.csv", multi="first")
+    assert "MEL/I3.png" in first
+
+
+def test_a_table_in_each_part(tmp_path: Path) -> None:
+    files = {
+        f"rf/{part}/{name}{n}.png": photo(n + 10 * k)
+        for k, part in enumerate(("train", "valid", "test"))
+        for n, name in enumerate(("cat", "dog"))
+    }
+    make_tree(tmp_path, files)
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"rf/{part}/_classes.csv").write_text(
+            "filename, cat, dog\ncat0.png, 1, 0\ndog1.png, 0, 1\n"
+        )
+    result = import_photos([tmp_path / "rf"], tmp_path / "out")
+    assert result.classes == {"cat": 3, "dog": 3}
+    assert any("mixed here" in note for note in result.notes)
+    kept = import_photos([tmp_path / "rf"], tmp_path / "ds", reading=Reading(keep_split=True))
+    assert kept.parts == {"train": 2, "val": 2, "test": 2}
+
+
+def test_a_split_column_is_kept_or_its_mixing_is_said(tmp_path: Path) -> None:
+    text = "filename,label,split\nphotos/1.png,crab,train\n3.png,crab,test\n"
+    source = table(tmp_path / "src", "x.csv", text)
+    result = import_photos([source], tmp_path / "out")
+    assert result.notes and "'test' and 'train' of" in result.notes[0]
+    kept = import_photos([source], tmp_path / "ds", reading=Reading(keep_split=True))
+    assert set(tree(tmp_path / "ds")) == {"train/crab/1.png", "test/crab/3.png"}
+    assert kept.parts == {"train": 1, "test": 1}
+
+
+def test_paths_of_another_machine_are_found_by_their_tail(tmp_path: Path) -> None:
+    make_tree(tmp_path / "src", {"a/x/1.png": photo(1), "b/x/1.png": photo(2)})
+    text = "path,label\nC:\\data\\b\\x\\1.png,crab\n/home/me/a/x/1.PNG,lobster\n"
+    (tmp_path / "src/t.csv").write_text(text)
+    assert imported(tmp_path, tmp_path / "src/t.csv") == {
+        "crab/1.png": photo(2),
+        "lobster/1.png": photo(1),
+    }
+
+
+def test_two_files_of_a_name_are_said(tmp_path: Path) -> None:
+    make_tree(tmp_path / "src", {"a/1.png": photo(1), "b/1.png": photo(2), "2.png": photo(3)})
+    (tmp_path / "src/t.csv").write_text("path,label\n1.png,crab\n2.png,crab\n")
+    result = import_photos([tmp_path / "src/t.csv"], tmp_path / "out")
+    assert result.added == 1
+    assert "2 files have that name, 'a/1.png' and 'b/1.png'" in result.rejected[0].reason
+
+
+def test_tables_are_joined_by_the_column_they_share(tmp_path: Path) -> None:
+    source = table(tmp_path / "src", "x.csv", "image,class_id\nphotos/1.png,7\n3.png,8\n")
+    names = tmp_path / "src/names.csv"
+    names.write_text("class_id,class_name\n7,crab\n8,lobster\n")
+    assert set(imported(tmp_path, source, join=(names,))) == {"crab/1.png", "lobster/3.png"}
+    names.write_text("number,class_name\n7,crab\n")
+    with pytest.raises(WrongUsage, match="has no column in common with"):
+        imported(tmp_path, source, join=(names,))
+
+
+def test_excels_own_first_line_and_empty_rows(tmp_path: Path) -> None:
+    text = "sep=;\r\nfilename;class\r\nphotos/1.png;Käse\r\n;\r\n3.png;Brot\r\n;\r\n"
+    source = table(tmp_path / "src", "x.csv", text, "cp1252")
+    assert set(imported(tmp_path, source)) == {"Käse/1.png", "Brot/3.png"}
+
+
+def test_several_tags_in_a_cell_are_said(tmp_path: Path) -> None:
+    text = "path,tags\nphotos/1.png,crab haze\n3.png,crab\n"
+    source = table(tmp_path / "src", "x.csv", text)
+    result = import_photos([source], tmp_path / "out")
+    assert result.added == 1
+    assert result.rejected[0].reason == "it has several labels, 'crab' and 'haze'; see --multi"
+
+
+def test_a_table_without_its_photos_fails(tmp_path: Path) -> None:
+    text = "path,label\n3.png,crab\n" + "".join(f"gone{n}.png,crab\n" for n in range(20))
+    source = table(tmp_path / "src", "x.csv", text)
+    with pytest.raises(DataError, match=r"Of the 21 rows .* 95.2 % name photos that are not there"):
+        import_photos([source], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_numbered_folders_with_a_table_are_read_by_the_table(tmp_path: Path) -> None:
+    make_tree(tmp_path / "h", {f"images_part_{n % 2}/I{n}.png": photo(n) for n in range(4)})
+    rows = "".join(f"I{n},{'mel' if n < 2 else 'nv'}\n" for n in range(4))
+    (tmp_path / "h/metadata.csv").write_text("image_id,dx\n" + rows)
+    assert set(imported(tmp_path, tmp_path / "h")) == {
+        "mel/I0.png",
+        "mel/I1.png",
+        "nv/I2.png",
+        "nv/I3.png",
+    }
