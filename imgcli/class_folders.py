@@ -61,6 +61,10 @@ _UNLIKELY = -2.5  # points of a reading that is not taken unasked
 _BASE_SHARE = 0.2  # of the photos, below a folder whose sub-folders may be the classes
 
 
+class NoClassFolders(DataError):
+    """Photos are in folders that are no classes: parts, wrappers, masks."""
+
+
 class Place(NamedTuple):
     """The class and the part of a photo, and how deep its class folder is."""
 
@@ -209,9 +213,12 @@ def find_class_folders(
     if not readings:
         raise DataError(f"'{source}' holds photos but no class folders.")
     best = readings[0]
-    if not _can_be_classes([folder[-1] for folder in best.folders], levels):
+    if not _can_be_classes(best.folders, levels):
         names = listed(sorted("/".join(folder) for folder in best.folders))
-        raise DataError(f"'{source}' holds photos in {names}, but no class folders in them.")
+        raise NoClassFolders(
+            f"'{source}' holds photos in {names}, but no class folders in them. "
+            "If those are the classes: --classes-at 1."
+        )
     _refuse_shards(tree, best, source, sidecars or {})
     others = [one for one in readings[1:] if best.score - one.score < _NEAR]
     if best.score < _UNLIKELY:
@@ -291,9 +298,12 @@ def are_numbered(names: Iterable[str]) -> bool:
     return len(names) > 1 and len(shapes) == 1 and "0" in shapes.pop()
 
 
-def _can_be_classes(names: Sequence[str], levels: Levels) -> bool:
+def _can_be_classes(folders: Sequence[Folder], levels: Levels) -> bool:
     """Whether folders with photos right in them are not all parts, or wrappers and masks."""
     known = _ASIDE | _MASKS | _WRAPPERS
+    names = [folder[-1] for folder in folders]
+    if any(_part_above(folder, levels) for folder in folders):
+        return True
     return not (
         all(levels.likely_part(name) for name in names)
         or (len(names) > 1 and all(name.lower() in known for name in names))

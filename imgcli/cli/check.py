@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Json, Quiet, RunData, RunName
+from imgcli.cli.options import ClassesAt, Json, Parts, Quiet, RunData, RunName
 from imgcli.commands.check import SHEET, CheckResult
 from imgcli.commands.check import check as check_photos
 from imgcli.commands.check_fix import after_relabelling
@@ -74,6 +74,8 @@ def check(
     data: RunData = None,
     plan: Plan = None,
     sheet: Sheet = None,
+    classes_at: ClassesAt = None,
+    parts: Parts = [],  # noqa: B006  typer copies it
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -108,6 +110,8 @@ def check(
         data=data,
         plan=plan,
         sheet=sheet,
+        classes_at=classes_at,
+        parts=parts,
     )
     render(result, json=json, people=_tables)
 

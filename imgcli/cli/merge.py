@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Force, Json, Quiet
+from imgcli.cli.options import ClassesAt, Force, Json, Parts, Quiet
 from imgcli.commands.merge import merge as merge_classes
 from imgcli.errors import WrongUsage
 from imgcli.report.terminal.photos import merged
@@ -45,6 +45,8 @@ def merge(
     undo: Undo = False,
     out: Out = None,
     force: Force = False,
+    classes_at: ClassesAt = None,
+    parts: Parts = [],  # noqa: B006  typer copies it
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -63,7 +65,16 @@ def merge(
       imgcli merge --undo raw-merged --out raw-again
     """
     merges, folder = _sorted_words(words or [])
-    result = merge_classes(merges, folder, plan=plan, undo=undo, out=out, force=force)
+    result = merge_classes(
+        merges,
+        folder,
+        plan=plan,
+        undo=undo,
+        out=out,
+        force=force,
+        classes_at=classes_at,
+        parts=parts,
+    )
     render(
         result,
         json=json,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Force, Json, Quiet
+from imgcli.cli.options import ClassesAt, Force, Json, Parts, Quiet
 from imgcli.commands.split import Duplicates, Link, SplitResult
 from imgcli.commands.split import split as split_photos
 from imgcli.report.terminal import photos
@@ -67,6 +67,8 @@ def split(
     duplicates: Together = None,
     update: Update = False,
     force: Force = False,
+    classes_at: ClassesAt = None,
+    parts: Parts = [],  # noqa: B006  typer copies it
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -93,6 +95,8 @@ def split(
         duplicates=duplicates,
         update=update,
         force=force,
+        classes_at=classes_at,
+        parts=parts,
     )
     show_result(result, raw, json=json)
 

@@ -1,12 +1,13 @@
 """`imgcli.check`: faulty files, duplicates, outliers and wrong labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgcli.class_folders import Levels
 from imgcli.commands.check_fix import Fixed, kinds_in, move_photos, plan_in
 from imgcli.commands.check_labels import LabelsResult, check_labels
 from imgcli.commands.folders import default_folder, existing_default, optional_path
@@ -67,6 +68,8 @@ def check(
     data: str | Path | None = None,
     plan: str | Path | None = None,
     sheet: str | Path | None = None,
+    classes_at: str | int | None = None,
+    parts: Mapping[str, str] | Sequence[str] = (),
 ) -> CheckResult:
     """Find faulty files, duplicates, outliers and, with `labels`, wrong labels; move on request.
 
@@ -79,6 +82,8 @@ def check(
         data: dataset for `labels`; by default the one of the run.
         plan: where `labels` writes its plan; by default relabel.csv. No file is overwritten.
         sheet: the contact sheet; by default .imgcli/check/contact.html.
+        classes_at: the level of the class folders below `folder`, or a pattern of them.
+        parts: as of `import_photos`.
 
     Raises:
         WrongUsage: choices that exclude each other, or an unknown kind.
@@ -86,6 +91,7 @@ def check(
         RunError: no such run, or it was not evaluated with folds.
         StorageError: `plan` exists with other content, or the folder is in use.
     """
+    levels = Levels.of(classes_at, parts)
     fixes = [fix] if isinstance(fix, str) else list(fix)
     root, data, plan = optional_path(folder), optional_path(data), optional_path(plan)
     if dry_run and not fixes:
@@ -95,7 +101,7 @@ def check(
     if edited := plan_in(fixes):
         if labels or len(fixes) > 1:
             raise WrongUsage(f"--fix {edited} carries out a plan; give nothing else to fix or do.")
-        return _relabel(edited, root, dry_run=dry_run)
+        return _relabel(edited, root, levels, dry_run=dry_run)
     kinds = kinds_in(fixes)
     if labels:
         from imgcli.runs import find_run
@@ -103,25 +109,25 @@ def check(
         issues = check_labels(find_run(run), data, plan)
         result = CheckResult(issues.data, labels=issues)
     if not labels or root or kinds:
-        checked = _check(root or default_folder("imgcli check DIR"), kinds, dry_run=dry_run)
+        checked = _check(root or default_folder("imgcli check DIR"), kinds, levels, dry_run=dry_run)
         result = replace(checked, labels=issues if labels else None)
-    return replace(result, sheet=_write_sheet(result, optional_path(sheet)))
+    return replace(result, sheet=_write_sheet(result, optional_path(sheet), levels))
 
 
-def _relabel(plan: Path, root: Path | None, *, dry_run: bool) -> CheckResult:
+def _relabel(plan: Path, root: Path | None, levels: Levels, *, dry_run: bool) -> CheckResult:
     from imgcli.photos.relabel import planned
 
-    root, moves = planned(plan, root, existing_default() or Path("raw"))
+    root, moves = planned(plan, root, existing_default() or Path("raw"), levels)
     return CheckResult(root, fixed=move_photos(root, moves, dry_run=dry_run), plan=plan)
 
 
-def _check(root: Path, kinds: list[str], *, dry_run: bool) -> CheckResult:
+def _check(root: Path, kinds: list[str], levels: Levels, *, dry_run: bool) -> CheckResult:
     from imgcli.photos import quarantine
     from imgcli.photos.check import check_folder, moves
 
     if kinds:
         quarantine.refuse_split(root)
-    found = check_folder(root)
+    found = check_folder(root, levels=levels)
     if not kinds:
         return CheckResult(root, found)
     fixed = move_photos(root, moves(found, kinds), dry_run=dry_run)
@@ -160,7 +166,7 @@ def _issue_json(issue: "Issue") -> dict[str, Any]:
     return {key: value for key, value in document.items() if value is not None}
 
 
-def _write_sheet(result: CheckResult, sheet: Path | None) -> Path | None:
+def _write_sheet(result: CheckResult, sheet: Path | None, levels: Levels) -> Path | None:
     """Write the contact sheet; None where its default place cannot be written."""
     from imgcli import aside
     from imgcli.photos.layout import find_photos
@@ -169,7 +175,7 @@ def _write_sheet(result: CheckResult, sheet: Path | None) -> Path | None:
 
     file, shown = sheet or SHEET, _for_the_sheet(result)
     root = Path(shown["dir"])
-    layout = find_photos(root)
+    layout = find_photos(root, levels)
     # Photos of wrong labels, maybe of another folder, are in the dataset: see `relabel.origins`.
     labelled = (one["path"] for one in shown.get("labels", ()))
     among = {*layout.photos, *(item.path for item in layout.rejected), *labelled}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgcli.class_folders import Levels
 from imgcli.commands.folders import default_folder, optional_path
 from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
@@ -37,6 +38,8 @@ def merge(
     undo: bool = False,
     out: str | Path | None = None,
     force: bool = False,
+    classes_at: str | int | None = None,
+    parts: Mapping[str, str] | Sequence[str] = (),
 ) -> MergeResult:
     """Make a new folder in which several classes are one; nothing in `folder` changes.
 
@@ -47,6 +50,8 @@ def merge(
         undo: make the folder from before the merge; `folder` is the merged one.
         out: the new folder; by default the name of `folder` with -merged or -undone.
         force: replace an `out` that exists.
+        classes_at: the level of the class folders below `folder`, or a pattern of them.
+        parts: as of `import_photos`.
 
     Raises:
         WrongUsage: no merges, or choices that exclude each other.
@@ -56,17 +61,18 @@ def merge(
     from imgcli.photos.merge import classes_in, merge_classes, undo_merge
     from imgcli.photos.merge_spec import read_plan, typed_merge
 
+    levels = Levels.of(classes_at, parts)
     texts = [merges] if isinstance(merges, str) else list(merges)
     plan = optional_path(plan)
     _refuse_contradictions(texts, plan, undo)
     root = optional_path(folder) or _planned_folder(plan) or default_folder("imgcli merge … DIR")
     target = Path(out or f"{root}-{'undone' if undo else 'merged'}")
     if undo:
-        done = undo_merge(root, target, force)
+        done = undo_merge(root, target, force, levels)
     else:
-        classes = [] if plan else classes_in(root)
+        classes = [] if plan else classes_in(root, levels)
         chosen = read_plan(plan) if plan else [typed_merge(text, classes) for text in texts]
-        done = merge_classes(root, chosen, target, force)
+        done = merge_classes(root, chosen, target, force, levels)
     return MergeResult(**vars(done))
 
 

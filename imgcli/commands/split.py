@@ -1,10 +1,11 @@
 """`imgcli.split`: train, test and validation parts from a folder of class folders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from imgcli.class_folders import Levels
 from imgcli.commands.results import Result
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def split(
     duplicates: Duplicates | None = None,
     update: bool = False,
     force: bool = False,
+    classes_at: str | int | None = None,
+    parts: Mapping[str, str] | Sequence[str] = (),
 ) -> SplitResult:
     """Split class folders into train and test, stratified by class; duplicates stay together.
 
@@ -54,6 +57,8 @@ def split(
         duplicates: photos to keep in one part: "near" duplicates, "exact" ones, or "off".
         update: add the photos that are new in `raw`; all others stay in their parts.
         force: replace an `out` that exists.
+        classes_at: the level of the class folders below `raw`, or a pattern of them.
+        parts: as of `import_photos`; ["none"] mixes the parts that folder names mean.
 
     Raises:
         WrongUsage: shares out of range, or `update` with `force`.
@@ -72,5 +77,6 @@ def split(
         link=link,
         update=update,
         force=force,
+        levels=Levels.of(classes_at, parts),
     )
     return SplitResult(**vars(done))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from imgcli import provenance
-from imgcli.class_folders import Place
+from imgcli.class_folders import AS_FOUND, Levels, Place
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.hashing import digests_by_path
@@ -74,13 +74,14 @@ class Checked:
         return dict(sorted(Counter(p.part for p in self.places.values() if p.part).items()))
 
 
-def check_folder(root: Path, cache: Path = CACHE) -> Checked:
+def check_folder(root: Path, cache: Path = CACHE, levels: Levels = AS_FOUND) -> Checked:
     """Look at every photo under `root`.
 
     Raises:
         DataError: no such folder, or no photos in class folders.
+        WrongUsage: it can be read in more than one way.
     """
-    layout = find_photos(root)
+    layout = find_photos(root, levels)
     places, made = layout.photos, layout.manifest
     paths = sorted(places)
     digests, unread = digests_by_path(root, paths, cache)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcli.class_folders import Place
+from imgcli.class_folders import NoClassFolders, Place
 from imgcli.errors import DataError
 from imgcli.photos.hashing import digest_files, digests_by_path
 from imgcli.photos.layout import Layout, photos_under, read_layout
@@ -100,6 +100,8 @@ def _check_layout(layout: Layout) -> None:
     """Refuse class folders, two folders of one part and, without a manifest, an empty part."""
     root, parts = layout.root, layout.parts
     if not layout.manifest and not parts:
+        if isinstance(fault := layout.errors.get(""), NoClassFolders):
+            raise fault
         raise _no_train(layout)
     for part in parts.values():
         same = [name for name in parts if parts[name] == part]

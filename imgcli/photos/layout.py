@@ -53,7 +53,7 @@ _PROGRAMS = (".imgcli", ".git", ".svn", ".ipynb_checkpoints", ".cache", ".trash"
 _LINK_DEPTH = 3  # of links to folders that may be class folders: in a wrapper, in a part
 
 TREE = "root/<class>/<photo>, one folder per class"
-RENAME_CLASSES = "If its folders are classes, rename 'train'."
+ARE_CLASSES = "If its folders are the classes: --classes-at 1."
 _INSIDE = "a link to a folder inside a class folder; only class folders may be links"
 
 
@@ -73,9 +73,14 @@ class Layout:
         """The names of the classes, sorted."""
         return sorted({place.label for place in self.photos.values()})
 
-    def class_folder(self, path: str) -> str:
-        """The class folder that a photo is in."""
-        return "/".join(path.split("/")[: self.photos[path].depth])
+    def around(self, path: str) -> str:
+        """The folder that holds the class folder of a photo, with "/"; "" for the root."""
+        steps = path.split("/")[: self.photos[path].depth - 1]
+        return "".join(f"{step}/" for step in steps)
+
+    def inner(self, path: str) -> str:
+        """The path of a photo below its class folder."""
+        return path.split("/", self.photos[path].depth)[-1]
 
 
 def find_photos(root: Path, levels: Levels = AS_FOUND) -> Layout:
@@ -89,7 +94,7 @@ def find_photos(root: Path, levels: Levels = AS_FOUND) -> Layout:
     layout = read_layout(root, levels)
     if (layout.manifest and not layout.parts) or (layout.parts and not layout.photos):
         raise DataError(
-            f"'{root}' holds no photos in train/<class>/ or test/<class>/. {RENAME_CLASSES}"
+            f"'{root}' holds no photos in train/<class>/ or test/<class>/. {ARE_CLASSES}"
         )
     if "" in layout.errors:
         raise layout.errors[""]
@@ -379,7 +384,7 @@ def _no_photos(root: Path, walk: _Walk, error: DataError) -> DataError:
         return error
     if "train" in walk.folders:
         return DataError(
-            f"'{root}' holds no photos in train/<class>/ or test/<class>/. {RENAME_CLASSES}"
+            f"'{root}' holds no photos in train/<class>/ or test/<class>/. {ARE_CLASSES}"
         )
     rejected = sorted(item.path for item in walk.rejected)
     others = f" (only {listed(rejected, 3)})" if rejected else ""

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -185,16 +185,19 @@ def read_manifest(folder: Path) -> Manifest | None:
     return Manifest(recipe, found.source, found.classes, found.photos)
 
 
-def flat_names(sources: Iterable[str]) -> dict[str, str]:
-    """A file name for each photo "class/…/name", no two alike within a class.
+def flat_names(sources: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """A file name for each photo, no two alike within a class.
 
     A photo of the class folder itself keeps its name; `a/b.jpg` of a sub-folder becomes `a__b.jpg`,
     with a hash of its path where that name is taken or too long.
+
+    Args:
+        sources: by the path of a photo, its class, and its path below the class folder.
     """
     names: dict[str, str] = {}
     taken: set[tuple[str, str]] = set()
     for source in sorted(sources, key=lambda source: (source.count("/"), source)):
-        label, inner = source.split("/", 1)
+        label, inner = sources[source]
         name = inner.replace("/", "__")
         if (label, name) in taken or len(os.fsencode(name)) > 255:
             stem, extension = os.path.splitext(name)

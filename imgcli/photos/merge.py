@@ -11,16 +11,18 @@ Works on class folders and on split datasets, whose parts stay as they are; `spl
 
 import os
 import shutil
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from msgspec import Struct
 
 from imgcli import documents, provenance, staging
 from imgcli.aside import files_in
+from imgcli.class_folders import AS_FOUND, Levels, Place, label_of
 from imgcli.documents import Relative
 from imgcli.errors import DataError, StorageError
 from imgcli.files import write_atomic, write_json, writing
@@ -92,23 +94,30 @@ class _Document(Struct):
     before: dict[str, Any] | None  # the `merge.json` of the tree that was merged
 
 
-def classes_in(root: Path) -> list[str]:
+def classes_in(root: Path, levels: Levels = AS_FOUND) -> list[str]:
     """The classes of a folder of class folders or of a split dataset.
 
     Raises:
         DataError: it is neither.
+        WrongUsage: it can be read in more than one way.
     """
-    return _read_tree(root).classes
+    return _read_tree(root, levels).classes
 
 
-def merge_classes(root: Path, merges: Sequence[Merge], out: Path, force: bool = False) -> Merged:
+def merge_classes(
+    root: Path,
+    merges: Sequence[Merge],
+    out: Path,
+    force: bool = False,
+    levels: Levels = AS_FOUND,
+) -> Merged:
     """Make `out` with the photos of `root`, some of its classes made one.
 
     Raises:
         DataError: the merges do not fit the classes, or `root` has none.
         StorageError: `out` exists, or one of the two is inside the other.
     """
-    tree = _read_tree(root)
+    tree = _read_tree(root, levels)
     check_merges(merges, tree.classes, root)
     name_of = {old: merge.name for merge in merges for old in merge.classes}
     moved = _new_paths(tree, name_of)
@@ -123,7 +132,7 @@ def merge_classes(root: Path, merges: Sequence[Merge], out: Path, force: bool = 
     return _make(tree, out, moved, document, tuple(merges), force=force)
 
 
-def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
+def undo_merge(root: Path, out: Path, force: bool = False, levels: Levels = AS_FOUND) -> Merged:
     """Make `out` with the photos of a merged tree under the paths that they had before.
 
     A photo added to a merged class since then has no old class and keeps its place.
@@ -134,7 +143,7 @@ def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
     """
     staging.recover(root)
     document = documents.as_type(_read_merge(root), _Document)
-    tree = _read_tree(root)
+    tree = _read_tree(root, levels)
     known = {photo.path: photo.was for photo in document.photos}
     _check_old_paths(root, known, tree)
     moved = {path: known[path] for path in tree.photos if path in known}
@@ -146,16 +155,32 @@ def undo_merge(root: Path, out: Path, force: bool = False) -> Merged:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _read_tree(root: Path) -> Layout:
+def _read_tree(root: Path, levels: Levels = AS_FOUND) -> Layout:
     """The layout of a tree to be merged, each of whose parts has photos.
 
     Raises:
-        DataError: a part, or a tree of class folders, has none.
+        DataError: a part, or a tree of class folders, has none; or parts are in class folders.
+        WrongUsage: it can be read in more than one way.
     """
-    layout = read_layout(root)
+    layout = read_layout(root, levels)
     for error in layout.errors.values():
         raise error
+    if any(folder.count("/") >= place.depth for folder, place in _first_of_parts(layout)):
+        raise DataError(
+            f"'{root}' has parts inside its class folders. Make a dataset of it, and merge that: "
+            f"imgcli import {quote(str(root))} --keep-split"
+        )
     return layout
+
+
+def _first_of_parts(layout: Layout) -> Iterator[tuple[str, Place]]:
+    """A photo of each part, by its part folder with "/"."""
+    for folder in layout.parts:
+        prefix = f"{folder}/" if folder else ""
+        for path, place in layout.photos.items():
+            if path.startswith(prefix):
+                yield prefix, place
+                break
 
 
 def _files_of(tree: Layout) -> list[str]:
@@ -164,23 +189,21 @@ def _files_of(tree: Layout) -> list[str]:
     return [*tree.photos, *others]
 
 
-def _label(path: str, tree: Layout) -> str:
-    return path.split("/")[1 if tree.parts else 0]
-
-
 def _new_paths(tree: Layout, name_of: Mapping[str, str]) -> dict[str, str]:
     """Where the photos of merged classes go: into one folder, each named after its old class."""
+    merged = {
+        path: name_of[place.label] for path, place in tree.photos.items() if place.label in name_of
+    }
+    inside_of: dict[str, dict[str, str]] = defaultdict(dict)
+    for path in merged:
+        around = tree.around(path)
+        inside_of[around][path.removeprefix(around)] = path
     moved = {}
-    for part in tree.parts or ("",):
-        prefix = f"{part}/" if part else ""
-        names = {
-            path: name_of[place.label]
-            for path, place in tree.photos.items()
-            if place.label in name_of and path.startswith(prefix)
-        }
-        sources = {f"{name}/{path.removeprefix(prefix)}": path for path, name in names.items()}
-        for source, name in flat_names(sources).items():
-            moved[sources[source]] = f"{prefix}{source.split('/')[0]}/{name}"
+    for around, inside in inside_of.items():
+        sources = {f"{merged[path]}/{inner}": path for inner, path in inside.items()}
+        steps = {source: (source.split("/")[0], source.split("/", 1)[1]) for source in sources}
+        for source, name in flat_names(steps).items():
+            moved[sources[source]] = f"{around}{steps[source][0]}/{name}"
     return moved
 
 
@@ -202,10 +225,14 @@ def _make(
     source, target = root.resolve(), out.resolve()
     if target.is_relative_to(source) or source.is_relative_to(target):
         raise StorageError(f"--out '{out}' and '{root}' lie in one another. Name a place outside.")
-    counts = Counter(_label(moved.get(path, path), tree) for path in tree.photos)
+    labels = {
+        path: label_of(moved.get(path, path).split("/")[place.depth - 1])
+        for path, place in tree.photos.items()
+    }
+    counts = Counter(labels.values())
     made = Merged(out, merges, dict(sorted(counts.items())), bool(tree.parts), 0, left)
     files = {moved.get(path, path): path for path in _files_of(tree)}
-    labelled = {old: (new, _label(new, tree)) for old, new in moved.items()}
+    labelled = {old: (new, labels[old]) for old, new in moved.items()}
     documents = _Documents(
         document, _manifest(root, moved), provenance.copied_lines(root, labelled)
     )
@@ -291,10 +318,11 @@ def _read_merge(root: Path) -> dict[str, Any]:
 
 def _check_old_paths(root: Path, known: Mapping[str, str], tree: Layout) -> None:
     """Refuse old paths that are no photos' places in such a tree, or are other files' places."""
-    parts = len(tree.parts) > 0
+    depth = next((place.depth for place in tree.photos.values()), 1)
     for path, was in known.items():
         steps, here = was.split("/"), path.split("/")
-        if len(steps) < 2 + parts or (parts and steps[0] != here[0]) or "" in steps:
+        level = tree.photos[path].depth if path in tree.photos else depth
+        if len(steps) <= level or steps[: level - 1] != here[: level - 1] or "" in steps:
             raise DataError(
                 f"'{root / NAME}' says that '{path}' was '{was}', where no photo can have been. "
                 "Restore it, or merge again."

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcli.class_folders import Place
+from imgcli.class_folders import AS_FOUND, Levels, Place
 from imgcli.errors import DataError, StorageError
 from imgcli.files import write_atomic
 from imgcli.photos.hashing import digests_by_path
@@ -115,7 +115,9 @@ class _Row:
     sha256: str
 
 
-def planned(file: Path, folder: Path | None, default: Path) -> tuple[Path, list[Move]]:
+def planned(
+    file: Path, folder: Path | None, default: Path, levels: Levels = AS_FOUND
+) -> tuple[Path, list[Move]]:
     """The folder that a plan, as the user left it, is about, and what is to be moved in it.
 
     Args:
@@ -134,7 +136,7 @@ def planned(file: Path, folder: Path | None, default: Path) -> tuple[Path, list[
     if not rows:
         return root, []
     refuse_split(root)
-    layout = find_photos(root)
+    layout = find_photos(root, levels)
     places = layout.photos
     for row in rows:
         _check_place(row, places.get(row.path), root)
@@ -142,11 +144,21 @@ def planned(file: Path, folder: Path | None, default: Path) -> tuple[Path, list[
     for row in rows:
         _check_photo(row, digests.get(row.path), root)
     taken: set[str] = set()
+    folders = {  # as they are spelt on disk
+        (layout.around(path), place.label): path.split("/")[place.depth - 1]
+        for path, place in places.items()
+    }
     moves = []
     for row in rows:
         label, digest = _known(row, layout.classes), digests[row.path]
-        part = f"{row.path.split('/')[0]}/" if places[row.path].part else ""
-        to = _free(root, f"{part}{label}", row.path.split("/")[-1], digest, taken)
+        class_folder = folders.get((layout.around(row.path), label), label)
+        to = _free(
+            root,
+            f"{layout.around(row.path)}{class_folder}",
+            row.path.split("/")[-1],
+            digest,
+            taken,
+        )
         moves.append(Move(row.path, "label", f"is {label}, not {row.label}", to, digest))
     return root, moves
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from imgcli import aside, staging
-from imgcli.class_folders import Place
+from imgcli.class_folders import AS_FOUND, Levels, Place
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos import manifest
 from imgcli.photos.assign import choose_parts
 from imgcli.photos.hashing import digests_by_path, remember
-from imgcli.photos.layout import RENAME_CLASSES, Layout, read_layout
+from imgcli.photos.layout import ARE_CLASSES, Layout, read_layout
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
 from imgcli.photos.near_duplicates import groups_by_path
 from imgcli.records import IntArray, Rejected
@@ -43,6 +43,7 @@ class _Photos:
     """The photos of the raw folder that can be used."""
 
     sources: list[str]  # (N,) relative to the raw folder, sorted
+    inner: list[str]  # (N,) relative to the class folder
     classes: tuple[str, ...]  # (K,) sorted
     targets: IntArray  # (N,)
     groups: IntArray  # (N,)
@@ -71,6 +72,7 @@ def split_folder(
     link: Link | None = None,
     update: bool = False,
     force: bool = False,
+    levels: Levels = AS_FOUND,
     cache: Path = CACHE,
 ) -> SplitResult:
     """Make `out/{train,test[,val]}/<class>/<photo>` from `raw/<class>/<photo>`.
@@ -82,9 +84,11 @@ def split_folder(
     Args:
         update: keep every photo that `out` holds in its part and assign only the new ones.
         force: replace an `out` that exists.
+        levels: which folders of `raw` are the classes.
 
     Raises:
-        WrongUsage: shares that cannot be meant, or `update` with `force`.
+        WrongUsage: shares that cannot be meant, `update` with `force`, or a tree that can be read
+            in more than one way.
         DataError: the photos, their classes or the old `split.json` cannot serve.
         StorageError: `out` exists, is inside `raw` or around it, or the disk is too small.
     """
@@ -98,7 +102,7 @@ def split_folder(
     )
     recipe.shares()  # refuses wrong ones
     _check_places(raw, out)
-    layout = _class_folders(raw)
+    layout = _class_folders(raw, levels)
     began = time.time_ns()
     if not (force or update) and staging.is_occupied(out):
         plan = _plan_made(layout, recipe, out, cache)
@@ -182,13 +186,13 @@ def _old_manifest(out: Path) -> Manifest:
     raise DataError(f"{missing} Split without --update.")
 
 
-def _class_folders(raw: Path) -> Layout:
+def _class_folders(raw: Path, levels: Levels) -> Layout:
     """The layout of a folder to be split; a dataset, or one without photos, is refused."""
-    layout = read_layout(raw)
+    layout = read_layout(raw, levels)
     if layout.parts:
         raise DataError(
             f"'{raw}' is split already, into {listed(sorted(layout.parts))}. Give it to the later "
-            f"commands as it is, with `--data {raw}`. {RENAME_CLASSES}"
+            f"commands as it is, with `--data {raw}`. {ARE_CLASSES}"
         )
     if "" in layout.errors:
         raise layout.errors[""]
@@ -280,6 +284,7 @@ def _readable(
     position = {name: i for i, name in enumerate(classes)}
     photos = _Photos(
         sources=list(used),
+        inner=[layout.inner(path) for path in used],
         classes=classes,
         targets=np.array([position[place.label] for place in used.values()]),
         groups=np.array(list(groups.values())),
@@ -290,8 +295,9 @@ def _readable(
 
 def _placed(raw: Path, photos: _Photos, parts: Mapping[str, IntArray]) -> tuple[PlacedPhoto, ...]:
     """Where each photo goes, sorted by path."""
-    names = manifest.flat_names(photos.sources)
     labels = [photos.classes[target] for target in photos.targets.tolist()]
+    inner = zip(labels, photos.inner, strict=True)
+    names = manifest.flat_names(dict(zip(photos.sources, inner, strict=True)))
     groups = photos.groups.tolist()
     placed = []
     for part, rows in parts.items():

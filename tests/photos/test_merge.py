@@ -8,11 +8,12 @@ import pytest
 
 from imgcli.errors import DataError, StorageError
 from imgcli.photos.dataset import load_dataset
+from imgcli.photos.layout import find_photos
 from imgcli.photos.manifest import PlacedPhoto, read_manifest
 from imgcli.photos.merge import NAME, Merged, classes_in, merge_classes, undo_merge
 from imgcli.photos.merge_spec import Merge
 from imgcli.photos.split import split_folder
-from tests.support.photos import write_classes
+from tests.support.photos import write_classes, write_tree
 from tests.support.trees import files_of
 
 TWO = [Merge(("blue", "red"), "purple")]
@@ -157,3 +158,27 @@ def test_what_was_not_merged_cannot_be_undone(raw: Path, tmp_path: Path) -> None
         (raw / NAME).write_text(damaged)
         with pytest.raises(DataError, match=r"merge\.json' cannot be read"):
             undo_merge(raw, tmp_path / "out")
+
+
+@pytest.mark.parametrize("around", ["wrap/", "Training/", "site{n}/"])
+def test_class_folders_below_others_are_merged_where_they_are(tmp_path: Path, around: str) -> None:
+    counts = {f"{around.format(n=n)}{name}": 2 for n in (1, 2) for name in ("cat", "dog", "crab")}
+    if around == "Training/":
+        counts["Testing/crab"] = 1
+    root = write_tree(tmp_path / "tree", counts)
+    merged = merge_classes(root, [Merge(("cat", "dog"), "pet")], tmp_path / "merged")
+    found = find_photos(tmp_path / "merged")
+    assert found.classes == ["crab", "pet"] == sorted(merged.classes)
+    assert set(map(found.around, found.photos)) == set(
+        map(find_photos(root).around, find_photos(root).photos)
+    )
+    assert sum(merged.classes.values()) == len(find_photos(root).photos)
+    undo_merge(tmp_path / "merged", tmp_path / "back")
+    assert find_photos(tmp_path / "back").photos == find_photos(root).photos
+
+
+def test_parts_inside_class_folders_are_no_tree_to_merge(tmp_path: Path) -> None:
+    counts = {f"{name}/{part}": 2 for name in ("cat", "dog") for part in ("train", "test")}
+    root = write_tree(tmp_path / "tree", counts)
+    with pytest.raises(DataError, match=r"has parts inside its class folders.* --keep-split"):
+        merge_classes(root, [Merge(("cat", "dog"), "pet")], tmp_path / "merged")

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from imgcli.class_folders import Levels
 from imgcli.collect.imports.formats.source import Reading
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError, WrongUsage
 from imgcli.photos.dataset import load_dataset
-from imgcli.photos.layout import find_photos, part_folders
+from imgcli.photos.layout import find_photos, read_layout
 from imgcli.photos.manifest import read_manifest
 from imgcli.photos.merge import classes_in, merge_classes, undo_merge
 from imgcli.photos.merge_spec import Merge
@@ -20,11 +21,8 @@ CLASSES = [
     ("train", "tram", "bus"),
     ("train", "test", "tram"),
     ("train", "val", "validation", "valid", "bus"),
-    ("test", "val"),
-    ("Train", "Test"),
     ("TRAIN", "train", "bus"),
     ("train/2024", "train/2025", "tram/2024", "bus/2025"),
-    ("train/2024", "test/2025", "tram"),
     ("train", "test", "bus", ".train/x"),
 ]
 SPLIT = [
@@ -49,15 +47,13 @@ def test_every_command_takes_classes_named_like_parts_for_classes(
     assert classes_in(raw) == classes
     with pytest.raises(DataError, match=r"run `imgcli split|make one with `imgcli split"):
         load_dataset(raw)
-    if {"Train", "TRAIN"} & set(classes):
-        return  # of a source of strangers import takes these for parts too
     imported = import_photos([raw], tmp_path / "imported")
     assert sorted(imported.classes) == classes and not imported.notes
     with pytest.raises(WrongUsage, match="without train and test parts"):
         import_photos([raw], tmp_path / "parts", reading=Reading(keep_split=True))
 
 
-@pytest.mark.parametrize("folders", [CLASSES[0], CLASSES[1], CLASSES[6]])
+@pytest.mark.parametrize("folders", [CLASSES[0], CLASSES[1], CLASSES[4]])
 def test_classes_named_like_parts_are_split_merged_and_taken_apart(
     tmp_path: Path, folders: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,21 +88,23 @@ def test_every_command_takes_a_split_tree_for_one(tmp_path: Path, folders: tuple
         assert sorted(imported.classes) == classes and imported.parts is not None
 
 
-def test_parts_of_photos_without_class_folders_are_not_taken_for_classes(tmp_path: Path) -> None:
-    root = write_tree(tmp_path / "kaggle", {"train": 3, "test": 3})
-    assert part_folders(root, None) == {"train": "train", "test": "test"}
-    for command in (find_photos, load_dataset, classes_in):
-        with pytest.raises(DataError):
+@pytest.mark.parametrize("parts", [("train", "test"), ("Train", "Test"), ("test", "val")])
+def test_parts_of_photos_without_class_folders_are_not_taken_for_classes(
+    tmp_path: Path, parts: tuple[str, str]
+) -> None:
+    root = write_tree(tmp_path / "kaggle", dict.fromkeys(parts, 3))
+    for command in (find_photos, load_dataset, classes_in, split_folder):
+        with pytest.raises(DataError, match=r"no class folders in them\. If .* --classes-at 1"):
             command(root)
-    for command in (find_photos, split_folder):
-        with pytest.raises(DataError, match="If its folders are classes, rename 'train'"):
-            command(root)
-    with pytest.raises(WrongUsage, match="already split into test, train"):
+    with pytest.raises(DataError, match="but no class folders in them"):
         import_photos([root], tmp_path / "raw")
+    levels = Levels("1")
+    assert find_photos(root, levels).classes == sorted(parts)
+    assert set(split_folder(root, tmp_path / "out", levels=levels).classes) == set(parts)
 
 
 def test_a_linked_part_is_a_part(tmp_path: Path) -> None:
     write_tree(tmp_path / "disk", {"cat": 3, "dog": 3})
     (tmp_path / "data").mkdir()
     os.symlink(tmp_path / "disk", tmp_path / "data/train")
-    assert part_folders(tmp_path / "data", None) == {"train": "train"}
+    assert read_layout(tmp_path / "data").parts == {"train": "train"}

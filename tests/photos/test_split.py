@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgcli.class_folders import Levels
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.photos.manifest import PlacedPhoto, flat_names, read_manifest
 from imgcli.photos.split import choose_parts, split_folder
@@ -350,8 +351,9 @@ def test_photos_of_sub_folders_do_not_overwrite_each_other(here: Path) -> None:
 
 def test_flat_names_do_not_depend_on_order() -> None:
     sources = ["cat/a/1.jpg", "cat/a__1.jpg", "cat/b/c/1.jpg", "dog/a/1.jpg"]
-    names = flat_names(sources)
-    assert flat_names(reversed(sources)) == names
+    steps = {source: (source.split("/")[0], source.split("/", 1)[1]) for source in sources}
+    names = flat_names(steps)
+    assert flat_names(dict(reversed(steps.items()))) == names
     assert (names["cat/b/c/1.jpg"], names["dog/a/1.jpg"]) == ("b__c__1.jpg", "a__1.jpg")
 
 
@@ -566,6 +568,27 @@ def test_a_folder_around_the_class_folders_is_passed(here: Path) -> None:
     fill(here / "raw/photos", {"cat": 5, "dog": 5})
     assert list(split(Path("raw")).classes) == ["cat", "dog"]
     assert len(list(Path("dataset/train/cat").iterdir())) == 4
+
+
+def test_the_same_class_in_several_folders_is_one(here: Path) -> None:
+    for site in ("site1", "site2"):
+        fill(here / f"raw/{site}", {"cat": 5, "dog": 5})
+    result = split(Path("raw"), duplicates="off")
+    assert result.classes["cat"] == {"train": 9, "test": 1}
+    photos = placed_in(result.out)
+    assert len(photos) == len({photo.path for photo in photos}) == 20
+    assert all((result.out / photo.path).samefile(here / "raw" / photo.source) for photo in photos)
+
+
+def test_a_tree_that_can_mean_two_things_is_split_as_the_user_says(here: Path) -> None:
+    for place in ("indoor", "outdoor"):
+        for animal in ("cat", "dog"):
+            fill(here / f"raw/{animal}", {place: 5})
+    with pytest.raises(WrongUsage, match="--classes-at 1"):
+        split(Path("raw"))
+    assert list(split(Path("raw"), levels=Levels("1")).classes) == ["cat", "dog"]
+    result = split(Path("raw"), levels=Levels("*/*"), force=True, duplicates="off")
+    assert list(result.classes) == ["indoor", "outdoor"]
 
 
 def test_classes_with_one_photo_are_named(raw: Path) -> None:

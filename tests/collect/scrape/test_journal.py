@@ -1,4 +1,5 @@
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,15 +73,14 @@ def test_the_same_photo_is_found_by_url_id_and_content(tmp_path: Path) -> None:
 
 
 def test_a_page_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
-    class Interrupted(SearchResult):
-        def to_json(self) -> dict[str, object]:
+    class Interrupted:
+        def __deepcopy__(self, memo: object) -> None:
             raise KeyboardInterrupt
 
+    interrupted = replace(search_result(2), title=Interrupted())  # type: ignore[arg-type]
     with open_journal(tmp_path) as journal:
         with pytest.raises(KeyboardInterrupt):
-            journal.add_page(
-                "s", CAT, Page((search_result(1), Interrupted("2", "https://a.test/2.jpg")), "next")
-            )
+            journal.add_page("s", CAT, Page((search_result(1), interrupted), "next"))
         assert journal.items("s", "cat", "seen") == []
         assert journal.cursor("s", CAT) == ("", None)
 
