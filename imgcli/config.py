@@ -361,6 +361,16 @@ class DataConfig:
     confidence: float | None = _labels(
         "Minimum probability of a pseudo-label.", "0.95", metavar="SHARE", limits=Limits(high=1.0)
     )
+    classes_at: str | None = _training(
+        "Level of the class folders in the dataset, 1 being right inside, or a pattern of them.",
+        "by their names and photos",
+        metavar="LEVEL|PATTERN",
+    )
+    parts: str | None = _training(
+        "Folders that are the parts train, val and test: learn=train,exam=test.",
+        "by usual names",
+        metavar="NAME=PART",
+    )
     bag: int | None = None  # number of the bootstrap sample of the training photos
     bag_of: int | None = None  # how many such networks are trained together
 

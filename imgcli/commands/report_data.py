@@ -75,7 +75,7 @@ def report_data(run: Run, data: Path) -> Report:
     )
 
 
-def thumbnails_of(report: Report) -> Thumbnails:
+def thumbnails_of(report: Report, run: Run) -> Thumbnails:
     """Thumbnails of the photos of the report's dataset, without those that have changed."""
     samples = report.samples
     digests = {} if samples is None else dict(zip(samples.paths, samples.digests, strict=True))
@@ -83,7 +83,7 @@ def thumbnails_of(report: Report) -> Thumbnails:
         thumbnails,
         Path(report.data),
         digests={path: digest for path, digest in digests.items() if digest},
-        among=listed_photos(Path(report.data)),
+        among=listed_photos(Path(report.data), run.config.data),
     )
 
 

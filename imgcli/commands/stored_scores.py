@@ -19,7 +19,7 @@ def stored_test(run: Run, data: Path | None, device: str) -> Scored | None:
     with suppress(ImgcliError):
         made_of = run.made_of(NAMES["test"]).partition(" ")[2]
         if made_of:
-            dataset = load_dataset(run.data if data is None else data)
+            dataset = load_dataset(run.data if data is None else data, config=run.config.data)
             if made_of == evaluation_key(run, dataset, device, "test"):
                 predictions = run.load_predictions(NAMES["test"])
                 if ledger.entered(run, predictions.digests, "evaluate"):
@@ -33,7 +33,7 @@ def stored_folds(
     """What `score_folds` of the train part would put together of stored folds; None without."""
     with suppress(ImgcliError):
         if made_of := run.made_of(NAMES["folds"]):
-            dataset = load_dataset(run.data if data is None else data)
+            dataset = load_dataset(run.data if data is None else data, config=run.config.data)
             seed = run.config.seed if seed is None else seed
             if made_of == evaluation_key(run, dataset, device, "train", k, seed, repeats):
                 (first,) = load([run], "folds")[1].values()

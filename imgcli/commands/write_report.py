@@ -60,7 +60,7 @@ def write_report(
     figures = {found.folder / "figures" / f"{name}.png": f for name, f in content.figures.items()}
     for path, figure in figures.items():
         save(figure, path)
-    text = page(content, thumbnails_of(content))
+    text = page(content, thumbnails_of(content, found))
     out.parent.mkdir(parents=True, exist_ok=True)
     if kept := aside.write_page(out, text):
         note(printable(kept))

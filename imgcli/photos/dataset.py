@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcli.class_folders import NoClassFolders, Place
+from imgcli.class_folders import AS_FOUND, Levels, NoClassFolders, Place
+from imgcli.config import DataConfig
 from imgcli.errors import DataError
 from imgcli.photos.hashing import digest_files, digests_by_path
 from imgcli.photos.layout import Layout, photos_under, read_layout
@@ -38,7 +39,7 @@ class Dataset:
     leaks: int  # groups of the same photo with members both in test and in another part
 
 
-def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
+def load_dataset(root: Path, cache: Path = CACHE, config: DataConfig | None = None) -> Dataset:
     """Read a dataset made by `imgcli split`, or any folder with `train/` and perhaps `test/`.
 
     Classes are those of the training photos; a part that lacks one shifts nothing, and photos of a
@@ -46,11 +47,15 @@ def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
     each photo is compared with what was split; without it near-duplicates are looked for here,
     which decodes every photo the first time.
 
+    Args:
+        config: which folders are the classes and the parts, where a user said it.
+
     Raises:
         DataError: no such dataset, fewer than two classes, or photos that changed or are gone since
             the split.
     """
-    layout = read_layout(root)
+    levels = _levels(config) if config else AS_FOUND
+    layout = read_layout(root, levels)
     _check_layout(layout)
     made, places = layout.manifest, layout.photos
     rejected = [item for item in layout.rejected if item.path not in layout.errors]
@@ -82,7 +87,7 @@ def leaks(samples: Samples, split: Split) -> int:
     return len(tested & set().union(*groups.values()))
 
 
-def listed_photos(root: Path) -> frozenset[str]:
+def listed_photos(root: Path, config: DataConfig) -> frozenset[str]:
     """The paths of the photos of a dataset, by its manifest or else in its parts.
 
     Empty if there is no dataset.
@@ -90,10 +95,14 @@ def listed_photos(root: Path) -> frozenset[str]:
     Raises:
         DataError: its manifest is damaged.
     """
-    layout = read_layout(root)
+    layout = read_layout(root, _levels(config))
     if layout.manifest:
         return frozenset(photo.path for photo in layout.manifest.photos)
     return frozenset(layout.photos if layout.parts else ())
+
+
+def _levels(config: DataConfig) -> Levels:
+    return Levels.of(config.classes_at, [config.parts or ""])
 
 
 def _check_layout(layout: Layout) -> None:

@@ -104,7 +104,7 @@ def make_context(
         from imgcli.models.libraries import published_weights  # imports timm and torchvision
 
         published_weights(config.model.arch)  # fails before all photos are read
-    dataset, unlabelled = load_dataset(data), np.empty(0, np.int64)
+    dataset, unlabelled = load_dataset(data, config=config.data), np.empty(0, np.int64)
     if config.data.pseudo_label:
         dataset, unlabelled = with_unlabelled(dataset, Path(config.data.pseudo_label))
     samples = dataset.samples
