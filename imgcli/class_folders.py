@@ -11,54 +11,30 @@ reading is scored by what real trees look like; the clear winner is taken, and w
 is said. Where two readings are near, or none is likely, the user is asked.
 """
 
-import re
-import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple
 
 from imgcli.errors import DataError, WrongUsage
+from imgcli.folder_names import (
+    AS_FOUND,
+    MASKS,
+    PARTS,
+    WRAPPERS,
+    Folder,
+    Levels,
+    are_numbered,
+    has_word,
+    label_of,
+)
 from imgcli.text import listed
+from imgcli.tree_readings import Reading, Tree, can_be_classes, part_above, readings
 
-Folder = tuple[str, ...]
-
-PARTS = ("train", "val", "test")
-PART_WORDS = {
-    **dict.fromkeys(("train", "training", "trainset", "trainval", "trn"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "valset", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "testset", "tst", "eval", "evaluation"), "test"),
-}
-# Folders of pictures that are no labelled photos.
-_ASIDE = {
-    *("doc", "docs", "documentation", "example", "examples", "sample", "samples", "demo", "demos"),
-    *("asset", "assets", "figure", "figures", "fig", "figs", "plot", "plots", "result", "results"),
-    *("output", "outputs", "screenshot", "screenshots", "readme", "static", "media", "icons"),
-    *("pred", "preds", "predict", "prediction", "unlabeled", "unlabelled", "notebooks", "paper"),
-    *("preview", "previews", "thumbnail", "thumbnails"),
-}
-# Folders of pictures that say what is where in a photo.
-_MASKS = {
-    *("mask", "masks", "label", "labels", "annotation", "annotations", "segmentation", "gt"),
-    *("groundtruth", "trimap", "trimaps"),
-}
-# Folders that hold the class folders.
-_WRAPPERS = {
-    *("data", "dataset", "datasets", "image", "images", "img", "imgs", "photo", "photos"),
-    *("picture", "pictures", "jpg", "jpeg", "png", "raw", "archive", "main", "master"),
-}
-# The same photos in several versions, side by side.
-_VARIANTS = {
-    *("color", "colour", "colored", "coloured", "rgb", "gray", "grey", "grayscale", "greyscale"),
-    *("segmented", "cropped", "original", "originals", "augmented", "resized", "depth", "edges"),
-    *("enhanced", "normalized", "normalised", "background", "nobackground", "bw", "infrared"),
-}
-_MAX_LEVEL = 8  # of folders looked at; what is deeper belongs to the folder at that level
 _NEAR = 1.0  # points between two readings that are too near to choose
 _UNLIKELY = -2.5  # points of a reading that is not taken unasked
-_BASE_SHARE = 0.2  # of the photos, below a folder whose sub-folders may be the classes
 
 
 class NoClassFolders(DataError):
@@ -71,69 +47,6 @@ class Place(NamedTuple):
     label: str
     part: str | None = None  # "train", "val" or "test"; None in class folders
     depth: int = 1  # of the class folder below the root of the tree: 1 is right inside
-
-
-@dataclass(frozen=True)
-class Levels:
-    """What a user says of a tree that can be read in two ways."""
-
-    classes_at: str | None = None  # a level, "2", or a pattern of class folders, "color/*"
-    parts: Mapping[str, str] | None = None  # the part that a folder name means
-    mixed: bool = False  # the photos of all parts are in none
-
-    @classmethod
-    def of(
-        cls, classes_at: str | int | None = None, parts: Mapping[str, str] | Sequence[str] = ()
-    ) -> "Levels":
-        """From what is typed: a level or pattern, and pairs "NAME=train,NAME=test" or "none".
-
-        Raises:
-            WrongUsage: neither.
-        """
-        at = None if classes_at is None else str(classes_at)
-        if isinstance(parts, Mapping):
-            return cls(at, parts or None)
-        pairs = [pair for text in parts for pair in text.split(",") if pair]
-        if pairs == ["none"]:
-            return cls(at, mixed=True)
-        named = {}
-        for pair in pairs:
-            name, sign, part = pair.rpartition("=")
-            if not sign:
-                raise WrongUsage(
-                    f"--parts {pair}: give the folder's name and its part, as in "
-                    "--parts learn=train,exam=test, or none to mix the parts."
-                )
-            named[name] = part
-        return cls(at, named or None)
-
-    def __post_init__(self) -> None:
-        for name, part in (self.parts or {}).items():
-            if part not in PARTS:
-                raise WrongUsage(f"--parts {name}={part}: a part is {listed(PARTS, 3)}.")
-        if self.classes_at is not None and not self.classes_at.strip("/"):
-            raise WrongUsage(
-                "--classes-at takes the level of the class folders, such as 2, or a pattern of "
-                "them, such as 'color/*'."
-            )
-
-    def part_of(self, name: str) -> str | None:
-        """The part that a folder's name means by itself."""
-        if self.parts is not None:
-            return self.parts.get(name)
-        return PART_WORDS.get(name.lower())
-
-    def likely_part(self, name: str) -> str | None:
-        """The part that a name means where other parts are beside it: seg_train, val2017."""
-        if self.parts is not None:
-            return self.parts.get(name)
-        found = _parts_in(name)
-        if found == {"train", "val"}:
-            return "train"
-        return found.pop() if len(found) == 1 else None
-
-
-AS_FOUND = Levels()
 
 
 @dataclass(frozen=True)
@@ -172,20 +85,6 @@ class ClassFolders:
         }
 
 
-def label_of(name: str) -> str:
-    """The class that a folder's name means: names that look the same are one class.
-
-    Unicode writes é as one character (NFC) or as two (NFD); macOS and archives made there do the
-    second.
-    """
-    return unicodedata.normalize("NFC", name)
-
-
-def part_named(folder: Folder) -> str:
-    """The part that a photo's folders name, such as "train" in `train2017/`; else ""."""
-    return next((part for name in folder if (part := AS_FOUND.likely_part(name))), "")
-
-
 def find_class_folders(
     photos: Mapping[Folder, int],
     source: str,
@@ -204,264 +103,50 @@ def find_class_folders(
         DataError: no photos, photos but no class folders, or the shards of a bulk downloader.
         WrongUsage: two readings are as likely, none is likely, or `levels` matches no folder.
     """
-    tree = _Tree.of(photos)
+    tree = Tree.of(photos)
     if not tree.total[()]:
         raise DataError(f"'{source}' holds no photos.")
     if levels.classes_at is not None:
         return _as_asked(tree, levels, source)
-    readings = sorted(_readings(tree, levels), key=lambda reading: -reading.score)
-    if not readings:
+    found = sorted(readings(tree, levels), key=lambda reading: -reading.score)
+    if not found:
         raise DataError(f"'{source}' holds photos but no class folders.")
-    best = readings[0]
-    if not _can_be_classes(best.folders, levels):
+    best, *rest = found
+    if not can_be_classes(best.folders, levels):
         names = listed(sorted("/".join(folder) for folder in best.folders))
         raise NoClassFolders(
             f"'{source}' holds photos in {names}, but no class folders in them. "
             "If those are the classes: --classes-at 1."
         )
     _refuse_shards(tree, best, source, sidecars or {})
-    others = [one for one in readings[1:] if best.score - one.score < _NEAR]
+    others = [one for one in rest if best.score - one.score < _NEAR]
     if best.score < _UNLIKELY:
-        others = [one for one in readings[1:3] if one.score > 2 * best.score]
+        others = [one for one in rest[:2] if one.score > 2 * best.score]
     if others:
         raise _which(tree, source, [best, *others])
     return _answer(tree, best, levels)
 
 
-# --- the tree -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Tree:
-    direct: Counter[Folder]  # photos right in a folder
-    total: Counter[Folder]  # with those of its sub-folders
-    children: Mapping[Folder, list[Folder]]  # that have photos, sorted
-
-    @classmethod
-    def of(cls, photos: Mapping[Folder, int]) -> "_Tree":
-        direct: Counter[Folder] = Counter()
-        total: Counter[Folder] = Counter()
-        for folder, n in photos.items():
-            direct[folder[:_MAX_LEVEL]] += n
-            for depth in range(min(len(folder), _MAX_LEVEL) + 1):
-                total[folder[:depth]] += n
-        children = defaultdict(list)
-        for folder in sorted(folder for folder, n in total.items() if folder and n):
-            children[folder[:-1]].append(folder)
-        return cls(direct, total, children)
-
-    def below(self, folder: Folder) -> list[Folder]:
-        """The sub-folders, past folders that only repeat the name of the one around them."""
-        return self.children.get(self.inner(folder), [])
-
-    def inner(self, folder: Folder) -> Folder:
-        """`seg_train/seg_train` for `seg_train`, `images` inside for a folder with that alone."""
-        while not self.direct[folder] and len(self.children.get(folder, ())) == 1:
-            (child,) = self.children[folder]
-            if folder and not (
-                child[-1].lower() == folder[-1].lower()
-                or (PART_WORDS.get(child[-1].lower(), "") in _parts_in(folder[-1]))
-                or child[-1].lower() in _WRAPPERS
-            ):
-                break
-            folder = child
-        return folder
-
-    def outermost(self) -> Folder:
-        """Past the folders around everything: one folder with more photos below it than in it."""
-        folder: Folder = ()
-        while not self.direct[folder] and len(self.children.get(folder, ())) == 1:
-            (child,) = self.children[folder]
-            if self.total[child] <= 2 * self.direct[child]:
-                break
-            folder = child
-        return folder
-
-
-def _words(name: str) -> list[str]:
-    """The words of a folder's name in lower case, without numbers."""
-    return [word for word in re.split(r"[^a-z]+", name.lower()) if word]
-
-
-def _parts_in(name: str) -> set[str]:
-    return {PART_WORDS[word] for word in _words(name) if word in PART_WORDS}
-
-
-def _has(words: set[str], name: str) -> bool:
-    return not words.isdisjoint(_words(name))
-
-
-def are_numbered(names: Iterable[str]) -> bool:
-    """Whether names differ by their numbers alone: 2023 and 2024, site1 and site2."""
-    names = set(names)
-    shapes = {re.sub(r"\d+", "0", name.lower()) for name in names}
-    return len(names) > 1 and len(shapes) == 1 and "0" in shapes.pop()
-
-
-def _can_be_classes(folders: Sequence[Folder], levels: Levels) -> bool:
-    """Whether folders with photos right in them are not all parts, or wrappers and masks."""
-    known = _ASIDE | _MASKS | _WRAPPERS
-    names = [folder[-1] for folder in folders]
-    if any(_part_above(folder, levels) for folder in folders):
-        return True
-    return not (
-        all(levels.likely_part(name) for name in names)
-        or (len(names) > 1 and all(name.lower() in known for name in names))
-    )
-
-
-# --- the readings -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Reading:
-    base: Folder  # the class folders are all in it
-    folders: tuple[Folder, ...]
-    score: float
-
-
-def _readings(tree: _Tree, levels: Levels) -> Iterator[_Reading]:
-    """Every set of folders that may be the class folders, with its score."""
-    outermost = tree.outermost()
-    seen = set()
-    for base in _bases(tree, outermost):
-        folders = tree.children.get(base, [])
-        while folders:
-            kept = _one_split(folders, levels)
-            key = frozenset(kept)
-            if key not in seen:
-                seen.add(key)
-                score = _score(tree, base, kept, levels)
-                yield _Reading(base, tuple(kept), score - 0.1 * (len(base) - len(outermost)))
-            folders = [child for folder in folders for child in tree.below(folder)]
-
-
-def _bases(tree: _Tree, outermost: Folder) -> Iterator[Folder]:
-    """The folders with a good share of the photos and more than one sub-folder."""
-    yield outermost
-    least = _BASE_SHARE * tree.total[()]
-    for folder, children in tree.children.items():
-        inside = len(folder) > len(outermost) and folder[: len(outermost)] == outermost
-        whole = inside and not _parts_in(folder[-1])  # not one part of several
-        if whole and len(children) > 1 and tree.total[folder] >= least:
-            yield folder
-
-
-def _one_split(folders: Sequence[Folder], levels: Levels) -> list[Folder]:
-    """Without the folders in no part, where the others are in train and in a held-out part."""
-    parts = {folder: _part_above(folder, levels) for folder in folders}
-    if {"train"} < set(parts.values()) - {None}:
-        return [folder for folder in folders if parts[folder]]
-    return list(folders)
-
-
-def _part_above(folder: Folder, levels: Levels) -> str | None:
-    """The part that the folders around a class folder name."""
-    return next((part for name in folder[:-1] if (part := levels.likely_part(name))), None)
-
-
-def _score(tree: _Tree, base: Folder, folders: Sequence[Folder], levels: Levels) -> float:
-    """How likely it is that these folders are the classes: 0 for the best, less for others.
-
-    The weights are chosen by hand, on the trees of published datasets and of bug reports.
-    """
-    names = [folder[-1] for folder in folders]
-    score = -8 * _left_out(tree, base, folders, levels) - 0.1 * (len(folders[0]) - len(base))
-    nested = [folder for folder in folders if tree.below(folder)]
-    if nested:
-        parts = [part for name in names if (part := levels.likely_part(name))]
-        if "train" in parts and (len(set(parts)) > 1 or len(parts) == len(names)):
-            score -= 6 * len(parts) / len(names)
-        known = _ASIDE | _MASKS | _WRAPPERS | _VARIANTS
-        score -= 4 * _share(_has(known, name) for name in names)
-        score -= 3 * are_numbered(names)
-        score -= _subfolders(tree, folders, levels)
-    if len(set(map(label_of, names))) < 2:
-        score -= 2
-    return score - _parents(base, folders, levels)
-
-
-def _left_out(tree: _Tree, base: Folder, folders: Sequence[Folder], levels: Levels) -> float:
-    """The share of the photos outside; those that a reader would leave out count little."""
-    inside = set(folders)
-    depths = {len(folder) for folder in folders}
-    around = {folder[:depth] for folder in folders for depth in range(len(folder))}
-    lost = 0.0
-    for folder, n in tree.direct.items():
-        if n and not any(folder[:depth] in inside for depth in depths):
-            lost += n * _weight(tree, folder, around, levels)
-    return lost / tree.total[()]
-
-
-def _weight(tree: _Tree, folder: Folder, around: Set[Folder], levels: Levels) -> float:
-    """How much a photo in a folder speaks against class folders elsewhere.
-
-    Args:
-        around: the folders around the class folders.
-    """
-    first = next((n for n in range(len(folder) + 1) if folder[:n] not in around), len(folder))
-    stray = folder[first - 1 :] if first else folder
-    if folder in around:
-        return 0.3  # loose, beside the class folders
-    if any(_has(_ASIDE | _MASKS, name) for name in stray):
-        return 0.1
-    if levels.likely_part(stray[0]) and not tree.below(folder[:first]):
-        return 0.1  # a part without labels
-    if first > 1 and folder[first - 1] == folder[first - 2]:
-        return 0.1  # the tree once more inside itself
-    return 0.1 if tree.total[folder[:first]] < 0.02 * tree.total[()] else 1.0
-
-
-def _subfolders(tree: _Tree, folders: Sequence[Folder], levels: Levels) -> float:
-    """What speaks against classes: photos in sub-folders, the same in one class as in others."""
-    deep: Counter[str] = Counter()  # classes by sub-folder name
-    photos = 0
-    for folder in folders:
-        below = tree.below(folder)
-        photos += sum(tree.total[child] for child in below)
-        deep.update({child[-1] for child in below})
-    known = _ASIDE | _MASKS | _VARIANTS | _WRAPPERS
-    told = [name for name in deep if not (levels.likely_part(name) or _has(known, name))]
-    if not told or are_numbered(told):
-        return 0.0
-    shared = _share(deep[name] > 1 for name in told)
-    of_all = photos / sum(tree.total[folder] for folder in folders)
-    return float(of_all * (0.5 + 2 * shared))
-
-
-def _parents(base: Folder, folders: Sequence[Folder], levels: Levels) -> float:
-    """What speaks against classes that several folders hold, other than parts."""
-    holders: dict[str, set[Folder]] = defaultdict(set)
-    for folder in folders:
-        between = folder[len(base) : -1]
-        holders[label_of(folder[-1])].add(
-            tuple(name for name in between if not levels.likely_part(name))
-        )
-    parents = set().union(*holders.values())
-    if len(parents) < 2:
-        return 0.0
-    names = ["/".join(parent) for parent in parents]
-    if any(_has(_VARIANTS | _ASIDE | _MASKS, name) for name in names):
-        return 4.0
-    if are_numbered(names):
-        return 0.3
-    return float(1.5 + 0.5 * _share(len(some) > 1 for some in holders.values()))
-
-
-def _share(flags: Iterable[bool]) -> float:
-    """The share of those that are true."""
-    values = list(flags)
-    return sum(values) / len(values)
-
-
 # --- the answer ---------------------------------------------------------------------------------
 
 
-def _places(tree: _Tree, reading: _Reading, levels: Levels) -> dict[Folder, Place]:
+def _answer(tree: Tree, reading: Reading, levels: Levels) -> ClassFolders:
+    masks = (
+        child
+        for folder in reading.folders
+        if len(below := tree.below(folder)) > 1 or tree.direct[folder]
+        for child in below
+        if has_word(MASKS, child[-1])
+    )
+    found = ClassFolders(_places(tree, reading, levels), frozenset(masks))
+    return replace(found, sign=_sign(tree, reading, found))
+
+
+def _places(tree: Tree, reading: Reading, levels: Levels) -> dict[Folder, Place]:
     """The places of the class folders; of their part folders, where the parts are inside them."""
     if levels.mixed:
         return {f: Place(label_of(f[-1]), None, len(f)) for f in reading.folders}
-    parts = {folder: _part_above(folder, levels) for folder in reading.folders}
+    parts = {folder: part_above(folder, levels) for folder in reading.folders}
     if set(parts.values()) == {None} and (inside := _parts_inside(tree, reading.folders, levels)):
         return inside
     held_out = set(parts.values()) - {"train", None}
@@ -474,7 +159,7 @@ def _places(tree: _Tree, reading: _Reading, levels: Levels) -> dict[Folder, Plac
 
 
 def _parts_inside(
-    tree: _Tree, folders: Sequence[Folder], levels: Levels
+    tree: Tree, folders: Sequence[Folder], levels: Levels
 ) -> dict[Folder, Place] | None:
     """The places where class folders hold train and a held-out part each; None elsewhere."""
     places: dict[Folder, Place] = {}
@@ -487,19 +172,7 @@ def _parts_inside(
     return places if {"train"} < {place.part for place in places.values()} else None
 
 
-def _answer(tree: _Tree, reading: _Reading, levels: Levels) -> ClassFolders:
-    masks = (
-        child
-        for folder in reading.folders
-        if len(below := tree.below(folder)) > 1 or tree.direct[folder]
-        for child in below
-        if _has(_MASKS, child[-1])
-    )
-    found = ClassFolders(_places(tree, reading, levels), frozenset(masks))
-    return replace(found, sign=_sign(tree, reading, found))
-
-
-def _as_asked(tree: _Tree, levels: Levels, source: str) -> ClassFolders:
+def _as_asked(tree: Tree, levels: Levels, source: str) -> ClassFolders:
     """The class folders that the user names by their level or a pattern."""
     asked = (levels.classes_at or "").strip("/")
     pattern = ["*"] * int(asked) if asked.isdigit() else asked.split("/")
@@ -514,10 +187,10 @@ def _as_asked(tree: _Tree, levels: Levels, source: str) -> ClassFolders:
             f"--classes-at {levels.classes_at} is no folder with photos in '{source}', which holds "
             f"{listed(there, 5) if there else 'no folders'}."
         )
-    return _answer(tree, _Reading((), tuple(sorted(folders)), 0), levels)
+    return _answer(tree, Reading((), tuple(sorted(folders)), 0), levels)
 
 
-def _sign(tree: _Tree, reading: _Reading, found: ClassFolders) -> str:
+def _sign(tree: Tree, reading: Reading, found: ClassFolders) -> str:
     """What was taken for the classes, and why, in a sentence; empty for what is expected."""
     rest = _outside(tree, found)
     if parts := found.parts:
@@ -538,7 +211,7 @@ def _sign(tree: _Tree, reading: _Reading, found: ClassFolders) -> str:
         child[-1]
         for folder in reading.folders
         for child in tree.below(folder)
-        if not _has(_MASKS | _WRAPPERS, child[-1])
+        if not has_word(MASKS | WRAPPERS, child[-1])
     }
     if len(told) > 1 and not are_numbered(told):
         return (
@@ -548,7 +221,7 @@ def _sign(tree: _Tree, reading: _Reading, found: ClassFolders) -> str:
     return rest.strip() if found.masks else ""
 
 
-def _outside(tree: _Tree, found: ClassFolders) -> str:
+def _outside(tree: Tree, found: ClassFolders) -> str:
     """How many photos are in no class folder, and where."""
     around = {folder[:depth] for folder in found.places for depth in range(len(folder))}
     strays: Counter[str] = Counter()
@@ -563,7 +236,10 @@ def _outside(tree: _Tree, found: ClassFolders) -> str:
     return f" In no class folder: {n:,} {'photo' if n == 1 else 'photos'} in {where}."
 
 
-def _which(tree: _Tree, source: str, readings: Sequence[_Reading]) -> WrongUsage:
+# --- what is refused ----------------------------------------------------------------------------
+
+
+def _which(tree: Tree, source: str, readings: Sequence[Reading]) -> WrongUsage:
     """The question which reading is meant."""
     ways: dict[str, str] = {}
     for reading in readings:
@@ -581,7 +257,7 @@ def _which(tree: _Tree, source: str, readings: Sequence[_Reading]) -> WrongUsage
 
 
 def _refuse_shards(
-    tree: _Tree, reading: _Reading, source: str, sidecars: Mapping[Folder, int]
+    tree: Tree, reading: Reading, source: str, sidecars: Mapping[Folder, int]
 ) -> None:
     """Refuse the numbered folders of bulk downloaders such as img2dataset.
 

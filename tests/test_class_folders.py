@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.class_folders import ClassFolders, Folder, Levels, find_class_folders
+from imgcli.class_folders import ClassFolders, find_class_folders
 from imgcli.errors import DataError, WrongUsage
+from imgcli.folder_names import Folder, Levels
 
 
 def counts(*trees: str) -> Counter[Folder]:

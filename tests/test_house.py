@@ -18,6 +18,7 @@ PACKAGE = HOUSE / "imgcli"
 GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
+    *("folder_names", "tree_readings", "class_folders"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report"}
 ALLOWED = {
@@ -35,6 +36,9 @@ ALLOWED = {
     "staging": {"aside", "documents", "errors", "progress", "files", "text"},
     "batch": {"errors", "reading", "files"},
     "provenance": {"batch", "documents", "files", "reading"},
+    "folder_names": {"errors", "text"},
+    "tree_readings": {"folder_names"},
+    "class_folders": {"errors", "folder_names", "text", "tree_readings"},
     "runs": GROUND - {"ledger"},
     "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},

@@ -20,11 +20,12 @@ from typing import Any
 from imgcli import provenance
 from imgcli.aside import files_in, is_own_page
 from imgcli.batch import Batch, append_lines, begin_lines, repair_lines, sync_file_system
-from imgcli.collect.imports.labelled_photo import MB, PARTS, LabelledPhoto, NotTaken
+from imgcli.collect.imports.labelled_photo import MB, LabelledPhoto, NotTaken
 from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.scrape.journal import NAME as JOURNAL
 from imgcli.errors import StorageError
 from imgcli.files import locked, sweep_temporaries, sync_folder
+from imgcli.folder_names import PARTS
 from imgcli.image_types import HEAD, PHOTO_SUFFIXES, photo_format, refusal
 from imgcli.provenance import is_alike
 from imgcli.reading import MAX_PHOTO, digest_of

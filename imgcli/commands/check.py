@@ -7,12 +7,12 @@ from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcli.class_folders import Levels
 from imgcli.commands.check_fix import Fixed, kinds_in, move_photos, plan_in
 from imgcli.commands.check_labels import LabelsResult, check_labels
 from imgcli.commands.folders import default_folder, existing_default, optional_path
 from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
+from imgcli.folder_names import Levels
 from imgcli.progress import note
 
 if TYPE_CHECKING:

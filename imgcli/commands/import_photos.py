@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgcli.class_folders import Levels
 from imgcli.commands.folders import optional_path
 from imgcli.commands.results import Result
+from imgcli.folder_names import Levels
 
 if TYPE_CHECKING:
     from imgcli.records import Rejected

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.class_folders import Levels
 from imgcli.commands.folders import default_folder, optional_path
 from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
+from imgcli.folder_names import Levels
 
 if TYPE_CHECKING:
     from imgcli.photos.merge_spec import Merge

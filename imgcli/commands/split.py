@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from imgcli.class_folders import Levels
 from imgcli.commands.results import Result
+from imgcli.folder_names import Levels
 
 if TYPE_CHECKING:
     from imgcli.records import Rejected

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli.photos.manifest import PARTS
+from imgcli.folder_names import PARTS
 from imgcli.records import FloatArray, IntArray
 
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from imgcli import provenance
-from imgcli.class_folders import AS_FOUND, Levels, Place
+from imgcli.class_folders import Place
+from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.hashing import digests_by_path

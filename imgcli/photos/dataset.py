@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcli.class_folders import AS_FOUND, Levels, NoClassFolders, Place
+from imgcli.class_folders import NoClassFolders, Place
 from imgcli.config import DataConfig
 from imgcli.errors import DataError
+from imgcli.folder_names import AS_FOUND, PARTS, Levels
 from imgcli.photos.hashing import digest_files, digests_by_path
 from imgcli.photos.layout import Layout, photos_under, read_layout
-from imgcli.photos.manifest import FOLDERS, NAME, Manifest
+from imgcli.photos.manifest import NAME, Manifest
 from imgcli.photos.near_duplicates import duplicate_groups, groups_by_path
 from imgcli.progress import note_once
 from imgcli.records import IntArray, Rejected, Samples, Split
@@ -171,7 +172,7 @@ def _in_train(
 
     A class that the test part lacks is said too.
     """
-    labels = {part: Counter[str]() for part in FOLDERS}
+    labels = {part: Counter[str]() for part in PARTS}
     for path in groups:
         labels[places[path].part or "train"][places[path].label] += 1
     train, test = labels["train"], labels["test"]
@@ -205,7 +206,7 @@ def _numbered(
     classes = sorted({places[path].label for path in paths})
     parts = {
         part: np.array([i for i, path in enumerate(paths) if places[path].part == part], np.int64)
-        for part in FOLDERS
+        for part in PARTS
     }
     position = {name: i for i, name in enumerate(classes)}
     samples = Samples(

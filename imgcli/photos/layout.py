@@ -23,18 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgcli import provenance, staging
-from imgcli.class_folders import (
-    AS_FOUND,
-    ClassFolders,
-    Folder,
-    Levels,
-    Place,
-    find_class_folders,
-    label_of,
-)
+from imgcli.class_folders import ClassFolders, Place, find_class_folders
 from imgcli.errors import DataError
+from imgcli.folder_names import AS_FOUND, PART_WORDS, PARTS, Folder, Levels, label_of
 from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES
-from imgcli.photos.manifest import FOLDERS, Manifest, read_manifest, user_files
+from imgcli.photos.manifest import Manifest, read_manifest, user_files
 from imgcli.progress import note_once
 from imgcli.records import Rejected
 from imgcli.text import count, listed
@@ -118,8 +111,7 @@ def read_layout(root: Path, levels: Levels = AS_FOUND) -> Layout:
     errors = _empty_parts(walk, root) if parts else {}
     rejected += (Rejected(folder, "a part without photos in class folders") for folder in errors)
     if made:  # a part that lost all its photos is one still
-        part_of = {name: part for part, names in FOLDERS.items() for name in names}
-        parts = {name: part for name, part in part_of.items() if name in walk.folders}
+        parts = {name: name for name in PARTS if name in walk.folders}
     return Layout(root, made, parts, photos, sorted(rejected, key=lambda r: r.path), errors)
 
 
@@ -270,13 +262,12 @@ def _steps(folder: str) -> Folder:
 
 def _as_split(walk: _Walk) -> ClassFolders:
     """The class folders of a dataset of `imgcli split`, whatever their names."""
-    part_of = {name: part for part, names in FOLDERS.items() for name in names}
     folders = {_steps(folder)[:2] for folder in walk.files}
     return ClassFolders(
         {
-            folder: Place(label_of(folder[1]), part_of[folder[0]], 2)
+            folder: Place(label_of(folder[1]), folder[0], 2)
             for folder in folders
-            if len(folder) == 2 and folder[0] in part_of
+            if len(folder) == 2 and folder[0] in PARTS
         }
     )
 
@@ -287,12 +278,11 @@ def _class_folders(walk: _Walk, root: Path, levels: Levels) -> ClassFolders:
 
 def _empty_parts(walk: _Walk, root: Path) -> dict[str, DataError]:
     """What to say of the folders that are named as parts and hold nothing."""
-    names = {name for names in FOLDERS.values() for name in names}
     full = {path.split("/")[0] for paths in walk.files.values() for path in paths[:1]}
     return {
         folder: DataError(f"'{root / folder}' holds no photos. What is expected is {TREE}.")
         for folder in walk.folders
-        if folder in names and folder not in full
+        if folder.lower() in PART_WORDS and folder not in full
     }
 
 

@@ -25,15 +25,13 @@ from imgcli.aside import files_in
 from imgcli.documents import Count, Relative, Sha256, Share
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.files import need_space, write_atomic, writing
+from imgcli.folder_names import PARTS
 from imgcli.photos.hashing import digests_by_path
 from imgcli.progress import track
 from imgcli.runs import CACHE
 
 NAME = "split.json"
 FORMAT = 1  # a reader refuses any other
-PARTS = ("train", "val", "test")
-# The folders that each part may be in; `imgcli split` itself makes the first.
-FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
 Duplicates = Literal["near", "exact", "off"]
 Link = Literal["auto", "hard", "symlink", "copy"]

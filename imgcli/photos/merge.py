@@ -22,10 +22,11 @@ from msgspec import Struct
 
 from imgcli import documents, provenance, staging
 from imgcli.aside import files_in
-from imgcli.class_folders import AS_FOUND, Levels, Place, label_of
+from imgcli.class_folders import Place
 from imgcli.documents import Relative
 from imgcli.errors import DataError, StorageError
 from imgcli.files import write_atomic, write_json, writing
+from imgcli.folder_names import AS_FOUND, Levels, label_of
 from imgcli.photos.hashing import digest_files
 from imgcli.photos.layout import Layout, read_layout
 from imgcli.photos.manifest import NAME as MANIFEST

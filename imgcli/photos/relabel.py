@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcli.class_folders import AS_FOUND, Levels, Place
+from imgcli.class_folders import Place
 from imgcli.errors import DataError, StorageError
 from imgcli.files import write_atomic
+from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.layout import find_manifest, find_photos
 from imgcli.photos.quarantine import Move, refuse_split

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from imgcli import aside, staging
-from imgcli.class_folders import AS_FOUND, Levels, Place
+from imgcli.class_folders import Place
 from imgcli.errors import DataError, StorageError, WrongUsage
+from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.photos import manifest
 from imgcli.photos.assign import choose_parts
 from imgcli.photos.hashing import digests_by_path, remember

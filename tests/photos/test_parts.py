@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.class_folders import Levels
 from imgcli.collect.imports.formats.source import Reading
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError, WrongUsage
+from imgcli.folder_names import Levels
 from imgcli.photos.dataset import load_dataset
 from imgcli.photos.layout import find_photos, read_layout
 from imgcli.photos.manifest import read_manifest

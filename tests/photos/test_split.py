@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.class_folders import Levels
 from imgcli.errors import DataError, StorageError, WrongUsage
+from imgcli.folder_names import Levels
 from imgcli.photos.manifest import PlacedPhoto, flat_names, read_manifest
 from imgcli.photos.split import choose_parts, split_folder
 from imgcli.records import IntArray

@@ -7,7 +7,6 @@ from pathlib import Path
 from shlex import quote
 
 from imgcli import provenance
-from imgcli.class_folders import Folder, are_numbered
 from imgcli.collect.imports.archives import archive_entries
 from imgcli.collect.imports.folders import folder_entries
 from imgcli.collect.imports.formats import (
@@ -33,6 +32,7 @@ from imgcli.collect.imports.survey import class_names, survey
 from imgcli.collect.imports.tables import SUFFIXES
 from imgcli.collect.imports.zip_names import checked
 from imgcli.errors import DataError, Refused, WrongUsage
+from imgcli.folder_names import Folder, are_numbered
 from imgcli.progress import track
 from imgcli.reading import open_regular
 from imgcli.staging import recover

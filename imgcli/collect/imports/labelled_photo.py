@@ -16,7 +16,6 @@ from typing import Any, Protocol
 from imgcli.image_types import HEAD, refusal
 
 MB = 1_000_000
-PARTS = ("train", "val", "test")
 CHUNK = 1 << 16  # bytes asked for at a time
 
 
@@ -97,7 +96,7 @@ class LabelledPhoto:
     name: str  # the file name it came with; the store makes it safe
     origin: str
     read: Callable[[], bytes]
-    part: str = ""  # one of PARTS where the source was split already
+    part: str = ""  # train, val or test where the source was split already
     provenance: Mapping[str, Any] = field(default_factory=dict)  # further fields of its line
 
 

@@ -14,9 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from os.path import splitext
 
-from imgcli.class_folders import AS_FOUND, PARTS, ClassFolders, Folder, Levels, find_class_folders
+from imgcli.class_folders import ClassFolders, find_class_folders
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.errors import DataError, ImgcliError
+from imgcli.folder_names import AS_FOUND, PARTS, Folder, Levels
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
 

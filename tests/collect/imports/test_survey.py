@@ -1,9 +1,10 @@
 import pytest
 
-from imgcli.class_folders import ClassFolders, part_named
+from imgcli.class_folders import ClassFolders
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.collect.imports.survey import class_folders, labelled, survey
 from imgcli.errors import DataError
+from imgcli.folder_names import part_named
 from imgcli.records import Rejected
 
 

@@ -11,12 +11,13 @@ import re
 from functools import partial
 from shlex import quote
 
-from imgcli.class_folders import ClassFolders, part_named
+from imgcli.class_folders import ClassFolders
 from imgcli.collect.imports import survey
 from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Reading, Source
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.collect.imports.survey import labelled, split_into
 from imgcli.errors import DataError, WrongUsage
+from imgcli.folder_names import part_named
 from imgcli.records import Rejected
 from imgcli.text import listed
 

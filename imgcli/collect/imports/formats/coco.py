@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from imgcli.class_folders import Folder, part_named
 from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken
 from imgcli.collect.imports.survey import split_into
 from imgcli.errors import DataError
+from imgcli.folder_names import Folder, part_named
 from imgcli.records import Rejected
 
 HEAD = 4096  # bytes that tell annotations from other JSON

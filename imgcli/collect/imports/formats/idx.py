@@ -19,7 +19,6 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli.class_folders import Folder
 from imgcli.collect.imports.formats.source import (
     Files,
     Kind,
@@ -38,6 +37,7 @@ from imgcli.collect.imports.labelled_photo import (
 )
 from imgcli.collect.imports.survey import split_into
 from imgcli.errors import DataError
+from imgcli.folder_names import Folder
 
 NAME = re.compile(r"(.*?)[-_.]?(images|labels)[-_.]idx[13][-_.]ubyte(\.gz)?", re.IGNORECASE)
 MAX_PICTURE = 4 * MB  # bytes

@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli.class_folders import AS_FOUND, Levels
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken
 from imgcli.collect.imports.survey import Survey
+from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.records import Rejected
 
 LabelledPhotos = Iterator[LabelledPhoto | Rejected]

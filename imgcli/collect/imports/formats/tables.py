@@ -20,10 +20,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from imgcli.class_folders import AS_FOUND, part_named
 from imgcli.collect.imports.folders import open_file
 from imgcli.collect.imports.formats.source import Kind, LabelledPhotos, Reading, Source
-from imgcli.collect.imports.labelled_photo import LIMITS, PARTS, LabelledPhoto, read_photo
+from imgcli.collect.imports.labelled_photo import LIMITS, LabelledPhoto, read_photo
 from imgcli.collect.imports.photo_files import PhotoFiles
 from imgcli.collect.imports.survey import split_into
 from imgcli.collect.imports.tables import (
@@ -40,6 +39,7 @@ from imgcli.collect.imports.tables import (
     table_rows,
 )
 from imgcli.errors import DataError, WrongUsage
+from imgcli.folder_names import AS_FOUND, PARTS, part_named
 from imgcli.records import Rejected
 from imgcli.text import count, listed, percent
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from functools import partial
 from os.path import splitext
 
-from imgcli.class_folders import Folder
 from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken
 from imgcli.collect.imports.tables import LABELS, column, label_text
+from imgcli.folder_names import Folder
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
 
