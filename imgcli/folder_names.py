@@ -4,15 +4,21 @@ Lists of words, from published datasets and bug reports; compared word by word i
 that `seg_train` and `val2017` are parts as `train` and `val` are.
 """
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imgcli.errors import WrongUsage
-from imgcli.text import listed
+from imgcli.image_types import PHOTO_SUFFIXES
+from imgcli.text import count, listed
 
 Folder = tuple[str, ...]
+
+SYSTEM_FILES = {"__macosx", "thumbs.db", "desktop.ini"}  # lower case; and all hidden ones
+# Hidden folders of programs; others that hold photos are listed.
+_PROGRAMS = (".imgcli", ".git", ".svn", ".ipynb_checkpoints", ".cache", ".trash", ".thumb", "._")
 
 PARTS = ("train", "val", "test")
 PART_WORDS = {
@@ -141,3 +147,33 @@ def parts_in(name: str) -> set[str]:
 def _words(name: str) -> list[str]:
     """The words of a folder's name in lower case, without numbers."""
     return [word for word in re.split(r"[^a-z]+", name.lower()) if word]
+
+
+# --- hidden folders -----------------------------------------------------------------------------
+
+
+def is_system_file(name: str) -> bool:
+    """Whether a name is hidden or an operating system's own; such files are not reported."""
+    return name.startswith(".") or name.lower() in SYSTEM_FILES
+
+
+def may_be_class(name: str) -> bool:
+    """Whether a hidden folder is no program's own, so that photos in it are to be listed: .NET."""
+    return name.startswith(".") and not name.lower().startswith(_PROGRAMS)
+
+
+def photos_below(folder: str) -> int:
+    """The files under a folder that are photos by their names."""
+    return sum(
+        os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
+        for _, _, names in os.walk(folder)
+        for name in names
+    )
+
+
+def hidden(photos: int) -> str:
+    """Why a folder whose name begins with a dot is passed over."""
+    return (
+        f"a hidden folder with {count(photos, 'photo')}; if it is a class, give it a name without "
+        "the dot"
+    )

@@ -36,7 +36,7 @@ ALLOWED = {
     "staging": {"aside", "documents", "errors", "progress", "files", "text"},
     "batch": {"errors", "reading", "files"},
     "provenance": {"batch", "documents", "files", "reading"},
-    "folder_names": {"errors", "text"},
+    "folder_names": {"errors", "image_types", "text"},
     "tree_readings": {"folder_names"},
     "class_folders": {"errors", "folder_names", "text", "tree_readings"},
     "runs": GROUND - {"ledger"},

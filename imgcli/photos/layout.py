@@ -25,12 +25,22 @@ from pathlib import Path
 from imgcli import provenance, staging
 from imgcli.class_folders import ClassFolders, Place, find_class_folders
 from imgcli.errors import DataError
-from imgcli.folder_names import AS_FOUND, PART_WORDS, PARTS, Folder, Levels, label_of
+from imgcli.folder_names import (
+    AS_FOUND,
+    PART_WORDS,
+    PARTS,
+    Folder,
+    Levels,
+    hidden,
+    label_of,
+    may_be_class,
+    photos_below,
+)
 from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES
 from imgcli.photos.manifest import Manifest, read_manifest, user_files
 from imgcli.progress import note_once
 from imgcli.records import Rejected
-from imgcli.text import count, listed
+from imgcli.text import listed
 
 # Compared in lower case; whatever begins with a dot is hidden besides.
 IGNORED_NAMES = {
@@ -41,8 +51,6 @@ IGNORED_NAMES = {
     "credits.html",
     "merge.json",
 }
-# Hidden folders of programs; others that hold photos are listed.
-_PROGRAMS = (".imgcli", ".git", ".svn", ".ipynb_checkpoints", ".cache", ".trash", ".thumb")
 _LINK_DEPTH = 3  # of links to folders that may be class folders: in a wrapper, in a part
 
 TREE = "root/<class>/<photo>, one folder per class"
@@ -297,26 +305,9 @@ def _entries(folder: str, relative: str, rejected: list[Rejected]) -> Iterator[o
             if not name.startswith("."):
                 if name not in IGNORED_NAMES:
                     yield entry
-            elif not name.startswith(_PROGRAMS) and entry.is_dir(follow_symlinks=False):
-                if n := _photos_in(entry.path):
+            elif may_be_class(name) and entry.is_dir(follow_symlinks=False):
+                if n := photos_below(entry.path):
                     rejected.append(Rejected(relative + entry.name, hidden(n)))
-
-
-def hidden(photos: int) -> str:
-    """Why a folder whose name begins with a dot is passed over."""
-    return (
-        f"a hidden folder with {count(photos, 'photo')}; if it is a class, give it a name without "
-        "the dot"
-    )
-
-
-def _photos_in(folder: str) -> int:
-    """The files under a folder that are photos by their names."""
-    return sum(
-        os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
-        for _, _, names in os.walk(folder)
-        for name in names
-    )
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -16,9 +16,11 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from os.path import splitext
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -32,9 +34,10 @@ from imgcli.collect.imports.labelled_photo import (
     Metered,
     NotTaken,
 )
-from imgcli.collect.imports.survey import is_system_file
 from imgcli.collect.imports.zip_names import NAMES, encoding_of
 from imgcli.errors import DataError
+from imgcli.folder_names import hidden, is_system_file, may_be_class
+from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.progress import note_once
 from imgcli.reading import open_regular
 from imgcli.records import Rejected
@@ -72,6 +75,26 @@ def member_parts(name: str) -> tuple[str, ...]:
     return parts
 
 
+class _Unseen:
+    """The members that are passed over; photos in hidden folders, which may be classes, count."""
+
+    def __init__(self) -> None:
+        self._photos: Counter[str] = Counter()  # by hidden folder
+
+    def passes_over(self, parts: tuple[str, ...]) -> bool:
+        first = next((n for n, part in enumerate(parts) if is_system_file(part)), None)
+        if first is None:
+            return False
+        is_photo = splitext(parts[-1])[1].lower() in PHOTO_SUFFIXES
+        if is_photo and first < len(parts) - 1 and may_be_class(parts[first]):
+            self._photos["/".join(parts[: first + 1])] += 1
+        return True
+
+    def rejected(self, inside: str) -> Iterator[Rejected]:
+        for folder, photos in sorted(self._photos.items()):
+            yield Rejected(inside + folder, hidden(photos))
+
+
 def _whole(path: Path, limits: Limits) -> Budget:
     """The budget of unpacked bytes of the whole archive."""
     ratio = max(limits.archive_ratio_from, limits.ratio * path.stat().st_size)
@@ -100,7 +123,7 @@ def zip_entries(
         archive = zipfile.ZipFile(path)
     except BROKEN as error:
         raise _damaged(path, error) from None
-    inside = f"{path}!"
+    inside, unseen = f"{path}!", _Unseen()
     with archive:
         members = archive.infolist()
         encoding = encoding or _encoding(path, members)
@@ -110,7 +133,7 @@ def zip_entries(
                 continue
             try:
                 parts = member_parts(name)
-                if any(is_system_file(part) for part in parts):
+                if unseen.passes_over(parts):
                     continue
                 _check_zip_member(info)
             except NotTaken as reason:
@@ -121,6 +144,7 @@ def zip_entries(
             if whole.spent:
                 yield Rejected(str(path), f"{whole.reason}; the rest was not read")
                 return
+        yield from unseen.rejected(inside)
 
 
 def _encoding(path: Path, members: Sequence[zipfile.ZipInfo]) -> str:
@@ -222,6 +246,7 @@ def tar_entries(
     """
     whole = _whole(path, limits)
     links: dict[str, list[str]] = {}  # names of links, by what they lead to
+    unseen = _Unseen()
     with unpack(path) as file:
         stream = _Counted(file, whole)
         try:
@@ -236,13 +261,14 @@ def tar_entries(
                 if target := _target(member):
                     links.setdefault(target, []).append(member.name)
                 else:
-                    yield from _tar_member(path, tar, member, limits)
+                    yield from _tar_member(path, tar, member, unseen, limits)
         except (NotTaken, *BROKEN) as error:
             yield Rejected(str(path), f"{_reason(error)}; the rest was not read")
             return
         if stream.last.strip(b"\0") or not stream.last:  # a tar ends in a block of zeros
             yield Rejected(str(path), "damaged or cut short: the tar does not end as it should")
             return
+    yield from unseen.rejected(f"{path}!")
     if links:
         yield from _linked(path, unpack, limits, links)
 
@@ -308,14 +334,14 @@ class _Kept:
 
 
 def _tar_member(
-    path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, limits: Limits
+    path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, unseen: _Unseen, limits: Limits
 ) -> Iterator[Entry | Rejected]:
     if member.isdir():
         return
     origin = f"{path}!{member.name}"
     try:
         parts = member_parts(member.name)
-        if any(is_system_file(part) for part in parts):
+        if unseen.passes_over(parts):
             return
         if not member.isreg():
             raise NotTaken("a link" if member.issym() or member.islnk() else "a device or pipe")

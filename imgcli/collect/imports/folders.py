@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from imgcli.collect.imports.labelled_photo import Entry, NotTaken
-from imgcli.collect.imports.survey import is_system_file
+from imgcli.folder_names import hidden, is_system_file, may_be_class, photos_below
 from imgcli.records import Rejected
 
 
@@ -34,6 +34,9 @@ def folder_entries(source: Path) -> Iterator[Entry | Rejected]:
         below = []
         for entry in found:
             if is_system_file(entry.name):
+                if may_be_class(entry.name) and entry.is_dir(follow_symlinks=False):
+                    if n := photos_below(entry.path):
+                        yield Rejected(_origin(source, (*parts, entry.name)), hidden(n))
                 continue
             item = _entry(entry, source, (*parts, entry.name))
             if item is None:

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import Any
 
-from imgcli.collect.imports.survey import is_system_file
 from imgcli.errors import WrongUsage
+from imgcli.folder_names import is_system_file
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.text import listed
 

@@ -21,7 +21,6 @@ from imgcli.folder_names import AS_FOUND, PARTS, Folder, Levels
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
 
-SYSTEM_FILES = {"__macosx", "thumbs.db", "desktop.ini"}  # lower case; and all hidden ones
 MAX_NAMES = 200  # of files other than photos, per suffix
 MAX_SUFFIXES = 1000
 
@@ -33,11 +32,6 @@ OTHERWISE = (
     "Where the file names hold the classes, say how: --label-from '([a-z]+)_'. Where a table does, "
     "import the table."
 )
-
-
-def is_system_file(name: str) -> bool:
-    """Whether a name is hidden or an operating system's own; such files are not reported."""
-    return name.startswith(".") or name.lower() in SYSTEM_FILES
 
 
 @dataclass

@@ -382,3 +382,21 @@ def test_every_awkward_file_is_placed_skipped_or_listed(tmp_path: Path, shared: 
     result = import_photos([shared / "data/awkward-images.zip"], tmp_path / "raw")
     assert result.added + result.skipped + len(result.rejected) == 389
     assert result.added == len(tree(tmp_path / "raw"))
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_hidden_folders_with_photos_are_listed_with_their_number(tmp_path: Path, kind: str) -> None:
+    files = {
+        f"logos/{name}/{n}.png": photo(n + k)
+        for k, name in enumerate((".NET", "Java", "C#", ".git"))
+        for n in range(3)
+    }
+    files["logos/Java/.DS_Store"] = b"x"
+    source = {"folder": make_tree, "zip": make_zip, "tar": make_tar}[kind](
+        tmp_path / {"folder": "src", "zip": "x.zip", "tar": "x.tar"}[kind], files
+    )
+    result = import_photos([source], tmp_path / "out")
+    assert set(result.classes) == {"Java", "C#"}
+    (listed,) = result.rejected
+    assert listed.path.endswith("logos/.NET")
+    assert listed.reason.startswith("a hidden folder with 3 photos; if it is a class")
