@@ -29,7 +29,7 @@ from imgcli.collect.imports.formats.source import (
 )
 from imgcli.collect.imports.labelled_photo import LIMITS
 from imgcli.collect.imports.survey import class_names, survey
-from imgcli.collect.imports.tables import SUFFIXES
+from imgcli.collect.imports.tables import LISTS, SPREADSHEETS, SUFFIXES
 from imgcli.collect.imports.zip_names import checked
 from imgcli.errors import DataError, Refused, WrongUsage
 from imgcli.folder_names import Folder, are_numbered
@@ -51,7 +51,7 @@ def open_source(path: Path, reading: Reading) -> Source:
     recover(path)
     if not path.exists():
         raise DataError(f"There is no '{path}'. Name a folder, a zip or a tar of class folders.")
-    source = _open_table(path, reading) or _open_annotations(path)
+    source = _open_table(path, reading) or _open_annotations(path, reading)
     if source is None:
         files = _survey(path, reading.encoding)
         if reading.label_from is not None:
@@ -68,24 +68,24 @@ def _open_table(path: Path, reading: Reading) -> Source | None:
         return None
     with open_regular(path) as file:
         is_parquet = file.read(4) == parquet.MAGIC
-    if not is_parquet and path.suffix.lower() not in SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix in SPREADSHEETS:
+        raise DataError(f"'{path}' is a spreadsheet. Save it as CSV, and import that.")
+    if not is_parquet and suffix not in SUFFIXES and (suffix not in LISTS):
         return None
     if reading.label_from is not None:
         raise WrongUsage(f"--label-from is for photos; the table '{path}' has labels of its own.")
     return (parquet.parquet_source if is_parquet else tables.table_source)(path, reading)
 
 
-def _open_annotations(path: Path) -> Source | None:
-    """The photos beside a file of COCO's annotations; None for any other file."""
+def _open_annotations(path: Path, reading: Reading) -> Source | None:
+    """The photos beside a file of COCO's annotations, or in a table in JSON; None for others."""
     if path.is_dir() or path.suffix.lower() != ".json":
         return None
     folder = path.absolute().parent
     if folder.name == "annotations":
         folder = folder.parent
-    source = coco.find(_survey(folder, None), path.name)
-    if source is None:
-        raise DataError(f"'{path}' is no file of COCO annotations with its photos in '{folder}'.")
-    return source
+    return coco.find(_survey(folder, None), path.name) or tables.table_source(path, reading)
 
 
 def _survey(path: Path, encoding: str | None) -> Files:

@@ -1,18 +1,26 @@
-"""Tables row by row, CSV, TSV and JSON lines, and the common names of their columns."""
+"""Tables row by row, and the common names of their columns.
+
+CSV and TSV with a first line of names or without; JSON lines; a JSON list of objects, or an object
+of photos and their labels; a text file of a path and a label in each line.
+"""
 
 import csv
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import splitext
 from pathlib import Path
 from typing import IO, Any
 
 from imgcli.errors import DataError
+from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.reading import only_regular, open_regular
 from imgcli.records import Rejected
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+LISTS = (".txt", ".lst")  # tables too, where they are named and not just found
+SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 CHUNK = 1 << 20  # characters
 
 # Names of columns and keys; the first that is present is used, so names come before numbers.
@@ -50,11 +58,18 @@ def table_rows(path: Path) -> Iterator[Row]:
             file.seek(start)
         else:
             file.seek(0)
-        if path.suffix.lower() in (".jsonl", ".ndjson") or head.lstrip().startswith("{"):
+        suffix = path.suffix.lower()
+        if suffix == ".json":
+            yield from _json_table(path, file)
+            return
+        if suffix in (".jsonl", ".ndjson") or head.lstrip().startswith("{"):
             yield from _json_rows(path, file)
             return
+        if suffix in LISTS:
+            yield from _listed_rows(file)
+            return
         delimiter = marked[1] if marked else max("\t,;|", key=head.count)
-        table = csv.DictReader(file, delimiter=delimiter)
+        table = csv.DictReader(file, _numbers(head, delimiter), delimiter=delimiter)
         try:
             for cells in table:
                 if any(cells.values()):  # Excel ends tables with rows of separators
@@ -62,6 +77,48 @@ def table_rows(path: Path) -> Iterator[Row]:
                     yield number, {str(name).strip(): cell for name, cell in cells.items()}
         except csv.Error as error:
             raise DataError(f"'{path}' is no table that can be read ({error}).") from None
+
+
+def _numbers(head: str, delimiter: str) -> list[str] | None:
+    """Names for the columns of a table whose first line is a photo's already; None for others."""
+    cells = next(csv.reader([head], delimiter=delimiter), [])
+    if any(splitext(cell.strip())[1].lower() in PHOTO_SUFFIXES for cell in cells):
+        return [str(n) for n in range(1, len(cells) + 1)]
+    return None
+
+
+def _listed_rows(file: IO[str]) -> Iterator[Row]:
+    """The lines of a list: a path, which may have blanks in it, and a label."""
+    for number, line in enumerate(file, 1):
+        steps = line.rsplit(None, 1)
+        if len(steps) == 2:
+            yield number, {"path": steps[0].strip(), "label": steps[1]}
+        elif steps:
+            yield number, Rejected(f"{file.name}:{number}", "not a path and a label")
+
+
+def _json_table(path: Path, file: IO[str]) -> Iterator[Row]:
+    """The objects of a JSON list; or an object of photos and their labels, pair by pair.
+
+    Raises:
+        DataError: it is neither.
+    """
+    try:
+        document = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"'{path}' is no table that can be read ({error}).") from None
+    if isinstance(document, dict) and not any(
+        isinstance(value, dict | list) for value in document.values()
+    ):
+        document = [{"path": name, "label": label} for name, label in document.items()]
+    if not isinstance(document, list):
+        raise DataError(
+            f"'{path}' is no file of COCO annotations, and no table: a list of objects, or an object "
+            "of photos and their labels."
+        )
+    for number, cells in enumerate(document, 1):
+        fault = Rejected(f"{path}[{number}]", "not an object")
+        yield number, cells if isinstance(cells, dict) else fault
 
 
 def _encoding(path: Path) -> str:

@@ -40,6 +40,7 @@ from imgcli.collect.imports.tables import (
 )
 from imgcli.errors import DataError, WrongUsage
 from imgcli.folder_names import AS_FOUND, PARTS, part_named
+from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
 from imgcli.text import count, listed, percent
 
@@ -145,7 +146,8 @@ def find_columns(
         one_hot = tuple(name for name in others if _are_flags(name, sample))
         if len(one_hot) < 2:
             one_hot = ()
-            label = others[0] if len(others) == 1 and column(names, IDS) == photo else None
+            sure = column(names, IDS) == photo or names[0] == "1"
+            label = others[0] if len(others) == 1 and sure else None
     if photo is None or (label is None and not one_hot):
         what = "photos' paths (--path-column)" if photo is None else "labels (--label-column)"
         raise DataError(
@@ -216,9 +218,13 @@ def _with_files(
     for name in names:
         cells = [str(cells.get(name) or "") for cells in sample]
         if len(set(cells)) > len(cells) / 2:  # names differ, where labels come again
-            shares[name] = sum(map(files.holds, cells)) / len(cells)
+            shares[name] = sum(_is_photo(cell) or files.holds(cell) for cell in cells) / len(cells)
     best = max(shares, key=lambda name: shares[name], default=None)
     return best if best is not None and shares[best] > 0.5 else None
+
+
+def _is_photo(cell: str) -> bool:
+    return os.path.splitext(cell.strip())[1].lower() in PHOTO_SUFFIXES
 
 
 def _are_parts(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:

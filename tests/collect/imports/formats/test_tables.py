@@ -117,7 +117,11 @@ def test_rows_that_cannot_serve_are_listed_and_the_rest_goes_on(tmp_path: Path) 
         ("x.csv", "", DataError, "x.csv' has no rows"),
         ("x.csv", "path,label\n", DataError, "x.csv' has no rows"),
         ("x.jsonl", "nothing\n", DataError, "x.jsonl' has no rows"),
-        ("x.csv", "a.png,crab\nb.png,crab\n", DataError, "it has 'a.png' and 'crab'. Name the col"),
+        ("x.csv", "a.png,crab\nb.png,crab\n", DataError, "100.0 % name photos that are not there"),
+        ("x.csv", "a,crab\nb,crab\n", DataError, "it has 'a' and 'crab'. Name the column"),
+        ("x.json", '{"a": {"b": 1}}', DataError, "no table: a list of objects, or an"),
+        ("x.json", "[", DataError, "is no table that can be read"),
+        ("x.xlsx", "PK", DataError, "is a spreadsheet. Save it as CSV"),
         ("x.csv", "path,kind\n1.png,crab\n", DataError, r"looks like labels \(--label-column\): "),
         ("x.csv", "url,label\nhttp://h/1.png,a\n", DataError, "imgcli scrape urls .*/x.csv"),
         ("x.csv", "path,label\nhttps://h/1.png,a\n", DataError, "names web addresses, and import"),
@@ -281,3 +285,18 @@ def test_numbered_folders_with_a_table_are_read_by_the_table(tmp_path: Path) -> 
         "nv/I2.png",
         "nv/I3.png",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.csv", "photos/1.png,crab\nphotos/ü 2.png,lobster\n3.png,crab\n"),
+        ("x.txt", "photos/1.png crab\nphotos/ü 2.png lobster\n\n3.png crab\n"),
+        ("x.json", '{"photos/1.png": "crab", "ü 2.png": "lobster", "3.png": "crab"}'),
+        ("x.json", json.dumps([{"file": "photos/1.png", "label": "crab"},
+                               {"file": "photos/ü 2.png", "label": "lobster"},
+                               {"file": "3", "label": "crab"}])),
+    ],
+)  # fmt: skip
+def test_tables_without_names_of_columns(tmp_path: Path, name: str, text: str) -> None:
+    assert imported(tmp_path, table(tmp_path / "src", name, text)) == PLACED
