@@ -113,8 +113,8 @@ def _json_table(path: Path, file: IO[str]) -> Iterator[Row]:
         document = [{"path": name, "label": label} for name, label in document.items()]
     if not isinstance(document, list):
         raise DataError(
-            f"'{path}' is no file of COCO annotations, and no table: a list of objects, or an object "
-            "of photos and their labels."
+            f"'{path}' is no file of COCO annotations, and no table: a list of objects, or an "
+            "object of photos and their labels."
         )
     for number, cells in enumerate(document, 1):
         fault = Rejected(f"{path}[{number}]", "not an object")
