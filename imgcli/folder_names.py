@@ -36,7 +36,17 @@ ASIDE = {
 }
 # Folders of pictures that say what is where in a photo.
 MASKS = {
-    *("mask", "masks", "label", "labels", "annotation", "annotations", "segmentation", "gt"),
+    *(
+        "mask",
+        "masks",
+        "label",
+        "labels",
+        "annotation",
+        "annotations",
+        "segmentation",
+        "segmentations",
+        "gt",
+    ),
     *("groundtruth", "trimap", "trimaps"),
 }
 # Folders that hold the class folders.
@@ -145,8 +155,9 @@ def parts_in(name: str) -> set[str]:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a folder's name in lower case, without numbers."""
-    return [word for word in re.split(r"[^a-z]+", name.lower()) if word]
+    """The words of a folder's name in lower case, without numbers; and all of them in one."""
+    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word]
+    return [*words, "".join(words)] if len(words) > 1 else words
 
 
 # --- hidden folders -----------------------------------------------------------------------------

@@ -72,6 +72,12 @@ class Tree:
             folder = child
         return folder
 
+    def is_copy(self, folder: Folder) -> bool:
+        """Whether it holds folders named as those beside it: the tree once more inside itself."""
+        inside = {child[-1] for child in self.children.get(folder, ())}
+        beside = {child[-1] for child in self.children.get(folder[:-1], ()) if child != folder}
+        return len(inside) > 1 and inside <= beside
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -86,7 +92,7 @@ def readings(tree: Tree, levels: Levels) -> Iterator[Reading]:
     seen = set()
     for base in _bases(tree, outermost):
         folders = tree.children.get(base, [])
-        while folders:
+        while folders := [folder for folder in folders if not tree.is_copy(folder)]:
             kept = _one_split(folders, levels)
             key = frozenset(kept)
             if key not in seen:
@@ -179,8 +185,8 @@ def _weight(tree: Tree, folder: Folder, around: Set[Folder], levels: Levels) -> 
         return 0.1
     if levels.likely_part(stray[0]) and not tree.below(folder[:first]):
         return 0.1  # a part without labels
-    if first > 1 and folder[first - 1] == folder[first - 2]:
-        return 0.1  # the tree once more inside itself
+    if tree.is_copy(folder[:first]):
+        return 0.1
     return 0.1 if tree.total[folder[:first]] < 0.02 * tree.total[()] else 1.0
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from os.path import splitext
 
-from imgcli.class_folders import ClassFolders, find_class_folders
+from imgcli.class_folders import ClassFolders, NoClassFolders, find_class_folders
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.errors import DataError, ImgcliError
 from imgcli.folder_names import AS_FOUND, PARTS, Folder, Levels
@@ -95,7 +95,10 @@ def class_folders(found: Survey, source: str, levels: Levels = AS_FOUND) -> Clas
     if set(files) == {()}:
         what = "photos" if found.photos else "files"
         raise DataError(f"'{source}' holds {what} but no class folders. {TREE} {OTHERWISE}")
-    return find_class_folders(files, source, levels, found.sidecars)
+    try:
+        return find_class_folders(files, source, levels, found.sidecars)
+    except NoClassFolders as error:
+        raise NoClassFolders(f"{error} {OTHERWISE}") from None
 
 
 def class_names(found: Survey) -> list[str]:

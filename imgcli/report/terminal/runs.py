@@ -28,8 +28,8 @@ def trained(
         unit: of the training's length: "epoch" or "iteration".
     """
     params = document["params"]
-    titles = ("photos", "loss", "accuracy", "macro precision", "macro F1")
-    shown = table(label("part"), *map(number, titles), gap=2)
+    titles = ("photos", "loss", "accuracy", "macro\nprecision", "macro F1")
+    shown = table(text("part"), *map(number, titles), gap=2)
     for part, name in PARTS.items():
         if measured := document[part]:
             # Where the training photos themselves validate, folds held them out in turn.
