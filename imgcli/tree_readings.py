@@ -74,9 +74,8 @@ class Tree:
 
     def is_copy(self, folder: Folder) -> bool:
         """Whether it holds folders named as those beside it: the tree once more inside itself."""
-        inside = {child[-1] for child in self.children.get(folder, ())}
-        beside = {child[-1] for child in self.children.get(folder[:-1], ()) if child != folder}
-        return len(inside) > 1 and inside <= beside
+        inside = {child[-1] for child in self.children.get(folder, ())} - {folder[-1]}
+        return len(inside) > 1 and all((*folder[:-1], name) in self.total for name in inside)
 
 
 @dataclass(frozen=True)
@@ -222,7 +221,7 @@ def _parents(base: Folder, folders: Sequence[Folder], levels: Levels) -> float:
     if any(has_word(VARIANTS | ASIDE | MASKS, name) for name in names):
         return 4.0
     if are_numbered(names):
-        return 0.3
+        return 2.3 if are_numbered(holders) else 0.3
     return float(1.5 + 0.5 * _share(len(some) > 1 for some in holders.values()))
 
 

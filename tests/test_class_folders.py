@@ -128,6 +128,7 @@ def test_parts_go_by_any_usual_name(trees: list[str], parts: dict[str, str]) -> 
     ("trees", "options"),
     [
         (["cat/{indoor,outdoor}", "dog/{indoor,outdoor}"], ["--classes-at 1", "--classes-at 2"]),
+        (["{c0,c1,c2}/{s0,s1,s2}"], ["--classes-at 1", "--classes-at 2"]),
         (["kruger/{cat,dog}", "serengeti/{cat,dog}"], ["--classes-at 1", "--classes-at 2"]),
         (["pv/color/{apple,corn}", "pv/grayscale/{apple,corn}", "pv/segmented/{apple,corn}"],
          ["--classes-at 'pv/color/*'"]),
