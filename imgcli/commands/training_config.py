@@ -26,12 +26,22 @@ def training_config(**given: Any) -> TrainConfig:
         name: _value(choices()[name], value) for name, value in given.items() if value is not None
     }
     if "arch" not in values:
-        raise WrongUsage("Name a network with --arch, such as --arch resnet101 --freeze.")
+        values["arch"] = _default_arch(values)
     for name in ("weights", "pseudo_label"):
         if name in values:  # runs/latest will soon be another run
             path = Path(values[name])
             values[name] = str(path.parent / path.readlink() if path.is_symlink() else path)
     return TrainConfig.of(**values)
+
+
+def _default_arch(values: Mapping[str, Any]) -> str:
+    """The best network whose weights are installed, for a frozen backbone."""
+    from imgcli.models.bundled import bundled_archs
+
+    archs = bundled_archs() if values.get("freeze") and "weights" not in values else []
+    if not archs:
+        raise WrongUsage("Name a network with --arch, such as --arch resnet101 --freeze.")
+    return archs[0]
 
 
 def _value(choice: Choice, value: Any) -> Any:

@@ -8,10 +8,12 @@ from typing import Any
 import timm
 import torchvision
 from timm.data.config import resolve_model_data_config
+from timm.models import adapt_input_conv
 from torch import nn
 
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
+from imgcli.models.bundled import bundled_file
 from imgcli.models.catalogue import TORCHVISION, Listed
 from imgcli.models.hub import published_file
 from imgcli.models.memory import is_out_of_memory
@@ -72,6 +74,8 @@ def published_weights(arch: str) -> Path:
 
 
 def _timm_weights(arch: str) -> Path:
+    if file := bundled_file(arch):
+        return file
     config = timm_config(arch)
     hub_id, url = (config.hf_hub_id, config.url) if config else (None, None)
     return published_file(arch, hub_id, url if isinstance(url, str) else None)
@@ -107,10 +111,14 @@ def _from_timm(
         args.setdefault("img_size", image_size)
     if channels != 3:
         args["in_chans"] = channels
+    file = bundled_file(arch) if pretrained else None
+    pretrained = pretrained and file is None
     if pretrained:
         overlay = {"file": str(_timm_weights(arch)), "custom_load": False}
         args["pretrained_cfg_overlay"] = overlay
     module: Any = _call(arch, timm.create_model, arch, pretrained=pretrained, num_classes=0, **args)
+    if file is not None:
+        _load_in_order(module, file, channels)
     data: dict[str, Any] = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
     classifier = module.pretrained_cfg.get("classifier") or ()
     preprocess = Preprocess(
@@ -124,6 +132,15 @@ def _from_timm(
     )
     head_names = [classifier] if isinstance(classifier, str) else list(classifier)
     return Backbone(module, head_names, preprocess)
+
+
+def _load_in_order(module: nn.Module, file: Path, channels: Channels) -> None:
+    """Load weights whose tensors stand in timm's order under other names; the head comes last."""
+    tensors = read_state(file).values()
+    state = dict(zip(module.state_dict(), tensors, strict=False))
+    first = next(iter(state))
+    state[first] = adapt_input_conv(channels, state[first])
+    load_backbone(module, state, [], file)
 
 
 def _from_torchvision(
