@@ -18,6 +18,7 @@ from msgspec.structs import asdict
 
 from imgcli.documents import DocumentError, read_document
 from imgcli.files import write_atomic
+from imgcli.models.bundled import bundled_archs
 from imgcli.models.zoo import ZOO
 
 TORCHVISION = "torchvision/"  # before a name that timm has as well
@@ -46,13 +47,15 @@ def catalogue(words: Sequence[str] = ()) -> dict[str, list[dict[str, Any]]]:
 
     Returns:
         By library its networks, named as --arch takes them: `name`, `input` as channels, height and
-        width, `weights`: whether any are published; for the zoo `notation` and `about` as well.
+        width, `weights`: whether any are published, `installed`: whether they came with imgcli; for
+        the zoo `notation` and `about` as well.
     """
     zoo = [
         {
             "name": name,
             "input": [entry.channels, entry.image_size, entry.image_size],
             "weights": False,
+            "installed": False,
             "notation": entry.notation,
             "about": entry.about,
         }
@@ -60,7 +63,10 @@ def catalogue(words: Sequence[str] = ()) -> dict[str, list[dict[str, Any]]]:
         if _has(name, words)
     ]
     networks = of_libraries()
-    timm = [_json(one) for one in networks.timm if _has(one.name, words)]
+    here = bundled_archs()
+    timm = [
+        _json(one, installed=one.name in here) for one in networks.timm if _has(one.name, words)
+    ]
     torchvision = [  # each by its longer name too
         _json(one)
         for one in networks.torchvision
@@ -103,6 +109,6 @@ def _has(name: str, words: Sequence[str]) -> bool:
     return all(word.lower() in name for word in words)
 
 
-def _json(one: Listed) -> dict[str, Any]:
+def _json(one: Listed, *, installed: bool = False) -> dict[str, Any]:
     shape = None if one.input is None else list(one.input)
-    return {"name": one.name, "input": shape, "weights": one.weights}
+    return {"name": one.name, "input": shape, "weights": one.weights, "installed": installed}

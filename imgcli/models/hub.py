@@ -15,6 +15,7 @@ import torch
 
 from imgcli.errors import ModelError
 from imgcli.files import FULL
+from imgcli.models.bundled import bundled_archs
 from imgcli.models.weights import reason_of
 
 
@@ -75,10 +76,12 @@ def _from_url(url: str, arch: str) -> Path:
 
 
 def _cannot_fetch(arch: str, host: str, cache: Path, reason: str) -> ModelError:
+    installed = bundled_archs()
+    instead = f"take weights that are installed, --arch {installed[0]}, " if installed else ""
     return ModelError(
         f"The published weights of '{arch}' are not in the cache ('{cache}') and "
-        f"{host} gives none: {reason}. Give a file with --weights FILE, copy the cache from a "
-        "machine that has it, or train without with --no-pretrained."
+        f"{host} gives none: {reason}. Without network, {instead}give a file with --weights FILE, "
+        "copy the cache from a machine that has it, or train without with --no-pretrained."
     )
 
 

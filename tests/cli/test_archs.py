@@ -69,6 +69,7 @@ def test_json_lists_all_that_is_found(shell: Shell) -> None:
         "name": "mnist-base",
         "input": [1, 28, 28],
         "weights": False,
+        "installed": False,
         "notation": ZOO["mnist-base"].notation,
         "about": ZOO["mnist-base"].about,
     }

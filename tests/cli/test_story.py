@@ -128,6 +128,7 @@ def test_a_training_goes_on_from_a_run_with_its_head(shell: Shell) -> None:
         (["split", "photos", "--ratio", "1.5"], 2, "--ratio 1.5 is not between 0 and 1"),
         (["train", "--arch", "resnet18"], 1, "No dataset 'dataset'"),
         (["train"], 2, "Name a network with --arch"),
+        (["train", "--freeze", "--weights", "w.pth"], 2, "Name a network with --arch"),
         (["train", "--arch", "resnet18", "--lr", "-1"], 2, "--lr -1 must be above 0"),
         (["train", "--arch", "x", "--device", "tpu"], 2, "--device tpu is not known"),
         (["train", "--arch", "x", "--model-arg", "pad"], 2, "--model-arg pad is not KEY=VALUE"),

@@ -106,7 +106,8 @@ def _names(library: str, archs: Archs) -> Table:
     shown = table(text(library), number("photos"), label("published weights"), gap=2)
     for arch in archs[:MAX_NAMES]:
         photos = _by(arch["input"]) if arch["input"] else "–"
-        shown.add_row(Text(arch["name"]), photos, "yes" if arch["weights"] else "–")
+        weights = "installed" if arch["installed"] else "yes" if arch["weights"] else "–"
+        shown.add_row(Text(arch["name"]), photos, weights)
     return shown
 
 
