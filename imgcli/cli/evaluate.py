@@ -90,8 +90,8 @@ def _tables(result: command.EvaluateResult) -> Iterator[RenderableType]:
 
 
 def _run_option(folder: Path) -> str:
-    from imgcli.runs import RUNS, Run, named
+    from imgcli.runs import Run, is_latest, named
 
-    if (RUNS / "latest").resolve() == folder.resolve():
+    if is_latest(Run(folder)):
         return ""
     return f" --run {quote(named(Run(folder)))}"

@@ -15,7 +15,7 @@ from imgcli.errors import DataError, RunError, WrongUsage
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network, count_params, fingerprint
 from imgcli.records import IntArray, Rejected
-from imgcli.runs import CHECKPOINT, Run, new_run, sweep, training
+from imgcli.runs import CHECKPOINT, Run, make_room_for_latest, new_run, sweep, training
 from imgcli.training.context import FitResult, FitSpec, TrainingContext, make_context, metrics_by
 from imgcli.training.device import choose_device
 from imgcli.training.fitting import fit_all, with_rate
@@ -70,6 +70,7 @@ def train_run(
     asked = config.changed() if asked is None else asked
     check_precision(config, device, resume)
     sweep(runs)
+    make_room_for_latest(runs)
     with contextlib.ExitStack() as held:
         if resume:
             held.enter_context(training(resume))
