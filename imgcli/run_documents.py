@@ -27,11 +27,20 @@ Channels = tuple[float, float, float]
 PARTS = ("train", "test", "all")
 
 
+class Photos(Struct, frozen=True):
+    """The photos that a training began with."""
+
+    n: Count
+    sha256: str  # of their paths in the dataset, their bytes, classes and parts
+
+
 class Config(Struct):
     """`config.json`."""
 
     config: dict[str, Any]  # by flat names; `Run.config` has them as a TrainConfig
-    data: str = "dataset"
+    data: str = "dataset"  # as it was typed
+    data_from_run: str | None = None  # the same from the run's folder, for projects that move
+    photos: Photos | None = None
     asked: list[str] | None = None
 
 

@@ -87,8 +87,32 @@ class Run:
 
     @property
     def data(self) -> Path:
-        """The dataset it was trained on, as it was typed."""
-        return Path(str(self.read_json("config.json").get("data", "dataset")))
+        """The dataset it was trained on, as it was typed.
+
+        Where that is not there, the folder at the same place beside the run is tried: the project
+        may have moved as a whole.
+        """
+        document = self.read_json("config.json")
+        typed, beside = Path(str(document.get("data", "dataset"))), document.get("data_from_run")
+        if beside is None or typed.is_dir():
+            return typed
+        moved = Path(os.path.normpath(self.folder.absolute() / beside))
+        if not moved.is_dir():
+            return typed
+        note_once(f"'{typed}' is not there; '{moved}', at the same place beside the run, is used.")
+        return moved
+
+    @property
+    def photos(self) -> run_documents.Photos | None:
+        """What is known of the photos that the training began with; None of older runs."""
+        known = self.read_json("config.json").get("photos")
+        return None if known is None else documents.as_type(known, run_documents.Photos)
+
+    def move_data(self, data: Path) -> None:
+        """Note where the dataset is now."""
+        document = self.read_json("config.json")
+        if document.get("data") != str(data):
+            self.write_json("config.json", {**document, **_place_of(data, self.folder)})
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read one of the run's documents.
@@ -212,21 +236,36 @@ class Run:
             raise self.damaged(name, error) from None
 
 
+def _place_of(data: Path, folder: Path) -> dict[str, Any]:
+    """Where a dataset is: as it was typed, and from the run's folder where there is such a way."""
+    with suppress(ValueError):  # two drives of Windows
+        beside = Path(os.path.relpath(data.absolute(), folder.absolute())).as_posix()
+        return {"data": str(data), "data_from_run": beside}
+    return {"data": str(data), "data_from_run": None}
+
+
 def new_run(
-    runs: Path, config: TrainConfig, data: Path, asked: Collection[str] | None = None
+    runs: Path,
+    config: TrainConfig,
+    data: Path,
+    asked: Collection[str] | None = None,
+    photos: run_documents.Photos | None = None,
 ) -> Run:
     """Make the folder of a training that begins now, with its config in it from the first moment.
 
     Args:
         asked: the choices of the config that were made, where the others were settled.
+        photos: those of the dataset, by which a resumed training knows them.
     """
     slug = "".join(c if c.isalnum() or c in "._" else "-" for c in config.model.arch)[:40].strip(
         "-."
     )
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    document: dict[str, Any] = {"data": str(data), "config": config.to_json()}
     runs.mkdir(parents=True, exist_ok=True)
     staging = temporary_in(runs)
+    document: dict[str, Any] = {**_place_of(data, staging), "config": config.to_json()}
+    if photos is not None:
+        document["photos"] = {"n": photos.n, "sha256": photos.sha256}
     staging.mkdir()
     try:
         Run(staging).write_json(
