@@ -24,7 +24,7 @@ EDITED = ("merges.json",)  # by users, and so without a hash
 NOT_FINITE = ("model.json",)  # where a loss may be NaN: of a training that diverged
 
 Channels = tuple[float, float, float]
-PARTS = ("train", "test", "all")
+PARTS = ("train", "test", "all", "other")
 
 
 class Photos(Struct, frozen=True):
