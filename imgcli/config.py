@@ -146,8 +146,8 @@ class ModelConfig:
         value=True,
     )
     weights: str | None = _network(
-        "Weights to start from: a run's folder, or a file of backbone weights (.safetensors, or "
-        ".pth of plain tensors).",
+        "Weights to start from: a run's folder, a .safetensors file, a checkpoint of another tool "
+        "(read as data), or a folder of Hugging Face's layout.",
         metavar="PATH",
     )
     image_size: int | None = _network(

@@ -250,6 +250,25 @@ class MergeSuggestion:
     reason: str  # one sentence
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Photos of a class that are in no figure."""
+
+    name: str  # of the class
+    n: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class OtherPhotos:
+    """Where photos that a run is evaluated on come from, if not from its own dataset."""
+
+    data: Path
+    part: str | None  # of that dataset; None for all photos
+    left_out: tuple[LeftOut, ...]
+    absent: tuple[str, ...]  # classes of the run without a photo there
+
+
 @dataclass(frozen=True, eq=False)
 class Scored:
     """A run's predictions of photos that it was not trained on."""
@@ -259,3 +278,4 @@ class Scored:
     times: int | None  # evaluations of the test part so far; None if this is not one
     leaks: int
     repeats: tuple[Predictions, ...] = ()  # of the folds, after the first; in the same order
+    other: "OtherPhotos | None" = None  # of photos that are not of the run's own dataset

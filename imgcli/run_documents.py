@@ -24,14 +24,23 @@ EDITED = ("merges.json",)  # by users, and so without a hash
 NOT_FINITE = ("model.json",)  # where a loss may be NaN: of a training that diverged
 
 Channels = tuple[float, float, float]
-PARTS = ("train", "test", "all")
+PARTS = ("train", "test", "all", "other")
+
+
+class Photos(Struct, frozen=True):
+    """The photos that a training began with."""
+
+    n: Count
+    sha256: str  # of their paths in the dataset, their bytes, classes and parts
 
 
 class Config(Struct):
     """`config.json`."""
 
     config: dict[str, Any]  # by flat names; `Run.config` has them as a TrainConfig
-    data: str = "dataset"
+    data: str = "dataset"  # as it was typed
+    data_from_run: str | None = None  # the same from the run's folder, for projects that move
+    photos: Photos | None = None
     asked: list[str] | None = None
 
 

@@ -2,7 +2,8 @@
 
     raw/  dataset/                what `import` and `split` write
     runs/<time>-<arch>/           one folder per training, opened by `find_run`
-    runs/latest                   a link to the newest finished one
+    runs/latest                   a link to the newest finished one; where the file system has no
+                                  links, a file with its name
     runs/test-ledger.jsonl        every evaluation of a test part; `imgcli.ledger`'s
     .imgcli/cache/                decoded pixels and features; safe to delete at any time
 
@@ -23,9 +24,11 @@ from typing import Any
 import numpy as np
 
 from imgcli import __version__, documents, reading, run_documents
+from imgcli.aside import set_aside
 from imgcli.config import TrainConfig, grouped
 from imgcli.errors import RunError, WrongUsage
 from imgcli.files import (
+    FULL,
     atomic_file,
     json_text,
     locked,
@@ -33,15 +36,17 @@ from imgcli.files import (
     sweep_temporaries,
     sync_folder,
     temporary_in,
+    write_atomic,
     write_json,
     writing,
 )
-from imgcli.progress import note
+from imgcli.progress import note, note_once
 from imgcli.records import Predictions
 from imgcli.text import free_suffixes
 
 CACHE = Path(".imgcli/cache")
 RUNS = Path("runs")
+LATEST = "latest"  # beside runs: a link to the newest finished one, or a file with its name
 FOLDS = "predictions-folds.npz"  # in a run; further repeats are predictions-folds-2.npz, ...
 CHECKPOINT = "checkpoint.safetensors"  # in a run that is not finished
 FORMAT = 1  # of run folders; a reader refuses any other
@@ -82,8 +87,32 @@ class Run:
 
     @property
     def data(self) -> Path:
-        """The dataset it was trained on, as it was typed."""
-        return Path(str(self.read_json("config.json").get("data", "dataset")))
+        """The dataset it was trained on, as it was typed.
+
+        Where that is not there, the folder at the same place beside the run is tried: the project
+        may have moved as a whole.
+        """
+        document = self.read_json("config.json")
+        typed, beside = Path(str(document.get("data", "dataset"))), document.get("data_from_run")
+        if beside is None or typed.is_dir():
+            return typed
+        moved = Path(os.path.normpath(self.folder.absolute() / beside))
+        if not moved.is_dir():
+            return typed
+        note_once(f"'{typed}' is not there; '{moved}', at the same place beside the run, is used.")
+        return moved
+
+    @property
+    def photos(self) -> run_documents.Photos | None:
+        """What is known of the photos that the training began with; None of older runs."""
+        known = self.read_json("config.json").get("photos")
+        return None if known is None else documents.as_type(known, run_documents.Photos)
+
+    def move_data(self, data: Path) -> None:
+        """Note where the dataset is now."""
+        document = self.read_json("config.json")
+        if document.get("data") != str(data):
+            self.write_json("config.json", {**document, **_place_of(data, self.folder)})
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read one of the run's documents.
@@ -207,21 +236,36 @@ class Run:
             raise self.damaged(name, error) from None
 
 
+def _place_of(data: Path, folder: Path) -> dict[str, Any]:
+    """Where a dataset is: as it was typed, and from the run's folder where there is such a way."""
+    with suppress(ValueError):  # two drives of Windows
+        beside = Path(os.path.relpath(data.absolute(), folder.absolute())).as_posix()
+        return {"data": str(data), "data_from_run": beside}
+    return {"data": str(data), "data_from_run": None}
+
+
 def new_run(
-    runs: Path, config: TrainConfig, data: Path, asked: Collection[str] | None = None
+    runs: Path,
+    config: TrainConfig,
+    data: Path,
+    asked: Collection[str] | None = None,
+    photos: run_documents.Photos | None = None,
 ) -> Run:
     """Make the folder of a training that begins now, with its config in it from the first moment.
 
     Args:
         asked: the choices of the config that were made, where the others were settled.
+        photos: those of the dataset, by which a resumed training knows them.
     """
     slug = "".join(c if c.isalnum() or c in "._" else "-" for c in config.model.arch)[:40].strip(
         "-."
     )
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    document: dict[str, Any] = {"data": str(data), "config": config.to_json()}
     runs.mkdir(parents=True, exist_ok=True)
     staging = temporary_in(runs)
+    document: dict[str, Any] = {**_place_of(data, staging), "config": config.to_json()}
+    if photos is not None:
+        document["photos"] = {"n": photos.n, "sha256": photos.sha256}
     staging.mkdir()
     try:
         Run(staging).write_json(
@@ -264,13 +308,100 @@ def finish_run(run: Run, model: Mapping[str, Any]) -> None:
     In this order, so that a kill between the two leaves a latest run that asks to be resumed, and
     not an earlier one that is taken for it.
     """
-    link = run.folder.parent / "latest"
     with atomic_file(run.folder / "model.json") as temporary:
         temporary.write_text(json_text(run.document(model), hashed=True), "utf-8")
-        other = temporary_in(run.folder.parent)
-        with writing(link, by=other):
-            other.symlink_to(run.folder.name)
-            os.replace(other, link)
+        make_room_for_latest(run.folder.parent)  # a sync may have brought a folder since
+        _point(run.folder.parent / LATEST, run.folder.name)
+
+
+def _point(latest: Path, name: str) -> None:
+    """Let `latest` be a link to the run beside it or, where there are no links, a file."""
+    other = temporary_in(latest.parent)
+    with writing(latest, by=other):
+        try:
+            other.symlink_to(name)
+            os.replace(other, latest)
+        except OSError as error:
+            with suppress(OSError):
+                other.unlink()
+            if error.errno in FULL:
+                raise
+            write_atomic(latest, name + "\n")
+
+
+def make_room_for_latest(runs: Path) -> None:
+    """Move aside what is at `runs/latest` and does not point to a run, with a note.
+
+    A copy that follows links, as `scp -r` and `zip -r` make, has a folder there. It is looked for
+    before a training, so that the training does not end in it.
+    """
+    latest = runs / LATEST
+    if os.path.lexists(latest) and _pointed(latest) is None:
+        what = "a folder" if latest.is_dir() else "a file of something else"
+        aside = set_aside(latest)
+        note(
+            f"'{latest}' was {what}, not a link to a run, as some copies make of a link. It is "
+            f"kept as '{aside.name}' beside it; '{LATEST}' will point to the new run."
+        )
+
+
+def _pointed(place: Path) -> Path | None:
+    """What a link, or `latest` as a file, points to, be it there or not; None for anything else."""
+    if place.is_symlink():
+        return place.parent / place.readlink()
+    with suppress(OSError, UnicodeDecodeError):
+        if place.name == LATEST and place.is_file() and place.stat().st_size <= 1024:
+            name = place.read_text("utf-8").strip()
+            if name and name.isprintable() and "/" not in name:
+                return place.parent / name
+    return None
+
+
+def through_latest(path: Path) -> Path:
+    """The path with the run's own folder in place of a link to it, such as `latest`.
+
+    `latest` will soon be another run, and where it is a file nothing is found beneath it.
+    """
+    for place in (path, *path.parents):
+        if place.name == LATEST or place == path:
+            run = _latest_run(place) if place.name == LATEST else _pointed(place)
+            if run is not None:
+                return run / path.relative_to(place)
+    return path
+
+
+def is_latest(run: Run) -> bool:
+    """Whether `latest` under runs/ stands for the run."""
+    found = _latest_run(RUNS / LATEST)
+    return found is not None and found.resolve() == run.folder.resolve()
+
+
+def _latest_run(latest: Path) -> Path | None:
+    """The run's folder that `latest` stands for, finished or not; None if there is none.
+
+    Where it does not point to a run, as after a copy without it, that is the newest finished one.
+    """
+    pointed = _pointed(latest)
+    if pointed is not None and Run(pointed).begun:
+        return pointed
+    if pointed is None and Run(latest).begun:
+        return _original(latest) or latest
+    known = finished_runs(latest.parent)
+    if not known:
+        return None
+    newest = known[-1].folder
+    why = "does not point to a run here" if os.path.lexists(latest) else "is not there"
+    note_once(f"'{latest}' {why}; the newest finished run is used: '{newest.name}'.")
+    return newest
+
+
+def _original(copy: Path) -> Path | None:
+    """The run beside a copied `latest` that it is a copy of."""
+    wanted = [Run(copy).digest(name) for name in ("config.json", "model.json")]
+    for run in reversed(_run_folders(copy.parent)):
+        if [run.digest(name) for name in ("config.json", "model.json")] == wanted:
+            return run.folder
+    return None
 
 
 def sweep(runs: Path = RUNS) -> None:
@@ -291,13 +422,15 @@ def find_run(name: str = "latest", runs: Path = RUNS) -> Run:
         RunError: there is none, or it is unfinished; the message lists what there is.
     """
     place = _place(name, runs)
-    run = Run(place.parent / place.readlink() if place.is_symlink() else place)
+    run = Run((_latest_run(place) if place.name == LATEST else _pointed(place)) or place)
     if run.finished:
         return run
     if run.begun:
+        out = "" if run.folder.parent == RUNS else f" --out {shlex.quote(str(run.folder.parent))}"
         raise RunError(
             f"'{place}' is not a finished run: it has no model.json. Finish it with "
-            f"`imgcli train --resume --run {place.name}`, or name another with --run."
+            f"`imgcli train --resume --run {shlex.quote(run.folder.name)}{out}`, or name another "
+            "with --run."
         )
     known = finished_runs(runs)
     if name == "latest" and not known:
@@ -319,13 +452,15 @@ def find_runs(names: Sequence[str], runs: Path = RUNS) -> list[Run]:
         WrongUsage: one run is named twice.
     """
     places = [(name, _place(name, runs)) for name in names]
-    themselves = {os.path.realpath(place) for _, place in places if not place.is_symlink()}
+    others = {place: _stands_for(place) for _, place in places}
+    themselves = {os.path.realpath(place) for place, other in others.items() if other is None}
     among = {place.parent for _, place in places if Run(place).begun}
     found: dict[Path, Run] = {}
     for name, place in places:
-        if place.is_symlink() and os.path.realpath(place) in themselves:
-            note(f"'{place}' is left out: it is '{place.readlink()}', which is named itself.")
-        elif os.path.lexists(place) and place.parent in among and not Run(place).begun:
+        other = others[place]
+        if other is not None and os.path.realpath(other) in themselves:
+            note(f"'{place}' is left out: it is '{other.name}', which is named itself.")
+        elif os.path.lexists(place) and place.parent in among and not Run(other or place).begun:
             note(f"'{place}' is left out: it is not a run's folder.")
         else:
             run = find_run(name, runs)
@@ -334,9 +469,16 @@ def find_runs(names: Sequence[str], runs: Path = RUNS) -> list[Run]:
     return list(found.values())
 
 
+def _stands_for(place: Path) -> Path | None:
+    """The run's folder that a link to it, or a copied `latest`, stands for; None for any other."""
+    copied = place.name == LATEST and not place.is_symlink() and Run(place).begun
+    return _original(place) if copied else _pointed(place)
+
+
 def _place(name: str, runs: Path) -> Path:
     """The path that a name of a run stands for: under runs/ where there is such a one."""
-    return runs / name if os.path.lexists(runs / name) else Path(name)
+    under = os.path.lexists(runs / name) or (name == LATEST and not os.path.lexists(name))
+    return runs / name if under else Path(name)
 
 
 def finished_runs(runs: Path = RUNS) -> Sequence[Run]:
@@ -385,5 +527,7 @@ def _run_folders(runs: Path) -> list[Run]:
     return [
         Run(folder)
         for folder in sorted(runs.iterdir())
-        if not folder.is_symlink() and not folder.name.startswith(".") and Run(folder).begun
+        if not folder.is_symlink()
+        and not folder.name.startswith((".", LATEST))  # a copy of one of them
+        and Run(folder).begun
     ]

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,18 @@ from imgcli.files import (
     write_json,
 )
 from imgcli.records import Predictions
-from imgcli.runs import Run, find_run, find_runs, finish_run, named, new_run, unfinished_run
+from imgcli.runs import (
+    Run,
+    find_run,
+    find_runs,
+    finish_run,
+    finished_runs,
+    make_room_for_latest,
+    named,
+    new_run,
+    through_latest,
+    unfinished_run,
+)
 
 CONFIG = TrainConfig.of(arch="small-cnn", model_args={"pad_type": "same"})
 
@@ -188,6 +200,87 @@ def finished(runs: Path, n: int) -> list[Path]:
     for run in made:
         finish_run(run, {})
     return [run.folder for run in made]
+
+
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system such as exFAT or an SMB share, which refuses symbolic links."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+
+
+@pytest.mark.usefixtures("no_links")
+def test_without_links_latest_is_a_file_that_every_way_of_naming_a_run_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = finished(tmp_path, 2)
+    latest = tmp_path / "latest"
+    assert latest.read_text() == f"{second.name}\n" and not latest.is_symlink()
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([first.name, second.name, "latest"])
+    for name in ("latest", str(latest)):
+        assert find_run(name, tmp_path).folder == second
+    assert through_latest(latest / "merges.json") == second / "merges.json"
+    assert through_latest(latest) == second
+    assert [run.folder for run in find_runs(["latest", first.name], tmp_path)] == [second, first]
+    found = find_runs(sorted(map(str, tmp_path.iterdir())))
+    assert sorted(run.folder for run in found) == [first, second]
+    assert f"latest' is left out: it is '{second.name}'" in capsys.readouterr().err
+
+
+def test_a_latest_that_a_copy_made_a_folder_stands_for_the_run_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = finished(tmp_path / "here", 2)
+    there = tmp_path / "there"
+    shutil.copytree(tmp_path / "here", there)  # follows links, as scp -r and zip -r do
+    assert find_run("latest", there).folder == there / second.name
+    names = sorted(map(str, there.iterdir()))
+    assert [run.folder.name for run in find_runs(names)] == [first.name, second.name]
+    make_room_for_latest(there)
+    assert "was a folder, not a link to a run" in capsys.readouterr().err
+    (third,) = finished(there, 1)
+    assert find_run("latest", there).folder == third and (there / "latest").is_symlink()
+    kept = next(there.glob("latest.replaced-*"))
+    assert Run(kept).finished
+    assert [run.folder.name for run in finished_runs(there)] == sorted(
+        [first.name, second.name, third.name]
+    )
+
+
+def test_a_copied_latest_alone_is_a_run_by_itself(tmp_path: Path) -> None:
+    (folder,) = finished(tmp_path / "here", 1)
+    shutil.copytree(folder, tmp_path / "there" / "latest")
+    assert find_run("latest", tmp_path / "there").folder == tmp_path / "there" / "latest"
+
+
+@pytest.mark.parametrize("left", ["nothing", "dangling", "empty folder", "other file"])
+def test_where_latest_points_nowhere_the_newest_finished_run_is_used_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], left: str
+) -> None:
+    _, second = finished(tmp_path, 2)
+    latest = tmp_path / "latest"
+    latest.unlink()
+    if left == "dangling":
+        latest.symlink_to("20000101-000000-gone")
+    elif left == "empty folder":
+        latest.mkdir()
+    elif left == "other file":
+        latest.write_bytes(b"\x00\xff not a name")
+    assert find_run("latest", tmp_path).folder == second
+    assert f"the newest finished run is used: '{second.name}'" in capsys.readouterr().err
+    finished(tmp_path, 1)
+    assert latest.is_symlink() and find_run("latest", tmp_path).folder == latest.resolve()
+    assert len(list(tmp_path.glob("latest.replaced-*"))) == (left in ("empty folder", "other file"))
+
+
+def test_an_unfinished_latest_is_resumed_by_its_own_name(tmp_path: Path) -> None:
+    run = new_run(tmp_path, CONFIG, Path("d"))
+    (tmp_path / "latest").symlink_to(run.folder.name)
+    with pytest.raises(RunError, match=f"--resume --run {run.folder.name} --out {tmp_path}"):
+        find_run("latest", tmp_path)
 
 
 def test_what_a_star_catches_beside_runs_is_left_out_with_a_note(

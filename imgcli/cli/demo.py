@@ -69,9 +69,10 @@ def _write_digits(raw: Path, runs: Path, force: bool) -> None:
     from imgcli.aside import set_aside
     from imgcli.collect.digits import digits
     from imgcli.collect.ingest import open_store
+    from imgcli.runs import through_latest
 
     # merges.json is the last file that the demo makes; without it, an interrupted demo goes on.
-    if (runs / "latest" / "merges.json").exists() and not force:
+    if through_latest(runs / "latest" / "merges.json").exists() and not force:
         raise StorageError(
             f"'{raw.parent}' exists. Choose another --out, or run it again with --force."
         )

@@ -52,7 +52,9 @@ def evaluate(
     With --folds, the run's config is trained K times and each network is
     evaluated on its held-out photos; near-duplicates stay in one fold, and
     finished folds are not repeated. Without, the test part is scored and
-    the ledger in runs/ counts the evaluation.
+    the ledger in runs/ counts the evaluation. With --data, photos that are
+    not of the run's own dataset are scored by class name; their figures are
+    kept under other-data/ in the run's folder.
 
     Examples:
 
@@ -63,6 +65,8 @@ def evaluate(
       imgcli evaluate --run latest
 
       imgcli evaluate --folds 5 --run ONE --run ANOTHER
+
+      imgcli evaluate --data photos-of-another-camera
     """
     result = command.evaluate(
         folds, repeats=repeats, run=run, on=on, data=data, seed=seed, device=device
@@ -90,8 +94,8 @@ def _tables(result: command.EvaluateResult) -> Iterator[RenderableType]:
 
 
 def _run_option(folder: Path) -> str:
-    from imgcli.runs import RUNS, Run, named
+    from imgcli.runs import Run, is_latest, named
 
-    if (RUNS / "latest").resolve() == folder.resolve():
+    if is_latest(Run(folder)):
         return ""
     return f" --run {quote(named(Run(folder)))}"

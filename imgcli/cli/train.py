@@ -27,7 +27,8 @@ Resume = Annotated[
     typer.Option(
         "--resume",
         rich_help_panel="Resuming",
-        help="Resume the newest unfinished run with its own options; of a --bag, the rest of it.",
+        help="Resume the newest unfinished run with its own options; of a --bag, the rest of it. "
+        "With --data, where its photos are now.",
     ),
 ]
 Resumed = Annotated[
@@ -68,7 +69,7 @@ def train(
         _refuse_typed(context)
     result = command.train(
         **parsed(chosen),
-        data=data,
+        data=None if resume and not _is_typed(context, "data") else data,
         out=out,
         seed=seed,
         device=device,
@@ -110,8 +111,12 @@ def _next(result: command.TrainResult, out: Path) -> list[str]:
 
 def _refuse_typed(context: typer.Context) -> None:
     """Refuse an option beside --resume, even one with the value of its default."""
-    allowed = {"resume", "run", "out", "device", "json", "quiet"}
+    allowed = {"resume", "run", "data", "out", "device", "json", "quiet"}
     for one in context.command.params:
-        source = context.get_parameter_source(str(one.name))
-        if one.name not in allowed and source is not None and source.name == "COMMANDLINE":
+        if one.name not in allowed and _is_typed(context, str(one.name)):
             raise WrongUsage(command.not_with_resume(one.opts[0]))
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

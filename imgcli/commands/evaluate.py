@@ -10,7 +10,15 @@ from imgcli.errors import WrongUsage
 from imgcli.text import interval, percent
 
 if TYPE_CHECKING:
-    from imgcli.records import ClassFigures, Evaluation, IntArray, Predictions, Scored, Summary
+    from imgcli.records import (
+        ClassFigures,
+        Evaluation,
+        IntArray,
+        OtherPhotos,
+        Predictions,
+        Scored,
+        Summary,
+    )
     from imgcli.runs import Run
 
 
@@ -99,7 +107,8 @@ def evaluate(
         repeats: number of times that folds are assigned; figures are pooled over them.
         run: "latest", a folder's name under runs/, a path, or several of these.
         on: what the folds divide: the train part, or all photos.
-        data: dataset folder; by default the one the run was trained on.
+        data: dataset or class folders; by default the dataset the run was trained on. Others are
+            scored by class name, and their figures kept under other-data/ in the run's folder.
         seed: of the assignment to folds; by default the run's.
 
     Raises:
@@ -119,19 +128,26 @@ def evaluate(
 
     runs = find_runs(names(run))
     data = None if data is None else Path(data)
+    if data is not None:  # torch, which a stored evaluation needs not
+        from imgcli.training.scoring import is_own, place_of_other
     each = [_score(one, data, on, folds, seed, device, repeats) for one in runs]
     predictions = average([one.predictions for one in each])
     further = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
     evaluation = figures_of(predictions, train_confusions, repeats=further)
-    if folds is None and len(runs) == 1:
+    other = each[0].other
+    own = data is None or is_own(runs[0], data)
+    if folds is None and len(runs) == 1 and own:
         evaluation = with_training_figures(evaluation, runs[0])
     document = _document(runs, evaluation, predictions, further)
+    if data is not None and not own:
+        document |= {"data": str(data), **(_other_json(other) if other else {})}
     figures: tuple[Path, ...] = ()
     if len(runs) == 1:
-        document["calibration"] = _calibrate(runs[0], predictions)
-        runs[0].write_json("evaluation.json", document)
-        figures = _draw(runs[0], evaluation, predictions)
+        store = runs[0] if data is None or own else place_of_other(runs[0], data)
+        document["calibration"] = _calibrate(runs[0], predictions, own)
+        store.write_json("evaluation.json", document)
+        figures = _draw(store, evaluation, predictions)
     return EvaluateResult(
         runs=tuple(one.folder for one in runs),
         evaluation=evaluation,
@@ -155,6 +171,14 @@ def _score(
     """The run's predictions, as they are stored or made now."""
     from imgcli.commands.stored_scores import stored_folds, stored_test
 
+    if data is not None:
+        from imgcli.training import scoring
+
+        if not scoring.is_own(run, data):
+            if folds is None:
+                return scoring.score_other(run, data, device)
+            store = scoring.place_of_other(run, data)
+            return scoring.score_folds(run, data, on, folds, seed, device, repeats, store)
     if folds is None:
         stored = stored_test(run, data, device)
     else:
@@ -198,12 +222,20 @@ def _document(
     }
 
 
-def _calibrate(run: "Run", predictions: "Predictions") -> dict[str, Any] | None:
-    """The run's calibration; out-of-fold predictions fit its temperature, which is stored."""
+def _other_json(other: "OtherPhotos") -> dict[str, Any]:
+    return {
+        "part": other.part,
+        "left_out": [{"class": o.name, "n": o.n, "reason": o.reason} for o in other.left_out],
+        "absent": list(other.absent),
+    }
+
+
+def _calibrate(run: "Run", predictions: "Predictions", own: bool) -> dict[str, Any] | None:
+    """The run's calibration; its own out-of-fold predictions fit its temperature, which is kept."""
     from imgcli.evaluation import calibration
     from imgcli.evaluation.predictions_io import noted_for_decisions
 
-    if predictions.folds:
+    if predictions.folds and own:
         found = calibration.calibration_json(noted_for_decisions(run, predictions))
         run.write_json(calibration.NAME, {**found, "predictions": calibration.made_of(run)})
         return found

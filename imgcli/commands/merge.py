@@ -60,10 +60,11 @@ def merge(
     """
     from imgcli.photos.merge import classes_in, merge_classes, undo_merge
     from imgcli.photos.merge_spec import read_plan, typed_merge
+    from imgcli.runs import through_latest
 
     levels = Levels.of(classes_at, parts)
     texts = [merges] if isinstance(merges, str) else list(merges)
-    plan = optional_path(plan)
+    plan = None if plan is None else through_latest(Path(plan))
     _refuse_contradictions(texts, plan, undo)
     root = optional_path(folder) or _planned_folder(plan) or default_folder("imgcli merge … DIR")
     target = Path(out or f"{root}-{'undone' if undo else 'merged'}")

@@ -65,7 +65,7 @@ def train(
     arch: str | None = None,
     *,
     freeze: bool = False,
-    data: str | Path = "dataset",
+    data: str | Path | None = None,
     out: str | Path = "runs",
     seed: int = 0,
     device: str = "auto",
@@ -79,7 +79,8 @@ def train(
     Args:
         arch: a network of timm, torchvision or the zoo, or layer notation.
         freeze: freeze the pretrained backbone and train a new head.
-        data: dataset folder with train/ and test/.
+        data: dataset folder with train/ and test/; by default dataset/. Of a run to resume, where
+            its photos are now; by default where they were.
         out: folder that gets the run's folder.
         bag: train that many networks, each on a bootstrap sample of the photos.
         resume: continue the newest unfinished run with its own choices.
@@ -93,18 +94,19 @@ def train(
     """
     from imgcli.runs import unfinished_run
 
-    unfinished, data, out = None, Path(data), Path(out)
+    unfinished, out = None, Path(out)
     if resume:
         _refuse_choices({"arch": arch, "freeze": freeze or None, "bag": bag, **choices})
         unfinished = unfinished_run(None if run is None else str(run), out)
-        config, data = unfinished.config, unfinished.data
+        config = unfinished.config
+        data = unfinished.data if data is None else data
     elif run is not None:
         raise WrongUsage(f"--run {run} goes with --resume; a new training gets its own folder.")
     else:
         config = training_config(arch=arch, freeze=freeze, **choices).with_(seed=seed, bag_of=bag)
     if config.data.bag_of is not None and config.data.bag_of < 2:
         raise WrongUsage(f"--bag {config.data.bag_of} has nothing to average; use at least 2.")
-    return _trained(config, data, out, device, unfinished)
+    return _trained(config, Path(data or "dataset"), out, device, unfinished)
 
 
 def _trained(

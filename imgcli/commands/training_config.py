@@ -18,6 +18,8 @@ def training_config(**given: Any) -> TrainConfig:
         TypeError: an unknown choice; the message names the nearest one.
         WrongUsage: no network is named, or a value of the wrong type.
     """
+    from imgcli.runs import through_latest
+
     for name in given:
         if name not in choices():
             nearest = get_close_matches(name, choices(), n=1, cutoff=0)
@@ -29,8 +31,7 @@ def training_config(**given: Any) -> TrainConfig:
         values["arch"] = _default_arch(values)
     for name in ("weights", "pseudo_label"):
         if name in values:  # runs/latest will soon be another run
-            path = Path(values[name])
-            values[name] = str(path.parent / path.readlink() if path.is_symlink() else path)
+            values[name] = str(through_latest(Path(values[name])))
     return TrainConfig.of(**values)
 
 

@@ -17,7 +17,7 @@ from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels, Classifier, Network, feature_count
 from imgcli.models.notation import is_notation, written
 from imgcli.models.variation import AS_IT_IS, Variation, variation_of, vary
-from imgcli.models.weights import load_backbone, read_state, reason_of
+from imgcli.models.weights import load_backbone, read_checkpoint, reason_of
 from imgcli.models.zoo import ZOO
 from imgcli.records import Preprocess
 
@@ -56,16 +56,17 @@ def create_network(model: ModelConfig, classes: int, seed: int = 0) -> Network:
 
         backbone = backbone_of(model, channels, variation, published)
     module, head_names, preprocess = backbone
+    given = None
     if model.weights is not None:
-        file = Path(model.weights)
-        load_backbone(module, read_state(file), head_names, file)
+        given = load_backbone(module, read_checkpoint(Path(model.weights)), head_names)
     head = nn.Linear(_features(arch, module, preprocess), classes)
     classifier = Classifier(module, head)
     if variation.init is not None:
         pretrained = published or model.weights is not None
         initialise(head if pretrained else classifier, variation.init)
     preprocess = replace(preprocess, test_flip=bool(model.test_flip))
-    return Network(classifier, preprocess, model.arch, notation)
+    head_name = head_names[0] if notation is None and head_names else None
+    return Network(classifier, preprocess, model.arch, notation, head_name, given)
 
 
 def starts_from_published(model: ModelConfig) -> bool:

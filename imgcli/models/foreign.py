@@ -5,23 +5,18 @@ A pickle is a program that builds objects. Its instructions are listed, never fo
 
 import io
 import pickletools
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from imgcli.models.inert import is_data
 from imgcli.text import listed
 
 HEAD = 512  # bytes that tell a format
 PROGRAM = 1 << 22  # bytes looked at of a pickle; those of large networks have some 100 kB
 LONGEST = 80  # characters of a name
 
-# What plain tensors by name are made of.
-_PLAIN = re.compile(
-    r"collections\.OrderedDict|torch\._utils\._rebuild\w*|"
-    r"torch\.(\w*Storage|Size|device|bool|\w*(float|int|complex)\w*)"
-)
 _TEXTS = {
     b"version https://git-lfs": "a pointer of Git LFS in place of the file; fetch it: git lfs pull",
     b"<": "a web page",
@@ -67,11 +62,21 @@ def _what_archive(path: Path) -> str:
 
 
 def _what_pickle(names: list[str]) -> str:
-    others = [name for name in dict.fromkeys(names) if not _PLAIN.fullmatch(name)]
+    others = [name for name in dict.fromkeys(names) if not is_data(*_divided(name))]
     if not others:
         return "a checkpoint that is damaged"
-    shown = listed([name[:LONGEST] for name in others], 3)
+    return would_run(others)
+
+
+def would_run(names: list[str]) -> str:
+    """What a pickle is that names functions, to follow "is"."""
+    shown = listed([name[:LONGEST] for name in names], 3)
     return f"a pickle of more than tensors: reading it would run {shown}, which imgcli does not"
+
+
+def _divided(name: str) -> tuple[str, str]:
+    module, _, own = name.rpartition(".")
+    return module, own
 
 
 def _imported(data: bytes) -> Iterator[str]:

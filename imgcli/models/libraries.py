@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 import torchvision
 from timm.data.config import resolve_model_data_config
 from timm.models import adapt_input_conv
@@ -19,7 +20,7 @@ from imgcli.models.hub import published_file
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels
 from imgcli.models.variation import Variation
-from imgcli.models.weights import load_backbone, read_state, reason_of
+from imgcli.models.weights import load_backbone, read_checkpoint, reason_of
 from imgcli.models.zoo import ZOO
 from imgcli.records import Preprocess
 
@@ -105,12 +106,7 @@ def _from_timm(
 ) -> Backbone:
     """Build timm's network; published weights are adapted to the channels."""
     arch, image_size = model.arch, model.image_size
-    args = {**model.model_args, **_dropout(arch, variation, "drop_rate")}
-    config = timm_config(arch)
-    if config is not None and config.fixed_input_size and image_size:
-        args.setdefault("img_size", image_size)
-    if channels != 3:
-        args["in_chans"] = channels
+    args = {**_timm_args(model, channels), **_dropout(arch, variation, "drop_rate")}
     file = bundled_file(arch) if pretrained else None
     pretrained = pretrained and file is None
     if pretrained:
@@ -153,29 +149,22 @@ def _from_torchvision(
             f"'{TORCHVISION}{name}' takes photos of 3 channels, not {channels}; timm's networks "
             "and those in layer notation take either."
         )
-    args: dict[str, Any] = {
-        **config.model_args,
-        **_dropout(TORCHVISION + name, variation, "dropout"),
-    }
     published = torchvision.models.get_model_weights(name).DEFAULT
     data = published.transforms()
     size = config.image_size or data.crop_size[0]
-    if name.startswith("vit_"):
-        args = {"image_size": size, **args}
-    if name in ("googlenet", "inception_v3"):
-        # The published weights expect the normalisation of another library; the side heads are
-        # for training by the original recipe only.
-        args = {"aux_logits": False, "init_weights": False, "transform_input": pretrained, **args}
+    args = {
+        **_torchvision_args(name, config, size, pretrained),
+        **_dropout(TORCHVISION + name, variation, "dropout"),
+    }
     model = _call(name, torchvision.models.get_model, name, weights=None, **args)
     head_name = _last_layer(model)
     if pretrained:
-        file = _torchvision_weights(name)
-        state = {k: v for k, v in read_state(file).items() if not k.startswith(("AuxL", "aux"))}
+        published_state = read_checkpoint(_torchvision_weights(name))
     layer = model.get_submodule(head_name)
     model.set_submodule(head_name, nn.Identity())
     assert isinstance(layer, nn.Linear | nn.Conv2d)
     if pretrained:
-        load_backbone(model, state, [head_name], file)
+        load_backbone(model, published_state, [head_name])
     preprocess = Preprocess(
         size=size,
         fit=config.fit,
@@ -185,6 +174,39 @@ def _from_torchvision(
         std=tuple(data.std),
     )
     return Backbone(model, [head_name], preprocess)
+
+
+def shapes_of(model: ModelConfig, channels: Channels, classes: int) -> dict[str, tuple[int, ...]]:
+    """The tensors of a whole network of timm or torchvision by its own names; without memory."""
+    with torch.device("meta"):
+        if timm.is_model(model.arch):
+            args = _timm_args(model, channels)
+            module = timm.create_model(model.arch, num_classes=classes, **args)
+        else:
+            name = model.arch.removeprefix(TORCHVISION)
+            args = _torchvision_args(name, model, model.image_size or 0, False)
+            module = torchvision.models.get_model(name, weights=None, num_classes=classes, **args)
+        return {name: tuple(value.shape) for name, value in module.state_dict().items()}
+
+
+def _timm_args(model: ModelConfig, channels: Channels) -> dict[str, Any]:
+    config, args = timm_config(model.arch), dict(model.model_args)
+    if config is not None and config.fixed_input_size and model.image_size:
+        args.setdefault("img_size", model.image_size)
+    if channels != 3:
+        args["in_chans"] = channels
+    return args
+
+
+def _torchvision_args(name: str, model: ModelConfig, size: int, pretrained: bool) -> dict[str, Any]:
+    if name.startswith("vit_"):
+        return {"image_size": size, **model.model_args}
+    if name in ("googlenet", "inception_v3"):
+        # The published weights expect the normalisation of another library; the side heads are
+        # for training by the original recipe only.
+        side = {"aux_logits": False, "init_weights": False, "transform_input": pretrained}
+        return {**side, **model.model_args}
+    return dict(model.model_args)
 
 
 def _dropout(arch: str, variation: Variation, name: str) -> dict[str, float]:

@@ -2,13 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from imgcli.reading import digest_of_lines
 from imgcli.records import Preprocess
+
+if TYPE_CHECKING:
+    from imgcli.models.weights import Head
 
 # torchvision's names of what timm exempts from weight decay in the same networks, and torchvision's
 # own recipes in most: tokens, tables of positions, scales of attention and of a block's channels.
@@ -66,6 +69,8 @@ class Network:
     preprocess: Preprocess
     arch: str
     notation: str | None  # stored with the run, so that a change of the zoo does not orphan it
+    head_name: str | None = None  # what timm or torchvision call the head
+    given_head: "Head | None" = None  # of the file of weights that it starts from
 
 
 def feature_count(backbone: nn.Module, size: int, channels: int = 3) -> int:

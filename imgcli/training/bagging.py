@@ -55,7 +55,8 @@ def _finished_until(resume: Run, runs: Path) -> dict[int, Run]:
     for run in finished_runs(runs):  # the newest comes last
         with suppress(RunError):  # a damaged one
             bag = run.config.data.bag
-            belongs = run.config.with_(**own) == config and run.data == resume.data
+            same = run.photos == resume.photos if resume.photos else run.data == resume.data
+            belongs = run.config.with_(**own) == config and same
             if bag is None or not belongs:
                 continue
             if bag < config.data.bag or run.folder == resume.folder:

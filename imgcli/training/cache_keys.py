@@ -7,6 +7,7 @@ are used in, preprocessing and precision, and the code that decodes.
 import hashlib
 import os
 import platform
+import unicodedata
 from importlib.metadata import version
 
 import numpy as np
@@ -16,6 +17,7 @@ from imgcli.photos import decode, resize
 from imgcli.photos.dataset import Dataset
 from imgcli.reading import digest_of_lines
 from imgcli.records import IntArray, Predictions, Preprocess, Samples
+from imgcli.run_documents import Photos
 from imgcli.runs import FORMAT, Run
 
 _LIBRARIES = ("torch", "torchvision", "timm", "scikit-learn", "numpy", "pillow")
@@ -75,6 +77,18 @@ def evaluation_key(run: Run, dataset: Dataset, device: str, *asked: object) -> s
             *(resize.BY, str(decode.VERSION), repr(asked)),
         ]
     )
+
+
+def photos_of(dataset: Dataset) -> Photos:
+    """What a run keeps of its dataset: moved elsewhere, as NFD names too, it is the same again."""
+    samples = dataset.samples
+    lines = [
+        f"{part} {samples.digests[row]} {_label(samples, row)!r} "
+        f"{unicodedata.normalize('NFC', samples.paths[row])!r}"
+        for part, rows in dataset.split.parts.items()
+        for row in rows.tolist()
+    ]
+    return Photos(len(lines), digest_of_lines(lines))
 
 
 def changed_photos(samples: Samples, predictions: Predictions) -> list[str]:

@@ -2,10 +2,14 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import ModelError
@@ -13,10 +17,19 @@ from imgcli.files import write_atomic
 from imgcli.models.create import create_network
 from imgcli.models.memory import is_out_of_memory, within_memory
 from imgcli.models.network import Network
-from imgcli.models.weights import read_tensors, write_state
+from imgcli.models.weights import (
+    CLASSES,
+    Head,
+    is_checkpoint_folder,
+    own_head,
+    read_tensors,
+    write_state,
+)
+from imgcli.progress import note_once
 from imgcli.reading import digest_of
 from imgcli.records import Preprocess
 from imgcli.runs import Run, finish_run
+from imgcli.text import count
 
 WEIGHTS = "model.safetensors"
 HISTORY = "history.csv"
@@ -37,7 +50,10 @@ def save_model(
     Args:
         facts: what else is kept of the run: parameters, metrics, seconds.
     """
-    write_state(run.folder / WEIGHTS, network.classifier.state_dict())
+    state: Mapping[str, Tensor] = network.classifier.state_dict()
+    with suppress(Exception):  # what cannot be built again as a whole keeps our own names
+        state = with_library_names(network, config.model, state, len(classes))
+    write_state(run.folder / WEIGHTS, state, {CLASSES: json.dumps(classes)})
     finish_run(
         run,
         {
@@ -91,7 +107,8 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
             pretrained=False,
         )
         network = create_network(model, len(classes))
-        network.classifier.load_state_dict(read_tensors(run.folder / WEIGHTS)[0])
+        state = read_tensors(run.folder / WEIGHTS)[0]
+        network.classifier.load_state_dict(with_own_names(network, state))
         precision, arch, notation = str(facts["precision"]), facts["arch"], facts["notation"]
     except (OSError, KeyError, TypeError, ModelError) as error:
         raise run.damaged("model.json", error) from None
@@ -107,18 +124,77 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
     )
 
 
+def with_library_names(
+    network: Network, model: ModelConfig, state: Mapping[str, Tensor], classes: int
+) -> Mapping[str, Tensor]:
+    """A classifier's tensors by the names that timm's or torchvision's own network has for them.
+
+    So the file can be loaded there as it is. Layer notation, and networks whose own head is of
+    another make, keep `backbone.` and `head.`.
+    """
+    if network.head_name is None:
+        return state
+    from imgcli.models.libraries import shapes_of
+
+    model = replace(model, arch=network.arch, image_size=network.preprocess.size)
+    shapes = shapes_of(model, network.preprocess.channels, classes)
+    named = {}
+    for name, value in state.items():
+        own = name.startswith("backbone.")
+        new = name.removeprefix("backbone.") if own else f"{network.head_name}{name[4:]}"
+        wanted = shapes.get(new, ())
+        named[new] = value if own or len(wanted) != 4 else value[..., None, None]
+    fits = {name: tuple(value.shape) for name, value in named.items()} == shapes
+    return named if fits else state
+
+
+def with_own_names(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The reverse of `with_library_names`."""
+    own = network.classifier.state_dict()
+    if network.head_name is None or state.keys() == own.keys():
+        return dict(state)
+    heads = {f"{network.head_name}.{name}": f"head.{name}" for name in ("weight", "bias")}
+    named = {heads.get(name, f"backbone.{name}"): value for name, value in state.items()}
+    for name in heads.values():
+        if name in named and name in own and named[name].numel() == own[name].numel():
+            named[name] = named[name].reshape(own[name].shape)
+    return named
+
+
+def _run_of(weights: str | None) -> Run | None:
+    """The run whose folder, or whose file of weights in it, is given as weights."""
+    if not weights:
+        return None
+    path = Path(weights)
+    if path.name == WEIGHTS and Run(path.parent).finished:
+        return Run(path.parent)
+    return Run(path) if path.is_dir() and not is_checkpoint_folder(path) else None
+
+
 def initial_network(model: ModelConfig, classes: tuple[str, ...], seed: int) -> Network:
     """The network before training: its weights random, published, a file's, or a run's."""
-    folder = Path(model.weights) if model.weights and Path(model.weights).is_dir() else None
+    run = _run_of(model.weights)
     with within_memory(
         f"There is not enough memory for the weights of '{model.arch}'. Use smaller layers, or G "
         "before the first dense one."
     ):
-        own = replace(model, weights=None, pretrained=False) if folder else model
+        own = replace(model, weights=None, pretrained=False) if run else model
         network = create_network(own, len(classes), seed)
-    if folder:
-        load_initial_weights(network, Run(folder), classes)
+    if run:
+        load_initial_weights(network, run, classes)
+    elif network.given_head:
+        _use_head(network, network.given_head, str(model.weights), classes)
     return network
+
+
+def _use_head(network: Network, head: Head, source: str, classes: tuple[str, ...]) -> None:
+    """Keep the head of a file if it is of the same classes, and say what became of it."""
+    if own_head(head, network.classifier.head, classes):
+        note_once(f"'{source}': its classifier is the start too, for its classes are the same.")
+        return
+    of = count(len(head.weight), "class", "classes")
+    why = "does not name them" if head.classes is None else "has other classes"
+    note_once(f"'{source}': its classifier of {of} is left out, for the file {why}.")
 
 
 def load_initial_weights(network: Network, run: Run, classes: tuple[str, ...]) -> None:
@@ -137,14 +213,14 @@ def load_initial_weights(network: Network, run: Run, classes: tuple[str, ...]) -
             f"'{network.arch}'. Use --arch '{other.arch}' with the run's own options."
         ) from None
     if known == classes:
+        note_once(f"'{run.folder}': its classifier is the start too, for its classes are the same.")
         network.classifier.head.load_state_dict(other.classifier.head.state_dict())
 
 
 def ancestor_runs(config: TrainConfig, data: Path) -> Iterator[Run]:
     """The runs of the same dataset whose weights a training starts from, or those started from."""
     seen: set[Path] = set()
-    while config.model.weights and Path(config.model.weights).is_dir():
-        run = Run(Path(config.model.weights))
+    while run := _run_of(config.model.weights):
         if (place := run.folder.resolve()) in seen:
             raise run.damaged("config.json", ValueError("it starts from its own weights"))
         seen.add(place)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -14,8 +15,10 @@ from imgcli.config import TrainConfig
 from imgcli.errors import DataError, RunError, WrongUsage
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network, count_params, fingerprint
+from imgcli.photos.dataset import load_dataset
 from imgcli.records import IntArray, Rejected
-from imgcli.runs import CHECKPOINT, Run, new_run, sweep, training
+from imgcli.runs import CHECKPOINT, RUNS, Run, make_room_for_latest, new_run, sweep, training
+from imgcli.training.cache_keys import photos_of
 from imgcli.training.context import FitResult, FitSpec, TrainingContext, make_context, metrics_by
 from imgcli.training.device import choose_device
 from imgcli.training.fitting import fit_all, with_rate
@@ -70,17 +73,20 @@ def train_run(
     asked = config.changed() if asked is None else asked
     check_precision(config, device, resume)
     sweep(runs)
+    make_room_for_latest(runs)
     with contextlib.ExitStack() as held:
         if resume:
             held.enter_context(training(resume))
             if resume.finished:
                 raise RunError(f"The run '{resume.folder}' has been finished by another imgcli.")
+            check_photos(resume, data)
+            resume.move_data(data)
 
         # Inputs and network.
         context = make_context(config, data, device)
         _check_parts(context, () if resume else asked)
         context = with_rate(context)
-        run = resume or new_run(runs, context.config, data, asked)
+        run = resume or new_run(runs, context.config, data, asked, photos_of(context.dataset))
         if not resume:
             held.enter_context(training(run))
 
@@ -113,6 +119,37 @@ def document_of(run: Run) -> dict[str, Any]:
     facts = run.read_json("model.json")
     kept = {key: facts.get(key) for key in _FACTS}
     return {"run": str(run.folder), "arch": facts.get("arch"), **kept, "chosen": chosen_in(facts)}
+
+
+def check_photos(run: Run, data: Path) -> None:
+    """Refuse to resume a training on other photos than it began with.
+
+    Raises:
+        RunError: they differ, or it is not known whether they do.
+        DataError: no such dataset.
+    """
+    asked = f"'{run.folder}' was begun on '{run.data}'"
+    if not data.is_dir():
+        runs = run.folder.parent
+        out = "" if runs == RUNS else f" --out {quote(str(runs))}"
+        raise RunError(
+            f"{asked}, and there is no folder '{data}' here. Name the folder with the same photos: "
+            f"imgcli train --resume --run {quote(run.folder.name)}{out} --data DATASET"
+        )
+    known, now = run.photos, photos_of(load_dataset(data))
+    if known is None:
+        if data.resolve() != run.data.resolve():
+            raise RunError(
+                f"{asked} by a version that did not keep the photos' hashes, so that '{data}' "
+                f"cannot be compared with it. Put the dataset back to '{run.data}', or train again."
+            )
+    elif known != now:
+        counts = f"{known.n:,} photos, and '{data}' has {now.n:,}"
+        differ = counts if known.n != now.n else f"other photos than the {now.n:,} of '{data}'"
+        raise RunError(
+            f"'{run.folder}' was begun with {differ}: it resumes only where every photo has the "
+            "same bytes, name, class and part. Name such a folder with --data, or train again."
+        )
 
 
 def check_precision(config: TrainConfig, device_name: str, resume: Run | None) -> None:

@@ -1,20 +1,36 @@
-"""Predictions of photos that a run was not trained on: of the sealed test part, or by folds."""
+"""Predictions of photos that a run was not trained on: its test part, by folds, or others.
 
+score_test     the sealed test part of its own dataset
+score_folds    out-of-fold, of its own dataset
+score_other    photos from elsewhere, by class name
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from imgcli import ledger
-from imgcli.errors import DataError
+from imgcli.errors import DataError, ImgcliError
 from imgcli.files import locked
 from imgcli.models.memory import within_memory
 from imgcli.models.network import network_key
-from imgcli.records import Scored
-from imgcli.runs import Run
-from imgcli.training.cache_keys import evaluation_key, score_key
+from imgcli.photos.dataset import load_dataset
+from imgcli.photos.hashing import digests_by_path
+from imgcli.photos.layout import find_photos
+from imgcli.photos.near_duplicates import groups_by_path
+from imgcli.progress import note
+from imgcli.records import LeftOut, OtherPhotos, Predictions, Scored
+from imgcli.runs import CACHE, Run
+from imgcli.text import count, listed
+from imgcli.training.cache_keys import evaluation_key, photos_of, score_key
 from imgcli.training.context import fresh_context, probs_by, trained_context
 from imgcli.training.cross_validation import as_predictions, out_of_fold
 from imgcli.training.inputs import FeatureInputs
+from imgcli.training.predict import predict_files
 
 FOLDS_LOCK = ".folds.lock"  # in a run: of who writes its out-of-fold predictions
 
@@ -67,10 +83,12 @@ def score_folds(
     seed: int | None = None,
     device: str = "auto",
     repeats: int = 1,
+    store: Run | None = None,
 ) -> Scored:
     """Out-of-fold predictions by the run's own config, and the folds' training confusions.
 
     Args:
+        store: where they are kept, for another dataset than the run's own.
         repeats: of the whole cross-validation, with `seed` and the numbers after it. The first is
             the run's out-of-fold predictions from now on; the others are kept beside it.
     """
@@ -84,6 +102,122 @@ def score_folds(
     ]
     predictions, train_confusions = zip(*repeated, strict=True)
     made_of = evaluation_key(run, context.dataset, device, part, k, seed, repeats)
-    with locked(run.folder / FOLDS_LOCK, wait=60):
-        run.save_folds(predictions, made_of)
+    kept = store or run
+    with locked(kept.folder / FOLDS_LOCK, wait=60):
+        kept.save_folds(predictions, made_of)
     return Scored(predictions[0], np.concatenate(train_confusions), times, 0, predictions[1:])
+
+
+# --- photos from elsewhere ----------------------------------------------------------------------
+
+
+def is_own(run: Run, data: Path | None) -> bool:
+    """Whether a dataset is the one a run was trained on, be it moved."""
+    if data is None or data.resolve() == run.data.resolve():
+        return True
+    if run.photos is None:
+        return False
+    with suppress(ImgcliError):  # class folders, which are no dataset
+        return photos_of(load_dataset(data)) == run.photos
+    return False
+
+
+def place_of_other(run: Run, data: Path) -> Run:
+    """Where a run keeps what it is worth on other photos, beside what it is worth on its own."""
+    key = hashlib.sha256(str(data.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    name = "".join(c if c.isalnum() or c in "_-" else "-" for c in data.resolve().name)[:60]
+    folder = run.folder / "other-data" / f"{name}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Run(folder)
+
+
+@within_memory()
+def score_other(run: Run, data: Path, device: str = "auto") -> Scored:
+    """The run's predictions of the photos of class folders, or of a dataset's test part, by name.
+
+    Photos of a class that the run does not know are left out, and so are those that it was trained
+    on. The ledger of its own test part is not touched.
+
+    Raises:
+        DataError: no photo is left to score.
+        RunError: the run is damaged.
+    """
+    places = find_photos(data).photos
+    tested = {path: place for path, place in places.items() if place.part == "test"}
+    places = tested or places
+    classes = tuple(run.read_json("model.json")["classes"])
+    digests, unread = digests_by_path(data, sorted(places), CACHE)
+    known, test = _own_photos(run)
+    unknown = Counter(places[p].label for p in digests if places[p].label not in classes)
+    named = {p: digest for p, digest in digests.items() if places[p].label in classes}
+    seen = Counter(places[p].label for p, digest in named.items() if digest in known)
+    left = {p: digest for p, digest in named.items() if digest not in known}
+    left_out = [
+        *(LeftOut(name, n, "not a class of the run") for name, n in sorted(unknown.items())),
+        *(LeftOut(name, n, "trained on by the run") for name, n in sorted(seen.items())),
+    ]
+    if not left:
+        found = listed(sorted({place.label for place in places.values()}), 4)
+        why = (
+            f"its classes are {found}, and the run '{run.folder}' knows {listed(classes, 4)}"
+            if not named
+            else f"the run '{run.folder}' was trained on all of them; imgcli evaluate --folds 10 "
+            "estimates the error on training photos"
+        )
+        raise DataError(f"No photo of '{data}' can be scored: {why}.")
+    groups, faults = groups_by_path(data, left, "near")
+    predicted = predict_files([run], [data / path for path in groups], device)
+    by_path = {str(data / path): path for path in groups}
+    paths = [by_path[path] for path in predicted.paths]
+    predictions = Predictions(
+        classes=classes,
+        indices=np.arange(len(paths)),
+        targets=np.array([classes.index(places[p].label) for p in paths], np.int64),
+        probs=predicted.probs,
+        fold=np.full(len(paths), -1, np.int64),
+        groups=np.array([groups[p] for p in paths], np.int64),
+        paths=tuple(paths),
+        on="other",
+        digests=tuple(left[p] for p in paths),
+    )
+    absent = tuple(name for i, name in enumerate(classes) if not (predictions.targets == i).any())
+    other = OtherPhotos(data, "test" if tested else None, tuple(left_out), absent)
+    _say(other, len(paths), [*unread, *faults, *predicted.rejected])
+    _note_own(sum(digest in test for digest in predictions.digests))
+    place_of_other(run, data).save_predictions("predictions.npz", predictions)
+    return Scored(predictions, None, None, 0, other=other)
+
+
+def _own_photos(run: Run) -> tuple[set[str], set[str]]:
+    """The hashes of the photos that a run was trained on, and of those of its test part."""
+    try:
+        dataset = load_dataset(run.data)
+    except ImgcliError:
+        note(
+            f"The dataset of the run, '{run.data}', cannot be read here: it is not known whether "
+            "the run was trained on some of these photos."
+        )
+        return set(), set()
+    rows = dataset.split.parts
+    test = {dataset.samples.digests[row] for row in rows.get("test", [])}
+    return {*dataset.samples.digests} - test, test
+
+
+def _say(other: OtherPhotos, scored: int, rejected: Iterable[object]) -> None:
+    part = "the test part" if other.part else "all photos"
+    note(f"'{other.data}' is not the run's own dataset: {part} of it, {count(scored, 'photo')}.")
+    for why in dict.fromkeys(one.reason for one in other.left_out):
+        names = [f"{one.name} ({one.n:,})" for one in other.left_out if one.reason == why]
+        note(f"Left out of the figures, {why}: {listed(names, 8)}.")
+    if other.absent:
+        note(f"No photo here of class {listed(other.absent, 8)}: the figures say nothing of it.")
+    if n := len([*rejected]):
+        note(f"{count(n, 'photo')} cannot be read and {'is' if n == 1 else 'are'} left out.")
+
+
+def _note_own(n: int) -> None:
+    if n:
+        note(
+            f"{count(n, 'photo')} of these {'is' if n == 1 else 'are'} in the run's own test part, "
+            "which this scores without an entry in its ledger."
+        )

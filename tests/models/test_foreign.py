@@ -1,20 +1,19 @@
 """Files given as weights that are something else: our own words, and nothing in them is run."""
 
-import argparse
 import os
 import pickle
 import re
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from imgcli.errors import ModelError
-from imgcli.models.weights import read_state
+from imgcli.models.weights import read_checkpoint
 
 TENSORS = {"w": torch.zeros(2)}
 UNSAFE = ("weights_only", "safe_globals", "trust", "torch.load", "file an issue", "option")
@@ -32,7 +31,7 @@ class Evil:
 
 def refusal(path: Path) -> str:
     with pytest.raises(ModelError) as caught:
-        read_state(path)
+        read_checkpoint(path)
     said = str(caught.value)
     assert not any(word in said for word in UNSAFE), said
     assert said.startswith(f"'{path}' cannot be read as weights: it is ")
@@ -56,15 +55,6 @@ def test_a_checkpoint_with_a_pickle_that_runs_code(tmp_path: Path, name: str, in
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("in_zip", [True, False])
-def test_a_whole_network_or_other_objects_are_named(tmp_path: Path, in_zip: bool) -> None:
-    path = tmp_path / "model.pth"
-    torch.save(torch.nn.Linear(2, 2), path, _use_new_zipfile_serialization=in_zip)
-    assert "'torch.nn.modules.linear.Linear'" in refusal(path)
-    torch.save({"model": TENSORS, "args": argparse.Namespace(a=1)}, path)
-    assert "it would run 'argparse.Namespace', which" in refusal(path)
-
-
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -74,7 +64,7 @@ def test_a_whole_network_or_other_objects_are_named(tmp_path: Path, in_zip: bool
         (b"\x07" * 4000, "it is damaged, or of a format"),
         (b"PK\x03\x04" + b"\x07" * 400, "it is damaged, or cut short"),
         (b"\x80\x04\x8c\xff" * 100, "it is damaged"),
-        (b"(" * 100_000 + b"t" * 100_000 + b".", "it is damaged"),
+        (b"(" * 100_000 + b"t" * 100_001 + b".", "it is damaged"),
     ],
 )
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
@@ -91,11 +81,12 @@ def test_damaged_checkpoints_and_other_archives(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     assert "it is damaged, or cut short" in refusal(path)
     save_file(TENSORS, path)
-    assert "it is a .safetensors file by another name" in refusal(path)
+    assert set(read_checkpoint(path).tensors) == {"w"}  # a link of the hub's cache has no suffix
     shutil.copy(path, cut := tmp_path / "w.safetensors")
     cut.write_bytes(cut.read_bytes()[:-1])
     assert "it is damaged, or cut short" in refusal(cut)
-    np.savez(tmp_path / "w.npz", a=np.zeros(2))
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        archive.writestr("a.txt", "a")
     assert "a zip archive that holds no tensors" in refusal(tmp_path / "w.npz")
 
 
@@ -104,4 +95,4 @@ def test_plain_tensors_are_read(tmp_path: Path) -> None:
         torch.save(
             {"state_dict": TENSORS}, tmp_path / "w.pth", _use_new_zipfile_serialization=in_zip
         )
-        assert set(read_state(tmp_path / "w.pth")) == {"w"}
+        assert set(read_checkpoint(tmp_path / "w.pth").tensors) == {"state_dict.w"}

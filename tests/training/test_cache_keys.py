@@ -69,7 +69,7 @@ def other_precision(run: Run) -> None:
 
 
 def other_weights(run: Run) -> None:
-    change_weights(run, lambda weights: weights.update({"head.weight": -weights["head.weight"]}))
+    change_weights(run, lambda weights: weights.update({"fc.weight": -weights["fc.weight"]}))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_score_that_was_entered_and_not_stored_is_made_again(here: Path) -> No
 
 
 def backbone_of_the_run(run: Run) -> None:
-    first = "backbone.conv1.weight"
+    first = "conv1.weight"
     change_weights(run, lambda weights: weights.update({first: weights[first].flip(0)}))
 
 

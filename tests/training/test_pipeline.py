@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from imgcli.commands.train import train as train_command
 from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import DataError, Interrupted, RunError, WrongUsage
 from imgcli.files import atomic_file, write_json
@@ -250,6 +251,69 @@ def test_an_interrupted_training_is_invisible_until_it_is_resumed_to_the_same_bi
     assert (resumed.folder / "model.safetensors").read_bytes() == (
         whole.folder / "model.safetensors"
     ).read_bytes()
+
+
+@pytest.fixture
+def unfinished(here: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A training that was interrupted in its second epoch."""
+    epochs: list[Path] = []
+
+    def stop(path: Path) -> object:
+        epochs.extend([path] if path.name == "checkpoint.safetensors" else [])
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+        return atomic_file(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(weights_module, "atomic_file", stop)
+        with pytest.raises(Interrupted):
+            trained(CONFIG)
+    return unfinished_run()
+
+
+def test_a_training_resumes_where_the_same_photos_are_now(unfinished: Run, here: Path) -> None:
+    whole = trained(CONFIG)
+    (here / "gpu").mkdir()
+    (here / "dataset").rename(here / "gpu/moved")
+    with pytest.raises(RunError, match=f"begun on 'dataset'.*--run {unfinished.folder.name} --d"):
+        train_command(resume=True, device="cpu")
+    resumed = train_command(resume=True, data="gpu/moved", device="cpu")
+    assert resumed.run == unfinished.folder and Run(resumed.run).data == Path("gpu/moved")
+    for name in ("history.csv", "model.safetensors"):
+        assert (resumed.run / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("change", ["one more", "one less", "other bytes", "other class"])
+def test_a_training_resumes_on_no_other_photos(unfinished: Run, here: Path, change: str) -> None:
+    (here / "dataset").rename(here / "other")
+    photo = min((here / "other/train/red").iterdir())
+    if change == "one less":
+        photo.unlink()
+    elif change == "other class":
+        photo.rename(here / "other/train/blue/zz.png")
+    else:
+        name = "zz.png" if change == "one more" else photo.name
+        coloured_photo((10, 200, 40), seed=991).save(photo.with_name(name))
+    before = {path: path.read_bytes() for path in unfinished.folder.iterdir()}
+    with pytest.raises(RunError, match=r"was begun with .* photos"):
+        train_command(resume=True, data="other", device="cpu")
+    assert {path: path.read_bytes() for path in unfinished.folder.iterdir()} == before
+
+
+def test_a_run_finds_its_dataset_when_the_whole_project_has_moved(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = here / "project"
+    project.mkdir()
+    (here / "dataset").rename(project / "photos")
+    monkeypatch.chdir(project)
+    run = train_run(FROZEN, project / "photos", Path("runs"), "cpu").run
+    assert run.data == project / "photos"
+    project.rename(here / "moved")
+    monkeypatch.chdir(here / "moved")
+    assert run.data == here / "moved/photos"
+    assert "at the same place beside the run, is used" in capsys.readouterr().err
+    assert len(score_test(run, None, "cpu").predictions.targets) == 12
 
 
 def test_the_rest_of_an_interrupted_bag_is_trained_as_it_would_have_been(

@@ -40,6 +40,8 @@ def verdict(evaluation: Evaluation) -> str:
 
 def measured_on(evaluation: Evaluation) -> str:
     """The photos that were scored, and whether the network was trained on them."""
+    if evaluation.on == "other":
+        return "photos of another dataset"
     part = "all photos" if evaluation.on == "all" else f"the {evaluation.on} part"
     if evaluation.folds is not None:
         return f"{folds_of(evaluation)} of {part}, out-of-fold"
@@ -229,7 +231,7 @@ def evaluated(
     yield per_class(evaluation)
     lines = [scores_line(document), calibration_line(document), repeats_line(document)]
     lines += [document["gap"]]
-    if evaluation.folds is None or test_evaluations:
+    if evaluation.on != "other" and (evaluation.folds is None or test_evaluations):
         lines += [_ledger_line(test_evaluations)]
     lines += leaking(leaks)
     lines += [f"Figure: {path}" for path in drawings]

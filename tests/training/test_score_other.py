@@ -1,0 +1,105 @@
+"""A run on photos from elsewhere: by class name, and beside its own evaluations."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from imgcli.commands.evaluate import evaluate
+from imgcli.errors import DataError
+from imgcli.runs import Run
+from imgcli.training.scoring import is_own
+from tests.support.photos import coloured_photo
+from tests.support.trained_runs import FROZEN, trained
+
+RED, BLUE, ODD = (200, 50, 40), (40, 60, 200), (120, 120, 10)
+
+
+def write(root: Path, label: str, n: int, colour: tuple[int, int, int], first: int = 500) -> None:
+    (root / label).mkdir(parents=True, exist_ok=True)
+    for seed in range(first, first + n):
+        coloured_photo(colour, seed).save(root / label / f"{seed}.png")
+
+
+def files(run: Run) -> dict[Path, bytes]:
+    return {
+        path: path.read_bytes()
+        for path in run.folder.parent.rglob("*")
+        if path.is_file() and "other-data" not in path.parts
+    }
+
+
+@pytest.fixture
+def run(here: Path) -> Run:
+    """A run that has been evaluated by folds and on its test part."""
+    run = trained(FROZEN)
+    evaluate(3, run=run.folder, device="cpu")
+    evaluate(run=run.folder, device="cpu")
+    return run
+
+
+def test_class_folders_are_scored_by_name_and_nothing_of_the_run_changes(
+    run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(here / "other", "blue", 5, BLUE)
+    write(here / "other", "red", 4, RED, 600)
+    write(here / "other", "unicorn", 3, ODD, 700)  # would shift the numbers of classes after it
+    before = files(run)
+    result = evaluate(run=run.folder, data="other", device="cpu")
+    assert files(run) == before
+    assert result.n == 9 and result.evaluation.on == "other" and result.test_evaluations is None
+    assert result.classes == tuple(run.read_json("model.json")["classes"])
+    assert {one.name: one.n for one in result.per_class if one.n} == {"blue": 5, "red": 4}
+    absent = sorted({*result.classes} - {"blue", "red"})
+    document = result.to_json()
+    assert document["left_out"] == [
+        {"class": "unicorn", "n": 3, "reason": "not a class of the run"}
+    ]
+    assert document["absent"] == absent and document["data"] == "other" and document["gap"] is None
+    said = capsys.readouterr().err
+    assert "not a class of the run: 'unicorn (3)'" in said and f"of class '{absent[0]}'" in said
+    (kept,) = (run.folder / "other-data").iterdir()
+    assert Run(kept).load_predictions("predictions.npz").paths == result.predictions.paths
+    assert all(kept in path.parents for path in result.figures)
+
+
+def test_photos_that_the_run_was_trained_on_are_left_out(run: Run, here: Path) -> None:
+    shutil.copytree(here / "dataset/train", here / "other")
+    with pytest.raises(DataError, match="was trained on all of them"):
+        evaluate(run=run.folder, data="other", device="cpu")
+    write(here / "other", "red", 2, RED)
+    result = evaluate(run=run.folder, data="other", device="cpu")
+    assert result.n == 2
+    assert sum(one["n"] for one in result.to_json()["left_out"]) == 36
+
+
+def test_of_another_dataset_the_test_part_is_scored(run: Run, here: Path) -> None:
+    for part, n, first in (("train", 4, 800), ("test", 2, 900)):
+        write(here / f"other/{part}", "red", n, RED, first)
+        write(here / f"other/{part}", "zebra", n, ODD, first + 50)
+    result = evaluate(run=run.folder, data="other", device="cpu")
+    assert result.n == 2 and result.to_json()["part"] == "test"
+
+
+def test_no_class_in_common_is_a_sentence_with_both(run: Run, here: Path) -> None:
+    write(here / "other", "cat", 2, RED)
+    write(here / "other", "dog", 2, BLUE)
+    with pytest.raises(DataError, match=r"its classes are 'cat' and 'dog', and the run .* knows"):
+        evaluate(run=run.folder, data="other", device="cpu")
+
+
+def test_the_own_dataset_at_another_place_is_still_the_own(run: Run, here: Path) -> None:
+    (here / "dataset").rename(here / "moved")
+    assert is_own(run, here / "moved") and not is_own(run, here / "nowhere")
+    assert evaluate(run=run.folder, data="moved", device="cpu").evaluation.on == "test"
+    assert not (run.folder / "other-data").exists()
+
+
+def test_folds_of_another_dataset_replace_no_folds_of_the_run(run: Run, here: Path) -> None:
+    classes = run.read_json("model.json")["classes"]
+    for i, name in enumerate(classes):
+        write(here / "other/train", name, 6, (200 - 70 * i, 40 + 60 * i, 90), 900 + 20 * i)
+    before = {path: data for path, data in files(run).items() if "folds" not in path.parts}
+    result = evaluate(3, run=run.folder, data="other", device="cpu")
+    after = {path: data for path, data in files(run).items() if "folds" not in path.parts}
+    assert after == before and result.n == 18
