@@ -33,7 +33,7 @@ from imgcli.class_folders import (
     label_of,
 )
 from imgcli.errors import DataError
-from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES
+from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES, broken_link, cloud_placeholder
 from imgcli.photos.manifest import FOLDERS, Manifest, read_manifest, user_files
 from imgcli.progress import note_once
 from imgcli.records import Rejected
@@ -302,6 +302,8 @@ def _entries(folder: str, relative: str, rejected: list[Rejected]) -> Iterator[o
             if not name.startswith("."):
                 if name not in IGNORED_NAMES:
                     yield entry
+            elif reason := cloud_placeholder(name):
+                rejected.append(Rejected(relative + entry.name, reason))
             elif not name.startswith(_PROGRAMS) and entry.is_dir(follow_symlinks=False):
                 if n := _photos_in(entry.path):
                     rejected.append(Rejected(relative + entry.name, hidden(n)))
@@ -345,7 +347,7 @@ def _rejection(entry: os.DirEntry[str]) -> str | None:
     except OSError as error:  # a link that points at itself, or to where we may not look
         return f"a broken link: {error.strerror}"
     if entry.is_symlink() and not os.path.exists(entry.path):
-        return "a broken link"
+        return broken_link(os.readlink(entry.path))
     return "neither a file nor a folder"
 
 

@@ -4,7 +4,6 @@ Size and flags come from the file's header, sharpness from the view that `split`
 in the cache; a photo is decoded only if that is missing. The cache keeps all of it by content.
 """
 
-import io
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ from PIL import Image
 
 from imgcli.errors import DataError
 from imgcli.photos import decode, resize
-from imgcli.photos.decode import FORMATS, ORIENTATION
+from imgcli.photos.decode import FORMATS, ORIENTATION, open_photo, raw_mode
 from imgcli.photos.near_duplicates import DEFAULT_VIEW
 from imgcli.photos.pipeline import Photo, Transform, Undecodable, fill
 from imgcli.photos.row_cache import RowStore
@@ -100,7 +99,7 @@ def _metadata(photo: Photo, view: NDArray[np.uint8] | None) -> Metadata[float]:
 
 def _header(data: bytes) -> Metadata[float]:
     """The metadata in a file's header; sharpness is nan."""
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with open_photo(data) as image:
         width, height = image.size
         orientation, gps = 1, False
         with suppress(Exception):  # a photo with broken EXIF is still a photo
@@ -110,7 +109,7 @@ def _header(data: bytes) -> Metadata[float]:
         animated = False
         with suppress(Exception):  # as is one whose second frame is broken
             animated = image.format != "MPO" and bool(getattr(image, "is_animated", False))
-        rawmode = next((str(tile[3]) for tile in getattr(image, "tile", ())), "")
+        rawmode = raw_mode(image)
         if orientation > 4:
             width, height = height, width
         return Metadata(

@@ -133,7 +133,7 @@ def test_of_nothing_that_can_be_read_the_reasons_are_told(here: Path, capsys: Ca
     (here / "other/cat/empty.jpg").touch()
     assert imgcli("check", "other") == 0
     out = capsys.readouterr().out
-    assert out.startswith("No photo can be used.") and "cat/empty.jpg: the file is empty" in out
+    assert out.startswith("No photo can be used.") and "cat/empty.jpg: an empty file" in out
 
 
 @pytest.mark.parametrize(

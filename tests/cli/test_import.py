@@ -46,7 +46,7 @@ def test_names_cannot_command_the_terminal(shell: Shell) -> None:
     code, out, _ = shell("import", "src", "--out", "x y")
     assert code == 0
     assert "\x1b[2J" not in out
-    assert "src/b/\\x1b[2J\\n.png: empty file" in out
+    assert "src/b/\\x1b[2J\\n.png: an empty file" in out
     assert " [red]a " in out
     assert "1 photo is in several classes, byte for byte:\n  [red]a/1.png = b/1.png" in out
     assert "Next: imgcli split 'x y'" in out
@@ -55,7 +55,7 @@ def test_names_cannot_command_the_terminal(shell: Shell) -> None:
 def test_only_the_first_rejected_are_shown(shell: Shell) -> None:
     make_tree(Path("src"), {**TWO_CLASSES, **{f"a/{n}.txt": b"text" for n in range(10, 25)}})
     _, out, _ = shell("import", "src")
-    assert out.count("no JPEG, PNG") == 10
+    assert out.count("a text by its content") == 10
     assert "and 5 more; --json lists all" in out
 
 

@@ -10,6 +10,7 @@ from typing import IO
 
 from imgcli.collect.imports.labelled_photo import Entry, NotTaken
 from imgcli.collect.imports.survey import is_system_file
+from imgcli.image_types import ANNEX, broken_link, cloud_placeholder
 from imgcli.records import Rejected
 
 
@@ -33,6 +34,8 @@ def folder_entries(source: Path) -> Iterator[Entry | Rejected]:
             continue
         below = []
         for entry in found:
+            if reason := cloud_placeholder(entry.name):
+                yield Rejected(_origin(source, (*parts, entry.name)), reason)
             if is_system_file(entry.name):
                 continue
             item = _entry(entry, source, (*parts, entry.name))
@@ -51,6 +54,8 @@ def _entry(
     try:
         status = entry.stat()
     except OSError as error:
+        if entry.is_symlink() and broken_link(os.readlink(entry.path)) == ANNEX:
+            return Rejected(origin, ANNEX)
         kind = "broken link" if entry.is_symlink() else "cannot be read"
         return Rejected(origin, f"{kind} ({error.strerror})")
     if stat.S_ISREG(status.st_mode):

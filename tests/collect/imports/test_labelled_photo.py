@@ -40,7 +40,7 @@ def test_reading_stops_soon_after_the_limit() -> None:
 
 def test_what_is_no_photo_is_not_read_on() -> None:
     file = Endless(b"")
-    with pytest.raises(NotTaken, match="by its content"):
+    with pytest.raises(NotTaken, match="only zero bytes"):
         read_photo(file)
     assert file.given == 512
 

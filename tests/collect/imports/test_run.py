@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError, ImgcliError, StorageError, WrongUsage
+from imgcli.image_types import EMPTY
 from tests.support.photos import photo
 from tests.support.trees import TWO_CLASSES, make_tar, make_tree, make_zip, recorded, tree
 
@@ -75,7 +76,7 @@ def test_what_is_no_photo_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None
     assert result.added == 4
     assert {os.path.relpath(r.path, tmp_path / "src"): r.reason for r in result.rejected} == {
         "a/page.jpg": "an HTML page",
-        "b/empty.png": "empty file",
+        "b/empty.png": EMPTY,
         "README.txt": "is in no class folder",
     }
 
