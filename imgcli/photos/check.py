@@ -93,6 +93,7 @@ def check_folder(root: Path, cache: Path = CACHE) -> Checked:
     issues = [
         *(Issue("not-used", item.reason, item.path) for item in layout.rejected),
         *_changed(digests, recorded, made),
+        *(Issue("range", sentence) for sentence in photos.found.ranges),
         *placeholders(same, used),
         *quality_issues(photos.paths, photos.metadata, photos.found.fingerprints, photos.row),
     ]

@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -354,6 +354,50 @@ def raw_mode(image: Image.Image) -> str:
 def bits_for(high: float) -> int:
     """The fewest bits of `BITS` that hold a sample."""
     return next((bits for bits in BITS if high < 1 << bits), BITS[-1])
+
+
+SIXTEEN, SAID = "16", "said"
+KINDS = ("", SIXTEEN, "I", "F", SAID)  # 16 bits, integers of 32, floats; the white a file says
+
+
+class Extremes(NamedTuple):
+    """The lowest and highest sample of a photo of more than 8 bits."""
+
+    kind: int  # position in KINDS
+    low: float
+    high: float
+
+
+def sample_extremes(data: bytes) -> Extremes | None:
+    """The range of a photo's samples; None for one of 8 bits, or one that cannot be decoded."""
+    try:
+        with _no_warnings:
+            image = open_photo(data)
+            white, rawmode = _white(image, data), raw_mode(image)
+            colours = rawmode in _OTHER_BYTE
+            if not colours and image.mode[:1] not in ("I", "F"):
+                return None
+            if image.width * image.height > pixel_limit():
+                return None
+            with _one_at_a_time if image.width * image.height > LARGE else nullcontext():
+                image.load()
+                of_16 = colours or image.mode.startswith("I;16") or image.format == "PPM"
+                if of_16 and image.mode != "F" and white is not None:
+                    return Extremes(KINDS.index(SAID), 0, white)
+                values = np.asarray(image)
+                if colours:
+                    values = colour_samples(image, data, rawmode)[..., :3]
+                if image.mode == "F":
+                    values = np.nan_to_num(values, posinf=0, neginf=0)
+                kind = image.mode if image.mode == "F" or not of_16 else SIXTEEN
+                low, high = float(values.min()), float(values.max())
+                return Extremes(KINDS.index(kind), low, high)
+    except WrongUsage:
+        raise
+    except Exception as error:  # for `decode` to say
+        if isinstance(error, ValueError) and _is_too_much_text(error):
+            return sample_extremes(_without_text(data))
+        return None
 
 
 def _white(image: Image.Image, data: bytes) -> int | None:
