@@ -142,7 +142,9 @@ class Preprocess:
         grey = self.channels == 1
         mean, std = (self.mean[0], self.std[0]) if grey else (self.mean, self.std)
         normalised = f"{'in grey, ' if grey else ''}normalised by mean {mean} and std {std}"
-        return f"{how} ({self.interpolation}), {normalised}{twice}"
+        bits = self.sample_range.bits if self.sample_range else 16
+        samples = f", samples of 16 bits from 0 to {(1 << bits) - 1:,}" if bits < 16 else ""
+        return f"{how} ({self.interpolation}), {normalised}{samples}{twice}"
 
     def geometry(self) -> str:
         """What decides the pixels before normalising: the key of decoded pixels."""

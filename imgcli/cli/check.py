@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Json, Quiet, RunData, RunName
+from imgcli.cli.options import Json, MaxPixels, Quiet, RunData, RunName
 from imgcli.commands.check import SHEET, CheckResult
 from imgcli.commands.check import check as check_photos
 from imgcli.commands.check_fix import after_relabelling
@@ -74,6 +74,7 @@ def check(
     data: RunData = None,
     plan: Plan = None,
     sheet: Sheet = None,
+    max_pixels: MaxPixels = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Force, Json, Quiet
+from imgcli.cli.options import Force, Json, MaxPixels, Quiet
 from imgcli.commands.split import Duplicates, Link, SplitResult
 from imgcli.commands.split import split as split_photos
 from imgcli.report.terminal import photos
@@ -67,6 +67,7 @@ def split(
     duplicates: Together = None,
     update: Update = False,
     force: Force = False,
+    max_pixels: MaxPixels = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

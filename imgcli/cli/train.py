@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from imgcli.cli.console import show, show_json
-from imgcli.cli.options import Data, Device, Json, Quiet, Seed
+from imgcli.cli.options import Data, Device, Json, MaxPixels, Quiet, Seed
 from imgcli.cli.training_options import parsed, with_training_options
 from imgcli.commands import train as command
 from imgcli.errors import WrongUsage
@@ -46,6 +46,7 @@ def train(
     bag: Bag = None,
     resume: Resume = False,
     run: Resumed = None,
+    max_pixels: MaxPixels = None,
     json: Json = False,
     quiet: Quiet = False,
     **chosen: Any,
@@ -110,7 +111,7 @@ def _next(result: command.TrainResult, out: Path) -> list[str]:
 
 def _refuse_typed(context: typer.Context) -> None:
     """Refuse an option beside --resume, even one with the value of its default."""
-    allowed = {"resume", "run", "out", "device", "json", "quiet"}
+    allowed = {"resume", "run", "out", "device", "max_pixels", "json", "quiet"}
     for one in context.command.params:
         source = context.get_parameter_source(str(one.name))
         if one.name not in allowed and source is not None and source.name == "COMMANDLINE":

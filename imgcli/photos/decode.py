@@ -8,7 +8,6 @@ import errno
 import io
 import logging
 import math
-import os
 import sys
 import threading
 import warnings
@@ -39,13 +38,11 @@ from imgcli.image_types import (
     photo_format,
 )
 from imgcli.photos.resize import MARGIN, resize
-from imgcli.reading import MAX_PHOTO, open_regular
+from imgcli.reading import MAX_PHOTO, MAX_PIXELS_VARIABLE, open_regular, pixel_limit
 from imgcli.records import Preprocess, SampleRange
 
 VERSION = 2  # of the rules below; a change of pixels raises it, and stored pixels are made again
 FORMATS = tuple(name.upper() for name in SUFFIXES)  # MPO, a JPEG with more behind it, as JPEG
-MAX_PIXELS = 200_000_000  # held at once: 0.8 GB in RGB, three times as much with transparency
-MAX_PIXELS_VARIABLE = "IMGCLI_MAX_PIXELS"  # in the environment, for every command alike
 LARGE = 50_000_000  # photos of more pixels are decoded one at a time
 
 Stage = Literal["read", "identify", "open", "limit", "decode", "convert"]
@@ -146,26 +143,6 @@ def decode(
         # Pillow raises a dozen kinds on damaged files: ValueError, IndexError, struct.error, ...
         message = " ".join(str(error).split())[:200] or "no reason given"
         return Fault(stage, type(error).__name__, f"{message} ({type(error).__name__})")
-
-
-def pixel_limit() -> int:
-    """The pixels of the largest photo that is decoded: `MAX_PIXELS`, or what the environment says.
-
-    Raises:
-        WrongUsage: that is not a number of pixels.
-    """
-    text = os.environ.get(MAX_PIXELS_VARIABLE)
-    if not text:
-        return MAX_PIXELS
-    try:
-        limit = int(float(text))
-    except (ValueError, OverflowError):
-        limit = 0
-    if limit < 1:
-        raise WrongUsage(
-            f"{MAX_PIXELS_VARIABLE}={text} is not a number of pixels, such as {2 * MAX_PIXELS}."
-        )
-    return limit
 
 
 def open_photo(data: bytes) -> Image.Image:
@@ -550,11 +527,15 @@ def _without_text(data: bytes) -> bytes:
 
 def _too_many(size: tuple[int, int], held: int, limit: int) -> str:
     width, height = size
-    at = "" if held == width * height else f", of which {held / 1e6:.0f} million are held at once"
+    at = "" if held == width * height else f", of which {_millions(held)} are held at once"
     return (
-        f"{width} × {height} are {width * height / 1e6:.0f} million pixels{at}; the limit is "
-        f"{limit / 1e6:.0f} million, which --max-pixels raises"
+        f"{width} × {height} are {_millions(width * height)} pixels{at}; the limit is "
+        f"{_millions(limit)} (--max-pixels, or {MAX_PIXELS_VARIABLE} for all commands)"
     )
+
+
+def _millions(n: int) -> str:
+    return f"{n / 1e6:.0f} million" if n >= 10_000_000 else f"{n:,}"
 
 
 _one_at_a_time = threading.RLock()

@@ -131,6 +131,12 @@ def test_pixels_of_two_ranges_are_kept_apart_and_predict_uses_the_runs(tmp_path:
     assert needed(views[0]) == 64
 
 
+def test_the_preprocessing_says_its_range() -> None:
+    said = Preprocess(32, sample_range=SampleRange(12)).describe()
+    assert said.endswith("samples of 16 bits from 0 to 4,095")
+    assert "samples" not in Preprocess(32, sample_range=SampleRange()).describe()
+
+
 def test_a_range_survives_json() -> None:
     for one in (None, SampleRange(12), SampleRange(16, (-1.0, 2.0), (0.0, 1.0))):
         view = Preprocess(32, sample_range=one)
