@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401  would import all forty plugins to find these two
 )
 from PIL.Image import Transpose
+from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from imgcli.errors import WrongUsage
@@ -134,7 +135,7 @@ def decode(
                     return Fault("decode", "NoPixels", f"{size[0]} × {size[1]} pixels")
                 stage = "convert"
                 top = _top(image, data, white, sample_range)
-                if top < FULL and rawmode in _OTHER_BYTE:
+                if top < FULL and rawmode in _WIDE:
                     image = _scaled_colour(image, data, rawmode, top)
                 return _upright(_to_rgb(image, top, sample_range), _orientation(image))
     except UnidentifiedImageError:
@@ -322,9 +323,15 @@ _OTHER_BYTE = {
 }
 
 
+_GREY_ALPHA, _PORTABLE = "LA;16B", "65535"  # of a PNG; of a PPM, by its maximum
+_WIDE = {*_OTHER_BYTE, _GREY_ALPHA, _PORTABLE}  # several samples of 16 bits per pixel
+
+
 def raw_mode(image: Image.Image) -> str:
     """How the samples of a picture that is not loaded yet stand in its file; "" if unknown."""
     args = next((tile[3] for tile in getattr(image, "tile", ())), "")
+    if image.format == "PPM" and args == ("RGB", FULL):
+        return _PORTABLE
     return str(args[0] if isinstance(args, tuple) and args else args)
 
 
@@ -351,7 +358,7 @@ def sample_extremes(data: bytes) -> Extremes | None:
         with _no_warnings:
             image = open_photo(data)
             white, rawmode = _white(image, data), raw_mode(image)
-            colours = rawmode in _OTHER_BYTE
+            colours = rawmode in _WIDE
             if not colours and image.mode[:1] not in ("I", "F"):
                 return None
             if image.width * image.height > pixel_limit():
@@ -363,7 +370,8 @@ def sample_extremes(data: bytes) -> Extremes | None:
                     return Extremes(KINDS.index(SAID), 0, white)
                 values = np.asarray(image)
                 if colours:
-                    values = colour_samples(image, data, rawmode)[..., :3]
+                    values = colour_samples(image, data, rawmode)
+                    values = values[..., :-1] if _has_alpha(values) else values
                 if image.mode == "F":
                     values = np.nan_to_num(values, posinf=0, neginf=0)
                 kind = image.mode if image.mode == "F" or not of_16 else SIXTEEN
@@ -417,6 +425,7 @@ def _top(
     if white < FULL:
         # The standard of PNG has fewer bits moved up, to the whole range; many leave them low.
         samples = np.asarray(image)
+        samples = samples[..., :-1] if _has_alpha(samples) else samples
         if int(samples.max()) > (white if image.mode.startswith("I") else white >> 8):
             return FULL
     return white
@@ -425,29 +434,44 @@ def _top(
 def _scaled_colour(image: Image.Image, data: bytes, rawmode: str, top: int) -> Image.Image:
     """A loaded picture of 16 bits per colour, its samples up to `top` brought to 0..255."""
     values = colour_samples(image, data, rawmode)
-    colours = np.minimum(values[..., :3], top).astype(np.float32)
-    scaled = np.asarray(image).copy()
-    scaled[..., :3] = np.rint(colours * (255 / top))
-    if scaled.shape[2] == 4 and int(values[..., 3].max()) <= top:
-        scaled[..., 3] = np.rint(values[..., 3] * (255 / top))
-    made = Image.fromarray(scaled)
+    limits = np.full(values.shape[2], top)
+    if _has_alpha(values) and int(values[..., -1].max()) > top:
+        limits[-1] = FULL
+    scaled = np.rint(np.minimum(values, limits) * (255 / limits)).astype(np.uint8)
+    made = Image.fromarray(scaled)  # LA, RGB or RGBA
     made.info = image.info
     return made
 
 
 def colour_samples(image: Image.Image, data: bytes, rawmode: str) -> NDArray[np.uint16]:
-    """The samples of a loaded picture of 16 bits per colour, (H, W, 3 or 4)."""
-    second = open_photo(data)
-    tiles = []
-    for tile in second.tile:  # type: ignore[attr-defined]
-        args = tile[3]
+    """The samples of a loaded picture of 16 bits, (H, W, bands); alpha is the last."""
+    second = cast(ImageFile, open_photo(data))
+    if rawmode == _PORTABLE:
+        width, height = second.size
+        start = second.tile[0].offset
+        if data[:2] == b"P6":
+            samples = np.frombuffer(data, ">u2", 3 * width * height, start)
+        else:  # P3, written out
+            samples = np.array(data[start:].split()[: 3 * width * height], np.uint16)
+        return samples.astype(np.uint16).reshape(height, width, 3)
+    if rawmode == _GREY_ALPHA:  # four bytes a pixel
+        second._mode, other = "RGBA", "RGBA"
+    else:
         other = _OTHER_BYTE[rawmode]
-        args = (other, *args[1:]) if isinstance(args, tuple) else other
-        tiles.append(tile._replace(args=args))
-    second.tile = tiles  # type: ignore[attr-defined]
+    second.tile = [
+        tile._replace(args=(other, *tile.args[1:]) if isinstance(tile.args, tuple) else other)
+        for tile in second.tile
+    ]
     second.load()
-    high = np.asarray(image).astype(np.uint16)
-    return np.asarray(high << 8 | np.asarray(second), np.uint16)
+    low = np.asarray(second)
+    if rawmode == _GREY_ALPHA:
+        return np.ascontiguousarray(low).view(">u2").astype(np.uint16)
+    return np.asarray(np.asarray(image).astype(np.uint16) << 8 | low, np.uint16)
+
+
+def _has_alpha(samples: NDArray[Any]) -> bool:
+    """Whether the last of the samples of each pixel, (H, W) or (H, W, bands), is alpha."""
+    return samples.ndim == 3 and samples.shape[2] % 2 == 0
 
 
 def _match_transparent_colour(image: Image.Image) -> None:

@@ -157,4 +157,4 @@ def _sentences(extremes: NDArray[np.float64]) -> Iterator[str]:
                 f"{taken[1]:,.6g} is taken as black to white."
             )
     if said := int((extremes[:, 0] == KINDS.index(SAID)).sum()):
-        yield f"The range of {count(said, 'photo')} of more than 8 bits is the one its file says."
+        yield f"{count(said, 'photo')} of more than 8 bits: black and white are as the file says."

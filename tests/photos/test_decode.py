@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from imgcli.errors import WrongUsage
-from imgcli.photos.decode import Fault, decode, needed, read_photo, reduction, to_input
+from imgcli.photos.decode import (
+    Fault,
+    decode,
+    needed,
+    read_photo,
+    reduction,
+    sample_extremes,
+    to_input,
+)
 from imgcli.records import Preprocess, SampleRange
 from tests.support.photos import image_bytes
 
@@ -343,6 +351,30 @@ def test_colours_of_12_bits_in_16_keep_their_levels() -> None:
     assert pixels(data)[0, 0].tolist() == [15, 8, 0]  # as before, where nothing is known
     said = data[:33] + chunk(b"sBIT", b"\x0c\x0c\x0c") + data[33:]
     assert pixels(said)[0].tolist() == [[255, 128, 0], [62, 255, 1]]
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_every_kind_of_colour_keeps_its_levels(bits: int) -> None:
+    rng = np.random.default_rng(0)
+    samples = rng.integers(0, 4096, (3, 2, 3)).astype(np.uint16)
+    alpha = np.full((3, 2, 1), 65535, np.uint16)
+    rows = lambda array: b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)  # noqa: E731
+    words = " ".join(map(str, samples.ravel())).encode()
+    grey = samples[..., :1]
+    for name, data, expected in (
+        ("rgb", png(2, 3, depth=16, color=2, rows=rows(samples)), samples),
+        ("rgba", png(2, 3, depth=16, color=6, rows=rows(np.dstack([samples, alpha]))), samples),
+        ("grey", png(2, 3, depth=16, color=0, rows=rows(grey)), grey),
+        ("la", png(2, 3, depth=16, color=4, rows=rows(np.dstack([grey, alpha]))), grey),
+        ("P6", b"P6 2 3 65535\n" + samples.astype(">u2").tobytes(), samples),
+        ("P3", b"P3 2 3 65535\n" + words, samples),
+    ):
+        found = sample_extremes(data)
+        assert found is not None and found.high == expected.max(), name
+        photo = decode(data, sample_range=SampleRange(bits))
+        assert isinstance(photo, Image.Image)
+        exact = expected.astype(float) * 255 / ((1 << bits) - 1)
+        assert np.abs(np.asarray(photo) - exact).max() <= (0.51 if bits == 12 else 1), name
 
 
 # --- scaled decoding ----------------------------------------------------------------------------
