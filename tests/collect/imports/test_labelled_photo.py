@@ -34,7 +34,7 @@ def test_a_photo_of_the_limit_is_read_and_one_byte_more_is_not() -> None:
 def test_reading_stops_soon_after_the_limit() -> None:
     file = Endless(photo(1))
     with pytest.raises(NotTaken, match="larger than 100 MB"):
-        read_photo(file)
+        read_photo(file, Limits(photo=100_000_000))
     assert file.given < 101_000_000
 
 
