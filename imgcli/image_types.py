@@ -57,6 +57,8 @@ PLUGINS = {
 }
 
 _SAVE = "save it as JPEG or PNG"
+_RAW = "a camera's raw file; develop it to JPEG or TIFF"
+_DVC = "a DVC pointer, not the photo itself: run `dvc pull`"
 EMPTY = (
     "an empty file: a cloud folder's placeholder (make it available offline), or an unfinished "
     "download or copy"
@@ -72,8 +74,8 @@ _POINTERS = {  # texts that stand for a file which is elsewhere
     b"/annex/objects/": ANNEX,
     b"../.git/annex/objects/": ANNEX,
     b".git/annex/objects/": ANNEX,
-    b"outs:\n- md5:": "a DVC pointer, not the photo itself: run `dvc pull`",
-    b"md5: ": "a DVC pointer, not the photo itself: run `dvc pull`",
+    b"outs:\n- md5:": _DVC,
+    b"md5: ": _DVC,
 }
 _OTHERS = {
     b"%PDF": "a PDF document; save its pictures as JPEG or PNG",
@@ -84,6 +86,14 @@ _OTHERS = {
     b"8BPS": f"a Photoshop file; {_SAVE}",
     b"\0\0\0\x0cjP  ": f"a JPEG 2000 picture; {_SAVE}",
     b"\xff\x4f\xff\x51": f"a JPEG 2000 picture; {_SAVE}",
+    b"FUJIFILMCCD-RAW": _RAW,
+    b"IIRO": _RAW,
+    b"IIRS": _RAW,
+    b"IIU\0": _RAW,
+    b"v/1\x01": f"an OpenEXR picture; {_SAVE}",
+    b"#?RADIANCE": f"a Radiance HDR picture; {_SAVE}",
+    b"SIMPLE  =": f"a FITS picture; {_SAVE}",
+    b"DDS ": f"a DDS texture; {_SAVE}",
     b"P7\n": f"a PAM picture; {_SAVE}",
     b"PF\n": f"a colour PFM picture; {_SAVE}",
     b"bplist00": "a placeholder of iCloud or another property list; download the photo first",
@@ -108,8 +118,10 @@ OTHER_SUFFIXES = {
 }
 
 
-def cloud_placeholder(name: str) -> str | None:
-    """What a file is by its name alone, if iCloud keeps the photo elsewhere."""
+def placeholder(name: str) -> str | None:
+    """What a file is by its name alone, if that says that the photo is elsewhere."""
+    if name.lower().endswith(".dvc"):
+        return _DVC
     if name.startswith(".") and name.lower().endswith(".icloud"):
         return "a placeholder of iCloud: download the photo first (`brctl download`, or Finder)"
     return None
@@ -183,8 +195,10 @@ def other_type(head: bytes) -> str | None:
     for start, name in (_OTHERS | _POINTERS).items():
         if head.startswith(start):
             return name
+    if head[128:132] == b"DICM":
+        return f"a DICOM picture; {_SAVE}"
     if head[4:8] == b"ftyp":
-        return "a video, or another ISO media file"
+        return _RAW if head[8:12] == b"crx " else "a video, or another ISO media file"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for start, name in _MARKUP.items():
         if text.startswith(start) or (start == b"<svg" and text[:1] == b"<" and start in text):

@@ -44,6 +44,7 @@ from imgcli.records import Preprocess, SampleRange
 
 VERSION = 2  # of the rules below; a change of pixels raises it, and stored pixels are made again
 FORMATS = tuple(name.upper() for name in SUFFIXES)  # MPO, a JPEG with more behind it, as JPEG
+BYTES = 8  # that a pixel takes, with what is made of it
 LARGE = 50_000_000  # photos of more pixels are decoded one at a time
 
 Stage = Literal["read", "identify", "open", "limit", "decode", "convert"]
@@ -192,7 +193,7 @@ def _pixels_held(image: Image.Image, size: tuple[int, int]) -> int:
         blocks = [(h, v) for _, h, v, _ in image.layer]
         most = max(h for h, _ in blocks) * max(v for _, v in blocks)
         samples = size[0] * size[1] * sum(h * v for h, v in blocks) / most
-        held += int(2 * samples / 4) // 2
+        held += int(samples) * 2 // BYTES  # a coefficient of two bytes for each
     return held
 
 

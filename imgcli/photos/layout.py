@@ -33,7 +33,7 @@ from imgcli.class_folders import (
     label_of,
 )
 from imgcli.errors import DataError
-from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES, broken_link, cloud_placeholder
+from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES, broken_link, placeholder
 from imgcli.photos.manifest import FOLDERS, Manifest, read_manifest, user_files
 from imgcli.progress import note_once
 from imgcli.records import Rejected
@@ -302,7 +302,7 @@ def _entries(folder: str, relative: str, rejected: list[Rejected]) -> Iterator[o
             if not name.startswith("."):
                 if name not in IGNORED_NAMES:
                     yield entry
-            elif reason := cloud_placeholder(name):
+            elif reason := placeholder(name):
                 rejected.append(Rejected(relative + entry.name, reason))
             elif not name.startswith(_PROGRAMS) and entry.is_dir(follow_symlinks=False):
                 if n := _photos_in(entry.path):
@@ -339,9 +339,9 @@ def _rejection(entry: os.DirEntry[str]) -> str | None:
     extension = os.path.splitext(entry.name)[1].lower()
     try:
         if entry.is_file():
-            return (
-                f"not a picture, by its name ({extension})" if extension in OTHER_SUFFIXES else None
-            )
+            if extension in OTHER_SUFFIXES:
+                return placeholder(entry.name) or f"not a picture, by its name ({extension})"
+            return None
         if _is_folder(entry):
             return _INSIDE
     except OSError as error:  # a link that points at itself, or to where we may not look

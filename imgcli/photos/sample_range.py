@@ -81,7 +81,11 @@ def _fill(store: RowStore, files: Sequence[Path | str], digests: Sequence[str]) 
         store.append(others, np.tile(np.array(_NONE), (len(others), 1)))
     rest = sorted(deep)
     pipeline.fill(
-        [store], [Transform(_row)], [files[i] for i in rest], [digests[i] for i in rest], "Ranges"
+        [store],
+        [Transform(_row)],
+        [files[i] for i in rest],
+        [digests[i] for i in rest],
+        "Reading samples",
     )
 
 

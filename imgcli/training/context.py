@@ -6,6 +6,7 @@ FitResult          a trained module, its history and metrics
 """
 
 import copy
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -139,7 +140,7 @@ def _with_range_of(samples: Samples, network: Network) -> Network:
     """
     if network.preprocess.sample_range is not None:
         return network
-    files = [samples.file(i) for i in range(len(samples))]
+    files = [os.path.join(samples.root, path) for path in samples.paths]
     found = range_of_files(files, samples.digests, CACHE)
     return replace(network, preprocess=replace(network.preprocess, sample_range=found))
 

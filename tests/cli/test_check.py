@@ -175,3 +175,20 @@ def test_each_reason_of_files_that_are_no_photos_has_its_row(here: Path, capsys:
     for said in ("2 red/a.jpg:", "git lfs pull", "1 red/c.jpg:", "an HTML page", "an empty file"):
         assert said in out
     assert "a placeholder of iCloud" in out and "`git annex get`" in out
+
+
+def test_a_clone_without_git_lfs_is_named_by_every_command(here: Path, shell: Shell) -> None:
+    lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:{:064d}\nsize 1\n"
+    for i, folder in enumerate(("p/a", "p/b", "t/train/a", "t/train/b", "t/test/a", "t/test/b")):
+        for k in range(3):
+            (here / folder).mkdir(parents=True, exist_ok=True)
+            (here / folder / f"{k}.jpg").write_text(lfs.format(10 * i + k))
+    for words in (
+        ("import", "p", "--out", "r"),
+        ("split", "p", "--out", "ds"),
+        ("train", "--data", "t", "--arch", "8C5-P2-16"),
+    ):
+        code, _, err = shell(*words)
+        assert code == 1 and "run `git lfs pull`" in err, words
+    code, out, _ = shell("check", "p")
+    assert code == 0 and "git lfs pull" in " ".join(out.split()) and "Next:" not in out

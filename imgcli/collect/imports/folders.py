@@ -10,7 +10,7 @@ from typing import IO
 
 from imgcli.collect.imports.labelled_photo import Entry, NotTaken
 from imgcli.collect.imports.survey import is_system_file
-from imgcli.image_types import ANNEX, broken_link, cloud_placeholder
+from imgcli.image_types import ANNEX, broken_link, placeholder
 from imgcli.records import Rejected
 
 
@@ -34,9 +34,9 @@ def folder_entries(source: Path) -> Iterator[Entry | Rejected]:
             continue
         below = []
         for entry in found:
-            if reason := cloud_placeholder(entry.name):
-                yield Rejected(_origin(source, (*parts, entry.name)), reason)
             if is_system_file(entry.name):
+                if reason := placeholder(entry.name):
+                    yield Rejected(_origin(source, (*parts, entry.name)), reason)
                 continue
             item = _entry(entry, source, (*parts, entry.name))
             if item is None:

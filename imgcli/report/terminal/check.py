@@ -79,6 +79,8 @@ def _next_steps(document: Mapping[str, Any], root: str) -> list[str]:
         ]
     if "labels" in document:
         return []
+    if len(document["classes"]) < 2:  # which both would refuse
+        return []
     return [f"Next: imgcli {'train --data' if document['parts'] else 'split'} {root}"]
 
 
