@@ -24,7 +24,7 @@ from imgcli.files import save_arrays
 from imgcli.photos import pipeline, relabel
 from imgcli.photos.dataset import load_dataset
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.layout import scan
+from imgcli.photos.layout import read_layout
 from imgcli.photos.merge import undo_merge
 from imgcli.photos.merge_spec import read_plan
 from imgcli.photos.quarantine import Move, quarantine, restore
@@ -377,7 +377,7 @@ def test_a_photo_of_more_bytes_than_are_decoded_is_not_even_hashed(
     (reason,) = digest_files([Path("raw/red/vast.jpg")], here / "c")
     assert isinstance(reason, Rejected) and "5,369 MB, the limit is 1,074 MB" in reason.reason
     monkeypatch.setattr(hashlib, "file_digest", read)
-    rejected = {item.path: item.reason for item in scan(Path("raw"))[1]}
+    rejected = {item.path: item.reason for item in read_layout(Path("raw")).rejected}
     assert rejected["red/endless.jpg"] == "neither a file nor a folder"
 
 
