@@ -213,3 +213,23 @@ def test_a_full_disk_is_a_sentence_and_a_rerun_completes(shell: Shell) -> None:
     assert tree(Path("raw")) == TWO_CLASSES
     assert shell("import", "src")[0] == 0
     assert len(tree(Path("raw"))) == 5
+
+
+def test_newer_and_older_formats_go_all_the_way_to_a_dataset(shell: Shell) -> None:
+    files = {
+        f"src/{label}/{number}.{suffix}": photo(100 * k + 17 * number, name)
+        for k, label in enumerate(("a", "b"))
+        for number, (suffix, name) in enumerate(
+            [("ppm", "PPM"), ("pgm", "PPM"), ("avif", "AVIF"), ("jpg", "AVIF"), ("AVIF", "AVIF")]
+        )
+    }
+    make_tree(Path("."), files)
+    code, out, _ = shell("import", "src")
+    assert code == 0 and "Added 10 photos" in out and "rejected 0 files" in out
+    code, out, _ = shell("check", "raw", "--json")
+    found = json.loads(out)
+    assert (found["photos"], found["unreadable"]) == (10, [])
+    named = [issue["detail"] for issue in found["issues"] if issue["kind"] == "extension"]
+    assert named == ["named .jpg, but it is AVIF"] * 2
+    code, out, _ = shell("split", "raw", "--json")
+    assert code == 0 and json.loads(out)["rejected"] == []
