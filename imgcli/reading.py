@@ -2,6 +2,7 @@
 
     open_regular(path)      a file to read; a pipe, socket, device or folder is refused at once
     read_regular(path)      all bytes of a file that is not too large
+    pixel_limit()           pixels of the largest photo that is decoded
     read_arrays(path)       the arrays of an `.npz`, whose sizes are checked before memory is taken
 
 Refusals are `OSError`s, so that whoever opens a file has one kind of error to turn into a sentence.
@@ -14,7 +15,8 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
@@ -23,11 +25,15 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.errors import WrongUsage
 from imgcli.text import megabytes
 
 # Bytes of the largest file of each kind that is read at all; a file of more is refused unread.
 MAX_PHOTO = 1 << 30  # 50 million pixels, which is all that is decoded, are 0.4 GB in 16-bit RGBA
 MAX_DOCUMENT = 1 << 30  # JSON and CSV; the manifest of a million photos has 0.3 GB
+
+MAX_PIXELS = 200_000_000  # held at once: 0.8 GB in RGB, three times as much with transparency
+MAX_PIXELS_VARIABLE = "IMGCLI_MAX_PIXELS"  # in the environment, for every command alike
 
 ARRAYS_HASH = "sha256"  # the array of an `.npz` that vouches for the others
 _DEFLATE = 1032  # bytes that one packed byte can become at most
@@ -102,6 +108,40 @@ def digest_of(path: Path) -> str:
     """
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pixel_limit() -> int:
+    """The pixels of the largest photo that is decoded: `MAX_PIXELS`, or what the environment says.
+
+    Raises:
+        WrongUsage: that is not a number of pixels.
+    """
+    text = os.environ.get(MAX_PIXELS_VARIABLE)
+    if not text:
+        return MAX_PIXELS
+    try:
+        limit = int(text)
+    except ValueError:
+        limit = 0
+    if limit < 1:
+        raise WrongUsage(
+            f"{MAX_PIXELS_VARIABLE}={text} is not a number of pixels, such as {2 * MAX_PIXELS}."
+        )
+    return limit
+
+
+@contextmanager
+def pixels_up_to(limit: int) -> Iterator[None]:
+    """Decode photos of up to so many pixels, for the time of one command."""
+    before = os.environ.get(MAX_PIXELS_VARIABLE)
+    os.environ[MAX_PIXELS_VARIABLE] = str(limit)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[MAX_PIXELS_VARIABLE]
+        else:
+            os.environ[MAX_PIXELS_VARIABLE] = before
 
 
 # --- arrays -------------------------------------------------------------------------------------

@@ -86,6 +86,33 @@ class Split:
 
 
 @dataclass(frozen=True)
+class SampleRange:
+    """The samples that become black and white in photos of more than 8 bits that do not say it.
+
+    One range for all photos of a folder: they stay as bright beside one another as they are.
+    """
+
+    bits: int = 16  # of files of 16 bits per sample: 0 is black, 2^bits - 1 white
+    integers: tuple[float, float] | None = None  # black and white of 32-bit integers; None: each
+    floats: tuple[float, float] | None = None  # photo by its own values
+
+    def key(self) -> str:
+        """For the names of stores of what was decoded with it."""
+        more = [
+            f"{letter}{low:g}to{high:g}"
+            for letter, some in (("i", self.integers), ("f", self.floats))
+            if some
+            for low, high in [some]
+        ]
+        return "-".join([f"{self.bits}bit", *more])
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        some = {key: data.get(key) for key in ("integers", "floats")}
+        return cls(data["bits"], **{k: (v[0], v[1]) if v else None for k, v in some.items()})
+
+
+@dataclass(frozen=True)
 class Preprocess:
     """How a decoded photo becomes the network's input; saved with the weights.
 
@@ -102,6 +129,7 @@ class Preprocess:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     test_flip: bool = False  # judge the mean of what is said of the photo and of its mirror image
     channels: Literal[1, 3] = 3  # 1: grey, made of the decoded pixels, which are of 3 all the same
+    sample_range: SampleRange | None = None  # None: no training photo has more than 8 bits
 
     def describe(self) -> str:
         """One sentence for people."""
@@ -114,16 +142,27 @@ class Preprocess:
         grey = self.channels == 1
         mean, std = (self.mean[0], self.std[0]) if grey else (self.mean, self.std)
         normalised = f"{'in grey, ' if grey else ''}normalised by mean {mean} and std {std}"
-        return f"{how} ({self.interpolation}), {normalised}{twice}"
+        bits = self.sample_range.bits if self.sample_range else 16
+        samples = f", samples of 16 bits from 0 to {(1 << bits) - 1:,}" if bits < 16 else ""
+        return f"{how} ({self.interpolation}), {normalised}{samples}{twice}"
 
     def geometry(self) -> str:
         """What decides the pixels before normalising: the key of decoded pixels."""
         crop = f"{self.crop:g}-" if self.fit == "crop" else ""
-        return f"{self.size}-{self.fit}-{crop}{self.interpolation}"
+        samples = f"-{self.sample_range.key()}" if self.sample_range else ""
+        return f"{self.size}-{self.fit}-{crop}{self.interpolation}{samples}"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**{**data, "mean": tuple(data["mean"]), "std": tuple(data["std"])})
+        samples = data.get("sample_range")
+        return cls(
+            **{
+                **data,
+                "mean": tuple(data["mean"]),
+                "std": tuple(data["std"]),
+                "sample_range": SampleRange.from_json(samples) if samples else None,
+            }
+        )
 
 
 @dataclass(frozen=True, eq=False)

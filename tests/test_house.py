@@ -28,7 +28,7 @@ ALLOWED = {
     "image_types": set(),
     "config": {"errors"},
     "records": {"config"},
-    "reading": {"text"},
+    "reading": {"errors", "text"},
     "documents": {"reading"},
     "run_documents": {"config", "documents", "records"},
     "files": {"errors", "progress", "text", "reading", "documents"},

@@ -9,7 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunNames
+from imgcli.cli.options import Device, FoldSeed, Json, MaxPixels, Quiet, RunData, RunNames
 from imgcli.commands import evaluate as command
 
 Folds = Annotated[
@@ -44,6 +44,7 @@ def evaluate(
     data: RunData = None,
     seed: FoldSeed = None,
     device: Device = "auto",
+    max_pixels: MaxPixels = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -1,6 +1,7 @@
 """The options that mean the same in every command, each declared once.
 
-`--quiet` is carried out here, for the time of the command; no command has to do anything for it.
+`--quiet` and `--max-pixels` are carried out here, for the time of the command; no command has to do
+anything for them.
 """
 
 from pathlib import Path
@@ -14,6 +15,14 @@ from imgcli.progress import quietly
 def _be_quiet(context: typer.Context, quiet: bool) -> bool:
     context.with_resource(quietly(quiet))
     return quiet
+
+
+def _allow_pixels(context: typer.Context, limit: int | None) -> int | None:
+    if limit is not None:
+        from imgcli.reading import pixels_up_to  # imports numpy
+
+        context.with_resource(pixels_up_to(limit))
+    return limit
 
 
 Data = Annotated[Path, typer.Option("--data", help="Dataset folder with train/ and test/.")]
@@ -44,6 +53,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="No progress bars, no notes.", callback=_be_quiet),
+]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels",
+        metavar="N",
+        min=1,
+        envvar="IMGCLI_MAX_PIXELS",
+        show_default="200 million",
+        help="Pixels of the largest photo to decode; of a JPEG at the size it is reduced to.",
+        callback=_allow_pixels,
+    ),
 ]
 ClassesAt = Annotated[
     str | None,

@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Device, Json, Quiet, RunNames
+from imgcli.cli.options import Device, Json, MaxPixels, Quiet, RunNames
 from imgcli.commands import predict as command
 from imgcli.progress import note
 
@@ -39,6 +39,7 @@ def predict(
     top: Top = 5,
     min_precision: MinPrecision = None,
     device: Device = "auto",
+    max_pixels: MaxPixels = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import ClassesAt, Force, Json, Parts, Quiet
+from imgcli.cli.options import ClassesAt, Force, Json, MaxPixels, Parts, Quiet
 from imgcli.commands.split import Duplicates, Link, SplitResult
 from imgcli.commands.split import split as split_photos
 from imgcli.report.terminal import photos
@@ -69,6 +69,7 @@ def split(
     force: Force = False,
     classes_at: ClassesAt = None,
     parts: Parts = [],  # noqa: B006  typer copies it
+    max_pixels: MaxPixels = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -79,9 +79,9 @@ class Store:
             NotTaken: it is not a photo, or cannot be read within the limits.
         """
         data = photo.read()
-        image_format = photo_format(data[:HEAD])
-        if image_format is None:
-            raise NotTaken(refusal(data[:HEAD]))
+        image_format, reason = photo_format(data[:HEAD]), refusal(data[:HEAD])
+        if image_format is None or reason:
+            raise NotTaken(reason)
         digest = hashlib.sha256(data).hexdigest()
         folder = self._class_folder(photo.part, photo.label)
         line = {

@@ -132,11 +132,11 @@ def _from_timm(
 
 def _load_in_order(module: nn.Module, file: Path, channels: Channels) -> None:
     """Load weights whose tensors stand in timm's order under other names; the head comes last."""
-    tensors = read_state(file).values()
+    tensors = (stored.load() for stored in read_checkpoint(file).tensors.values())
     state = dict(zip(module.state_dict(), tensors, strict=False))
     first = next(iter(state))
     state[first] = adapt_input_conv(channels, state[first])
-    load_backbone(module, state, [], file)
+    module.load_state_dict(state)
 
 
 def _from_torchvision(

@@ -95,6 +95,7 @@ def check_folder(root: Path, cache: Path = CACHE, levels: Levels = AS_FOUND) -> 
     issues = [
         *(Issue("not-used", item.reason, item.path) for item in layout.rejected),
         *_changed(digests, recorded, made),
+        *(Issue("range", sentence) for sentence in photos.found.ranges),
         *placeholders(same, used),
         *quality_issues(photos.paths, photos.metadata, photos.found.fingerprints, photos.row),
     ]

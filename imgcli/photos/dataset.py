@@ -8,7 +8,7 @@ dataset/
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def load_dataset(root: Path, cache: Path = CACHE, config: DataConfig | None = No
     groups, unknown = _in_train(groups, places)
     rejected = sorted(rejected + unread + unused + unknown, key=lambda item: item.path)
     samples, parts = _numbered(root, places, digests, groups)
-    _check_usable(samples, parts)
+    _check_usable(samples, parts, unread + unused)
     split = _split(parts, made)
     return Dataset(samples, split, tuple(rejected), leaks(samples, split))
 
@@ -220,17 +220,25 @@ def _numbered(
     return samples, {part: rows for part, rows in parts.items() if len(rows)}
 
 
-def _check_usable(samples: Samples, parts: Mapping[str, IntArray]) -> None:
+def _check_usable(
+    samples: Samples, parts: Mapping[str, IntArray], unreadable: Sequence[Rejected]
+) -> None:
     """Refuse fewer than two classes, and no photo to train on."""
     root, classes = samples.root, samples.classes
+    lost = ""
+    if unreadable:
+        lost = f" Not usable: {listed([item.path for item in unreadable], 3)}"
+        lost += f" ({unreadable[0].reason})."
     if len(classes) < 2:
         have = f"one class only, {listed(classes)}" if classes else "no photo that can be used"
         raise DataError(
             f"'{root}' has {have}; a classifier needs two classes, each in a folder of its own: "
-            f"{TREE}."
+            f"{TREE}.{lost}"
         )
     if "train" not in parts:
-        raise DataError(f"No photo in '{root / 'train'}' can be used. Add some, or split again.")
+        raise DataError(
+            f"No photo in '{root / 'train'}' can be used. Add some, or split again.{lost}"
+        )
 
 
 def _split(parts: Mapping[str, IntArray], made: Manifest | None) -> Split:

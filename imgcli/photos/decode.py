@@ -8,31 +8,44 @@ import errno
 import io
 import logging
 import math
+import sys
 import threading
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import (
     Image,
-    TiffImagePlugin,  # noqa: F401  Image.open knows only the commonest formats by itself, and
+    TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,  # noqa: F401  would import all forty plugins to find these two
 )
 from PIL.Image import Transpose
+from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from imgcli.image_types import SUFFIXES, other_type
+from imgcli.errors import WrongUsage
+from imgcli.image_types import (
+    FORMATS_READ,
+    HEAD,
+    SUFFIXES,
+    lacking,
+    other_type,
+    photo_format,
+)
 from imgcli.photos.resize import MARGIN, resize
-from imgcli.reading import MAX_PHOTO, open_regular
-from imgcli.records import Preprocess
+from imgcli.reading import MAX_PHOTO, MAX_PIXELS_VARIABLE, open_regular, pixel_limit
+from imgcli.records import Preprocess, SampleRange
 
 VERSION = 2  # of the rules below; a change of pixels raises it, and stored pixels are made again
 FORMATS = tuple(name.upper() for name in SUFFIXES)  # MPO, a JPEG with more behind it, as JPEG
-MAX_PIXELS = 50_000_000
+BYTES = 8  # that a pixel takes, with what is made of it
+LARGE = 50_000_000  # photos of more pixels are decoded one at a time
 
 Stage = Literal["read", "identify", "open", "limit", "decode", "convert"]
 
@@ -73,52 +86,122 @@ def read_photo(file: Path | str, max_bytes: int = MAX_PHOTO) -> bytes | Fault:
 
 
 def decode(
-    data: bytes, at_least: int | None = None, max_pixels: int = MAX_PIXELS
+    data: bytes,
+    at_least: int | None = None,
+    max_pixels: int | None = None,
+    sample_range: SampleRange | None = None,
 ) -> Image.Image | Fault:
     """Decode a picture fully: upright, RGB, of 8 bits, the first frame where there are several.
 
-    Samples of 16 bits are scaled, never clipped; CMYK is multiplied out; whatever is transparent
-    shows white. No exception and no warning leaves this function, whatever the bytes are.
+    Samples of more than 8 bits are scaled: by what the file says of their range, else by
+    `sample_range`. CMYK is multiplied out; whatever is transparent shows white. No exception and
+    no warning leaves this function, whatever the bytes are.
 
     Args:
         at_least: pixels of its short side that the photo is needed at. A JPEG that has several
             times as many is decoded at 1/2, 1/4 or 1/8 of its size, the smallest that keeps them,
             from the low frequencies it is made of. None decodes it at its full size.
-        max_pixels: more are refused, counted at full size.
+        max_pixels: more are refused, counted at the size that is decoded; None: `pixel_limit()`.
+        sample_range: None takes the whole range of 16 bits, and each photo's own of others.
+
+    Raises:
+        WrongUsage: the environment's limit is no number.
     """
+    limit = pixel_limit() if max_pixels is None else max_pixels
     stage: Stage = "open"
     try:
         with _no_warnings:
-            image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-            width, height = image.size
-            if width * height > max_pixels:
-                return Fault("limit", "TooManyPixels", _too_many(width, height, max_pixels))
-            stage = "decode"
+            image = open_photo(data)
+            size = image.size
             if isinstance(image, JpegImageFile):
                 image.decodermaxblock = len(data)  # at once; by pieces a large one takes 7 % longer
                 if at_least:
                     image.draft(None, (at_least, at_least))
-            _match_transparent_colour(image)
-            image.load()
-            if 0 in image.size:
-                return Fault("decode", "NoPixels", f"{width} × {height} pixels")
-            stage = "convert"
-            return _upright(_to_rgb(image), _orientation(image))
+            held = _pixels_held(image, size)
+            if held > limit:
+                return Fault("limit", "TooManyPixels", _too_many(size, held, limit))
+            stage = "decode"
+            with _one_at_a_time if held > LARGE else nullcontext():
+                _match_transparent_colour(image)
+                white = _white(image, data)
+                rawmode = raw_mode(image)
+                try:
+                    image.load()
+                except ValueError as error:
+                    if not _is_too_much_text(error):
+                        raise
+                    bare = _without_text(data)
+                    return decode(bare, at_least, limit, sample_range)
+                if 0 in image.size:
+                    return Fault("decode", "NoPixels", f"{size[0]} × {size[1]} pixels")
+                stage = "convert"
+                top = _top(image, data, white, sample_range)
+                if top < FULL and rawmode in _WIDE:
+                    image = _scaled_colour(image, data, rawmode, top)
+                return _upright(_to_rgb(image, top, sample_range), _orientation(image))
     except UnidentifiedImageError:
-        return Fault("identify", "UnidentifiedImageError", _what_it_is(data))
-    except Image.DecompressionBombError as error:  # Pillow's own limit, 179 million pixels
-        return Fault("limit", "DecompressionBombError", str(error).split(",")[0])
+        return _unidentified(data)
     except Exception as error:
         # Pillow raises a dozen kinds on damaged files: ValueError, IndexError, struct.error, ...
         message = " ".join(str(error).split())[:200] or "no reason given"
         return Fault(stage, type(error).__name__, f"{message} ({type(error).__name__})")
 
 
+def open_photo(data: bytes) -> Image.Image:
+    """Read a picture's header; its pixels are not decoded, and their number is not limited.
+
+    Raises:
+        UnidentifiedImageError: no picture of ours.
+        Exception: of a dozen other kinds, for a damaged header.
+    """
+    name = photo_format(data[:HEAD])
+    if name is not None and lacking(name):
+        raise UnidentifiedImageError
+    _load_plugin(name)
+    formats = FORMATS[:6] if name is None else (name.upper(),)
+    try:
+        return Image.open(io.BytesIO(data), formats=formats)
+    except Image.DecompressionBombError:  # at the header's size; `decode` counts what is decoded
+        if name is None:
+            raise
+        factory, _ = Image.OPEN[name.upper()]
+        return cast(Image.Image, factory(io.BytesIO(data), ""))
+    except ValueError as error:
+        if not _is_too_much_text(error):
+            raise
+        return Image.open(io.BytesIO(_without_text(data)), formats=formats)
+
+
+@cache
+def _load_plugin(name: str | None) -> None:
+    """Have Pillow know a format that it does not know by itself."""
+    if name == "AVIF":
+        import PIL.AvifImagePlugin  # noqa: F401
+    elif name == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    elif name == "JXL":
+        import pillow_jxl  # noqa: F401
+
+
+def _pixels_held(image: Image.Image, size: tuple[int, int]) -> int:
+    """The pixels in memory while a photo is decoded; of a progressive JPEG its coefficients too."""
+    width, height = image.size
+    held = width * height
+    if isinstance(image, JpegImageFile) and image.info.get("progressive"):
+        blocks = [(h, v) for _, h, v, _ in image.layer]
+        most = max(h for h, _ in blocks) * max(v for _, v in blocks)
+        samples = size[0] * size[1] * sum(h * v for h, v in blocks) / most
+        held += int(samples) * 2 // BYTES  # a coefficient of two bytes for each
+    return held
+
+
 def reduction(data: bytes, at_least: int) -> int:
     """By how much `decode` shrinks a photo that is needed at `at_least`: 1, 2, 4 or 8 times."""
     try:
         with _no_warnings:
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image = open_photo(data)
             width = image.width
             image.draft(None, (at_least, at_least))
             return round(width / image.width)
@@ -176,9 +259,9 @@ def _padded(photo: Image.Image, size: int, interpolation: str) -> NDArray[np.uin
 # --- colours ------------------------------------------------------------------------------------
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, top: int, sample_range: SampleRange | None) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _grey_from_numbers(image)
+        return _grey_from_numbers(image, top, sample_range)
     if image.has_transparency_data:
         return _on_white(image.convert("RGBA"))
     return image if image.mode == "RGB" else image.convert("RGB")
@@ -190,24 +273,206 @@ def _on_white(rgba: Image.Image) -> Image.Image:
     return white
 
 
-def _grey_from_numbers(image: Image.Image) -> Image.Image:
+def _grey_from_numbers(
+    image: Image.Image, top: int, sample_range: SampleRange | None
+) -> Image.Image:
     """Grey of more than 8 bits, its range brought to 0..255.
 
-    16-bit files use their whole range by definition. Integers of 32 bits and floats have none:
-    the smallest of the common ones that holds all values counts, else their own extremes.
+    Args:
+        top: the sample of files of 16 bits that is white.
+        sample_range: of integers of 32 bits and floats. None: the smallest of the common ones that
+            holds all values counts, else their own extremes.
     """
     values = np.array(image, dtype=np.float32)
     np.nan_to_num(values, copy=False, posinf=0, neginf=0)
     clear = values == image.info["transparency"] if "transparency" in image.info else None
-    low, high = float(values.min()), float(values.max())
-    tops = {"I": (255.0, 65535.0), "F": (1.0, 255.0, 65535.0)}.get(image.mode, (65535.0,))
-    bottom, top = next(((0.0, top) for top in tops if 0 <= low and high <= top), (low, high))
-    values -= bottom  # in place, here and below: 50 million floats are 0.2 GB
-    values *= 255 / (top - bottom or 1)
+    black, white = _black_and_white(image, values, top, sample_range)
+    np.clip(values, black, white, out=values)
+    values -= black  # in place, here and below: 50 million floats are 0.2 GB
+    values *= 255 / (white - black or 1)
     grey = np.rint(values, out=values).astype(np.uint8)
     if clear is not None:
         grey[clear] = 255
     return Image.fromarray(grey).convert("RGB")
+
+
+def _black_and_white(
+    image: Image.Image, values: NDArray[np.float32], top: int, sample_range: SampleRange | None
+) -> tuple[float, float]:
+    if image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I"):
+        return 0.0, float(top)
+    of_all = sample_range or SampleRange()
+    taken = of_all.floats if image.mode == "F" else of_all.integers
+    return taken or common_range(image.mode, float(values.min()), float(values.max()))
+
+
+def common_range(mode: str, low: float, high: float) -> tuple[float, float]:
+    """The smallest usual range of integers ("I") or floats ("F") that holds these values."""
+    tops = {"I": (255.0, 65535.0), "F": (1.0, 255.0, 65535.0)}[mode]
+    return next(((0.0, top) for top in tops if low >= 0 and high <= top), (low, high))
+
+
+# --- 16 bits of which fewer are used ------------------------------------------------------------
+
+FULL = 65535
+BITS = (8, 10, 12, 14, 16)  # per sample that cameras, scanners and other tools have
+# Pillow keeps one byte of each of a colour's samples of 16 bits; this raw mode gives the other.
+_OTHER_BYTE = {
+    f"{mode};16{order}": f"{mode};16{other}"
+    for mode in ("RGB", "RGBA")
+    for order, other in (("B", "L"), ("L", "B"), ("N", "B" if sys.byteorder == "little" else "L"))
+}
+
+
+_GREY_ALPHA, _PORTABLE = "LA;16B", "65535"  # of a PNG; of a PPM, by its maximum
+_WIDE = {*_OTHER_BYTE, _GREY_ALPHA, _PORTABLE}  # several samples of 16 bits per pixel
+
+
+def raw_mode(image: Image.Image) -> str:
+    """How the samples of a picture that is not loaded yet stand in its file; "" if unknown."""
+    args = next((tile[3] for tile in getattr(image, "tile", ())), "")
+    if image.format == "PPM" and args == ("RGB", FULL):
+        return _PORTABLE
+    return str(args[0] if isinstance(args, tuple) and args else args)
+
+
+def bits_for(high: float) -> int:
+    """The fewest bits of `BITS` that hold a sample."""
+    return next((bits for bits in BITS if high < 1 << bits), BITS[-1])
+
+
+SIXTEEN, SAID = "16", "said"
+KINDS = ("", SIXTEEN, "I", "F", SAID)  # 16 bits, integers of 32, floats; the white a file says
+
+
+class Extremes(NamedTuple):
+    """The lowest and highest sample of a photo of more than 8 bits."""
+
+    kind: int  # position in KINDS
+    low: float
+    high: float
+
+
+def sample_extremes(data: bytes) -> Extremes | None:
+    """The range of a photo's samples; None for one of 8 bits, or one that cannot be decoded."""
+    try:
+        with _no_warnings:
+            image = open_photo(data)
+            white, rawmode = _white(image, data), raw_mode(image)
+            colours = rawmode in _WIDE
+            if not colours and image.mode[:1] not in ("I", "F"):
+                return None
+            if image.width * image.height > pixel_limit():
+                return None
+            with _one_at_a_time if image.width * image.height > LARGE else nullcontext():
+                image.load()
+                of_16 = colours or image.mode.startswith("I;16") or image.format == "PPM"
+                if of_16 and image.mode != "F" and white is not None:
+                    return Extremes(KINDS.index(SAID), 0, white)
+                values = np.asarray(image)
+                if colours:
+                    values = colour_samples(image, data, rawmode)
+                    values = values[..., :-1] if _has_alpha(values) else values
+                if image.mode == "F":
+                    values = np.nan_to_num(values, posinf=0, neginf=0)
+                kind = image.mode if image.mode == "F" or not of_16 else SIXTEEN
+                low, high = float(values.min()), float(values.max())
+                return Extremes(KINDS.index(kind), low, high)
+    except WrongUsage:
+        raise
+    except Exception as error:  # for `decode` to say
+        if isinstance(error, ValueError) and _is_too_much_text(error):
+            return sample_extremes(_without_text(data))
+        return None
+
+
+def _white(image: Image.Image, data: bytes) -> int | None:
+    """The sample of 16 bits that is white by what the file says; None if it does not."""
+    if image.format == "PPM":  # Pillow has brought its samples to 16 bits, unless it has 16
+        fields = [f for line in data[:HEAD].split(b"\n") for f in line.split(b"#")[0].split()]
+        return None if fields[3:4] == [b"65535"] else FULL
+    if image.format == "TIFF":
+        tags = cast(TiffImagePlugin.TiffImageFile, image).tag_v2
+        bits = tags.get(258, (16,))
+        if isinstance(bits, tuple) and bits and bits[0] in BITS[1:-1]:
+            return (1 << int(bits[0])) - 1
+        white = tags.get(281)  # MaxSampleValue; one that is only this photo's maximum tells nothing
+        white = white[0] if isinstance(white, tuple) and white else white
+        if isinstance(white, int) and white < FULL and white + 1 in (1 << bits for bits in BITS):
+            return white
+    if image.format == "PNG" and (bits := _significant_bits(data)):
+        return (1 << bits) - 1
+    return None
+
+
+def _significant_bits(data: bytes) -> int | None:
+    """The bits of `BITS` that a PNG's sBIT chunk names; None without one, and for 16."""
+    start = data.find(b"sBIT", 0, max(data.find(b"IDAT"), 0))
+    if start < 4:
+        return None
+    length = int.from_bytes(data[start - 4 : start], "big")
+    bits = max(data[start + 4 : start + 4 + length][:3], default=0) if length <= 4 else 0
+    return bits if bits in BITS[:-1] else None
+
+
+def _top(
+    image: Image.Image, data: bytes, white: int | None, sample_range: SampleRange | None
+) -> int:
+    """The sample of 16 bits that is white in a loaded picture."""
+    if not (image.mode.startswith("I;16") or image.format == "PPM" or white or sample_range):
+        return FULL
+    if white is None:
+        return (1 << sample_range.bits) - 1 if sample_range else FULL
+    if white < FULL:
+        # The standard of PNG has fewer bits moved up, to the whole range; many leave them low.
+        samples = np.asarray(image)
+        samples = samples[..., :-1] if _has_alpha(samples) else samples
+        if int(samples.max()) > (white if image.mode.startswith("I") else white >> 8):
+            return FULL
+    return white
+
+
+def _scaled_colour(image: Image.Image, data: bytes, rawmode: str, top: int) -> Image.Image:
+    """A loaded picture of 16 bits per colour, its samples up to `top` brought to 0..255."""
+    values = colour_samples(image, data, rawmode)
+    limits = np.full(values.shape[2], top)
+    if _has_alpha(values) and int(values[..., -1].max()) > top:
+        limits[-1] = FULL
+    scaled = np.rint(np.minimum(values, limits) * (255 / limits)).astype(np.uint8)
+    made = Image.fromarray(scaled)  # LA, RGB or RGBA
+    made.info = image.info
+    return made
+
+
+def colour_samples(image: Image.Image, data: bytes, rawmode: str) -> NDArray[np.uint16]:
+    """The samples of a loaded picture of 16 bits, (H, W, bands); alpha is the last."""
+    second = cast(ImageFile, open_photo(data))
+    if rawmode == _PORTABLE:
+        width, height = second.size
+        start = second.tile[0].offset
+        if data[:2] == b"P6":
+            samples = np.frombuffer(data, ">u2", 3 * width * height, start)
+        else:  # P3, written out
+            samples = np.array(data[start:].split()[: 3 * width * height], np.uint16)
+        return samples.astype(np.uint16).reshape(height, width, 3)
+    if rawmode == _GREY_ALPHA:  # four bytes a pixel
+        second._mode, other = "RGBA", "RGBA"
+    else:
+        other = _OTHER_BYTE[rawmode]
+    second.tile = [
+        tile._replace(args=(other, *tile.args[1:]) if isinstance(tile.args, tuple) else other)
+        for tile in second.tile
+    ]
+    second.load()
+    low = np.asarray(second)
+    if rawmode == _GREY_ALPHA:
+        return np.ascontiguousarray(low).view(">u2").astype(np.uint16)
+    return np.asarray(np.asarray(image).astype(np.uint16) << 8 | low, np.uint16)
+
+
+def _has_alpha(samples: NDArray[Any]) -> bool:
+    """Whether the last of the samples of each pixel, (H, W) or (H, W, bands), is alpha."""
+    return samples.ndim == 3 and samples.shape[2] % 2 == 0
 
 
 def _match_transparent_colour(image: Image.Image) -> None:
@@ -217,7 +482,7 @@ def _match_transparent_colour(image: Image.Image) -> None:
     pixel, or a wrong one. To be called before loading, while the file's depth is known.
     """
     key = image.info.get("transparency")
-    rawmode = next((str(tile[3]) for tile in getattr(image, "tile", ())), "")
+    rawmode = raw_mode(image)
     if rawmode == "RGB;16B" and isinstance(key, tuple):
         image.info["transparency"] = tuple(value >> 8 for value in key)
     elif rawmode in ("L;2", "L;4") and isinstance(key, int):
@@ -257,26 +522,48 @@ def _upright(image: Image.Image, turn: Transpose | None) -> Image.Image:
 # --- what else it may be ------------------------------------------------------------------------
 
 
-def _what_it_is(data: bytes) -> str:
-    """What a file that Pillow cannot identify is."""
-    head = data[:1024]
-    unknown = (
-        "text" if _is_text(head) else f"none of {', '.join(FORMATS)}, or damaged at the beginning"
-    )
-    return other_type(head) or unknown
+def _unidentified(data: bytes) -> Fault:
+    """What to say of a file that Pillow cannot identify."""
+    kind, name = UnidentifiedImageError.__name__, photo_format(data[:HEAD])
+    if name is None:
+        unknown = f"none of {FORMATS_READ}, or damaged at the beginning"
+        return Fault("identify", kind, other_type(data[:HEAD]) or unknown)
+    if reason := lacking(name):
+        return Fault("identify", kind, reason)
+    return Fault("open", kind, f"its {name} header cannot be read")
 
 
-def _is_text(head: bytes) -> bool:
-    """Whether a file's beginning is UTF-8 without control characters."""
-    text = head.decode("utf-8", "ignore")  # the cut may go through a character
-    return len(head) - len(text.encode()) < 4 and all(c.isprintable() or c.isspace() for c in text)
+def _is_too_much_text(error: ValueError) -> bool:
+    """Whether it is Pillow's limit on what a PNG says beside its pixels."""
+    return any(words in str(error) for words in ("MAX_TEXT_CHUNK", "MAX_TEXT_MEMORY"))
 
 
-def _too_many(width: int, height: int, limit: int) -> str:
+def _without_text(data: bytes) -> bytes:
+    """A PNG without its texts and colour profile, which its pixels do not need."""
+    kept, start = [data[:8]], 8
+    while start < len(data):
+        length = int.from_bytes(data[start : start + 4], "big")
+        end = start + 12 + length
+        if data[start + 4 : start + 8] not in (b"tEXt", b"zTXt", b"iTXt", b"iCCP"):
+            kept.append(data[start:end])
+        start = end
+    return b"".join(kept)
+
+
+def _too_many(size: tuple[int, int], held: int, limit: int) -> str:
+    width, height = size
+    at = "" if held == width * height else f", of which {_millions(held)} are held at once"
     return (
-        f"{width} × {height} are {width * height / 1e6:.0f} million pixels, "
-        f"the limit is {limit / 1e6:.0f} million"
+        f"{width} × {height} are {_millions(width * height)} pixels{at}; the limit is "
+        f"{_millions(limit)} (--max-pixels, or {MAX_PIXELS_VARIABLE} for all commands)"
     )
+
+
+def _millions(n: int) -> str:
+    return f"{n / 1e6:.0f} million" if n >= 10_000_000 else f"{n:,}"
+
+
+_one_at_a_time = threading.RLock()
 
 
 # --- warnings -----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ import numpy as np
 
 from imgcli import reading
 from imgcli.files import atomic_file
+from imgcli.image_types import EMPTY
 from imgcli.progress import track
 from imgcli.records import Rejected
 from imgcli.runs import CACHE
@@ -149,7 +150,7 @@ def _digest(file: Path | str, here: str, memory: Memory, fresh: Memory) -> str |
     except OSError as error:
         return Rejected(str(file), f"cannot be read: {error.strerror or error}")
     if status.st_size == 0:
-        return Rejected(str(file), "the file is empty")
+        return Rejected(str(file), EMPTY)
     if began - status.st_mtime_ns > RACY_NS:
         fresh[key] = _packed(status) + digest
     return digest.hex()

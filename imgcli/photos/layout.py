@@ -36,7 +36,7 @@ from imgcli.folder_names import (
     may_be_class,
     photos_below,
 )
-from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES
+from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES, broken_link, placeholder
 from imgcli.photos.manifest import Manifest, read_manifest, user_files
 from imgcli.progress import note_once
 from imgcli.records import Rejected
@@ -305,6 +305,8 @@ def _entries(folder: str, relative: str, rejected: list[Rejected]) -> Iterator[o
             if not name.startswith("."):
                 if name not in IGNORED_NAMES:
                     yield entry
+            elif reason := placeholder(name):
+                rejected.append(Rejected(relative + entry.name, reason))
             elif may_be_class(name) and entry.is_dir(follow_symlinks=False):
                 if n := photos_below(entry.path):
                     rejected.append(Rejected(relative + entry.name, hidden(n)))
@@ -323,15 +325,15 @@ def _rejection(entry: os.DirEntry[str]) -> str | None:
     extension = os.path.splitext(entry.name)[1].lower()
     try:
         if entry.is_file():
-            return (
-                f"not a picture, by its name ({extension})" if extension in OTHER_SUFFIXES else None
-            )
+            if extension in OTHER_SUFFIXES:
+                return placeholder(entry.name) or f"not a picture, by its name ({extension})"
+            return None
         if _is_folder(entry):
             return _INSIDE
     except OSError as error:  # a link that points at itself, or to where we may not look
         return f"a broken link: {error.strerror}"
     if entry.is_symlink() and not os.path.exists(entry.path):
-        return "a broken link"
+        return broken_link(os.readlink(entry.path))
     return "neither a file nor a folder"
 
 

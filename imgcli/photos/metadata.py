@@ -4,10 +4,10 @@ Size and flags come from the file's header, sharpness from the view that `split`
 in the cache; a photo is decoded only if that is missing. The cache keeps all of it by content.
 """
 
-import io
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -17,12 +17,13 @@ from PIL import Image
 
 from imgcli.errors import DataError
 from imgcli.photos import decode, resize
-from imgcli.photos.decode import FORMATS, ORIENTATION
+from imgcli.photos.decode import FORMATS, ORIENTATION, open_photo, raw_mode
 from imgcli.photos.near_duplicates import DEFAULT_VIEW
 from imgcli.photos.pipeline import Photo, Transform, Undecodable, fill
 from imgcli.photos.row_cache import RowStore
+from imgcli.photos.sample_range import find_range
 from imgcli.photos.views import store_of
-from imgcli.records import FloatArray
+from imgcli.records import FloatArray, Preprocess
 
 Number = TypeVar("Number")
 
@@ -64,17 +65,20 @@ def read_metadata(
     Raises:
         DataError: a file no longer holds the bytes of its digest.
     """
-    folder = cache / "facts" / f"facts{VERSION}-{resize.BY}-decode{decode.VERSION}"
+    default = replace(DEFAULT_VIEW, sample_range=find_range(files, digests, cache)[0])
+    samples = f"-{default.sample_range.key()}" if default.sample_range else ""
+    made_by = f"facts{VERSION}-{resize.BY}-decode{decode.VERSION}{samples}"
+    folder = cache / "facts" / made_by
     about = "sizes, formats and sharpness of photos"
     store = RowStore(folder, (len(Metadata._fields),), "float64", about=about)
     unique, first = np.unique(np.array(digests), return_index=True)
-    views = store_of(DEFAULT_VIEW, cache)
+    views = store_of(default, cache)
     view_rows = views.rows(unique.tolist())
 
     def derive(photo: Photo) -> FloatArray:
         row = view_rows[[photo.index]]
         view = views.take(row)[0] if row[0] >= 0 else None
-        return np.array(_metadata(photo, view), dtype=np.float64)
+        return np.array(_metadata(photo, view, default), dtype=np.float64)
 
     with warnings.catch_warnings(action="ignore"):  # Pillow's, about broken metadata
         unique_files = [files[i] for i in first]
@@ -85,14 +89,15 @@ def read_metadata(
     return Metadata(*store.take(store.rows(digests)).T)
 
 
-def _metadata(photo: Photo, view: NDArray[np.uint8] | None) -> Metadata[float]:
+def _metadata(photo: Photo, view: NDArray[np.uint8] | None, default: Preprocess) -> Metadata[float]:
     """The metadata of a photo, whose default view is decoded if it is not given."""
     header = _header(photo.data)
     if min(header.width, header.height) < MIN_SIDE:
         return header
     if view is None:
         try:
-            view = decode.to_input(photo.decoded(decode.needed(DEFAULT_VIEW)), DEFAULT_VIEW)
+            decoded = photo.decoded(decode.needed(default), default.sample_range)
+            view = decode.to_input(decoded, default)
         except Undecodable:
             return header
     return header._replace(sharpness=sharpness(view, header.width, header.height))
@@ -100,7 +105,7 @@ def _metadata(photo: Photo, view: NDArray[np.uint8] | None) -> Metadata[float]:
 
 def _header(data: bytes) -> Metadata[float]:
     """The metadata in a file's header; sharpness is nan."""
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with open_photo(data) as image:
         width, height = image.size
         orientation, gps = 1, False
         with suppress(Exception):  # a photo with broken EXIF is still a photo
@@ -110,7 +115,7 @@ def _header(data: bytes) -> Metadata[float]:
         animated = False
         with suppress(Exception):  # as is one whose second frame is broken
             animated = image.format != "MPO" and bool(getattr(image, "is_animated", False))
-        rawmode = next((str(tile[3]) for tile in getattr(image, "tile", ())), "")
+        rawmode = raw_mode(image)
         if orientation > 4:
             width, height = height, width
         return Metadata(

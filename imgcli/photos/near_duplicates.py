@@ -19,8 +19,8 @@ photo to the eye; of CIFAR-10 0.8 % are grouped, of 60,000 MNIST digits none. Fo
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -33,8 +33,9 @@ from imgcli.photos.fingerprint import Array, Fingerprints
 from imgcli.photos.hashing import in_threads
 from imgcli.photos.pipeline import Photo, Transform
 from imgcli.photos.row_cache import RowStore
+from imgcli.photos.sample_range import find_range
 from imgcli.photos.views import store_of
-from imgcli.progress import track
+from imgcli.progress import note_once, track
 from imgcli.records import IntArray, Preprocess, Rejected
 from imgcli.runs import CACHE
 
@@ -78,6 +79,8 @@ def duplicate_groups(
         seen: dict[str, int] = {}
         return np.array([seen.setdefault(digest, len(seen)) for digest in digests]), []
     found = fingerprint_files(files, digests, cache)
+    for sentence in found.ranges:
+        note_once(sentence)
     return found.groups(), [(i, fault.sentence) for i, fault in found.faults.items()]
 
 
@@ -105,6 +108,7 @@ class FileFingerprints:
     fingerprints: Fingerprints  # (S, LENGTH) one of each content that can be decoded, by digest
     row: IntArray  # (N,) of each file's fingerprint; -1 for a file that cannot be decoded
     faults: dict[int, Fault]  # of the latter, by position
+    ranges: tuple[str, ...] = ()  # what samples of more than 8 bits are black and white
 
     def groups(self) -> IntArray:
         """The group (N,) of each file, as of `duplicate_groups`."""
@@ -124,12 +128,15 @@ def fingerprint_files(
 ) -> FileFingerprints:
     """Fingerprint the files, from the cache or decoded now; Ctrl-C keeps what is done."""
     unique, first, content = np.unique(np.array(digests), return_index=True, return_inverse=True)
-    store, faults = _filled_store([files[i] for i in first], unique.tolist(), cache)
+    contents = [files[i] for i in first]
+    sample_range, ranges = find_range(contents, unique.tolist(), cache)
+    view = replace(DEFAULT_VIEW, sample_range=sample_range)
+    store, faults = _filled_store(contents, unique.tolist(), view, cache)
     rows = store.rows(unique.tolist())
     fingerprints = store.take(rows[rows >= 0])
     row = np.where(rows >= 0, np.cumsum(rows >= 0) - 1, -1)
     found = {i: faults[c] for i, c in enumerate(content.tolist()) if c in faults}
-    return FileFingerprints(fingerprints, row[content], found)
+    return FileFingerprints(fingerprints, row[content], found, tuple(ranges))
 
 
 def _numbered(groups: IntArray) -> IntArray:
@@ -162,35 +169,35 @@ def _parts(items: Sliceable, size: int) -> Iterator[Sliceable]:
 
 
 def _filled_store(
-    files: Sequence[Path | str], digests: Sequence[str], cache: Path
+    files: Sequence[Path | str], digests: Sequence[str], view: Preprocess, cache: Path
 ) -> tuple[RowStore, dict[int, Fault]]:
     """The store of the files' fingerprints, and why some have none, by position.
 
     The photos that are decoded for it leave the view that most networks have in the cache as well,
     where there is room: training finds it there. Ctrl-C keeps what is done.
     """
-    folder = cache / "sketches" / f"v{fingerprint.VERSION}-{resize.BY}-decode{decode.VERSION}"
+    samples = f"-{view.sample_range.key()}" if view.sample_range else ""
+    made_by = f"v{fingerprint.VERSION}-{resize.BY}-decode{decode.VERSION}{samples}"
+    folder = cache / "sketches" / made_by
     store = RowStore(
         folder, (fingerprint.LENGTH,), "uint8", about="fingerprints, to find near-duplicates"
     )
-    stores, transforms = [store], [Transform(_derive_fingerprint)]
+    stores, transforms = [store], [Transform(partial(_derive_fingerprint, view))]
     missing = int((store.rows(digests) < 0).sum())
     if _is_room(cache, missing * DEFAULT_VIEW.size**2 * 3):
-        stores.append(store_of(DEFAULT_VIEW, cache))
-        transforms.append(Transform(_default_view, opportunistic=True))
+        stores.append(store_of(view, cache))
+        transforms.append(Transform(partial(_default_view, view), opportunistic=True))
     return store, pipeline.fill(stores, transforms, files, digests, "Fingerprinting")
 
 
-def _derive_fingerprint(photo: Photo) -> Fingerprints:
-    return fingerprint.fingerprint_of(photo.decoded(decode.needed(DEFAULT_VIEW)))
+def _derive_fingerprint(view: Preprocess, photo: Photo) -> Fingerprints:
+    return fingerprint.fingerprint_of(photo.decoded(decode.needed(view), view.sample_range))
 
 
-def _default_view(photo: Photo) -> NDArray[np.uint8] | None:
+def _default_view(view: Preprocess, photo: Photo) -> NDArray[np.uint8] | None:
     """The default view; None for a photo that is so small that the view is unlikely to be used."""
-    image = photo.decoded(decode.needed(DEFAULT_VIEW))
-    return (
-        decode.to_input(image, DEFAULT_VIEW) if max(image.size) >= DEFAULT_VIEW.size // 2 else None
-    )
+    image = photo.decoded(decode.needed(view), view.sample_range)
+    return decode.to_input(image, view) if max(image.size) >= view.size // 2 else None
 
 
 def _is_room(cache: Path, size: int) -> bool:

@@ -23,6 +23,7 @@ from imgcli.photos.decode import Fault, decode, read_photo, reduction
 from imgcli.photos.hashing import in_threads
 from imgcli.photos.row_cache import RowStore
 from imgcli.progress import track
+from imgcli.records import SampleRange
 
 Bools = NDArray[np.bool_]
 
@@ -44,9 +45,9 @@ class Photo:
 
     index: int  # in the sequence of files
     data: bytes
-    _decoded: dict[int, Image.Image] = field(default_factory=dict)  # by `at_least`
+    _decoded: dict[tuple[int, SampleRange | None], Image.Image] = field(default_factory=dict)
 
-    def decoded(self, at_least: int) -> Image.Image:
+    def decoded(self, at_least: int, sample_range: SampleRange | None = None) -> Image.Image:
         """The picture, not to be changed, with at least so many pixels on its short side.
 
         It is decoded once for all needs that reduce it alike. Needs that differ get a picture each:
@@ -55,13 +56,15 @@ class Photo:
         Raises:
             Undecodable: it cannot be decoded.
         """
-        for other, image in self._decoded.items():
+        for (other, samples), image in self._decoded.items():
+            if samples != sample_range:
+                continue
             if at_least == other or reduction(self.data, at_least) == reduction(self.data, other):
                 return image
-        made = decode(self.data, at_least)
+        made = decode(self.data, at_least, sample_range=sample_range)
         if isinstance(made, Fault):
             raise Undecodable(made)
-        self._decoded[at_least] = made
+        self._decoded[at_least, sample_range] = made
         return made
 
 

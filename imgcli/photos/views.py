@@ -22,6 +22,7 @@ from imgcli.photos import pipeline, resize
 from imgcli.photos.decode import VERSION, Fault, needed, to_input
 from imgcli.photos.pipeline import BLOCK, Photo, Transform
 from imgcli.photos.row_cache import RowStore
+from imgcli.photos.sample_range import own_range
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
 from imgcli.runs import CACHE
 from imgcli.text import listed
@@ -121,7 +122,9 @@ def view_of(view: Preprocess) -> Transform:
     """Derives a view (size, size, 3)."""
 
     def apply(photo: Photo) -> NDArray[np.uint8]:
-        return to_input(photo.decoded(needed(view)), view)
+        # A network that was trained on photos of 8 bits has no range for others.
+        samples = view.sample_range or own_range(photo.data)
+        return to_input(photo.decoded(needed(view), samples), view)
 
     return Transform(apply)
 
@@ -167,7 +170,7 @@ def thumbnail(file: Path, side: int, sha256: str | None = None) -> bytes | None:
 
 def _thumbnail_of(side: int) -> Transform:
     def apply(photo: Photo) -> bytes:
-        small = photo.decoded(side).copy()
+        small = photo.decoded(side, own_range(photo.data)).copy()
         small.thumbnail((side, side))
         made = io.BytesIO()
         small.save(made, "WEBP", quality=QUALITY)

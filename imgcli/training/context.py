@@ -6,6 +6,7 @@ FitResult          a trained module, its history and metrics
 """
 
 import copy
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,8 +23,9 @@ from imgcli.models.create import starts_from_published
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import Dataset, load_dataset, with_unlabelled
-from imgcli.records import FloatArray, IntArray, Rejected
-from imgcli.runs import Run
+from imgcli.photos.sample_range import range_of_files
+from imgcli.records import FloatArray, IntArray, Rejected, Samples
+from imgcli.runs import CACHE, Run
 from imgcli.training.augment import recipe_of
 from imgcli.training.checkpoint import State
 from imgcli.training.device import choose_device
@@ -109,6 +111,7 @@ def make_context(
         dataset, unlabelled = with_unlabelled(dataset, Path(config.data.pseudo_label))
     samples = dataset.samples
     network = network or initial_network(config.model, samples.classes, config.seed)
+    network = _with_range_of(samples, network)
     config = _with_layers_of(network, config, device)
     inputs: PixelInputs | FeatureInputs
     if config.model.frozen:
@@ -128,6 +131,18 @@ def make_context(
         (*dataset.rejected, *unreadable),
         device,
     )
+
+
+def _with_range_of(samples: Samples, network: Network) -> Network:
+    """The network, its preprocessing with the samples' range, unless it was trained with another.
+
+    The network keeps it with its weights, so that new photos are as bright to it.
+    """
+    if network.preprocess.sample_range is not None:
+        return network
+    files = [os.path.join(samples.root, path) for path in samples.paths]
+    found = range_of_files(files, samples.digests, CACHE)
+    return replace(network, preprocess=replace(network.preprocess, sample_range=found))
 
 
 def _with_layers_of(network: Network, config: TrainConfig, device: torch.device) -> TrainConfig:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.photos import jpeg, make_photo, write_cats_and_dogs
+from tests.support.photos import jpeg, make_photo, write_cats_and_dogs, write_classes
 from tests.support.shell import Shell, imgcli
 from tests.support.trees import files_of
 
@@ -33,7 +33,7 @@ def test_json_is_the_contract_and_nothing_else(here: Path, shell: Shell) -> None
         {
             "path": "dog/<i>broken\udcff.jpg",
             "stage": "identify",
-            "reason": "is not a picture that imgcli reads: text",
+            "reason": "is not a picture that imgcli reads: a text by its content",
         }
     ]
     assert document["duplicates"] == [["cat/0.jpg", "cat/copy\x1b[31m.jpg"]]
@@ -133,7 +133,7 @@ def test_of_nothing_that_can_be_read_the_reasons_are_told(here: Path, capsys: Ca
     (here / "other/cat/empty.jpg").touch()
     assert imgcli("check", "other") == 0
     out = capsys.readouterr().out
-    assert out.startswith("No photo can be used.") and "cat/empty.jpg: the file is empty" in out
+    assert out.startswith("No photo can be used.") and "cat/empty.jpg: an empty file" in out
 
 
 @pytest.mark.parametrize(
@@ -161,3 +161,34 @@ def test_a_folder_without_problems_is_said_to_have_none(here: Path, capsys: Capt
     assert imgcli("check", "raw") == 0
     assert "No problems found." in capsys.readouterr().out
     assert "No problems found." in (here / ".imgcli/check/contact.html").read_text()
+
+
+def test_each_reason_of_files_that_are_no_photos_has_its_row(here: Path, capsys: Capture) -> None:
+    write_classes(here / "p", per_class=3)
+    lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    for name, text in (("a.jpg", lfs), ("b.jpg", lfs), ("c.jpg", "<html>"), ("d.jpg", "")):
+        (here / "p/red" / name).write_text(text)
+    (here / "p/red/.IMG_1.jpg.icloud").write_bytes(b"bplist00")
+    (here / "p/red/e.jpg").symlink_to("../../.git/annex/objects/a/b/e.jpg")
+    assert imgcli("check", "p") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for said in ("2 red/a.jpg:", "git lfs pull", "1 red/c.jpg:", "an HTML page", "an empty file"):
+        assert said in out
+    assert "a placeholder of iCloud" in out and "`git annex get`" in out
+
+
+def test_a_clone_without_git_lfs_is_named_by_every_command(here: Path, shell: Shell) -> None:
+    lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:{:064d}\nsize 1\n"
+    for i, folder in enumerate(("p/a", "p/b", "t/train/a", "t/train/b", "t/test/a", "t/test/b")):
+        for k in range(3):
+            (here / folder).mkdir(parents=True, exist_ok=True)
+            (here / folder / f"{k}.jpg").write_text(lfs.format(10 * i + k))
+    for words in (
+        ("import", "p", "--out", "r"),
+        ("split", "p", "--out", "ds"),
+        ("train", "--data", "t", "--arch", "8C5-P2-16"),
+    ):
+        code, _, err = shell(*words)
+        assert code == 1 and "run `git lfs pull`" in err, words
+    code, out, _ = shell("check", "p")
+    assert code == 0 and "git lfs pull" in " ".join(out.split()) and "Next:" not in out

@@ -46,7 +46,7 @@ def test_names_cannot_command_the_terminal(shell: Shell) -> None:
     code, out, _ = shell("import", "src", "--out", "x y")
     assert code == 0
     assert "\x1b[2J" not in out
-    assert "src/b/\\x1b[2J\\n.png: empty file" in out
+    assert "src/b/\\x1b[2J\\n.png: an empty file" in out
     assert " [red]a " in out
     assert "1 photo is in several classes, byte for byte:\n  [red]a/1.png = b/1.png" in out
     assert "Next: imgcli split 'x y'" in out
@@ -55,7 +55,7 @@ def test_names_cannot_command_the_terminal(shell: Shell) -> None:
 def test_only_the_first_rejected_are_shown(shell: Shell) -> None:
     make_tree(Path("src"), {**TWO_CLASSES, **{f"a/{n}.txt": b"text" for n in range(10, 25)}})
     _, out, _ = shell("import", "src")
-    assert out.count("no JPEG, PNG") == 10
+    assert out.count("a text by its content") == 10
     assert "and 5 more; --json lists all" in out
 
 
@@ -213,3 +213,23 @@ def test_a_full_disk_is_a_sentence_and_a_rerun_completes(shell: Shell) -> None:
     assert tree(Path("raw")) == TWO_CLASSES
     assert shell("import", "src")[0] == 0
     assert len(tree(Path("raw"))) == 5
+
+
+def test_newer_and_older_formats_go_all_the_way_to_a_dataset(shell: Shell) -> None:
+    files = {
+        f"src/{label}/{number}.{suffix}": photo(100 * k + 17 * number, name)
+        for k, label in enumerate(("a", "b"))
+        for number, (suffix, name) in enumerate(
+            [("ppm", "PPM"), ("pgm", "PPM"), ("avif", "AVIF"), ("jpg", "AVIF"), ("AVIF", "AVIF")]
+        )
+    }
+    make_tree(Path("."), files)
+    code, out, _ = shell("import", "src")
+    assert code == 0 and "Added 10 photos" in out and "rejected 0 files" in out
+    code, out, _ = shell("check", "raw", "--json")
+    found = json.loads(out)
+    assert (found["photos"], found["unreadable"]) == (10, [])
+    named = [issue["detail"] for issue in found["issues"] if issue["kind"] == "extension"]
+    assert named == ["named .jpg, but it is AVIF"] * 2
+    code, out, _ = shell("split", "raw", "--json")
+    assert code == 0 and json.loads(out)["rejected"] == []

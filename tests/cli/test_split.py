@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.photos import write_classes
 from tests.support.shell import imgcli
 from tests.support.trees import make_tree
 
@@ -197,3 +198,17 @@ def test_help_has_two_examples(here: Path, capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert "imgcli split raw/ --ratio 0.9" in out
     assert "imgcli split raw/ --update" in out
+
+
+def test_max_pixels_counts_for_one_command_and_the_environment_for_all(
+    here: Path, capsys: Capture, monkeypatch: Patch
+) -> None:
+    write_classes(here / "colours", per_class=4)  # of 24 × 24 pixels
+    assert imgcli("split", "colours", "--out", "small", "--max-pixels", "575") == 1
+    err = capsys.readouterr().err
+    assert "24 × 24 are 576 pixels; the limit is 575 (--max-pixels, or" in err
+    monkeypatch.setenv("IMGCLI_MAX_PIXELS", "100")
+    assert imgcli("split", "colours", "--out", "other") == 1
+    assert imgcli("split", "colours", "--out", "other", "--max-pixels", "576") == 0
+    monkeypatch.setenv("IMGCLI_MAX_PIXELS", "many")
+    assert imgcli("split", "colours", "--out", "third") == 2

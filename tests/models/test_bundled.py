@@ -12,7 +12,7 @@ from imgcli.errors import ModelError
 from imgcli.models import bundled, hub
 from imgcli.models.bundled import BUNDLED, bundled_archs, bundled_file
 from imgcli.models.create import create_network
-from imgcli.models.weights import read_state
+from imgcli.models.weights import read_checkpoint
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_every_tensor_has_its_place_in_timms_network(arch: str, no_network: None
     assert file is not None
     network = create_network(ModelConfig(arch=arch), classes=3)
     own = network.classifier.backbone.state_dict()
-    state = list(read_state(file).values())
+    state = [stored.load() for stored in read_checkpoint(file).tensors.values()]
     assert len(state) == len(own) + 2  # and the old head
     assert all(torch.equal(one, other) for one, other in zip(own.values(), state, strict=False))
     config = timm.create_model(arch).pretrained_cfg

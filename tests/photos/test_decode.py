@@ -16,8 +16,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from imgcli.photos.decode import Fault, decode, needed, read_photo, reduction, to_input
-from imgcli.records import Preprocess
+from imgcli.errors import WrongUsage
+from imgcli.photos.decode import (
+    Fault,
+    decode,
+    needed,
+    read_photo,
+    reduction,
+    sample_extremes,
+    to_input,
+)
+from imgcli.records import Preprocess, SampleRange
 from tests.support.photos import image_bytes
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -217,6 +226,157 @@ def test_an_mpo_is_read_as_the_jpeg_it_begins_with() -> None:
     assert np.abs(pixels(data) - RED).max() <= 2
 
 
+# --- formats ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"P1\n# by hand\n2 1\n1 0\n", [0, 255]),
+        (b"P2 2 1 15 15 3", [255, 51]),
+        (b"P2\n2 1\n65535\n65535 32768\n", [255, 128]),
+        (b"P4\n2 1\n\x80", [0, 255]),
+        (b"P5\n2 1\n255\n\x07\xff", [7, 255]),
+        (b"P5 2 1 4095 " + struct.pack(">2H", 4095, 2048), [255, 128]),
+        (b"P5\n#c\n2 1\n65535\n" + struct.pack(">2H", 65535, 256), [255, 1]),
+        (b"P5\n2 1\n65535\n" + struct.pack(">2H", 200, 100), [1, 0]),  # 16 bits, though it is dark
+        (b"Pf\n2 1\n-1\n" + struct.pack("<2f", 1.0, 0.5), [255, 128]),
+    ],
+)
+def test_portable_maps_of_every_kind_are_read(data: bytes, expected: list[int]) -> None:
+    assert pixels(data)[0, :, 0].tolist() == expected
+
+
+def test_a_portable_colour_map_keeps_its_colours() -> None:
+    assert pixels(b"P6 1 1 255 \xff\x80\0")[0, 0].tolist() == [255, 128, 0]
+    assert pixels(b"P3\n1 1\n15\n15 0 3\n")[0, 0].tolist() == [255, 0, 51]
+
+
+def test_avif_is_read_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = image_bytes(corners(), "AVIF", quality=100, subsampling="4:4:4", exif=exif)
+    assert np.abs(pixels(data) - np.rot90(np.asarray(corners()), -1)).max() <= 12
+
+
+def test_a_format_whose_package_is_missing_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgcli.image_types.find_spec", lambda name: None)
+    heic, jxl = b"\0\0\0\x18ftypheic" + bytes(20), b"\xff\x0a" + bytes(20)
+    assert "needs pillow-heif (pip install 'imgcli[heif]')" in fault(heic).sentence
+    assert "needs pillow-jxl-plugin (pip install 'imgcli[jxl]')" in fault(jxl).sentence
+
+
+# --- metadata that is too large -----------------------------------------------------------------
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+ZIPPED = zlib.compress(bytes(70_000_000))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        chunk(b"zTXt", b"workflow\0\0" + ZIPPED),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + ZIPPED),
+        chunk(b"iCCP", b"profile\0\0" + ZIPPED),
+        chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1_000_000))) * 70,  # too much together
+    ],
+    ids=["zTXt", "iTXt", "iCCP", "many"],
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_a_png_is_read_whatever_it_says_beside_its_pixels(extra: bytes, after: bool) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    data = image_bytes(corners(), "PNG", exif=exif)
+    place = data.index(b"IEND" if after else b"IDAT") - 4
+    data = data[:place] + extra + data[place:]
+    assert (pixels(data) == np.asarray(corners())[::-1, ::-1]).all()  # the EXIF still counts
+    assert reduction(data, 10) == 1
+
+
+def test_large_metadata_lets_no_damaged_pixels_pass() -> None:
+    data = image_bytes(corners(), "PNG")
+    place = data.index(b"IDAT") - 4
+    data = data[:place] + chunk(b"zTXt", b"a\0\0" + ZIPPED) + data[place:]
+    assert fault(data[:-40]).stage in ("open", "decode")
+
+
+def test_a_jpeg_is_read_behind_megabytes_of_metadata() -> None:
+    data = image_bytes(corners(), "JPEG", quality=100, subsampling=0)
+    parts = b"".join(b"\xff" + bytes([m]) + b"\xff\xff" + bytes(65533) for m in (0xE1, 0xE2, 0xFE))
+    assert np.abs(pixels(data[:2] + parts * 40 + data[2:]) - np.asarray(corners())).max() <= 4
+
+
+# --- 12 bits in files of 16 ---------------------------------------------------------------------
+
+TWELVE = SampleRange(bits=12)
+
+
+def greys(data: bytes, sample_range: SampleRange | None = None) -> list[int]:
+    photo = decode(data, sample_range=sample_range)
+    assert isinstance(photo, Image.Image), photo
+    return [int(v) for v in np.asarray(photo)[0, :, 0]]
+
+
+def test_the_range_of_the_folder_counts_where_the_file_says_none() -> None:
+    ramp = np.array([[0, 2048, 4095, 60000]], np.uint16)
+    for format in ("PNG", "TIFF", "PPM"):
+        data = image_bytes(Image.fromarray(ramp), format)
+        assert greys(data, TWELVE) == [0, 128, 255, 255], format
+        assert greys(data, SampleRange()) == greys(data) == [0, 8, 16, 233], format
+    data = image_bytes(Image.fromarray(np.array([[-5.0, 0.0, 5.0]], np.float32)), "TIFF")
+    assert greys(data, SampleRange(floats=(0.0, 10.0))) == [0, 0, 128]
+
+
+def test_the_range_that_a_file_says_counts_first() -> None:
+    ramp = Image.fromarray(np.array([[0, 2048, 4095]], np.uint16))
+    data = image_bytes(ramp, "PNG")
+    said = data[:33] + chunk(b"sBIT", b"\x0c") + data[33:]
+    assert greys(said) == greys(said, SampleRange(bits=14)) == [0, 128, 255]
+    moved_up = image_bytes(Image.fromarray(np.array([[0, 32768, 65535]], np.uint16)), "PNG")
+    assert greys(moved_up[:33] + chunk(b"sBIT", b"\x0c") + moved_up[33:]) == [0, 128, 255]
+    assert greys(image_bytes(ramp, "TIFF", tiffinfo={281: 4095})) == [0, 128, 255]
+    assert greys(image_bytes(ramp, "TIFF", tiffinfo={281: 4000})) == [0, 8, 16]  # a statistic
+
+
+def test_colours_of_12_bits_in_16_keep_their_levels() -> None:
+    row = b"\0" + struct.pack(">6H", 4095, 2048, 0, 1000, 4095, 16)
+    data = png(2, 1, depth=16, color=2, rows=row)
+    photo = decode(data, sample_range=TWELVE)
+    assert isinstance(photo, Image.Image)
+    assert np.asarray(photo)[0].tolist() == [[255, 128, 0], [62, 255, 1]]
+    assert pixels(data)[0, 0].tolist() == [15, 8, 0]  # as before, where nothing is known
+    said = data[:33] + chunk(b"sBIT", b"\x0c\x0c\x0c") + data[33:]
+    assert pixels(said)[0].tolist() == [[255, 128, 0], [62, 255, 1]]
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_every_kind_of_colour_keeps_its_levels(bits: int) -> None:
+    rng = np.random.default_rng(0)
+    samples = rng.integers(0, 4096, (3, 2, 3)).astype(np.uint16)
+    alpha = np.full((3, 2, 1), 65535, np.uint16)
+    rows = lambda array: b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)  # noqa: E731
+    words = " ".join(map(str, samples.ravel())).encode()
+    grey = samples[..., :1]
+    for name, data, expected in (
+        ("rgb", png(2, 3, depth=16, color=2, rows=rows(samples)), samples),
+        ("rgba", png(2, 3, depth=16, color=6, rows=rows(np.dstack([samples, alpha]))), samples),
+        ("grey", png(2, 3, depth=16, color=0, rows=rows(grey)), grey),
+        ("la", png(2, 3, depth=16, color=4, rows=rows(np.dstack([grey, alpha]))), grey),
+        ("P6", b"P6 2 3 65535\n" + samples.astype(">u2").tobytes(), samples),
+        ("P3", b"P3 2 3 65535\n" + words, samples),
+    ):
+        found = sample_extremes(data)
+        assert found is not None and found.high == expected.max(), name
+        photo = decode(data, sample_range=SampleRange(bits))
+        assert isinstance(photo, Image.Image)
+        exact = expected.astype(float) * 255 / ((1 << bits) - 1)
+        assert np.abs(np.asarray(photo) - exact).max() <= (0.51 if bits == 12 else 1), name
+
+
 # --- scaled decoding ----------------------------------------------------------------------------
 
 
@@ -275,10 +435,9 @@ def test_every_kind_of_jpeg_looks_the_same_decoded_small(
     assert np.abs(to_input(whole, view).astype(int) - to_input(small, view)).max() <= 4
 
 
-def test_limits_and_damage_count_at_full_size() -> None:
+def test_damage_counts_at_full_size() -> None:
     rng = np.random.default_rng(0)
     data = image_bytes(Image.fromarray(rng.integers(0, 256, (300, 400, 3), np.uint8)), "JPEG")
-    assert fault(data, at_least=30, max_pixels=119_999).kind == "TooManyPixels"
     for kept in (0.3, 0.6, 0.9, 0.98):
         assert fault(data[: int(kept * len(data))], at_least=30).stage == "decode"
 
@@ -309,7 +468,8 @@ def test_a_view_needs_more_the_more_it_crops() -> None:
         (b"<HTML><body>Not found", "HTML"),
         ("just words, übrigens".encode(), "text"),
         (b"\0\0\0\x18ftypheic" + bytes(20), "HEIC"),
-        (b"\0\0\0\x18ftypavif" + bytes(20), "AVIF"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (bytes(100), "only zero bytes"),
         (b"\0\0\0\x18ftypmp42" + bytes(20), "video"),
         (b"PK\x03\x04" + bytes(30), "zip"),
         (bytes(range(256)), "none of JPEG"),
@@ -323,20 +483,53 @@ def test_what_is_no_picture_is_named_by_its_content(data: bytes, named: str) -> 
 
 
 def test_other_formats_that_pillow_could_read_are_refused() -> None:
-    for format in ("PPM", "TGA", "ICO", "JPEG2000"):
+    for format in ("TGA", "ICO", "JPEG2000", "PCX"):
         assert fault(image_bytes(corners(), format)).kind == "UnidentifiedImageError"
 
 
 def test_pixel_limit_is_checked_before_decoding() -> None:
     # A header alone: were anything decoded, it would fail as truncated.
-    huge = png(10_000, 6_000, depth=8, color=2, rows=b"")
+    huge = png(20_000, 16_000, depth=8, color=2, rows=b"")  # more than Pillow's own limit
     assert fault(huge).sentence == (
-        "is too large: 10000 × 6000 are 60 million pixels, the limit is 50 million"
+        "is too large: 20000 × 16000 are 320 million pixels; the limit is 200 million "
+        "(--max-pixels, or IMGCLI_MAX_PIXELS for all commands)"
     )
-    bomb = png(20_000, 10_000, depth=8, color=2, rows=b"")
-    assert "200000000 pixels" in fault(bomb).sentence and fault(bomb).stage == "limit"
     assert fault(image_bytes(corners(10, 10), "PNG"), max_pixels=99).stage == "limit"
     assert isinstance(decode(image_bytes(corners(10, 10), "PNG"), max_pixels=100), Image.Image)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_a_jpegs_pixels_are_counted_at_the_size_it_is_decoded_at(mode: str) -> None:
+    data = image_bytes(clouds(800, 600).convert(mode), "JPEG")
+    photo = decode(data, 30, max_pixels=7_500)
+    assert isinstance(photo, Image.Image) and photo.size == (100, 75)
+    assert fault(data, at_least=30, max_pixels=7_499).kind == "TooManyPixels"
+
+
+def test_a_jpeg_beyond_pillows_own_limit_is_read_reduced() -> None:
+    data = image_bytes(Image.new("L", (16_400, 12_300), 99), "JPEG")
+    photo = decode(data, 448)
+    assert isinstance(photo, Image.Image) and photo.size == (2050, 1538)
+    assert reduction(data, 448) == 8
+
+
+def test_the_coefficients_that_a_progressive_jpeg_holds_count_too() -> None:
+    picture = clouds(800, 600)
+    data = image_bytes(picture, "JPEG", progressive=True, subsampling=0)
+    assert isinstance(decode(data, 30, max_pixels=800 * 600), Image.Image)
+    assert fault(data, at_least=30, max_pixels=7_500).kind == "TooManyPixels"
+
+
+def test_the_environment_moves_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = image_bytes(corners(10, 10), "PNG")
+    monkeypatch.setenv("IMGCLI_MAX_PIXELS", "99")
+    assert fault(data).stage == "limit"
+    monkeypatch.setenv("IMGCLI_MAX_PIXELS", "100")
+    assert isinstance(decode(data), Image.Image)
+    for wrong in ("many", "-1", "1e9"):
+        monkeypatch.setenv("IMGCLI_MAX_PIXELS", wrong)
+        with pytest.raises(WrongUsage, match=f"IMGCLI_MAX_PIXELS={wrong} is not a number"):
+            decode(data)
 
 
 def test_a_limit_above_pillows_own_ends_in_a_fault_and_no_warning() -> None:
@@ -348,9 +541,14 @@ def test_a_limit_above_pillows_own_ends_in_a_fault_and_no_warning() -> None:
 def test_a_truncated_photo_is_a_fault_and_not_half_a_picture() -> None:
     rng = np.random.default_rng(0)
     noise = Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8))
-    for format in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"):
+    for format in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF"):
         data = image_bytes(noise, format)
         assert fault(data[: len(data) // 2]).stage in ("open", "decode"), format
+
+
+def test_a_photo_cut_in_its_header_is_named_by_its_format() -> None:
+    cut = fault(b"\0\0\0\x18ftypavif" + bytes(20))
+    assert cut.sentence == "is damaged at the beginning: its AVIF header cannot be read"
 
 
 def test_errors_of_any_kind_become_faults() -> None:
@@ -361,7 +559,7 @@ def test_errors_of_any_kind_become_faults() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    format=st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"]),
+    format=st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF"]),
     flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8),
     kept=st.floats(0, 1),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from imgcli.image_types import EMPTY
 from imgcli.photos import hashing
 from imgcli.photos.hashing import MEMORY, digest_files, in_threads, remember
 from imgcli.records import Rejected
@@ -215,7 +216,7 @@ def test_what_cannot_be_read_is_rejected_with_the_reason(tmp_path: Path) -> None
     assert digest_files([tmp_path / name for name in names], tmp_path / "cache") == [
         Rejected(str(tmp_path / "gone.jpg"), "cannot be read: No such file or directory"),
         Rejected(str(tmp_path / "pipe.jpg"), "cannot be read: not a regular file"),
-        Rejected(str(tmp_path / "empty.jpg"), "the file is empty"),
+        Rejected(str(tmp_path / "empty.jpg"), EMPTY),
         Rejected(str(tmp_path), "cannot be read: Is a directory"),
         sha(good.read_bytes()),
     ]

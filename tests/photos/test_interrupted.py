@@ -13,7 +13,7 @@ from imgcli.reading import read_arrays
 from tests.support.photos import photo
 
 HOUSE = Path(__file__).resolve().parents[2]
-N = 256
+N = 256  # opened once each to hash, to see how many bits it has, to fingerprint, to measure
 LAST = 200  # of one pass over the photos, when the signal comes
 
 # The command as it is typed, on one core; it sends itself a signal at its n-th opening of a photo.
@@ -80,10 +80,10 @@ def test_hashes_are_kept(raw: Path, number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_fingerprints_are_kept(raw: Path, number: signal.Signals) -> None:
-    assert N > rows(check_until(raw, number, N + LAST), "sketches") >= 128
+    assert N > rows(check_until(raw, number, 2 * N + LAST), "sketches") >= 128
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_metadata_is_kept(raw: Path, number: signal.Signals) -> None:
-    kept = rows(check_until(raw, number, 2 * N + LAST), "facts")
+    kept = rows(check_until(raw, number, 3 * N + LAST), "facts")
     assert N > kept >= (128 if number == signal.SIGKILL else LAST - 3 * 8)

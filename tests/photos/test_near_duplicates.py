@@ -323,7 +323,11 @@ def test_what_cannot_be_decoded_is_named_and_stays_alone(tmp_path: Path) -> None
     groups, faults = duplicate_groups(files, digests, "near", tmp_path / "cache")
     assert groups.tolist() == [0, 1, 2, 0, 3]
     assert [index for index, _ in faults] == [1, 2, 4]
-    assert dict(faults)[1] == dict(faults)[4] == "is not a picture that imgcli reads: text"
+    assert (
+        dict(faults)[1]
+        == dict(faults)[4]
+        == "is not a picture that imgcli reads: a text by its content"
+    )
     assert dict(faults)[2].startswith("is damaged: ")
 
 

@@ -5,6 +5,7 @@ import os
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,9 +54,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What is really decoded, as it is."""
     seen: list[bytes] = []
 
-    def spy(data: bytes, at_least: int) -> Image.Image | Fault:
+    def spy(data: bytes, at_least: int, **more: Any) -> Image.Image | Fault:
         seen.append(data)
-        return decode(data, at_least)
+        return decode(data, at_least, **more)
 
     monkeypatch.setattr(pipeline, "decode", spy)
     return seen

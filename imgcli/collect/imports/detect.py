@@ -27,7 +27,7 @@ from imgcli.collect.imports.formats.source import (
     Reading,
     Source,
 )
-from imgcli.collect.imports.labelled_photo import LIMITS
+from imgcli.collect.imports.labelled_photo import LIMITS, LabelledPhoto
 from imgcli.collect.imports.survey import class_names, survey
 from imgcli.collect.imports.tables import LISTS, SPREADSHEETS, SUFFIXES
 from imgcli.collect.imports.zip_names import checked
@@ -153,7 +153,19 @@ def _by_tables(files: Files, reading: Reading) -> Source | None:
         if fault is not None and not names:
             raise fault
         return None
+    if all(_says_its_folder(source, parts) for parts, found in sources.items() for source in found):
+        return None
     return _together(files.path, [source for found in sources.values() for source in found])
+
+
+def _says_its_folder(source: Source, folder: Folder) -> bool:
+    """Whether a table labels all photos as their folder does, if as a number: 0 in `00000/`."""
+    labels = {photo.label for photo in source.photos() if isinstance(photo, LabelledPhoto)}
+    return bool(folder) and {_number_in(label) for label in labels} == {_number_in(folder[-1])}
+
+
+def _number_in(label: str) -> str:
+    return str(int(label)) if label.isascii() and label.isdigit() else label
 
 
 def _tables(files: Files) -> list[Folder]:

@@ -10,6 +10,7 @@ from typing import IO
 
 from imgcli.collect.imports.labelled_photo import Entry, NotTaken
 from imgcli.folder_names import hidden, is_system_file, may_be_class, photos_below
+from imgcli.image_types import ANNEX, broken_link, placeholder
 from imgcli.records import Rejected
 
 
@@ -34,7 +35,9 @@ def folder_entries(source: Path) -> Iterator[Entry | Rejected]:
         below = []
         for entry in found:
             if is_system_file(entry.name):
-                if may_be_class(entry.name) and entry.is_dir(follow_symlinks=False):
+                if reason := placeholder(entry.name):
+                    yield Rejected(_origin(source, (*parts, entry.name)), reason)
+                elif may_be_class(entry.name) and entry.is_dir(follow_symlinks=False):
                     if n := photos_below(entry.path):
                         yield Rejected(_origin(source, (*parts, entry.name)), hidden(n))
                 continue
@@ -54,6 +57,8 @@ def _entry(
     try:
         status = entry.stat()
     except OSError as error:
+        if entry.is_symlink() and broken_link(os.readlink(entry.path)) == ANNEX:
+            return Rejected(origin, ANNEX)
         kind = "broken link" if entry.is_symlink() else "cannot be read"
         return Rejected(origin, f"{kind} ({error.strerror})")
     if stat.S_ISREG(status.st_mode):

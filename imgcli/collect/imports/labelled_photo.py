@@ -2,7 +2,7 @@
 
 Limits are counted while reading, never taken from the file's own header:
 
-    one photo                       100 MB
+    one photo                       1 GB, as every command reads
     one archive, unpacked           1 TB, and no more than 100 times its size once past 1 GB
     one zip member, unpacked        no more than 100 times its packed size once past 10 MB
     files in one source             2,000,000
@@ -23,7 +23,7 @@ CHUNK = 1 << 16  # bytes asked for at a time
 class Limits:
     """How much is read from one source; see the module's docstring."""
 
-    photo: int = 100 * MB  # bytes
+    photo: int = 1_000 * MB  # bytes
     archive: int = 1_000_000 * MB  # bytes, unpacked
     ratio: int = 100  # unpacked bytes per packed byte
     archive_ratio_from: int = 1_000 * MB  # bytes; below, an archive's ratio is not limited
@@ -82,7 +82,7 @@ class Entry:
 
     def _refuse_large(self) -> None:
         if self.size > self.limits.photo:
-            raise NotTaken(f"larger than {self.limits.photo // MB} MB")
+            raise NotTaken(f"larger than {self.limits.photo // MB:,} MB")
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def read_all(file: Readable, head: bytes = b"", limits: Limits = LIMITS) -> byte
     while more := file.read(CHUNK):
         data += more
         if len(data) > limits.photo:
-            raise NotTaken(f"larger than {limits.photo // MB} MB")
+            raise NotTaken(f"larger than {limits.photo // MB:,} MB")
     return bytes(data)
 
 

@@ -14,6 +14,7 @@ from imgcli.collect.imports.survey import split_into
 from imgcli.collect.ingest import Store, open_store
 from imgcli.errors import DataError, WrongUsage
 from imgcli.files import need_space
+from imgcli.image_types import FORMATS_READ
 from imgcli.progress import track
 from imgcli.records import Rejected
 from imgcli.staging import named
@@ -163,5 +164,5 @@ def _nothing(
     if rejected:
         reasons = "; ".join(f"{r.path}: {r.reason}" for r in rejected[:3])
         why.append(f"Rejected: {len(rejected)}, such as {reasons}.")
-    known = "imgcli takes JPEG, PNG, WebP, GIF, BMP and TIFF."
+    known = f"imgcli takes {FORMATS_READ}; HEIC and JPEG XL with a package more."
     return DataError(" ".join([f"No photo could be taken from {listed(sources)}.", *why, known]))

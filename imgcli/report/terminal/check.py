@@ -34,6 +34,7 @@ STAGES = {
     "decode": "damaged",
     "convert": "damaged",
 }
+MAX_REASONS = 8  # rows for one finding
 CONFLICTS = {"classes": "same photo, two classes", "parts": "same photo, two parts"}
 METADATA = {
     "exif_orientation": "rotated by EXIF",
@@ -78,6 +79,8 @@ def _next_steps(document: Mapping[str, Any], root: str) -> list[str]:
         ]
     if "labels" in document:
         return []
+    if len(document["classes"]) < 2:  # which both would refuse
+        return []
     return [f"Next: imgcli {'train --data' if document['parts'] else 'split'} {root}"]
 
 
@@ -120,9 +123,10 @@ def _opening(document: Mapping[str, Any]) -> str:
 def rows(document: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
     """Kind, number of photos and an example of each finding."""
     unreadable = document["unreadable"]
-    for what, n in Counter(STAGES[item["stage"]] for item in unreadable).items():
-        one = next(item for item in unreadable if STAGES[item["stage"]] == what)
-        yield what, n, f"{one['path']}: {one['reason']}"
+    for what in dict.fromkeys(STAGES[item["stage"]] for item in unreadable):
+        some = [item for item in unreadable if STAGES[item["stage"]] == what]
+        by_reason = some[0]["stage"] in ("read", "identify")  # of damage each has its own
+        yield from _by_reason(what, some, "reason") if by_reason else _one_row(what, some, "reason")
     yield from _groups("exact duplicates", document["duplicates"])
     for what, n, example in _groups("near-duplicates", document["near_duplicates"]):
         yield what, n, f"{example} (distance {document['distances'][0][1]:.2f})"
@@ -133,9 +137,29 @@ def rows(document: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
         if "path" in issue:
             by_kind[issue["kind"]].append(issue)
     for kind, issues in by_kind.items():
-        if issues:
-            n = sum(len(issue.get("paths", [0])) for issue in issues)
-            yield KINDS[kind], n, f"{issues[0]['path']}: {issues[0]['detail']}"
+        if issues and kind == "not-used":
+            yield from _by_reason(KINDS[kind], issues, "detail")
+        elif issues:
+            yield from _one_row(KINDS[kind], issues, "detail")
+
+
+def _by_reason(
+    what: str, items: Sequence[Mapping[str, Any]], key: str
+) -> Iterator[tuple[str, int, str]]:
+    """A row per reason, since each has its own remedy; the rarest share one."""
+    reasons = [reason for reason, _ in Counter(item[key] for item in items).most_common()]
+    own = reasons if len(reasons) <= MAX_REASONS else reasons[: MAX_REASONS - 1]
+    for reason in own:
+        yield from _one_row(what, [item for item in items if item[key] == reason], key)
+    if rest := [item for item in items if item[key] not in own]:
+        yield from _one_row(what, rest, key)
+
+
+def _one_row(
+    what: str, items: Sequence[Mapping[str, Any]], key: str
+) -> Iterator[tuple[str, int, str]]:
+    n = sum(len(item.get("paths", [0])) for item in items)
+    yield what, n, f"{items[0]['path']}: {items[0][key]}"
 
 
 def _groups(what: str, groups: Sequence[Sequence[str]]) -> Iterator[tuple[str, int, str]]:

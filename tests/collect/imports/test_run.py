@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from imgcli.collect.imports.run import import_photos
 from imgcli.errors import DataError, ImgcliError, StorageError, WrongUsage
+from imgcli.image_types import EMPTY
 from tests.support.photos import photo
 from tests.support.trees import TWO_CLASSES, make_tar, make_tree, make_zip, recorded, tree
 
@@ -69,13 +70,29 @@ def test_a_second_import_adds_nothing_and_another_source_only_adds(tmp_path: Pat
     assert {key: value for key, value in tree(out).items() if key in TWO_CLASSES} == TWO_CLASSES
 
 
+def test_numbered_folders_stay_the_classes_where_tables_say_the_same(tmp_path: Path) -> None:
+    # GTSRB: 00007/ with its GT-00007.csv, whose ClassId is 7
+    table = b"Filename;ClassId\n1.ppm;%d\n2.ppm;%d\n"
+    files = {
+        f"{n:05}/{name}": data
+        for n in (0, 7)
+        for name, data in {
+            "1.ppm": photo(n + 1, "PPM"),
+            "2.ppm": photo(n + 2, "PPM"),
+            f"GT-{n:05}.csv": table % (n, n),
+        }.items()
+    }
+    result = import_photos([make_tree(tmp_path / "src", files)], tmp_path / "out")
+    assert result.classes == {"00000": 2, "00007": 2}
+
+
 def test_what_is_no_photo_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
     others = {"a/page.jpg": b"<html>", "b/empty.png": b"", "README.txt": b"hello"}
     result = import_photos([make_tree(tmp_path / "src", {**TWO_CLASSES, **others})], tmp_path / "o")
     assert result.added == 4
     assert {os.path.relpath(r.path, tmp_path / "src"): r.reason for r in result.rejected} == {
         "a/page.jpg": "an HTML page",
-        "b/empty.png": "empty file",
+        "b/empty.png": EMPTY,
         "README.txt": "is in no class folder",
     }
 

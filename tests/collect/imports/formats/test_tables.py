@@ -104,7 +104,7 @@ def test_rows_that_cannot_serve_are_listed_and_the_rest_goes_on(tmp_path: Path) 
         ("x.jsonl:7 (3.png)", "its label has 201 characters; 200 are possible"),
         ("x.jsonl:8", "names no photo"),
         ("x.jsonl:9", "names no photo"),
-        ("x.jsonl", "no JPEG, PNG, WebP, GIF, BMP or TIFF by its content"),
+        ("x.jsonl", "a JSON text, such as a server's error message"),
         ("x.jsonl:12", "not one JSON object in a line"),
         ("x.jsonl:13", "not one JSON object in a line"),
         ("x.jsonl:14", "not one JSON object in a line"),
