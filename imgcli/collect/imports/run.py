@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from glob import glob, has_magic
 from pathlib import Path
 
 from imgcli.collect.imports.conflicts import OnConflict, resolve_conflicts
@@ -15,6 +14,7 @@ from imgcli.collect.ingest import Store, open_store
 from imgcli.errors import DataError, WrongUsage
 from imgcli.files import need_space
 from imgcli.progress import track
+from imgcli.reading import matching
 from imgcli.records import Rejected
 from imgcli.staging import named
 from imgcli.text import listed
@@ -88,10 +88,8 @@ def import_photos(
 
 
 def _matching(source: Path) -> list[Path]:
-    """The paths that match a pattern, sorted; an existing path matches itself."""
-    if source.exists() or not has_magic(str(source)):
-        return [source]
-    found = sorted(map(Path, glob(str(source))))
+    """The paths that a source means, which may be a pattern."""
+    found = matching(source)
     if not found:
         raise DataError(f"Nothing matches '{source}'. Name a folder, an archive or a table.")
     return found
