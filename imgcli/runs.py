@@ -334,6 +334,17 @@ def find_runs(names: Sequence[str], runs: Path = RUNS) -> list[Run]:
     return list(found.values())
 
 
+def refuse_missing(names: Sequence[str]) -> None:
+    """Refuse names of runs that do not exist, before what works with them is imported.
+
+    Raises:
+        RunError: as of `find_run`.
+    """
+    for name in names:
+        if not os.path.lexists(_place(name, RUNS)):
+            find_run(name)
+
+
 def _place(name: str, runs: Path) -> Path:
     """The path that a name of a run stands for: under runs/ where there is such a one."""
     return runs / name if os.path.lexists(runs / name) else Path(name)

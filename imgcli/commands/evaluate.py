@@ -112,13 +112,18 @@ def evaluate(
     if folds is None and repeats > 1:
         raise WrongUsage("--repeats goes with --folds; the test part is scored once.")
 
-    from imgcli.evaluation.evaluate import average
-    from imgcli.evaluation.evaluate import evaluate as figures_of
-    from imgcli.evaluation.predictions_io import with_training_figures
+    from imgcli.photos.dataset import refuse_missing
     from imgcli.runs import find_runs
 
     runs = find_runs(names(run))
     data = None if data is None else Path(data)
+    for one in runs:
+        refuse_missing(one.data if data is None else data)
+
+    from imgcli.evaluation.evaluate import average
+    from imgcli.evaluation.evaluate import evaluate as figures_of
+    from imgcli.evaluation.predictions_io import with_training_figures
+
     each = [_score(one, data, on, folds, seed, device, repeats) for one in runs]
     predictions = average([one.predictions for one in each])
     further = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]

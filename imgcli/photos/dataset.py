@@ -7,6 +7,7 @@ dataset/
   split.json             of `imgcli split`; absent from a dataset made elsewhere
 """
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,11 +19,12 @@ from imgcli.class_folders import Place
 from imgcli.errors import DataError
 from imgcli.photos.hashing import digest_files, digests_by_path
 from imgcli.photos.layout import Layout, photos_under, read_layout
-from imgcli.photos.manifest import FOLDERS, NAME, Manifest
+from imgcli.photos.manifest import FOLDERS, NAME, Manifest, user_files
 from imgcli.photos.near_duplicates import duplicate_groups, groups_by_path
 from imgcli.progress import note_once
 from imgcli.records import IntArray, Rejected, Samples, Split
 from imgcli.runs import CACHE
+from imgcli.staging import recover
 from imgcli.text import count, listed
 
 TREE = "train/<class>/<photo> and test/<class>/<photo>"
@@ -64,6 +66,17 @@ def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
     _check_usable(samples, parts)
     split = _split(parts, made)
     return Dataset(samples, split, tuple(rejected), leaks(samples, split))
+
+
+def refuse_missing(root: Path) -> None:
+    """Refuse a dataset folder that is not there or holds no file, at once; `load_dataset` sees all.
+
+    Raises:
+        DataError: there is no dataset.
+    """
+    recover(root, user_files)
+    if not any(files for _, _, files in os.walk(root, followlinks=True)):
+        raise _no_train(read_layout(root))
 
 
 def manifest_samples(root: Path, made: Manifest) -> tuple[Samples, Split]:

@@ -326,8 +326,8 @@ def _batches(place: Path) -> tuple[Path, list[tuple[Path, Journal | None]]]:
         if meant or not found:
             return folder, meant
     raise DataError(
-        f"Nothing is in quarantine at '{place}'. Name the folder that was checked with --fix, or "
-        f"the '{FOLDER}' beside it."
+        f"Nothing is in quarantine at '{place}'. Name the folder that was checked with --fix or "
+        f"sorted into, or the '{FOLDER}' beside it."
     )
 
 

@@ -153,7 +153,7 @@ def test_any_file_name_survives_between_nul_bytes(here: Path, names: list[bytes]
         (["t.csv"], "", "'t.csv' has no rows"),
         (["t.csv"], "colour,size\nred,1\nblue,2\n", "no column that looks like photos' paths"),
         (["t.csv"], "path\nx.png\ny.png\n", r"2 paths in 't.csv', 100.0 % are not there.*--root"),
-        (["t.txt"], "\n\n", "t.txt names no photo"),
+        (["t.txt"], "\n\n", "'t.txt' names no photo"),
         (["-"], "", "standard input names no photo"),
         (["-"], "x.jpg\n", "1 path in standard input, 100.0 % are not there, such as 'x.jpg'"),
         (["t.zip"], "PK\3\4broken", "'t.zip' is damaged or incomplete"),

@@ -49,7 +49,7 @@ def photos_named_in(path: Path, root: Path | None, path_column: str | None) -> N
     if suffix in SUFFIXES:
         return _in_table(path, root, path_column)
     if suffix in LISTS:
-        return listed_photos(path.read_bytes(), str(path), root or path.parent)
+        return listed_photos(path.read_bytes(), f"'{path}'", root or path.parent)
     return _in_archive(path) if is_archive(path) else None
 
 
