@@ -64,10 +64,17 @@ def merge(
     """
     merges, folder = _sorted_words(words or [])
     result = merge_classes(merges, folder, plan=plan, undo=undo, out=out, force=force)
+    from imgcli.commands.hints import split_command, train_command
+
     render(
         result,
         json=json,
-        people=lambda done: merged(done.to_json(), done.notes, undone=undo, is_split=done.split),
+        people=lambda done: merged(
+            done.to_json(),
+            done.notes,
+            undone=undo,
+            following=train_command(done.out) if done.split else split_command(done.out),
+        ),
         notes=result.notes,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from imgcli.config import Choice, TrainConfig, choices
 from imgcli.errors import WrongUsage
+from imgcli.runs import Run
 
 
 def training_config(**given: Any) -> TrainConfig:
@@ -60,6 +61,18 @@ def train_command(config: TrainConfig, data: Path, out: Path) -> str:
     ):
         words += [name, given] if given != default else []
     return join(words)
+
+
+def asked_words(run: Run) -> list[str]:
+    """The options that a run was asked for, as they are typed; none where that was not kept."""
+    config, asked = run.config, run.asked or frozenset()
+    of_bag = {"bag", "bag_of"}
+    return [
+        word
+        for choice in choices().values()
+        if choice.name in asked - of_bag
+        for word in _words(choice, config.get(choice.name))
+    ]
 
 
 def _words(choice: Choice, value: Any) -> list[str]:

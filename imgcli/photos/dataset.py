@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -138,7 +139,7 @@ def _no_train(layout: Layout) -> DataError:
         return DataError(f"{expected}; make one with `imgcli split`.")
     return DataError(
         f"{expected}; this holds the class folders {listed(classes, 3)}: "
-        f"run `imgcli split {root}` first."
+        f"run `imgcli split {quote(str(root))}` first."
     )
 
 
@@ -150,7 +151,7 @@ def _as_split(
     Raises:
         DataError: photos that it knows have changed or are gone.
     """
-    again = f"imgcli split {made.source} --out {root} --update"
+    again = f"imgcli split {quote(made.source)} --out {quote(str(root))} --update"
     known = {photo.path: photo for photo in made.photos}
     gone = [path for path in known if path not in digests]
     changed = [path for path, sha in digests.items() if path in known and known[path].sha256 != sha]

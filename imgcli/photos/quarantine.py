@@ -25,6 +25,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 from msgspec import Struct
 
@@ -181,8 +182,8 @@ def refuse_split(root: Path) -> None:
         if isinstance(made, Manifest):
             raise DataError(
                 f"'{root}' was made by imgcli split, and its {MANIFEST} vouches for every photo. "
-                f"Fix what it was made from: imgcli check {made.source} --fix …, then "
-                f"imgcli split {made.source} --out {folder} --update"
+                f"Fix what it was made from: imgcli check {quote(made.source)} --fix …, then "
+                f"imgcli split {quote(made.source)} --out {quote(str(folder))} --update"
             )
 
 

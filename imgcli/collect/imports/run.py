@@ -26,6 +26,7 @@ class Imported:
 
     added: int
     skipped: int  # photos whose bytes are in their class already, or were and moved to another
+    duplicates: tuple[tuple[str, str], ...]  # those that came twice now: origin, path of the first
     rejected: tuple[Rejected, ...]
     classes: dict[str, int]  # photos per class in the whole output folder
     conflicts: tuple[tuple[str, ...], ...]  # paths of one photo in several classes
@@ -74,6 +75,7 @@ def import_photos(
         result = Imported(
             added=added,
             skipped=skipped,
+            duplicates=tuple(store.duplicates),
             rejected=tuple(rejected),
             classes=store.counts(),
             conflicts=tuple(store.conflicts()),

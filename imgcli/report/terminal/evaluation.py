@@ -234,9 +234,9 @@ def evaluated(
         lines += [_ledger_line(test_evaluations)]
     lines += leaking(leaks)
     lines += [f"Figure: {path}" for path in drawings]
-    if evaluation.folds and runs == 1:
-        lines += [f"Next:   {following}"]
     yield Text("\n".join(line for line in lines if line))
+    if evaluation.folds and runs == 1:
+        yield Text(f"Next:   {following}", no_wrap=True)
 
 
 def _ledger_line(times: int | None) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from imgcli.class_folders import AS_FOUND, part_named
@@ -313,7 +314,7 @@ def _web_address(table: Path) -> DataError:
     return DataError(
         f"'{table}' names web addresses, and import touches no network. "
         f"{'Fetch them' if text == table else 'Save it as CSV, and fetch them'} with: "
-        f"imgcli scrape urls {text}"
+        f"imgcli scrape urls {quote(str(text))}"
     )
 
 
