@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.folders import default_folder
 from imgcli.commands.results import Result
-from imgcli.config import TrainConfig
+from imgcli.config import TrainConfig, check_device
 from imgcli.errors import DataError, WrongUsage
 from imgcli.text import duration
 
@@ -63,6 +63,7 @@ def bench(
 
     from imgcli.photos.layout import photos_under
 
+    check_device(device)
     if not photos_under(folder)[0]:
         raise DataError(f"'{folder}' holds no photo. Name a folder of photos: imgcli bench PHOTOS")
 

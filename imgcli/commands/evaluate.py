@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgcli.commands.results import Result
+from imgcli.config import check_device
 from imgcli.errors import WrongUsage
 from imgcli.text import interval, percent
 
@@ -117,6 +118,7 @@ def evaluate(
 
     runs = find_runs(names(run))
     data = None if data is None else Path(data)
+    check_device(device)
     for one in runs:
         refuse_missing(one.data if data is None else data)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcli.commands.results import Result
+from imgcli.config import check_device
 from imgcli.text import interval, percent
 
 
@@ -60,6 +61,7 @@ def learning_curve(
     from imgcli.runs import find_run
 
     chosen, data = find_run(str(run)), None if data is None else Path(data)
+    check_device(device)
     refuse_missing(data or chosen.data)
 
     from imgcli.evaluation import learning_curve as evaluation

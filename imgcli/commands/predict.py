@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from imgcli.commands.evaluate import names
 from imgcli.commands.folders import optional_path
 from imgcli.commands.results import Result
+from imgcli.config import check_device
 from imgcli.errors import WrongUsage
 from imgcli.text import percent
 
@@ -112,6 +113,7 @@ def predict(
     if csv is not None and csv.exists():
         raise WrongUsage(f"--csv {csv} exists. Name another file, or move it away.")
 
+    check_device(device)
     # What there is to predict, and by what, before torch is imported.
     from imgcli.runs import find_runs
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.results import Result
 from imgcli.commands.training_config import training_config
-from imgcli.config import option
+from imgcli.config import check_device, check_limits, option
 from imgcli.errors import DataError, ModelError, WrongUsage
 from imgcli.progress import note
 from imgcli.text import count, percent
@@ -128,6 +128,8 @@ def refuse_missing_files(config: "TrainConfig", data: Path) -> None:
 def _trained(
     config: "TrainConfig", data: Path, out: Path, device: str, unfinished: "Run | None"
 ) -> TrainResult:
+    check_limits(config)
+    check_device(device)
     refuse_missing_files(config, data)
 
     from imgcli.training.bagging import train_bag

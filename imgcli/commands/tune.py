@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.results import Result
 from imgcli.commands.training_config import train_command, training_config
-from imgcli.config import TrainConfig
+from imgcli.config import TrainConfig, check_device
 from imgcli.errors import Refused, WrongUsage
 from imgcli.progress import note
 from imgcli.text import percent
@@ -97,6 +97,7 @@ def tune(
     _refuse_tracking(training_config(arch=arch or "any", freeze=freeze, **choices))
     if name is not None:
         _checked(name)
+    check_device(device)
     refuse_missing(data)
 
     from imgcli.training.tuning import search as searching
