@@ -51,10 +51,11 @@ def _meant(word: str, root: Path | None, path_column: str | None) -> Iterator[Ne
         try:
             named = photos_named_in(path, root, path_column) if path.is_file() else None
             yield named or new_photos(path)
-        except DataError as error:
+        except (DataError, OSError) as error:
             if path == Path(word):
                 raise
-            yield NewPhotos((), (), tuple, (Rejected(str(path), str(error)),))
+            reason = getattr(error, "strerror", None) or str(error)
+            yield NewPhotos((), (), tuple, (Rejected(str(path), reason),))
 
 
 def _once(given: Sequence[NewPhotos]) -> NewPhotos:
@@ -62,7 +63,7 @@ def _once(given: Sequence[NewPhotos]) -> NewPhotos:
     first: dict[str, tuple[int, int]] = {}
     for i, photos in enumerate(given):
         for j, name in enumerate(photos.names):
-            first.setdefault(os.path.normpath(name), (i, j))
+            first.setdefault(os.path.abspath(name), (i, j))
     kept = set(first.values())
 
     def contents() -> Iterator[str | bytes | Rejected]:

@@ -20,7 +20,7 @@ from imgcli.collect.imports.photo_files import PhotoFiles
 from imgcli.collect.imports.tables import SUFFIXES, table_rows
 from imgcli.errors import DataError, WrongUsage
 from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES
-from imgcli.reading import open_regular
+from imgcli.reading import open_regular, read_regular
 from imgcli.records import NewPhotos, Rejected
 from imgcli.text import count, listed, percent
 
@@ -49,7 +49,7 @@ def photos_named_in(path: Path, root: Path | None, path_column: str | None) -> N
     if suffix in SUFFIXES:
         return _in_table(path, root, path_column)
     if suffix in LISTS:
-        return listed_photos(path.read_bytes(), f"'{path}'", root or path.parent)
+        return listed_photos(read_regular(path), f"'{path}'", root or path.parent)
     return _in_archive(path) if is_archive(path) else None
 
 
