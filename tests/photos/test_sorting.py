@@ -170,7 +170,7 @@ def test_folders_that_photos_may_not_be_sorted_into(given: Path) -> None:
 # --- kills --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("link", ["auto", "symlink"])
+@pytest.mark.parametrize("link", ["auto", "symlink", "copy"])
 def test_sorting_that_is_killed_at_any_step_can_be_undone_and_completed(
     quick_path: Path, link: Link
 ) -> None:
