@@ -167,11 +167,13 @@ def _tables(result: command.PredictResult) -> Iterator[RenderableType]:
 
 def _sentences(result: command.PredictResult) -> list[str]:
     """What is said of all photos together: the precision, and where they were put."""
-    from imgcli.report.terminal.evaluation import promise_lines, sorted_lines
+    from imgcli.report.terminal.evaluation import answered_line, promise_lines, sorted_lines
 
-    sure, lines = result.sure, []
+    answered, n, lines = int(result.sure.sum()), len(result.sure), []
     if result.promise:
-        lines += promise_lines(result.promise.to_json(), int(sure.sum()), len(sure))
+        lines += promise_lines(result.promise.to_json(), answered, n)
+    elif result.threshold is not None:
+        lines.append(answered_line(result.threshold, answered, n))
     if result.sorted:
         lines += sorted_lines(result.sorted.to_json())
     return lines

@@ -36,7 +36,8 @@ class PredictResult(Result):
     probs: "FloatArray"  # (M, K) calibrated, if the run has been evaluated by folds
     predictions: tuple[str, ...]  # (M,) the most probable class of each photo
     confidence: "FloatArray"  # (M,) its probability
-    sure: "NDArray[np.bool_]"  # (M,) whether the confidence is enough for min_precision
+    sure: "NDArray[np.bool_]"  # (M,) whether the confidence is enough
+    threshold: float | None  # the confidence that is enough; None where all are answered
     promise: "SelectivePrediction | None"  # threshold and precision, with min_precision only
     rejected: "tuple[Rejected, ...]"  # photos that cannot be read
     csv: Path | None
@@ -156,6 +157,7 @@ def predict(
         predictions=tuple(best[0][0] for best in found.ranked(1)),
         confidence=found.probs.max(axis=1),
         sure=sure,
+        threshold=threshold,
         promise=promised,
         rejected=tuple(found.rejected),
         csv=csv,

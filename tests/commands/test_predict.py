@@ -56,13 +56,17 @@ def test_predictions_go_to_standard_output_as_csv_and_nothing_else(
     assert not Path("-").exists()
 
 
-def test_photos_below_a_confidence_are_unsure(run: Path, printed: Printed, tmp_path: Path) -> None:
+def test_photos_below_a_confidence_are_unsure(
+    run: Path, printed: Printed, shell: Shell, tmp_path: Path
+) -> None:
     everything = predict("dataset/test")
     below = float(np.median(everything.confidence))
     result = predict("dataset/test", unsure=below, csv=tmp_path / "found.csv")
     np.testing.assert_array_equal(result.sure, everything.confidence >= below)
     document = printed("predict", "dataset/test", "--unsure", repr(below))
     assert as_printed(result.to_json()) == document
+    shown = shell("predict", "dataset/test", "--unsure", repr(below)).out
+    assert f"Answered {document['answered']} of 8 photos, those with a confidence of" in shown
     unsure = [row for row in document["predictions"] if row["class"] is None]
     assert len(unsure) == document["unsure"] == 8 - document["answered"] > 0
     assert (tmp_path / "found.csv").read_text().count(",unsure,") == len(unsure)

@@ -182,6 +182,14 @@ def repeats_line(document: Document) -> str | None:
     )
 
 
+def answered_line(threshold: float, answered: int, n: int) -> str:
+    """The coverage of answers with at least some confidence."""
+    return (
+        f"Answered {answered:,} of {count(n, 'photo')}, those with a confidence of at least "
+        f"{percent(threshold)}; the rest is unsure."
+    )
+
+
 def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
     """The coverage of a selective prediction, and the precision that it was chosen for.
 
@@ -191,8 +199,7 @@ def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
     """
     weak = [f"{printable(name)} ({percent(p, digits=0)})" for name, p in promise["weak"].items()]
     return [
-        f"Answered {answered:,} of {count(n, 'photo')}, those with a confidence of at least "
-        f"{percent(promise['threshold'])}; the rest is unsure.",
+        answered_line(promise["threshold"], answered, n),
         f"Out-of-fold: precision {percent(promise['precision'])} "
         f"({interval(promise['precision_ci95'])}) at coverage {percent(promise['share'])} "
         f"({promise['answered']:,} of {count(promise['n'], 'photo')}). For photos like those, "
