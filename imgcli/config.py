@@ -508,6 +508,9 @@ def _members(annotation: Any) -> list[Any]:
     return [kind for part in parts for kind in _members(part)]
 
 
+DEVICES = ("auto", "cpu", "cuda")
+
+
 def check_limits(config: TrainConfig) -> None:
     """Refuse values that no choice can have.
 
@@ -519,3 +522,13 @@ def check_limits(config: TrainConfig) -> None:
         if value is not None:
             choice.check(value)
     SEEDS.check("--seed", config.seed)
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that nothing runs on.
+
+    Raises:
+        WrongUsage: naming those that there are.
+    """
+    if name not in DEVICES:
+        raise WrongUsage(f"--device {name} is not known; use {', '.join(DEVICES[:-1])} or cuda.")

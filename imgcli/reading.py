@@ -3,6 +3,7 @@
     open_regular(path)      a file to read; a pipe, socket, device or folder is refused at once
     read_regular(path)      all bytes of a file that is not too large
     pixel_limit()           pixels of the largest photo that is decoded
+    matching(pattern)       the paths that a pattern means
     read_arrays(path)       the arrays of an `.npz`, whose sizes are checked before memory is taken
 
 Refusals are `OSError`s, so that whoever opens a file has one kind of error to turn into a sentence.
@@ -12,12 +13,14 @@ import errno
 import hashlib
 import math
 import os
+import re
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from glob import escape, glob, has_magic
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
@@ -98,6 +101,22 @@ def read_regular(path: Path | str, most: int = MAX_DOCUMENT) -> bytes:
     """
     with open_regular(path, most) as file:
         return file.read()
+
+
+def matching(pattern: Path) -> list[Path]:
+    """The paths that a pattern means, sorted; "**" means any folders. An existing path is itself.
+
+    Brackets and stars in the names of folders that exist are no pattern; in a file's name they are
+    only where something matches so.
+    """
+    if os.path.lexists(pattern) or not has_magic(str(pattern)):
+        return [pattern]
+    there = next(around for around in pattern.parents if os.path.lexists(around))
+    rest = str(pattern.relative_to(there))
+    for below in (rest, re.sub(r"\[", "[[]", rest)):
+        if found := glob(os.path.join(escape(str(there)), below), recursive=True):
+            return sorted(Path(path) for path in found)
+    return []
 
 
 def digest_of(path: Path) -> str:

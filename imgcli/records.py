@@ -4,7 +4,7 @@ A photo is its row number *i* all the way: `samples.paths[i]`, `samples.targets[
 features, `probs` row with `indices == i`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -318,3 +318,14 @@ class Scored:
     leaks: int
     repeats: tuple[Predictions, ...] = ()  # of the folds, after the first; in the same order
     other: "OtherPhotos | None" = None  # of photos that are not of the run's own dataset
+
+
+@dataclass(frozen=True, eq=False)
+class NewPhotos:
+    """Photos without labels, M in all, wherever they are."""
+
+    names: tuple[str, ...]  # their paths; "photos.zip!cat/1.jpg" for a member of an archive
+    inner: tuple[str, ...]  # their paths below the folder, archive or table that was named
+    # The file of each, or its bytes, or why it cannot be read, in order; each call starts over.
+    contents: Callable[[], Iterable[str | bytes | Rejected]]
+    rejected: tuple[Rejected, ...] = ()  # files that are no photos, and photos that are not there

@@ -469,6 +469,17 @@ def find_runs(names: Sequence[str], runs: Path = RUNS) -> list[Run]:
     return list(found.values())
 
 
+def refuse_missing(names: Sequence[str]) -> None:
+    """Refuse names of runs that do not exist, before what works with them is imported.
+
+    Raises:
+        RunError: as of `find_run`.
+    """
+    for name in names:
+        if not os.path.lexists(_place(name, RUNS)):
+            find_run(name)
+
+
 def _stands_for(place: Path) -> Path | None:
     """The run's folder that a link to it, or a copied `latest`, stands for; None for any other."""
     copied = place.name == LATEST and not place.is_symlink() and Run(place).begun

@@ -118,8 +118,12 @@ def check(
 
 
 def _tables(result: CheckResult) -> list[RenderableType]:
+    from imgcli.commands.hints import split_command, train_command
+
     document = result.to_json()
     if not result.plan:
-        return tables.checked(document)
+        parts = result.found.parts if result.found else ()
+        follow = train_command if parts else split_command
+        return tables.checked(document, follow(result.folder))
     undo, then = f"imgcli restore {quote(str(result.folder))}", after_relabelling(result.folder)
     return texts(tables.relabelled(document["fixed"], undo, then))

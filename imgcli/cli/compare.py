@@ -71,6 +71,10 @@ def compare(
 
       imgcli compare runs/*-alexnet --on test --out comparison
     """
+    from imgcli.runs import refuse_missing
+
+    refuse_missing(runs)
+
     from imgcli.commands.compare import compare
 
     result = compare(runs, on=on, window=window, out=out, seed=seed)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 from imgcli.commands.results import Result
 from imgcli.progress import note
@@ -48,10 +49,14 @@ def render(
 
 
 def show(*renderables: RenderableType) -> None:
-    """Print results for people, on stdout; no text in them is markup."""
+    """Print results for people, on stdout; no text in them is markup.
+
+    A text that is not to be wrapped, such as a command to copy, is one line, however long.
+    """
     console = _PlainConsole(highlight=False, markup=False)
     for renderable in renderables:
-        console.print(renderable)
+        whole = isinstance(renderable, Text) and renderable.no_wrap
+        console.print(renderable, soft_wrap=bool(whole))
 
 
 def show_json(document: Mapping[str, Any]) -> None:

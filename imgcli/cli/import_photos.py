@@ -7,7 +7,7 @@ import typer
 
 from imgcli.cli.console import render
 from imgcli.cli.options import ClassesAt, Force, Json, Parts, Quiet, Seed
-from imgcli.commands.import_photos import Multi, OnConflict
+from imgcli.commands.import_photos import ImportResult, Multi, OnConflict
 from imgcli.commands.import_photos import import_photos as copy_photos
 from imgcli.report.terminal.photos import imported
 
@@ -196,6 +196,13 @@ def import_photos(
     render(
         result,
         json=json,
-        people=lambda done: imported(done.to_json(), done.notes),
+        people=lambda done: imported(done.to_json(), done.notes, _following(done)),
         notes=result.notes,
     )
+
+
+def _following(done: ImportResult) -> str:
+    """The command to type next."""
+    from imgcli.commands.hints import split_command, train_command
+
+    return split_command(done.out) if done.parts is None else train_command(done.out)

@@ -75,10 +75,17 @@ def merge(
         classes_at=classes_at,
         parts=parts,
     )
+    from imgcli.commands.hints import split_command, train_command
+
     render(
         result,
         json=json,
-        people=lambda done: merged(done.to_json(), done.notes, undone=undo, is_split=done.split),
+        people=lambda done: merged(
+            done.to_json(),
+            done.notes,
+            undone=undo,
+            following=train_command(done.out) if done.split else split_command(done.out),
+        ),
         notes=result.notes,
     )
 

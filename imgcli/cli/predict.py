@@ -10,13 +10,69 @@ from rich.console import RenderableType
 from imgcli.cli.console import render
 from imgcli.cli.options import Device, Json, MaxPixels, Quiet, RunNames
 from imgcli.commands import predict as command
+from imgcli.errors import WrongUsage
 from imgcli.progress import note
+from imgcli.report.terminal.tables import texts
+from imgcli.text import count
 
-Paths = Annotated[list[Path], typer.Argument(help="Photos, and folders of photos.")]
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        help="Photos, folders, zip and tar archives, tables and lists of paths, quoted patterns; - "
+        "for paths on standard input."
+    ),
+]
 Csv = Annotated[
     Path | None,
     typer.Option(
-        "--csv", metavar="FILE", show_default=False, help="Write the predictions to a CSV file."
+        "--csv",
+        metavar="FILE",
+        show_default=False,
+        help="Write the predictions to a CSV file; - for standard output.",
+    ),
+]
+SortInto = Annotated[
+    Path | None,
+    typer.Option(
+        "--sort-into",
+        metavar="DIR",
+        show_default=False,
+        help="Put every photo into DIR/<class>/, and the unsure ones into DIR/unsure/. Originals "
+        "stay; `imgcli restore DIR` takes the photos out again.",
+    ),
+]
+Linked = Annotated[
+    command.Link,
+    typer.Option(
+        "--link",
+        help="How --sort-into places photos; auto: hard links, copies where there are none.",
+    ),
+]
+Unsure = Annotated[
+    float | None,
+    typer.Option(
+        "--unsure",
+        metavar="BELOW",
+        show_default="answer all",
+        help="Answer 'unsure' below this confidence, such as 0.6.",
+    ),
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        metavar="FOLDER",
+        show_default="the table's own",
+        help="Folder that the paths in a table or list are below.",
+    ),
+]
+PathColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--path-column",
+        metavar="NAME",
+        show_default="path, file_name, image, …",
+        help="Column of a table with the photos' paths.",
     ),
 ]
 Top = Annotated[int, typer.Option("--top", help="Most probable classes to list per photo.")]
@@ -38,6 +94,11 @@ def predict(
     csv: Csv = None,
     top: Top = 5,
     min_precision: MinPrecision = None,
+    unsure: Unsure = None,
+    sort_into: SortInto = None,
+    link: Linked = "auto",
+    root: Root = None,
+    path_column: PathColumn = None,
     device: Device = "auto",
     max_pixels: MaxPixels = None,
     json: Json = False,
@@ -46,9 +107,9 @@ def predict(
     """Predict the classes of new photos.
 
     Photos are preprocessed as the run's own were. Folders are searched with
-    their subfolders. A photo that cannot be read is listed with the reason,
-    and the others are predicted. Confidence is calibrated if the run has
-    been evaluated by `imgcli evaluate --folds`.
+    their subfolders; archives are read in place. A photo that cannot be read
+    is listed with the reason, and the others are predicted. Confidence is
+    calibrated if the run has been evaluated by `imgcli evaluate --folds`.
 
     Examples:
 
@@ -57,11 +118,35 @@ def predict(
       imgcli predict a.jpg b.png --csv predictions.csv
 
       imgcli predict holiday/ --min-precision 0.95
+
+      imgcli predict new.zip --sort-into sorted --unsure 0.6
+
+      find . -name '*.jpg' -print0 | imgcli predict - --csv - > found.csv
     """
+    to_stdout = csv == Path("-")
+    if json and to_stdout:
+        raise WrongUsage(
+            "--json and --csv - both write to standard output; give the one or the other."
+        )
     result = command.predict(
-        paths, run=run, csv=csv, top=top, min_precision=min_precision, device=device
+        paths,
+        run=run,
+        csv=None if to_stdout else csv,
+        top=top,
+        min_precision=min_precision,
+        unsure=unsure,
+        sort_into=sort_into,
+        link=link,
+        root=root,
+        path_column=path_column,
+        device=device,
     )
-    render(result, json=json, people=_tables)
+    if to_stdout:
+        print(result.table, end="")
+        for sentence in _sentences(result):
+            note(sentence)
+    else:
+        render(result, json=json, people=_tables)
     if not json:
         from imgcli.report.terminal.runs import unreadable
 
@@ -70,7 +155,26 @@ def predict(
 
 
 def _tables(result: command.PredictResult) -> Iterator[RenderableType]:
-    from imgcli.report.terminal.evaluation import predicted
+    from imgcli.report.terminal.evaluation import predicted, sorted_table
 
-    promise = result.promise.to_json() if result.promise else None
-    return predicted(result.paths, result.classes, result.probs, result.sure, promise, result.csv)
+    if result.csv:
+        yield f"{count(len(result.paths), 'prediction')} in {result.csv}"
+    if result.sorted:
+        yield sorted_table(result.sorted.to_json())
+    if not (result.csv or result.sorted):
+        yield from predicted(result.paths, result.classes, result.probs, result.sure)
+    yield from texts(_sentences(result))
+
+
+def _sentences(result: command.PredictResult) -> list[str]:
+    """What is said of all photos together: the precision, and where they were put."""
+    from imgcli.report.terminal.evaluation import answered_line, promise_lines, sorted_lines
+
+    answered, n, lines = int(result.sure.sum()), len(result.sure), []
+    if result.promise:
+        lines += promise_lines(result.promise.to_json(), answered, n)
+    elif result.threshold is not None:
+        lines.append(answered_line(result.threshold, answered, n))
+    if result.sorted:
+        lines += sorted_lines(result.sorted.to_json())
+    return lines

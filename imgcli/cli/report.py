@@ -46,6 +46,10 @@ def report(
 
       imgcli report --run 20260101-120000-resnet101 --out resnet.html
     """
+    from imgcli.runs import refuse_missing
+
+    refuse_missing([run])
+
     from imgcli.commands.write_report import write_report
 
     render(write_report(run, out=out, data=data), json=json, people=_lines)

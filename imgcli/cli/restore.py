@@ -15,7 +15,8 @@ Folder = Annotated[
     typer.Argument(
         metavar="DIR",
         show_default="quarantine/",
-        help="The checked folder, a quarantine, or one folder in it to restore it alone.",
+        help="The checked folder, or one that photos were sorted into; a quarantine, or one folder "
+        "in it to restore it alone.",
     ),
 ]
 
@@ -27,14 +28,21 @@ def restore(folder: Folder = None, json: Json = False, quiet: Quiet = False) -> 
     another file has that place by now, both stay where they are. After an
     interruption give the same command again.
 
+    Of a folder that `imgcli predict --sort-into` filled, takes the photos out
+    again. One that was changed there, or whose original is gone, stays.
+
     Examples:
 
       imgcli restore
 
       imgcli restore raw/
+
+      imgcli restore sorted/
     """
     result = restore_photos(folder)
-    sentence = f"Moved {count(len(result.restored), 'photo')} back."
-    render(result, json=json, people=lambda _: [sentence])
+    sentences = [f"Took {count(n, 'photo')} out."] if (n := len(result.taken_out)) else []
+    if result.restored or not n:
+        sentences.insert(0, f"Moved {count(len(result.restored), 'photo')} back.")
+    render(result, json=json, people=lambda _: sentences)
     if result.error:
         raise result.error

@@ -104,9 +104,13 @@ def split(
 
 def show_result(result: SplitResult, raw: Path, *, json: bool = False) -> None:
     """Print the parts of each class, anything unexpected, and the next command."""
+    from imgcli.commands.hints import train_command
+
     render(
         result,
         json=json,
-        people=lambda done: photos.split(done.to_json(), done.notes, str(raw)),
+        people=lambda done: photos.split(
+            done.to_json(), done.notes, str(raw), train_command(done.out)
+        ),
         notes=result.notes,
     )

@@ -45,6 +45,10 @@ def suggest_merges(
 
       imgcli suggest-merges --run latest --retrain --json
     """
+    from imgcli.runs import refuse_missing
+
+    refuse_missing([run])
+
     from imgcli.commands.suggest_merges import suggest_merges
 
     show_result(suggest_merges(run, retrain=retrain, data=data), json=json)

@@ -104,7 +104,7 @@ def show_result(result: command.TrainResult, out: Path) -> None:
 
 def _next(result: command.TrainResult, out: Path) -> list[str]:
     """The commands that follow, as they must be typed here."""
-    run = "" if out == Path("runs") else f" --run {out}/latest"
+    run = "" if out == Path("runs") else f" --run {quote(str(out / 'latest'))}"
     if result.val_learnt_by:  # folds would hold out photos that its first weights were trained on
         return [f"imgcli evaluate{run}"]
     return [f"imgcli evaluate --folds 10{run}", f"imgcli suggest-merges{run}"]

@@ -53,6 +53,7 @@ class Store:
         self.folder = folder
         self.split = split
         self.bytes_found = 0  # size of the photos that were there when the store was opened
+        self.duplicates: list[tuple[str, str]] = []  # origins of photos placed before, and paths
         self.notes: list[str] = []  # after closing: where an old folder is now
         self._paths: defaultdict[str, list[str]] = defaultdict(list)  # SHA-256 -> relative paths
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> names, folded
@@ -103,6 +104,8 @@ class Store:
         if here is not None:
             if here in self._unrecorded:
                 self._record(here, line)
+            if here in self._added:
+                self.duplicates.append((photo.origin, here))
             return False
         name = self._free_name(folder, photo_name(photo.name, image_format), digest)
         self._batch.add(folder, name, data)

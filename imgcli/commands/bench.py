@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.folders import default_folder
 from imgcli.commands.results import Result
-from imgcli.config import TrainConfig
-from imgcli.errors import WrongUsage
+from imgcli.config import TrainConfig, check_device
+from imgcli.errors import DataError, WrongUsage
 from imgcli.text import duration
 
 if TYPE_CHECKING:
@@ -60,6 +60,12 @@ def bench(
     if freeze and epochs is not None:
         raise WrongUsage("--epochs goes with --no-freeze: a frozen backbone sees photos once.")
     folder = Path(photos) if photos else default_folder("imgcli bench PHOTOS")
+
+    from imgcli.photos.layout import photos_under
+
+    check_device(device)
+    if not photos_under(folder)[0]:
+        raise DataError(f"'{folder}' holds no photo. Name a folder of photos: imgcli bench PHOTOS")
 
     from imgcli.training.benchmark import measure_speeds
 

@@ -1,10 +1,10 @@
 """What `imgcli.check` moves: photos of chosen kinds, or the photos of a relabel plan."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.results import Result
@@ -73,11 +73,11 @@ def move_photos(root: Path, moves: "Sequence[Move]", *, dry_run: bool) -> Fixed:
 
 def after_relabelling(root: Path) -> str:
     """The commands that bring dataset and model up to date with new labels."""
+    from imgcli.commands.hints import DATASET, split_command, train_command
     from imgcli.photos.layout import read_layout
-    from imgcli.photos.manifest import read_manifest
 
     if read_layout(root).parts:  # a dataset made elsewhere, relabelled in place
-        return "imgcli train, since earlier runs were trained on the old labels"
-    made = read_manifest(Path("dataset"))
-    same = made is not None and Path(made.source).resolve() == root.resolve()
-    return f"imgcli split {quote(str(root))}{' --update' if same else ''}, then imgcli train"
+        return f"{train_command(root)}, since earlier runs were trained on the old labels"
+    split = split_command(root)
+    _, _, out = split.partition(" --out ")
+    return f"{split}, then {train_command(Path(*shlex.split(out)) if out else DATASET)}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgcli.commands.results import Result
+from imgcli.config import check_device
 from imgcli.errors import WrongUsage
 from imgcli.text import interval, percent
 
@@ -121,13 +122,19 @@ def evaluate(
     if folds is None and repeats > 1:
         raise WrongUsage("--repeats goes with --folds; the test part is scored once.")
 
-    from imgcli.evaluation.evaluate import average
-    from imgcli.evaluation.evaluate import evaluate as figures_of
-    from imgcli.evaluation.predictions_io import with_training_figures
+    from imgcli.photos.dataset import refuse_missing
     from imgcli.runs import find_runs
 
     runs = find_runs(names(run))
     data = None if data is None else Path(data)
+    check_device(device)
+    for one in runs:
+        refuse_missing(one.data if data is None else data)
+
+    from imgcli.evaluation.evaluate import average
+    from imgcli.evaluation.evaluate import evaluate as figures_of
+    from imgcli.evaluation.predictions_io import with_training_figures
+
     if data is not None:  # torch, which a stored evaluation needs not
         from imgcli.training.scoring import is_own, place_of_other
     each = [_score(one, data, on, folds, seed, device, repeats) for one in runs]

@@ -20,11 +20,12 @@ Multi = Literal["skip", "first"]
 class ImportResult(Result):
     """Class folders with the photos of all sources."""
 
-    _keys = ("out", "added", "skipped", "rejected", "classes", "conflicts", "parts")
+    _keys = ("out", "added", "skipped", "duplicates", "rejected", "classes", "conflicts", "parts")
 
     out: Path
     added: int
     skipped: int  # exact duplicates of photos that their class has or had
+    duplicates: tuple[tuple[str, str], ...]  # those twice in the sources: origin, path of the first
     rejected: "tuple[Rejected, ...]"
     classes: Mapping[str, int]  # photos per class in the whole of `out`
     conflicts: tuple[tuple[str, ...], ...]  # paths of one photo in several classes

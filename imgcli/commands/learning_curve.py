@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcli.commands.results import Result
+from imgcli.config import check_device
 from imgcli.text import interval, percent
 
 
@@ -56,14 +57,19 @@ def learning_curve(
     Raises:
         ImgcliError: what the command line would say.
     """
+    from imgcli.photos.dataset import refuse_missing
+    from imgcli.runs import find_run
+
+    chosen, data = find_run(str(run)), None if data is None else Path(data)
+    check_device(device)
+    refuse_missing(data or chosen.data)
+
     from imgcli.evaluation import learning_curve as evaluation
     from imgcli.report.plots import training as plots
     from imgcli.report.plots.style import save
-    from imgcli.runs import find_run
     from imgcli.training.learning_curve import answers_by_share
 
-    chosen = find_run(str(run))
-    answers = answers_by_share(chosen, None if data is None else Path(data), folds, seed, device)
+    answers = answers_by_share(chosen, data, folds, seed, device)
     found = evaluation.learning_curve(
         answers.classes, answers.photos, answers.right, answers.targets, answers.groups
     )

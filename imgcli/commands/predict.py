@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from imgcli.commands.evaluate import names
+from imgcli.commands.folders import optional_path
 from imgcli.commands.results import Result
+from imgcli.config import check_device
 from imgcli.errors import WrongUsage
 from imgcli.text import percent
 
@@ -14,11 +16,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from imgcli.commands.sort_photos import Sorted
     from imgcli.evaluation.selective import SelectivePrediction
     from imgcli.records import FloatArray, Rejected
     from imgcli.runs import Run
     from imgcli.training.predict import Predicted
 
+Link = Literal["auto", "hard", "symlink", "copy"]
 MOST_SHOWN = 20  # photos in a notebook
 
 
@@ -32,10 +36,13 @@ class PredictResult(Result):
     probs: "FloatArray"  # (M, K) calibrated, if the run has been evaluated by folds
     predictions: tuple[str, ...]  # (M,) the most probable class of each photo
     confidence: "FloatArray"  # (M,) its probability
-    sure: "NDArray[np.bool_]"  # (M,) whether the confidence is enough for min_precision
+    sure: "NDArray[np.bool_]"  # (M,) whether the confidence is enough
+    threshold: float | None  # the confidence that is enough; None where all are answered
     promise: "SelectivePrediction | None"  # threshold and precision, with min_precision only
     rejected: "tuple[Rejected, ...]"  # photos that cannot be read
     csv: Path | None
+    sorted: "Sorted | None"  # with sort_into
+    table: str  # the predictions as CSV
     document: Mapping[str, Any]  # of the JSON contract
 
     def to_json(self) -> dict[str, Any]:
@@ -48,6 +55,8 @@ class PredictResult(Result):
             yield path, f"{unsure}{self.predictions[i]} ({percent(self.confidence[i])})"
         if len(self.paths) > MOST_SHOWN:
             yield "…", f"{len(self.paths) - MOST_SHOWN:,} more"
+        if self.sorted:
+            yield "sorted into", str(self.sorted.out)
         if self.rejected:
             yield "rejected", f"{len(self.rejected):,}"
 
@@ -59,17 +68,29 @@ def predict(
     csv: str | Path | None = None,
     top: int = 5,
     min_precision: float | None = None,
+    unsure: float | None = None,
+    sort_into: str | Path | None = None,
+    link: Link = "auto",
+    root: str | Path | None = None,
+    path_column: str | None = None,
     device: str = "auto",
 ) -> PredictResult:
-    """Predict photos, and all photos in folders; by several runs, the mean of their probabilities.
+    """Predict photos; by several runs, the mean of their probabilities.
 
     Args:
-        paths: photos, and folders of photos.
+        paths: photos, folders of photos, archives, tables and lists of paths, patterns such as
+            "new/**/*.jpg"; "-" for a list of paths on standard input.
         run: "latest", a folder's name under runs/, a path, or several of these.
         csv: a new file for the predictions.
         top: classes per photo in the document and the file, most probable first.
         min_precision: answer only with enough confidence for this share of the answers to be
             correct, such as 0.95; estimated from the run's out-of-fold predictions.
+        unsure: answer only with at least this confidence.
+        sort_into: a folder that gets every photo in a folder of its class, or in unsure/; nothing
+            in it is overwritten, and `imgcli.restore` takes them out again.
+        link: how photos are placed there; "auto": hard links, copies where there are none.
+        root: the folder that the paths in tables and lists are below; by default each one's own.
+        path_column: the column of a table with the photos' paths.
 
     Raises:
         ImgcliError: what the command line would say.
@@ -80,21 +101,54 @@ def predict(
         raise WrongUsage(
             f"--min-precision {min_precision:g} is not a share between 0 and 1, such as 0.95."
         )
-    csv = None if csv is None else Path(csv)
+    if unsure is not None and not 0 < unsure <= 1:
+        raise WrongUsage(f"--unsure {unsure:g} is not a confidence between 0 and 1, such as 0.6.")
+    if unsure is not None and min_precision is not None:
+        raise WrongUsage(
+            "--unsure and --min-precision both say which photos are unsure; give the one or the "
+            "other."
+        )
+    if link != "auto" and sort_into is None:
+        raise WrongUsage(f"--link {link} goes with --sort-into.")
+    csv, target = optional_path(csv), optional_path(sort_into)
     if csv is not None and csv.exists():
         raise WrongUsage(f"--csv {csv} exists. Name another file, or move it away.")
 
-    from imgcli.evaluation.calibration import temperature_of
+    check_device(device)
+    # What there is to predict, and by what, before torch is imported.
     from imgcli.runs import find_runs
-    from imgcli.training.predict import predict_files
 
     runs = find_runs(names(run))
+
+    from imgcli.commands.new_photos import find_new_photos
+
+    words = names(paths)
+    photos = find_new_photos(words, optional_path(root), path_column)
+    if target is not None:
+        from imgcli.commands.sort_photos import refuse_target
+
+        refuse_target(target, words)
+
+    from imgcli.evaluation.calibration import temperature_of
+
     temperatures = [temperature_of(one) for one in runs]
     promised = None if min_precision is None else _promise(runs, temperatures, min_precision)
-    found = predict_files(runs, [Path(path) for path in names(paths)], device, temperatures)
+    threshold = promised.threshold if promised else unsure
+
+    from imgcli.training.predict import predict_photos
+
+    found = predict_photos(runs, photos, device, temperatures)
+    sure = found.sure(threshold or 0.0)
+    table = found.csv(top, threshold)
     if csv is not None:
-        found.write_csv(csv, top, promised.threshold if promised else None)
-    sure = found.sure(promised.threshold if promised else 0.0)
+        from imgcli.files import write_atomic
+
+        write_atomic(csv, table)
+    placed = None
+    if target is not None:
+        from imgcli.commands.sort_photos import sort_photos
+
+        placed = sort_photos(photos, found, sure, target, link)
     return PredictResult(
         runs=tuple(one.folder for one in runs),
         classes=found.classes,
@@ -103,12 +157,16 @@ def predict(
         predictions=tuple(best[0][0] for best in found.ranked(1)),
         confidence=found.probs.max(axis=1),
         sure=sure,
+        threshold=threshold,
         promise=promised,
         rejected=tuple(found.rejected),
         csv=csv,
+        sorted=placed,
+        table=table,
         document={
             "run": " + ".join(str(one.folder) for one in runs),
-            **_document(found, top, promised),
+            **_document(found, top, sure if threshold is not None else None, promised),
+            **({"sorted": placed.to_json()} if placed else {}),
         },
     )
 
@@ -131,8 +189,16 @@ def _promise(
 
 
 def _document(
-    found: "Predicted", top: int, promised: "SelectivePrediction | None"
+    found: "Predicted",
+    top: int,
+    sure: "NDArray[np.bool_] | None",
+    promised: "SelectivePrediction | None",
 ) -> dict[str, Any]:
+    """What the document says of the photos.
+
+    Args:
+        sure: (M,) which photos are answered; None where all are.
+    """
     from imgcli.files import as_json
 
     rows: list[dict[str, Any]] = [
@@ -140,10 +206,11 @@ def _document(
         for path, best in zip(found.paths, found.ranked(top), strict=True)
     ]
     document: dict[str, Any] = {"predictions": rows}
-    if promised:
-        sure = found.sure(promised.threshold).tolist()
-        for row, answered in zip(rows, sure, strict=True):
+    if sure is not None:
+        for row, answered in zip(rows, sure.tolist(), strict=True):
             row.update({"unsure": not answered, **({} if answered else {"class": None})})
-        document["promise"] = promised.to_json()
-        document["answered"] = sum(sure)
+        if promised:
+            document["promise"] = promised.to_json()
+        document["answered"] = int(sure.sum())
+        document["unsure"] = int((~sure).sum())
     return {**document, "rejected": [as_json(photo) for photo in found.rejected]}

@@ -23,7 +23,8 @@ class ScrapeResult(Result):
 
     out: Path
     added: int
-    skipped: int  # photos received earlier
+    skipped: int  # photos received earlier, and exact duplicates
+    duplicates: "tuple[Rejected, ...]"  # by URL: the same file, or the same URL, as another's
     rejected: "tuple[Rejected, ...]"  # by URL; not tried again
     deferred: "tuple[Rejected, ...]"  # by URL; tried again by the next run
     classes: Mapping[str, int]  # photos per class in the whole of `out`

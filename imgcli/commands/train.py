@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.results import Result
 from imgcli.commands.training_config import training_config
-from imgcli.config import option
-from imgcli.errors import WrongUsage
+from imgcli.config import check_device, check_limits, option
+from imgcli.errors import DataError, ModelError, WrongUsage
 from imgcli.progress import note
 from imgcli.text import count, percent
 
@@ -109,9 +109,31 @@ def train(
     return _trained(config, Path(data or "dataset"), out, device, unfinished)
 
 
+def refuse_missing_files(config: "TrainConfig", data: Path) -> None:
+    """Refuse a training whose photos or weights are not there, before torch is imported."""
+    from imgcli.photos.dataset import refuse_missing
+    from imgcli.photos.layout import photos_under
+
+    refuse_missing(data)
+    weights, pseudo_label = config.model.weights, config.data.pseudo_label
+    if weights is not None and not Path(weights).exists():
+        raise ModelError(
+            f"No weights '{weights}'. Give --weights a .safetensors or .pth file, or a run's "
+            "folder."
+        )
+    if pseudo_label is not None and not photos_under(Path(pseudo_label))[0]:
+        raise DataError(
+            f"No photo in '{pseudo_label}'. Name a folder of photos with --pseudo-label."
+        )
+
+
 def _trained(
     config: "TrainConfig", data: Path, out: Path, device: str, unfinished: "Run | None"
 ) -> TrainResult:
+    check_limits(config)
+    check_device(device)
+    refuse_missing_files(config, data)
+
     from imgcli.training.bagging import train_bag
     from imgcli.training.pipeline import train_run
 

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from shlex import join
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgcli.config import Choice, TrainConfig, choices
 from imgcli.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from imgcli.runs import Run
 
 
 def training_config(**given: Any) -> TrainConfig:
@@ -71,6 +74,18 @@ def train_command(config: TrainConfig, data: Path, out: Path) -> str:
     ):
         words += [name, given] if given != default else []
     return join(words)
+
+
+def asked_words(run: "Run") -> list[str]:
+    """The options that a run was asked for, as they are typed; none where that was not kept."""
+    config, asked = run.config, run.asked or frozenset()
+    of_bag = {"bag", "bag_of"}
+    return [
+        word
+        for choice in choices().values()
+        if choice.name in asked - of_bag
+        for word in _words(choice, config.get(choice.name))
+    ]
 
 
 def _words(choice: Choice, value: Any) -> list[str]:

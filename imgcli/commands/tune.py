@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.results import Result
 from imgcli.commands.training_config import train_command, training_config
-from imgcli.config import TrainConfig
+from imgcli.config import TrainConfig, check_device
 from imgcli.errors import Refused, WrongUsage
 from imgcli.progress import note
 from imgcli.text import percent
@@ -90,6 +90,16 @@ def tune(
     if importlib.util.find_spec("optuna") is None:
         raise Refused("imgcli tune needs Optuna. Get it with: pip install 'imgcli[tune]'")
 
+    from imgcli.photos.dataset import refuse_missing
+
+    data, out = Path(data), Path(out)
+    # What can be said before torch is imported; a searched arch has no name yet.
+    _refuse_tracking(training_config(arch=arch or "any", freeze=freeze, **choices))
+    if name is not None:
+        _checked(name)
+    check_device(device)
+    refuse_missing(data)
+
     from imgcli.training.tuning import search as searching
     from imgcli.training.tuning.search_space import (
         check_space,
@@ -98,14 +108,13 @@ def tune(
         range_axes,
     )
 
-    data, out = Path(data), Path(out)
     if isinstance(search, Mapping):
         search = [f"{key.replace('_', '-')}={spec}" for key, spec in search.items()]
     space = parse_search(search)
     config = _fixed({"arch": arch, "freeze": freeze, **choices}, space).with_(seed=seed)
     space = space or default_space(config)
     check_space(space, config)
-    name = _study(config, space, data, folds) if name is None else _checked(name)
+    name = _study(config, space, data, folds) if name is None else name
     for axis, values in {**_described(space), **range_axes(space, config)}.items():
         note(f"Searching {axis}: {values}")
     tuned = searching.tune(
@@ -162,19 +171,22 @@ def _fixed(choices: dict[str, Any], space: "Space") -> TrainConfig:
             )
         choices = {**choices, "arch": space["arch"].describe()}
     config = training_config(**choices)
+    _refuse_tracking(config)
+    return config
+
+
+def _refuse_tracking(config: TrainConfig) -> None:
     if config.data.track_test:
         raise WrongUsage("--track-test does not go with tune: the test part is sealed to a search.")
-    return config
 
 
 def _described(space: "Space") -> dict[str, str]:
     return {name: axis.describe() for name, axis in space.items()}
 
 
-def _checked(name: str) -> str:
+def _checked(name: str) -> None:
     if not name or Path(name).name != name:
         raise WrongUsage(f"--name '{name}' must be a name for a folder, such as lr-and-size.")
-    return name
 
 
 def _study(config: TrainConfig, space: "Space", data: Path, folds: int | None) -> str:

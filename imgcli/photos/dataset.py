@@ -7,10 +7,12 @@ dataset/
   split.json             of `imgcli split`; absent from a dataset made elsewhere
 """
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -20,11 +22,12 @@ from imgcli.errors import DataError
 from imgcli.folder_names import AS_FOUND, PARTS, Levels
 from imgcli.photos.hashing import digest_files, digests_by_path
 from imgcli.photos.layout import Layout, photos_under, read_layout
-from imgcli.photos.manifest import NAME, Manifest
+from imgcli.photos.manifest import NAME, Manifest, user_files
 from imgcli.photos.near_duplicates import duplicate_groups, groups_by_path
 from imgcli.progress import note_once
 from imgcli.records import IntArray, Rejected, Samples, Split
 from imgcli.runs import CACHE
+from imgcli.staging import recover
 from imgcli.text import count, listed
 
 TREE = "train/<class>/<photo> and test/<class>/<photo>"
@@ -70,6 +73,17 @@ def load_dataset(root: Path, cache: Path = CACHE, config: DataConfig | None = No
     _check_usable(samples, parts, unread + unused)
     split = _split(parts, made)
     return Dataset(samples, split, tuple(rejected), leaks(samples, split))
+
+
+def refuse_missing(root: Path) -> None:
+    """Refuse a dataset folder that is not there or holds no file, at once; `load_dataset` sees all.
+
+    Raises:
+        DataError: there is no dataset.
+    """
+    recover(root, user_files)
+    if not any(files for _, _, files in os.walk(root, followlinks=True)):
+        raise _no_train(read_layout(root))
 
 
 def manifest_samples(root: Path, made: Manifest) -> tuple[Samples, Split]:
@@ -137,7 +151,7 @@ def _no_train(layout: Layout) -> DataError:
         return DataError(f"{expected}; make one with `imgcli split`.")
     return DataError(
         f"{expected}; this holds the class folders {listed(classes, 3)}: "
-        f"run `imgcli split {root}` first."
+        f"run `imgcli split {quote(str(root))}` first."
     )
 
 
@@ -149,7 +163,7 @@ def _as_split(
     Raises:
         DataError: photos that it knows have changed or are gone.
     """
-    again = f"imgcli split {made.source} --out {root} --update"
+    again = f"imgcli split {quote(made.source)} --out {quote(str(root))} --update"
     known = {photo.path: photo for photo in made.photos}
     gone = [path for path in known if path not in digests]
     changed = [path for path, sha in digests.items() if path in known and known[path].sha256 != sha]

@@ -39,7 +39,7 @@ from imgcli.folder_names import (
 from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES, broken_link, placeholder
 from imgcli.photos.manifest import Manifest, read_manifest, user_files
 from imgcli.progress import note_once
-from imgcli.records import Rejected
+from imgcli.records import NewPhotos, Rejected
 from imgcli.text import listed
 
 # Compared in lower case; whatever begins with a dot is hidden besides.
@@ -151,6 +151,13 @@ def photos_under(path: Path) -> tuple[list[str], list[Rejected]]:
     if path.exists():
         return [str(path)], []
     raise DataError(f"No file or folder '{path}'. Name photos, or folders that hold some.")
+
+
+def new_photos(path: Path) -> NewPhotos:
+    """As `photos_under`, to be predicted."""
+    found, rejected = photos_under(path)
+    inner = [os.path.relpath(name, path) if path.is_dir() else path.name for name in found]
+    return NewPhotos(tuple(found), tuple(inner), lambda: found, tuple(rejected))
 
 
 @dataclass(eq=False)

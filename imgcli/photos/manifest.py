@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal, Self
 
 from msgspec import Struct
@@ -166,7 +167,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         DataError: it is damaged, or of another version.
     """
     path = folder / NAME
-    again = f"split again with `imgcli split RAW --out {folder} --force`"
+    again = f"split again with `imgcli split RAW --out {quote(str(folder))} --force`"
     try:
         found = documents.read_document(path, _Document, FORMAT)
     except FileNotFoundError:

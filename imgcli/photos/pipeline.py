@@ -8,10 +8,10 @@ SHA-256; `derive` hands it on.
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -156,11 +156,38 @@ def derive(
     yield from track(derived, label, total=len(todo), unit="photos") if label else derived
 
 
+def derive_stream(
+    transforms: Sequence[Transform],
+    photos: Iterable[Path | str | bytes | Fault],
+    total: int,
+    label: str,
+) -> Generator[tuple[int, Derived | Fault], None, None]:
+    """As `derive`, of photos that come one by one: files, or the bytes of members of an archive.
+
+    Args:
+        total: how many there are.
+    """
+    by_position = dict(enumerate(transforms))
+
+    def derive_chunk(
+        chunk: Sequence[tuple[int, Path | str | bytes | Fault]],
+    ) -> list[tuple[int, Derived | Fault]]:
+        return [(i, _derive_one(i, photo, None, by_position)) for i, photo in chunk]
+
+    numbered = enumerate(photos)
+    chunks = iter(lambda: list(islice(numbered, CHUNK)), [])
+    derived = chain.from_iterable(in_threads(derive_chunk, chunks))
+    yield from track(derived, label, total=total, unit="photos")
+
+
 def _derive_one(
-    index: int, file: Path | str, digest: str | None, transforms: dict[int, Transform]
+    index: int,
+    file: Path | str | bytes | Fault,
+    digest: str | None,
+    transforms: dict[int, Transform],
 ) -> Derived | Fault:
-    """Apply transforms to one file, which is hashed and decoded from the same bytes."""
-    data = read_photo(file)
+    """Apply transforms to one photo, which is hashed and decoded from the same bytes."""
+    data = file if isinstance(file, bytes | Fault) else read_photo(file)
     if isinstance(data, Fault):
         return data
     if digest is not None and hashlib.sha256(data).hexdigest() != digest:

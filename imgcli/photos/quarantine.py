@@ -7,6 +7,12 @@
 A photo that gets another label moves within `raw`, to `raw/dog/017.jpg`; the journal is the same,
 and the photo is known again by its bytes.
 
+A photo that `imgcli predict --sort-into` puts into a folder has its original elsewhere. The journal
+names that, and restoring removes what was put there: only what still has its bytes, and only while
+the original is there.
+
+    quarantine/sorted-20261121-101500/journal.json
+
 A move is a rename, so bytes, times and permissions stay as they were. Whenever a command is killed,
 each photo is in one of its two places, and the journal knows both: restoring moves back whatever
 has been moved, and can itself be killed and repeated.
@@ -19,17 +25,19 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 from msgspec import Struct
 
 from imgcli import __version__, documents, provenance
-from imgcli.documents import Name, Relative, Sha256
+from imgcli.documents import Name, Relative, Sha256, stays_inside
 from imgcli.errors import DataError
 from imgcli.files import locked, sweep_temporaries, sync_folder, write_json
 from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.manifest import NAME as MANIFEST
 from imgcli.photos.manifest import Manifest, read_manifest
 from imgcli.progress import track
+from imgcli.reading import digest_of
 from imgcli.records import Rejected
 from imgcli.text import free_suffixes
 
@@ -47,6 +55,10 @@ class Move:
     reason: str
     to: Relative | None = None  # where in the same folder; None: into the quarantine
     sha256: Sha256 | None = None  # of what stays in the folder
+    source: str | None = None  # the original of a photo that was put at `path`, or its archive
+
+
+SORTED, SORTED_MEMBER = "sorted", "sorted-member"  # kinds of photos that were put there
 
 
 class Journal(Struct):
@@ -54,8 +66,13 @@ class Journal(Struct):
 
     folder: Name  # that was checked, beside the quarantine
     moves: list[Move]
+    folders: list[str] = []  # that were made for photos put there; "" is the folder itself
 
     def __post_init__(self) -> None:
+        if not all(folder == "" or stays_inside(folder) for folder in self.folders):
+            raise ValueError("a folder that was made is outside the folder")
+        if any(move.source is not None and move.sha256 is None for move in self.moves):
+            raise ValueError("a photo that was put there has no sha256")
         if any(move.to is not None and move.sha256 is None for move in self.moves):
             raise ValueError("a photo that stays in the folder has no sha256")
 
@@ -67,6 +84,7 @@ class Moved:
     batches: tuple[Path, ...]  # folders in the quarantine
     done: tuple[str, ...]  # paths where the photos were, and now are again
     left: tuple[Rejected, ...]  # not moved, and why
+    taken_out: tuple[str, ...] = ()  # paths of photos whose originals are elsewhere
 
 
 def quarantine(root: Path, moves: Sequence[Move]) -> Moved:
@@ -79,15 +97,7 @@ def quarantine(root: Path, moves: Sequence[Move]) -> Moved:
     refuse_split(root)
     home = root.resolve()
     with locked(home.with_name(f".{home.name}.lock")):
-        batch = _new_batch(home)
-        journal = {
-            "format": FORMAT,
-            "imgcli": __version__,
-            "folder": home.name,
-            "moves": [{k: v for k, v in asdict(m).items() if v is not None} for m in moves],
-        }
-        write_json(batch / JOURNAL, journal)
-        sync_folder(batch.parent)
+        batch = begin_batch(home, moves)
         provenance.append_moves(
             home, {m.path: (m.to, m.sha256) for m in moves if m.to and m.sha256}
         )
@@ -96,8 +106,29 @@ def quarantine(root: Path, moves: Sequence[Move]) -> Moved:
     return Moved((batch,), done, left)
 
 
+def begin_batch(home: Path, moves: Sequence[Move], folders: Sequence[str] = ()) -> Path:
+    """Write the journal of what is about to be moved, or put into `home`, durably; its folder.
+
+    Args:
+        folders: that are about to be made in `home`.
+    """
+    batch = _new_batch(home)
+    journal = {
+        "format": FORMAT,
+        "imgcli": __version__,
+        "folder": home.name,
+        "moves": [{k: v for k, v in asdict(m).items() if v is not None} for m in moves],
+        **({"folders": list(folders)} if folders else {}),
+    }
+    write_json(batch / JOURNAL, journal)
+    sync_folder(batch.parent)
+    return batch
+
+
 def restore(place: Path | None = None) -> Moved:
     """Move back what was moved, the last batch first; a place that is taken keeps what it has.
+
+    What was put into a folder is taken out of it.
 
     Args:
         place: the folder that was checked, a quarantine or a batch of one; None stands for the
@@ -108,6 +139,7 @@ def restore(place: Path | None = None) -> Moved:
         StorageError: another imgcli is writing there.
     """
     done: list[str] = []
+    out: list[str] = []
     left: list[Rejected] = []
     folder, batches = _batches(place or Path(FOLDER))
     for batch, journal in batches:
@@ -116,20 +148,27 @@ def restore(place: Path | None = None) -> Moved:
             continue
         home = batch.parent.parent / journal.folder
         with locked(home.with_name(f".{home.name}.lock")):
-            waiting, lost = _waiting(journal.moves, batch, home)
+            moves = [move for move in journal.moves if move.source is None]
+            waiting, lost = _waiting(moves, batch, home)
             moving = track(waiting, "Moving back", unit="photos")
             back, stay = _rename_all(moving, (home, batch))
             stay = (*stay, *lost)
             kept = {item.path for item in stay}
-            back_in = {m.path: m.to for m in journal.moves if m.to and m.path not in kept}
+            back_in = {m.path: m.to for m in moves if m.to and m.path not in kept}
             provenance.remove_moves(home, back_in)
+            placed = [move for move in journal.moves if move.source is not None]
+            removed, changed = _take_out(placed, home)
+            out += (f"{journal.folder}/{path}" for path in removed)
+            stay = (*stay, *changed)
+            _remove_made(home, journal.folders, placed)
             if not stay:
                 _remove_emptied(batch)
         done += (f"{journal.folder}/{path}" for path in back)
         left += (Rejected(f"{journal.folder}/{item.path}", item.reason) for item in stay)
     with suppress(OSError):  # what is left, or of another folder
         folder.rmdir()
-    return Moved(tuple(b for b, journal in batches if journal), tuple(done), tuple(left))
+    moved = tuple(b for b, journal in batches if journal)
+    return Moved(moved, tuple(done), tuple(left), tuple(out))
 
 
 def refuse_split(root: Path) -> None:
@@ -143,8 +182,8 @@ def refuse_split(root: Path) -> None:
         if isinstance(made, Manifest):
             raise DataError(
                 f"'{root}' was made by imgcli split, and its {MANIFEST} vouches for every photo. "
-                f"Fix what it was made from: imgcli check {made.source} --fix …, then "
-                f"imgcli split {made.source} --out {folder} --update"
+                f"Fix what it was made from: imgcli check {quote(made.source)} --fix …, then "
+                f"imgcli split {quote(made.source)} --out {quote(str(folder))} --update"
             )
 
 
@@ -201,6 +240,57 @@ def _new_batch(home: Path) -> Path:
     return folder
 
 
+# --- taking out ---------------------------------------------------------------------------------
+
+
+def _take_out(placed: Sequence[Move], home: Path) -> tuple[list[str], list[Rejected]]:
+    """Remove photos that were put there; one that has changed, or is the only copy, stays."""
+    done: list[str] = []
+    left: list[Rejected] = []
+    for move in track(placed, "Taking out", unit="photos"):
+        file = home / move.path
+        if not os.path.lexists(file):
+            continue
+        reason = "it is in a linked folder" if not _is_within(file.parent, (home,)) else None
+        reason = reason or _why_kept(file, move)
+        if reason is None:
+            os.unlink(file)
+            done.append(move.path)
+        else:
+            left.append(Rejected(move.path, reason))
+    for folder in {(home / path).parent for path in done}:
+        sync_folder(folder)
+    return done, left
+
+
+def _why_kept(file: Path, move: Move) -> str | None:
+    """Why a photo that was put there is not removed; None if it may be."""
+    original = Path(move.source or "")
+    if file.is_symlink():
+        same = os.path.realpath(file) == os.path.realpath(original)
+        return None if same else "it is another link by now"
+    if _digest(file) != move.sha256:
+        return "it has changed since it was put there"
+    there = original.is_file() if move.kind == SORTED_MEMBER else _digest(original) == move.sha256
+    return None if there else f"its original '{original}' is gone or has changed: the only copy"
+
+
+def _digest(file: Path) -> str | None:
+    try:
+        return digest_of(file)
+    except OSError:
+        return None
+
+
+def _remove_made(home: Path, folders: Sequence[str], placed: Sequence[Move]) -> None:
+    """Remove the folders that were made, those that are empty."""
+    for folder in {*folders, *(os.path.dirname(move.path) for move in placed)}:
+        sweep_temporaries(home / folder)
+    for folder in sorted(folders, reverse=True):
+        with suppress(OSError):
+            os.rmdir(home / folder)
+
+
 # --- finding what was moved ---------------------------------------------------------------------
 
 
@@ -237,8 +327,8 @@ def _batches(place: Path) -> tuple[Path, list[tuple[Path, Journal | None]]]:
         if meant or not found:
             return folder, meant
     raise DataError(
-        f"Nothing is in quarantine at '{place}'. Name the folder that was checked with --fix, or "
-        f"the '{FOLDER}' beside it."
+        f"Nothing is in quarantine at '{place}'. Name the folder that was checked with --fix or "
+        f"sorted into, or the '{FOLDER}' beside it."
     )
 
 

@@ -100,14 +100,26 @@ def enlarged(view: Preprocess, factor: float = 1.25) -> Preprocess:
 
 def decode_files(files: Sequence[Path], preprocess: Preprocess) -> Generator[Block, None, None]:
     """Decode files in threads over all cores, in order, a block at a time."""
+    return decode_photos(files, len(files), preprocess)
+
+
+def decode_photos(
+    photos: Iterable[Path | str | bytes | Fault], total: int, preprocess: Preprocess
+) -> Generator[Block, None, None]:
+    """As `decode_files`, of files and of bytes that come one by one.
+
+    Args:
+        total: how many there are.
+    """
     empty = np.empty((0, preprocess.size, preprocess.size, 3), np.uint8)
-    with closing(pipeline.derive([view_of(preprocess)], files, None, "Decoding")) as derived:
+    views = [view_of(preprocess)]
+    with closing(pipeline.derive_stream(views, photos, total, "Decoding")) as derived:
         while block := list(islice(derived, BLOCK)):
-            views = {i: made[0] for i, made in block if not isinstance(made, Fault)}
+            made = {i: found[0] for i, found in block if not isinstance(found, Fault)}
             yield Block(
-                np.array(list(views), dtype=np.int64),
-                np.stack(list(views.values())) if views else empty,
-                [(i, made) for i, made in block if isinstance(made, Fault)],
+                np.array(list(made), dtype=np.int64),
+                np.stack(list(made.values())) if made else empty,
+                [(i, found) for i, found in block if isinstance(found, Fault)],
             )
 
 

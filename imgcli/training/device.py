@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from imgcli.config import check_device
 from imgcli.errors import WrongUsage
 
 BATCH = 64  # photos at once, in eval mode
@@ -21,8 +22,7 @@ def choose_device(name: str) -> torch.device:
     Raises:
         WrongUsage: no such device here.
     """
-    if name not in ("auto", "cpu", "cuda"):
-        raise WrongUsage(f"--device {name} is not known; use auto, cpu or cuda.")
+    check_device(name)
     if name == "cuda" and not torch.cuda.is_available():
         raise WrongUsage("--device cuda: this machine has no CUDA GPU that torch can use; use cpu.")
     if name == "cpu" or not torch.cuda.is_available():

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ def answers_by_share(
         raise RunError(
             f"The run '{run.folder}' has no learning curve: that takes features that are kept, of "
             "a frozen backbone, and heads that learn from all labels. Train one: "
-            f"imgcli train --arch {run.config.model.arch} --freeze"
+            f"imgcli train --arch {quote(run.config.model.arch)} --freeze"
         )
     if k < 2:
         raise WrongUsage(f"--folds {k} is too few; use at least 2.")

@@ -1,20 +1,19 @@
 """New photos, through a run's own preprocessing and network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imgcli.errors import DataError, RunError
+from imgcli.errors import RunError
 from imgcli.files import write_atomic
 from imgcli.models.memory import Batches, within_memory
-from imgcli.photos.layout import photos_under
-from imgcli.photos.views import Images, decode_files
-from imgcli.records import FloatArray, Rejected
+from imgcli.photos.decode import Fault
+from imgcli.photos.views import Images, decode_photos
+from imgcli.records import FloatArray, IntArray, NewPhotos, Rejected
 from imgcli.runs import Run
 from imgcli.text import csv_text
 from imgcli.training.device import choose_device, forward, to_device
@@ -33,6 +32,7 @@ class Predicted:
     paths: list[str]  # (M,)
     probs: FloatArray  # (M, K)
     rejected: list[Rejected]
+    rows: IntArray | None = None  # (M,) which of the photos that were named these are
 
     def ranked(self, top: int) -> list[list[tuple[str, float]]]:
         """The `top` most probable classes of each photo with their probabilities."""
@@ -46,13 +46,8 @@ class Predicted:
         """Which photos are answered, `(M,)`: with at least that confidence."""
         return np.asarray(self.probs.max(axis=1) >= threshold)
 
-    def only(self, rows: NDArray[np.bool_]) -> Self:
-        """Some of the photos; none that could not be read."""
-        paths = [path for path, chosen in zip(self.paths, rows, strict=True) if chosen]
-        return type(self)(self.classes, paths, self.probs[rows], [])
-
-    def write_csv(self, path: Path, top: int, threshold: float | None = None) -> None:
-        """One row per photo: path, class, confidence, and the runners-up.
+    def csv(self, top: int, threshold: float | None = None) -> str:
+        """A CSV table with a row per photo: path, class, confidence, and the runners-up.
 
         Args:
             threshold: below it the class is "unsure", and a last column holds the most probable
@@ -68,36 +63,31 @@ class Predicted:
             cells = [cell for other, q in rest for cell in (other, f"{q:.6f}")]
             answer = name if answered else UNSURE
             rows.append([photo, answer, f"{p:.6f}", *cells, *(name for _ in likely)])
-        write_atomic(path, csv_text(rows))
+        return csv_text(rows)
+
+    def write_csv(self, path: Path, top: int, threshold: float | None = None) -> None:
+        """Write the table of `csv`."""
+        write_atomic(path, self.csv(top, threshold))
 
 
 @within_memory()
-def predict_files(
+def predict_photos(
     runs: Sequence[Run],
-    paths: Sequence[Path],
+    photos: NewPhotos,
     device_name: str = "auto",
     temperatures: Sequence[float] | None = None,
 ) -> Predicted:
-    """Predict files, and all photos in folders; by several runs, the mean of their probabilities.
+    """Predict photos; by several runs, the mean of their probabilities.
 
     Args:
         temperatures: that each run's logits are divided by, which calibrates them.
 
     Raises:
-        DataError: a path that does not exist, or no photo under any of them.
         RunError: a run is damaged, or the runs know different classes.
     """
-    named: list[str] = []
-    rejected: list[Rejected] = []
-    for path in paths:
-        found, refused = photos_under(path)
-        named += found
-        rejected += refused
-    if not named:
-        raise DataError(f"No photo in '{paths[0]}'. Name photos, or folders that hold some.")
     device = choose_device(device_name)
     predictions = [
-        _predict(run, named, device, temperature)
+        _predict(run, photos, device, temperature)
         for run, temperature in zip(runs, temperatures or [1.0] * len(runs), strict=True)
     ]
     first = predictions[0]
@@ -108,10 +98,10 @@ def predict_files(
                 "probabilities have no mean."
             )
     probs = np.mean([predicted.probs for predicted in predictions], axis=0)
-    return Predicted(first.classes, first.paths, probs, rejected + first.rejected)
+    return replace(first, probs=probs, rejected=[*photos.rejected, *first.rejected])
 
 
-def _predict(run: Run, named: Sequence[str], device: torch.device, temperature: float) -> Predicted:
+def _predict(run: Run, photos: NewPhotos, device: torch.device, temperature: float) -> Predicted:
     """One run's predictions of photos, in the order named; those that cannot be read are listed."""
     network, classes, stored = load_model(run)
     view, precision = network.preprocess, usable_precision(stored, device)
@@ -125,14 +115,23 @@ def _predict(run: Run, named: Sequence[str], device: torch.device, temperature: 
         return forward(classifier, prepared, precision, view.test_flip)
 
     compute = Batches(logits_of)
-    for block in decode_files([Path(name) for name in named], view):
-        rejected += [Rejected(named[i], fault.sentence) for i, fault in block.faults]
+    contents = (
+        Fault("read", "Rejected", one.reason) if isinstance(one, Rejected) else one
+        for one in photos.contents()
+    )
+    for block in decode_photos(contents, len(photos.names), view):
+        rejected += [Rejected(photos.names[i], fault.sentence) for i, fault in block.faults]
         if len(block.indices) == 0:
             continue
         logits = compute(block.images)
         probs.append(torch.softmax(logits.double() / temperature, dim=1).cpu().numpy())
         read.extend(block.indices.tolist())
     order = np.argsort(read)
+    rows = np.asarray(read, dtype=np.int64)[order]
     return Predicted(
-        classes, [named[read[i]] for i in order], np.concatenate(probs)[order], rejected
+        classes,
+        [photos.names[i] for i in rows],
+        np.concatenate(probs)[order],
+        rejected,
+        rows,
     )

@@ -23,14 +23,14 @@ from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.layout import find_photos
 from imgcli.photos.near_duplicates import groups_by_path
 from imgcli.progress import note
-from imgcli.records import LeftOut, OtherPhotos, Predictions, Scored
+from imgcli.records import LeftOut, NewPhotos, OtherPhotos, Predictions, Scored
 from imgcli.runs import CACHE, Run
 from imgcli.text import count, listed
 from imgcli.training.cache_keys import evaluation_key, photos_of, score_key
 from imgcli.training.context import fresh_context, probs_by, trained_context
 from imgcli.training.cross_validation import as_predictions, out_of_fold
 from imgcli.training.inputs import FeatureInputs
-from imgcli.training.predict import predict_files
+from imgcli.training.predict import predict_photos
 
 FOLDS_LOCK = ".folds.lock"  # in a run: of who writes its out-of-fold predictions
 
@@ -166,7 +166,8 @@ def score_other(run: Run, data: Path, device: str = "auto") -> Scored:
         )
         raise DataError(f"No photo of '{data}' can be scored: {why}.")
     groups, faults = groups_by_path(data, left, "near")
-    predicted = predict_files([run], [data / path for path in groups], device)
+    files = tuple(str(data / path) for path in groups)
+    predicted = predict_photos([run], NewPhotos(files, files, lambda: files), device)
     by_path = {str(data / path): path for path in groups}
     paths = [by_path[path] for path in predicted.paths]
     predictions = Predictions(

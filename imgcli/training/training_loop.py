@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -290,7 +291,7 @@ def _resumable(state: State, checkpoint: Path | None, epochs: int) -> Iterator[N
             raise
         kept = f"{count(state.epoch, 'finished epoch')} kept" if state.epoch else "none finished"
         folder = checkpoint.parent
-        elsewhere = f" --out {folder.parent}" if folder.parent != RUNS else ""
+        elsewhere = f" --out {quote(str(folder.parent))}" if folder.parent != RUNS else ""
         raise Interrupted(
             f"Interrupted in epoch {state.epoch + 1} of {epochs}; {kept}. Go on with "
             f"`imgcli train --resume --run {folder.name}{elsewhere}`."

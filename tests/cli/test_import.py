@@ -22,7 +22,7 @@ def test_photos_go_to_raw_and_the_next_command_is_named(shell: Shell) -> None:
         ["a", "2"],
         ["b", "2"],
     ]
-    assert "Added 4 photos to raw, skipped 0 exact duplicates, rejected 0 files." in out
+    assert "Added 4 photos to raw, rejected 0 files.\n" in out
     assert out.endswith("Next: imgcli split raw\n")
 
 
@@ -35,10 +35,23 @@ def test_json_is_one_document_with_the_agreed_keys(shell: Shell) -> None:
         "out": "my raw",
         "added": 5,
         "skipped": 1,
+        "duplicates": [["src/a/3.png", "a/1.png"]],
         "rejected": [{"path": "src/b/x\udcff.png", "reason": "an HTML page"}],
         "classes": {"a": 2, "b": 3},
         "conflicts": [["a/1.png", "b/3.png"]],
     }
+
+
+def test_duplicates_in_the_source_are_told_from_photos_that_were_there(shell: Shell) -> None:
+    make_tree(Path("src"), {**TWO_CLASSES, "a/x.png": photo(1), "a/y.png": photo(1)})
+    _, out, _ = shell("import", "src")
+    assert "2 exact duplicates in the source, taken once:\n  src/a/x.png = raw/a/1.png" in out
+    assert "already in" not in out
+    make_tree(Path("src"), {"b/new.png": photo(300), "b/twin.png": photo(300)})
+    _, out, _ = shell("import", "src")
+    assert "Added 1 photo to raw" in out
+    assert "Skipped 6 photos, already in raw byte for byte." in out
+    assert "1 exact duplicate in the source, taken once:\n  src/b/twin.png = raw/b/new.png" in out
 
 
 def test_names_cannot_command_the_terminal(shell: Shell) -> None:

@@ -58,6 +58,7 @@ def test_a_class_is_fetched_and_a_larger_number_adds(shell: Shell) -> None:
             "out": "raw",
             "added": 19,
             "skipped": 3,
+            "duplicates": [],
             "rejected": [],
             "deferred": [],
             "classes": {"night": 22},

@@ -34,6 +34,7 @@ def config_typed(monkeypatch: pytest.MonkeyPatch, command: str) -> tuple[TrainCo
         read.append((config, data, runs))
         raise Refused("Only read.")
 
+    monkeypatch.setattr("imgcli.commands.train.refuse_missing_files", lambda *_: None)
     monkeypatch.setattr("imgcli.training.pipeline.train_run", refuse)
     program, *words = shlex.split(command)
     assert program == "imgcli" and imgcli(*words) == 1

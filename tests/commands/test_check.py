@@ -46,7 +46,11 @@ def test_photos_are_moved_on_request_and_go_back(printed: Printed) -> None:
     result = restore("raw")
     assert sorted(result.restored) == ["raw/blue/copy.png", "raw/green/broken.png"]
     assert (result.left, result.error) == ((), None)
-    assert result.to_json() == {"restored": list(result.restored), "left": []}
+    assert result.to_json() == {
+        "restored": list(result.restored),
+        "left": [],
+        "taken_out": [],
+    }
     assert Path("raw/blue/copy.png").exists()
 
 

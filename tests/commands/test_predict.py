@@ -7,8 +7,13 @@ import pytest
 
 from imgcli.commands.evaluate import evaluate
 from imgcli.commands.predict import predict
+from imgcli.commands.sort_photos import sort_photos
 from imgcli.errors import WrongUsage
-from tests.support.shell import Printed, as_printed
+from imgcli.records import NewPhotos
+from imgcli.training.predict import Predicted
+from tests.support.photos import photo
+from tests.support.shell import Printed, Shell, as_printed
+from tests.support.trees import file_states, make_tar, make_zip
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
@@ -37,11 +42,89 @@ def test_a_min_precision_is_kept_by_the_confident(run: Path, printed: Printed) -
     assert as_printed(result.to_json()) == typed
 
 
+def test_predictions_go_to_standard_output_as_csv_and_nothing_else(
+    run: Path, shell: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    words = ("predict", "dataset/test", str(tmp_path / "broken.jpg"))
+    code, out, err = shell(*words, "--csv", "-")
+    result = predict(["dataset/test"])
+    assert (code, out) == (0, result.table)
+    assert "1 photo could not be used" in err
+    code, out, err = shell(*words, "--csv", "-", "--json")
+    assert (code, out) == (2, "") and "--json and --csv - both write to standard output" in err
+    assert not Path("-").exists()
+
+
+def test_photos_below_a_confidence_are_unsure(
+    run: Path, printed: Printed, shell: Shell, tmp_path: Path
+) -> None:
+    everything = predict("dataset/test")
+    below = float(np.median(everything.confidence))
+    result = predict("dataset/test", unsure=below, csv=tmp_path / "found.csv")
+    np.testing.assert_array_equal(result.sure, everything.confidence >= below)
+    document = printed("predict", "dataset/test", "--unsure", repr(below))
+    assert as_printed(result.to_json()) == document
+    shown = shell("predict", "dataset/test", "--unsure", repr(below)).out
+    assert f"Answered {document['answered']} of 8 photos, those with a confidence of" in shown
+    unsure = [row for row in document["predictions"] if row["class"] is None]
+    assert len(unsure) == document["unsure"] == 8 - document["answered"] > 0
+    assert (tmp_path / "found.csv").read_text().count(",unsure,") == len(unsure)
+
+
+def test_members_of_an_archive_are_predicted_as_the_files_are(run: Path, tmp_path: Path) -> None:
+    files = {path: Path(path).read_bytes() for path in predict("dataset/test").paths}
+    for archive in (make_zip(tmp_path / "x.zip", files), make_tar(tmp_path / "x.tar", files)):
+        result = predict(archive)
+        assert list(result.paths) == [f"{archive}!{name}" for name in files]
+        np.testing.assert_array_equal(result.probs, predict("dataset/test").probs)
+
+
+def test_photos_are_sorted_by_their_predictions(run: Path, shell: Shell, tmp_path: Path) -> None:
+    out, answers = tmp_path / "sorted it", predict("dataset/test")
+    below = float(np.median(answers.confidence))
+    before = file_states(Path("dataset/test"))
+    document = shell.json(
+        "predict", "dataset/test", "--sort-into", str(out), "--unsure", repr(below)
+    )
+    found = document["sorted"]
+    assert found["unsure"] == document["unsure"] == len(list(out.glob("unsure/*")))
+    for label, n in found["classes"].items():
+        assert len(list(out.glob(f"{label}/*"))) == n
+    assert found["unsure"] + sum(found["classes"].values()) == 8
+    for path, label, sure in zip(
+        answers.paths, answers.predictions, answers.confidence >= below, strict=True
+    ):
+        folder = out / (label if sure else "unsure")
+        assert any(Path(path).samefile(photo) for photo in folder.iterdir())
+    assert file_states(Path("dataset/test")) == before
+    code, shown, _ = shell("predict", "dataset/test", "--sort-into", str(out))
+    assert code == 0 and f"Undo: imgcli restore '{out}'" in shown
+    code, shown, _ = shell("restore", str(out))
+    assert code == 0 and shown.startswith("Took ") and not out.exists()
+
+
+def test_a_class_that_is_called_unsure_keeps_its_folder(tmp_path: Path) -> None:
+    found = Predicted(
+        ("cat", "unsure"), ["a", "b"], np.array([[0.1, 0.9], [0.6, 0.4]]), [], np.arange(2)
+    )
+    names = tuple(str(tmp_path / name) for name in ("a.png", "b.png"))
+    for number, name in enumerate(names):
+        Path(name).write_bytes(photo(number))
+    photos = NewPhotos(names, ("a.png", "b.png"), lambda: names)
+    sure = np.array([True, False])
+    done = sort_photos(photos, found, sure, tmp_path / "out", "auto")
+    assert done.classes == {"unsure": 1} and (done.unsure, done.unsure_folder) == (1, "unsure-2")
+
+
 def test_mistakes_of_predict_are_sentences(tmp_path: Path) -> None:
     for given, message in (
         ({"top": 0}, "--top 0 must be at least 1"),
         ({"min_precision": 95}, "--min-precision 95 is not a share"),
         ({"csv": tmp_path}, "exists. Name another file"),
+        ({"unsure": 60}, "--unsure 60 is not a confidence"),
+        ({"unsure": 0.5, "min_precision": 0.9}, "give the one or the other"),
+        ({"link": "copy"}, "--link copy goes with --sort-into"),
     ):
         with pytest.raises(WrongUsage, match=message):
             predict("x", **given)  # type: ignore[arg-type]

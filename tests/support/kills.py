@@ -17,7 +17,7 @@ from imgcli.files import sync_folder
 from imgcli.photos.quarantine import Moved
 
 EXCHANGES = ("renameat2", "renamex_np")  # of Linux, of macOS
-CHANGES = ("rename", "replace", "link", "unlink", "rmdir", "mkdir", "fsync")
+CHANGES = ("rename", "replace", "link", "symlink", "unlink", "rmdir", "mkdir", "fsync")
 
 
 def alone(check: Callable[..., None], *words: object) -> None:

@@ -12,9 +12,10 @@ from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.models.describe import describe
+from imgcli.photos.layout import new_photos
 from imgcli.training.benchmark import measure_speeds
 from imgcli.training.pipeline import train_run
-from imgcli.training.predict import predict_files
+from imgcli.training.predict import predict_photos
 from imgcli.training.scoring import score_folds, score_test
 
 CONFIG = TrainConfig.of(
@@ -43,14 +44,16 @@ def room_for(monkeypatch: pytest.MonkeyPatch) -> Limit:
 
 def test_training_and_evaluation_work_with_less_memory(here: Path, room_for: Limit) -> None:
     roomy = train_run(CONFIG, DATA, RUNS, "cpu").run
-    test = predict_files([roomy], [DATA / "test"], "cpu").probs
+    test = predict_photos([roomy], new_photos(DATA / "test"), "cpu").probs
     folds = score_folds(roomy, None, "train", 2, device="cpu").predictions.probs
     for file in (roomy.folder / "folds").rglob("*.npz"):
         file.unlink()
     room_for(5)
     tight = train_run(CONFIG, DATA, RUNS, "cpu").run
     close = {"rtol": 1e-3, "atol": 1e-5}
-    np.testing.assert_allclose(predict_files([tight], [DATA / "test"], "cpu").probs, test, **close)
+    np.testing.assert_allclose(
+        predict_photos([tight], new_photos(DATA / "test"), "cpu").probs, test, **close
+    )
     np.testing.assert_allclose(
         score_test(tight, None, "cpu").predictions.probs.sum(0), test.sum(0), **close
     )
@@ -63,7 +66,7 @@ def test_where_nothing_fits_each_command_says_so_in_a_sentence(here: Path, room_
     frozen = TrainConfig.of(arch="test_vit", freeze=True, pretrained=False, image_size=160)
     room_for(0)
     works: list[Callable[[], object]] = [
-        lambda: predict_files([run], [DATA / "test"], "cpu"),
+        lambda: predict_photos([run], new_photos(DATA / "test"), "cpu"),
         lambda: score_test(run, None, "cpu"),
         lambda: score_folds(run, None, "train", 2, device="cpu"),
         lambda: train_run(CONFIG, DATA, RUNS, "cpu"),
@@ -87,10 +90,10 @@ def test_weights_that_do_not_fit_are_no_damage_of_the_run(
 
     monkeypatch.setattr(nn.Module, "to", full)
     with pytest.raises(ModelError, match="There is not enough memory"):
-        predict_files([run], [DATA / "test"], "cpu")
+        predict_photos([run], new_photos(DATA / "test"), "cpu")
     monkeypatch.setattr(nn.Module, "load_state_dict", full)
     with pytest.raises(ModelError, match="There is not enough memory"):
-        predict_files([run], [DATA / "test"], "cpu")
+        predict_photos([run], new_photos(DATA / "test"), "cpu")
 
 
 def test_a_dense_layer_of_absurd_size_is_refused_in_a_sentence() -> None:

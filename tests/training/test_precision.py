@@ -10,12 +10,13 @@ from imgcli import progress
 from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import RunError, WrongUsage
 from imgcli.models.create import create_network
+from imgcli.photos.layout import new_photos
 from imgcli.runs import Run
 from imgcli.training import precision as precision_module
 from imgcli.training.bagging import train_bag
 from imgcli.training.pipeline import train_run
 from imgcli.training.precision import choose_precision, has_bf16
-from imgcli.training.predict import predict_files
+from imgcli.training.predict import predict_photos
 from imgcli.training.scoring import score_folds, score_test
 from imgcli.training.tuning.search import tune
 from tests.support import trained_runs
@@ -105,15 +106,15 @@ def test_a_run_made_in_bf16_is_used_in_fp32_where_there_is_none_and_says_so_once
 ) -> None:
     run = train_run(config, Path("dataset"), Path("runs"), "cpu").run
     assert run.read_json("model.json")["precision"] == "bf16"
-    there = predict_files([run], [Path("dataset/test")], "cpu").probs
+    there = predict_photos([run], new_photos(Path("dataset/test")), "cpu").probs
     assert LACKS not in capsys.readouterr().err
     processor.has("avx2")
-    here_twice = predict_files([run, run], [Path("dataset/test")], "cpu").probs
+    here_twice = predict_photos([run, run], new_photos(Path("dataset/test")), "cpu").probs
     assert capsys.readouterr().err.count(LACKS) == 1
     assert not np.array_equal(here_twice, there)
     document = run.read_json("model.json")
     run.write_json("model.json", {**document, "precision": "fp32"})
-    in_fp32 = predict_files([run], [Path("dataset/test")], "cpu").probs
+    in_fp32 = predict_photos([run], new_photos(Path("dataset/test")), "cpu").probs
     np.testing.assert_array_equal(here_twice, in_fp32)
     run.write_json("model.json", document)
     with progress.quietly(False):  # the next command

@@ -370,6 +370,20 @@ _TARS: dict[bytes, Callable[..., Any]] = {
 }
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip or a tar by its first bytes."""
+    with open_regular(path) as file:
+        return _is_zip(head := file.read(tarfile.BLOCKSIZE)) or _is_tar(head)
+
+
+def _is_zip(head: bytes) -> bool:
+    return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+
+
+def _is_tar(head: bytes) -> bool:
+    return head.startswith(tuple(_TARS)) or head[257:262] == b"ustar"
+
+
 def archive_entries(
     path: Path, limits: Limits = LIMITS, encoding: str | None = None
 ) -> Iterator[Entry | Rejected]:
@@ -383,7 +397,7 @@ def archive_entries(
     """
     with open_regular(path) as file:
         head = file.read(tarfile.BLOCKSIZE)
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if _is_zip(head):
         return zip_entries(path, limits, encoding)
     for start, unpack in _TARS.items():
         if head.startswith(start):

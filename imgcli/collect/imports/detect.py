@@ -94,7 +94,7 @@ def _survey(path: Path, encoding: str | None) -> Files:
     if not path.is_dir() and any(name.fullmatch(path.name) for name in one_of_several):
         raise DataError(
             f"'{path}' is one file of several that belong together. Import the folder or archive "
-            f"they are in: imgcli import {path.parent}"
+            f"they are in: imgcli import {quote(str(path.parent))}"
         )
     if path.is_dir():
         entries = partial(folder_entries, path)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from glob import glob, has_magic
 from pathlib import Path
 
 from imgcli.collect.imports.conflicts import OnConflict, resolve_conflicts
@@ -16,6 +15,7 @@ from imgcli.errors import DataError, WrongUsage
 from imgcli.files import need_space
 from imgcli.image_types import FORMATS_READ
 from imgcli.progress import track
+from imgcli.reading import matching
 from imgcli.records import Rejected
 from imgcli.staging import named
 from imgcli.text import listed
@@ -27,6 +27,7 @@ class Imported:
 
     added: int
     skipped: int  # photos whose bytes are in their class already, or were and moved to another
+    duplicates: tuple[tuple[str, str], ...]  # those that came twice now: origin, path of the first
     rejected: tuple[Rejected, ...]
     classes: dict[str, int]  # photos per class in the whole output folder
     conflicts: tuple[tuple[str, ...], ...]  # paths of one photo in several classes
@@ -75,6 +76,7 @@ def import_photos(
         result = Imported(
             added=added,
             skipped=skipped,
+            duplicates=tuple(store.duplicates),
             rejected=tuple(rejected),
             classes=store.counts(),
             conflicts=tuple(store.conflicts()),
@@ -89,10 +91,8 @@ def import_photos(
 
 
 def _matching(source: Path) -> list[Path]:
-    """The paths that match a pattern, sorted; an existing path matches itself."""
-    if source.exists() or not has_magic(str(source)):
-        return [source]
-    found = sorted(map(Path, glob(str(source))))
+    """The paths that a source means, which may be a pattern."""
+    found = matching(source)
     if not found:
         raise DataError(f"Nothing matches '{source}'. Name a folder, an archive or a table.")
     return found

@@ -46,6 +46,7 @@ class Scraped:
 
     added: int
     skipped: int  # photos that were there already
+    duplicates: tuple[Rejected, ...]  # of those, results with the bytes or the URL of others
     rejected: tuple[Rejected, ...]  # for good; path is the URL
     deferred: tuple[Rejected, ...]  # for the next run
     classes: dict[str, int]  # photos per class in the whole output folder
@@ -310,9 +311,11 @@ class _Engine:
     def result(self, classes: dict[str, int]) -> Scraped:
         goals, tally = self._goals.values(), self._tally
         already = sum(goal.placed for goal in goals) - len(tally.added)
+        duplicates = self._listed("duplicate")
         return Scraped(
             added=len(tally.added),
-            skipped=already + len(self._listed("duplicate")),
+            skipped=already + len(duplicates),
+            duplicates=tuple(duplicates),
             rejected=(*self._listed("rejected"), *tally.rejected),
             deferred=(*self._listed("deferred"), *tally.deferred),
             classes=classes,

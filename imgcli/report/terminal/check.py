@@ -53,11 +53,12 @@ NONE = (
 )
 
 
-def checked(document: Mapping[str, Any]) -> list[RenderableType]:
+def checked(document: Mapping[str, Any], following: str) -> list[RenderableType]:
     """The findings and the labels to review, what was moved, and the next command.
 
     Args:
         document: of the JSON contract of `check`.
+        following: the command to type next, if there is no plan to carry out.
     """
     root, lines = quote(document["dir"]), []
     if document["sheet"]:
@@ -67,21 +68,21 @@ def checked(document: Mapping[str, Any]) -> list[RenderableType]:
     shown = found(document) if "files" in document else []
     if "labels" in document:
         shown.append(labels_table(document["labels"], document["too_few"]))
-    return [*shown, *texts(lines + _next_steps(document, root))]
+    return [*shown, *texts(lines + _next_steps(document, following))]
 
 
-def _next_steps(document: Mapping[str, Any], root: str) -> list[str]:
+def _next_steps(document: Mapping[str, Any], following: str) -> list[str]:
     if document.get("plan"):
         plan = quote(document["plan"])
         return [
             f"To edit: {plan}; the photo of a deleted row stays as it is",
             f"Next: imgcli check --fix {plan}",
         ]
-    if "labels" in document:
+    if "labels" in document or len(document["classes"]) < 2:
         return []
-    if len(document["classes"]) < 2:  # which both would refuse
+    if document["parts"] and "train" not in document["parts"]:
         return []
-    return [f"Next: imgcli {'train --data' if document['parts'] else 'split'} {root}"]
+    return [f"Next: {following}"]
 
 
 def found(document: Mapping[str, Any]) -> list[RenderableType]:

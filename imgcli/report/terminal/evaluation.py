@@ -6,6 +6,7 @@ into a `Text`: no control character and no markup takes effect.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from imgcli.records import ClassFigures, Evaluation, FloatArray, Summary
 from imgcli.report.terminal.runs import leaking
-from imgcli.report.terminal.tables import label, number, table, text
+from imgcli.report.terminal.tables import label, number, reasons, table, text
 from imgcli.text import count, interval, percent, plus_minus, printable
 
 FIGURES = {"accuracy": "accuracy", "macro_precision": "macro precision", "macro_f1": "macro F1"}
@@ -183,6 +184,14 @@ def repeats_line(document: Document) -> str | None:
     )
 
 
+def answered_line(threshold: float, answered: int, n: int) -> str:
+    """The coverage of answers with at least some confidence."""
+    return (
+        f"Answered {answered:,} of {count(n, 'photo')}, those with a confidence of at least "
+        f"{percent(threshold)}; the rest is unsure."
+    )
+
+
 def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
     """The coverage of a selective prediction, and the precision that it was chosen for.
 
@@ -192,8 +201,7 @@ def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
     """
     weak = [f"{printable(name)} ({percent(p, digits=0)})" for name, p in promise["weak"].items()]
     return [
-        f"Answered {answered:,} of {count(n, 'photo')}, those with a confidence of at least "
-        f"{percent(promise['threshold'])}; the rest is unsure.",
+        answered_line(promise["threshold"], answered, n),
         f"Out-of-fold: precision {percent(promise['precision'])} "
         f"({interval(promise['precision_ci95'])}) at coverage {percent(promise['share'])} "
         f"({promise['answered']:,} of {count(promise['n'], 'photo')}). For photos like those, "
@@ -235,9 +243,9 @@ def evaluated(
         lines += [_ledger_line(test_evaluations)]
     lines += leaking(leaks)
     lines += [f"Figure: {path}" for path in drawings]
-    if evaluation.folds and runs == 1:
-        lines += [f"Next:   {following}"]
     yield Text("\n".join(line for line in lines if line))
+    if evaluation.folds and runs == 1:
+        yield Text(f"Next:   {following}", no_wrap=True)
 
 
 def _ledger_line(times: int | None) -> str:
@@ -256,24 +264,49 @@ def predicted(
     classes: Sequence[str],
     probs: FloatArray,
     sure: NDArray[np.bool_],
-    promise: Mapping[str, Any] | None,
-    csv: Path | None,
 ) -> Iterator[RenderableType]:
     """Predictions of new photos: the confident ones, then the unsure ones.
 
     Args:
         probs: (M, K), rows in the order of `paths`.
         sure: (M,) which photos are confident enough to be answered.
-        promise: of the JSON contract of `predict --min-precision`.
-        csv: the file that has the predictions instead.
     """
-    if csv is not None:
-        yield f"{count(len(paths), 'prediction')} in {csv}"
-    else:
-        for rows, title in ((sure, ""), (~sure, "Unsure; most probable:")):
-            if rows.any():
-                chosen = [path for path, row in zip(paths, rows, strict=True) if row]
-                yield from [title] if title else []
-                yield predictions(chosen, classes, probs[rows])
-    if promise:
-        yield Text("\n".join(promise_lines(promise, int(sure.sum()), len(paths))))
+    for rows, title in ((sure, ""), (~sure, "Unsure; most probable:")):
+        if rows.any():
+            chosen = [path for path, row in zip(paths, rows, strict=True) if row]
+            yield from [title] if title else []
+            yield predictions(chosen, classes, probs[rows])
+
+
+def sorted_table(document: Document) -> Table:
+    """Photos per folder of `predict --sort-into`.
+
+    Args:
+        document: "sorted" of the JSON contract of `predict`.
+    """
+    shown = table(text("sorted into"), number("photos"), gap=2)
+    rows = {**document["classes"], document["unsure_folder"]: document["unsure"]}
+    for name, photos in rows.items():
+        if photos:
+            shown.add_row(Text(printable(name)), f"{photos:,}")
+    return shown
+
+
+def sorted_lines(document: Document) -> list[str]:
+    """Where photos were put, and how to take them out again.
+
+    Args:
+        document: "sorted" of the JSON contract of `predict`.
+    """
+    photos = sum(document["classes"].values()) + document["unsure"]
+    new, lines = photos - document["already"], []
+    lines.append(f"Put {count(new, 'photo')} into {document['out']}; their originals stay.")
+    if document["already"]:
+        lines.append(f"There before, with the same bytes: {document['already']:,}.")
+    if document["copied"]:
+        lines.append(f"Copied: {document['copied']:,}, since hard links do not reach there.")
+    if document["left"]:
+        lines += [f"Not placed: {len(document['left']):,}.", *reasons(document["left"])]
+    if new:
+        lines.append(f"Undo: imgcli restore {quote(document['out'])}")
+    return lines

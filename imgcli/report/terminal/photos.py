@@ -14,15 +14,25 @@ from imgcli.text import count, listed, printable
 Document = Mapping[str, Any]
 
 
-def imported(document: Document, notes: Sequence[str]) -> list[RenderableType]:
-    """Photos per class, totals, rejected files, and the next command."""
+def imported(document: Document, notes: Sequence[str], following: str) -> list[RenderableType]:
+    """Photos per class, totals, rejected files, and the next command.
+
+    Args:
+        following: that command.
+    """
     rejected, conflicts, parts = document["rejected"], document["conflicts"], document.get("parts")
     lines = [
-        f"Added {count(document['added'], 'photo')} to {document['out']}, skipped "
-        f"{count(document['skipped'], 'exact duplicate')}, rejected "
+        f"Added {count(document['added'], 'photo')} to {document['out']}, rejected "
         f"{count(len(rejected), 'file')}.",
         *reasons(rejected),
     ]
+    duplicates = document["duplicates"]
+    if already := document["skipped"] - len(duplicates):
+        n = count(already, "photo", "photos")
+        lines.append(f"Skipped {n}, already in {document['out']} byte for byte.")
+    if duplicates:
+        lines.append(f"{count(len(duplicates), 'exact duplicate')} in the source, taken once:")
+        lines += first([f"{origin} = {document['out']}/{path}" for origin, path in duplicates])
     if conflicts:
         n = count(len(conflicts), "photo is", "photos are")
         lines.append(f"{n} in several classes, byte for byte:")
@@ -34,24 +44,26 @@ def imported(document: Document, notes: Sequence[str]) -> list[RenderableType]:
         lines.append(f"Split of the source: {sizes}.")
     if len(document["classes"]) == 1:
         lines.append("One class only: import others before you split.")
-    folder = quote(document["out"])
-    if parts is None:
-        lines.append(f"Next: imgcli split {folder}")
+    elif parts is not None and "train" not in parts:
+        lines.append("There is no train part: import one before you train.")
     else:
-        data = "" if folder == "dataset" else f" --data {folder}"
-        lines.append(f"Next: imgcli train --arch resnet101 --freeze{data}")
+        lines.append(f"Next: {following}")
     return [_class_table(document["classes"]), *texts(lines)]
 
 
 def scraped(document: Document) -> list[RenderableType]:
     """Photos per class, totals, photos not taken, and the next command."""
     rejected, deferred = document["rejected"], document["deferred"]
+    duplicates = document["duplicates"]
     lines = [
         f"Added {count(document['added'], 'photo')} to {document['out']}, skipped "
-        f"{document['skipped']:,} already there, rejected {len(rejected):,}, deferred "
-        f"{len(deferred):,}.",
+        f"{document['skipped'] - len(duplicates):,} already there, rejected {len(rejected):,}, "
+        f"deferred {len(deferred):,}.",
         *reasons(rejected),
     ]
+    if duplicates:
+        n = count(len(duplicates), "exact duplicate")
+        lines += [f"{n} in the source, taken once:", *reasons(duplicates)]
     if deferred:
         lines += ["Deferred; the same command tries them again:", *reasons(deferred)]
     if document["short"]:
@@ -89,8 +101,14 @@ def _class_table(classes: Mapping[str, int]) -> Table:
     return shown
 
 
-def split(document: Document, notes: Sequence[str], raw: str) -> list[RenderableType]:
-    """Photos per class and part, anything unexpected, and the next command."""
+def split(
+    document: Document, notes: Sequence[str], raw: str, following: str
+) -> list[RenderableType]:
+    """Photos per class and part, anything unexpected, and the next command.
+
+    Args:
+        following: that command.
+    """
     lines = [
         f"Groups of duplicates kept together: {document['groups_kept_together']:,}.",
         *notes,
@@ -98,8 +116,10 @@ def split(document: Document, notes: Sequence[str], raw: str) -> list[Renderable
     if document["rejected"]:
         lines.append(f"Rejected, and left in '{raw}': {len(document['rejected']):,}.")
         lines += reasons(document["rejected"])
-    data = "" if document["out"] == "dataset" else f" --data {quote(document['out'])}"
-    lines.append(f"Next: imgcli train --arch resnet101 --freeze{data}")
+    if len(document["classes"]) == 1:
+        lines.append("One class only: add others, and split again, before you train.")
+    else:
+        lines.append(f"Next: {following}")
     return [_split_table(document), *texts(lines)]
 
 
@@ -120,9 +140,13 @@ def _split_table(document: Document) -> Table:
 
 
 def merged(
-    document: Document, notes: Sequence[str], *, undone: bool, is_split: bool
+    document: Document, notes: Sequence[str], *, undone: bool, following: str
 ) -> list[RenderableType]:
-    """Old and new classes, totals, anything unexpected, and the next command."""
+    """Old and new classes, totals, anything unexpected, and the next command.
+
+    Args:
+        following: that command.
+    """
     classes, lines = document["classes"], []
     for merge in document["merges"]:
         name, old = merge["name"], " + ".join(merge["classes"])
@@ -135,6 +159,6 @@ def merged(
     if document["left"]:
         lines.append(f"Added since the merge, and left where they are: {listed(document['left'])}.")
     lines += notes
-    out = quote(document["out"])
-    next_ = f"train --arch resnet101 --freeze --data {out}" if is_split else f"split {out}"
-    return texts([*lines, f"Next: imgcli {next_}"])
+    if len(classes) > 1:
+        lines.append(f"Next: {following}")
+    return texts(lines)

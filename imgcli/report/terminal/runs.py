@@ -55,9 +55,9 @@ def trained(
         f"Input:   {document['input']}",
         f"Run:     {printable(document['run'])}",
         f"History: {printable(str(history))}",
-        "Next:    " + "\n         ".join(following),
     ]
-    return [shown, Text("\n".join(lines))]
+    next_ = Text("Next:    " + "\n         ".join(following), no_wrap=True)
+    return [shown, Text("\n".join(lines)), next_]
 
 
 def _optimistic(run: str | None) -> Iterator[str]:

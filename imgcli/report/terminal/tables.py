@@ -10,6 +10,7 @@ from rich.text import Text
 
 from imgcli.text import printable
 
+COMMANDS = ("Next: ", "Undo: ")  # what lines with a command begin with
 MAX_LISTED = 10  # lines of one kind on the terminal; --json has all of them
 
 
@@ -50,5 +51,5 @@ def first(lines: Sequence[str], most: int = MAX_LISTED) -> list[str]:
 
 
 def texts(lines: Sequence[str]) -> list[RenderableType]:
-    """Lines as they go to a terminal."""
-    return [Text(printable(line)) for line in lines]
+    """Lines as they go to a terminal; a command to be copied stays in one line, however long."""
+    return [Text(printable(line), no_wrap=line.startswith(COMMANDS)) for line in lines]

@@ -8,8 +8,9 @@
 The Python version is pickle and refused. Format: https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import partial
 
 import numpy as np
@@ -22,9 +23,10 @@ from imgcli.collect.imports.formats.source import (
     Source,
     labelled_pixels,
 )
-from imgcli.collect.imports.labelled_photo import Entry, NotTaken, read_exactly
+from imgcli.collect.imports.labelled_photo import CHUNK, Entry, NotTaken, read_exactly
 from imgcli.collect.imports.survey import split_into
 from imgcli.errors import DataError
+from imgcli.folder_names import Folder
 
 SIDE = 32  # pixels
 PIXELS = 3 * SIDE * SIDE  # bytes
@@ -36,7 +38,7 @@ PICKLES = {"batches.meta", "meta"}
 
 
 def find(files: Files) -> Source | None:
-    """The batches in a folder or archive; None where there are none.
+    """The batches in a folder or archive, each once; None where there are none.
 
     Raises:
         DataError: the Python version, or damaged batches.
@@ -49,9 +51,14 @@ def find(files: Files) -> Source | None:
     record = LABELS[kind] + PIXELS
     classes: list[str] = []
     count = 0
-    parts = set()
+    parts, known, copies = set(), set[tuple[str, bytes]](), set[Folder]()
     for entry in files.readable():
-        if kind.fullmatch(entry.parts[-1]):
+        if kind.fullmatch(name := entry.parts[-1]):
+            if named.count(name) > 1:
+                if (key := (name, _digest(entry))) in known:
+                    copies.add(entry.parts)
+                    continue
+                known.add(key)
             if entry.size % record:
                 raise DataError(f"'{entry.origin}' is not of whole records of {record} bytes.")
             count += entry.size // record
@@ -64,7 +71,7 @@ def find(files: Files) -> Source | None:
     return Source(
         path=files.path,
         kind=Kind.CIFAR,
-        photos=partial(files.labelled, partial(_photos, kind, classes)),
+        photos=partial(files.labelled, partial(_photos, kind, classes, copies)),
         count=count,
         size=count * record,
         parts=split_into(parts),
@@ -82,8 +89,26 @@ def _refuse_pickles(files: Files) -> None:
         )
 
 
-def _photos(kind: re.Pattern[str], classes: list[str], entry: Entry) -> LabelledPhotos:
-    if kind.fullmatch(entry.parts[-1]):
+def _digest(entry: Entry) -> bytes:
+    """SHA-256 of a batch.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with entry.open() as file:
+            while data := file.read(CHUNK):
+                digest.update(data)
+    except NotTaken as reason:
+        raise DataError(f"'{entry.origin}' cannot be used: {reason}.") from None
+    return digest.digest()
+
+
+def _photos(
+    kind: re.Pattern[str], classes: list[str], copies: Set[Folder], entry: Entry
+) -> LabelledPhotos:
+    if kind.fullmatch(entry.parts[-1]) and entry.parts not in copies:
         stem = entry.parts[-1].removesuffix(".bin")
         pixels = _pictures(entry, LABELS[kind])
         yield from labelled_pixels(entry, stem, _part(entry), pixels, classes)

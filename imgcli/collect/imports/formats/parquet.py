@@ -38,6 +38,44 @@ def parquet_source(path: Path, reading: Reading) -> Source:
         Refused: pyarrow is not installed.
         DataError: a damaged file, or one without the columns.
     """
+    table = open_table(path)
+    schema, count, features, image = table.schema, table.count, table.features, table.image
+    labels = [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"]
+    if len(labels) == 1 and reading.label_column is None:
+        reading = replace(reading, label_column=labels[0])
+    files = PhotoFiles(reading.root or path.parent, reading.path_template)
+    columns = find_columns(path, table.sample(), reading, files, image)
+    names = features.get(columns.label or "", {}).get("names")
+    rows = _Table(path, columns, reading, files, names)
+    return Source(path, Kind.PARQUET, rows.photos, count, path.stat().st_size, rows.parts())
+
+
+@dataclass(frozen=True)
+class ParquetTable:
+    """A Parquet file whose schema has been read."""
+
+    path: Path
+    schema: Any
+    count: int  # rows
+    features: Mapping[str, Mapping[str, Any]]  # that Hugging Face's datasets wrote, by column
+    image: str | None  # the column with photos in it
+
+    def sample(self) -> list[dict[str, Any]]:
+        """The first rows, without the photos in them."""
+        return _sample(self.path, self.schema, self.image)
+
+    def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """The rows with these columns."""
+        return _rows(self.path, columns)
+
+
+def open_table(path: Path) -> ParquetTable:
+    """Read the schema of a Parquet file.
+
+    Raises:
+        Refused: pyarrow is not installed.
+        DataError: a damaged file, or one with too many rows.
+    """
     try:
         import pyarrow.parquet as pq
     except ImportError:
@@ -52,14 +90,7 @@ def parquet_source(path: Path, reading: Reading) -> Source:
     refuse_long(path, count)
     features = _features(schema.metadata or {})
     image = next((name for name in schema.names if _holds_photos(schema, name, features)), None)
-    labels = [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"]
-    if len(labels) == 1 and reading.label_column is None:
-        reading = replace(reading, label_column=labels[0])
-    files = PhotoFiles(reading.root or path.parent, reading.path_template)
-    columns = find_columns(path, _sample(path, schema, image), reading, files, image)
-    names = features.get(columns.label or "", {}).get("names")
-    table = _Table(path, columns, reading, files, names)
-    return Source(path, Kind.PARQUET, table.photos, count, path.stat().st_size, table.parts())
+    return ParquetTable(path, schema, count, features, image)
 
 
 def _features(metadata: Mapping[bytes, bytes]) -> dict[str, dict[str, Any]]:

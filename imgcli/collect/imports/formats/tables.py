@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from imgcli.collect.imports.folders import open_file
@@ -132,8 +133,7 @@ def find_columns(
     for option, name in options.items():
         if name is not None and name not in names:
             raise WrongUsage(f"{option} '{name}' is no column of '{table}': {have}.")
-    photo = reading.path_column or photo or column(names, PATHS)
-    photo = photo or _with_files(names, sample, files) or column(names, IDS)
+    photo = reading.path_column or photo or photo_column(names, sample, files)
     if photo is None and column(names, URLS) is not None:
         raise _web_address(table)
     part = column(names, SPLITS)
@@ -155,6 +155,13 @@ def find_columns(
             "table a first line such as: path,label"
         )
     return Columns(photo, label, one_hot, part, "" if part else _part_of(table))
+
+
+def photo_column(
+    names: Sequence[str], sample: Sequence[Mapping[str, Any]], files: PhotoFiles
+) -> str | None:
+    """The column of photos: by its name, by the files its cells name, or of ids."""
+    return column(names, PATHS) or _with_files(names, sample, files) or column(names, IDS)
 
 
 def photo_of(
@@ -313,7 +320,7 @@ def _web_address(table: Path) -> DataError:
     return DataError(
         f"'{table}' names web addresses, and import touches no network. "
         f"{'Fetch them' if text == table else 'Save it as CSV, and fetch them'} with: "
-        f"imgcli scrape urls {text}"
+        f"imgcli scrape urls {quote(str(text))}"
     )
 
 

@@ -4,6 +4,7 @@ import gzip
 import io
 import pickle
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,70 @@ def test_a_file_that_lies_there_packed_and_unpacked_is_taken_once(tmp_path: Path
     source = make_tree(tmp_path / "mnist", {**MNIST, **zipped(MNIST)})
     result = import_photos([source], tmp_path / "out")
     assert (result.added, result.skipped) == (5, 0)
+
+
+def in_own_folders(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {f"{name}/{name}": data for name, data in files.items()}
+
+
+def in_kinds(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {f"{'images' if 'images' in n else 'labels'}/{n}": d for n, d in files.items()}
+
+
+def in_parts(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Without a word for the part in the names: train/images-idx3-ubyte, test/…"""
+    return {
+        f"{'train' if 'train' in n else 'test'}/{n.replace('.', '-').split('-', 1)[1]}": d
+        for n, d in files.items()
+    }
+
+
+@pytest.mark.parametrize("arranged", [in_own_folders, in_kinds, in_parts])
+def test_images_and_labels_are_paired_wherever_they_are(
+    tmp_path: Path, arranged: Callable[[dict[str, bytes]], dict[str, bytes]]
+) -> None:
+    source = make_tree(tmp_path / "mnist", arranged(MNIST))
+    result = import_photos([source], tmp_path / "out", reading=Reading(keep_split=True))
+    assert (result.added, result.skipped, result.parts) == (5, 0, {"train": 3, "test": 2})
+    placed = {path.split("/")[1] for path in tree(tmp_path / "out") if path.endswith(".png")}
+    assert placed == {"0", "7", "9"}
+
+
+@pytest.mark.parametrize("copied", [in_own_folders, in_kinds, zipped])
+def test_a_pair_that_is_there_twice_is_taken_once(
+    tmp_path: Path, copied: Callable[[dict[str, bytes]], dict[str, bytes]]
+) -> None:
+    copies = {f"copy/{name}": data for name, data in copied(MNIST).items()}
+    source = make_tree(tmp_path / "mnist", {**MNIST, **copies})
+    result = import_photos([source], tmp_path / "out")
+    assert (result.added, result.skipped, result.rejected) == (5, 0, ())
+
+
+def test_a_damaged_copy_of_images_is_passed_over(tmp_path: Path) -> None:
+    cut = {name: data[:-3] if "images" in name else data for name, data in zipped(MNIST).items()}
+    result = import_photos([make_tree(tmp_path / "mnist", {**cut, **MNIST})], tmp_path / "out")
+    assert (result.added, result.skipped, result.rejected) == (5, 0, ())
+
+
+def test_sets_of_other_images_are_said(tmp_path: Path) -> None:
+    other = {
+        "fashion/train-images-idx3-ubyte": idx(DIGITS[2:]),
+        "fashion/train-labels-idx1-ubyte": idx(LABELS[2:]),
+    }
+    digits = {f"digits/{name}": data for name, data in MNIST.items()}
+    result = import_photos([make_tree(tmp_path / "mnist", {**digits, **other})], tmp_path / "out")
+    assert result.added + result.skipped == 8
+    assert "2 sets of images, 'digits/train-images-idx3-ubyte' and 'fashion" in result.notes[0]
+
+
+def test_labels_that_may_go_with_either_set_are_refused(tmp_path: Path) -> None:
+    files = {
+        "images/train-images-idx3-ubyte": idx(DIGITS[:3]),
+        "a/train-labels-idx1-ubyte": idx(LABELS[:3]),
+        "b/train-labels-idx1-ubyte": idx(LABELS[2:]),
+    }
+    with pytest.raises(DataError, match=r"may go with 'a/train-labels.*Put images and"):
+        import_photos([make_tree(tmp_path / "mnist", files)], tmp_path / "out")
 
 
 def test_mnists_parts_can_be_kept(tmp_path: Path) -> None:
@@ -164,6 +229,12 @@ def test_cifar10_comes_out_pixel_for_pixel(tmp_path: Path, archived: bool) -> No
     for name, row in names.items():
         assert np.array_equal(pixels(placed[name]), PICTURES[row].transpose(1, 2, 0))
     assert result.rejected == ()
+
+
+def test_batches_that_are_there_twice_are_taken_once(tmp_path: Path) -> None:
+    copies = {f"more/{name}": data for name, data in TEN.items()}
+    result = import_photos([make_tree(tmp_path / "cifar", {**TEN, **copies})], tmp_path / "out")
+    assert (result.added, result.skipped, result.rejected) == (4, 0, ())
 
 
 def test_cifar100_goes_by_its_fine_labels(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Puts photos into folders by their predicted class, for `imgcli.predict`."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgcli.collect.names import safe_name
+from imgcli.commands.results import Result
+from imgcli.photos.manifest import Link
+from imgcli.photos.sorting import UNSURE, ToSort, refuse_place, sort_into
+from imgcli.reading import matching
+from imgcli.records import NewPhotos, Rejected
+from imgcli.text import free_suffixes, percent
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from imgcli.training.predict import Predicted
+
+
+@dataclass(frozen=True, repr=False)
+class Sorted(Result):
+    """Photos in folders of their predicted classes."""
+
+    out: Path
+    classes: Mapping[str, int]  # photos per class's folder, those that were there included
+    unsure: int
+    unsure_folder: str  # "unsure", unless a class is called so
+    already: int  # photos that were there before, with the same bytes
+    copied: int  # that could not be linked
+    left: tuple[Rejected, ...]  # not placed, and why
+
+
+def refuse_target(target: Path, words: Sequence[str]) -> None:
+    """Refuse a folder that photos of these words may not be sorted into."""
+    refuse_place(target, [path for word in words for path in matching(Path(word))])
+
+
+def sort_photos(
+    photos: NewPhotos, found: "Predicted", sure: "NDArray[np.bool_]", target: Path, link: Link
+) -> Sorted:
+    """Put every predicted photo into the folder of its class, the unsure ones into unsure/.
+
+    Args:
+        sure: (M,) which of the predicted photos are answered.
+    """
+    assert found.rows is not None
+    folders = {name: safe_name(name) for name in found.classes}
+    taken = {folder.casefold() for folder in folders.values()}
+    unsure = next(f"{UNSURE}{end}" for end in free_suffixes() if UNSURE + end not in taken)
+    to_sort = []
+    for i, [(name, p)], answered in zip(found.rows, found.ranked(1), sure, strict=True):
+        reason = f"predicted as {name} ({percent(p)})"
+        folder = folders[name] if answered else unsure
+        to_sort.append(ToSort(photos.names[i], photos.inner[i], folder, reason))
+    chosen = set(found.rows.tolist())
+
+    def contents() -> Iterator[str | bytes]:
+        for i, content in enumerate(photos.contents()):
+            if i in chosen:
+                yield b"" if isinstance(content, Rejected) else content
+
+    done = sort_into(target, to_sort, contents, link)
+    counts = Counter(path.split("/")[0] for path in (*done.placed, *done.already))
+    by_folder = {folder: name for name, folder in folders.items()}
+    return Sorted(
+        out=target,
+        classes={by_folder[f]: n for f, n in sorted(counts.items()) if f != unsure},
+        unsure=counts[unsure],
+        unsure_folder=unsure,
+        already=len(done.already),
+        copied=done.copied,
+        left=done.left,
+    )
