@@ -18,6 +18,7 @@ PACKAGE = HOUSE / "imgcli"
 GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
+    *("tables", "photo_files"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report"}
 ALLOWED = {
@@ -35,6 +36,8 @@ ALLOWED = {
     "staging": {"aside", "documents", "errors", "progress", "files", "text"},
     "batch": {"errors", "reading", "files"},
     "provenance": {"batch", "documents", "files", "reading"},
+    "tables": {"errors", "reading", "records"},
+    "photo_files": {"errors", "image_types", "text"},
     "runs": GROUND - {"ledger"},
     "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},

@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -208,8 +207,10 @@ def _commands(
     """The commands that lead to this report, as they can be typed again."""
     name = named(run)
     if manifest is not None:
-        recipe = asdict(manifest.recipe).items()
-        options = [word for key, v in recipe if v is not None for word in (f"--{key}", str(v))]
+        recipe = manifest.recipe.chosen()
+        given = [(key, v) for key, v in recipe.items() if v is not None and key != "group_by"]
+        given += [("group_by", spec) for spec in manifest.recipe.group_by]
+        options = [w for key, v in given for w in (f"--{key.replace('_', '-')}", str(v))]
         yield join(["imgcli", "split", manifest.source, "--out", str(data), *options])
     yield train_command(run.config, run.data, run.folder.parent)
     if folds is not None:

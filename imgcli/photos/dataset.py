@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from imgcli.class_folders import Place
+from imgcli.config import NO_GROUP_BY, GroupBy
 from imgcli.errors import DataError
+from imgcli.photos.grouping import Photos, check_group_by, join_groups
 from imgcli.photos.hashing import digest_files, digests_by_path
 from imgcli.photos.layout import Layout, photos_under, read_layout
 from imgcli.photos.manifest import FOLDERS, NAME, Manifest
@@ -35,10 +37,11 @@ class Dataset:
     samples: Samples
     split: Split
     rejected: tuple[Rejected, ...]  # by their paths in the dataset
-    leaks: int  # groups of the same photo with members both in test and in another part
+    leaks: int  # groups with members both in test and in another part
+    grouped_by: tuple[str, ...] = ()  # what joins photos into groups, beside duplicates
 
 
-def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
+def load_dataset(root: Path, cache: Path = CACHE, group_by: GroupBy = NO_GROUP_BY) -> Dataset:
     """Read a dataset made by `imgcli split`, or any folder with `train/` and perhaps `test/`.
 
     Classes are those of the training photos; a part that lacks one shifts nothing, and photos of a
@@ -46,10 +49,16 @@ def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
     each photo is compared with what was split; without it near-duplicates are looked for here,
     which decodes every photo the first time.
 
+    Args:
+        group_by: what joins photos, beside the groups of the split. Paths are taken inside the
+            parts, "<class>/<photo>", so that no group depends on a part.
+
     Raises:
+        WrongUsage: a `group_by` that cannot be meant.
         DataError: no such dataset, fewer than two classes, or photos that changed or are gone since
             the split.
     """
+    check_group_by(group_by)
     layout = read_layout(root)
     _check_layout(layout)
     made, places = layout.manifest, layout.photos
@@ -58,12 +67,40 @@ def load_dataset(root: Path, cache: Path = CACHE) -> Dataset:
     groups, unused = (
         _as_split(root, made, digests) if made else groups_by_path(root, digests, "near", cache)
     )
+    own = made.recipe.group_by if made else ()
+    if own and group_by.only_duplicates:
+        only = {path: digests[path] for path in groups}
+        groups, _ = groups_by_path(root, only, made.recipe.duplicates if made else "near", cache)
+        own = ()
+    if group_by.specs:
+        groups = _grouped(layout, groups, digests, group_by)
     groups, unknown = _in_train(groups, places)
     rejected = sorted(rejected + unread + unused + unknown, key=lambda item: item.path)
     samples, parts = _numbered(root, places, digests, groups)
     _check_usable(samples, parts)
     split = _split(parts, made)
-    return Dataset(samples, split, tuple(rejected), leaks(samples, split))
+    by = tuple(dict.fromkeys((*own, *group_by.specs)))
+    return Dataset(samples, split, tuple(rejected), leaks(samples, split), by)
+
+
+def _grouped(
+    layout: Layout, groups: Mapping[str, int], digests: Mapping[str, str], group_by: GroupBy
+) -> dict[str, int]:
+    """The groups joined by what the user says belongs together; what they are is noted."""
+    root, made = layout.root, layout.manifest
+    if made:
+        names = sources = {photo.path: photo.source for photo in made.photos}
+    else:
+        sources = {path: path for path in layout.photos}
+        names = {
+            path: "/".join(path.split("/")[place.depth - 1 :]) if place.part else path
+            for path, place in layout.photos.items()
+        }
+    folders = (root, Path(made.source)) if made else (root,)
+    found = join_groups(groups, group_by, Photos(root, names, sources, digests, folders))
+    for sentence in found.notes:
+        note_once(sentence)
+    return found.groups
 
 
 def manifest_samples(root: Path, made: Manifest) -> tuple[Samples, Split]:

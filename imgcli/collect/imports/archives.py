@@ -32,9 +32,9 @@ from imgcli.collect.imports.labelled_photo import (
     Metered,
     NotTaken,
 )
-from imgcli.collect.imports.survey import is_system_file
 from imgcli.collect.imports.zip_names import NAMES, encoding_of
 from imgcli.errors import DataError
+from imgcli.photo_files import is_system_file
 from imgcli.progress import note_once
 from imgcli.reading import open_regular
 from imgcli.records import Rejected

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from imgcli.collect.imports.labelled_photo import Entry, NotTaken
-from imgcli.collect.imports.survey import is_system_file
+from imgcli.photo_files import is_system_file
 from imgcli.records import Rejected
 
 

@@ -20,7 +20,6 @@ from imgcli.errors import DataError, ImgcliError
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
 
-SYSTEM_FILES = {"__macosx", "thumbs.db", "desktop.ini"}  # lower case; and all hidden ones
 MAX_NAMES = 200  # of files other than photos, per suffix
 MAX_SUFFIXES = 1000
 
@@ -32,11 +31,6 @@ OTHERWISE = (
     "Where the file names hold the classes, say how: --label-from '([a-z]+)_'. Where a table does, "
     "import the table."
 )
-
-
-def is_system_file(name: str) -> bool:
-    """Whether a name is hidden or an operating system's own; such files are not reported."""
-    return name.startswith(".") or name.lower() in SYSTEM_FILES
 
 
 @dataclass

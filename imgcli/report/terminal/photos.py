@@ -91,10 +91,8 @@ def _class_table(classes: Mapping[str, int]) -> Table:
 
 def split(document: Document, notes: Sequence[str], raw: str) -> list[RenderableType]:
     """Photos per class and part, anything unexpected, and the next command."""
-    lines = [
-        f"Groups of duplicates kept together: {document['groups_kept_together']:,}.",
-        *notes,
-    ]
+    what = "photos" if document["grouped_by"] else "duplicates"
+    lines = [f"Groups of {what} kept together: {document['groups_kept_together']:,}.", *notes]
     if document["rejected"]:
         lines.append(f"Rejected, and left in '{raw}': {len(document['rejected']):,}.")
         lines += reasons(document["rejected"])
