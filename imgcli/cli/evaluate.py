@@ -9,7 +9,16 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunNames
+from imgcli.cli.options import (
+    Device,
+    FoldSeed,
+    GroupBys,
+    GroupTable,
+    Json,
+    Quiet,
+    RunData,
+    RunNames,
+)
 from imgcli.commands import evaluate as command
 
 Folds = Annotated[
@@ -35,6 +44,14 @@ On = Annotated[
     typer.Option("--on", help="Photos to cross-validate on: the train part, or all photos."),
 ]
 
+Ungrouped = Annotated[
+    bool,
+    typer.Option(
+        "--compare-ungrouped",
+        help="Cross-validate once more by photos, groups ignored, and print both figures.",
+    ),
+]
+
 
 def evaluate(
     folds: Folds = None,
@@ -43,6 +60,9 @@ def evaluate(
     on: On = "train",
     data: RunData = None,
     seed: FoldSeed = None,
+    group_by: GroupBys = None,
+    group_table: GroupTable = None,
+    compare_ungrouped: Ungrouped = False,
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
@@ -50,9 +70,10 @@ def evaluate(
     """Estimate the error of a run, with its 95 % interval.
 
     With --folds, the run's config is trained K times and each network is
-    evaluated on its held-out photos; near-duplicates stay in one fold, and
-    finished folds are not repeated. Without, the test part is scored and
-    the ledger in runs/ counts the evaluation.
+    evaluated on its held-out photos; near-duplicates and photos of one
+    --group-by group stay in one fold, and finished folds are not
+    repeated. Without, the test part is scored and the ledger in runs/
+    counts the evaluation.
 
     Examples:
 
@@ -60,12 +81,23 @@ def evaluate(
 
       imgcli evaluate --folds 10 --repeats 5
 
+      imgcli evaluate --folds 10 --group-by column:patient --compare-ungrouped
+
       imgcli evaluate --run latest
 
       imgcli evaluate --folds 5 --run ONE --run ANOTHER
     """
     result = command.evaluate(
-        folds, repeats=repeats, run=run, on=on, data=data, seed=seed, device=device
+        folds,
+        repeats=repeats,
+        run=run,
+        on=on,
+        data=data,
+        seed=seed,
+        device=device,
+        group_by=group_by or None,
+        group_table=group_table,
+        compare_ungrouped=compare_ungrouped,
     )
     show_result(result, json=json)
 
@@ -85,6 +117,7 @@ def _tables(result: command.EvaluateResult) -> Iterator[RenderableType]:
         test_evaluations=result.test_evaluations,
         leaks=result.leaks,
         drawings=result.figures,
+        ungrouped=result.ungrouped,
         following=f"imgcli suggest-merges{_run_option(result.run)}",
     )
 

@@ -165,7 +165,12 @@ def _warnings(
         if gone := predictions_io.not_in(data, predictions):
             yield f"Not in '{data}' any more: {count(gone, 'evaluated photo')}."
     if samples is not None and split is not None:
-        yield from leaking(leaks(samples, split))
+        yield from leaking(leaks(samples, split), grouped=_is_grouped(run, manifest))
+
+
+def _is_grouped(run: Run, manifest: Manifest | None) -> bool:
+    """Whether groups are more than duplicates."""
+    return bool(run.config.data.group_by or (manifest and manifest.recipe.group_by))
 
 
 def _changed(predictions: Predictions, samples: Samples) -> int:

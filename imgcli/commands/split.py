@@ -84,6 +84,9 @@ def split(
         seed=seed,
         duplicates=duplicates,
         link=link,
+        group_by=[group_by] if isinstance(group_by, str) else group_by,
+        group_table=None if group_table is None else str(group_table),
+        min_photos=min_photos,
         update=update,
         force=force,
     )

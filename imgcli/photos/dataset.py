@@ -19,7 +19,7 @@ from imgcli.config import NO_GROUP_BY, GroupBy
 from imgcli.errors import DataError
 from imgcli.photos.grouping import Photos, check_group_by, join_groups
 from imgcli.photos.hashing import digest_files, digests_by_path
-from imgcli.photos.layout import Layout, photos_under, read_layout
+from imgcli.photos.layout import Layout, find_manifest, photos_under, read_layout
 from imgcli.photos.manifest import FOLDERS, NAME, Manifest
 from imgcli.photos.near_duplicates import duplicate_groups, groups_by_path
 from imgcli.progress import note_once
@@ -110,6 +110,17 @@ def manifest_samples(root: Path, made: Manifest) -> tuple[Samples, Split]:
     groups = {photo.path: photo.group for photo in made.photos}
     samples, parts = _numbered(root, places, digests, groups)
     return samples, _split(parts, made)
+
+
+def grouped_by(root: Path, group_by: GroupBy = NO_GROUP_BY) -> tuple[str, ...]:
+    """What joins the photos of a dataset into groups: its split's choices, and these.
+
+    Raises:
+        DataError: its manifest is damaged.
+    """
+    made = find_manifest(root)
+    own = made.recipe.group_by if made and not group_by.only_duplicates else ()
+    return tuple(dict.fromkeys((*own, *group_by.specs)))
 
 
 def leaks(samples: Samples, split: Split) -> int:

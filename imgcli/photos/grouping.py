@@ -100,16 +100,18 @@ def join_groups(duplicates: Mapping[str, int], asked: GroupBy, photos: Photos) -
     sizes = Counter(groups.values())
     if len(sizes) == 1 and len(groups) > 1:
         raise DataError(
-            f"--group-by {' and '.join(map(repr, keys))} joins all "
+            f"--group-by {listed(list(keys))} joins all "
             f"{count(len(groups), 'photo')} into one group, and no part may have a share of a "
             "group. Name what tells groups apart."
         )
     largest = max(sizes.values(), default=0)
     together = sum(size > 1 for size in sizes.values())
-    notes.append(
-        f"Duplicates and groups joined: {count(len(sizes), 'group')}, {together:,} of them of two "
-        "photos or more."
-    )
+    without_duplicates = set(_joined(paths, keys.values()).values())
+    if len(keys) > 1 or len(sizes) < len(without_duplicates):
+        notes.append(
+            f"Duplicates and groups joined: {count(len(sizes), 'group')}, {together:,} of them of "
+            "two photos or more."
+        )
     if largest > _MOST * len(groups):
         notes.append(f"The largest group has {percent(largest / len(groups))} of all photos.")
     return Grouped(groups, tuple(notes))
