@@ -17,7 +17,7 @@ import numpy as np
 from imgcli.class_folders import Place
 from imgcli.config import NO_GROUP_BY, GroupBy
 from imgcli.errors import DataError
-from imgcli.photos.grouping import Photos, check_group_by, join_groups
+from imgcli.photos.grouping import Photos, check_group_by, join_groups, names_of
 from imgcli.photos.hashing import digest_files, digests_by_path
 from imgcli.photos.layout import Layout, find_manifest, photos_under, read_layout
 from imgcli.photos.manifest import FOLDERS, NAME, Manifest
@@ -88,14 +88,7 @@ def _grouped(
 ) -> dict[str, int]:
     """The groups joined by what the user says belongs together; what they are is noted."""
     root, made = layout.root, layout.manifest
-    if made:
-        names = sources = {photo.path: photo.source for photo in made.photos}
-    else:
-        sources = {path: path for path in layout.photos}
-        names = {
-            path: "/".join(path.split("/")[place.depth - 1 :]) if place.part else path
-            for path, place in layout.photos.items()
-        }
+    names, sources = names_of(layout)
     folders = (root, Path(made.source)) if made else (root,)
     found = join_groups(groups, group_by, Photos(root, names, sources, digests, folders))
     for sentence in found.notes:

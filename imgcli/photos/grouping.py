@@ -15,6 +15,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from imgcli import provenance
 from imgcli.config import GroupBy
 from imgcli.errors import DataError, WrongUsage
 from imgcli.photo_files import Ambiguous, PhotoFiles
+from imgcli.photos.layout import Layout
 from imgcli.photos.metadata import taken_of
 from imgcli.records import Rejected
 from imgcli.tables import IDS, PATHS, SUFFIXES, column, table_rows
@@ -44,6 +46,22 @@ class Photos:
     sources: Mapping[str, str]  # where each was in the folder that it came from, by path
     digests: Mapping[str, str]  # SHA-256 of each, by path
     folders: tuple[Path, ...]  # that the photos came from, with tables and provenance
+
+
+def names_of(layout: Layout) -> tuple[dict[str, str], dict[str, str]]:
+    """What a pattern sees of each photo, and where it came from, by path.
+
+    Paths begin at the class folder, without the part, so that no group depends on one; of a
+    dataset of `imgcli split` they are those of the folder that was split.
+    """
+    if layout.manifest:
+        sources = {photo.path: photo.source for photo in layout.manifest.photos}
+        return sources, sources
+    names = {
+        path: "/".join(path.split("/")[place.depth - 1 :]) if place.part else path
+        for path, place in layout.photos.items()
+    }
+    return names, {path: path for path in layout.photos}
 
 
 @dataclass(frozen=True)
@@ -215,22 +233,15 @@ def _pattern(spec: str) -> re.Pattern[str]:
 
 def _by_column(name: str, table: str | None, paths: Sequence[str], photos: Photos) -> Keys:
     tables = [Path(table)] if table else _tables(photos.folders)
-    read: dict[Path, list[Mapping[str, Any]]] = {}
-    for file in tables:
-        try:
-            read[file] = [row for _, row in table_rows(file) if not isinstance(row, Rejected)]
-        except OSError as error:
-            raise DataError(f"--group-table '{file}' cannot be read ({error.strerror}).") from None
+    heads = {file: _columns(file, named=table is not None) for file in tables}
     having = [
-        (file, own, rows)
-        for file, rows in read.items()
-        if rows and (own := column(list(rows[0]), [name.lower()]))
+        (file, own) for file, names in heads.items() if (own := column(names, [name.lower()]))
     ]
     if not having:
-        raise DataError(_no_column(name, table, read, photos))
+        raise DataError(_no_column(name, table, heads, photos))
     path_of = {photos.sources[path]: path for path in paths}
     files = PhotoFiles(Path(), names=path_of.keys())
-    found = [(file, _of_rows(file, rows, own, files, path_of)) for file, own, rows in having]
+    found = [(file, _of_rows(file, own, files, path_of)) for file, own in having]
     file, keys = max(found, key=lambda one: len(one[1]))
     if not keys:
         raise DataError(
@@ -259,10 +270,26 @@ def _tables(folders: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
+def _columns(file: Path, *, named: bool) -> list[str]:
+    """The columns of a table; none of one that cannot be read, unless the user named it.
+
+    Raises:
+        DataError: the table that the user named cannot be read.
+    """
+    try:
+        rows = [row for _, row in islice(table_rows(file), 1) if not isinstance(row, Rejected)]
+    except (OSError, DataError) as error:
+        if named:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise DataError(f"--group-table '{file}' cannot be read ({reason}).") from None
+        rows = []
+    return list(rows[0]) if rows else []
+
+
 def _no_column(
-    name: str, table: str | None, read: Mapping[Path, list[Mapping[str, Any]]], photos: Photos
+    name: str, table: str | None, heads: Mapping[Path, Sequence[str]], photos: Photos
 ) -> str:
-    have = [f"'{file}' has {listed(list(rows[0]), 12)}" for file, rows in read.items() if rows]
+    have = [f"'{file}' has {listed(names, 12)}" for file, names in heads.items() if names]
     if table:
         return f"--group-by column:{name}: {have[0] if have else f'{table!r} has no rows'}."
     if not have:
@@ -273,18 +300,13 @@ def _no_column(
     return f"--group-by column:{name}: {'; '.join(have[:3])}. Name another with --group-table FILE."
 
 
-def _of_rows(
-    file: Path,
-    rows: Sequence[Mapping[str, Any]],
-    own: str,
-    files: PhotoFiles,
-    path_of: Mapping[str, str],
-) -> Keys:
+def _of_rows(file: Path, own: str, files: PhotoFiles, path_of: Mapping[str, str]) -> Keys:
     """What a column says of each photo; of a photo in several rows, all of them.
 
     Raises:
         DataError: a row may mean several photos.
     """
+    rows = [row for _, row in table_rows(file) if not isinstance(row, Rejected)]
     photo = _photo_column(rows[:_SAMPLE], own, files)
     if photo is None:
         return {}
