@@ -14,11 +14,11 @@ from imgcli.records import FloatArray, IntArray
 _MAX_CELLS = 20_000_000  # groups, or pairs of groups, times classes: more are not exchanged
 _SAME = 1e-9  # photos, by which sums of shares may differ
 DEFAULT_FOLDS = 10
-_HELD_OUT = 0.9  # share of the classes that have a photo in each of the folds that are suggested
+_HELD_OUT = 0.75  # share of the classes that have a photo in each of the folds that are suggested
 
 
 def suggested_folds(groups: Sequence[int]) -> int:
-    """Folds that nearly all classes can be in: up to ten, and at least two.
+    """Folds that most classes can be in: up to ten, and at least two.
 
     Args:
         groups: independent photos of each class, those of one group counted once. A class of one

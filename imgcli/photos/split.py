@@ -418,9 +418,15 @@ def _rare_classes(made: Manifest) -> Iterator[str]:
     if few:
         what = "groups" if made.recipe.group_by else "independent photos"
         k = suggested_folds([len(of_class) for of_class in trained.values()])
+        then = "for cross-validation use" if k < DEFAULT_FOLDS else "each is in as many folds of"
         yield (
-            f"Fewer than {DEFAULT_FOLDS} {what} to train on: {_with_numbers(few)}. For "
-            f"cross-validation use `imgcli evaluate --folds {k}`."
+            f"Fewer than {DEFAULT_FOLDS} {what} to train on: {_with_numbers(few)}; {then} "
+            f"`imgcli evaluate --folds {k}`."
+        )
+    if once := [name for name in made.classes if len(trained[name]) == 1 and name in tested]:
+        yield (
+            f"One {'group' if made.recipe.group_by else 'independent photo'} only to train on, "
+            f"which no fold can hold out: class {listed(once)}."
         )
 
 

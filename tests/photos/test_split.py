@@ -473,7 +473,7 @@ def test_an_update_moves_no_photo_and_fills_the_quotas(raw: Path) -> None:
     result = split(raw, update=True)
     assert result.notes == (
         "Updated: 21 added, 1 dropped that 'raw' no longer holds, 49 left in their parts.",
-        "Fewer than 10 independent photos to train on: 'owl' (8). For cross-validation use `imgcli "
+        "Fewer than 10 independent photos to train on: 'owl' (8); for cross-validation use `imgcli "
         "evaluate --folds 8`.",
     )
     assert (result.seed, result.ratio) == (5, 0.8)
