@@ -17,7 +17,7 @@ from imgcli.text import count, percent, printable
 # By the file's name, and by a folder inside the class folder. Each is a --group-by.
 PATTERNS = (
     r"^[^/]+/([^/]+)/",  # ill/p07/03.png
-    r"([^/_-]*[0-9][^/_-]*)[_-][^/]*$",  # p07_left_03.png: the first part with a number
+    r"([^/_.-]*[0-9][^/_.-]*)[_.-][^/]*\.[^./]+$",  # p07_left_03.png: the first part with a number
     r"([^/]+?)[ _.(-]+[A-Za-z]{0,6}[0-9]+\)?\.[^./]+$",  # p07_03.png, anna (3).jpg, vid2_f004.png
     r"(?i)([^/]+)[ _.-]+(?:left|right|front|back|l|r|[a-d])\.[^./]+$",  # 10_left.jpeg
 )
@@ -28,6 +28,7 @@ _CAMERAS = {
     *("img_e", "_mg", "p", "mg", "isic", "unnamed", "sample", "crop", "val", "train", "test"),
 }
 _KNOWN = 0.5  # share of the photos that a sign is about
+_NAMED = 0.9  # the same of names, of which one form fits all or is another's
 _TOGETHER = 0.7  # of these, in groups of two photos or more
 _SIZE = 1.8  # photos of a group in the mean: pairs, but for some that lost one
 _ONE_CLASS = 0.7  # share of the photos together whose group is of one class
@@ -58,7 +59,9 @@ def likely_groups(
         taken: camera and time in seconds.
     """
     by_name = [
-        (pattern, keys) for pattern in PATTERNS if _matter(keys := _matched(pattern, names), labels)
+        (pattern, keys)
+        for pattern in PATTERNS
+        if len(keys := _matched(pattern, names)) >= _NAMED * len(names) and _matter(keys, labels)
     ]
     found = []
     if by_name:  # the coarsest, which gives away least
@@ -91,7 +94,7 @@ def _simpler(pattern: str, keys: Mapping[int, Hashable], names: Sequence[str]) -
     if pattern == PATTERNS[0] or len(begins) != 1:
         return pattern
     (begin,) = begins
-    for end in ("_", "-"):
+    for end in ("_", "-", r"\."):
         simple = f"({re.escape(begin)}[0-9]+){end}"
         if _matched(simple, names) == keys:
             return simple

@@ -34,6 +34,7 @@ def named(form: str, groups: int = 12, each: int = 5) -> list[str]:
         ("slide{k}_x{i}_y3.png", "slide7"),
         ("anna{k} ({i}).jpg", "anna7"),
         ("2024-05-{k:02}_{n}.jpg", "2024-05-07"),
+        ("subject{k:02}.look{i}.gif", "subject07"),
     ],
 )
 def test_names_with_a_group_and_a_counter_are_found(form: str, group: str) -> None:
