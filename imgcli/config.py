@@ -57,6 +57,15 @@ class Limits(NamedTuple):
         return f"{left} and {'below' if self.below else 'at most'} {self.high:g}"
 
 
+class GroupBy(NamedTuple):
+    """What says which photos belong together; see `photos.grouping`."""
+
+    specs: tuple[str, ...] = ()  # patterns, column:NAME, provenance:FIELD, exif:burst
+    table: str | None = None  # for column:NAME
+    only_duplicates: bool = False  # without what the dataset itself was grouped by
+
+
+NO_GROUP_BY = GroupBy()
 POSITIVE = Limits(above=True)
 SHARE = Limits(high=1.0, below=True)
 SEEDS = Limits(high=2**32 - 1)  # that NumPy and scikit-learn take
@@ -65,6 +74,16 @@ SEEDS = Limits(high=2**32 - 1)  # that NumPy and scikit-learn take
 HEAD_DECAY = Limits(low=1e-6, high=1e6)
 # Outside these, float32 draws nothing but halves from the beta distribution.
 BETA = Limits(low=0.01, high=100.0, zero=True)
+
+
+GROUP_BY_HELP = (
+    "Photos that belong together and stay on one side: by a regular expression on "
+    "CLASS/PHOTO whose parentheses find the group, such as '(p[0-9]+)_', or column:NAME of a "
+    "table, provenance:FIELD, exif:burst[=SECONDS]. Repeatable; joined with near-duplicates."
+)
+GROUP_TABLE_HELP = (
+    "Table for --group-by column:NAME, by default one inside or beside the folder that has it."
+)
 
 
 class Help(NamedTuple):
@@ -341,6 +360,11 @@ class DataConfig:
         "0.1; with lbfgs 3 folds",
         limits=Limits(high=0.9, below=True),
     )
+    group_by: tuple[str, ...] | None = _training(
+        GROUP_BY_HELP + " A dataset of `imgcli split --group-by` has its groups already.",
+        metavar="HOW",
+    )
+    group_table: str | None = _training(GROUP_TABLE_HELP, metavar="FILE")
     track_test: bool = _training(
         "Evaluate the test part after each epoch too; counted in the ledger.", value=False
     )
@@ -373,6 +397,11 @@ class DataConfig:
     )
     bag: int | None = None  # number of the bootstrap sample of the training photos
     bag_of: int | None = None  # how many such networks are trained together
+
+    @property
+    def grouping(self) -> GroupBy:
+        """What says which photos belong together."""
+        return GroupBy(self.group_by or (), self.group_table)
 
 
 @dataclass(frozen=True)
@@ -417,7 +446,8 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         """All choices by their flat names, as plain JSON types."""
         values = {name: self.get(name) for name in _PLACES}
-        return {**values, "model_args": dict(self.model.model_args)}
+        by = self.data.group_by and list(self.data.group_by)
+        return {**values, "model_args": dict(self.model.model_args), "group_by": by}
 
 
 def grouped(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -503,6 +533,8 @@ def _members(annotation: Any) -> list[Any]:
         return [parts]
     if origin is Mapping:
         return [dict]
+    if origin is tuple:
+        return [tuple]
     if not parts:
         return [] if annotation is NoneType else [annotation]
     return [kind for part in parts for kind in _members(part)]

@@ -19,6 +19,7 @@ GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
     *("folder_names", "tree_readings", "class_folders"),
+    *("tables", "photo_files"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report"}
 ALLOWED = {
@@ -39,6 +40,8 @@ ALLOWED = {
     "folder_names": {"errors", "image_types", "text"},
     "tree_readings": {"folder_names"},
     "class_folders": {"errors", "folder_names", "text", "tree_readings"},
+    "tables": {"errors", "reading", "records"},
+    "photo_files": {"errors", "image_types", "text"},
     "runs": GROUND - {"ledger"},
     "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},

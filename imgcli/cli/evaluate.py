@@ -9,7 +9,17 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Device, FoldSeed, Json, MaxPixels, Quiet, RunData, RunNames
+from imgcli.cli.options import (
+    Device,
+    FoldSeed,
+    GroupBys,
+    GroupTable,
+    Json,
+    MaxPixels,
+    Quiet,
+    RunData,
+    RunNames,
+)
 from imgcli.commands import evaluate as command
 
 Folds = Annotated[
@@ -35,6 +45,14 @@ On = Annotated[
     typer.Option("--on", help="Photos to cross-validate on: the train part, or all photos."),
 ]
 
+Ungrouped = Annotated[
+    bool,
+    typer.Option(
+        "--compare-ungrouped",
+        help="Cross-validate once more by photos, groups ignored, and print both figures.",
+    ),
+]
+
 
 def evaluate(
     folds: Folds = None,
@@ -43,6 +61,9 @@ def evaluate(
     on: On = "train",
     data: RunData = None,
     seed: FoldSeed = None,
+    group_by: GroupBys = None,
+    group_table: GroupTable = None,
+    compare_ungrouped: Ungrouped = False,
     device: Device = "auto",
     max_pixels: MaxPixels = None,
     json: Json = False,
@@ -51,17 +72,20 @@ def evaluate(
     """Estimate the error of a run, with its 95 % interval.
 
     With --folds, the run's config is trained K times and each network is
-    evaluated on its held-out photos; near-duplicates stay in one fold, and
-    finished folds are not repeated. Without, the test part is scored and
-    the ledger in runs/ counts the evaluation. With --data, photos that are
-    not of the run's own dataset are scored by class name; their figures are
-    kept under other-data/ in the run's folder.
+    evaluated on its held-out photos; near-duplicates and photos of one
+    --group-by group stay in one fold, and finished folds are not
+    repeated. Without, the test part is scored and the ledger in runs/
+    counts the evaluation. With --data, photos that are not of the run's
+    own dataset are scored by class name; their figures are kept under
+    other-data/ in the run's folder.
 
     Examples:
 
       imgcli evaluate --folds 10
 
       imgcli evaluate --folds 10 --repeats 5
+
+      imgcli evaluate --folds 10 --group-by column:patient --compare-ungrouped
 
       imgcli evaluate --run latest
 
@@ -70,7 +94,16 @@ def evaluate(
       imgcli evaluate --data photos-of-another-camera
     """
     result = command.evaluate(
-        folds, repeats=repeats, run=run, on=on, data=data, seed=seed, device=device
+        folds,
+        repeats=repeats,
+        run=run,
+        on=on,
+        data=data,
+        seed=seed,
+        device=device,
+        group_by=group_by or None,
+        group_table=group_table,
+        compare_ungrouped=compare_ungrouped,
     )
     show_result(result, json=json)
 
@@ -90,6 +123,7 @@ def _tables(result: command.EvaluateResult) -> Iterator[RenderableType]:
         test_evaluations=result.test_evaluations,
         leaks=result.leaks,
         drawings=result.figures,
+        ungrouped=result.ungrouped,
         following=f"imgcli suggest-merges{_run_option(result.run)}",
     )
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from imgcli.config import GROUP_BY_HELP, GROUP_TABLE_HELP
 from imgcli.progress import quietly
 
 
@@ -83,4 +84,12 @@ Parts = Annotated[
         show_default="by usual names",
         help="Folders that are the parts train, val and test: learn=train,exam=test; or none.",
     ),
+]
+GroupBys = Annotated[
+    list[str] | None,
+    typer.Option("--group-by", metavar="HOW", show_default=False, help=GROUP_BY_HELP),
+]
+GroupTable = Annotated[
+    Path | None,
+    typer.Option("--group-table", metavar="FILE", show_default=False, help=GROUP_TABLE_HELP),
 ]

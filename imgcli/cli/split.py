@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import ClassesAt, Force, Json, MaxPixels, Parts, Quiet
+from imgcli.cli.options import ClassesAt, Force, GroupBys, GroupTable, Json, MaxPixels, Parts, Quiet
 from imgcli.commands.split import Duplicates, Link, SplitResult
 from imgcli.commands.split import split as split_photos
 from imgcli.report.terminal import photos
@@ -51,6 +51,16 @@ Together = Annotated[
         "none (off).",
     ),
 ]
+MinPhotos = Annotated[
+    int | None,
+    typer.Option(
+        "--min-photos",
+        metavar="N",
+        show_default=False,
+        help="Leave out classes with fewer photos. A class of one photo is in train otherwise, "
+        "and cannot be judged.",
+    ),
+]
 Update = Annotated[
     bool,
     typer.Option("--update", help="Add new photos of RAW to OUT; all others stay in their parts."),
@@ -65,6 +75,9 @@ def split(
     out: Out = Path("dataset"),
     link: Linked = None,
     duplicates: Together = None,
+    group_by: GroupBys = None,
+    group_table: GroupTable = None,
+    min_photos: MinPhotos = None,
     update: Update = False,
     force: Force = False,
     classes_at: ClassesAt = None,
@@ -78,11 +91,14 @@ def split(
     Makes OUT/train and OUT/test with one folder per class, of hard links by
     default, which take no space. Each class is within one photo of the ratio.
     The same photos and seed give the same parts on every machine.
+    --group-by keeps further photos together, such as those of one patient.
     OUT/split.json records the source of each photo.
 
     Examples:
 
       imgcli split raw/ --ratio 0.9
+
+      imgcli split raw/ --group-by '(patient[0-9]+)_'
 
       imgcli split raw/ --update
     """
@@ -94,6 +110,9 @@ def split(
         out=out,
         link=link,
         duplicates=duplicates,
+        group_by=group_by or None,
+        group_table=group_table,
+        min_photos=min_photos,
         update=update,
         force=force,
         classes_at=classes_at,

@@ -98,7 +98,7 @@ def show_result(result: command.TrainResult, out: Path) -> None:
         f"{len(result.bag)} networks, each trained on a bootstrap sample, are in {out}. "
         "To average their predictions:"
     )
-    for words in ("evaluate --folds 10", "predict PHOTOS"):
+    for words in (f"evaluate --folds {result.folds}", "predict PHOTOS"):
         print(f"imgcli {words} {together}")  # in one line, however long: there to be copied
 
 
@@ -107,7 +107,7 @@ def _next(result: command.TrainResult, out: Path) -> list[str]:
     run = "" if out == Path("runs") else f" --run {quote(str(out / 'latest'))}"
     if result.val_learnt_by:  # folds would hold out photos that its first weights were trained on
         return [f"imgcli evaluate{run}"]
-    return [f"imgcli evaluate --folds 10{run}", f"imgcli suggest-merges{run}"]
+    return [f"imgcli evaluate --folds {result.folds}{run}", f"imgcli suggest-merges{run}"]
 
 
 def _refuse_typed(context: typer.Context) -> None:

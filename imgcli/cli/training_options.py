@@ -30,7 +30,7 @@ def option_of(name: str) -> Any:
 def _asked(choice: Choice) -> Any:
     """What typer parses: the choice's own type if typer knows it, else text."""
     (kind, *others) = choice.kinds
-    if kind is dict:
+    if kind in (dict, tuple):
         return list[str] | None
     if others:  # a number or a word
         return str | None
@@ -67,6 +67,8 @@ def parsed(chosen: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in chosen.items() if value is not None}
     if "model_args" in given:
         given["model_args"] = _model_args(given["model_args"])
+    if "group_by" in given:
+        given["group_by"] = tuple(given["group_by"]) or None
     if given.get("lr", "auto") != "auto":
         given["lr"] = _number("--lr", given["lr"])
     return given

@@ -162,6 +162,7 @@ def _issue_json(issue: "Issue") -> dict[str, Any]:
         "class": issue.label,
         "paths": list(issue.paths) or None,
         "detail": issue.detail,
+        "group_by": issue.group_by,
     }
     return {key: value for key, value in document.items() if value is not None}
 

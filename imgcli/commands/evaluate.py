@@ -11,6 +11,7 @@ from imgcli.errors import WrongUsage
 from imgcli.text import interval, percent
 
 if TYPE_CHECKING:
+    from imgcli.config import GroupBy
     from imgcli.records import (
         ClassFigures,
         Evaluation,
@@ -34,6 +35,7 @@ class EvaluateResult(Result):
     test_evaluations: int | None  # of the test part so far; None if this one did not score it
     leaks: int  # groups of duplicates in the test part and outside it
     figures: tuple[Path, ...] = ()  # stored in the run's folder
+    ungrouped: "Evaluation | None" = None  # with `compare_ungrouped`
 
     @property
     def run(self) -> Path:
@@ -96,6 +98,9 @@ def evaluate(
     data: str | Path | None = None,
     seed: int | None = None,
     device: str = "auto",
+    group_by: str | Sequence[str] | None = None,
+    group_table: str | Path | None = None,
+    compare_ungrouped: bool = False,
 ) -> EvaluateResult:
     """Estimate the error of a run by K folds, or score the sealed test part.
 
@@ -111,6 +116,10 @@ def evaluate(
         data: dataset or class folders; by default the dataset the run was trained on. Others are
             scored by class name, and their figures kept under other-data/ in the run's folder.
         seed: of the assignment to folds; by default the run's.
+        group_by: photos to keep in one fold, and to count once in intervals, as for `split`; by
+            default those of the run or of the dataset's split.
+        group_table: the table of "column:NAME".
+        compare_ungrouped: cross-validate once more by photos, near-duplicates alone kept together.
 
     Raises:
         ImgcliError: what the command line would say.
@@ -121,6 +130,8 @@ def evaluate(
         raise WrongUsage(f"--repeats {repeats} must be at least 1.")
     if folds is None and repeats > 1:
         raise WrongUsage("--repeats goes with --folds; the test part is scored once.")
+    if folds is None and compare_ungrouped:
+        raise WrongUsage("--compare-ungrouped goes with --folds, which can be made either way.")
 
     from imgcli.photos.dataset import refuse_missing
     from imgcli.runs import find_runs
@@ -137,7 +148,14 @@ def evaluate(
 
     if data is not None:  # torch, which a stored evaluation needs not
         from imgcli.training.scoring import is_own, place_of_other
-    each = [_score(one, data, on, folds, seed, device, repeats) for one in runs]
+    grouping = _grouping(group_by, group_table)
+    by = [_grouped_by(one, data, grouping) for one in runs]
+    if compare_ungrouped and not all(by):
+        raise WrongUsage(
+            "--compare-ungrouped has nothing to compare: no photos are grouped. Say which belong "
+            "together with --group-by, such as '(p[0-9]+)_' or column:patient."
+        )
+    each = [_score(one, data, on, folds, seed, device, repeats, grouping) for one in runs]
     predictions = average([one.predictions for one in each])
     further = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
@@ -149,6 +167,11 @@ def evaluate(
     document = _document(runs, evaluation, predictions, further)
     if data is not None and not own:
         document |= {"data": str(data), **(_other_json(other) if other else {})}
+    document["grouped_by"] = list(by[0])
+    ungrouped = None
+    if compare_ungrouped:
+        ungrouped = _ungrouped(runs, data, on, folds, seed, device, repeats)
+        document["ungrouped"] = _beside(ungrouped)
     figures: tuple[Path, ...] = ()
     if len(runs) == 1:
         store = runs[0] if data is None or own else place_of_other(runs[0], data)
@@ -163,7 +186,59 @@ def evaluate(
         test_evaluations=max((one.times for one in each if one.times is not None), default=None),
         leaks=max(one.leaks for one in each),
         figures=figures,
+        ungrouped=ungrouped,
     )
+
+
+def _grouping(group_by: str | Sequence[str] | None, table: str | Path | None) -> "GroupBy | None":
+    """What joins photos into groups; None leaves it to the run."""
+    from imgcli.config import GroupBy
+    from imgcli.photos.grouping import check_group_by
+
+    if not group_by and table is None:
+        return None
+    specs = (group_by,) if isinstance(group_by, str) else tuple(group_by or ())
+    found = GroupBy(specs, None if table is None else str(table))
+    check_group_by(found)
+    return found
+
+
+def _grouped_by(run: "Run", data: Path | None, grouping: "GroupBy | None") -> tuple[str, ...]:
+    from imgcli.photos.dataset import grouped_by
+
+    asked = run.config.data.grouping if grouping is None else grouping
+    return grouped_by(run.data if data is None else data, asked)
+
+
+def _ungrouped(
+    runs: "Sequence[Run]",
+    data: Path | None,
+    on: str,
+    folds: int | None,
+    seed: int | None,
+    device: str,
+    repeats: int,
+) -> "Evaluation":
+    """The same evaluation by photos: near-duplicates alone are kept together."""
+    from imgcli.config import GroupBy
+    from imgcli.evaluation.evaluate import average
+    from imgcli.evaluation.evaluate import evaluate as figures_of
+    from imgcli.training.scoring import score_folds
+
+    assert folds is not None
+    by = GroupBy(only_duplicates=True)
+    each = [score_folds(one, data, on, folds, seed, device, repeats, by) for one in runs]
+    further = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
+    return figures_of(average([one.predictions for one in each]), repeats=further)
+
+
+def _beside(evaluation: "Evaluation") -> dict[str, Any]:
+    """The figures of an evaluation that another is compared with."""
+    from imgcli.evaluation.evaluate import evaluation_json
+
+    kept = ("folds", "n", "accuracy", "macro_precision", "macro_f1", "macro_over")
+    found = evaluation_json(evaluation)
+    return {name: found[name] for name in kept}
 
 
 def _score(
@@ -174,6 +249,7 @@ def _score(
     seed: int | None,
     device: str,
     repeats: int,
+    grouping: "GroupBy | None",
 ) -> "Scored":
     """The run's predictions, as they are stored or made now."""
     from imgcli.commands.stored_scores import stored_folds, stored_test
@@ -185,19 +261,24 @@ def _score(
             if folds is None:
                 return scoring.score_other(run, data, device)
             store = scoring.place_of_other(run, data)
-            return scoring.score_folds(run, data, on, folds, seed, device, repeats, store)
+            return scoring.score_folds(
+                run, data, on, folds, seed, device, repeats, grouping, store=store
+            )
     if folds is None:
-        stored = stored_test(run, data, device)
+        stored = stored_test(run, data, device, grouping)
     else:
         train = on == "train"  # of all photos, each evaluation is counted
-        stored = stored_folds(run, data, folds, seed, device, repeats) if train else None
+        if train:
+            stored = stored_folds(run, data, folds, seed, device, repeats, grouping)
+        else:
+            stored = None
     if stored is not None:
         return stored
     from imgcli.training.scoring import score_folds, score_test
 
     if folds is None:
-        return score_test(run, data, device)
-    return score_folds(run, data, on, folds, seed, device, repeats)
+        return score_test(run, data, device, grouping)
+    return score_folds(run, data, on, folds, seed, device, repeats, grouping)
 
 
 def names(run: str | Path | Sequence[str | Path]) -> list[str]:
@@ -226,6 +307,7 @@ def _document(
         "gap": gap_sentence(evaluation),
         "repeats": 1 + len(repeats),
         "per_repeat": per_repeat([predictions, *repeats]),
+        "groups": len(set(predictions.groups.tolist())),
     }
 
 

@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -166,7 +165,12 @@ def _warnings(
         if gone := predictions_io.not_in(data, predictions):
             yield f"Not in '{data}' any more: {count(gone, 'evaluated photo')}."
     if samples is not None and split is not None:
-        yield from leaking(leaks(samples, split))
+        yield from leaking(leaks(samples, split), grouped=_is_grouped(run, manifest))
+
+
+def _is_grouped(run: Run, manifest: Manifest | None) -> bool:
+    """Whether groups are more than duplicates."""
+    return bool(run.config.data.group_by or (manifest and manifest.recipe.group_by))
 
 
 def _changed(predictions: Predictions, samples: Samples) -> int:
@@ -208,8 +212,10 @@ def _commands(
     """The commands that lead to this report, as they can be typed again."""
     name = named(run)
     if manifest is not None:
-        recipe = asdict(manifest.recipe).items()
-        options = [word for key, v in recipe if v is not None for word in (f"--{key}", str(v))]
+        recipe = manifest.recipe.chosen()
+        given = [(key, v) for key, v in recipe.items() if v is not None and key != "group_by"]
+        given += [("group_by", spec) for spec in manifest.recipe.group_by]
+        options = [w for key, v in given for w in (f"--{key.replace('_', '-')}", str(v))]
         yield join(["imgcli", "split", manifest.source, "--out", str(data), *options])
     yield train_command(run.config, run.data, run.folder.parent)
     if folds is not None:

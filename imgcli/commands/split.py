@@ -19,13 +19,19 @@ Duplicates = Literal["near", "exact", "off"]
 class SplitResult(Result):
     """A dataset folder with train/, test/ and, where asked for, val/."""
 
-    _keys = ("out", "seed", "ratio", "classes", "groups_kept_together", "rejected")
+    _keys = (
+        *("out", "seed", "ratio", "classes", "groups_kept_together", "groups", "grouped_by"),
+        *("left_out", "rejected"),
+    )
 
     out: Path
     seed: int
     ratio: float
     classes: Mapping[str, Mapping[str, int]]  # class: photos per part
     groups_kept_together: int  # groups of two photos or more
+    groups: int  # in all
+    grouped_by: tuple[str, ...]  # as asked for
+    left_out: Mapping[str, int]  # class: photos, of those with fewer than `min_photos`
     rejected: "tuple[Rejected, ...]"  # by their paths in the raw folder
     notes: tuple[str, ...]  # sentences about anything unexpected
 
@@ -39,6 +45,9 @@ def split(
     out: str | Path = "dataset",
     link: Link | None = None,
     duplicates: Duplicates | None = None,
+    group_by: str | Sequence[str] | None = None,
+    group_table: str | Path | None = None,
+    min_photos: int | None = None,
     update: bool = False,
     force: bool = False,
     classes_at: str | int | None = None,
@@ -55,13 +64,18 @@ def split(
         seed: fixes every random choice; 0 by default.
         link: how photos are placed in `out`; "auto": hard links, copies where there are none.
         duplicates: photos to keep in one part: "near" duplicates, "exact" ones, or "off".
+        group_by: further photos to keep in one part: a regular expression on the path whose
+            parentheses find the group, "column:NAME" of a table, "provenance:FIELD", "exif:burst";
+            or several of them.
+        group_table: the table of "column:NAME"; by default one inside or beside `raw`.
+        min_photos: leave out classes with fewer photos; by default none is.
         update: add the photos that are new in `raw`; all others stay in their parts.
         force: replace an `out` that exists.
         classes_at: the level of the class folders below `raw`, or a pattern of them.
         parts: as of `import_photos`; ["none"] mixes the parts that folder names mean.
 
     Raises:
-        WrongUsage: shares out of range, or `update` with `force`.
+        WrongUsage: a choice that cannot be meant, or `update` with `force`.
         DataError: the photos, their classes or the old `split.json` cannot be used.
         StorageError: `out` exists, is inside `raw` or around it, or the disk is too small.
     """
@@ -75,6 +89,9 @@ def split(
         seed=seed,
         duplicates=duplicates,
         link=link,
+        group_by=[group_by] if isinstance(group_by, str) else group_by,
+        group_table=None if group_table is None else str(group_table),
+        min_photos=min_photos,
         update=update,
         force=force,
         levels=Levels.of(classes_at, parts),

@@ -48,6 +48,7 @@ class TrainResult(Result):
     history: Path | None  # the learning curves as a figure or, of one epoch, as a table
     rejected: "tuple[Rejected, ...]"  # photos that could not be used
     bag: "tuple[TrainResult, ...]" = ()
+    folds: int = 10  # that an evaluation by folds may have
 
     def to_json(self) -> dict[str, Any]:
         return {"bag": [one.to_json() for one in self.bag]} if self.bag else super().to_json()
@@ -145,6 +146,7 @@ def _trained(
         history = None
     unit = "iteration" if trained.run.config.optim.is_probe else "epoch"
     of_all: dict[str, Any] = {"unit": unit, "history": history, "rejected": trained.rejected}
+    of_all["folds"] = trained.folds
     *others, last = (
         TrainResult(**{**document, "run": Path(document["run"])}, **of_all)
         for document in documents
@@ -179,5 +181,8 @@ def _draw_history(trained: "Trained") -> Path:
 def _note_photos(trained: "Trained") -> None:
     from imgcli.report.terminal.runs import leaking, unreadable
 
-    for line in (*unreadable(trained.rejected), *leaking(trained.leaks)):
+    grouped = bool(trained.grouped_by)
+    for line in (*unreadable(trained.rejected), *leaking(trained.leaks, grouped=grouped)):
+        note(line)
+    for line in trained.rare:
         note(line)

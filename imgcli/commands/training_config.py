@@ -52,6 +52,8 @@ def _value(choice: Choice, value: Any) -> Any:
     """A value as the config stores it: paths as text, NumPy's numbers as Python's."""
     value = value.item() if hasattr(value, "item") else value
     value = str(value) if isinstance(value, Path) else value
+    if tuple in choice.kinds:
+        return (value,) if isinstance(value, str) else tuple(map(str, value))
     kinds = tuple(type(kind[0]) if isinstance(kind, tuple) else kind for kind in choice.kinds)
     accepted = (*kinds, *({float: int, dict: Mapping}.get(kind, kind) for kind in kinds))
     if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in kinds):
@@ -91,6 +93,8 @@ def asked_words(run: "Run") -> list[str]:
 def _words(choice: Choice, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [choice.option if value else f"--no-{choice.option[2:]}"]
+    if isinstance(value, tuple):
+        return [word for one in value for word in (choice.option, one)]
     if isinstance(value, Mapping):
         return [w for key, v in value.items() for w in (choice.option, f"{key}={_literal(v)}")]
     return [choice.option, str(value)]

@@ -137,7 +137,15 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
             "matrix": evaluation.confusion.tolist(),
         },
         "ece": evaluation.ece,
+        "macro_over": macro_over(evaluation),
     }
+
+
+def macro_over(evaluation: Evaluation) -> dict[str, Any]:
+    """The classes that macro averages are over: those with scored photos; and the others."""
+    without = [figures.name for figures in evaluation.per_class if figures.n == 0]
+    classes = len(evaluation.classes)
+    return {"n": classes - len(without), "of": classes, "left_out": without}
 
 
 def gap_sentence(evaluation: Evaluation) -> str | None:

@@ -11,6 +11,25 @@ from numpy.typing import NDArray
 from imgcli.folder_names import PARTS
 from imgcli.records import FloatArray, IntArray
 
+_MAX_CELLS = 20_000_000  # groups, or pairs of groups, times classes: more are not exchanged
+_SAME = 1e-9  # photos, by which sums of shares may differ
+DEFAULT_FOLDS = 10
+_HELD_OUT = 0.75  # share of the classes that have a photo in each of the folds that are suggested
+
+
+def suggested_folds(groups: Sequence[int]) -> int:
+    """Folds that most classes can be in: up to ten, and at least two.
+
+    Args:
+        groups: independent photos of each class, those of one group counted once. A class of one
+            counts for nothing: no folds can judge it.
+    """
+    judged = [n for n in groups if n > 1]
+    for k in range(DEFAULT_FOLDS, 2, -1):
+        if sum(n >= k for n in judged) >= _HELD_OUT * len(judged) and judged:
+            return k
+    return 2
+
 
 @dataclass(frozen=True, eq=False)
 class _Group:
@@ -28,6 +47,8 @@ def choose_parts(
     shares: Mapping[str, float],
     seed: int,
     placed: Mapping[int, str] | None = None,
+    *,
+    large_groups: bool = False,
 ) -> dict[str, IntArray]:
     """Assign N photos to parts, stratified by class, no group in two parts.
 
@@ -41,6 +62,8 @@ def choose_parts(
         digests: (N,) hash of each photo's bytes.
         shares: of each class's photos, for "train" and whichever of "test" and "val" there are.
         placed: the part of each row that is already assigned; it stays, and its group joins it.
+        large_groups: groups are more than a few duplicates. Those of several classes are then
+            exchanged for as long as a part comes nearer to its shares.
 
     Returns:
         The rows of each part, ascending.
@@ -63,7 +86,7 @@ def choose_parts(
             minimum=(counts >= enough).astype(np.int64),
             removable=in_train - 1,
         )
-        quota.fill(free, low, low + shares[name])
+        quota.fill(free, low, low + shares[name], exchange=large_groups)
         for group in quota.chosen:
             part[group.rows] = name
         free = [group for group in free if part[group.rows[0]] == "train"]
@@ -114,13 +137,18 @@ class _Quota:
     removable: IntArray  # photos that train can still give
     chosen: list[_Group] = field(default_factory=list)
 
-    def fill(self, free: Sequence[_Group], low: float, high: float) -> None:
+    def fill(
+        self, free: Sequence[_Group], low: float, high: float, *, exchange: bool = False
+    ) -> None:
         """Choose among the `free` groups, in the order of their ranks.
 
         A group of several classes ties their sums together. Such groups go first, by their own
         rank in [low, high), with the probability that any photo has. Groups of one class then make
         up the difference as nearly as any selection could. Groups of several classes that were left
         may give what is still missing.
+
+        Args:
+            exchange: groups of several classes for better ones, before those of one class.
         """
         own: dict[int, list[_Group]] = defaultdict(list)
         later = []
@@ -131,6 +159,8 @@ class _Quota:
                 self._take(group)
             else:
                 later.append(group)
+        if exchange:
+            later = self._exchange([*self.chosen, *later], own)
         for label, groups in own.items():
             have, removable = int(self.have[label]), int(self.removable[label])
             goal, minimum = float(self.goal[label]) - have, int(self.minimum[label]) - have
@@ -139,6 +169,57 @@ class _Quota:
         for group in later:
             if self._helps(group):
                 self._take(group)
+
+    def _exchange(self, groups: list[_Group], own: Mapping[int, Sequence[_Group]]) -> list[_Group]:
+        """Take or give back a group, or swap two, for as long as the part comes nearer its goals.
+
+        A class that lacks its minimum weighs more than all photos. Each step is the best one, the
+        groups' order deciding between equals, so the result follows from them alone.
+
+        Args:
+            groups: of several classes, those chosen first, then the others.
+            own: the groups of one class, which are to fill their share of its goal.
+
+        Returns:
+            The groups that are not chosen.
+        """
+        n, k = len(groups), len(self.have)
+        if not n or n * k > _MAX_CELLS:
+            return groups[len(self.chosen) :]
+        counts = np.zeros((n, k), np.int64)
+        for i, group in enumerate(groups):
+            counts[i, list(group.counts)] = list(group.counts.values())
+        single = np.array([sum(len(group.rows) for group in own.get(c, ())) for c in range(k)])
+        both = counts.sum(axis=0) + single
+        goal = self.goal * (1 - single / np.maximum(both, 1))
+        minimum = np.where(single > 0, 0, self.minimum)
+        chosen = np.arange(n) < len(self.chosen)
+
+        def cost(change: IntArray) -> FloatArray:
+            have = self.have + change  # (M, K), of M steps
+            impossible = ((change > self.removable) & (change > 0)).any(axis=1)
+            lacking = (have < minimum).sum(axis=1) * float(both.sum() + 1)
+            distance = np.abs(have - goal).sum(axis=1) + lacking
+            return np.asarray(np.where(impossible, np.inf, distance))
+
+        while True:
+            change = np.where(chosen[:, None], -counts, counts)
+            now, alone = float(cost(np.zeros((1, k), np.int64))[0]), cost(change)
+            steps, best = [int(np.argmin(alone))], float(alone.min())
+            if best >= now - _SAME and n * n * k <= _MAX_CELLS:
+                others = np.flatnonzero(~chosen)
+                for i in np.flatnonzero(chosen).tolist() if len(others) else ():
+                    swapped = cost(change[i] + change[others])
+                    if swapped.min() < min(best, now) - _SAME:
+                        best, steps = float(swapped.min()), [i, int(others[np.argmin(swapped)])]
+            if best >= now - _SAME:
+                break
+            for i in steps:
+                self.have[:] += change[i]
+                self.removable[:] -= change[i]
+                chosen[i] = not chosen[i]
+        self.chosen[:] = [groups[i] for i in np.flatnonzero(chosen)]
+        return [groups[i] for i in np.flatnonzero(~chosen)]
 
     def _take(self, group: _Group) -> None:
         self.chosen.append(group)

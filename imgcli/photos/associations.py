@@ -17,7 +17,7 @@ STRONG = 0.3  # Cramér's V from which it is reported
 SURE = 0.01  # p below which it is reported
 SHUFFLES = 499
 UNEVEN = 5  # times as many photos as in the smallest class
-FEW = 5  # photos; as many folds need as many
+FEW = 5  # photos of a class; figures of fewer say hardly anything
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def in_bins(numbers: FloatArray, unit: str, digits: int) -> list[str]:
 def uneven(classes: Mapping[str, int]) -> dict[str, str]:
     """Warnings about the sizes of classes, by class."""
     warnings = {
-        name: f"only {count(n, 'photo')}; {FEW} folds need {FEW}"
+        name: f"only {count(n, 'photo')}, too few for figures of its own"
         for name, n in classes.items()
         if n < FEW
     }

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ from imgcli.class_folders import Place
 from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
+from imgcli.photos.grouping import names_of
 from imgcli.photos.hashing import digests_by_path
-from imgcli.photos.layout import find_photos
+from imgcli.photos.layout import Layout, find_photos
+from imgcli.photos.likely_groups import each_sentence, likely_groups
 from imgcli.photos.manifest import Manifest
 from imgcli.photos.metadata import FLAGS, Metadata, read_metadata
 from imgcli.photos.near_duplicates import FileFingerprints, fingerprint_files
@@ -115,6 +118,7 @@ def check_folder(root: Path, cache: Path = CACHE, levels: Levels = AS_FOUND) -> 
         warnings = uneven({label: checked.classes.get(label, 0) for label in layout.classes})
         issues += (Issue("balance", what, label=label) for label, what in warnings.items())
     issues += (Issue(f"class-{a.attribute}", a.sentence) for a in checked.associations if a.tells)
+    issues += _likely_groups(photos, layout)
     return checked
 
 
@@ -236,6 +240,38 @@ def _associations(
         "source": [f"from {sources.get(digest, 'elsewhere')}" for digest in photos.digests],
     }
     return associations([places[path].label for path in photos.paths], properties)
+
+
+# --- photos that belong together ----------------------------------------------------------------
+
+
+def _likely_groups(photos: _Photos, layout: Layout) -> Iterator[Issue]:
+    """Signs that photos belong together, unless the dataset was split by groups."""
+    root, made = layout.root, layout.manifest
+    if not photos.paths or (made and made.recipe.group_by):
+        return
+    names = names_of(layout)[0]
+    rows = [i for i, path in enumerate(photos.paths) if path in names]
+    taken = [(str(photos.metadata.camera[i]), float(photos.metadata.taken[i])) for i in rows]
+    creators: dict[str, str | None] = {}
+    with suppress(OSError):
+        lines = provenance.read(Path(made.source) if made else root)
+        creators = {line["sha256"]: line.get("creator") for line in lines}
+    found = likely_groups(
+        [names[photos.paths[i]] for i in rows],
+        [layout.photos[photos.paths[i]].label for i in rows],
+        [None if np.isnan(one[1]) else one for one in taken],
+        [creators.get(photos.digests[i]) for i in rows],
+    )
+    folder = quote(str(root))
+    command = f"imgcli split {folder}"
+    if made:
+        command = f"imgcli split {quote(made.source)} --out {folder} --force"
+    elif layout.parts:
+        command = f"imgcli train --arch ARCH --data {folder}"
+    parts = [layout.photos[photos.paths[i]].part for i in rows]
+    for one, sentence in each_sentence(found, command, parts):
+        yield Issue("likely-groups", sentence, group_by=one.group_by)
 
 
 # --- what --fix takes out -----------------------------------------------------------------------

@@ -17,11 +17,12 @@ from shlex import quote
 import numpy as np
 
 from imgcli.class_folders import NoClassFolders, Place
-from imgcli.config import DataConfig
+from imgcli.config import NO_GROUP_BY, DataConfig, GroupBy
 from imgcli.errors import DataError
 from imgcli.folder_names import AS_FOUND, PARTS, Levels
+from imgcli.photos.grouping import Photos, check_group_by, join_groups, names_of
 from imgcli.photos.hashing import digest_files, digests_by_path
-from imgcli.photos.layout import Layout, photos_under, read_layout
+from imgcli.photos.layout import Layout, find_manifest, photos_under, read_layout
 from imgcli.photos.manifest import NAME, Manifest, user_files
 from imgcli.photos.near_duplicates import duplicate_groups, groups_by_path
 from imgcli.progress import note_once
@@ -40,10 +41,16 @@ class Dataset:
     samples: Samples
     split: Split
     rejected: tuple[Rejected, ...]  # by their paths in the dataset
-    leaks: int  # groups of the same photo with members both in test and in another part
+    leaks: int  # groups with members both in test and in another part
+    grouped_by: tuple[str, ...] = ()  # what joins photos into groups, beside duplicates
 
 
-def load_dataset(root: Path, cache: Path = CACHE, config: DataConfig | None = None) -> Dataset:
+def load_dataset(
+    root: Path,
+    cache: Path = CACHE,
+    config: DataConfig | None = None,
+    group_by: GroupBy = NO_GROUP_BY,
+) -> Dataset:
     """Read a dataset made by `imgcli split`, or any folder with `train/` and perhaps `test/`.
 
     Classes are those of the training photos; a part that lacks one shifts nothing, and photos of a
@@ -53,12 +60,16 @@ def load_dataset(root: Path, cache: Path = CACHE, config: DataConfig | None = No
 
     Args:
         config: which folders are the classes and the parts, where a user said it.
+        group_by: what joins photos, beside the groups of the split. Paths are taken inside the
+            parts, "<class>/<photo>", so that no group depends on a part.
 
     Raises:
+        WrongUsage: a `group_by` that cannot be meant.
         DataError: no such dataset, fewer than two classes, or photos that changed or are gone since
             the split.
     """
     levels = _levels(config) if config else AS_FOUND
+    check_group_by(group_by)
     layout = read_layout(root, levels)
     _check_layout(layout)
     made, places = layout.manifest, layout.photos
@@ -67,12 +78,33 @@ def load_dataset(root: Path, cache: Path = CACHE, config: DataConfig | None = No
     groups, unused = (
         _as_split(root, made, digests) if made else groups_by_path(root, digests, "near", cache)
     )
+    own = made.recipe.group_by if made else ()
+    if own and group_by.only_duplicates:
+        only = {path: digests[path] for path in groups}
+        groups, _ = groups_by_path(root, only, made.recipe.duplicates if made else "near", cache)
+        own = ()
+    if group_by.specs:
+        groups = _grouped(layout, groups, digests, group_by)
     groups, unknown = _in_train(groups, places)
     rejected = sorted(rejected + unread + unused + unknown, key=lambda item: item.path)
     samples, parts = _numbered(root, places, digests, groups)
     _check_usable(samples, parts, unread + unused)
     split = _split(parts, made)
-    return Dataset(samples, split, tuple(rejected), leaks(samples, split))
+    by = tuple(dict.fromkeys((*own, *group_by.specs)))
+    return Dataset(samples, split, tuple(rejected), leaks(samples, split), by)
+
+
+def _grouped(
+    layout: Layout, groups: Mapping[str, int], digests: Mapping[str, str], group_by: GroupBy
+) -> dict[str, int]:
+    """The groups joined by what the user says belongs together; what they are is noted."""
+    root, made = layout.root, layout.manifest
+    names, sources = names_of(layout)
+    folders = (root, Path(made.source)) if made else (root,)
+    found = join_groups(groups, group_by, Photos(root, names, sources, digests, folders))
+    for sentence in found.notes:
+        note_once(sentence)
+    return found.groups
 
 
 def refuse_missing(root: Path) -> None:
@@ -93,6 +125,17 @@ def manifest_samples(root: Path, made: Manifest) -> tuple[Samples, Split]:
     groups = {photo.path: photo.group for photo in made.photos}
     samples, parts = _numbered(root, places, digests, groups)
     return samples, _split(parts, made)
+
+
+def grouped_by(root: Path, group_by: GroupBy = NO_GROUP_BY) -> tuple[str, ...]:
+    """What joins the photos of a dataset into groups: its split's choices, and these.
+
+    Raises:
+        DataError: its manifest is damaged.
+    """
+    made = find_manifest(root)
+    own = made.recipe.group_by if made and not group_by.only_duplicates else ()
+    return tuple(dict.fromkeys((*own, *group_by.specs)))
 
 
 def leaks(samples: Samples, split: Split) -> int:

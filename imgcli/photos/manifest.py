@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from imgcli import __version__, documents
 from imgcli.aside import files_in
+from imgcli.config import GroupBy
 from imgcli.documents import Count, Relative, Sha256, Share
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.files import need_space, write_atomic, writing
@@ -51,6 +52,21 @@ class Recipe:
     seed: int = 0
     duplicates: Duplicates = "near"  # what is kept on one side
     link: Link = "auto"  # hard links, and copies where the file system refuses them
+    group_by: tuple[str, ...] = ()  # what else is kept on one side; see `photos.grouping`
+    group_table: str | None = None  # for column:NAME
+    min_photos: int = 1  # of a class; smaller ones are left out
+
+    @property
+    def grouping(self) -> GroupBy:
+        """What says which photos belong together."""
+        return GroupBy(self.group_by, self.group_table)
+
+    def chosen(self) -> dict[str, Any]:
+        """The choices as a manifest has them: those that older ones lack only where made."""
+        plain = Recipe()
+        later = ("group_by", "group_table", "min_photos")
+        kept = asdict(self)
+        return {k: v for k, v in kept.items() if k not in later or v != getattr(plain, k)}
 
     def with_(self, **choices: Any) -> Self:
         """A copy with those of the choices that are not None."""
@@ -85,7 +101,7 @@ class PlacedPhoto:
     source: Relative  # to the folder that was split
     size: Count  # bytes
     sha256: Sha256  # of the file's bytes
-    group: Count  # photos with one number are the same photo, or nearly
+    group: Count  # photos with one number belong together: one photo, or nearly, or by group_by
     part: str  # "train", "val" or "test"
 
     def __post_init__(self) -> None:
@@ -115,7 +131,7 @@ class Manifest:
         head = {
             "format": FORMAT,
             "imgcli": __version__,
-            **asdict(self.recipe),
+            **self.recipe.chosen(),
             "source": self.source,
             "classes": self.classes,
         }
@@ -141,7 +157,7 @@ class Manifest:
 
 
 class _Document(Struct):
-    """A `split.json` as it is stored: nothing in it has a default."""
+    """A `split.json` as it is stored: nothing in it has a default but what older ones lack."""
 
     ratio: Share
     val: Share | None
@@ -151,6 +167,9 @@ class _Document(Struct):
     source: str
     classes: tuple[str, ...]
     photos: tuple[PlacedPhoto, ...]
+    group_by: tuple[str, ...] = ()
+    group_table: str | None = None
+    min_photos: Count = 1
 
     def __post_init__(self) -> None:
         if len({photo.path for photo in self.photos}) < len(self.photos):

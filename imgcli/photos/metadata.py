@@ -5,9 +5,11 @@ in the cache; a photo is decoded only if that is missing. The cache keeps all of
 """
 
 import warnings
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -18,17 +20,22 @@ from PIL import Image
 from imgcli.errors import DataError
 from imgcli.photos import decode, resize
 from imgcli.photos.decode import FORMATS, ORIENTATION, open_photo, raw_mode
+from imgcli.photos.hashing import in_threads
 from imgcli.photos.near_duplicates import DEFAULT_VIEW
 from imgcli.photos.pipeline import Photo, Transform, Undecodable, fill
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.sample_range import find_range
 from imgcli.photos.views import store_of
+from imgcli.reading import open_regular
 from imgcli.records import FloatArray, Preprocess
 
 Number = TypeVar("Number")
 
-VERSION = 1  # a change of what is kept raises it
+VERSION = 2  # a change of what is kept raises it
 GPS = 0x8825
+# EXIF: its own directory, times in the order in which they are believed, and the camera.
+EXIF, TAKEN, DIGITIZED, CHANGED, FRACTION = 0x8769, 0x9003, 0x9004, 0x0132, 0x9291
+MAKE, MODEL, SERIAL = 0x010F, 0x0110, 0xA431
 
 # Sharpness compares how much neighbouring pixels differ at the steepest edges with how much pixels
 # eight apart do: 1 for steps, 1/8 for what is blurred over more than that. It needs one sharp edge
@@ -52,6 +59,8 @@ class Metadata(NamedTuple, Generic[Number]):
     more_than_8_bits: Number  # per channel
     alpha: Number
     sharpness: Number  # see above; nan where there is nothing to judge by
+    taken: Number  # seconds, by EXIF; nan where it does not say
+    camera: Number  # a hash of its make, model and serial number by EXIF
 
 
 FLAGS = ("exif_orientation", "gps", "animated", "cmyk", "more_than_8_bits", "alpha")
@@ -107,9 +116,10 @@ def _header(data: bytes) -> Metadata[float]:
     """The metadata in a file's header; sharpness is nan."""
     with open_photo(data) as image:
         width, height = image.size
-        orientation, gps = 1, False
+        orientation, gps, taken = 1, False, None
         with suppress(Exception):  # a photo with broken EXIF is still a photo
             exif = Image.Image.getexif(image)  # PNG's own decodes the picture first
+            taken = _taken(exif)
             orientation = int(exif.get(ORIENTATION, 1))
             gps = bool(exif.get_ifd(GPS))
         animated = False
@@ -129,7 +139,37 @@ def _header(data: bytes) -> Metadata[float]:
             more_than_8_bits=image.mode.startswith(("I", "F")) or ";16" in rawmode,
             alpha=image.has_transparency_data,
             sharpness=np.nan,
+            taken=taken[1] if taken else np.nan,
+            camera=float(zlib.crc32(taken[0].encode())) if taken else np.nan,
         )
+
+
+def taken_of(files: Sequence[Path | str]) -> list[tuple[str, float] | None]:
+    """The camera of each photo, and when it was taken, in seconds; None where EXIF does not say."""
+    with warnings.catch_warnings(action="ignore"):
+        return list(in_threads(_read_taken, files))
+
+
+def _read_taken(file: Path | str) -> tuple[str, float] | None:
+    with suppress(Exception), open_regular(file) as data:
+        with Image.open(data, formats=FORMATS) as image:
+            return _taken(Image.Image.getexif(image))
+    return None
+
+
+def _taken(exif: Image.Exif) -> tuple[str, float] | None:
+    """The camera, by its make, model and serial number, and when it released, in seconds."""
+    details = exif.get_ifd(EXIF)
+    time = details.get(TAKEN) or details.get(DIGITIZED) or exif.get(CHANGED)
+    try:
+        when = datetime.strptime(str(time).strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S")
+    except ValueError:  # none, or the zeros of a camera whose clock was never set
+        return None
+    fraction = str(details.get(FRACTION, "")).strip("\0 ")
+    seconds = float(f"0.{fraction}") if fraction.isdecimal() else 0.0
+    names = (exif.get(MAKE), exif.get(MODEL), details.get(SERIAL))
+    camera = " ".join(str(name).strip("\0 ") for name in names if name)
+    return camera, when.replace(tzinfo=UTC).timestamp() + seconds
 
 
 def sharpness(view: NDArray[np.uint8], width: float, height: float) -> float:

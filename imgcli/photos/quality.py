@@ -42,6 +42,7 @@ class Issue:
     path: str | None = None
     label: str | None = None  # of a class
     paths: tuple[str, ...] = ()  # of a group; the first is `path`
+    group_by: str | None = None  # the option that uses it
 
 
 def _brightness(fingerprints: Fingerprints) -> tuple[FloatArray, FloatArray]:

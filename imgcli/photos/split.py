@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,15 +16,16 @@ from imgcli import aside, staging
 from imgcli.class_folders import Place
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.folder_names import AS_FOUND, Levels
-from imgcli.photos import manifest
-from imgcli.photos.assign import choose_parts
+from imgcli.photos import grouping, manifest
+from imgcli.photos.assign import DEFAULT_FOLDS, choose_parts, suggested_folds
+from imgcli.photos.grouping import check_group_by, join_groups
 from imgcli.photos.hashing import digests_by_path, remember
 from imgcli.photos.layout import ARE_CLASSES, Layout, read_layout
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
 from imgcli.photos.near_duplicates import groups_by_path
 from imgcli.records import IntArray, Rejected
 from imgcli.runs import CACHE
-from imgcli.text import listed
+from imgcli.text import count, listed
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class SplitResult:
     ratio: float
     classes: Mapping[str, Mapping[str, int]]  # class: photos per part
     groups_kept_together: int  # groups of two photos or more
+    groups: int  # in all
+    grouped_by: tuple[str, ...]
+    left_out: Mapping[str, int]  # class: photos, of those with fewer than min_photos
     rejected: tuple[Rejected, ...]  # by their paths in the raw folder
     notes: tuple[str, ...]  # sentences about whatever is out of the ordinary
 
@@ -49,6 +54,8 @@ class _Photos:
     targets: IntArray  # (N,)
     groups: IntArray  # (N,)
     digests: list[str]  # (N,)
+    left_out: dict[str, int]  # class: photos, of those with fewer than min_photos
+    notes: tuple[str, ...]  # about groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +67,8 @@ class SplitPlan:
     manifest: Manifest  # of the dataset that is to be made
     rejected: tuple[Rejected, ...]  # by their paths in `raw`, sorted
     lost: tuple[str, ...]  # classes none of whose photos can be used
+    left_out: Mapping[str, int]  # class: photos, of those with fewer than min_photos
+    grouped: tuple[str, ...] = ()  # sentences about groups
 
 
 def split_folder(
@@ -71,6 +80,9 @@ def split_folder(
     seed: int | None = None,
     duplicates: Duplicates | None = None,
     link: Link | None = None,
+    group_by: Sequence[str] | None = None,
+    group_table: str | None = None,
+    min_photos: int | None = None,
     update: bool = False,
     force: bool = False,
     levels: Levels = AS_FOUND,
@@ -84,11 +96,13 @@ def split_folder(
 
     Args:
         update: keep every photo that `out` holds in its part and assign only the new ones.
+        group_by: what joins photos into groups beside duplicates; see `photos.grouping`.
+        min_photos: of a class; smaller classes are left out.
         force: replace an `out` that exists.
         levels: which folders of `raw` are the classes.
 
     Raises:
-        WrongUsage: shares that cannot be meant, `update` with `force`, or a tree that can be read
+        WrongUsage: choices that cannot be meant, `update` with `force`, or a tree that can be read
             in more than one way.
         DataError: the photos, their classes or the old `split.json` cannot serve.
         StorageError: `out` exists, is inside `raw` or around it, or the disk is too small.
@@ -99,9 +113,19 @@ def split_folder(
     staging.recover(out, user_files)
     old = _old_manifest(out) if update else None
     recipe = (old.recipe if old else Recipe()).with_(
-        ratio=ratio, val=val, seed=seed, duplicates=duplicates, link=link
+        ratio=ratio,
+        val=val,
+        seed=seed,
+        duplicates=duplicates,
+        link=link,
+        group_by=tuple(group_by) if group_by else None,
+        group_table=group_table,
+        min_photos=min_photos,
     )
     recipe.shares()  # refuses wrong ones
+    check_group_by(recipe.grouping)
+    if recipe.min_photos < 1:
+        raise WrongUsage(f"--min-photos {recipe.min_photos} must be at least 1.")
     _check_places(raw, out)
     layout = _class_folders(raw, levels)
     began = time.time_ns()
@@ -126,17 +150,25 @@ def plan_split(
         old: keeps the parts of the photos in it.
     """
     raw = layout.root
-    photos, unreadable = _readable(layout, recipe.duplicates, cache)
+    photos, unreadable = _readable(layout, recipe, cache)
     before = old.parts_of(photos.digests, photos.sources) if old else {}
     parts = choose_parts(
-        photos.targets, photos.groups, photos.digests, recipe.shares(), recipe.seed, before
+        photos.targets,
+        photos.groups,
+        photos.digests,
+        recipe.shares(),
+        recipe.seed,
+        before,
+        large_groups=bool(recipe.group_by),
     )
     return SplitPlan(
         raw=raw,
         old=old,
         manifest=Manifest(recipe, str(raw), photos.classes, _placed(raw, photos, parts)),
         rejected=tuple(sorted(layout.rejected + unreadable, key=lambda item: item.path)),
-        lost=tuple(sorted(set(layout.classes) - set(photos.classes))),
+        lost=tuple(sorted(set(layout.classes) - {*photos.classes, *photos.left_out})),
+        left_out=photos.left_out,
+        grouped=photos.notes,
     )
 
 
@@ -170,6 +202,9 @@ def describe(plan: SplitPlan, out: Path, copied: int = 0, note: str | None = Non
             for name in made.classes
         },
         groups_kept_together=sum(size > 1 for size in sizes.values()),
+        groups=len(sizes),
+        grouped_by=made.recipe.group_by,
+        left_out=plan.left_out,
         rejected=plan.rejected,
         notes=(*notes, note) if note else tuple(notes),
     )
@@ -246,7 +281,10 @@ def _check_places(raw: Path, out: Path) -> None:
 
 
 def _check_classes(
-    raw: Path, photos: Mapping[str, Place], unreadable: Sequence[Rejected] = ()
+    raw: Path,
+    photos: Mapping[str, Place],
+    unreadable: Sequence[Rejected] = (),
+    left_out: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Refuse classes that cannot be split; before the photos are read, and again after."""
     counts = Counter(place.label for place in photos.values())
@@ -254,6 +292,11 @@ def _check_classes(
     if unreadable:
         lost = f" Not usable: {listed([item.path for item in unreadable], 3)}"
         lost += f" ({unreadable[0].reason})."
+    if left_out and len(counts) < 2:
+        raise DataError(
+            f"--min-photos leaves {count(len(counts), 'class', 'classes')} of '{raw}', and a "
+            f"classifier needs two. Left out: {_with_numbers(left_out)}."
+        )
     if not counts:
         raise DataError(f"No photo in '{raw}' can be used.{lost}")
     if len(counts) == 1:
@@ -262,25 +305,23 @@ def _check_classes(
             f"'{raw}' has one class only, '{only}'; a classifier needs two, each in a folder of "
             f"its own.{lost}"
         )
-    single = sorted(label for label, n in counts.items() if n == 1)
-    if single:
-        which = f"Class {listed(single)} has" if len(single) == 1 else f"{listed(single)} have"
-        raise DataError(
-            f"{which} one photo in '{raw}'; a class needs two, one to train and one to test on. "
-            f"Add photos, merge the class into another, or move its folder out.{lost}"
-        )
 
 
-def _readable(
-    layout: Layout, duplicates: Duplicates, cache: Path
-) -> tuple[_Photos, list[Rejected]]:
+def _readable(layout: Layout, recipe: Recipe, cache: Path) -> tuple[_Photos, list[Rejected]]:
     """Read every photo: its digest and its group, or why it cannot be used."""
     raw = layout.root
     digests, unread = digests_by_path(raw, list(layout.photos), cache)
-    groups, undecodable = groups_by_path(raw, digests, duplicates, cache)
+    duplicates, undecodable = groups_by_path(raw, digests, recipe.duplicates, cache)
     rejected = sorted(unread + undecodable, key=lambda item: item.path)
-    used = {path: layout.photos[path] for path in groups}
-    _check_classes(raw, used, rejected)
+    sizes = Counter(layout.photos[path].label for path in duplicates)
+    left_out = {label: n for label, n in sorted(sizes.items()) if n < recipe.min_photos}
+    kept = {path: n for path, n in duplicates.items() if layout.photos[path].label not in left_out}
+    used = {path: layout.photos[path] for path in kept}
+    _check_classes(raw, used, rejected, left_out)
+    names = {path: path for path in used}
+    about = grouping.Photos(raw, names, names, digests, (raw,))
+    found = join_groups(kept, recipe.grouping, about)
+    groups = found.groups
     classes = tuple(sorted({place.label for place in used.values()}))
     position = {name: i for i, name in enumerate(classes)}
     photos = _Photos(
@@ -290,6 +331,8 @@ def _readable(
         targets=np.array([position[place.label] for place in used.values()]),
         groups=np.array(list(groups.values())),
         digests=[digests[path] for path in used],
+        left_out=left_out,
+        notes=found.notes,
     )
     return photos, rejected
 
@@ -331,12 +374,11 @@ def _warnings(plan: SplitPlan) -> Iterator[str]:
     placed = plan.manifest.photos
     if plan.lost:
         yield f"Left out, since none of its photos can be used: class {listed(plan.lost)}."
-    tested = {photo.label for photo in placed if photo.part == "test"}
-    if untested := sorted(set(plan.manifest.classes) - tested):
-        yield (
-            f"No test photo of class {listed(untested)}: its photos are duplicates, which "
-            "stay together. Add other photos, or see --duplicates."
-        )
+    yield from plan.grouped
+    if plan.left_out:
+        least = plan.manifest.recipe.min_photos
+        yield f"Left out, with fewer than {least} photos: {_with_numbers(plan.left_out)}."
+    yield from _rare_classes(plan.manifest)
     first: dict[int, PlacedPhoto] = {}
     torn = {}
     for photo in placed:
@@ -345,7 +387,62 @@ def _warnings(plan: SplitPlan) -> Iterator[str]:
     if torn:
         one = next(iter(torn.values()))
         yield (
-            f"In two parts: {len(torn)} of the groups of duplicates, as "
+            f"In two parts: {len(torn)} of the groups of {_of_what(plan.manifest)}, as "
             f"{listed([first[one.group].path, one.path])}. What was placed before is not moved; to "
             "bring them together, split again with --force."
         )
+
+
+def _rare_classes(made: Manifest) -> Iterator[str]:
+    """Sentences about classes that cannot be judged, and those that ten folds cannot hold out."""
+    groups: dict[str, set[int]] = {name: set() for name in made.classes}
+    trained: dict[str, set[int]] = {name: set() for name in made.classes}
+    for photo in made.photos:
+        groups[photo.label].add(photo.group)
+        if photo.part == "train":
+            trained[photo.label].add(photo.group)
+    photos = Counter(photo.label for photo in made.photos)
+    tested = {photo.label for photo in made.photos if photo.part == "test"}
+    untested = [name for name in made.classes if name not in tested]
+    if single := [name for name in untested if photos[name] == 1]:
+        yield (
+            f"One photo only, in train: class {listed(single)}. How well it is recognised cannot "
+            "be judged. Add photos, merge it into another, or leave it out: --min-photos 2"
+        )
+    if together := [name for name in untested if photos[name] > 1 == len(groups[name])]:
+        yield (
+            f"No test photo of class {listed(together)}: all its photos are one group of "
+            f"{_of_what(made)}, which stays together, in train. How well it is recognised cannot "
+            f"be judged. Add other photos, or see "
+            f"{'--group-by' if made.recipe.group_by else '--duplicates'}."
+        )
+    if rest := [name for name in untested if name not in {*single, *together}]:
+        yield (
+            f"No test photo of class {listed(rest)}: too few of its groups of {_of_what(made)} "
+            "can leave train. Add other photos, or use another --seed."
+        )
+    few = {name: n for name in made.classes if 1 < (n := len(trained[name])) < DEFAULT_FOLDS}
+    if few:
+        what = "groups" if made.recipe.group_by else "independent photos"
+        k = suggested_folds([len(of_class) for of_class in trained.values()])
+        then = "for cross-validation use" if k < DEFAULT_FOLDS else "each is in as many folds of"
+        yield (
+            f"Fewer than {DEFAULT_FOLDS} {what} to train on: {_with_numbers(few)}; {then} "
+            f"`imgcli evaluate --folds {k}`."
+        )
+    if once := [name for name in made.classes if len(trained[name]) == 1 and name in tested]:
+        yield (
+            f"One {'group' if made.recipe.group_by else 'independent photo'} only to train on, "
+            f"which no fold can hold out: class {listed(once)}."
+        )
+
+
+def _of_what(made: Manifest) -> str:
+    return "--group-by and duplicates" if made.recipe.group_by else "duplicates"
+
+
+def _with_numbers(classes: Mapping[str, int]) -> str:
+    """Classes with a number each, the smallest first: "'owl' (1), 'elk' (2) and 7 more"."""
+    ordered = sorted(classes, key=lambda name: (classes[name], name))
+    shown = ", ".join(f"{listed([name])} ({classes[name]:,})" for name in ordered[:5])
+    return f"{shown} and {len(ordered) - 5} more" if len(ordered) > 5 else shown

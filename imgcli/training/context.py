@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imgcli.config import TrainConfig
+from imgcli.config import GroupBy, TrainConfig
 from imgcli.errors import RunError
 from imgcli.models.create import starts_from_published
 from imgcli.models.memory import within_memory
@@ -89,13 +89,18 @@ class TrainingContext:
 
 @within_memory()
 def make_context(
-    config: TrainConfig, data: Path, device_name: str = "auto", network: Network | None = None
+    config: TrainConfig,
+    data: Path,
+    device_name: str = "auto",
+    network: Network | None = None,
+    group_by: GroupBy | None = None,
 ) -> TrainingContext:
     """Open the dataset, build the network, and decode every photo or extract its features.
 
     Args:
         network: of a finished run, to evaluate it or to use its frozen backbone; else it is built
             from the config.
+        group_by: what joins photos into groups, in place of the config's choice.
 
     Raises:
         ImgcliError: in every way that a dataset, an arch or its weights can be wrong.
@@ -106,7 +111,9 @@ def make_context(
         from imgcli.models.libraries import published_weights  # imports timm and torchvision
 
         published_weights(config.model.arch)  # fails before all photos are read
-    dataset, unlabelled = load_dataset(data, config=config.data), np.empty(0, np.int64)
+    grouping = config.data.grouping if group_by is None else group_by
+    dataset = load_dataset(data, config=config.data, group_by=grouping)
+    unlabelled = np.empty(0, np.int64)
     if config.data.pseudo_label:
         dataset, unlabelled = with_unlabelled(dataset, Path(config.data.pseudo_label))
     samples = dataset.samples
@@ -158,7 +165,11 @@ def _with_layers_of(network: Network, config: TrainConfig, device: torch.device)
 
 
 def trained_context(
-    run: Run, config: TrainConfig, data: Path | None, device: str
+    run: Run,
+    config: TrainConfig,
+    data: Path | None,
+    device: str,
+    group_by: GroupBy | None = None,
 ) -> TrainingContext:
     """The context of a finished run, with its trained network in place.
 
@@ -166,7 +177,7 @@ def trained_context(
         RunError: the run knows other classes than the dataset.
     """
     network, classes, _ = load_model(run)
-    context = make_context(config, run.data if data is None else data, device, network)
+    context = make_context(config, run.data if data is None else data, device, network, group_by)
     if context.classes != classes:
         raise RunError(
             f"'{context.dataset.samples.root}' has {len(context.classes)} classes, and the run "
@@ -176,7 +187,9 @@ def trained_context(
     return context
 
 
-def fresh_context(run: Run, data: Path | None, device: str) -> TrainingContext:
+def fresh_context(
+    run: Run, data: Path | None, device: str, group_by: GroupBy | None = None
+) -> TrainingContext:
     """The context of a finished run before training: the same config, the same initial weights.
 
     A frozen backbone is the run's own, so that its published weights are not needed again; the head
@@ -184,8 +197,9 @@ def fresh_context(run: Run, data: Path | None, device: str) -> TrainingContext:
     """
     config = run.config
     if not config.model.frozen:
-        return make_context(config, run.data if data is None else data, device)
-    context = trained_context(run, config, data, device)
+        data = run.data if data is None else data
+        return make_context(config, data, device, group_by=group_by)
+    context = trained_context(run, config, data, device, group_by)
     head = copy.deepcopy(context.network.classifier.head)
     torch.manual_seed(config.seed)
     head.reset_parameters()

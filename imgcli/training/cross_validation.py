@@ -74,7 +74,7 @@ def folds_of(rows: IntArray, fold: IntArray, label: str = "Fold") -> list[Fold]:
     """A network per fold, which is trained on the rows of all others.
 
     Args:
-        fold: the fold `(N,)` of each row, from 0.
+        fold: the fold `(N,)` of each row, from 0; -1 of one that all are trained on.
     """
     k = int(fold.max()) + 1
     return [Fold(rows[fold != f], rows[fold == f], f"{label} {f + 1} of {k}") for f in range(k)]
@@ -106,7 +106,7 @@ def out_of_fold(
 
     Raises:
         WrongUsage: fewer than 2 folds, or initial weights that were trained on the photos.
-        DataError: a class has fewer groups of photos than there are folds.
+        DataError: fewer groups of photos than folds.
     """
     refuse_known_photos(context)
     if k < 2:

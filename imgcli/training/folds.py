@@ -12,12 +12,14 @@ from torch.nn import functional
 
 from imgcli.config import SEEDS
 from imgcli.errors import DataError
-from imgcli.photos.assign import choose_parts
+from imgcli.photos.assign import choose_parts, suggested_folds
+from imgcli.progress import note_once
 from imgcli.records import FloatArray, IntArray
-from imgcli.text import count
+from imgcli.text import count, listed
 from imgcli.training.context import TrainingContext
 from imgcli.training.inputs import in_batches
 
+_LISTED = 5  # classes
 _AT_ONCE = 1024  # photos whose pixels are compared
 
 
@@ -34,51 +36,109 @@ def hold_out(context: TrainingContext, rows: IntArray, share: float) -> tuple[In
         [samples.digests[row] for row in rows],
         {"train": 1 - share, **({"val": share} if share else {})},
         context.config.seed,
+        large_groups=bool(context.dataset.grouped_by),
     )
     return rows[parts["train"]], rows[parts.get("val", rows[:0])]
 
 
 def groups_per_class(context: TrainingContext, rows: IntArray) -> IntArray:
-    """The number of groups of near-duplicates among the rows of each class, `(K,)`."""
+    """The number of groups among the rows of each class, `(K,)`; a photo alone is one."""
     samples = context.dataset.samples
     pairs = np.unique(np.stack([samples.targets[rows], samples.groups[rows]]), axis=1)
     return np.bincount(pairs[0], minlength=len(context.classes))
 
 
 def evaluation_folds(context: TrainingContext, rows: IntArray, k: int, seed: int) -> IntArray:
-    """Stratified folds `(M,)` for error estimation: every class is in at least two.
+    """Stratified folds `(M,)` for error estimation; -1 for a row that no fold can hold out.
+
+    A class is spread over as many folds as it has groups of photos, up to `k`, so that every
+    network is trained on some of it. All photos of a class of one group cannot be both trained on
+    and held out: they are trained on in every fold, with whatever else is in that group, and never
+    scored.
 
     Raises:
         WrongUsage: no seed for folds.
-        DataError: a class has too few groups of photos, or they cannot be kept apart.
+        DataError: fewer groups than folds, or those of a class cannot be kept apart.
     """
     SEEDS.check("--seed", seed)
-    samples = context.dataset.samples
-    counts = zip(
-        samples.counts(rows).tolist(), groups_per_class(context, rows).tolist(), strict=True
+    samples, classes = context.dataset.samples, context.classes
+    per_class = groups_per_class(context, rows)
+    alone = np.flatnonzero(per_class == 1)
+    kept = np.isin(
+        samples.groups[rows], samples.groups[rows[np.isin(samples.targets[rows], alone)]]
     )
-    for name, (photos, groups) in zip(context.classes, counts, strict=True):
-        if groups < k:
-            raise DataError(_too_few(name, photos, groups, k))
-    fold = stratified_folds(context, rows, k, seed)
-    for label, name in enumerate(context.classes):
-        if len(np.unique(fold[samples.targets[rows] == label])) < 2:
+    groups = len(np.unique(samples.groups[rows[~kept]]))
+    if groups < k:
+        raise DataError(_too_few(context, rows, groups, k))
+    fold = np.full(len(rows), -1)
+    fold[~kept] = stratified_folds(context, rows[~kept], k, seed)
+    _spread(samples.targets[rows], samples.groups[rows], fold)
+    for label, name in enumerate(classes):
+        held = fold[(samples.targets[rows] == label) & (fold >= 0)]
+        if len(held) and len(np.unique(fold[samples.targets[rows] == label])) < 2:
             raise DataError(
                 f"All photos of class '{name}' are in one of {k} folds, whose network would learn "
-                "nothing of it: they are near-duplicates of other classes' photos. Correct their "
+                f"nothing of it: they are in groups with other classes' photos. Correct their "
                 "labels, merge the classes, or use another --seed."
             )
+    if len(np.unique(fold[fold >= 0])) < k:
+        raise DataError(_too_few(context, rows, len(np.unique(fold[fold >= 0])), k))
+    _note_rare(context, rows, fold, k)
     return fold
 
 
-def _too_few(name: str, photos: int, groups: int, k: int) -> str:
-    """Why a class cannot be in each of k folds, and what to do."""
-    fewer = f"or use --folds {groups}" if groups > 1 else "or remove it"
-    has, need = count(photos, "photo"), f"{k} folds need at least {k}"
-    if groups < photos:
-        has += f" in {count(groups, 'group')} of near-duplicates, each kept in one fold"
-        need += " groups"
-    return f"Class '{name}' has {has}; {need}. Add photos, merge the class, {fewer}."
+def _spread(targets: IntArray, groups: IntArray, fold: IntArray) -> None:
+    """Move a group of each class that is in one fold, though it has several, to another fold."""
+    for label in np.unique(targets[fold >= 0]).tolist():
+        of_class = (targets == label) & (fold >= 0)
+        several = np.unique(groups[of_class])
+        if len(np.unique(fold[targets == label])) > 1 or len(several) < 2:
+            continue
+        smallest = min(several.tolist(), key=lambda group: int((groups == group).sum()))
+        sizes = np.bincount(fold[fold >= 0]).astype(np.float64)
+        sizes[fold[of_class][0]] = np.inf
+        fold[groups == smallest] = int(np.argmin(sizes))
+
+
+def _too_few(context: TrainingContext, rows: IntArray, groups: int, k: int) -> str:
+    """Why there cannot be so many folds, and what to do."""
+    most = suggested_folds(groups_per_class(context, rows).tolist())
+    what = "groups of photos" if context.dataset.grouped_by else "independent photos"
+    if groups < 2:
+        return (
+            f"'{context.dataset.samples.root}' has {groups} {what} that folds could hold out: all "
+            "others are the only ones of their classes. Add photos."
+        )
+    return (
+        f"--folds {k} needs at least {k} {what}, and {groups:,} can be held out. Use --folds "
+        f"{min(most, groups)}, or add photos."
+    )
+
+
+def _note_rare(context: TrainingContext, rows: IntArray, fold: IntArray, k: int) -> None:
+    """Say which classes are in fewer folds than there are, and which are in none."""
+    samples = context.dataset.samples
+    targets, groups = samples.targets[rows], groups_per_class(context, rows)
+    what = "groups" if context.dataset.grouped_by else "independent photos"
+    few = [
+        f"'{name}' ({groups[label]})"
+        for label, name in enumerate(context.classes)
+        if 1 < groups[label] < k
+    ]
+    if few:
+        more = f" and {len(few) - _LISTED} more" if len(few) > _LISTED else ""
+        note_once(f"In fewer than {k} folds, for want of {what}: {', '.join(few[:_LISTED])}{more}.")
+    never = [
+        name
+        for label, name in enumerate(context.classes)
+        if (targets == label).any() and not ((targets == label) & (fold >= 0)).any()
+    ]
+    if never:
+        left = int((fold < 0).sum())
+        note_once(
+            f"Trained on in every fold and never scored, since all photos of the class are one "
+            f"group or one photo: class {listed(never)} ({count(left, 'photo')})."
+        )
 
 
 def stratified_folds(context: TrainingContext, rows: IntArray, k: int, seed: int) -> IntArray:
@@ -90,6 +150,8 @@ def stratified_folds(context: TrainingContext, rows: IntArray, k: int, seed: int
     from sklearn.model_selection import StratifiedGroupKFold  # a second, for folds alone
 
     samples = context.dataset.samples
+    if samples.counts(rows).max() < k:  # which scikit-learn refuses
+        return _folds_of_rare(samples.targets[rows], samples.groups[rows], k, seed)
     folder = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
     fold = np.zeros(len(rows), dtype=np.int64)
     with warnings.catch_warnings():
@@ -98,6 +160,26 @@ def stratified_folds(context: TrainingContext, rows: IntArray, k: int, seed: int
     for number, (_, held) in enumerate(parts):
         fold[held] = number
     return np.unique(fold, return_inverse=True)[1]
+
+
+def _folds_of_rare(targets: IntArray, groups: IntArray, k: int, seed: int) -> IntArray:
+    """Folds `(M,)` where every class has fewer photos than there are folds.
+
+    Large groups first, each goes to the fold with the fewest photos of its classes, and of such to
+    the smallest.
+    """
+    numbers, group = np.unique(groups, return_inverse=True)
+    cells = np.zeros((len(numbers), int(targets.max()) + 1), np.int64)
+    np.add.at(cells, (group, targets), 1)
+    order = np.random.default_rng(seed).permutation(len(numbers))
+    order = order[np.argsort(-cells[order].sum(axis=1), kind="stable")]
+    have = np.zeros((k, cells.shape[1]), np.int64)
+    fold = np.zeros(len(numbers), np.int64)
+    for number in order.tolist():
+        of_classes = (have * (cells[number] > 0)).sum(axis=1)
+        fold[number] = np.lexsort((np.arange(k), have.sum(axis=1), of_classes))[0]
+        have[fold[number]] += cells[number]
+    return np.unique(fold[group], return_inverse=True)[1]
 
 
 # --- fewer of them ------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def answers_by_share(
     Raises:
         RunError: the run's backbone was trained too, so that each share would be a long training.
         WrongUsage: fewer than 2 folds.
-        DataError: a class has fewer groups of photos than there are folds.
+        DataError: fewer groups of photos than folds.
     """
     if not run.config.model.frozen or run.config.data.labels_per_class is not None:
         raise RunError(
@@ -59,6 +59,7 @@ def answers_by_share(
         for f, whole in enumerate(folds_of(rows, fold))
         for part, share in zip(_growing(context, whole.train, [seed, f]), SHARES, strict=True)
     ]
+    rows, fold = rows[fold >= 0], fold[fold >= 0]  # the others are trained on only
     right = np.zeros((len(SHARES), len(rows)), dtype=np.bool_)
     for place, fit in enumerate(cross_validate(context, folds)):
         f, share = divmod(place, len(SHARES))

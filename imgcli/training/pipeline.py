@@ -15,13 +15,16 @@ from imgcli.config import TrainConfig
 from imgcli.errors import DataError, RunError, WrongUsage
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network, count_params, fingerprint
+from imgcli.photos.assign import suggested_folds
 from imgcli.photos.dataset import load_dataset
 from imgcli.records import IntArray, Rejected
 from imgcli.runs import CHECKPOINT, RUNS, Run, make_room_for_latest, new_run, sweep, training
+from imgcli.text import listed
 from imgcli.training.cache_keys import photos_of
 from imgcli.training.context import FitResult, FitSpec, TrainingContext, make_context, metrics_by
 from imgcli.training.device import choose_device
 from imgcli.training.fitting import fit_all, with_rate
+from imgcli.training.folds import groups_per_class
 from imgcli.training.metrics import Metrics
 from imgcli.training.model_io import (
     HISTORY,
@@ -46,7 +49,10 @@ class Trained:
     document: dict[str, Any]  # of the JSON contract
     history: list[dict[str, Any]]
     rejected: tuple[Rejected, ...]  # photos that could not be used
-    leaks: int  # groups of duplicates both in the test part and outside it
+    leaks: int  # groups both in the test part and outside it
+    grouped_by: tuple[str, ...] = ()  # what joins photos into groups, beside duplicates
+    folds: int = 10  # that an evaluation by folds may have
+    rare: tuple[str, ...] = ()  # sentences about classes of few photos
 
 
 @within_memory()
@@ -110,8 +116,30 @@ def train_run(
         save_history(run.folder / HISTORY, fitted.history)
         save_model(run, network, context.config, context.classes, facts)
         (run.folder / CHECKPOINT).unlink(missing_ok=True)
-    document = document_of(run)
-    return Trained(run, document, fitted.history, context.rejected, context.dataset.leaks)
+    dataset = context.dataset
+    return Trained(
+        run,
+        document_of(run),
+        fitted.history,
+        context.rejected,
+        dataset.leaks,
+        dataset.grouped_by,
+        *_foldable(context),
+    )
+
+
+def _foldable(context: TrainingContext) -> tuple[int, tuple[str, ...]]:
+    """How many folds the training photos may have, and sentences about classes of few."""
+    groups = groups_per_class(context, context.rows("train")).tolist()
+    what = "group of photos" if context.dataset.grouped_by else "independent photo"
+    once = [name for name, n in zip(context.classes, groups, strict=True) if n == 1]
+    notes = []
+    if once:
+        notes.append(
+            f"One {what} only to train on: class {listed(once)}. Folds cannot judge it: it is "
+            "trained on in every one."
+        )
+    return suggested_folds(groups), tuple(notes)
 
 
 def document_of(run: Run) -> dict[str, Any]:

@@ -47,7 +47,10 @@ def retrained(
 
 @within_memory()
 def _out_of_fold(context: TrainingContext, before: Predictions) -> Predictions:
-    fits = cross_validate(context, folds_of(before.indices, before.fold))
+    rows = np.union1d(before.indices, context.rows(before.on))
+    fold = np.full(len(rows), -1)  # photos that are trained on and never held out, as before
+    fold[np.searchsorted(rows, before.indices)] = before.fold
+    fits = cross_validate(context, folds_of(rows, fold))
     return predictions_of(context, before.on, [fit.result() for fit in fits])
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from imgcli import ledger
+from imgcli.config import GroupBy
 from imgcli.errors import DataError, ImgcliError
 from imgcli.files import locked
 from imgcli.models.memory import within_memory
@@ -36,8 +37,13 @@ FOLDS_LOCK = ".folds.lock"  # in a run: of who writes its out-of-fold prediction
 
 
 @within_memory()
-def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
+def score_test(
+    run: Run, data: Path | None, device: str = "auto", group_by: GroupBy | None = None
+) -> Scored:
     """The run's predictions of the sealed test part; computed once, then read back.
+
+    Args:
+        group_by: what joins photos into groups, in place of the run's choice.
 
     Raises:
         DataError: the dataset has no test part.
@@ -46,7 +52,7 @@ def score_test(run: Run, data: Path | None, device: str = "auto") -> Scored:
     # What only training needs may be gone by now, ridge too.
     config = run.config.with_(pseudo_label=None, confidence=None, weight_decay=None)
     config = config.with_(optimizer="lbfgs") if config.optim.is_probe else config
-    context = trained_context(run, config, data, device)
+    context = trained_context(run, config, data, device, group_by)
     dataset, network, rows = context.dataset, context.network, context.rows("test")
     if len(rows) == 0:
         raise DataError(
@@ -83,6 +89,7 @@ def score_folds(
     seed: int | None = None,
     device: str = "auto",
     repeats: int = 1,
+    group_by: GroupBy | None = None,
     store: Run | None = None,
 ) -> Scored:
     """Out-of-fold predictions by the run's own config, and the folds' training confusions.
@@ -91,9 +98,12 @@ def score_folds(
         store: where they are kept, for another dataset than the run's own.
         repeats: of the whole cross-validation, with `seed` and the numbers after it. The first is
             the run's out-of-fold predictions from now on; the others are kept beside it.
+        group_by: what joins photos into groups, in place of the run's choice. Folds that ignore
+            groups are an aside: they are not the run's predictions, and no evaluation.
     """
-    context, times = fresh_context(run, data, device), None
-    if part == "all" and context.dataset.split.test is not None:
+    context, times = fresh_context(run, data, device, group_by), None
+    aside = group_by is not None and group_by.only_duplicates
+    if part == "all" and context.dataset.split.test is not None and not aside:
         times = ledger.enter(run, context.test_digests, f"evaluate --folds {k} --on all")
     seed = context.config.seed if seed is None else seed
     repeated = [
@@ -103,8 +113,9 @@ def score_folds(
     predictions, train_confusions = zip(*repeated, strict=True)
     made_of = evaluation_key(run, context.dataset, device, part, k, seed, repeats)
     kept = store or run
-    with locked(kept.folder / FOLDS_LOCK, wait=60):
-        kept.save_folds(predictions, made_of)
+    if not aside:
+        with locked(kept.folder / FOLDS_LOCK, wait=60):
+            kept.save_folds(predictions, made_of)
     return Scored(predictions[0], np.concatenate(train_confusions), times, 0, predictions[1:])
 
 

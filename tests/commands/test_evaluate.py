@@ -1,12 +1,19 @@
 """`imgcli.evaluate` as a function."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from imgcli.commands.evaluate import evaluate
+from imgcli.commands.split import split
+from imgcli.commands.train import train
 from imgcli.errors import WrongUsage
-from tests.support.shell import Printed, as_printed
+from imgcli.report.terminal.evaluation import macro_line
+from imgcli.runs import Run
+from tests.support.photos import coloured_photo, write_dataset
+from tests.support.shell import Printed, as_printed, imgcli
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
@@ -44,3 +51,59 @@ def test_the_test_part_is_scored_once_and_counted(run: Path, printed: Printed) -
 def test_mistakes_of_evaluate_are_sentences(given: dict[str, object], message: str) -> None:
     with pytest.raises(WrongUsage, match=message):
         evaluate(**given)  # type: ignore[arg-type]
+
+
+def test_groups_are_kept_in_one_fold_and_compared_with_photos(
+    here: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Photos of a patient are alike and tell nothing of the class: by photos all seems well."""
+    tones = np.random.default_rng(3).integers(40, 215, (12, 3))
+    for patient in range(12):
+        for i in range(6):
+            path = Path(f"raw/{'ill' if patient % 2 else 'well'}/p{patient:02}_{i}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            coloured_photo(tuple(tones[patient]), 100 * patient + i).save(path)
+    split(duplicates="exact")
+    train("8C3-P2-16", image_size=16, epochs=15, lr=0.01)
+    found = printed("evaluate", "--folds", "4", "--group-by", "(p[0-9]+)_", "--compare-ungrouped")
+    assert found["grouped_by"] == ["(p[0-9]+)_"] and found["groups"] == 12
+    assert found["accuracy"]["value"] < found["ungrouped"]["accuracy"]["value"] - 0.1
+    low, high = found["accuracy"]["ci95"]
+    assert high - low > 2 * np.diff(found["ungrouped"]["accuracy"]["ci95"])[0]
+    (run,) = (path for path in Path("runs").iterdir() if path.name[0] == "2")
+    predictions = Run(run).load_predictions("predictions-folds.npz")  # by groups
+    pairs = set(zip(predictions.groups.tolist(), predictions.fold.tolist(), strict=True))
+    assert len(pairs) == 12 == len({path.rsplit("_", 1)[0] for path in predictions.paths})
+    with pytest.raises(WrongUsage, match="has nothing to compare: no photos are grouped"):
+        evaluate(4, compare_ungrouped=True)
+    with pytest.raises(WrongUsage, match="--compare-ungrouped goes with --folds"):
+        evaluate(compare_ungrouped=True)
+    capsys.readouterr()
+    assert (
+        imgcli(*("evaluate", "--folds", "4", "--group-by", "(p[0-9]+)_", "--compare-ungrouped"))
+        == 0
+    )
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Groups kept together: accuracy" in said and "Ungrouped, by photos:" in said
+
+
+def test_a_run_keeps_its_groups_for_folds(here: Path, printed: Printed) -> None:
+    write_dataset(Path("dataset"), train=12, test=4)
+    done = train("8C3-P2", image_size=16, epochs=1, group_by=r"/[0-9]*([0-9])\.png")
+    config = json.loads((done.run / "config.json").read_text())["config"]
+    assert config["group_by"] == [r"/[0-9]*([0-9])\.png"]
+    assert done.folds == 10
+    assert printed("evaluate", "--folds", "5")["groups"] == 10
+
+
+def test_a_class_of_one_photo_is_in_no_figure(here: Path, printed: Printed) -> None:
+    write_dataset(Path("dataset"), train=12, test=4)
+    Path("dataset/train/rare").mkdir()
+    coloured_photo((9, 9, 9), 77).save("dataset/train/rare/1.png")
+    train("8C3-P2", image_size=16, epochs=1)
+    found = printed("evaluate", "--folds", "3")
+    assert found["macro_over"] == {"n": 3, "of": 4, "left_out": ["rare"]} and found["n"] == 36
+    assert next(row for row in found["per_class"] if row["class"] == "rare")["n"] == 0
+    assert "over 3 of 4 classes; without a scored photo: 'rare'" in str(
+        macro_line(evaluate(3).evaluation)
+    )

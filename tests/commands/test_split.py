@@ -24,10 +24,10 @@ def test_it_returns_what_the_command_prints(printed: Printed) -> None:
 
 
 def test_its_choices_are_those_of_the_command(printed: Printed) -> None:
-    write_classes(Path("raw"), per_class=10, classes=2)
+    write_classes(Path("raw"), per_class=12, classes=2)
     result = split(duplicates="exact")
     assert result.to_json() == printed("split", "--duplicates", "exact")
-    assert result.classes["blue"] == {"train": 9, "test": 1} and result.notes == ()
+    assert result.classes["blue"] == {"train": 11, "test": 1} and result.notes == ()
     assert "already" in split(duplicates="exact").notes[0]
     with pytest.raises(StorageError, match="'dataset' exists"):
         split(ratio=0.5)
@@ -49,5 +49,5 @@ def test_it_reads_well_in_a_notebook() -> None:
         ["seed", "0"],
         ["ratio", "0.5"],
     ]
-    assert lines[4].endswith("...}, 9 in all") and len(lines) == 8
+    assert lines[4].endswith("...}, 9 in all") and len(lines) == 11
     assert "9 in all" in result._repr_html_()

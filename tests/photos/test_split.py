@@ -442,7 +442,7 @@ def test_an_output_that_exists_is_only_replaced_by_force_and_then_whole(raw: Pat
     with pytest.raises(StorageError, match=r"'dataset' exists.*--force"):
         split(raw, seed=1)
     shutil.rmtree(raw / "cat")
-    fill(raw, {"owl": 10})
+    fill(raw, {"owl": 12})
     assert split(raw, seed=1, force=True).notes == ()
     assert {photo.label for photo in placed_in(Path("dataset"))} == {"dog", "owl"}
     assert not list(Path("dataset").rglob("cat"))
@@ -475,6 +475,8 @@ def test_an_update_moves_no_photo_and_fills_the_quotas(raw: Path) -> None:
     result = split(raw, update=True)
     assert result.notes == (
         "Updated: 21 added, 1 dropped that 'raw' no longer holds, 49 left in their parts.",
+        "Fewer than 10 independent photos to train on: 'owl' (8); for cross-validation use `imgcli "
+        "evaluate --folds 8`.",
     )
     assert (result.seed, result.ratio) == (5, 0.8)
     after = {photo.sha256: photo.part for photo in placed_in(Path("dataset"))}
@@ -591,20 +593,27 @@ def test_a_tree_that_can_mean_two_things_is_split_as_the_user_says(here: Path) -
     assert list(result.classes) == ["indoor", "outdoor"]
 
 
-def test_classes_with_one_photo_are_named(raw: Path) -> None:
-    fill(raw, {"owl": 1})
-    with pytest.raises(DataError, match=r"Class 'owl' has one photo in 'raw'.*Add photos, merge"):
-        split(raw)
-    fill(raw, {"ant": 1})
-    with pytest.raises(DataError, match=r"'ant' and 'owl' have one photo"):
-        split(raw)
+def test_classes_with_one_photo_are_in_train_and_said(raw: Path) -> None:
+    fill(raw, {"owl": 1, "ant": 1})
+    result = split(raw)
+    assert result.classes["owl"] == result.classes["ant"] == {"train": 1, "test": 0}
+    (note,) = result.notes
+    assert note.startswith("One photo only, in train: class 'ant' and 'owl'. How well it is")
+    assert "--min-photos 2" in note
 
 
-def test_classes_are_refused_before_any_photo_is_read(raw: Path) -> None:
-    (raw / "owl").mkdir()
-    (raw / "owl/empty.jpg").touch()
-    with pytest.raises(DataError, match=r"move its folder out\.$"):
-        split(raw)
+def test_classes_of_few_photos_are_left_out_on_request(raw: Path) -> None:
+    fill(raw, {"owl": 1, "ant": 3, "elk": 4})
+    result = split(raw, min_photos=4)
+    assert list(result.classes) == ["cat", "dog", "elk"]
+    assert result.left_out == {"ant": 3, "owl": 1}
+    assert "Left out, with fewer than 4 photos: 'owl' (1), 'ant' (3)." in result.notes
+    fill(raw, {"ant": 4})
+    assert list(split(raw, update=True).classes) == ["ant", "cat", "dog", "elk"]
+    with pytest.raises(DataError, match=r"--min-photos leaves 1 class .*Left out: 'owl' \(1\)"):
+        split(raw, min_photos=25, update=True)
+    with pytest.raises(WrongUsage, match="--min-photos 0 must be at least 1"):
+        split(raw, min_photos=0, update=True)
 
 
 def test_a_folder_that_is_split_already_is_refused(raw: Path) -> None:
@@ -633,12 +642,12 @@ def test_unreadable_photos_are_listed_and_the_rest_goes_on(raw: Path) -> None:
     assert [sum(n.values()) for n in result.classes.values()] == [20, 30]
 
 
-def test_a_class_left_with_one_readable_photo_is_refused(raw: Path) -> None:
+def test_a_class_left_with_one_readable_photo_is_in_train(raw: Path) -> None:
     fill(raw, {"owl": 1})
     (raw / "owl/empty.jpg").touch()
-    with pytest.raises(DataError, match=r"Class 'owl' has one photo.*Not usable: 'owl/empty.jpg'"):
-        split(raw)
-    assert not Path("dataset").exists()
+    result = split(raw)
+    assert result.classes["owl"] == {"train": 1, "test": 0}
+    assert "class 'owl'" in result.notes[0]
 
 
 def test_no_readable_photo_at_all_is_refused(here: Path) -> None:

@@ -404,10 +404,10 @@ def test_a_photo_in_train_and_test_is_counted_as_a_leak(here: Path) -> None:
     assert score_test(run, None, "cpu").leaks == 1
 
 
-def test_a_class_with_fewer_photos_than_folds_is_named(here: Path) -> None:
+def test_more_folds_than_photos_are_refused(here: Path) -> None:
     run = trained(FROZEN)
-    with pytest.raises(DataError, match="Class 'blue' has 12 photos; 13 folds need at least 13"):
-        score_folds(run, None, "train", 13, device="cpu")
+    with pytest.raises(DataError, match=r"--folds 37 needs at least 37 .* Use --folds 10"):
+        score_folds(run, None, "train", 37, device="cpu")
     with pytest.raises(WrongUsage, match="--folds 1 is too few"):
         score_folds(run, None, "train", 1, device="cpu")
 

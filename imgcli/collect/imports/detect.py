@@ -29,13 +29,13 @@ from imgcli.collect.imports.formats.source import (
 )
 from imgcli.collect.imports.labelled_photo import LIMITS, LabelledPhoto
 from imgcli.collect.imports.survey import class_names, survey
-from imgcli.collect.imports.tables import LISTS, SPREADSHEETS, SUFFIXES
 from imgcli.collect.imports.zip_names import checked
 from imgcli.errors import DataError, Refused, WrongUsage
 from imgcli.folder_names import Folder, are_numbered
 from imgcli.progress import track
 from imgcli.reading import open_regular
 from imgcli.staging import recover
+from imgcli.tables import LISTS, SPREADSHEETS, SUFFIXES
 from imgcli.text import listed
 
 FORMATS = (idx.find, cifar.find, coco.find, webdataset.find)

@@ -16,12 +16,12 @@ from imgcli.collect.imports.archives import archive_entries, is_archive
 from imgcli.collect.imports.formats import parquet
 from imgcli.collect.imports.formats.tables import SAMPLE, photo_column
 from imgcli.collect.imports.labelled_photo import LIMITS, Entry, NotTaken, read_photo
-from imgcli.collect.imports.photo_files import PhotoFiles
-from imgcli.collect.imports.tables import SUFFIXES, table_rows
 from imgcli.errors import DataError, WrongUsage
 from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES
+from imgcli.photo_files import PhotoFiles
 from imgcli.reading import open_regular, read_regular
 from imgcli.records import NewPhotos, Rejected
+from imgcli.tables import SUFFIXES, table_rows
 from imgcli.text import count, listed, percent
 
 LISTS = (".txt", ".lst")

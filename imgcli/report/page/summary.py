@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from imgcli.records import Evaluation, Samples
-from imgcli.report.terminal.evaluation import folds_of
+from imgcli.report.terminal.evaluation import folds_of, macro_line
 from imgcli.text import count, interval, percent, plus_minus, printable
 
 FEW = 100  # photos; under that many the interval is too wide to choose by
@@ -60,6 +60,8 @@ def _macro(evaluation: Evaluation) -> Iterator[str]:
     macro = evaluation.macro_precision
     within = f" (95 % interval {interval(macro.ci95)})" if macro.ci95 else ""
     yield f"Macro precision, the mean precision of all classes, is {percent(macro.value)}{within}."
+    if line := macro_line(evaluation):
+        yield line
     if never := sum(row.precision is None and row.n > 0 for row in evaluation.per_class):
         yield f"{count(never, 'class', 'classes')} without a prediction, counted as 0."
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from imgcli.records import ClassFigures, Evaluation, FloatArray, Summary
 from imgcli.report.terminal.runs import leaking
 from imgcli.report.terminal.tables import label, number, reasons, table, text
-from imgcli.text import count, interval, percent, plus_minus, printable
+from imgcli.text import count, interval, listed, percent, plus_minus, printable
 
 FIGURES = {"accuracy": "accuracy", "macro_precision": "macro precision", "macro_f1": "macro F1"}
 MAX_CLASSES = 30  # rows of the per-class table
@@ -115,7 +115,7 @@ def _class_cells(evaluation: Evaluation, i: int) -> list[str]:
         percent(row.precision, ""),
         interval(row.precision_ci95, ""),
         percent(row.recall, ""),
-        percent(row.f1, ""),
+        percent(row.f1 if row.n else None, ""),
         _most_confused(evaluation, i),
     ]
 
@@ -142,6 +142,35 @@ def predictions(paths: Iterable[str], classes: Sequence[str], probs: FloatArray)
         cells = (printable(path), printable(classes[best[0]]), percent(p[best[0]]), second)
         shown.add_row(*map(Text, cells))
     return shown
+
+
+def comparison_with_ungrouped(evaluation: Evaluation, ungrouped: Evaluation) -> str:
+    """The accuracy by groups and by photos, and what the gap between them means."""
+    by_groups, by_photos = evaluation.accuracy, ungrouped.accuracy
+    gap = by_photos.value - by_groups.value
+    meaning = (
+        "The figure by photos is too good by about that: photos of a group in train give away "
+        "those held out. For photos of new groups expect the figure by groups."
+        if gap > 0
+        else "Groups make no estimate too good here."
+    )
+    return (
+        f"Groups kept together: accuracy {percent(by_groups.value)} (95 % interval "
+        f"{interval(by_groups.ci95)}). Ungrouped, by photos: {percent(by_photos.value)} "
+        f"({interval(by_photos.ci95)}). Gap {100 * gap:+.1f} points. {meaning}"
+    )
+
+
+def macro_line(evaluation: Evaluation) -> str | None:
+    """The classes that macro averages are over, where these are not all."""
+    without = [figures.name for figures in evaluation.per_class if figures.n == 0]
+    classes = len(evaluation.classes)
+    if not without:
+        return None
+    return (
+        f"Macro averages are over {classes - len(without):,} of {classes:,} classes; without a "
+        f"scored photo: {listed(without)}."
+    )
 
 
 # --- sentences -----------------------------------------------------------------------------------
@@ -222,6 +251,7 @@ def evaluated(
     leaks: int,
     drawings: Sequence[Path],
     following: str,
+    ungrouped: Evaluation | None = None,
 ) -> Iterator[RenderableType]:
     """An evaluation: its figures, its classes, and what limits them.
 
@@ -231,17 +261,20 @@ def evaluated(
         test_evaluations: of the test part so far; None if this one did not score it.
         leaks: groups of duplicates in the test part and outside it.
         following: the command to type next, after folds of one run.
+        ungrouped: the same by photos, where groups were ignored.
     """
     if runs > 1:
         yield f"Mean probabilities of {runs} runs:"
     yield Text(verdict(evaluation), style="bold")
+    if ungrouped is not None:
+        yield Text(comparison_with_ungrouped(evaluation, ungrouped))
     yield figures(evaluation)
     yield per_class(evaluation)
-    lines = [scores_line(document), calibration_line(document), repeats_line(document)]
-    lines += [document["gap"]]
+    lines = [macro_line(evaluation), scores_line(document), calibration_line(document)]
+    lines += [repeats_line(document), document["gap"]]
     if evaluation.on != "other" and (evaluation.folds is None or test_evaluations):
         lines += [_ledger_line(test_evaluations)]
-    lines += leaking(leaks)
+    lines += leaking(leaks, grouped=bool(document["grouped_by"]))
     lines += [f"Figure: {path}" for path in drawings]
     yield Text("\n".join(line for line in lines if line))
     if evaluation.folds and runs == 1:

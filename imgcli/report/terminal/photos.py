@@ -109,10 +109,8 @@ def split(
     Args:
         following: that command.
     """
-    lines = [
-        f"Groups of duplicates kept together: {document['groups_kept_together']:,}.",
-        *notes,
-    ]
+    what = "photos" if document["grouped_by"] else "duplicates"
+    lines = [f"Groups of {what} kept together: {document['groups_kept_together']:,}.", *notes]
     if document["rejected"]:
         lines.append(f"Rejected, and left in '{raw}': {len(document['rejected']):,}.")
         lines += reasons(document["rejected"])

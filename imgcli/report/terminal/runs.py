@@ -150,9 +150,19 @@ def learning_curve(document: Mapping[str, Any]) -> list[RenderableType]:
     return [points, Text(title), classes, *more]
 
 
-def leaking(groups: int) -> Iterator[str]:
-    """A warning where photos of the test part are outside it as well."""
-    if groups:
+def leaking(groups: int, *, grouped: bool = False) -> Iterator[str]:
+    """A warning where photos of the test part, or of their groups, are outside it as well.
+
+    Args:
+        grouped: whether groups are more than duplicates.
+    """
+    if groups and grouped:
+        yield (
+            f"{count(groups, 'group')} with photos in the test part and outside it, by --group-by "
+            "or as duplicates: figures of the test part are optimistic. Split the photos with "
+            "`imgcli split --group-by`."
+        )
+    elif groups:
         yield (
             f"{count(groups, 'group')} of duplicates in the test part and outside it: figures of "
             "the test part are optimistic. Split the photos with `imgcli split`."

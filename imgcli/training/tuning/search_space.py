@@ -40,6 +40,7 @@ _WORDS = {"yes": True, "true": True, "no": False, "false": False}
 _NEVER = {
     "val_share": "trials are compared on the same validation photos",
     "track_test": "the test part is sealed",
+    "group_table": "trials are compared on the same groups",
 }
 
 

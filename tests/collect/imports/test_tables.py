@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from imgcli.collect.imports import tables as module
-from imgcli.collect.imports.tables import table_rows
+from imgcli import tables as module
 from imgcli.errors import DataError
 from imgcli.records import Rejected
+from imgcli.tables import table_rows
 
 TABLE = "path,label\nü 1.jpg,café\n2.jpg,tea\n"
 CELLS = [{"path": "ü 1.jpg", "label": "café"}, {"path": "2.jpg", "label": "tea"}]

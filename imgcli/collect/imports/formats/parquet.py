@@ -21,11 +21,11 @@ from imgcli.collect.imports.formats.tables import (
     refuse_long,
 )
 from imgcli.collect.imports.labelled_photo import LabelledPhoto, read_photo
-from imgcli.collect.imports.photo_files import PhotoFiles
 from imgcli.collect.imports.survey import split_into
-from imgcli.collect.imports.tables import label_text
 from imgcli.errors import DataError, Refused
+from imgcli.photo_files import PhotoFiles
 from imgcli.records import Rejected
+from imgcli.tables import label_text
 
 MAGIC = b"PAR1"
 ROWS = 16  # read at a time: some may have 100 MB

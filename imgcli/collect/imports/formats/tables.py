@@ -7,7 +7,7 @@
     3f0b,boxer              ISIC_01.jpg,0.0,1.0,0.0     1.jpg,crab,test
 
 Columns are found by their common names, and by what is in their cells: ids are photos' names
-without folder and suffix, columns of 0 and 1 are a class each. `imports.photo_files` finds the
+without folder and suffix, columns of 0 and 1 are a class each. `imgcli.photo_files` finds the
 photos that the cells mean.
 """
 
@@ -24,9 +24,13 @@ from typing import Any
 from imgcli.collect.imports.folders import open_file
 from imgcli.collect.imports.formats.source import Kind, LabelledPhotos, Reading, Source
 from imgcli.collect.imports.labelled_photo import LIMITS, LabelledPhoto, read_photo
-from imgcli.collect.imports.photo_files import PhotoFiles
 from imgcli.collect.imports.survey import split_into
-from imgcli.collect.imports.tables import (
+from imgcli.errors import DataError, WrongUsage
+from imgcli.folder_names import AS_FOUND, PARTS, part_named
+from imgcli.image_types import PHOTO_SUFFIXES
+from imgcli.photo_files import PhotoFiles
+from imgcli.records import Rejected
+from imgcli.tables import (
     IDS,
     LABELS,
     PATHS,
@@ -39,10 +43,6 @@ from imgcli.collect.imports.tables import (
     label_text,
     table_rows,
 )
-from imgcli.errors import DataError, WrongUsage
-from imgcli.folder_names import AS_FOUND, PARTS, part_named
-from imgcli.image_types import PHOTO_SUFFIXES
-from imgcli.records import Rejected
 from imgcli.text import count, listed, percent
 
 SAMPLE = 200  # rows that tell what a column holds

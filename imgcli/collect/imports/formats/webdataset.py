@@ -15,10 +15,10 @@ from os.path import splitext
 
 from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source
 from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken
-from imgcli.collect.imports.tables import LABELS, column, label_text
 from imgcli.folder_names import Folder
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
+from imgcli.tables import LABELS, column, label_text
 
 LABEL_SUFFIXES = (".cls", ".json", ".txt")  # the first that is present is used
 MAX_LABEL_FILE = 10_000_000  # bytes

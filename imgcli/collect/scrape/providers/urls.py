@@ -3,7 +3,7 @@
     url,label,license,creator
     https://example.org/1.jpg,owl,by-sa 4.0,Jane Doe
 
-A url and a label are needed, in columns of these or common names, see `imports.tables`. license,
+A url and a label are needed, in columns of these or common names, see `imgcli.tables`. license,
 license_version, license_url, title, creator, creator_url, landing_url and attribution are used if
 present; other columns are not.
 """
@@ -12,13 +12,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from imgcli.collect.imports.tables import LABELS, PATHS, URLS, column, table_rows
 from imgcli.collect.scrape.licences import licence
 from imgcli.collect.scrape.providers.api import text
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.errors import DataError
 from imgcli.reading import digest_of
 from imgcli.records import Rejected
+from imgcli.tables import LABELS, PATHS, URLS, column, table_rows
 from imgcli.text import listed
 
 PAGE_SIZE = 500  # rows

@@ -8,7 +8,7 @@ a folder that is meant, or says why there is none or more than one.
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from string import Formatter
@@ -27,12 +27,16 @@ class Ambiguous(ValueError):
 class PhotoFiles:
     """The files under a folder, found by what a table calls them."""
 
-    def __init__(self, root: Path, template: str | None = None) -> None:
+    def __init__(
+        self, root: Path, template: str | None = None, names: Collection[str] | None = None
+    ) -> None:
         """Args:
         template: the path of a photo below `root`, with columns in braces: "{id}.jpg".
+        names: the files there are, by their paths below `root`; by default those on the disk.
         """
         self.root = root
         self.template = template
+        self.names = names
 
     def find(self, named: str, cells: Mapping[str, Any]) -> str:
         """The file that a row means; where there is none, the path that it would have.
@@ -48,7 +52,7 @@ class PhotoFiles:
         if self.template is not None:
             return os.path.join(self.root, _filled(self.template, cells))
         file = os.path.join(self.root, named)
-        if os.path.lexists(file):
+        if os.path.lexists(file) if self.names is None else named in self.names:
             return file
         steps = [step for step in named.replace("\\", "/").split("/") if step not in ("", ".")]
         if not steps or ".." in steps:
@@ -87,7 +91,7 @@ class PhotoFiles:
     def _by_name(self) -> dict[str, list[str]]:
         """Paths below the root by file name, ignoring case."""
         names: dict[str, list[str]] = defaultdict(list)
-        for path in _files_under(self.root):
+        for path in _files_under(self.root) if self.names is None else self.names:
             names[_key(path.rsplit("/", 1)[-1])].append(path)
         return names
 
