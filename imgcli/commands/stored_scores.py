@@ -55,5 +55,5 @@ def stored_folds(
 
 
 def _dataset(run: Run, data: Path | None, group_by: GroupBy | None) -> Dataset:
-    by = run.config.data.grouping if group_by is None else group_by
-    return load_dataset(run.data if data is None else data, group_by=by)
+    root = run.data if data is None else data
+    return load_dataset(root, config=run.config.data, group_by=group_by)

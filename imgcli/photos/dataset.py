@@ -49,7 +49,7 @@ def load_dataset(
     root: Path,
     cache: Path = CACHE,
     config: DataConfig | None = None,
-    group_by: GroupBy = NO_GROUP_BY,
+    group_by: GroupBy | None = None,
 ) -> Dataset:
     """Read a dataset made by `imgcli split`, or any folder with `train/` and perhaps `test/`.
 
@@ -59,8 +59,9 @@ def load_dataset(
     which decodes every photo the first time.
 
     Args:
-        config: which folders are the classes and the parts, where a user said it.
-        group_by: what joins photos, beside the groups of the split. Paths are taken inside the
+        config: which folders are the classes and the parts, and which photos belong together,
+            where a user said it.
+        group_by: in place of the config's: what joins photos, beside the groups of the split. Paths are taken inside the
             parts, "<class>/<photo>", so that no group depends on a part.
 
     Raises:
@@ -69,6 +70,8 @@ def load_dataset(
             the split.
     """
     levels = _levels(config) if config else AS_FOUND
+    if group_by is None:
+        group_by = config.grouping if config else NO_GROUP_BY
     check_group_by(group_by)
     layout = read_layout(root, levels)
     _check_layout(layout)

@@ -111,8 +111,7 @@ def make_context(
         from imgcli.models.libraries import published_weights  # imports timm and torchvision
 
         published_weights(config.model.arch)  # fails before all photos are read
-    grouping = config.data.grouping if group_by is None else group_by
-    dataset = load_dataset(data, config=config.data, group_by=grouping)
+    dataset = load_dataset(data, config=config.data, group_by=group_by)
     unlabelled = np.empty(0, np.int64)
     if config.data.pseudo_label:
         dataset, unlabelled = with_unlabelled(dataset, Path(config.data.pseudo_label))

@@ -108,10 +108,7 @@ def features_of(
     if not run.config.model.frozen:
         return None
     network, _, stored = load_model(run)
-    config = run.config.data
-    samples = load_dataset(
-        run.data if data is None else data, config=config, group_by=config.grouping
-    ).samples
+    samples = load_dataset(run.data if data is None else data, config=run.config.data).samples
     if changed := changed_photos(samples, predictions):
         raise DataError(
             f"'{changed[0]}' is not in '{samples.root}' any more, or was changed: the run "

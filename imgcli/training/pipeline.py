@@ -164,7 +164,7 @@ def check_photos(run: Run, data: Path) -> None:
             f"{asked}, and there is no folder '{data}' here. Name the folder with the same photos: "
             f"imgcli train --resume --run {quote(run.folder.name)}{out} --data DATASET"
         )
-    known, now = run.photos, photos_of(load_dataset(data))
+    known, now = run.photos, photos_of(load_dataset(data, config=run.config.data))
     if known is None:
         if data.resolve() != run.data.resolve():
             raise RunError(

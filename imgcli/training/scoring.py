@@ -129,7 +129,7 @@ def is_own(run: Run, data: Path | None) -> bool:
     if run.photos is None:
         return False
     with suppress(ImgcliError):  # class folders, which are no dataset
-        return photos_of(load_dataset(data)) == run.photos
+        return photos_of(load_dataset(data, config=run.config.data)) == run.photos
     return False
 
 
@@ -203,7 +203,7 @@ def score_other(run: Run, data: Path, device: str = "auto") -> Scored:
 def _own_photos(run: Run) -> tuple[set[str], set[str]]:
     """The hashes of the photos that a run was trained on, and of those of its test part."""
     try:
-        dataset = load_dataset(run.data)
+        dataset = load_dataset(run.data, config=run.config.data)
     except ImgcliError:
         note(
             f"The dataset of the run, '{run.data}', cannot be read here: it is not known whether "

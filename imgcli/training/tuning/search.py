@@ -126,7 +126,7 @@ def tune(
 def _asked(config: TrainConfig, space: Space, data: Path, folds: int | None) -> dict[str, Any]:
     """What decides the trials: a study is resumed only with the same."""
     searched = {name: axis.describe() for name, axis in space.items()}
-    samples = load_dataset(data, config=config.data, group_by=config.data.grouping).samples
+    samples = load_dataset(data, config=config.data).samples
     photos = photos_key(samples, np.arange(len(samples)))
     about = {"search": searched, "data": str(data), "folds": folds, "photos": photos}
     return {**config.to_json(), **about}
