@@ -61,7 +61,8 @@ def load_dataset(
     Args:
         config: which folders are the classes and the parts, and which photos belong together,
             where a user said it.
-        group_by: in place of the config's: what joins photos, beside the groups of the split. Paths are taken inside the
+        group_by: in place of the config's: what joins photos, beside the groups of the split. Paths
+            are taken inside the
             parts, "<class>/<photo>", so that no group depends on a part.
 
     Raises:
