@@ -98,14 +98,16 @@ def show_result(result: command.TrainResult, out: Path) -> None:
         f"{len(result.bag)} networks, each trained on a bootstrap sample, are in {out}. "
         "To average their predictions:"
     )
-    for words in (f"evaluate --folds {result.folds}", "predict PHOTOS"):
+    folds = f" --folds {result.folds}" if result.folds else ""
+    for words in (f"evaluate{folds}", "predict PHOTOS"):
         print(f"imgcli {words} {together}")  # in one line, however long: there to be copied
 
 
 def _next(result: command.TrainResult, out: Path) -> list[str]:
     """The commands that follow, as they must be typed here."""
     run = "" if out == Path("runs") else f" --run {quote(str(out / 'latest'))}"
-    if result.val_learnt_by:  # folds would hold out photos that its first weights were trained on
+    # Folds would hold out photos that its first weights were trained on, or none.
+    if result.val_learnt_by or not result.folds:
         return [f"imgcli evaluate{run}"]
     return [f"imgcli evaluate --folds {result.folds}{run}", f"imgcli suggest-merges{run}"]
 

@@ -48,7 +48,7 @@ class TrainResult(Result):
     history: Path | None  # the learning curves as a figure or, of one epoch, as a table
     rejected: "tuple[Rejected, ...]"  # photos that could not be used
     bag: "tuple[TrainResult, ...]" = ()
-    folds: int = 10  # that an evaluation by folds may have
+    folds: int = 10  # that an evaluation by folds may have; 0 where there can be none
 
     def to_json(self) -> dict[str, Any]:
         return {"bag": [one.to_json() for one in self.bag]} if self.bag else super().to_json()

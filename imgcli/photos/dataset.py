@@ -62,8 +62,7 @@ def load_dataset(
         config: which folders are the classes and the parts, and which photos belong together,
             where a user said it.
         group_by: in place of the config's: what joins photos, beside the groups of the split. Paths
-            are taken inside the
-            parts, "<class>/<photo>", so that no group depends on a part.
+            are taken inside the parts, "<class>/<photo>", so that no group depends on a part.
 
     Raises:
         WrongUsage: a `group_by` that cannot be meant.

@@ -51,7 +51,7 @@ class Trained:
     rejected: tuple[Rejected, ...]  # photos that could not be used
     leaks: int  # groups both in the test part and outside it
     grouped_by: tuple[str, ...] = ()  # what joins photos into groups, beside duplicates
-    folds: int = 10  # that an evaluation by folds may have
+    folds: int = 10  # that an evaluation by folds may have; 0 where there can be none
     rare: tuple[str, ...] = ()  # sentences about classes of few photos
 
 
@@ -139,7 +139,8 @@ def _foldable(context: TrainingContext) -> tuple[int, tuple[str, ...]]:
             f"One {what} only to train on: class {listed(once)}. Folds cannot judge it: it is "
             "trained on in every one."
         )
-    return suggested_folds(groups), tuple(notes)
+    folds = suggested_folds(groups) if max(groups) > 1 else 0
+    return folds, tuple(notes)
 
 
 def document_of(run: Run) -> dict[str, Any]:
