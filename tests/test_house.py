@@ -362,6 +362,7 @@ def test_a_command_imports_only_what_it_uses(
 
 # Names with an underscore in front that tests may use, and whose they are.
 NOT_OURS = {
+    "_load_from_bytes": "torch, which has storages in a bare pickle read by it",
     "_exit": "os, which ends a child without what Python does at an exit",
     "_replace": "NamedTuple",
     "_repr_html_": "notebooks ask for it",

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import timm
 import torch
 
+LEAST = 0.1  # of a network's tensors fit, for it to be named
 MAX_BUILT = 24  # of a module: some seconds
 _MODULES = 3  # of timm, looked through
 _SHORT = 8  # networks tried by the length of their names; and as many after them at least
@@ -54,12 +55,18 @@ def nearest_archs(shapes: Shapes, said: Sequence[str] = (), count: int = 3) -> l
     for arch in said:
         if timm.is_model(arch) and (near := _near(arch, ends)):
             found[near.arch] = near
-    for family in _families(shapes):
+    own = [timm.list_models(module=_module(arch)) for arch in found]
+    for family in (*own, *_families(shapes)):
         _search(family, ends, found)
         if any(near.fitting == near.of for near in found.values()):
             break
     best = sorted(found.values(), key=lambda near: (-near.score, len(near.arch), near.arch))
-    return [near for near in best if near.fitting][:count]
+    return [near for near in best if near.fitting >= LEAST * near.of][:count]
+
+
+def _module(arch: str) -> str:
+    """The module of timm that a network is in."""
+    return str(timm.model_entrypoint(arch).__module__.rpartition(".")[2])
 
 
 def _search(
@@ -71,7 +78,7 @@ def _search(
     while left and tried < MAX_BUILT:
         best = max((found[arch] for arch in family if arch in found), key=_score, default=None)
         arch = left[0]
-        if best and tried >= _SHORT:
+        if best and (tried >= _SHORT or best.fitting == best.of):
             if best.fitting == best.of and tried >= 2 * _SHORT:
                 break
             arch = max(left, key=lambda one: SequenceMatcher(None, one, best.arch).ratio())

@@ -33,6 +33,7 @@ _FILES = (  # in a folder as Hugging Face's, the first that is there
 _AUXILIARY = ("aux", "Aux")  # classifiers beside the network's, for its training only
 _COUNTER = "num_batches_tracked"
 CLASSES = "classes"  # the metadata of what we write: their names as JSON
+_NOTES = "imgcli"  # the one note that we write, with all others in it
 _HASH = "imgcli_sha256"  # the metadata of what we write: of all that is in the file
 
 
@@ -44,7 +45,9 @@ def write_state(
     plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     notes = metadata or {}
     with atomic_file(path) as temporary:
-        save_file(plain, temporary, {**notes, _HASH: _hash_of(plain, notes)})
+        # In one note: of several, safetensors writes the order by chance, and so other bytes.
+        own = json.dumps({**notes, _HASH: _hash_of(plain, notes)}, sort_keys=True)
+        save_file(plain, temporary, {_NOTES: own})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -58,6 +61,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     open_regular(path).close()
     with safe_open(path, framework="pt") as file:
         notes = dict(file.metadata() or {})
+        if _NOTES in notes:
+            notes = {str(key): str(value) for key, value in json.loads(notes[_NOTES]).items()}
         tensors = {name: file.get_tensor(name) for name in file.keys()}
     expected = notes.pop(_HASH, None)
     if expected is not None and expected != _hash_of(tensors, notes):

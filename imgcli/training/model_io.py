@@ -168,7 +168,14 @@ def _run_of(weights: str | None) -> Run | None:
     path = Path(weights)
     if path.name == WEIGHTS and Run(path.parent).finished:
         return Run(path.parent)
-    return Run(path) if path.is_dir() and not is_checkpoint_folder(path) else None
+    if not path.is_dir() or is_checkpoint_folder(path):
+        return None
+    if not Run(path).begun:
+        raise ModelError(
+            f"The folder '{path}' is no run's and has no model.safetensors or pytorch_model.bin. "
+            "Give --weights a run's folder, a file of weights, or a folder with such a file."
+        )
+    return Run(path)
 
 
 def initial_network(model: ModelConfig, classes: tuple[str, ...], seed: int) -> Network:

@@ -218,6 +218,19 @@ def test_a_misfit_names_the_layers_and_what_there_is_in_timm(tmp_path: Path) -> 
     assert "\x1b" not in said and "weights_only" not in said
 
 
+def test_what_a_file_says_of_itself_is_tried_first() -> None:
+    import timm
+
+    from imgcli.models.nearest import nearest_archs
+
+    state = timm.create_model("mobilenetv2_100", num_classes=0).state_dict()
+    shapes = {f"net.{name}": tuple(value.shape) for name, value in state.items()}
+    near = nearest_archs(shapes, ["my-run", "mobilenetv2_100"])
+    assert near[0].said == "mobilenetv2_100 (312 of 312)"
+    assert len(near) == 3 and near[1].fitting > 100  # by shapes, whatever its name
+    assert nearest_archs({"a.weight": (3, 3)}) == []
+
+
 # --- nothing is run -----------------------------------------------------------------------------
 
 

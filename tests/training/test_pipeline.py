@@ -100,7 +100,7 @@ def test_folds_start_from_an_untrained_head(here: Path) -> None:
     run = trained(FROZEN.with_(optimizer="sgd", epochs=2, lr=0.001))
     expected = score_folds(run, None, "train", 3, device="cpu").predictions
     weights = load_file(run.folder / "model.safetensors")
-    weights["head.weight"] += torch.randn(weights["head.weight"].shape)
+    weights["fc.weight"] += torch.randn(weights["fc.weight"].shape)
     save_file(weights, run.folder / "model.safetensors")
     run.write_json("model.json", {**run.read_json("model.json"), "files": {}})
     shutil.rmtree(run.folder / "folds")
