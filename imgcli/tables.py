@@ -65,7 +65,7 @@ def table_rows(path: Path) -> Iterator[Row]:
         if suffix in (".jsonl", ".ndjson") or head.lstrip().startswith("{"):
             yield from _json_rows(path, file)
             return
-        if suffix in LISTS:
+        if suffix in LISTS and _is_photo(head.strip().rsplit(None, 1)[0] if head.strip() else ""):
             yield from _listed_rows(file)
             return
         delimiter = marked[1] if marked else max("\t,;|", key=head.count)
@@ -82,9 +82,15 @@ def table_rows(path: Path) -> Iterator[Row]:
 def _numbers(head: str, delimiter: str) -> list[str] | None:
     """Names for the columns of a table whose first line is a photo's already; None for others."""
     cells = next(csv.reader([head], delimiter=delimiter), [])
-    if any(splitext(cell.strip())[1].lower() in PHOTO_SUFFIXES for cell in cells):
+    if any(map(_is_photo, cells)):
         return [str(n) for n in range(1, len(cells) + 1)]
     return None
+
+
+def _is_photo(cell: str) -> bool:
+    """Whether a cell is a photo's path by its suffix, and no web address."""
+    suffix = splitext(cell.strip())[1].lower()
+    return suffix in PHOTO_SUFFIXES and "://" not in cell
 
 
 def _listed_rows(file: IO[str]) -> Iterator[Row]:

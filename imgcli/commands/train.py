@@ -133,7 +133,8 @@ def _trained(
 ) -> TrainResult:
     check_limits(config)
     check_device(device)
-    refuse_missing_files(config, data)
+    if unfinished is None:  # of one that is resumed, its run tells more
+        refuse_missing_files(config, data)
 
     from imgcli.training.bagging import train_bag
     from imgcli.training.pipeline import train_run

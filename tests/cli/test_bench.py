@@ -40,7 +40,7 @@ def test_what_it_prints_names_the_precision_and_the_time(
     [
         ([], 2, "There is no dataset/ or raw/ here. Name a folder"),
         (["nowhere"], 1, "No file or folder 'nowhere'"),
-        (["empty"], 1, "'empty' holds no photo that can be read"),
+        (["empty"], 1, "'empty' holds no photo. Name a folder of photos"),
         (["empty", "--folds", "1"], 2, "--folds 1 is too few"),
         (["empty", "--epochs", "3"], 2, "--epochs goes with --no-freeze"),
     ],
