@@ -10,12 +10,14 @@ from rich.console import RenderableType
 
 from imgcli.cli.console import render
 from imgcli.cli.options import (
+    ClassesAt,
     Device,
     FoldSeed,
     GroupBys,
     GroupTable,
     Json,
     MaxPixels,
+    Parts,
     Quiet,
     RunData,
     RunNames,
@@ -64,6 +66,8 @@ def evaluate(
     group_by: GroupBys = None,
     group_table: GroupTable = None,
     compare_ungrouped: Ungrouped = False,
+    classes_at: ClassesAt = None,
+    parts: Parts = [],  # noqa: B006
     device: Device = "auto",
     max_pixels: MaxPixels = None,
     json: Json = False,
@@ -104,6 +108,8 @@ def evaluate(
         group_by=group_by or None,
         group_table=group_table,
         compare_ungrouped=compare_ungrouped,
+        classes_at=classes_at,
+        parts=parts,
     )
     show_result(result, json=json)
 

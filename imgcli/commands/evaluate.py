@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from imgcli.commands.results import Result
 from imgcli.config import check_device
 from imgcli.errors import WrongUsage
+from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.text import interval, percent
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def evaluate(
     group_by: str | Sequence[str] | None = None,
     group_table: str | Path | None = None,
     compare_ungrouped: bool = False,
+    classes_at: str | int | None = None,
+    parts: Mapping[str, str] | Sequence[str] = (),
 ) -> EvaluateResult:
     """Estimate the error of a run by K folds, or score the sealed test part.
 
@@ -119,6 +122,8 @@ def evaluate(
         group_by: photos to keep in one fold, and to count once in intervals, as for `split`; by
             default those of the run or of the dataset's split.
         group_table: the table of "column:NAME".
+        classes_at: the level of the class folders below other photos' `data`, or a pattern.
+        parts: the part that each of its folder names means, as for `import_photos`.
         compare_ungrouped: cross-validate once more by photos, near-duplicates alone kept together.
 
     Raises:
@@ -126,6 +131,12 @@ def evaluate(
     """
     if folds is None and on == "all":
         raise WrongUsage("--on all goes with --folds; without folds the test part is scored.")
+    levels = Levels.of(classes_at, parts)
+    if levels != AS_FOUND and (data is None or folds is not None):
+        raise WrongUsage(
+            "--classes-at and --parts are about the folders of other photos: they go with --data, "
+            "and not with --folds."
+        )
     if repeats < 1:
         raise WrongUsage(f"--repeats {repeats} must be at least 1.")
     if folds is None and repeats > 1:
@@ -155,7 +166,7 @@ def evaluate(
             "--compare-ungrouped has nothing to compare: no photos are grouped. Say which belong "
             "together with --group-by, such as '(p[0-9]+)_' or column:patient."
         )
-    each = [_score(one, data, on, folds, seed, device, repeats, grouping) for one in runs]
+    each = [_score(one, data, on, folds, seed, device, repeats, grouping, levels) for one in runs]
     predictions = average([one.predictions for one in each])
     further = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
@@ -250,6 +261,7 @@ def _score(
     device: str,
     repeats: int,
     grouping: "GroupBy | None",
+    levels: Levels,
 ) -> "Scored":
     """The run's predictions, as they are stored or made now."""
     from imgcli.commands.stored_scores import stored_folds, stored_test
@@ -259,7 +271,7 @@ def _score(
 
         if not scoring.is_own(run, data):
             if folds is None:
-                return scoring.score_other(run, data, device)
+                return scoring.score_other(run, data, device, levels)
             store = scoring.place_of_other(run, data)
             return scoring.score_folds(
                 run, data, on, folds, seed, device, repeats, grouping, store=store

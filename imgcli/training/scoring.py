@@ -17,6 +17,7 @@ from imgcli import ledger
 from imgcli.config import GroupBy
 from imgcli.errors import DataError, ImgcliError
 from imgcli.files import locked
+from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.models.memory import within_memory
 from imgcli.models.network import network_key
 from imgcli.photos.dataset import load_dataset
@@ -143,17 +144,21 @@ def place_of_other(run: Run, data: Path) -> Run:
 
 
 @within_memory()
-def score_other(run: Run, data: Path, device: str = "auto") -> Scored:
+def score_other(run: Run, data: Path, device: str = "auto", levels: Levels = AS_FOUND) -> Scored:
     """The run's predictions of the photos of class folders, or of a dataset's test part, by name.
 
     Photos of a class that the run does not know are left out, and so are those that it was trained
     on. The ledger of its own test part is not touched.
 
+    Args:
+        levels: which folders of `data` are the classes.
+
     Raises:
         DataError: no photo is left to score.
+        WrongUsage: `data` can be read in more than one way.
         RunError: the run is damaged.
     """
-    places = find_photos(data).photos
+    places = find_photos(data, levels).photos
     tested = {path: place for path, place in places.items() if place.part == "test"}
     places = tested or places
     classes = tuple(run.read_json("model.json")["classes"])

@@ -7,6 +7,7 @@ import pytest
 from tests.support.photos import write_tree
 from tests.support.shell import Shell
 
+PLACES = ("indoor", "outdoor")
 NET = ("--arch", "4C3-G", "--image-size", "16", "--epochs", "1")
 COMMANDS = [
     ("import", "{tree}", "--out", "imported"),
@@ -70,3 +71,18 @@ def test_parts_that_the_user_names_serve_every_command_of_a_run(here: Path, shel
     assert shell.json("evaluate")["n"] == 6
     assert shell.json("evaluate", "--folds", "2")["n"] == 16
     assert shell("report").code == 0
+
+
+def test_other_photos_are_scored_by_the_level_that_the_user_names(here: Path, shell: Shell) -> None:
+    write_tree(
+        "own", {f"{part}/{c}": 6 for part in ("train", "test") for c in ("indoor", "outdoor")}
+    )
+    assert shell("train", "--data", "own", *NET).code == 0
+    write_tree(
+        "new", {f"{animal}/{c}": 2 for animal in ("cat", "dog") for c in ("indoor", "outdoor")}
+    )
+    code, _, err = shell("evaluate", "--data", "new")
+    assert code == 2 and "--classes-at 2 for the classes 'indoor' and 'outdoor'" in err
+    assert shell.json("evaluate", "--data", "new", "--classes-at", "2")["n"] == 8
+    code, _, err = shell("evaluate", "--classes-at", "2")
+    assert code == 2 and "they go with --data" in err
