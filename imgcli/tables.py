@@ -65,8 +65,8 @@ def table_rows(path: Path) -> Iterator[Row]:
         if suffix in (".jsonl", ".ndjson") or head.lstrip().startswith("{"):
             yield from _json_rows(path, file)
             return
-        if suffix in LISTS and _is_photo(head.strip().rsplit(None, 1)[0] if head.strip() else ""):
-            yield from _listed_rows(file)
+        if suffix in LISTS and (columns := _columns_of_list(head)):
+            yield from _listed_rows(file, columns)
             return
         delimiter = marked[1] if marked else max("\t,;|", key=head.count)
         table = csv.DictReader(file, _numbers(head, delimiter), delimiter=delimiter)
@@ -93,14 +93,28 @@ def _is_photo(cell: str) -> bool:
     return suffix in PHOTO_SUFFIXES and "://" not in cell
 
 
-def _listed_rows(file: IO[str]) -> Iterator[Row]:
-    """The lines of a list: a path, which may have blanks in it, and a label."""
+def _columns_of_list(head: str) -> tuple[str, str] | None:
+    """What the two columns of a list are, by its first line; None if it is no list.
+
+    A path and a label; or an id and a path, an id and a label, as of two lists to be joined.
+    """
+    one, two = head.strip().rsplit(None, 1) if len(head.split()) > 1 else ("", "")
+    if _is_photo(one):
+        return "path", "label"
+    first, rest = head.strip().split(None, 1) if two else ("", "")
+    if first.isdigit():
+        return "id", "path" if _is_photo(rest) else "label"
+    return None
+
+
+def _listed_rows(file: IO[str], columns: tuple[str, str]) -> Iterator[Row]:
+    """The lines of a list; the path in it may have blanks."""
     for number, line in enumerate(file, 1):
-        steps = line.rsplit(None, 1)
+        steps = line.rsplit(None, 1) if columns[0] == "path" else line.split(None, 1)
         if len(steps) == 2:
-            yield number, {"path": steps[0].strip(), "label": steps[1]}
+            yield number, dict(zip(columns, (step.strip() for step in steps), strict=True))
         elif steps:
-            yield number, Rejected(f"{file.name}:{number}", "not a path and a label")
+            yield number, Rejected(f"{file.name}:{number}", f"not {' and '.join(columns)}")
 
 
 def _json_table(path: Path, file: IO[str]) -> Iterator[Row]:

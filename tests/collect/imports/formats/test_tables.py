@@ -300,3 +300,10 @@ def test_numbered_folders_with_a_table_are_read_by_the_table(tmp_path: Path) -> 
 )  # fmt: skip
 def test_tables_without_names_of_columns(tmp_path: Path, name: str, text: str) -> None:
     assert imported(tmp_path, table(tmp_path / "src", name, text)) == PLACED
+
+
+def test_lists_of_paths_and_of_labels_are_joined_by_their_numbers(tmp_path: Path) -> None:
+    source = table(tmp_path / "src", "images.txt", "1 photos/1.png\n2 photos/ü 2.png\n3 3.png\n")
+    labels = tmp_path / "src/labels.txt"
+    labels.write_text("1 crab\n2 lobster\n3 crab\n")
+    assert imported(tmp_path, source, join=(labels,)) == PLACED
