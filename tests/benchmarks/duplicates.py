@@ -38,8 +38,8 @@ import sys
 from pathlib import Path
 from imgcli.photos.hashing import digest_files
 from imgcli.photos.near_duplicates import duplicate_groups
-from imgcli.photos.layout import scan
-files = [f"{sys.argv[1]}/{path}" for path, _ in scan(Path(sys.argv[1]))[0]]
+from imgcli.photos.layout import find_photos
+files = [f"{sys.argv[1]}/{path}" for path in find_photos(Path(sys.argv[1])).photos]
 cache = Path("cache")
 duplicate_groups(files, digest_files(files, cache), "near", cache)
 """

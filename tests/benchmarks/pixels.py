@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.layout import scan
+from imgcli.photos.layout import find_photos
 from imgcli.photos.views import Pixels, load_pixels
 from imgcli.records import Preprocess, Samples
 from tests.benchmarks.machine import peak_megabytes
@@ -114,7 +114,7 @@ def memory(setting: Setting) -> Result:
 
 def decoded(root: Path, cache: Path) -> Pixels:
     """imgcli's own way from class folders to pixels, as `train` goes it."""
-    photos, _ = scan(root)
+    photos = [(path, place.label) for path, place in find_photos(root).photos.items()]
     digests = [str(digest) for digest in digest_files([root / path for path, _ in photos], cache)]
     classes = tuple(sorted({label for _, label in photos}))
     samples = Samples(
