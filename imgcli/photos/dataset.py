@@ -7,7 +7,6 @@ dataset/
   split.json             of `imgcli split`; absent from a dataset made elsewhere
 """
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from imgcli.errors import DataError
 from imgcli.folder_names import AS_FOUND, PARTS, Levels
 from imgcli.photos.grouping import Photos, check_group_by, join_groups, names_of
 from imgcli.photos.hashing import digest_files, digests_by_path
-from imgcli.photos.layout import Layout, find_manifest, photos_under, read_layout
+from imgcli.photos.layout import Layout, find_manifest, has_files, photos_under, read_layout
 from imgcli.photos.manifest import NAME, Manifest, user_files
 from imgcli.photos.near_duplicates import duplicate_groups, groups_by_path
 from imgcli.progress import note_once
@@ -117,7 +116,7 @@ def refuse_missing(root: Path) -> None:
         DataError: there is no dataset.
     """
     recover(root, user_files)
-    if not any(files for _, _, files in os.walk(root, followlinks=True)):
+    if not has_files(root):
         raise _no_train(read_layout(root))
 
 

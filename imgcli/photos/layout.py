@@ -123,6 +123,14 @@ def read_layout(root: Path, levels: Levels = AS_FOUND) -> Layout:
     return Layout(root, made, parts, photos, sorted(rejected, key=lambda r: r.path), errors)
 
 
+def has_files(root: Path) -> bool:
+    """Whether there is any file or link under a folder; it is not listed to its end."""
+    for where, folders, files in os.walk(root):
+        if files or any(os.path.islink(os.path.join(where, folder)) for folder in folders):
+            return True
+    return False
+
+
 def find_manifest(root: Path) -> Manifest | None:
     """The manifest of a folder that is about to be read; None where there is none.
 
