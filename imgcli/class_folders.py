@@ -1,7 +1,7 @@
 """Which folders of a tree are its class folders, and the part of each; one answer for all commands.
 
     photos/crab/1.jpg                      class folders
-    photos/train/crab/1.jpg                parts, by any usual name (Training, seg_train, valid …)
+    photos/train/crab/1.jpg                parts, by any common name (Training, seg_train, valid …)
     photos/crab/train/1.jpg                parts inside the class folders
     repo-main/Dataset/crab/1.jpg           wrapped, beside docs/ and README pictures
     sites/site1/crab/1.jpg                 the same classes in each of several numbered folders

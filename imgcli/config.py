@@ -392,7 +392,7 @@ class DataConfig:
     )
     parts: str | None = _training(
         "Folders that are the parts train, val and test: learn=train,exam=test.",
-        "by usual names",
+        "by common names",
         metavar="NAME=PART",
     )
     bag: int | None = None  # number of the bootstrap sample of the training photos

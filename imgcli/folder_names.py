@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imgcli.errors import WrongUsage
-from imgcli.image_types import PHOTO_SUFFIXES
+from imgcli.image_types import is_photo_name
 from imgcli.text import count, listed
 
 Folder = tuple[str, ...]
@@ -175,11 +175,7 @@ def may_be_class(name: str) -> bool:
 
 def photos_below(folder: str) -> int:
     """The files under a folder that are photos by their names."""
-    return sum(
-        os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
-        for _, _, names in os.walk(folder)
-        for name in names
-    )
+    return sum(is_photo_name(name) for _, _, names in os.walk(folder) for name in names)
 
 
 def hidden(photos: int) -> str:

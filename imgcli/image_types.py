@@ -2,6 +2,7 @@
 
 import re
 from importlib.util import find_spec
+from os.path import splitext
 from typing import NamedTuple
 
 HEAD = 512  # bytes that are enough to tell
@@ -130,6 +131,11 @@ def placeholder(name: str) -> str | None:
 def broken_link(target: str) -> str:
     """What a link to a file that is not there is, by where it points."""
     return ANNEX if ".git/annex/" in target else "a broken link"
+
+
+def is_photo_name(name: str) -> bool:
+    """Whether a file is a photo by its name; what is in it `photo_format` tells."""
+    return splitext(name)[1].lower() in PHOTO_SUFFIXES
 
 
 def photo_format(head: bytes) -> str | None:

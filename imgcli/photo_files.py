@@ -16,7 +16,8 @@ from typing import Any
 
 from imgcli.errors import WrongUsage
 from imgcli.folder_names import is_system_file
-from imgcli.image_types import PHOTO_SUFFIXES
+from imgcli.image_types import PHOTO_SUFFIXES, is_photo_name
+from imgcli.tables import IDS, PATHS, column
 from imgcli.text import listed
 
 
@@ -139,3 +140,30 @@ def _filled(template: str, cells: Mapping[str, Any]) -> str:
     for name, text in texts.items():
         template = template.replace(f"{{{name}}}", text)
     return template
+
+
+def photo_column(
+    names: Sequence[str], sample: Sequence[Mapping[str, Any]], files: PhotoFiles
+) -> str | None:
+    """The column of a table's photos: by its name, by the files its cells name, or of ids.
+
+    Args:
+        sample: the first rows.
+    """
+    return column(names, PATHS) or _with_files(names, sample, files) or column(names, IDS)
+
+
+def _with_files(
+    names: Sequence[str], sample: Sequence[Mapping[str, Any]], files: PhotoFiles
+) -> str | None:
+    """The column most of whose cells are names of files; None if there is none."""
+    if files.template is not None:
+        return names[0]
+    shares = {}
+    for name in names:
+        cells = [str(cells.get(name) or "").strip() for cells in sample]
+        if len(set(cells)) > len(cells) / 2:  # names differ, where labels come again
+            named = sum(is_photo_name(cell) or files.holds(cell) for cell in cells)
+            shares[name] = named / len(cells)
+    best = max(shares, key=lambda name: shares[name], default=None)
+    return best if best is not None and shares[best] > 0.5 else None

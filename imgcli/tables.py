@@ -9,12 +9,11 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from os.path import splitext
 from pathlib import Path
 from typing import IO, Any
 
 from imgcli.errors import DataError
-from imgcli.image_types import PHOTO_SUFFIXES
+from imgcli.image_types import is_photo_name
 from imgcli.reading import only_regular, open_regular
 from imgcli.records import Rejected
 
@@ -37,6 +36,7 @@ IDS = ("id", "image_id", "img_id", "photo_id", "isic_id", "uuid", "key")  # with
 SPLITS = ("split", "subset", "set", "partition", "part", "phase", "fold_type")
 SEVERAL = ("tags", "labels", "classes", "categories")  # columns with a list of labels in a cell
 URLS = ("url", "image_url", "file_url", "photo_url", "link")
+MAX_MISSING = 0.9  # share of missing photos above which a table is refused
 MAX_LABEL = 200  # characters; more is a description
 
 Row = tuple[int, Mapping[str, Any] | Rejected]  # line number, cells by column
@@ -89,8 +89,7 @@ def _numbers(head: str, delimiter: str) -> list[str] | None:
 
 def _is_photo(cell: str) -> bool:
     """Whether a cell is a photo's path by its suffix, and no web address."""
-    suffix = splitext(cell.strip())[1].lower()
-    return suffix in PHOTO_SUFFIXES and "://" not in cell
+    return is_photo_name(cell.strip()) and "://" not in cell
 
 
 def _columns_of_list(head: str) -> tuple[str, str] | None:

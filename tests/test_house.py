@@ -41,7 +41,7 @@ ALLOWED = {
     "tree_readings": {"folder_names"},
     "class_folders": {"errors", "folder_names", "text", "tree_readings"},
     "tables": {"errors", "image_types", "reading", "records"},
-    "photo_files": {"errors", "folder_names", "image_types", "text"},
+    "photo_files": {"errors", "folder_names", "image_types", "tables", "text"},
     "runs": GROUND - {"ledger"},
     "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},

@@ -81,7 +81,7 @@ Parts = Annotated[
     typer.Option(
         "--parts",
         metavar="NAME=PART",
-        show_default="by usual names",
+        show_default="by common names",
         help="Folders that are the parts train, val and test: learn=train,exam=test; or none.",
     ),
 ]

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from os.path import splitext
 
-from imgcli.image_types import PHOTO_SUFFIXES, SUFFIXES
+from imgcli.image_types import SUFFIXES, is_photo_name
 from imgcli.text import free_suffixes
 
 MAX_NAME = 255  # bytes of one name on common file systems
@@ -41,7 +41,7 @@ def photo_name(name: str, image_format: str) -> str:
     fixes that.
     """
     name = name.rstrip(". ")
-    if splitext(name)[1].lower() not in PHOTO_SUFFIXES:
+    if not is_photo_name(name):
         name += SUFFIXES[image_format][0]
     return safe_name(name)
 

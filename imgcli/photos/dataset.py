@@ -21,7 +21,14 @@ from imgcli.errors import DataError
 from imgcli.folder_names import AS_FOUND, PARTS, Levels
 from imgcli.photos.grouping import Photos, check_group_by, join_groups, names_of
 from imgcli.photos.hashing import digest_files, digests_by_path
-from imgcli.photos.layout import Layout, find_manifest, has_files, photos_under, read_layout
+from imgcli.photos.layout import (
+    Layout,
+    find_manifest,
+    has_files,
+    not_usable,
+    photos_under,
+    read_layout,
+)
 from imgcli.photos.manifest import NAME, Manifest, user_files
 from imgcli.photos.near_duplicates import duplicate_groups, groups_by_path
 from imgcli.progress import note_once
@@ -284,10 +291,7 @@ def _check_usable(
 ) -> None:
     """Refuse fewer than two classes, and no photo to train on."""
     root, classes = samples.root, samples.classes
-    lost = ""
-    if unreadable:
-        lost = f" Not usable: {listed([item.path for item in unreadable], 3)}"
-        lost += f" ({unreadable[0].reason})."
+    lost = not_usable(unreadable)
     if len(classes) < 2:
         have = f"one class only, {listed(classes)}" if classes else "no photo that can be used"
         raise DataError(

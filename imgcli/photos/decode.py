@@ -307,7 +307,7 @@ def _black_and_white(
 
 
 def common_range(mode: str, low: float, high: float) -> tuple[float, float]:
-    """The smallest usual range of integers ("I") or floats ("F") that holds these values."""
+    """The smallest common range of integers ("I") or floats ("F") that holds these values."""
     tops = {"I": (255.0, 65535.0), "F": (1.0, 255.0, 65535.0)}[mode]
     return next(((0.0, top) for top in tops if low >= 0 and high <= top), (low, high))
 

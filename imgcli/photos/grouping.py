@@ -22,11 +22,11 @@ from typing import Any
 from imgcli import provenance
 from imgcli.config import GroupBy
 from imgcli.errors import DataError, WrongUsage
-from imgcli.photo_files import Ambiguous, PhotoFiles
+from imgcli.photo_files import Ambiguous, PhotoFiles, photo_column
 from imgcli.photos.layout import Layout
 from imgcli.photos.metadata import taken_of
 from imgcli.records import Rejected
-from imgcli.tables import IDS, PATHS, SUFFIXES, column, table_rows
+from imgcli.tables import SUFFIXES, column, table_rows
 from imgcli.text import count, listed, percent
 
 BURST = 10.0  # seconds
@@ -307,7 +307,8 @@ def _of_rows(file: Path, own: str, files: PhotoFiles, path_of: Mapping[str, str]
         DataError: a row may mean several photos.
     """
     rows = [row for _, row in table_rows(file) if not isinstance(row, Rejected)]
-    photo = _photo_column(rows[:_SAMPLE], own, files)
+    others = [name for name in rows[0] if name != own] if rows else []
+    photo = photo_column(others, rows[:_SAMPLE], files) if others else None
     if photo is None:
         return {}
     keys: Keys = defaultdict(list)
@@ -324,18 +325,6 @@ def _of_rows(file: Path, own: str, files: PhotoFiles, path_of: Mapping[str, str]
         if path is not None:
             keys[path].append(value)
     return dict(keys)
-
-
-def _photo_column(rows: Sequence[Mapping[str, Any]], own: str, files: PhotoFiles) -> str | None:
-    """The column most of whose cells name photos, those of the usual names first."""
-    shares = {
-        name: sum(files.holds(_text(row.get(name))) for row in rows)
-        for name in rows[0]
-        if name != own
-    }
-    usual = [name for name in shares if name.strip().lower() in (*PATHS, *IDS) and shares[name]]
-    best = max(usual or shares, key=lambda name: shares[name], default=None)
-    return best if best is not None and shares[best] else None
 
 
 def _text(value: Any) -> str:

@@ -36,7 +36,7 @@ from imgcli.folder_names import (
     may_be_class,
     photos_below,
 )
-from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES, broken_link, placeholder
+from imgcli.image_types import OTHER_SUFFIXES, broken_link, is_photo_name, placeholder
 from imgcli.photos.manifest import Manifest, read_manifest, user_files
 from imgcli.progress import note_once
 from imgcli.records import NewPhotos, Rejected
@@ -121,6 +121,14 @@ def read_layout(root: Path, levels: Levels = AS_FOUND) -> Layout:
     if made:  # a part that lost all its photos is one still
         parts = {name: name for name in PARTS if name in walk.folders}
     return Layout(root, made, parts, photos, sorted(rejected, key=lambda r: r.path), errors)
+
+
+def not_usable(rejected: Sequence[Rejected]) -> str:
+    """The end of a sentence about too few photos: those that cannot be used, and why."""
+    if not rejected:
+        return ""
+    paths = listed([item.path for item in rejected], 3)
+    return f" Not usable: {paths} ({rejected[0].reason})."
 
 
 def has_files(root: Path) -> bool:
@@ -231,8 +239,7 @@ class _Walk:
     def counts(self) -> dict[Folder, int]:
         """The photos per folder; other files only where there are no photos by their names."""
         photos = {
-            _steps(folder): sum(os.path.splitext(p)[1].lower() in PHOTO_SUFFIXES for p in paths)
-            for folder, paths in self.files.items()
+            _steps(folder): sum(map(is_photo_name, paths)) for folder, paths in self.files.items()
         }
         if any(photos.values()):
             return photos

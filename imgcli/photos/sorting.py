@@ -19,7 +19,7 @@ from pathlib import Path
 from imgcli.batch import Batch
 from imgcli.errors import StorageError, WrongUsage
 from imgcli.files import locked, need_space, sweep_temporaries, sync_folder, writing
-from imgcli.image_types import HEAD, PHOTO_SUFFIXES, SUFFIXES, photo_format
+from imgcli.image_types import HEAD, SUFFIXES, is_photo_name, photo_format
 from imgcli.photos.hashing import digest_files
 from imgcli.photos.manifest import Link, flat_names, hard_link
 from imgcli.photos.quarantine import SORTED, SORTED_MEMBER, Move, begin_batch, refuse_split, restore
@@ -184,7 +184,7 @@ def _originals(
                 yield name, digest, os.path.abspath(content), False
         else:
             digest, suffix = content
-            stem = name if os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES else name + suffix
+            stem = name if is_photo_name(name) else name + suffix
             yield stem, digest, os.path.abspath(_container(photo.name)), True
 
 

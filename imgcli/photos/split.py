@@ -20,7 +20,7 @@ from imgcli.photos import grouping, manifest
 from imgcli.photos.assign import DEFAULT_FOLDS, choose_parts, suggested_folds
 from imgcli.photos.grouping import check_group_by, join_groups
 from imgcli.photos.hashing import digests_by_path, remember
-from imgcli.photos.layout import ARE_CLASSES, Layout, read_layout
+from imgcli.photos.layout import ARE_CLASSES, Layout, not_usable, read_layout
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
 from imgcli.photos.near_duplicates import groups_by_path
 from imgcli.records import IntArray, Rejected
@@ -288,10 +288,7 @@ def _check_classes(
 ) -> None:
     """Refuse classes that cannot be split; before the photos are read, and again after."""
     counts = Counter(place.label for place in photos.values())
-    lost = ""
-    if unreadable:
-        lost = f" Not usable: {listed([item.path for item in unreadable], 3)}"
-        lost += f" ({unreadable[0].reason})."
+    lost = not_usable(unreadable)
     if left_out and len(counts) < 2:
         raise DataError(
             f"--min-photos leaves {count(len(counts), 'class', 'classes')} of '{raw}', and a "

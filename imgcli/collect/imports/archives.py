@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from os.path import splitext
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -37,7 +36,7 @@ from imgcli.collect.imports.labelled_photo import (
 from imgcli.collect.imports.zip_names import NAMES, encoding_of
 from imgcli.errors import DataError
 from imgcli.folder_names import hidden, is_system_file, may_be_class
-from imgcli.image_types import PHOTO_SUFFIXES
+from imgcli.image_types import is_photo_name
 from imgcli.progress import note_once
 from imgcli.reading import open_regular
 from imgcli.records import Rejected
@@ -85,8 +84,7 @@ class _Unseen:
         first = next((n for n, part in enumerate(parts) if is_system_file(part)), None)
         if first is None:
             return False
-        is_photo = splitext(parts[-1])[1].lower() in PHOTO_SUFFIXES
-        if is_photo and first < len(parts) - 1 and may_be_class(parts[first]):
+        if is_photo_name(parts[-1]) and first < len(parts) - 1 and may_be_class(parts[first]):
             self._photos["/".join(parts[: first + 1])] += 1
         return True
 

@@ -14,18 +14,15 @@ from typing import Any
 
 from imgcli.collect.imports.archives import archive_entries, is_archive
 from imgcli.collect.imports.formats import parquet
-from imgcli.collect.imports.formats.tables import SAMPLE, photo_column
+from imgcli.collect.imports.formats.tables import SAMPLE
 from imgcli.collect.imports.labelled_photo import LIMITS, Entry, NotTaken, read_photo
 from imgcli.errors import DataError, WrongUsage
-from imgcli.image_types import OTHER_SUFFIXES, PHOTO_SUFFIXES
-from imgcli.photo_files import PhotoFiles
+from imgcli.image_types import OTHER_SUFFIXES, is_photo_name
+from imgcli.photo_files import PhotoFiles, photo_column
 from imgcli.reading import open_regular, read_regular
 from imgcli.records import NewPhotos, Rejected
-from imgcli.tables import SUFFIXES, table_rows
+from imgcli.tables import LISTS, MAX_MISSING, SUFFIXES, table_rows
 from imgcli.text import count, listed, percent
-
-LISTS = (".txt", ".lst")
-_MISSING = 0.9  # share of missing photos from which on a table is refused
 
 
 def photos_named_in(path: Path, root: Path | None, path_column: str | None) -> NewPhotos | None:
@@ -40,9 +37,9 @@ def photos_named_in(path: Path, root: Path | None, path_column: str | None) -> N
         WrongUsage: the named column is not there.
         Refused: a Parquet table, and pyarrow is not installed.
     """
-    suffix = path.suffix.lower()
-    if suffix in PHOTO_SUFFIXES:
+    if is_photo_name(path.name):
         return None
+    suffix = path.suffix.lower()
     with open_regular(path) as file:
         if file.read(4) == parquet.MAGIC:
             return _in_parquet(path, root, path_column)
@@ -78,12 +75,8 @@ def _in_table(path: Path, root: Path | None, path_column: str | None) -> NewPhot
     files = PhotoFiles(root or path.parent)
     rows = (cells for _, cells in table_rows(path) if not isinstance(cells, Rejected))
     sample = list(islice(rows, SAMPLE))
-    head = _names_in(path) if not sample else list(sample[0])
-    first = [name for name in head if _is_photo(name, files)]
-    if first:  # a table without a line of column names
-        column, named = first[0], [first[0]]
-    else:
-        column, named = _column(path, sample, files, path_column), []
+    column = _column(path, sample, files, path_column)
+    named: list[str] = []
     rejected = []
     for number, cells in table_rows(path):
         value = cells if isinstance(cells, Rejected) else cells.get(column)
@@ -94,13 +87,6 @@ def _in_table(path: Path, root: Path | None, path_column: str | None) -> NewPhot
         else:
             named.append(str(value).strip())
     return _files([_found(files, name) for name in named], named, rejected, f"'{path}'")
-
-
-def _names_in(path: Path) -> list[str]:
-    """The first line of a table that has no other."""
-    with open_regular(path) as file:
-        line = file.readline().decode("utf-8-sig", "replace").strip()
-    return [line] if line else []
 
 
 def _column(
@@ -123,10 +109,6 @@ def _column(
     return column
 
 
-def _is_photo(name: str, files: PhotoFiles) -> bool:
-    return os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES and files.holds(name)
-
-
 def _found(files: PhotoFiles, named: str) -> str:
     """The file that is meant; the path itself where it may be several."""
     try:
@@ -140,7 +122,7 @@ def _files(
 ) -> NewPhotos:
     """Files, each once; refused where nearly none is there."""
     missing = [name for file, name in zip(files, named, strict=True) if not os.path.exists(file)]
-    if missing and len(missing) > _MISSING * len(files):
+    if missing and len(missing) > MAX_MISSING * len(files):
         raise DataError(
             f"Of the {count(len(files), 'path')} in {source}, {percent(len(missing) / len(files))} "
             f"are not there, such as '{missing[0]}'. Say where they are: --root FOLDER"

@@ -27,13 +27,12 @@ from imgcli.collect.imports.labelled_photo import LIMITS, LabelledPhoto, read_ph
 from imgcli.collect.imports.survey import split_into
 from imgcli.errors import DataError, WrongUsage
 from imgcli.folder_names import AS_FOUND, PARTS, part_named
-from imgcli.image_types import PHOTO_SUFFIXES
-from imgcli.photo_files import PhotoFiles
+from imgcli.photo_files import PhotoFiles, photo_column
 from imgcli.records import Rejected
 from imgcli.tables import (
     IDS,
     LABELS,
-    PATHS,
+    MAX_MISSING,
     SEVERAL,
     SPLITS,
     SUFFIXES,
@@ -46,7 +45,6 @@ from imgcli.tables import (
 from imgcli.text import count, listed, percent
 
 SAMPLE = 200  # rows that tell what a column holds
-_MISSING = 0.9  # share of the rows without a photo from which on a table is refused
 _FLAGS = {"0": False, "0.0": False, "": False, "1": True, "1.0": True}
 
 
@@ -157,13 +155,6 @@ def find_columns(
     return Columns(photo, label, one_hot, part, "" if part else _part_of(table))
 
 
-def photo_column(
-    names: Sequence[str], sample: Sequence[Mapping[str, Any]], files: PhotoFiles
-) -> str | None:
-    """The column of photos: by its name, by the files its cells name, or of ids."""
-    return column(names, PATHS) or _with_files(names, sample, files) or column(names, IDS)
-
-
 def photo_of(
     table: Path,
     where: str,
@@ -213,25 +204,6 @@ def refuse_long(table: Path, rows: int) -> None:
 
 
 # --- what a column holds ------------------------------------------------------------------------
-
-
-def _with_files(
-    names: Sequence[str], sample: Sequence[Mapping[str, Any]], files: PhotoFiles
-) -> str | None:
-    """The column most of whose cells are names of files; None if there is none."""
-    if files.template is not None:
-        return names[0]
-    shares = {}
-    for name in names:
-        cells = [str(cells.get(name) or "") for cells in sample]
-        if len(set(cells)) > len(cells) / 2:  # names differ, where labels come again
-            shares[name] = sum(_is_photo(cell) or files.holds(cell) for cell in cells) / len(cells)
-    best = max(shares, key=lambda name: shares[name], default=None)
-    return best if best is not None and shares[best] > 0.5 else None
-
-
-def _is_photo(cell: str) -> bool:
-    return os.path.splitext(cell.strip())[1].lower() in PHOTO_SUFFIXES
 
 
 def _are_parts(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:
@@ -344,7 +316,7 @@ def _count(path: Path, photos: LabelledPhotos) -> tuple[int, int, tuple[str, ...
             missing.append(item.origin)
         else:
             parts.add(item.part)
-    if missing and len(missing) > _MISSING * rows:
+    if missing and len(missing) > MAX_MISSING * rows:
         raise DataError(
             f"Of the {count(rows, 'row')} of '{path}', {percent(len(missing) / rows)} name photos "
             f"that are not there, such as '{missing[0]}'. Say where they are: --root FOLDER, or "
