@@ -157,36 +157,34 @@ def evaluate(
     from imgcli.evaluation.evaluate import evaluate as figures_of
     from imgcli.evaluation.predictions_io import with_training_figures
 
-    if data is not None:  # torch, which a stored evaluation needs not
-        from imgcli.training.scoring import is_own, place_of_other
-    grouping = _grouping(group_by, group_table)
-    by = [_grouped_by(one, data, grouping) for one in runs]
+    asked = _Asked(data, on, folds, seed, device, repeats, _grouping(group_by, group_table), levels)
+    by = [_grouped_by(one, asked) for one in runs]
     if compare_ungrouped and not all(by):
         raise WrongUsage(
             "--compare-ungrouped has nothing to compare: no photos are grouped. Say which belong "
             "together with --group-by, such as '(p[0-9]+)_' or column:patient."
         )
-    each = [_score(one, data, on, folds, seed, device, repeats, grouping, levels) for one in runs]
+    owns = [_is_own(one, data) for one in runs]
+    each = [_score(one, asked, own=own) for one, own in zip(runs, owns, strict=True)]
     predictions = average([one.predictions for one in each])
     further = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
     evaluation = figures_of(predictions, train_confusions, repeats=further)
-    other = each[0].other
-    own = data is None or is_own(runs[0], data)
+    other, own = each[0].other, owns[0]
     if folds is None and len(runs) == 1 and own:
         evaluation = with_training_figures(evaluation, runs[0])
     document = _document(runs, evaluation, predictions, further)
-    if data is not None and not own:
+    if not own:
         document |= {"data": str(data), **(_other_json(other) if other else {})}
     document["grouped_by"] = list(by[0])
     ungrouped = None
     if compare_ungrouped:
-        ungrouped = _ungrouped(runs, data, on, folds, seed, device, repeats)
+        ungrouped = _ungrouped(runs, asked)
         document["ungrouped"] = _beside(ungrouped)
     figures: tuple[Path, ...] = ()
     if len(runs) == 1:
-        store = runs[0] if data is None or own else place_of_other(runs[0], data)
         document["calibration"] = _calibrate(runs[0], predictions, own)
+        store = runs[0] if own else _beside_own(runs[0], asked)
         store.write_json("evaluation.json", document)
         figures = _draw(store, evaluation, predictions)
     return EvaluateResult(
@@ -214,31 +212,68 @@ def _grouping(group_by: str | Sequence[str] | None, table: str | Path | None) ->
     return found
 
 
-def _grouped_by(run: "Run", data: Path | None, grouping: "GroupBy | None") -> tuple[str, ...]:
+@dataclass(frozen=True)
+class _Asked:
+    """What is evaluated: the photos, and how they are divided."""
+
+    data: Path | None  # None: the run's own
+    on: str
+    folds: int | None  # None: the test part, or all of other photos
+    seed: int | None
+    device: str
+    repeats: int
+    grouping: "GroupBy | None"  # None: the run's
+    levels: Levels  # of other photos
+
+    def folds_of(self, run: "Run", store: "Run | None", grouping: "GroupBy | None") -> "Scored":
+        """A cross-validation by the run's config."""
+        from imgcli.training.scoring import score_folds
+
+        assert self.folds is not None
+        return score_folds(
+            run,
+            self.data,
+            self.on,
+            self.folds,
+            self.seed,
+            self.device,
+            self.repeats,
+            grouping,
+            store=store,
+        )
+
+
+def _is_own(run: "Run", data: Path | None) -> bool:
+    """Whether the photos are those of the run's own dataset."""
+    if data is None:  # without torch, which a stored evaluation needs not
+        return True
+    from imgcli.training.scoring import is_own
+
+    return is_own(run, data)
+
+
+def _beside_own(run: "Run", asked: _Asked) -> "Run":
+    """Where an evaluation on other photos is kept."""
+    from imgcli.training.scoring import place_of_other
+
+    assert asked.data is not None
+    return place_of_other(run, asked.data)
+
+
+def _grouped_by(run: "Run", asked: _Asked) -> tuple[str, ...]:
     from imgcli.photos.dataset import grouped_by
 
-    asked = run.config.data.grouping if grouping is None else grouping
-    return grouped_by(run.data if data is None else data, asked)
+    grouping = run.config.data.grouping if asked.grouping is None else asked.grouping
+    return grouped_by(run.data if asked.data is None else asked.data, grouping)
 
 
-def _ungrouped(
-    runs: "Sequence[Run]",
-    data: Path | None,
-    on: str,
-    folds: int | None,
-    seed: int | None,
-    device: str,
-    repeats: int,
-) -> "Evaluation":
+def _ungrouped(runs: "Sequence[Run]", asked: _Asked) -> "Evaluation":
     """The same evaluation by photos: near-duplicates alone are kept together."""
     from imgcli.config import GroupBy
     from imgcli.evaluation.evaluate import average
     from imgcli.evaluation.evaluate import evaluate as figures_of
-    from imgcli.training.scoring import score_folds
 
-    assert folds is not None
-    by = GroupBy(only_duplicates=True)
-    each = [score_folds(one, data, on, folds, seed, device, repeats, by) for one in runs]
+    each = [asked.folds_of(one, None, GroupBy(only_duplicates=True)) for one in runs]
     further = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
     return figures_of(average([one.predictions for one in each]), repeats=further)
 
@@ -252,45 +287,30 @@ def _beside(evaluation: "Evaluation") -> dict[str, Any]:
     return {name: found[name] for name in kept}
 
 
-def _score(
-    run: "Run",
-    data: Path | None,
-    on: str,
-    folds: int | None,
-    seed: int | None,
-    device: str,
-    repeats: int,
-    grouping: "GroupBy | None",
-    levels: Levels,
-) -> "Scored":
+def _score(run: "Run", asked: _Asked, *, own: bool) -> "Scored":
     """The run's predictions, as they are stored or made now."""
     from imgcli.commands.stored_scores import stored_folds, stored_test
 
-    if data is not None:
-        from imgcli.training import scoring
+    data, device, grouping = asked.data, asked.device, asked.grouping
+    if not own:
+        if asked.folds is not None:
+            return asked.folds_of(run, _beside_own(run, asked), grouping)
+        from imgcli.training.scoring import score_other
 
-        if not scoring.is_own(run, data):
-            if folds is None:
-                return scoring.score_other(run, data, device, levels)
-            store = scoring.place_of_other(run, data)
-            return scoring.score_folds(
-                run, data, on, folds, seed, device, repeats, grouping, store=store
-            )
-    if folds is None:
+        assert data is not None
+        return score_other(run, data, device, asked.levels)
+    stored = None
+    if asked.folds is None:
         stored = stored_test(run, data, device, grouping)
-    else:
-        train = on == "train"  # of all photos, each evaluation is counted
-        if train:
-            stored = stored_folds(run, data, folds, seed, device, repeats, grouping)
-        else:
-            stored = None
+    elif asked.on == "train":  # of all photos, each evaluation is counted
+        stored = stored_folds(run, data, asked.folds, asked.seed, device, asked.repeats, grouping)
     if stored is not None:
         return stored
-    from imgcli.training.scoring import score_folds, score_test
+    if asked.folds is not None:
+        return asked.folds_of(run, None, grouping)
+    from imgcli.training.scoring import score_test
 
-    if folds is None:
-        return score_test(run, data, device, grouping)
-    return score_folds(run, data, on, folds, seed, device, repeats, grouping)
+    return score_test(run, data, device, grouping)
 
 
 def names(run: str | Path | Sequence[str | Path]) -> list[str]:
