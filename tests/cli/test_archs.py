@@ -187,8 +187,10 @@ def test_what_cannot_be_described_is_a_sentence(
 @pytest.mark.parametrize("words", [["--help"], ["search", "--help"], ["describe", "-h"]])
 def test_help_has_examples_and_imports_nothing_heavy(words: list[str], shell: Shell) -> None:
     assert not modules_of("archs", *words) & {"torch", "numpy", "timm"}
-    lines = [line.strip() for line in shell("archs", *words).out.splitlines()]
-    assert sum(line.startswith("imgcli archs") for line in lines) >= 2
+    code, out, err = shell("archs", *words)
+    assert code == 0, err
+    lines = [line.strip() for line in out.splitlines()]
+    assert sum(line.startswith("imgcli archs") for line in lines) >= 2, out
 
 
 def test_the_shell_completes_the_commands_and_their_options() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.collect.imports.archives import zip_entries
 from imgcli.collect.imports.formats.source import Reading
 from imgcli.collect.imports.run import import_photos
 from imgcli.collect.imports.zip_names import encoding_of
+from imgcli.collect.imports.zips import zip_entries
 from imgcli.errors import WrongUsage
 from tests.support.photos import photo
 from tests.support.trees import tree
