@@ -147,8 +147,8 @@ def place_of_other(run: Run, data: Path) -> Run:
 def score_other(run: Run, data: Path, device: str = "auto", levels: Levels = AS_FOUND) -> Scored:
     """The run's predictions of the photos of class folders, or of a dataset's test part, by name.
 
-    Photos of a class that the run does not know are left out, and so are those that it was trained
-    on. The ledger of its own test part is not touched.
+    Left out are photos of a class that the run does not know, those that it was trained on, and
+    those of its own test part, which are scored under the eyes of the ledger alone.
 
     Args:
         levels: which folders of `data` are the classes.
@@ -167,18 +167,21 @@ def score_other(run: Run, data: Path, device: str = "auto", levels: Levels = AS_
     unknown = Counter(places[p].label for p in digests if places[p].label not in classes)
     named = {p: digest for p, digest in digests.items() if places[p].label in classes}
     seen = Counter(places[p].label for p, digest in named.items() if digest in known)
-    left = {p: digest for p, digest in named.items() if digest not in known}
+    sealed = Counter(places[p].label for p, digest in named.items() if digest in test)
+    left = {p: digest for p, digest in named.items() if digest not in known | test}
     left_out = [
         *(LeftOut(name, n, "not a class of the run") for name, n in sorted(unknown.items())),
         *(LeftOut(name, n, "trained on by the run") for name, n in sorted(seen.items())),
+        *(LeftOut(name, n, "in the run's own test part") for name, n in sorted(sealed.items())),
     ]
     if not left:
         found = listed(sorted({place.label for place in places.values()}), 4)
         why = (
             f"its classes are {found}, and the run '{run.folder}' knows {listed(classes, 4)}"
             if not named
-            else f"the run '{run.folder}' was trained on all of them; imgcli evaluate --folds 10 "
-            "estimates the error on training photos"
+            else f"the run '{run.folder}' was trained on all of them, or they are in its own test "
+            "part; imgcli evaluate --folds 10 estimates the error on training photos, and imgcli "
+            "evaluate scores the test part"
         )
         raise DataError(f"No photo of '{data}' can be scored: {why}.")
     groups, faults = groups_by_path(data, left, "near")
@@ -200,7 +203,6 @@ def score_other(run: Run, data: Path, device: str = "auto", levels: Levels = AS_
     absent = tuple(name for i, name in enumerate(classes) if not (predictions.targets == i).any())
     other = OtherPhotos(data, "test" if tested else None, tuple(left_out), absent)
     _say(other, len(paths), [*unread, *faults, *predicted.rejected])
-    _note_own(sum(digest in test for digest in predictions.digests))
     place_of_other(run, data).save_predictions("predictions.npz", predictions)
     return Scored(predictions, None, None, 0, other=other)
 
@@ -230,11 +232,3 @@ def _say(other: OtherPhotos, scored: int, rejected: Iterable[object]) -> None:
         note(f"No photo here of class {listed(other.absent, 8)}: the figures say nothing of it.")
     if n := len([*rejected]):
         note(f"{count(n, 'photo')} cannot be read and {'is' if n == 1 else 'are'} left out.")
-
-
-def _note_own(n: int) -> None:
-    if n:
-        note(
-            f"{count(n, 'photo')} of these {'is' if n == 1 else 'are'} in the run's own test part, "
-            "which this scores without an entry in its ledger."
-        )

@@ -73,6 +73,18 @@ def test_photos_that_the_run_was_trained_on_are_left_out(run: Run, here: Path) -
     assert sum(one["n"] for one in result.to_json()["left_out"]) == 36
 
 
+def test_no_other_name_for_the_own_test_part_goes_round_the_ledger(run: Run, here: Path) -> None:
+    shutil.copytree(here / "dataset/train", here / "raw")
+    shutil.copytree(here / "dataset/test", here / "raw", dirs_exist_ok=True)
+    with pytest.raises(DataError, match="or they are in its own test part"):
+        evaluate(run=run.folder, data="raw", device="cpu")
+    write(here / "raw", "red", 2, RED)
+    result = evaluate(run=run.folder, data="raw", device="cpu")
+    assert result.n == 2
+    reasons = {one["reason"] for one in result.to_json()["left_out"]}
+    assert reasons == {"trained on by the run", "in the run's own test part"}
+
+
 def test_of_another_dataset_the_test_part_is_scored(run: Run, here: Path) -> None:
     for part, n, first in (("train", 4, 800), ("test", 2, 900)):
         write(here / f"other/{part}", "red", n, RED, first)
