@@ -24,7 +24,7 @@ from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import Dataset, load_dataset, with_unlabelled
 from imgcli.photos.sample_range import range_of_files
-from imgcli.records import FloatArray, IntArray, Rejected, Samples
+from imgcli.records import FloatArray, IntArray, Rejected
 from imgcli.runs import CACHE, Run
 from imgcli.training.augment import recipe_of
 from imgcli.training.checkpoint import State
@@ -117,7 +117,7 @@ def make_context(
         dataset, unlabelled = with_unlabelled(dataset, Path(config.data.pseudo_label))
     samples = dataset.samples
     network = network or initial_network(config.model, samples.classes, config.seed)
-    network = _with_range_of(samples, network)
+    network = _with_range_of(dataset, network)
     config = _with_layers_of(network, config, device)
     inputs: PixelInputs | FeatureInputs
     if config.model.frozen:
@@ -139,15 +139,18 @@ def make_context(
     )
 
 
-def _with_range_of(samples: Samples, network: Network) -> Network:
-    """The network, its preprocessing with the samples' range, unless it was trained with another.
+def _with_range_of(dataset: Dataset, network: Network) -> Network:
+    """The network, its preprocessing with the photos' range, unless it was trained with another.
 
-    The network keeps it with its weights, so that new photos are as bright to it.
+    The test part has no say in it. The network keeps it with its weights, so that new photos are
+    as bright to it.
     """
     if network.preprocess.sample_range is not None:
         return network
-    files = [os.path.join(samples.root, path) for path in samples.paths]
-    found = range_of_files(files, samples.digests, CACHE)
+    samples = dataset.samples
+    rows = np.setdiff1d(np.arange(len(samples)), dataset.split.parts.get("test", [])).tolist()
+    files = [os.path.join(samples.root, samples.paths[row]) for row in rows]
+    found = range_of_files(files, [samples.digests[row] for row in rows], CACHE)
     return replace(network, preprocess=replace(network.preprocess, sample_range=found))
 
 

@@ -45,3 +45,18 @@ def test_a_run_keeps_the_range_of_its_photos_for_new_ones(shell: Shell) -> None:
     alone = shell("predict", "data/test/dark/5.png", "--json")[1]
     assert code == 0
     assert json.loads(alone)["predictions"][0] in json.loads(out)["predictions"]
+
+
+@pytest.mark.usefixtures("here")
+def test_the_test_part_has_no_say_in_the_range(shell: Shell) -> None:
+    rng = np.random.default_rng(0)
+    for part, high in (("train", 4000), ("test", 60_000)):
+        for label in ("cat", "dog"):
+            for i in range(4):
+                file = Path(f"data/{part}/{label}/{part}{i}.png")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rng.integers(0, high, (24, 24)).astype(np.uint16)).save(file)
+    words = ("--data", "data", "--arch", "4C3-P2-8", "--image-size", "16", "--epochs", "1")
+    assert shell("train", *words).code == 0
+    stored = json.loads(Path("runs/latest/model.json").read_text())["preprocess"]
+    assert stored["sample_range"]["bits"] == 12
