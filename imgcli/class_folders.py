@@ -116,7 +116,7 @@ def find_class_folders(
         names = listed(sorted("/".join(folder) for folder in best.folders))
         raise NoClassFolders(
             f"'{source}' holds photos in {names}, but no class folders in them. "
-            "If those are the classes: --classes-at 1."
+            f"If those are the classes: --classes-at {len(best.folders[0])}."
         )
     _refuse_shards(tree, best, source, sidecars or {})
     others = [one for one in rest if best.score - one.score < _NEAR]
@@ -273,5 +273,5 @@ def _refuse_shards(
             f"'{source}' holds the shards of a bulk downloader ({listed(names, 3)}, with a .json "
             "beside each photo), not class folders. Label the photos by a table with their paths "
             "(imgcli import table.csv) or by their paths (--label-from), or say that the shards "
-            "are the classes: --classes-at 1."
+            f"are the classes: --classes-at {len(reading.folders[0])}."
         )

@@ -171,13 +171,15 @@ def test_the_user_says_which_folders_are_parts() -> None:
 def test_parts_without_class_folders_are_said() -> None:
     with pytest.raises(DataError, match="photos in 'test' and 'train', but no class folders"):
         found_in("{train,test}")
+    with pytest.raises(DataError, match=r"If those are the classes: --classes-at 2\."):
+        found_in("wrap/{train,test}")
     with pytest.raises(DataError, match="holds photos but no class folders"):
         found_in("=5")
 
 
 def test_shards_of_a_downloader_are_no_classes() -> None:
     photos = counts("out/{00000,00001,00002}")
-    with pytest.raises(DataError, match=r"shards of a bulk downloader.*--classes-at 1"):
+    with pytest.raises(DataError, match=r"shards of a bulk downloader.*--classes-at 2"):
         find_class_folders(photos, "src", sidecars=photos)
     assert find_class_folders(photos, "src").labels == ["00000", "00001", "00002"]
 
