@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import ClassesAt, Force, Json, Parts, Quiet, Seed
+from imgcli.cli.options import ClassesAt, Force, Json, Parts, PathColumn, Quiet, Seed, TableRoot
 from imgcli.commands.import_photos import ImportResult, Multi, OnConflict
 from imgcli.commands.import_photos import import_photos as copy_photos
 from imgcli.report.terminal.photos import imported
@@ -30,15 +30,6 @@ LabelFrom = Annotated[
         "its first one.",
     ),
 ]
-PathColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--path-column",
-        metavar="NAME",
-        show_default="path, file_name, image, …",
-        help="Column of a table with the photos' paths.",
-    ),
-]
 LabelColumn = Annotated[
     str | None,
     typer.Option(
@@ -50,15 +41,6 @@ LabelColumn = Annotated[
 ]
 KeepSplit = Annotated[
     bool, typer.Option("--keep-split", help="Keep the train, val and test parts of the source.")
-]
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        "--root",
-        metavar="FOLDER",
-        show_default="the table's own",
-        help="Folder that the paths in a table are below.",
-    ),
 ]
 PathTemplate = Annotated[
     str | None,
@@ -136,7 +118,7 @@ def import_photos(
     keep_split: KeepSplit = False,
     classes_at: ClassesAt = None,
     parts: Parts = [],  # noqa: B006  typer copies it
-    root: Root = None,
+    root: TableRoot = None,
     path_template: PathTemplate = None,
     join: Join = [],  # noqa: B006
     multi: Several = "skip",

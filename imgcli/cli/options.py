@@ -93,3 +93,21 @@ GroupTable = Annotated[
     Path | None,
     typer.Option("--group-table", metavar="FILE", show_default=False, help=GROUP_TABLE_HELP),
 ]
+TableRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        metavar="FOLDER",
+        show_default="the table's own",
+        help="Folder that the paths in a table or list are below.",
+    ),
+]
+PathColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--path-column",
+        metavar="NAME",
+        show_default="path, file_name, image, …",
+        help="Column of a table with the photos' paths.",
+    ),
+]

@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Device, Json, MaxPixels, Quiet, RunNames
+from imgcli.cli.options import Device, Json, MaxPixels, PathColumn, Quiet, RunNames, TableRoot
 from imgcli.commands import predict as command
 from imgcli.errors import WrongUsage
 from imgcli.progress import note
@@ -57,24 +57,6 @@ Unsure = Annotated[
         help="Answer 'unsure' below this confidence, such as 0.6.",
     ),
 ]
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        "--root",
-        metavar="FOLDER",
-        show_default="the table's own",
-        help="Folder that the paths in a table or list are below.",
-    ),
-]
-PathColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--path-column",
-        metavar="NAME",
-        show_default="path, file_name, image, …",
-        help="Column of a table with the photos' paths.",
-    ),
-]
 Top = Annotated[int, typer.Option("--top", help="Most probable classes to list per photo.")]
 MinPrecision = Annotated[
     float | None,
@@ -97,7 +79,7 @@ def predict(
     unsure: Unsure = None,
     sort_into: SortInto = None,
     link: Linked = "auto",
-    root: Root = None,
+    root: TableRoot = None,
     path_column: PathColumn = None,
     device: Device = "auto",
     max_pixels: MaxPixels = None,
