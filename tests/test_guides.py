@@ -52,6 +52,12 @@ def command_of(words: list[str]) -> tuple[Any, list[str]]:
     return command, words
 
 
+def parsed(words: list[str]) -> Any:
+    """The context of a command line, with the program's own settings: a command keeps its -h."""
+    command, words = command_of(words)
+    return command.make_context(command.name, words, **PROGRAM.context_settings)
+
+
 def options_of(command: Any) -> set[str]:
     return {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
 
@@ -85,8 +91,7 @@ def test_every_command_is_typed_on_a_page(command: str) -> None:
 
 @pytest.mark.parametrize("line", of_all(command_lines))
 def test_a_command_line_parses(line: str) -> None:
-    command, words = command_of(shlex.split(line, comments=True)[1:])
-    with command.make_context(command.name, words):
+    with parsed(shlex.split(line, comments=True)[1:]):
         pass
 
 
@@ -99,9 +104,8 @@ def test_a_command_in_a_sentence_has_these_options(line: str) -> None:
 
 @pytest.mark.parametrize("line", ["evaluate --fold 5", "train --epochs many", "archs describe"])
 def test_a_command_line_that_is_wrong_does_not_parse(line: str) -> None:
-    command, words = command_of(line.split())
     with pytest.raises(Exception, match=r"No such option|valid integer|Missing parameter"):
-        command.make_context(command.name, words)
+        parsed(line.split())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -99,7 +99,7 @@ TableRoot = Annotated[
         "--root",
         metavar="FOLDER",
         show_default="the table's own",
-        help="Folder that the paths in a table or list are below.",
+        help="Folder that the paths in a table start from.",
     ),
 ]
 PathColumn = Annotated[
