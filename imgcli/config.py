@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple, Self, get_args, get_origin, get_typ
 from imgcli.errors import WrongUsage
 
 Fit = Literal["squash", "crop", "pad"]
+PLUS = "+"  # between the networks of an arch
 
 
 class Limits(NamedTuple):
@@ -121,7 +122,7 @@ class ModelConfig:
 
     arch: str = _network(
         "A network of timm, torchvision or the zoo (`imgcli archs` lists them), or layer notation "
-        "such as 32C5-P2-64C5-P2-128.",
+        "such as 32C5-P2-64C5-P2-128. With --freeze also several, whose features are joined: a+b.",
         value="",
     )
     notation: str | None = None  # the layers of a name of the zoo, whatever becomes of the zoo
@@ -181,10 +182,20 @@ class ModelConfig:
         "squash",
         value="squash",
     )
+    mirror: bool | None = _network(
+        "With --freeze: the features of a photo and of its mirror image, joined.",
+        "no; with --freeze and no --arch yes",
+        negated=True,
+    )
     test_flip: bool | None = _network(
         "Test-time augmentation: average the predictions of each photo and its mirror image.",
         negated=True,
     )
+
+    @property
+    def archs(self) -> list[str]:
+        """The networks whose features are joined; one, where `arch` is not `a+b`."""
+        return [name.strip() for name in self.arch.split(PLUS)]
 
     @property
     def frozen(self) -> bool:

@@ -86,6 +86,7 @@ class Model(Struct):
     val_learnt_by: str | None = None
     notation: str | None = None
     model_args: dict[str, Any] = {}
+    mirror: bool = False
     preprocess: View | None = None
     precision: str = "fp32"
     input: str | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any
 
-from imgcli.config import Choice, TrainConfig, choices
+from imgcli.config import PLUS, Choice, TrainConfig, choices
 from imgcli.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -31,21 +31,26 @@ def training_config(**given: Any) -> TrainConfig:
         name: _value(choices()[name], value) for name, value in given.items() if value is not None
     }
     if "arch" not in values:
-        values["arch"] = _default_arch(values)
+        values = {**_default_network(values), **values}
     for name in ("weights", "pseudo_label"):
         if name in values:  # runs/latest will soon be another run
             values[name] = str(through_latest(Path(values[name])))
     return TrainConfig.of(**values)
 
 
-def _default_arch(values: Mapping[str, Any]) -> str:
-    """The best network whose weights are installed, for a frozen backbone."""
+def _default_network(values: Mapping[str, Any]) -> dict[str, Any]:
+    """For a frozen backbone: all networks whose weights are installed, on mirror images too.
+
+    examples/README.md has the study of which features are the best.
+    """
     from imgcli.models.bundled import bundled_archs
 
     archs = bundled_archs() if values.get("freeze") and "weights" not in values else []
     if not archs:
         raise WrongUsage("Name a network with --arch, such as --arch resnet101 --freeze.")
-    return archs[0]
+    if "unfreeze_after" in values:
+        return {"arch": archs[0]}
+    return {"arch": PLUS.join(archs), "mirror": not values.get("test_flip")}
 
 
 def _value(choice: Choice, value: Any) -> Any:

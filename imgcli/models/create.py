@@ -1,6 +1,7 @@
 """A name becomes a network: the zoo and layer notation, then timm, then torchvision.
 
-`torchvision/resnet50` asks for torchvision's where timm has the same name.
+`torchvision/resnet50` asks for torchvision's where timm has the same name, and `a+b` for the
+features of both.
 """
 
 from dataclasses import replace
@@ -12,6 +13,7 @@ from torch import nn
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.build import build_backbone, leading_shape, without_ends
+from imgcli.models.joined import Member, join, mirrored
 from imgcli.models.layers import initialise
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels, Classifier, Network, feature_count
@@ -52,13 +54,13 @@ def create_network(model: ModelConfig, classes: int, seed: int = 0) -> Network:
         preprocess = Preprocess(size, model.fit, interpolation="bilinear", channels=channels)
         backbone = Backbone(module, ["head"], preprocess)
     else:
-        from imgcli.models.libraries import backbone_of  # seconds, for networks of timm's alone
-
-        backbone = backbone_of(model, channels, variation, published)
+        backbone = _of_libraries(model, channels, variation, published)
     module, head_names, preprocess = backbone
     given = None
     if model.weights is not None:
         given = load_backbone(module, read_checkpoint(Path(model.weights)), head_names)
+    if model.mirror:
+        module, head_names = mirrored(module), []
     head = nn.Linear(_features(arch, module, preprocess), classes)
     classifier = Classifier(module, head)
     if variation.init is not None:
@@ -69,10 +71,27 @@ def create_network(model: ModelConfig, classes: int, seed: int = 0) -> Network:
     return Network(classifier, preprocess, model.arch, notation, head_name, given)
 
 
+def _of_libraries(
+    model: ModelConfig, channels: Channels, variation: Variation, published: bool
+) -> Backbone:
+    """The backbone of a network of timm or torchvision, or of several, joined."""
+    from imgcli.models.libraries import backbone_of, has_fixed_size  # seconds, for these alone
+
+    names = model.archs
+    if len(names) == 1:
+        return backbone_of(model, channels, variation, published)
+    each = [replace(model, arch=name, image_size=None) for name in names]
+    backbones = [backbone_of(one, channels, variation, published) for one in each]
+    members = [
+        Member(*one) for one in zip(names, backbones, map(has_fixed_size, names), strict=True)
+    ]
+    return join(members, model.image_size)
+
+
 def starts_from_published(model: ModelConfig) -> bool:
     """Whether a network starts from its arch's published weights."""
     by_name = model.weights is None and model.notation is None
-    return model.pretrained and by_name and has_published_weights(model.arch)
+    return model.pretrained and by_name and all(map(has_published_weights, model.archs))
 
 
 def _default_input(arch: str, notation: str | None) -> tuple[Channels, int]:

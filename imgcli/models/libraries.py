@@ -190,12 +190,20 @@ def shapes_of(model: ModelConfig, channels: Channels, classes: int) -> dict[str,
 
 
 def _timm_args(model: ModelConfig, channels: Channels) -> dict[str, Any]:
-    config, args = timm_config(model.arch), dict(model.model_args)
-    if config is not None and config.fixed_input_size and model.image_size:
+    args = dict(model.model_args)
+    if has_fixed_size(model.arch) and model.image_size:
         args.setdefault("img_size", model.image_size)
     if channels != 3:
         args["in_chans"] = channels
     return args
+
+
+def has_fixed_size(arch: str) -> bool:
+    """Whether a network is built for photos of one size, and takes no others."""
+    if timm.is_model(arch):
+        config = timm_config(arch)
+        return config is not None and bool(config.fixed_input_size)
+    return arch.removeprefix(TORCHVISION).startswith("vit_")
 
 
 def _torchvision_args(name: str, model: ModelConfig, size: int, pretrained: bool) -> dict[str, Any]:

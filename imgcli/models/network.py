@@ -98,8 +98,12 @@ def network_key(network: Network, module: nn.Module) -> str:
 
     Weights alone do not tell max pooling from mean pooling, nor one activation from another.
     """
-    parts = [fingerprint(module), str(network.notation or network.arch), repr(module)]
-    return digest_of_lines(parts)
+    return module_key(str(network.notation or network.arch), module)
+
+
+def module_key(arch: str, module: nn.Module) -> str:
+    """A cache key of a module of an arch, as of `network_key`."""
+    return digest_of_lines([fingerprint(module), arch, repr(module)])
 
 
 def count_params(classifier: Classifier, frozen_backbone: bool = False) -> dict[str, int]:

@@ -110,7 +110,8 @@ def make_context(
     if network is None and starts_from_published(config.model) and (data / "train").is_dir():
         from imgcli.models.libraries import published_weights  # imports timm and torchvision
 
-        published_weights(config.model.arch)  # fails before all photos are read
+        for arch in config.model.archs:
+            published_weights(arch)  # fails before all photos are read
     dataset = load_dataset(data, config=config.data, group_by=group_by)
     unlabelled = np.empty(0, np.int64)
     if config.data.pseudo_label:

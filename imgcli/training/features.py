@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from imgcli.errors import DataError
 from imgcli.models.folding import fuse_for_inference
+from imgcli.models.joined import single_backbones
 from imgcli.models.memory import Batches, within_memory
-from imgcli.models.network import Network, feature_count, network_key
+from imgcli.models.network import Network, feature_count, module_key
 from imgcli.photos.dataset import load_dataset
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.views import Pixels, load_pixels
@@ -46,21 +48,38 @@ def frozen_features(
 
     The key is the photo's content, the backbone's weights and layers, the preprocessing, the
     precision and the kind of device, so a changed photo, weight or layer is never served an old
-    feature.
+    feature. Those of several networks, and of mirror images, are kept for each, and joined here.
 
     Returns:
         The features on `device`, NaN for photos that cannot be read, and those photos.
     """
-    preprocess, backbone = network.preprocess, network.classifier.backbone
-    weights = network_key(network, backbone)[:16]
+    backbone, arch = network.classifier.backbone, str(network.notation or network.arch)
+    found = [
+        _features(name, module, network.preprocess, samples, device, precision, cache)
+        for name, module in single_backbones(arch, backbone)
+    ]
+    features = np.concatenate([features for features, _ in found], axis=1)
+    return torch.from_numpy(features).to(device), found[0][1]
+
+
+def _features(
+    arch: str,
+    backbone: nn.Module,
+    preprocess: Preprocess,
+    samples: Samples,
+    device: torch.device,
+    precision: str,
+    cache: Path,
+) -> tuple[NDArray[np.float32], list[Rejected]]:
+    """Features `(N, D)` of one network, as of `frozen_features`."""
     batch = _BATCH.get(device.type, BATCH)
     made_by = f"{precision}-{device.type}-b{batch}"
     size = feature_count(backbone, preprocess.size, preprocess.channels)
     store = RowStore(
-        cache / "features" / f"{weights}-{view_key(preprocess)}-{made_by}",
+        cache / "features" / f"{module_key(arch, backbone)[:16]}-{view_key(preprocess)}-{made_by}",
         (size,),
         "float32",
-        about=f"{network.arch} at {preprocess.size} pixels, {precision}",
+        about=f"{arch} at {preprocess.size} pixels, {precision}",
     )
     rejected: list[Rejected] = []
     if (store.rows(samples.digests) < 0).any():
@@ -85,7 +104,7 @@ def frozen_features(
     where = store.rows(samples.digests)
     matrix = np.full((len(samples), size), np.nan, dtype=np.float32)
     matrix[where >= 0] = store.take(where[where >= 0])
-    return torch.from_numpy(matrix).to(device), rejected
+    return matrix, rejected
 
 
 def _images(pixels: Pixels, rows: IntArray, preprocess: Preprocess, device: torch.device) -> Tensor:

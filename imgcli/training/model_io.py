@@ -60,6 +60,7 @@ def save_model(
             "arch": network.arch,
             "notation": network.notation,
             "model_args": dict(config.model.model_args),
+            "mirror": bool(config.model.mirror),
             "classes": list(classes),
             "preprocess": asdict(network.preprocess),
             "precision": config.optim.precision,
@@ -104,6 +105,7 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
             facts["model_args"],
             image_size=preprocess.size,
             channels=preprocess.channels,
+            mirror=facts.get("mirror", False),  # older runs have none
             pretrained=False,
         )
         network = create_network(model, len(classes))

@@ -116,7 +116,7 @@ def _with_zoo(config: Config) -> Config:
     recipe = dict(ZOO[arch].recipe) if arch in ZOO and by_name else {}
     if config.optim.optimizer not in (None, recipe.get("optimizer")):
         recipe = {k: v for k, v in recipe.items() if k not in ("lr", "weight_decay", "momentum")}
-    recipe = {"label_smoothing": 0.0, "test_flip": False, **recipe}
+    recipe = {"label_smoothing": 0.0, "test_flip": False, "mirror": False, **recipe}
     return config.with_(**{k: v for k, v in recipe.items() if config.get(k) is None})
 
 
@@ -194,6 +194,20 @@ RULES: tuple[Default | Unused | Refused | Checked, ...] = (
     ),
     Unused(_OF_PHOTOS, "--freeze, whose features are not photos any more", _is_frozen),
     Unused(["dropout"], "--freeze, whose features are extracted without dropout", _is_frozen),
+    Refused(
+        lambda c: len(c.model.archs) > 1 and not c.model.frozen,
+        "--arch {arch} joins the features of several networks, whose weights stay as they are: add "
+        "--freeze, without --unfreeze-after.",
+    ),
+    Refused(
+        lambda c: bool(c.model.mirror) and not c.model.frozen,
+        "--mirror joins features of a frozen backbone: add --freeze, without --unfreeze-after. A "
+        "training by steps has --test-flip.",
+    ),
+    Refused(
+        lambda c: bool(c.model.mirror and c.model.test_flip),
+        "--test-flip takes the mean of what --mirror keeps apart; leave out one of them.",
+    ),
     # Few labels.
     Unused(
         ["pick"],
