@@ -187,6 +187,12 @@ class ModelConfig:
         "no; with --freeze and no --arch yes",
         negated=True,
     )
+    feature_power: float | None = _network(
+        "With --freeze: the power of each feature that the head sees, sign(x)·|x|^P.",
+        "1; with --freeze and no --arch 0.5",
+        metavar="P",
+        limits=Limits(high=1.0, above=True),
+    )
     test_flip: bool | None = _network(
         "Test-time augmentation: average the predictions of each photo and its mirror image.",
         negated=True,

@@ -87,6 +87,7 @@ class Model(Struct):
     notation: str | None = None
     model_args: dict[str, Any] = {}
     mirror: bool = False
+    feature_power: Annotated[float, Meta(gt=0, le=1)] = 1.0
     preprocess: View | None = None
     precision: str = "fp32"
     input: str | None = None

@@ -39,7 +39,7 @@ def training_config(**given: Any) -> TrainConfig:
 
 
 def _default_network(values: Mapping[str, Any]) -> dict[str, Any]:
-    """For a frozen backbone: all networks whose weights are installed, on mirror images too.
+    """For a frozen backbone: all networks whose weights are installed, and what suits them.
 
     examples/README.md has the study of which features are the best.
     """
@@ -50,7 +50,8 @@ def _default_network(values: Mapping[str, Any]) -> dict[str, Any]:
         raise WrongUsage("Name a network with --arch, such as --arch resnet101 --freeze.")
     if "unfreeze_after" in values:
         return {"arch": archs[0]}
-    return {"arch": PLUS.join(archs), "mirror": not values.get("test_flip")}
+    alone = bool(values.get("test_flip"))
+    return {"arch": PLUS.join(archs), "mirror": not alone, "feature_power": 1.0 if alone else 0.5}
 
 
 def _value(choice: Choice, value: Any) -> Any:

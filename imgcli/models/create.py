@@ -13,7 +13,7 @@ from torch import nn
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.build import build_backbone, leading_shape, without_ends
-from imgcli.models.joined import Member, join, mirrored
+from imgcli.models.joined import Member, PoweredBackbone, join, mirrored
 from imgcli.models.layers import initialise
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels, Classifier, Network, feature_count
@@ -61,6 +61,8 @@ def create_network(model: ModelConfig, classes: int, seed: int = 0) -> Network:
         given = load_backbone(module, read_checkpoint(Path(model.weights)), head_names)
     if model.mirror:
         module, head_names = mirrored(module), []
+    if model.feature_power not in (None, 1):
+        module, head_names = PoweredBackbone(module, model.feature_power), []
     head = nn.Linear(_features(arch, module, preprocess), classes)
     classifier = Classifier(module, head)
     if variation.init is not None:

@@ -2,6 +2,7 @@
 
 JoinedBackbone      of the same photo, by several networks
 MirroredBackbone    of a photo and its mirror image, by one network
+PoweredBackbone     with a power of each
 single_backbones    what such a backbone is made of, so that features are kept for each
 """
 
@@ -93,6 +94,29 @@ class JoinedBackbone(nn.Module):
         return torch.cat([member(images).float() for member in self.members], dim=1)
 
 
+class PoweredBackbone(nn.Module):
+    """Features x of a backbone, or of several → sign(x) · |x|ᵖ.
+
+    A power below 1 draws in the long tails that features of unusual photos have, which else decide
+    a linear head (Perronnin, Sánchez & Mensink, Improving the Fisher Kernel, 2010, for p = 0.5).
+    """
+
+    def __init__(self, module: nn.Module, power: float) -> None:
+        super().__init__()
+        self.module, self.power = module, power
+
+    def forward(self, images: Tensor) -> Tensor:
+        return signed_power(self.module(images).float(), self.power)
+
+    def extra_repr(self) -> str:
+        return f"power={self.power:g}"
+
+
+def signed_power(features: Tensor, power: float) -> Tensor:
+    """Sign(x) · |x|ᵖ of each feature."""
+    return features.sign() * features.abs().pow(power)
+
+
 def join(members: Sequence[Member], image_size: int | None) -> Backbone:
     """One backbone of several networks, which see the same photo.
 
@@ -117,9 +141,19 @@ def mirrored(backbone: nn.Module) -> nn.Module:
     return MirroredBackbone(backbone)
 
 
+def power_of(backbone: nn.Module) -> float:
+    """The power that a backbone takes of its features."""
+    return backbone.power if isinstance(backbone, PoweredBackbone) else 1.0
+
+
 def single_backbones(arch: str, backbone: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The networks whose features, side by side, are the backbone's, each with its arch."""
-    if isinstance(backbone, JoinedBackbone):
+    """The networks whose features, side by side, are the backbone's, each with its arch.
+
+    The backbone's are a power of them, `power_of`.
+    """
+    if isinstance(backbone, PoweredBackbone):
+        yield from single_backbones(arch, backbone.module)
+    elif isinstance(backbone, JoinedBackbone):
         for name, member in zip(backbone.archs, backbone.members, strict=True):
             yield from single_backbones(name, member)
     elif isinstance(backbone, MirroredBackbone):

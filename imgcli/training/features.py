@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from imgcli.errors import DataError
 from imgcli.models.folding import fuse_for_inference
-from imgcli.models.joined import single_backbones
+from imgcli.models.joined import power_of, signed_power, single_backbones
 from imgcli.models.memory import Batches, within_memory
 from imgcli.models.network import Network, feature_count, module_key
 from imgcli.photos.dataset import load_dataset
@@ -58,8 +58,9 @@ def frozen_features(
         _features(name, module, network.preprocess, samples, device, precision, cache)
         for name, module in single_backbones(arch, backbone)
     ]
-    features = np.concatenate([features for features, _ in found], axis=1)
-    return torch.from_numpy(features).to(device), found[0][1]
+    raw = torch.from_numpy(np.concatenate([features for features, _ in found], axis=1))
+    power = power_of(backbone)
+    return (raw if power == 1 else signed_power(raw, power)).to(device), found[0][1]
 
 
 def _features(

@@ -61,6 +61,7 @@ def save_model(
             "notation": network.notation,
             "model_args": dict(config.model.model_args),
             "mirror": bool(config.model.mirror),
+            "feature_power": config.model.feature_power or 1.0,
             "classes": list(classes),
             "preprocess": asdict(network.preprocess),
             "precision": config.optim.precision,
@@ -105,7 +106,8 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
             facts["model_args"],
             image_size=preprocess.size,
             channels=preprocess.channels,
-            mirror=facts.get("mirror", False),  # older runs have none
+            mirror=facts.get("mirror", False),  # older runs have neither
+            feature_power=facts.get("feature_power"),
             pretrained=False,
         )
         network = create_network(model, len(classes))

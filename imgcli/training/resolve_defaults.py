@@ -116,7 +116,8 @@ def _with_zoo(config: Config) -> Config:
     recipe = dict(ZOO[arch].recipe) if arch in ZOO and by_name else {}
     if config.optim.optimizer not in (None, recipe.get("optimizer")):
         recipe = {k: v for k, v in recipe.items() if k not in ("lr", "weight_decay", "momentum")}
-    recipe = {"label_smoothing": 0.0, "test_flip": False, "mirror": False, **recipe}
+    plain = {"label_smoothing": 0.0, "test_flip": False, "mirror": False, "feature_power": 1.0}
+    recipe = {**plain, **recipe}
     return config.with_(**{k: v for k, v in recipe.items() if config.get(k) is None})
 
 
@@ -147,6 +148,10 @@ def _by_steps(c: Config) -> bool:
 
 def _is_frozen(c: Config) -> bool:
     return c.model.frozen
+
+
+def _has_power(c: Config) -> bool:
+    return c.model.feature_power not in (None, 1)
 
 
 def _has_decays(c: Config) -> bool:
@@ -207,6 +212,15 @@ RULES: tuple[Default | Unused | Refused | Checked, ...] = (
     Refused(
         lambda c: bool(c.model.mirror and c.model.test_flip),
         "--test-flip takes the mean of what --mirror keeps apart; leave out one of them.",
+    ),
+    Refused(
+        lambda c: _has_power(c) and not c.model.frozen,
+        "--feature-power {feature_power:g} is of a frozen backbone's features: add --freeze, "
+        "without --unfreeze-after.",
+    ),
+    Refused(
+        lambda c: _has_power(c) and bool(c.model.test_flip),
+        "--feature-power {feature_power:g} does not go with --test-flip; --mirror does.",
     ),
     # Few labels.
     Unused(

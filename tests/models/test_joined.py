@@ -5,6 +5,7 @@ import torch
 
 from imgcli.config import ModelConfig
 from imgcli.models.create import create_network, starts_from_published
+from imgcli.models.joined import PoweredBackbone
 from imgcli.models.network import Network
 from tests.support.joined import network_of, same_weights
 
@@ -47,6 +48,19 @@ def test_without_a_size_photos_are_as_large_as_the_largest() -> None:
         ModelConfig("tf_efficientnet_lite0+tf_efficientnet_lite2", pretrained=False), 3
     )
     assert joined.preprocess == largest and largest.size == 260
+
+
+def test_a_power_is_taken_of_what_a_network_gives() -> None:
+    plain = network_of("test_vit", None)
+    powered = create_network(ModelConfig("test_vit", pretrained=False, feature_power=0.5), 3)
+    backbone = powered.classifier.backbone
+    assert isinstance(backbone, PoweredBackbone)
+    plain.classifier.backbone.load_state_dict(backbone.module.state_dict())
+    photos = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+    expected = features(plain, photos)
+    assert expected.min() < 0 < expected.max()
+    expected = expected.abs().sqrt() * expected.sign()
+    torch.testing.assert_close(features(powered, photos), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

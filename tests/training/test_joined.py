@@ -31,9 +31,12 @@ def test_features_of_a_network_alone_are_used_again_for_several(here: Path) -> N
     assert rows.stat().st_mtime_ns == kept
 
 
-def test_a_run_of_several_is_evaluated_and_predicts(here: Path, shell: Shell) -> None:
+@pytest.mark.parametrize("more", [(), ("--mirror", "--feature-power", "0.5")])
+def test_a_run_of_several_is_evaluated_and_predicts(
+    here: Path, shell: Shell, more: tuple[str, ...]
+) -> None:
     words = ("--arch", PAIR, "--freeze", "--no-pretrained", "--image-size", "32", "--quiet")
-    assert shell.json("train", *words)["arch"] == PAIR
+    assert shell.json("train", *words, *more)["arch"] == PAIR
     folds = shell.json("evaluate", "--folds", "3")
     assert folds["n"] > 20
     shell.json("evaluate")
@@ -54,6 +57,13 @@ def test_a_run_of_several_is_evaluated_and_predicts(here: Path, shell: Shell) ->
         ("test_resnet+", ["--freeze", "--no-pretrained"], "No arch ''"),
         ("test_resnet", ["--mirror"], "--mirror joins features of a frozen backbone"),
         ("test_resnet", ["--mirror", "--test-flip", "--freeze"], "leave out one of them"),
+        ("test_resnet", ["--feature-power", "0.5"], "add --freeze"),
+        ("test_resnet", ["--feature-power", "2", "--freeze"], "must be above 0 and at most 1"),
+        (
+            "test_resnet",
+            ["--feature-power", "0.5", "--test-flip", "--freeze"],
+            "--feature-power 0.5 does not go with --test-flip; --mirror does",
+        ),
     ],
 )
 def test_what_cannot_be_joined_is_a_sentence(
