@@ -18,6 +18,8 @@ from imgcli.files import FULL
 from imgcli.models.bundled import bundled_archs
 from imgcli.models.weights import reason_of
 
+_NAMES = ("model.safetensors", "pytorch_model.bin")  # in a repository of the hub
+
 
 def published_file(arch: str, hub_id: str | None, url: str | None) -> Path:
     """The file with an arch's published weights, from the cache or fetched.
@@ -38,19 +40,43 @@ def published_file(arch: str, hub_id: str | None, url: str | None) -> Path:
     )
 
 
-def _from_hub(hub_id: str, arch: str) -> Path:
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+def cached_repositories() -> set[str]:
+    """The repositories of the Hugging Face hub of which files are in the cache."""
+    from huggingface_hub import constants
 
-    names = ("model.safetensors", "pytorch_model.bin")
-    for name in names:
+    folders = Path(constants.HF_HUB_CACHE).glob("models--*")
+    return {folder.name.removeprefix("models--").replace("--", "/") for folder in folders}
+
+
+def cached_file(hub_id: str | None, url: str | None) -> Path | None:
+    """The file with published weights, where it was fetched before; of `published_file`."""
+    if not hub_id:
+        file = _place_of(url) if url else None
+        return file if file and file.is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in _NAMES:
         cached = try_to_load_from_cache(hub_id, name)
         if isinstance(cached, str):
             return Path(cached)
+    return None
+
+
+def _place_of(url: str) -> Path:
+    """Where torch keeps what it fetches from a url."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
+
+
+def _from_hub(hub_id: str, arch: str) -> Path:
+    from huggingface_hub import constants, hf_hub_download
+
+    if cached := cached_file(hub_id, None):
+        return cached
     cache = Path(constants.HF_HUB_CACHE)
     if constants.is_offline_mode() or not is_reachable(constants.ENDPOINT):
         raise _cannot_fetch(arch, constants.ENDPOINT, cache, "cannot be reached")
     try:
-        return Path(hf_hub_download(hub_id, names[0]))
+        return Path(hf_hub_download(hub_id, _NAMES[0]))
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise OSError(error.errno, error.strerror, str(cache)) from None
@@ -59,10 +85,10 @@ def _from_hub(hub_id: str, arch: str) -> Path:
 
 
 def _from_url(url: str, arch: str) -> Path:
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    file = folder / Path(urlsplit(url).path).name
-    if file.is_file():
-        return file
+    if cached := cached_file(None, url):
+        return cached
+    file = _place_of(url)
+    folder = file.parent
     if not is_reachable(url):
         raise _cannot_fetch(arch, url, folder, "cannot be reached")
     try:

@@ -60,6 +60,18 @@ def timm_config(arch: str) -> Any:
         raise ModelError(f"No arch '{arch}': {error} Tags are listed on its hub page.") from None
 
 
+def refuse_unknown(arch: str) -> None:
+    """Refuse a name that is of neither library, or a tag that timm does not have.
+
+    Raises:
+        ModelError: with the names that are near.
+    """
+    if timm.is_model(arch):
+        timm_config(arch)
+    elif arch.removeprefix(TORCHVISION) not in torchvision_names():
+        raise _unknown(arch)
+
+
 def published_weights(arch: str) -> Path:
     """The file of an arch's published weights, in the cache or fetched now.
 
