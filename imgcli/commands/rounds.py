@@ -119,7 +119,7 @@ class Rounds:
 
     def _leave_out(self, one: Candidate, error: ModelError) -> None:
         self.left_out[one] = str(error)
-        note(f"{one.arch} is left out. {error}")
+        note(f"{one.arch} is left out: its weights cannot be had, or not be used here.")
 
     def _expected(self, judge: Judge, rest: Sequence[Candidate], rows: IntArray) -> list[float]:
         """Seconds of each judgement that is still to be made on these rows."""

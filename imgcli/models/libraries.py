@@ -69,7 +69,7 @@ def refuse_unknown(arch: str) -> None:
     if timm.is_model(arch):
         timm_config(arch)
     elif arch.removeprefix(TORCHVISION) not in torchvision_names():
-        raise _unknown(arch)
+        raise _unknown(arch, "See what there is: imgcli archs")
 
 
 def published_weights(arch: str) -> Path:
@@ -256,11 +256,10 @@ def _call(arch: str, build: Callable[..., nn.Module], *args: Any, **kwargs: Any)
         ) from None
 
 
-def _unknown(arch: str) -> ModelError:
+def _unknown(
+    arch: str, also: str = "Layer notation such as 32C5-P2-64C5-P2-128 works as well."
+) -> ModelError:
     names = {*ZOO, *timm_names(), *torchvision_names()}
     close = difflib.get_close_matches(arch.lower(), names, n=5, cutoff=0.6)
     did_you_mean = f" Did you mean {', '.join(close)}?" if close else ""
-    return ModelError(
-        f"No arch '{arch}' in imgcli, timm or torchvision.{did_you_mean} "
-        "Layer notation such as 32C5-P2-64C5-P2-128 works as well."
-    )
+    return ModelError(f"No arch '{arch}' in imgcli, timm or torchvision.{did_you_mean} {also}")

@@ -127,14 +127,11 @@ def test_what_was_judged_is_kept_and_nothing_is_judged_again(
     assert printed("choose", "--folds", "3") == as_printed(first.to_json())
 
 
-@pytest.mark.parametrize("damage", [b"", b"not an archive"])
-def test_what_was_kept_and_is_damaged_is_judged_again(
-    unlimited: dict[str, ChooseResult], damage: bytes
-) -> None:
+def test_what_was_kept_and_is_damaged_is_judged_again(unlimited: dict[str, ChooseResult]) -> None:
     first = chosen(unlimited)
     files = sorted(Path("runs/choose/kept").glob("test_resnet-60-*/predictions-folds.npz"))
     assert len(files) == 1
-    files[0].write_bytes(damage)
+    files[0].write_bytes(b"no archive")
     again = choose(minutes=math.inf, folds=3)
     for one, other in zip(first.candidates, again.candidates, strict=True):
         assert one["accuracy"] == other["accuracy"]
@@ -146,12 +143,13 @@ def allowing(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
     monkeypatch.setattr(Budget, "allows", lambda *_: next(left, False))
 
 
-@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("n", [2, 5])
 def test_what_there_is_no_time_for_is_listed_and_the_command_comes_to_the_same(
     n: int, shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     out = tmp_path / "runs"
     with monkeypatch.context() as patch:
+        patch.setattr(ranking, "MARGIN", 1.0)  # nobody is hopeless, and all are to go on
         allowing(patch, n)
         cut = choose(minutes=5, folds=3, out=out)
     judged = [arch for arch, state in states(cut).items() if state in ("judged", "dropped")]
@@ -174,7 +172,7 @@ def test_the_terminal_says_what_was_not_judged(
     code, out, _ = shell("choose", "--folds", "3", "--out", str(tmp_path / "runs"), "-q")
     said = " ".join(out.split())
     assert code == 0 and "Not judged, for want of time: test_vit, test_resnet." in said
-    assert "on any machine: imgcli choose --archs mobilenetv3_small_050,test_byobnet" in said
+    assert "Again: imgcli choose --archs mobilenetv3_small_050,test_byobnet" in said
     assert "Next: imgcli train --arch" in said and "--freeze" in said
 
 

@@ -17,10 +17,10 @@ def judged(wrong: range, n: int = 400) -> Predictions:
 
 
 def test_the_most_accurate_is_first_and_of_equals_the_one_given_first() -> None:
-    found = standings({"a": judged(range(20)), "b": judged(range(8)), "c": judged(range(50, 58))})
-    assert found.ranked == ("b", "c", "a") and found.best == "b"
-    assert found.behind.keys() == {"c", "a"}
-    assert found.behind["a"].value == pytest.approx(12 / 400) and found.behind["c"].value == 0
+    found = standings({"a": judged(range(20)), "c": judged(range(8)), "b": judged(range(50, 58))})
+    assert found.ranked == ("c", "b", "a") and found.best == "c"
+    assert found.behind.keys() == {"b", "a"}
+    assert found.behind["a"].value == pytest.approx(12 / 400) and found.behind["b"].value == 0
 
 
 def test_a_p_value_is_the_exact_mcnemar_tests_corrected_for_all_pairs() -> None:

@@ -78,9 +78,9 @@ def _verdict(document: Document) -> Iterator[str]:
     shown = [one["arch"] for one in others if one["behind"]["shown"]]
     unsure = [one["arch"] for one in others if not one["behind"]["shown"]]
     if shown:
-        yield f"{best} is more accurate than {', '.join(shown)}, by more than chance."
+        yield f"{best} is more accurate than {_all(shown)}, by more than chance."
     if unsure:
-        yield f"No difference shown between {best} and {', '.join(unsure)}."
+        yield f"No difference shown between {best} and {_all(unsure)}."
     if document["cheaper"]:
         macs = {one["arch"]: one["macs"] for one in document["candidates"]}
         share = macs[document["cheaper"]] / macs[best]
@@ -98,7 +98,8 @@ def _verdict(document: Document) -> Iterator[str]:
 def _missing(document: Document) -> Iterator[str]:
     """What was not judged, and what it takes."""
     for one in _of(document, "left out"):
-        yield f"Left out: {one['arch']}. {one['reason']}"
+        # The remedies that follow are for a training by its own weights.
+        yield f"Left out: {one['arch']}. {one['reason'].partition('. ')[0].rstrip('.')}."
     names = [one["arch"] for one in _of(document, "not judged")]
     left = document["minutes_left"]
     if not left:
@@ -114,7 +115,12 @@ def _missing(document: Document) -> Iterator[str]:
             f"For all photos there was no time: it takes about {minutes} more. With --minutes "
             f"{left} the same command goes on from here."
         )
-    yield f"The same again, on any machine: {document['repeat']}"
+    yield "Without a limit of time, the candidates and photos above come to the same with:"
+    yield f"Again:  {document['repeat']}"
+
+
+def _all(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _of(document: Document, *states: str) -> Sequence[Document]:
