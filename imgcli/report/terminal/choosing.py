@@ -83,9 +83,9 @@ def _verdict(document: Document) -> Iterator[str]:
         yield f"No difference shown between {best} and {_all(unsure)}."
     if document["cheaper"]:
         macs = {one["arch"]: one["macs"] for one in document["candidates"]}
-        share = macs[document["cheaper"]] / macs[best]
+        share = percent(macs[document["cheaper"]] / macs[best], digits=0)
         yield (
-            f"{document['cheaper']} is not shown to be less accurate and takes {share:.0%} of the "
+            f"{document['cheaper']} is not shown to be less accurate and takes {share} of the "
             "multiply-adds."
         )
     if others:
