@@ -81,7 +81,11 @@ class Rounds:
         found = self._kept(judge, rows)
         pending = [one for one in self.alive if one not in found and one not in self.left_out]
         while pending:
-            seconds = self._expected(judge, pending, rows)
+            try:
+                seconds = self._expected(judge, pending, rows)
+            except ModelError as error:  # it is loaded, to measure it
+                self._leave_out(pending.pop(0), error)
+                continue
             one, *pending = pending
             first = self.standings is None
             if budget.allows(seconds[0] if first else sum(seconds)):

@@ -20,7 +20,7 @@ from imgcli.models.hub import published_file
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels
 from imgcli.models.variation import Variation
-from imgcli.models.weights import load_backbone, read_checkpoint, reason_of
+from imgcli.models.weights import Checkpoint, load_backbone, read_checkpoint, reason_of
 from imgcli.models.zoo import ZOO
 from imgcli.records import Preprocess
 
@@ -98,6 +98,21 @@ def _torchvision_weights(name: str) -> Path:
     return published_file(name, None, torchvision.models.get_model_weights(name).DEFAULT.url)
 
 
+def _read_published(arch: str, file: Path) -> Checkpoint:
+    """The published weights in a file of the cache.
+
+    Raises:
+        ModelError: it is damaged.
+    """
+    try:
+        return read_checkpoint(file)
+    except ModelError:
+        raise ModelError(
+            f"The published weights of '{arch}' in the cache are damaged: '{file}'. Remove that "
+            "file, and they are fetched again."
+        ) from None
+
+
 def backbone_of(
     model: ModelConfig, channels: Channels, variation: Variation, pretrained: bool
 ) -> Backbone:
@@ -124,7 +139,14 @@ def _from_timm(
     if pretrained:
         overlay = {"file": str(_timm_weights(arch)), "custom_load": False}
         args["pretrained_cfg_overlay"] = overlay
-    module: Any = _call(arch, timm.create_model, arch, pretrained=pretrained, num_classes=0, **args)
+    try:
+        module: Any = _call(
+            arch, timm.create_model, arch, pretrained=pretrained, num_classes=0, **args
+        )
+    except Exception:  # of many kinds, where a file cannot be read
+        if pretrained:
+            _read_published(arch, _timm_weights(arch))
+        raise
     if file is not None:
         _load_in_order(module, file, channels)
     data: dict[str, Any] = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
@@ -171,7 +193,7 @@ def _from_torchvision(
     model = _call(name, torchvision.models.get_model, name, weights=None, **args)
     head_name = _last_layer(model)
     if pretrained:
-        published_state = read_checkpoint(_torchvision_weights(name))
+        published_state = _read_published(name, _torchvision_weights(name))
     layer = model.get_submodule(head_name)
     model.set_submodule(head_name, nn.Identity())
     assert isinstance(layer, nn.Linear | nn.Conv2d)

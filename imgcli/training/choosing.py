@@ -181,10 +181,16 @@ class Judge:
             DataError: there are too few photos for the folds.
         """
         folder, key = self._place(candidate, rows)
+        network = self._network(candidate)
         start = time.perf_counter()
-        context = self._context(candidate, rows)
+        context = self._context(candidate, network, rows)
         extracted = time.perf_counter()
         part = context.rows("train")
+        if not len(part):
+            raise ModelError(
+                f"The features of '{candidate.arch}' are no finite numbers: its weights are "
+                "damaged. Remove them from the cache, to fetch them again."
+            )
         # Notes about rare classes are about all photos, not about some of them.
         with quietly(True) if len(rows) < len(self._dataset.split.train) else nullcontext():
             fold = evaluation_folds(context, part, self._folds, self._config.seed)
@@ -220,13 +226,13 @@ class Judge:
         preprocess = replace(network.preprocess, sample_range=self._range)
         return replace(network, preprocess=preprocess)
 
-    def _context(self, candidate: Candidate, rows: IntArray) -> TrainingContext:
+    def _context(self, candidate: Candidate, network: Network, rows: IntArray) -> TrainingContext:
         samples = self._dataset.samples
         return make_context(
             self._of(candidate),
             samples.root,
             self._device,
-            self._network(candidate),
+            network,
             dataset=restricted_to(self._dataset, rows),
         )
 

@@ -2,6 +2,7 @@
 
 import math
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,24 @@ def test_candidates_whose_weights_cannot_be_had_are_left_out(tmp_path: Path) -> 
     assert "are not in the cache" in left_out["reason"] and left_out["accuracy"] is None
     with pytest.raises(ModelError, match="published weights of 'resnet18' are not in the cache"):
         choose(["resnet18"], out=tmp_path)
+
+
+def test_candidates_with_damaged_weights_are_left_out(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub_cache = write_hub_cache(tmp_path / "hub", {"test_vit": -1, "test_byobnet": 0})
+    (file,) = hub_cache.glob("*byobnet*/snapshots/*/model.safetensors")
+    file.write_bytes(b"no tensors")
+    shutil.copytree(
+        folder / "hub/models--timm--test_resnet.r160_in1k",
+        hub_cache / "models--timm--test_resnet.r160_in1k",
+    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub_cache))
+    result = choose(minutes=math.inf, folds=3, out=tmp_path)
+    assert result.best == "test_resnet" and states(result)["test_resnet"] == "judged"
+    reasons = {one["arch"]: one["reason"] for one in result.candidates if one["reason"]}
+    assert reasons.keys() == {"test_vit", "test_byobnet"}
+    assert "are no finite numbers: its weights are damaged" in reasons["test_vit"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The networks whose weights are installed or cached, by the names that --arch takes."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,8 +11,11 @@ import torch
 import torchvision
 from huggingface_hub import constants
 
+from imgcli.config import ModelConfig
+from imgcli.errors import ModelError
 from imgcli.models import bundled
 from imgcli.models.at_hand import SMALL, archs_at_hand, cached_archs
+from imgcli.models.create import create_network
 from imgcli.models.describe import describe
 from imgcli.models.libraries import published_weights, refuse_unknown
 from tests.support.weights import write_hub_cache
@@ -63,3 +67,18 @@ def test_small_networks_are_small_and_have_published_weights() -> None:
         config = timm.models.get_pretrained_cfg(arch)
         assert config.hf_hub_id or config.url
         assert describe(arch, classes=10).params["total"] <= 12_000_000
+
+
+@pytest.mark.parametrize("arch", ["test_resnet", "mobilenet_v2"])
+def test_damaged_weights_in_a_cache_are_a_sentence(caches: Path, arch: str) -> None:
+    write_hub_cache(caches / "hub", {"test_resnet": 0})
+    if arch == "mobilenet_v2":
+        url = torchvision.models.get_model_weights(arch).DEFAULT.url
+        file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
+        file.parent.mkdir(parents=True)
+    else:
+        (file,) = (caches / "hub").glob("*/snapshots/*/model.safetensors")
+    file.write_bytes(b"no tensors")
+    sentence = f"published weights of '{arch}' in the cache are damaged: '{file}'. Remove that file"
+    with pytest.raises(ModelError, match=re.escape(sentence)):
+        create_network(ModelConfig(arch=arch), classes=2)
