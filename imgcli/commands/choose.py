@@ -142,7 +142,9 @@ def choose(
             f"{len(dataset.split.train):,} training photos of '{data}'. Use at least {least}."
         )
     rounds = Rounds(cheapest_first(names, len(dataset.samples.classes)), shares)
-    rounds.run(Judge(dataset, common, folds, device, out / FOLDER / "kept"), budget)
+    kept = out / FOLDER / "kept"
+    kept.mkdir(parents=True, exist_ok=True)  # before the work, which is not to be lost
+    rounds.run(Judge(dataset, common, folds, device, kept), budget)
     asked = _Asked(folds, device, data, out, len(dataset.split.train))
     return _stored(rounds, common, asked)
 
@@ -218,9 +220,7 @@ def _stored(rounds: "Rounds", common: TrainConfig, asked: _Asked) -> ChooseResul
         "repeat": _repeat(rounds, common, asked),
         "minutes_left": minutes_for(rounds.seconds_left) if rounds.seconds_left else 0,
     }
-    folder = asked.out / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / DOCUMENT, document, hashed=True)
+    write_json(asked.out / FOLDER / DOCUMENT, document, hashed=True)
     return ChooseResult(
         tuple(candidates), best, cheaper, n, asked.photos, config, command, document
     )

@@ -234,6 +234,16 @@ def test_more_folds_than_photos_is_a_sentence(folder: Path, tmp_path: Path) -> N
         choose("test_resnet", minutes=math.inf, folds=90, out=tmp_path)
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "choose").write_text("a file of the user's")
+    monkeypatch.setattr(Judge, "judge", lambda *_: pytest.fail("the work has begun"))
+    code, out, error = shell("choose", "--out", str(tmp_path))
+    assert code == 1 and out == "" and f"'{tmp_path / 'choose'}" in error
+    assert (tmp_path / "choose").read_text() == "a file of the user's"
+
+
 def test_groups_stay_in_one_fold_and_stand_in_the_commands(tmp_path: Path) -> None:
     result = choose(
         "test_resnet", minutes=math.inf, folds=2, out=tmp_path, group_by=r"/(\d\d)", photos=60
