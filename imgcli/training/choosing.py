@@ -40,6 +40,7 @@ from imgcli.training.resolve_defaults import resolve_defaults
 
 MIN_PHOTOS = 400  # that candidates are first judged on, and ten per class; all where there are less
 _PER_CLASS = 10
+_SLACK = 1.25  # times what is expected: machines are not equally busy all the time
 _PREDICTIONS, _SPEED = "predictions-folds.npz", "speed.json"
 
 
@@ -77,7 +78,7 @@ class Budget:
         self._end = time.monotonic() + 60 * minutes
 
     def allows(self, seconds: float) -> bool:
-        return time.monotonic() + seconds <= self._end
+        return time.monotonic() + _SLACK * seconds <= self._end
 
 
 # --- candidates ---------------------------------------------------------------------------------
@@ -273,5 +274,5 @@ def expected_seconds(
 
 
 def minutes_for(seconds: float) -> int:
-    """Whole minutes that are enough for so many seconds, and for what measuring misses."""
-    return max(1, math.ceil(1.25 * seconds / 60))
+    """Whole minutes of a budget that allows for so many seconds."""
+    return max(1, math.ceil(_SLACK * seconds / 60))

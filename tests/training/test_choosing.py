@@ -1,5 +1,6 @@
 """Candidates, the photos of each round, and how long a judgement is expected to take."""
 
+import math
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from imgcli.errors import ModelError
 from imgcli.photos.dataset import Dataset
 from imgcli.records import Samples, Split
 from imgcli.training.choosing import (
+    Budget,
     Candidate,
     Speed,
     cheapest_first,
@@ -100,6 +102,13 @@ def test_what_can_be_no_candidate_is_a_sentence(arch: str, sentence: str) -> Non
         check_arch(arch)
     check_arch("mobilenetv2_100")
     check_arch("torchvision/resnet50")
+
+
+@pytest.mark.parametrize("seconds", [1, 47, 100, 3000])
+def test_the_minutes_that_are_named_are_enough(seconds: float) -> None:
+    assert Budget(minutes_for(seconds) + 0.01).allows(seconds)
+    assert not Budget(seconds / 60).allows(seconds)  # with nothing to spare
+    assert Budget(math.inf).allows(seconds) and not Budget(1e-6).allows(seconds)
 
 
 def test_a_judgement_is_expected_to_take_what_others_took_by_their_multiply_adds() -> None:
