@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from imgcli.models.bundled import bundled_archs
 from imgcli.models.catalogue import TORCHVISION
+from imgcli.models.weights_cache import cached_file
 
 # Networks of timm of seven designs, each of at most 12 million parameters.
 SMALL = (
@@ -24,19 +25,18 @@ def archs_at_hand() -> list[str]:
 def cached_archs() -> Iterator[str]:
     """The archs whose published weights were fetched before, as --arch takes them."""
     import timm
-    import torchvision
 
-    from imgcli.models.hub import cached_file, cached_repositories
-    from imgcli.models.libraries import timm_config, torchvision_names
+    from imgcli.models.libraries import (
+        timm_config,
+        timm_source,
+        torchvision_names,
+        torchvision_source,
+    )
 
-    fetched = cached_repositories()
     for name in timm.list_pretrained():  # arch.tag
-        config, arch = timm_config(name), name.partition(".")[0]
-        hub_id, url = config.hf_hub_id, config.url
-        if (not hub_id or hub_id in fetched) and cached_file(
-            hub_id, url if isinstance(url, str) else None
-        ):
-            yield arch if timm_config(arch).tag == config.tag else name
+        source, arch = timm_source(name), name.partition(".")[0]
+        if source and cached_file(source):
+            yield arch if timm_config(arch).tag == timm_config(name).tag else name
     for name in torchvision_names():
-        if cached_file(None, torchvision.models.get_model_weights(name).DEFAULT.url):
+        if cached_file(torchvision_source(name)):
             yield TORCHVISION + name if timm.is_model(name) else name
