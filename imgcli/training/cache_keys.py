@@ -13,6 +13,7 @@ from importlib.metadata import version
 import numpy as np
 
 from imgcli import __version__
+from imgcli.config import TrainConfig
 from imgcli.photos import decode, resize
 from imgcli.photos.dataset import Dataset
 from imgcli.reading import digest_of_lines
@@ -69,14 +70,40 @@ def evaluation_key(run: Run, dataset: Dataset, device: str, *asked: object) -> s
     samples = dataset.samples
     return digest_of_lines(
         [
-            *(__version__, platform.node(), device, os.environ.get("CUDA_VISIBLE_DEVICES", "")),
-            *(version(library) for library in _LIBRARIES),
+            *_here(device),
             *(run.digest(name) for name in ("config.json", "model.json", "model.safetensors")),
             *(repr(samples.classes), photos_key(samples, np.arange(len(samples)))),
             *(f"{part} {rows.tolist()}" for part, rows in dataset.split.parts.items()),
             *(resize.BY, str(decode.VERSION), repr(asked)),
         ]
     )
+
+
+def candidate_key(
+    config: TrainConfig, weights: str, dataset: Dataset, device: str, *asked: object
+) -> str:
+    """Of what folds of a frozen candidate depend on, found without its network; of one machine.
+
+    Args:
+        config: with its defaults resolved.
+        weights: SHA-256 of the file of the backbone's weights.
+        dataset: all of whose photos are in the train part.
+    """
+    samples = dataset.samples
+    return digest_of_lines(
+        [
+            *_here(device),
+            *(repr(config), weights),
+            *(repr(samples.classes), photos_key(samples, np.arange(len(samples)))),
+            *(resize.BY, str(decode.VERSION), repr(asked)),
+        ]
+    )
+
+
+def _here(device: str) -> list[str]:
+    """This machine and its libraries, by which a device and a precision are chosen."""
+    machine = [__version__, platform.node(), device, os.environ.get("CUDA_VISIBLE_DEVICES", "")]
+    return [*machine, *(version(library) for library in _LIBRARIES)]
 
 
 def photos_of(dataset: Dataset) -> Photos:

@@ -24,7 +24,7 @@ from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import Dataset, load_dataset, with_unlabelled
 from imgcli.photos.sample_range import range_of_files
-from imgcli.records import FloatArray, IntArray, Rejected
+from imgcli.records import FloatArray, IntArray, Rejected, SampleRange
 from imgcli.runs import CACHE, Run
 from imgcli.training.augment import recipe_of
 from imgcli.training.checkpoint import State
@@ -94,6 +94,7 @@ def make_context(
     device_name: str = "auto",
     network: Network | None = None,
     group_by: GroupBy | None = None,
+    dataset: Dataset | None = None,
 ) -> TrainingContext:
     """Open the dataset, build the network, and decode every photo or extract its features.
 
@@ -101,6 +102,7 @@ def make_context(
         network: of a finished run, to evaluate it or to use its frozen backbone; else it is built
             from the config.
         group_by: what joins photos into groups, in place of the config's choice.
+        dataset: that of `data`, where it is open already.
 
     Raises:
         ImgcliError: in every way that a dataset, an arch or its weights can be wrong.
@@ -112,7 +114,7 @@ def make_context(
 
         for arch in config.model.archs:
             published_weights(arch)  # fails before all photos are read
-    dataset = load_dataset(data, config=config.data, group_by=group_by)
+    dataset = dataset or load_dataset(data, config=config.data, group_by=group_by)
     unlabelled = np.empty(0, np.int64)
     if config.data.pseudo_label:
         dataset, unlabelled = with_unlabelled(dataset, Path(config.data.pseudo_label))
@@ -143,16 +145,20 @@ def make_context(
 def _with_range_of(dataset: Dataset, network: Network) -> Network:
     """The network, its preprocessing with the photos' range, unless it was trained with another.
 
-    The test part has no say in it. The network keeps it with its weights, so that new photos are
-    as bright to it.
+    The network keeps it with its weights, so that new photos are as bright to it.
     """
     if network.preprocess.sample_range is not None:
         return network
+    found = range_of(dataset)
+    return replace(network, preprocess=replace(network.preprocess, sample_range=found))
+
+
+def range_of(dataset: Dataset) -> SampleRange | None:
+    """The range of a dataset's photos of more than 8 bits; the test part has no say in it."""
     samples = dataset.samples
     rows = np.setdiff1d(np.arange(len(samples)), dataset.split.parts.get("test", [])).tolist()
     files = [os.path.join(samples.root, samples.paths[row]) for row in rows]
-    found = range_of_files(files, [samples.digests[row] for row in rows], CACHE)
-    return replace(network, preprocess=replace(network.preprocess, sample_range=found))
+    return range_of_files(files, [samples.digests[row] for row in rows], CACHE)
 
 
 def _with_layers_of(network: Network, config: TrainConfig, device: torch.device) -> TrainConfig:

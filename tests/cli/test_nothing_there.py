@@ -16,6 +16,10 @@ NOTHING = {
     "train --arch resnet18 --freeze": NO_DATASET,
     "train --arch 8C3-P2 --data nope": "No dataset 'nope'",
     "train --resume": "No unfinished run to resume",
+    "choose": NO_DATASET,
+    "choose --archs small --data nope": "No dataset 'nope'",
+    "choose --archs ,": "--archs names no network",
+    "choose --minutes 0": "--minutes 0 must be above 0",
     "tune --arch 8C3-P2": NO_DATASET,
     "tune --arch 8C3-P2 --data nope": "No dataset 'nope'",
     "evaluate": NO_RUN,
@@ -49,6 +53,7 @@ NOTHING = {
 }
 EMPTY = {
     "train --arch 8C3-P2": "'dataset' has no train/ folder",
+    "choose": "'dataset' has no train/ folder",
     "tune --arch 8C3-P2": "'dataset' has no train/ folder",
     "evaluate": NO_RUN,
     "bench": "'raw' holds no photo",

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ ORIENTATION = 0x0112  # the EXIF tag
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
 
 
-def coloured_photo(colour: tuple[int, int, int], seed: int, size: int = 24) -> Image.Image:
+def coloured_photo(colour: Sequence[float], seed: int, size: int = 24) -> Image.Image:
     """A noisy square of about one colour; no two seeds give the same."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(0, 45, (size, size, 3))

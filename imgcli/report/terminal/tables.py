@@ -10,7 +10,7 @@ from rich.text import Text
 
 from imgcli.text import printable
 
-COMMANDS = ("Next: ", "Undo: ")  # what lines with a command begin with
+COMMANDS = ("Next: ", "Undo: ", "Again: ")  # what lines with a command begin with
 MAX_LISTED = 10  # lines of one kind on the terminal; --json has all of them
 
 
