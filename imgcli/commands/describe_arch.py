@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgcli.commands.results import Result
+from imgcli.config import ModelConfig
 from imgcli.errors import WrongUsage
 from imgcli.text import printable
 
@@ -70,11 +71,13 @@ def describe_arch(
 
     varied = Variation(dropout, batchnorm, activation)
     description = describe(arch, classes, size, channels, varied)
+    each = ModelConfig(arch).archs
     weights = NO_WEIGHTS
-    if has_published_weights(arch):
+    if all(map(has_published_weights, each)):
         from imgcli.models.libraries import source_of
 
-        weights = weights_of(arch, source_of(arch))
+        found = [weights_of(one, source_of(one)) for one in each]
+        weights = {key: all(one[key] for one in found) for key in NO_WEIGHTS}
     return DescribeResult(description, weights)
 
 

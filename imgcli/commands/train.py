@@ -123,7 +123,8 @@ def refuse_missing_files(config: "TrainConfig", data: Path) -> None:
             "folder."
         )
     if weights is None and config.model.pretrained and config.model.notation is None:
-        refuse_missing_weights(config.model.arch)
+        for arch in config.model.archs:
+            refuse_missing_weights(arch)
     if pseudo_label is not None and not photos_under(Path(pseudo_label))[0]:
         raise DataError(
             f"No photo in '{pseudo_label}'. Name a folder of photos with --pseudo-label."

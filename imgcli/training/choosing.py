@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from imgcli.config import TrainConfig
+from imgcli.config import ModelConfig, TrainConfig
 from imgcli.documents import DocumentError, read_document
 from imgcli.errors import ImgcliError, ModelError
 from imgcli.files import write_json
@@ -25,7 +25,7 @@ from imgcli.models.network import Network
 from imgcli.photos.assign import choose_parts
 from imgcli.photos.dataset import Dataset, restricted_to
 from imgcli.progress import quietly
-from imgcli.reading import digest_of
+from imgcli.reading import digest_of, digest_of_lines
 from imgcli.records import IntArray, Predictions
 from imgcli.runs import Run
 from imgcli.training.benchmark import inference_rate
@@ -90,13 +90,15 @@ def check_arch(arch: str) -> None:
     Raises:
         ModelError: layer notation, a network of the zoo, or an unknown name.
     """
-    if not has_published_weights(arch):
+    each = ModelConfig(arch).archs
+    if not all(map(has_published_weights, each)):
         raise ModelError(
             f"--archs '{arch}': networks of the zoo and in layer notation have no pretrained "
             "weights, and choose compares frozen pretrained ones. Train it by itself, imgcli train "
             f"--arch '{arch}', and compare the runs with imgcli compare."
         )
-    refuse_unknown(arch)
+    for one in each:
+        refuse_unknown(one)
 
 
 def cheapest_first(archs: Iterable[str], classes: int) -> list[Candidate]:
@@ -245,7 +247,8 @@ class Judge:
         config = resolve_defaults(self._of(candidate))
         part = restricted_to(self._dataset, rows)
         if (weights := self._weights.get(candidate.arch)) is None:
-            weights = digest_of(published_weights(candidate.arch))
+            files = map(published_weights, ModelConfig(candidate.arch).archs)
+            weights = digest_of_lines(map(digest_of, files))
             self._weights[candidate.arch] = weights
         key = candidate_key(config, weights, part, self._device, self._folds, self._range)
         slug = re.sub(r"[^\w.]+", "-", candidate.arch)[:60]
