@@ -5,7 +5,6 @@ FitSpec            which rows are trained on, and which validate
 FitResult          a trained module, its history and metrics
 """
 
-import copy
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -94,6 +93,7 @@ def make_context(
     device_name: str = "auto",
     network: Network | None = None,
     group_by: GroupBy | None = None,
+    dataset: Dataset | None = None,
 ) -> TrainingContext:
     """Open the dataset, build the network, and decode every photo or extract its features.
 
@@ -101,6 +101,7 @@ def make_context(
         network: of a finished run, to evaluate it or to use its frozen backbone; else it is built
             from the config.
         group_by: what joins photos into groups, in place of the config's choice.
+        dataset: that of `data`, where it is open already.
 
     Raises:
         ImgcliError: in every way that a dataset, an arch or its weights can be wrong.
@@ -111,7 +112,7 @@ def make_context(
         from imgcli.models.libraries import published_weights  # imports timm and torchvision
 
         published_weights(config.model.arch)  # fails before all photos are read
-    dataset = load_dataset(data, config=config.data, group_by=group_by)
+    dataset = dataset or load_dataset(data, config=config.data, group_by=group_by)
     unlabelled = np.empty(0, np.int64)
     if config.data.pseudo_label:
         dataset, unlabelled = with_unlabelled(dataset, Path(config.data.pseudo_label))
@@ -190,22 +191,34 @@ def trained_context(
 
 
 def fresh_context(
-    run: Run, data: Path | None, device: str, group_by: GroupBy | None = None
+    run: Run,
+    data: Path | None,
+    device: str,
+    group_by: GroupBy | None = None,
+    other: Dataset | None = None,
 ) -> TrainingContext:
     """The context of a finished run before training: the same config, the same initial weights.
 
     A frozen backbone is the run's own, so that its published weights are not needed again; the head
     is random again: the run's was trained on photos that folds hold out.
+
+    Args:
+        other: a dataset that is not the run's own, at `data`; its classes may be others.
     """
-    config = run.config
+    config, root = run.config, run.data if data is None else data
     if not config.model.frozen:
-        data = run.data if data is None else data
-        return make_context(config, data, device, group_by=group_by)
-    context = trained_context(run, config, data, device, group_by)
-    head = copy.deepcopy(context.network.classifier.head)
+        return make_context(config, root, device, group_by=group_by, dataset=other)
+    if other is None:
+        context = trained_context(run, config, data, device, group_by)
+    else:
+        network, _, _ = load_model(run)
+        context = make_context(config, root, device, network, dataset=other)
+        context.network.classifier.to(context.device).eval()
+    old = context.network.classifier
+    head = nn.Linear(old.head.in_features, len(context.classes)).to(context.device)
     torch.manual_seed(config.seed)
     head.reset_parameters()
-    classifier = Classifier(context.network.classifier.backbone, head)
+    classifier = Classifier(old.backbone, head)
     return replace(context, network=replace(context.network, classifier=classifier))
 
 

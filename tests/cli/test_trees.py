@@ -85,4 +85,4 @@ def test_other_photos_are_scored_by_the_level_that_the_user_names(here: Path, sh
     assert code == 2 and "--classes-at 2 for the classes 'indoor' and 'outdoor'" in err
     assert shell.json("evaluate", "--data", "new", "--classes-at", "2")["n"] == 8
     code, _, err = shell("evaluate", "--classes-at", "2")
-    assert code == 2 and "they go with --data" in err
+    assert code == 2 and "name them with --data" in err
