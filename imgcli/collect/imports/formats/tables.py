@@ -13,7 +13,7 @@ photos that the cells mean.
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -22,6 +22,11 @@ from shlex import quote
 from typing import Any
 
 from imgcli.collect.imports.folders import open_file
+from imgcli.collect.imports.formats.joined_tables import (
+    in_order_sentence,
+    joined,
+    rows_in_order,
+)
 from imgcli.collect.imports.formats.source import Kind, LabelledPhotos, Reading, Source
 from imgcli.collect.imports.labelled_photo import LIMITS, LabelledPhoto, read_photo
 from imgcli.collect.imports.survey import split_into
@@ -89,11 +94,11 @@ def table_source(path: Path, reading: Reading) -> Source:
             one nearly all of whose photos are missing.
         WrongUsage: an option names a column or a table that is not there.
     """
-    rows = partial(_joined, path, reading.join) if reading.join else partial(table_rows, path)
+    files = PhotoFiles(reading.root or path.parent, reading.path_template)
+    rows, said = _rows(path, reading, files)
     sample = [cells for _, cells in islice(rows(), SAMPLE) if not isinstance(cells, Rejected)]
     if not sample:
         raise DataError(f"'{path}' has no rows. Expected are columns such as path and label.")
-    files = PhotoFiles(reading.root or path.parent, reading.path_template)
     columns = find_columns(path, sample, reading, files)
 
     def photos() -> LabelledPhotos:
@@ -104,8 +109,25 @@ def table_source(path: Path, reading: Reading) -> Source:
                 yield photo_of(path, f"{path}:{number}", cells, columns, reading, files)
 
     n, size, parts = _count(path, photos())
-    notes = () if columns.label else (f"'{path}': a class per column, {_named(columns.one_hot)}.",)
-    return Source(path, Kind.TABLE, photos, n, size, parts, notes)
+    if not columns.label:
+        said.append(f"'{path}': a class per column, {_named(columns.one_hot)}.")
+    return Source(path, Kind.TABLE, photos, n, size, parts, tuple(said))
+
+
+def _rows(
+    path: Path, reading: Reading, files: PhotoFiles
+) -> tuple[Callable[[], Iterable[Row]], list[str]]:
+    """The rows of a table, with those of others if they are asked for, and what is to be said."""
+    first = list(islice(table_rows(path), 1))
+    alone = all(not isinstance(cells, Rejected) and len(cells) == 1 for _, cells in first)
+    in_order = rows_in_order(path, files) if first and alone else None
+    if in_order is None and not reading.join:
+        return partial(table_rows, path), []
+    said = [] if in_order is None else [in_order_sentence(path, in_order)]
+    if not reading.join:
+        return lambda: in_order or [], said
+    whole = joined(path, list(table_rows(path)) if in_order is None else in_order, reading.join)
+    return lambda: whole.rows, [*said, *whole.notes]
 
 
 def find_columns(
@@ -236,50 +258,6 @@ def _part_of(table: Path) -> str:
 
 def _named(classes: Sequence[str]) -> str:
     return listed(classes, 4)
-
-
-# --- several tables -----------------------------------------------------------------------------
-
-
-def _joined(path: Path, others: Sequence[Path]) -> Iterator[Row]:
-    """The rows of a table with the cells of others, each joined by the column both have.
-
-    Raises:
-        WrongUsage: two tables have no column in common.
-    """
-    tables = []
-    for other in others:
-        rows = [cells for _, cells in table_rows(other) if not isinstance(cells, Rejected)]
-        tables.append((other, rows))
-    keys: list[tuple[str, dict[str, Mapping[str, Any]]]] = []
-    for number, cells in table_rows(path):
-        if isinstance(cells, Rejected):
-            yield number, cells
-            continue
-        if not keys:
-            keys = _keys(path, list(cells), tables)
-        whole = dict(cells)
-        for name, by_key in keys:
-            whole = {**by_key.get(str(whole.get(name)).strip(), {}), **whole}
-        yield number, whole
-
-
-def _keys(
-    path: Path, names: list[str], tables: Sequence[tuple[Path, list[Mapping[str, Any]]]]
-) -> list[tuple[str, dict[str, Mapping[str, Any]]]]:
-    """The rows of each table to be joined, by the column that it shares with those before."""
-    keys = []
-    for other, rows in tables:
-        theirs = list(rows[0]) if rows else []
-        shared = [name for name in names if name in theirs]
-        if not shared:
-            raise WrongUsage(
-                f"--join '{other}' has no column in common with '{path}': it has "
-                f"{listed(theirs, 12) if theirs else 'none'}, and that {listed(names, 12)}."
-            )
-        keys.append((shared[0], {str(row.get(shared[0])).strip(): row for row in rows}))
-        names = [*names, *(name for name in theirs if name not in names)]
-    return keys
 
 
 def _read(file: str) -> bytes:

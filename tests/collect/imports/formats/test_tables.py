@@ -248,7 +248,7 @@ def test_tables_are_joined_by_the_column_they_share(tmp_path: Path) -> None:
     names = tmp_path / "src/names.csv"
     names.write_text("class_id,class_name\n7,crab\n8,lobster\n")
     assert set(imported(tmp_path, source, join=(names,))) == {"crab/1.png", "lobster/3.png"}
-    names.write_text("number,class_name\n7,crab\n")
+    names.write_text("number,class_name\n70,crab\n")
     with pytest.raises(WrongUsage, match="has no column in common with"):
         imported(tmp_path, source, join=(names,))
 
@@ -307,3 +307,112 @@ def test_lists_of_paths_and_of_labels_are_joined_by_their_numbers(tmp_path: Path
     labels = tmp_path / "src/labels.txt"
     labels.write_text("1 crab\n2 lobster\n3 crab\n")
     assert imported(tmp_path, source, join=(labels,)) == PLACED
+
+
+# --- several lists of one dataset ---------------------------------------------------------------
+
+BIRDS = ("001.Albatross", "002.Auk", "003.Bunting")
+CUB = {
+    "images.txt": "".join(f"{n} {BIRDS[n // 4]}/a_{n}.png\n" for n in range(12)),
+    "image_class_labels.txt": "".join(f"{n} {n // 4 + 1}\n" for n in range(12)),
+    "train_test_split.txt": "".join(f"{n} {int(n % 4 > 0)}\n" for n in range(12)),
+    "classes.txt": "".join(f"{n} {name}\n" for n, name in enumerate(BIRDS, 1)),
+}
+
+
+@pytest.mark.parametrize("main", ["images.txt", "image_class_labels.txt", "train_test_split.txt"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_lists_of_cub_are_joined_in_any_order(
+    tmp_path: Path, main: str, backwards: bool
+) -> None:
+    photos = {f"images/{BIRDS[n // 4]}/a_{n}.png": photo(n) for n in range(12)}
+    folder = make_tree(tmp_path / "cub", {**photos, **{k: v.encode() for k, v in CUB.items()}})
+    others = [folder / name for name in CUB if name != main]
+    join = tuple(others[::-1] if backwards else others)
+    placed = imported(tmp_path, folder / main, join=join, keep_split=True)
+    assert set(placed) == {
+        f"{'train' if n % 4 else 'test'}/{BIRDS[n // 4]}/a_{n}.png" for n in range(12)
+    }
+
+
+VAL = {f"val/V_{n:04}.png": photo(n) for n in range(1, 9)}
+TRUTH = [3, 1, 2, 3, 1, 2, 1, 3]
+FOXES = {n: {1: "kit_fox", 2: "setter", 3: "husky"}[label] for n, label in enumerate(TRUTH, 1)}
+OF_NUMBERS = "n02119789 1 kit_fox\nn02100735 2 setter\nn02110185 3 husky\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("map_clsloc.txt", OF_NUMBERS),
+        ("words.txt", "n02119789 kit_fox\nn02100735 setter\nn02110185 husky\n"),
+        ("names.txt", "kit_fox\nsetter\nhusky\n"),
+        ("meta.csv", "ILSVRC2012_ID,WNID,words\n3,n3,husky\n1,n1,kit_fox\n2,n2,setter\n"),
+    ],
+)
+def test_labels_alone_are_those_of_the_photos_in_their_order(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    folder = make_tree(tmp_path / "src", VAL)
+    truth = folder / "devkit/truth.txt"
+    truth.parent.mkdir()
+    truth.write_text("".join(f"{label}\n" for label in TRUTH))
+    (folder / "devkit" / name).write_text(text)
+    reading = Reading(root=folder / "val", join=(folder / "devkit" / name,))
+    result = import_photos([truth], tmp_path / "out", reading=reading)
+    assert set(tree(tmp_path / "out")) == {f"{c}/V_{n:04}.png" for n, c in FOXES.items()}
+    said = " ".join(result.notes)
+    assert "'3' is that of 'V_0001.png'" in said and f"{name}'" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "sentence"),
+    [
+        ("1\n2\n", "", "has 2 labels without photos or ids, and below .* there are 8 photos"),
+        ("1\n" * 7 + "5\n", "a\nb\n", "names 2 classes, and the labels of .* from 1 to 5"),
+        ("1\n" * 7 + "2\n", "a\nb\nc\n", "they may count from 0 or from 1. Give .* the number"),
+        (
+            "1\n" * 7 + "1000\n",
+            "".join(f"n{n:08} word{n}\n" for n in range(20000, 21000)),
+            "in the order of WordNet's ids, and the labels .* whose order is another one",
+        ),
+    ],
+)
+def test_labels_alone_that_do_not_fit_are_a_sentence(
+    tmp_path: Path, text: str, names: str, sentence: str
+) -> None:
+    folder = make_tree(tmp_path / "src", VAL)
+    (folder / "truth.txt").write_text(text)
+    (folder / "names.txt").write_text(names)
+    join = (folder / "names.txt",) if names else ()
+    with pytest.raises(DataError, match=sentence):
+        import_photos([folder / "truth.txt"], tmp_path / "out", reading=Reading(join=join))
+
+
+def test_photos_with_two_orders_take_no_labels_alone(tmp_path: Path) -> None:
+    folder = make_tree(tmp_path / "src", {f"p{n}.png": photo(n) for n in range(1, 12)})
+    (folder / "truth.txt").write_text("1\n" * 11)
+    with pytest.raises(DataError, match=r"two orders: by their names 'p1.png', 'p10.png'"):
+        import_photos([folder / "truth.txt"], tmp_path / "out")
+
+
+def test_classes_of_one_name_stay_two(tmp_path: Path) -> None:
+    source = table(tmp_path / "src", "x.csv", "path,label\nphotos/1.png,7\n3.png,8\n")
+    names = tmp_path / "src/names.csv"
+    names.write_text("id,name\n7,crane\n8,crane\n")
+    assert set(imported(tmp_path, source, join=(names,))) == {"crane 7/1.png", "crane 8/3.png"}
+
+
+def test_a_class_without_a_name_is_listed(tmp_path: Path) -> None:
+    source = table(tmp_path / "src", "x.csv", "path,label\nphotos/1.png,7\n3.png,9\n")
+    names = tmp_path / "src/names.txt"
+    names.write_text("7 crab\n8 lobster\n")
+    result = import_photos([source], tmp_path / "out", reading=Reading(join=(names,)))
+    assert set(tree(tmp_path / "out")) == {"crab/1.png"}
+    assert result.rejected[0].reason == f"its class 9 is not in '{names}'"
+
+
+def test_options_of_tables_are_refused_for_class_folders(tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "src", {"a/1.png": photo(1), "b/2.png": photo(2)})
+    with pytest.raises(WrongUsage, match=r"--join names.csv is for tables; .* holds class folders"):
+        import_photos([source], tmp_path / "out", reading=Reading(join=(Path("names.csv"),)))
