@@ -27,8 +27,9 @@ from imgcli.errors import StorageError
 from imgcli.files import locked, sweep_temporaries, sync_folder
 from imgcli.folder_names import PARTS
 from imgcli.image_types import HEAD, PHOTO_SUFFIXES, photo_format, refusal
+from imgcli.photo_sizes import pixels_to_decode
 from imgcli.provenance import is_alike
-from imgcli.reading import MAX_PHOTO, digest_of
+from imgcli.reading import MAX_PHOTO, digest_of, pixel_limit
 from imgcli.staging import lock_of, named, recover, staged_folder
 
 BLOCK_PHOTOS = 4096  # a block costs about 0.1 s of waiting for the disk; a kill loses one at most
@@ -54,6 +55,7 @@ class Store:
         self.split = split
         self.bytes_found = 0  # size of the photos that were there when the store was opened
         self.duplicates: list[tuple[str, str]] = []  # origins of photos placed before, and paths
+        self.too_large: list[tuple[str, int]] = []  # paths of photos placed, and their pixels
         self.notes: list[str] = []  # after closing: where an old folder is now
         self._paths: defaultdict[str, list[str]] = defaultdict(list)  # SHA-256 -> relative paths
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> names, folded
@@ -65,6 +67,7 @@ class Store:
         self._lines: list[dict[str, Any]] = []
         self._batch = Batch(folder)
         self._now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._pixel_limit = pixel_limit()
         self._provenance = folder / provenance.NAME
         self._ours = self._provenance.is_file()
         if self._ours:
@@ -112,6 +115,8 @@ class Store:
         path = f"{folder}/{name}"
         self._paths[digest].append(path)
         self._added.add(path)
+        if (pixels := pixels_to_decode(data, image_format)) > self._pixel_limit:
+            self.too_large.append((path, pixels))
         self._record(path, line)
         if len(self._batch) >= BLOCK_PHOTOS or self._batch.bytes >= BLOCK_BYTES:
             self.commit()
