@@ -92,7 +92,7 @@ Next, with your own photos, in a folder of class folders or a zip of one:
 
   imgcli import photos.zip --out raw
   imgcli split raw/ --ratio 0.9
-  imgcli train --arch resnet101 --freeze
+  imgcli train --freeze
   imgcli evaluate --folds 10
   imgcli suggest-merges
 """

@@ -1,5 +1,6 @@
 """The commands to type next, as they will be accepted here: with the user's own folders and run."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from shlex import join
@@ -11,7 +12,8 @@ from imgcli.staging import is_occupied
 from imgcli.text import free_suffixes
 
 DATASET = Path("dataset")  # that `imgcli train` reads and `imgcli split` makes by default
-FIRST = ("--arch", "resnet101", "--freeze")  # of somebody who has trained nothing yet
+FIRST = "resnet101"  # of somebody who has trained nothing yet, where its weights are here
+PUBLISHED = "timm/resnet101.a1h_in1k"  # the repository of its weights on the hub
 
 
 def split_command(root: Path) -> str:
@@ -33,9 +35,36 @@ def split_command(root: Path) -> str:
     return join([*words, "--out", str(next(name for name in names if not is_occupied(name)))])
 
 
+def first_words() -> list[str]:
+    """A new head on a network whose weights are here; no network is asked for others.
+
+    Those that come with imgcli do for --freeze alone. Where neither they nor the published ones are
+    here, the network is named that they can be fetched for.
+    """
+    from imgcli.models.bundled import bundled_archs
+
+    if bundled_archs() and not is_cached(PUBLISHED):
+        return ["--freeze"]
+    return ["--arch", FIRST, "--freeze"]
+
+
+def is_cached(repository: str) -> bool:
+    """Whether weights are in the hub's cache, by its folders alone: its package takes a while."""
+    home = os.environ.get("HF_HOME") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "huggingface"
+    )
+    cache = Path(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")).expanduser()
+    snapshots = cache / f"models--{repository.replace('/', '--')}" / "snapshots"
+    return any(
+        path.is_file()
+        for name in ("model.safetensors", "pytorch_model.bin")
+        for path in snapshots.glob(f"*/{name}")
+    )
+
+
 def train_command(data: Path) -> str:
-    """Train on `data` as the newest run was trained; without one, a new head on resnet101."""
-    words: list[str] = list(FIRST)
+    """Train on `data` as the newest run was trained; without one, a new head."""
+    words = first_words()
     with suppress(ImgcliError):
         newest = find_run()
         weights = newest.config.model.weights

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.commands.hints import split_command, train_command
+from imgcli.commands.hints import FIRST, PUBLISHED, split_command, train_command
 from tests.support.photos import write_classes, write_dataset
 from tests.support.runs import evaluated_run
 from tests.support.shell import Shell, imgcli
 
-NEW = "imgcli train --arch resnet101 --freeze"
+NEW = "imgcli train --freeze"
 
 
 def named(shown: str) -> str:
@@ -76,6 +76,43 @@ def test_the_options_of_the_newest_run_are_repeated(here: Path) -> None:
     words = shlex.split(train_command(Path("a b")))
     assert words[:4] == ["imgcli", "train", "--arch", "8C3 - P2"]
     assert words[-2:] == ["--data", "a b"] and "--weights" in words and "--epochs" not in words
+
+
+def test_a_network_is_named_whose_weights_are_here(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is asked of a network: what is in the cache, or came with imgcli, is known."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(here / "hub"))
+    assert train_command(Path("dataset")) == NEW
+    snapshot = here / f"hub/models--{PUBLISHED.replace('/', '--')}/snapshots/0123"
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.safetensors").symlink_to("../../blobs/gone")
+    assert train_command(Path("dataset")) == NEW
+    (snapshot / "model.safetensors").unlink()
+    (snapshot / "model.safetensors").write_bytes(b"0")
+    named = "imgcli train --arch resnet101 --freeze"
+    assert train_command(Path("dataset")) == named
+    monkeypatch.setenv("HF_HUB_CACHE", str(here / "none"))
+    monkeypatch.setattr("imgcli.models.bundled.bundled_archs", list)
+    assert train_command(Path("dataset")) == named  # refused without --arch
+
+
+def test_the_hub_has_the_first_networks_weights_where_it_is_looked_for() -> None:
+    from imgcli.models.libraries import timm_config
+
+    assert timm_config(FIRST).hf_hub_id == PUBLISHED
+
+
+def test_the_named_training_runs_without_network(
+    here: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(here / "hub"))
+    write_classes(here / "raw", per_class=6, classes=2)
+    typed = named(shell("split", "raw").out)
+    assert typed == NEW
+    code, _, err = shell(*shlex.split(typed)[1:], "--image-size", "32")
+    assert code == 0, err
 
 
 def test_a_damaged_dataset_is_not_updated(here: Path) -> None:
