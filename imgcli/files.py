@@ -218,6 +218,19 @@ def locked(path: Path, wait: float = 0) -> Iterator[None]:
         lock.release()
 
 
+def need_writable(folder: Path) -> None:
+    """Refuse at once what could not be written at the end of long work.
+
+    Raises:
+        OSError: the folder, or that in which it would be made, cannot be written.
+    """
+    there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    if there.is_dir() and not os.access(there, os.W_OK | os.X_OK):
+        read_only = os.statvfs(there).f_flag & os.ST_RDONLY if hasattr(os, "statvfs") else False
+        number = errno.EROFS if read_only else errno.EACCES
+        raise OSError(number, os.strerror(number), str(folder))
+
+
 def need_space(folder: Path, size: int, what: str) -> None:
     """Refuse early when `size` bytes will not fit.
 

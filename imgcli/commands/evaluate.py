@@ -145,6 +145,7 @@ def evaluate(
     if folds is None and compare_ungrouped:
         raise WrongUsage("--compare-ungrouped goes with --folds, which can be made either way.")
 
+    from imgcli.files import need_writable
     from imgcli.photos.dataset import refuse_missing
     from imgcli.runs import find_runs
 
@@ -153,6 +154,7 @@ def evaluate(
     check_device(device)
     for one in runs:
         refuse_missing(one.data if data is None else data)
+        need_writable(one.folder)
 
     from imgcli.evaluation.evaluate import average
     from imgcli.evaluation.evaluate import evaluate as figures_of

@@ -90,6 +90,7 @@ def tune(
     if importlib.util.find_spec("optuna") is None:
         raise Refused("imgcli tune needs Optuna. Get it with: pip install 'imgcli[tune]'")
 
+    from imgcli.files import need_writable
     from imgcli.photos.dataset import refuse_missing
 
     data, out = Path(data), Path(out)
@@ -99,6 +100,7 @@ def tune(
         _checked(name)
     check_device(device)
     refuse_missing(data)
+    need_writable(out)
 
     from imgcli.training.tuning import search as searching
     from imgcli.training.tuning.search_space import (
