@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from imgcli import provenance
@@ -25,7 +26,7 @@ from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.scrape.journal import NAME as JOURNAL
 from imgcli.errors import StorageError
 from imgcli.files import locked, sweep_temporaries, sync_folder
-from imgcli.folder_names import PARTS
+from imgcli.folder_names import PARTS, label_of
 from imgcli.image_types import HEAD, PHOTO_SUFFIXES, photo_format, refusal
 from imgcli.photo_sizes import pixels_to_decode
 from imgcli.provenance import is_alike
@@ -283,6 +284,7 @@ class Store:
             self.begin()
             folder = f"{part}/{class_name(label)}" if self.split else class_name(label)
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
+            _refuse_other_spelling(self.folder / folder)
             self._folders[part, label] = folder
         return self._folders[part, label]
 
@@ -301,6 +303,24 @@ class Store:
     def _record(self, path: str, line: dict[str, Any]) -> None:
         self._lines.append({"path": path, **line})
         self._unrecorded.discard(path)
+
+
+def _refuse_other_spelling(folder: Path) -> None:
+    """Refuse a class whose folder is another's, on a file system that ignores case.
+
+    Raises:
+        StorageError: there is a folder of the same name but for its case, and it is this one.
+    """
+    name, names = folder.name, os.listdir(folder.parent)
+    if any(label_of(other) == label_of(name) for other in names):
+        return
+    for other in names:
+        if other.casefold() == name.casefold():
+            raise StorageError(
+                f"The file system of '{folder.parent}' does not tell the class '{name}' from "
+                f"'{other}': both would be in one folder. Join them with --rename "
+                f"{quote(f'{name}={other}')}, or give one another name."
+            )
 
 
 def class_name(label: str) -> str:

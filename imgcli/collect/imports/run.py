@@ -13,6 +13,7 @@ from imgcli.collect.imports.survey import split_into
 from imgcli.collect.ingest import Store, open_store
 from imgcli.errors import DataError, WrongUsage
 from imgcli.files import need_space
+from imgcli.folder_names import case_sentences
 from imgcli.image_types import FORMATS_READ
 from imgcli.progress import track
 from imgcli.reading import MAX_PIXELS_VARIABLE, matching, pixel_limit
@@ -87,6 +88,7 @@ def import_photos(
                 *selection.unmet(),
                 *_mixed(opened, reading.keep_split),
                 *_too_large(store, out),
+                *case_sentences(store.counts()),
             ),
             too_large=tuple(store.too_large),
         )
