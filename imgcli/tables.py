@@ -2,7 +2,7 @@
 
 CSV and TSV with a first line of names or without; JSON lines; a JSON list of objects, or an object
 of photos and their labels; a text file of a path and a label in each line, of an id and what it has
-(a path, a label, a name), or of a label alone.
+(a path, a label, a name), or of a label alone; with comments after #.
 """
 
 import csv
@@ -74,9 +74,11 @@ def table_rows(path: Path) -> Iterator[Row]:
         if suffix in (".jsonl", ".ndjson") or head.lstrip().startswith("{"):
             yield from _json_rows(path, file)
             return
-        if suffix in LISTS and (columns := _columns_of_list(head)):
+        if suffix in LISTS and (columns := _columns_of_list(_first_line(file))):
+            file.seek(0)
             yield from _listed_rows(file, columns)
             return
+        file.seek(0 if not marked else start)
         delimiter = marked[1] if marked else max("\t,;|", key=head.count)
         table = csv.DictReader(file, _numbers(head, delimiter), delimiter=delimiter)
         try:
@@ -115,6 +117,11 @@ def _is_photo(cell: str) -> bool:
     return is_photo_name(cell.strip()) and "://" not in cell
 
 
+def _first_line(file: IO[str]) -> str:
+    """The first line of a list that is no comment."""
+    return next((line for line in file if line.strip() and not line.startswith("#")), "")
+
+
 def _columns_of_list(head: str) -> tuple[str, ...] | None:
     """What the columns of a list are, by its first line; None if it is no list.
 
@@ -132,6 +139,8 @@ def _columns_of_list(head: str) -> tuple[str, ...] | None:
         if len(words) == 3 and words[1].isdigit() and not words[2].isdigit():
             return "id", NUMBER, "label"
         return "id", "path" if _is_photo(rest) else "label"
+    if not re.search(r"[\t,;|]", head):  # numbered, as of a table without names
+        return tuple(str(n) for n in range(1, len(words) + 1))
     return None
 
 
@@ -139,6 +148,8 @@ def _listed_rows(file: IO[str], columns: tuple[str, ...]) -> Iterator[Row]:
     """The lines of a list; the path in it may have blanks."""
     last = len(columns) - 1
     for number, line in enumerate(file, 1):
+        if line.startswith("#"):
+            continue
         steps = line.rsplit(None, last) if columns[0] == "path" else line.split(None, last)
         if len(steps) == len(columns):
             yield number, dict(zip(columns, (step.strip() for step in steps), strict=True))

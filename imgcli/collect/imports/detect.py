@@ -69,6 +69,11 @@ def _open_table(path: Path, reading: Reading) -> Source | None:
     of_parquet, suffix = is_parquet(path), path.suffix.lower()
     if suffix in SPREADSHEETS:
         raise DataError(f"'{path}' is a spreadsheet. Save it as CSV, and import that.")
+    if suffix == ".mat":
+        raise DataError(
+            f"'{path}' is a file of MATLAB. Save its labels as text, one in each line, in the "
+            "order of the photos, and import that with --root FOLDER, where the photos are."
+        )
     if not of_parquet and suffix not in SUFFIXES and (suffix not in LISTS):
         return None
     if reading.label_from is not None:

@@ -12,9 +12,10 @@ those of the photos in their order.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from imgcli.errors import DataError, WrongUsage
@@ -26,6 +27,7 @@ from imgcli.text import count, listed
 
 Cells = dict[str, Any]
 
+_FEWEST = 4  # labels of which most are to come again
 _OTHER_PART = {"train": "test", "val": "train", "test": "train"}
 _NAMES = ("name", "words", "description", "title", *LABELS)
 _OF_CLASSES = re.compile(r"class|categor|synset|names?|words|species|breeds?", re.IGNORECASE)
@@ -38,7 +40,13 @@ class Joined:
     """The rows of a table with the cells of others, and sentences about how they belong."""
 
     rows: list[Row]
+    label: str | None = None  # the column of labels, where the user named it
     notes: list[str] = field(default_factory=list)
+
+    def label_in(self, names: Iterable[str]) -> str | None:
+        """The column of labels among these."""
+        names = list(names)
+        return self.label if self.label in names else column(names, LABELS)
 
 
 def rows_in_order(path: Path, files: PhotoFiles) -> list[Row] | None:
@@ -54,6 +62,15 @@ def rows_in_order(path: Path, files: PhotoFiles) -> list[Row] | None:
     (name,) = first
     labels = [cells if isinstance(cells, Rejected) else cells[name] for _, cells in rows]
     photos = files.photos()
+    named = [label for label in labels if isinstance(label, str) and files.holds(label)]
+    if len(named) > len(labels) / 2:
+        raise DataError(
+            f"'{path}' names photos, such as '{named[0]}', and no labels. If their folders are the "
+            f"classes, import the folder: imgcli import {quote(str(files.root))}"
+        )
+    several = {str(label) for label in labels if not isinstance(label, Rejected)}
+    if len(labels) >= _FEWEST and len(several) > len(labels) / 2:
+        return None  # names or sentences, no labels
     if len(photos) == len(labels) + 1 and path.suffix.lower() not in LISTS:
         labels.insert(0, name)  # there is no line of names
     if len(photos) != len(labels):
@@ -88,15 +105,20 @@ def _by_numbers(path: str) -> list[tuple[int, str]]:
     return [(int(p) if p.isdigit() else -1, p) for p in re.split(r"(\d+)", path)]
 
 
-def joined(path: Path, rows: Sequence[Row], others: Sequence[Path]) -> Joined:
+def joined(
+    path: Path, rows: Sequence[Row], others: Sequence[Path], label: str | None = None
+) -> Joined:
     """The rows of a table with the cells of others, each joined by what both have.
+
+    Args:
+        label: the column of labels; found by its name by default.
 
     Raises:
         WrongUsage: a table has nothing in common with the others.
         DataError: the labels' numbers cannot be matched with a list of names.
     """
     tables = {other: _Table.read(other) for other in others}
-    found = Joined(_with_parts(path, rows))
+    found = Joined(_with_parts(path, rows), label)
     names: tuple[str, ...] = ()
     for _, cells in found.rows:
         if not isinstance(cells, Rejected):
@@ -104,13 +126,14 @@ def joined(path: Path, rows: Sequence[Row], others: Sequence[Path]) -> Joined:
             break
     while tables:
         values = _values(found.rows)
-        links = [link for table in tables.values() if (link := _best_link(values, table))]
+        own_label = found.label_in(values)
+        links = [one for t in tables.values() if (one := _best_link(values, t, own_label))]
         if links:
             link = max(links, key=lambda one: one.score)
             del tables[link.table.path]
             _join(path, found, link)
             continue
-        label = column(list(values), LABELS)
+        label = own_label
         for other, table in list(tables.items()):
             if label is None or not _in_order(path, found, label, values[label], table):
                 raise WrongUsage(
@@ -157,9 +180,9 @@ class _Link:
     score: tuple[float, ...]
 
 
-def _best_link(values: Mapping[str, set[str]], table: _Table) -> _Link | None:
+def _best_link(values: Mapping[str, set[str]], table: _Table, label: str | None) -> _Link | None:
     """The columns whose values agree best; of equals, those of one name."""
-    label, number = column(list(values), LABELS), column(list(values), IDS)
+    number = column(list(values), IDS)
     of_classes = bool(_OF_CLASSES.search(table.path.stem)) and "label" not in table.path.stem
     links = []
     for theirs in table.names:
@@ -180,7 +203,7 @@ def _best_link(values: Mapping[str, set[str]], table: _Table) -> _Link | None:
 
 def _join(path: Path, found: Joined, link: _Link) -> None:
     """Add the cells of a table, or the names that it has for the classes."""
-    label = column(list(_values(found.rows)), LABELS)
+    label = found.label_in(_values(found.rows))
     if link.own != label or (link.own == link.theirs and not link.table.has_no_names):
         empty: Cells = {}
         for i, (number, cells) in enumerate(found.rows):

@@ -126,7 +126,12 @@ def _rows(
     said = [] if in_order is None else [in_order_sentence(path, in_order)]
     if not reading.join:
         return lambda: in_order or [], said
-    whole = joined(path, list(table_rows(path)) if in_order is None else in_order, reading.join)
+    whole = joined(
+        path,
+        list(table_rows(path)) if in_order is None else in_order,
+        reading.join,
+        reading.label_column,
+    )
     return lambda: whole.rows, [*said, *whole.notes]
 
 

@@ -416,3 +416,45 @@ def test_options_of_tables_are_refused_for_class_folders(tmp_path: Path) -> None
     source = make_tree(tmp_path / "src", {"a/1.png": photo(1), "b/2.png": photo(2)})
     with pytest.raises(WrongUsage, match=r"--join names.csv is for tables; .* holds class folders"):
         import_photos([source], tmp_path / "out", reading=Reading(join=(Path("names.csv"),)))
+
+
+PETS = {f"images/{breed}_{n}.png": photo(n + 10 * i)
+        for i, breed in enumerate(("pug", "boxer")) for n in range(3)}  # fmt: skip
+
+
+@pytest.mark.parametrize("head", ["", "#Image CLASS-ID SPECIES\n# of pets\n"])
+def test_a_list_with_blanks_between_its_columns_is_a_table(tmp_path: Path, head: str) -> None:
+    folder = make_tree(tmp_path / "pets", PETS)
+    names = [Path(name).stem for name in PETS]
+    (folder / "list.txt").write_text(head + "".join(f"{n} {'pb'.find(n[0])} 7\n" for n in names))
+    (folder / "two.txt").write_text(head + "".join(f"{n} {n.split('_')[0]}\n" for n in names))
+    with pytest.raises(DataError, match=r"labels \(--label-column\): it has '1', '2' and '3'"):
+        imported(tmp_path, folder / "list.txt")
+    assert len(imported(tmp_path, folder / "list.txt", label_column="2")) == 6
+    result = import_photos([folder / "two.txt"], tmp_path / "b", reading=Reading())
+    assert result.classes == {"boxer": 3, "pug": 3} and not result.rejected
+
+
+def test_a_list_of_photos_is_no_list_of_labels(tmp_path: Path) -> None:
+    folder = make_tree(tmp_path / "food", {f"pie/{n}.png": photo(n) for n in range(5)})
+    (folder / "train.txt").write_text("".join(f"pie/{n}\n" for n in range(5)))
+    with pytest.raises(DataError, match=r"names photos, such as 'pie/0', and no labels"):
+        imported(tmp_path, folder / "train.txt")
+    (folder / "notes.txt").write_text("one\ntwo\nthree\nfour\nfive\n")
+    with pytest.raises(DataError, match="no column that looks like"):
+        imported(tmp_path, folder / "notes.txt")
+
+
+def test_a_file_of_matlab_is_named(tmp_path: Path) -> None:
+    folder = make_tree(tmp_path / "x", {"1.png": photo(1), "labels.mat": b"MATLAB 5.0 MAT-file"})
+    with pytest.raises(DataError, match=r"is a file of MATLAB\. Save its labels as text"):
+        imported(tmp_path, folder / "labels.mat")
+
+
+def test_the_labels_that_the_user_names_get_their_names(tmp_path: Path) -> None:
+    text = "photos/1.png\tn1\t0\t9\n3.png\tn2\t0\t9\n"
+    source = table(tmp_path / "src", "val_annotations.txt", text)
+    words = tmp_path / "src/words.txt"
+    words.write_text("n1\tcrab, the\nn2\tlobster\n")
+    placed = imported(tmp_path, source, label_column="2", join=(words,))
+    assert set(placed) == {"crab, the/1.png", "lobster/3.png"}
