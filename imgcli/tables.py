@@ -36,6 +36,8 @@ PATHS = (
 )
 IDS = ("id", "image_id", "img_id", "photo_id", "isic_id", "uuid", "key")  # without folder, suffix
 SPLITS = ("split", "subset", "set", "partition", "part", "phase", "fold_type")
+FLAGS = {"1": True, "1.0": True, "true": True, "yes": True, "y": True, "t": True,
+         "0": False, "0.0": False, "false": False, "no": False, "n": False, "f": False}  # fmt: skip
 NUMBER = "number"  # of a list of ids, numbers and names
 SEVERAL = ("tags", "labels", "classes", "categories")  # columns with a list of labels in a cell
 URLS = ("url", "image_url", "file_url", "photo_url", "link")

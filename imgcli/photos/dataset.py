@@ -93,7 +93,7 @@ def load_dataset(
     layout = read_layout(root, levels)
     undivided = other is not None and bool(layout.photos) and not layout.parts
     if not undivided:
-        _check_layout(layout)
+        _check_layout(layout, levels)
     made, places = layout.manifest, layout.photos
     rejected = [item for item in layout.rejected if item.path not in layout.errors]
     digests, unread = digests_by_path(root, sorted(places), cache)
@@ -190,7 +190,7 @@ def _levels(config: DataConfig) -> Levels:
     return Levels.of(config.classes_at, [config.parts or ""])
 
 
-def _check_layout(layout: Layout) -> None:
+def _check_layout(layout: Layout, levels: Levels) -> None:
     """Refuse class folders, two folders of one part and, without a manifest, an empty part."""
     root, parts = layout.root, layout.parts
     if not layout.manifest and not parts:
@@ -198,7 +198,7 @@ def _check_layout(layout: Layout) -> None:
             raise fault
         raise _no_train(layout)
     for part in parts.values():
-        same = [name for name in parts if parts[name] == part]
+        same = sorted({_part_folder(name, levels) for name in parts if parts[name] == part})
         if len(same) > 1:
             raise DataError(
                 f"'{root}' has {listed(same)}, which all mean {part}. Keep one of them."
@@ -206,6 +206,13 @@ def _check_layout(layout: Layout) -> None:
     if not layout.manifest:  # which would name the missing photos
         for error in layout.errors.values():
             raise error
+
+
+def _part_folder(folder: str, levels: Levels) -> str:
+    """The folder whose name is the part: "test" of the class folders in test/site1."""
+    steps = folder.split("/")
+    named = (i for i, step in enumerate(steps, 1) if levels.likely_part(step))
+    return "/".join(steps[: next(named, len(steps))])
 
 
 def _no_train(layout: Layout) -> DataError:

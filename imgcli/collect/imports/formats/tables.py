@@ -35,6 +35,7 @@ from imgcli.folder_names import AS_FOUND, PARTS, part_named
 from imgcli.photo_files import PhotoFiles, photo_column
 from imgcli.records import Rejected
 from imgcli.tables import (
+    FLAGS,
     IDS,
     LABELS,
     MAX_MISSING,
@@ -50,6 +51,7 @@ from imgcli.tables import (
 from imgcli.text import count, listed, percent
 
 SAMPLE = 200  # rows that tell what a column holds
+_OTHER_PART = {"train": "test", "val": "train", "test": "train"}
 _FLAGS = {"0": False, "0.0": False, "": False, "1": True, "1.0": True}
 
 
@@ -62,6 +64,7 @@ class Columns:
     one_hot: tuple[str, ...] = ()  # those
     part: str | None = None
     part_of_all: str = ""  # by the name of the table or of its folder
+    flag: str | None = None  # what 1 means in the column of parts, if that is a flag: "train"
 
     def label_of(self, cells: Mapping[str, Any], multi: str) -> str:
         """The class of a row.
@@ -83,6 +86,9 @@ class Columns:
         """The part of a row; "" for none."""
         if self.part is None:
             return self.part_of_all
+        if self.flag is not None:
+            flag = FLAGS.get(str(cells.get(self.part)).strip().lower())
+            return "" if flag is None else self.flag if flag else _OTHER_PART[self.flag]
         return AS_FOUND.likely_part(str(cells.get(self.part) or "")) or ""
 
 
@@ -165,6 +171,9 @@ def find_columns(
     if part is not None and not _are_parts(part, sample):
         part = None
     label = reading.label_column or column([name for name in names if name != part], LABELS)
+    flag = None  # beside a column of labels: one-hot, a train is a class
+    if part is None and label is not None and (part := _flag_of_parts(names, sample)):
+        flag = _part_of_flag(part)
     one_hot: tuple[str, ...] = ()
     others = [name for name in names if name not in (photo, part)]
     if label is None and photo is not None:
@@ -179,7 +188,7 @@ def find_columns(
             f"'{table}' has no column that looks like {what}: {have}. Name the column, or give the "
             "table a first line such as: path,label"
         )
-    return Columns(photo, label, one_hot, part, "" if part else _part_of(table))
+    return Columns(photo, label, one_hot, part, "" if part else _part_of(table), flag)
 
 
 def photo_of(
@@ -235,6 +244,22 @@ def refuse_long(table: Path, rows: int) -> None:
 
 def _are_parts(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:
     return all(AS_FOUND.likely_part(str(cells.get(name) or "train")) for cells in sample)
+
+
+def _flag_of_parts(names: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> str | None:
+    """A column such as is_train, whose cells are yes or no."""
+    for name in names:
+        texts = {str(cells.get(name)).strip().lower() for cells in sample}
+        if _part_of_flag(name) and texts <= FLAGS.keys():
+            return name
+    return None
+
+
+def _part_of_flag(column_name: str) -> str:
+    """The part that a column's name says, as is_train, isTraining and test do; else ""."""
+    name = column_name.strip().lower()
+    rest = name.removeprefix("is").strip("_- ")
+    return part_named((rest,)) if name.startswith("is") or AS_FOUND.part_of(rest) else ""
 
 
 def _are_flags(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:

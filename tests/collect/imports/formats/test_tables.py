@@ -458,3 +458,32 @@ def test_the_labels_that_the_user_names_get_their_names(tmp_path: Path) -> None:
     words.write_text("n1\tcrab, the\nn2\tlobster\n")
     placed = imported(tmp_path, source, label_column="2", join=(words,))
     assert set(placed) == {"crab, the/1.png", "lobster/3.png"}
+
+
+@pytest.mark.parametrize(
+    ("name", "yes", "no", "test_means"),
+    [
+        ("is_train", "1", "0", "no"),
+        ("isTest", "TRUE", "FALSE", "yes"),
+        ("training", "y", "n", "no"),
+    ],
+)
+def test_a_column_of_yes_and_no_is_a_split(
+    tmp_path: Path, name: str, yes: str, no: str, test_means: str
+) -> None:
+    folder = make_tree(tmp_path / "src", {f"{n}.png": photo(n) for n in range(8)})
+    rows = "".join(f"{n}.png,{'ab'[n % 2]},{yes if n < 4 else no}\n" for n in range(8))
+    (folder / "t.csv").write_text(f"image,label,{name}\n{rows}")
+    tested = range(4) if test_means == "yes" else range(4, 8)
+    placed = imported(tmp_path, folder / "t.csv", keep_split=True)
+    assert set(placed) == {
+        f"{'test' if n in tested else 'train'}/{'ab'[n % 2]}/{n}.png" for n in range(8)
+    }
+    result = import_photos([folder / "t.csv"], tmp_path / "mixed")
+    assert "are mixed here; --keep-split keeps them apart" in " ".join(result.notes)
+
+
+def test_a_train_among_the_classes_is_no_part(tmp_path: Path) -> None:
+    text = "image,bus,train\nphotos/1.png,1,0\n3.png,0,1\n"
+    source = table(tmp_path / "src", "x.csv", text)
+    assert set(imported(tmp_path, source)) == {"bus/1.png", "train/3.png"}
