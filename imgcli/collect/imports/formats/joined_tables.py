@@ -222,7 +222,8 @@ def _join(path: Path, found: Joined, link: _Link) -> None:
                 Rejected(f"{path}:{number}", f"its class {key} is not in '{link.table.path}'"),
             )
         elif key:
-            found.rows[i] = number, {**link.by_key[key], **cells, label: names[key]}
+            more = {name: v for name, v in link.by_key[key].items() if name != link.theirs}
+            found.rows[i] = number, {**more, **cells, label: names[key]}
 
 
 def _class_names(table: _Table, key: str, found: Joined) -> dict[str, str]:

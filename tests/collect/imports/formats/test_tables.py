@@ -487,3 +487,12 @@ def test_a_train_among_the_classes_is_no_part(tmp_path: Path) -> None:
     text = "image,bus,train\nphotos/1.png,1,0\n3.png,0,1\n"
     source = table(tmp_path / "src", "x.csv", text)
     assert set(imported(tmp_path, source)) == {"bus/1.png", "train/3.png"}
+
+
+def test_an_object_of_numbers_and_names_names_the_classes(tmp_path: Path) -> None:
+    folder = make_tree(tmp_path / "src", {f"imgs/{n:03}.png": photo(n) for n in range(6)})
+    rows = "".join(f"{n:03},{n % 2}\n" for n in range(6))
+    (folder / "labels.csv").write_text(f"id,label\n{rows}")
+    (folder / "classes.json").write_text('{"0": "cat", "1": "dog"}')
+    placed = imported(tmp_path, folder / "labels.csv", join=(folder / "classes.json",))
+    assert set(placed) == {f"{('cat', 'dog')[n % 2]}/{n:03}.png" for n in range(6)}
