@@ -15,7 +15,8 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -182,6 +183,16 @@ def _remove(entry: os.DirEntry[str]) -> None:
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
+def without_locks(folder: Path, error: OSError) -> None:
+    """Note that a file system keeps no locks; any other error is raised again."""
+    if error.errno not in NO_LOCKS:
+        raise error
+    note_once(
+        f"The file system of '{folder}' keeps no locks ({error.strerror}): run one imgcli at a "
+        "time there."
+    )
+
+
 @contextmanager
 def locked(path: Path, wait: float = 0) -> Iterator[None]:
     """Hold the one writer's lock at `path`; the system drops it if the process dies.
@@ -204,18 +215,60 @@ def locked(path: Path, wait: float = 0) -> Iterator[None]:
             f"Another imgcli is writing here (lock '{path}'). Wait for it to finish."
         ) from None
     except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        note_once(
-            f"The file system of '{path.parent}' keeps no locks ({error.strerror}): run one "
-            "imgcli at a time there."
-        )
+        without_locks(path.parent, error)
     try:
         yield
     finally:
         # While it is held: whoever waits for a removed file sees that, and opens the next one.
         path.unlink(missing_ok=True)
         lock.release()
+
+
+def need_writable(folder: Path) -> None:
+    """Refuse at once what could not be written at the end of long work.
+
+    Raises:
+        OSError: the folder, or that in which it would be made, cannot be written.
+    """
+    there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    if there.is_dir() and not os.access(there, os.W_OK | os.X_OK):
+        read_only = os.statvfs(there).f_flag & os.ST_RDONLY if hasattr(os, "statvfs") else False
+        number = errno.EROFS if read_only else errno.EACCES
+        raise OSError(number, os.strerror(number), str(folder))
+
+
+def refuse_case_twins(paths: Iterable[str], out: Path, folder: Path) -> None:
+    """Refuse paths that would be one on the file system of `folder`, which is to become `out`.
+
+    Args:
+        paths: relative, of files; their folders are compared too.
+
+    Raises:
+        StorageError: two of them differ only in case, and the file system does not tell them apart.
+    """
+    seen: dict[str, str] = {}
+    for path in paths:
+        steps = path.split("/")
+        for depth in range(1, len(steps) + 1):
+            whole = "/".join(steps[:depth])
+            twin = seen.setdefault(unicodedata.normalize("NFC", whole).casefold(), whole)
+            if twin != whole:
+                if tells_case(folder):
+                    return
+                raise StorageError(
+                    f"'{twin}' and '{whole}' would be one in '{out}', whose file system ignores "
+                    "case. Rename one, or name a place on another file system with --out."
+                )
+
+
+def tells_case(folder: Path) -> bool:
+    """Whether the file system of a folder tells upper from lower case."""
+    probe = folder / f".imgcli-case-{os.getpid()}"
+    probe.mkdir()
+    try:
+        return not probe.with_name(probe.name.upper()).exists()
+    finally:
+        probe.rmdir()
 
 
 def need_space(folder: Path, size: int, what: str) -> None:

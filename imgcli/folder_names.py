@@ -7,8 +7,10 @@ that `seg_train` and `val2017` are parts as `train` and `val` are.
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from imgcli.errors import WrongUsage
 from imgcli.image_types import is_photo_name
@@ -132,6 +134,25 @@ def label_of(name: str) -> str:
     second.
     """
     return unicodedata.normalize("NFC", name)
+
+
+def case_twins(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Names that are one for file systems that ignore case, as those of Windows and macOS do."""
+    twins: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        twins[label_of(name).casefold()].add(name)
+    return [tuple(sorted(many)) for _, many in sorted(twins.items()) if len(many) > 1]
+
+
+def case_sentences(classes: Iterable[str]) -> Iterator[str]:
+    """A sentence for classes that differ only in case."""
+    for twins in case_twins(classes):
+        merge, rename = f"{'+'.join(twins)}={twins[0]}", f"{twins[1]}={twins[0]}"
+        yield (
+            f"The classes {listed(twins, 3)} differ only in case, and would be one folder on "
+            f"Windows and macOS. If they are one: imgcli merge {quote(merge)}, or imgcli import "
+            f"--rename {quote(rename)}"
+        )
 
 
 def part_named(folder: Folder) -> str:

@@ -66,6 +66,10 @@ class PhotoFiles:
         last = named.replace("\\", "/").rsplit("/", 1)[-1]
         return bool(last) and bool(self._by_name.get(_key(last)) or self._by_stem(last))
 
+    def photos(self) -> list[str]:
+        """The paths of all photos below the root, sorted."""
+        return sorted(path for paths in self._stems.values() for path in paths)
+
     def _one(self, found: Sequence[str], steps: Sequence[str]) -> str:
         """The file whose folders agree best with those of the path in the table."""
         agreeing: dict[int, list[str]] = defaultdict(list)

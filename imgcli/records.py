@@ -183,10 +183,12 @@ class Predictions:
     on: str  # the part of the dataset: "test", "train" or "all"
     out_of_sample: bool = True
     digests: tuple[str, ...] = ()  # (M,) SHA-256 of the photos; empty where it is not known
+    parts: tuple[str, ...] = ()  # (M,) of photos of "all" parts, the part of each
 
     def __post_init__(self) -> None:
         m, k = self.probs.shape
         assert len(self.classes) == k and len(self.paths) == m and len(self.digests) in (0, m)
+        assert len(self.parts) in (0, m)
         assert self.indices.shape == self.targets.shape == (m,)
         assert self.fold.shape == self.groups.shape == (m,)
         assert len(np.unique(self.indices)) == m
@@ -206,6 +208,7 @@ class Predictions:
             groups=self.groups[rows],
             paths=tuple(self.paths[row] for row in rows),
             digests=tuple(self.digests[row] for row in rows if self.digests),
+            parts=tuple(self.parts[row] for row in rows if self.parts),
         )
 
     @property

@@ -185,6 +185,7 @@ def as_predictions(arrays: Mapping[str, NDArray[Any]]) -> Predictions:
     if probs.dtype.kind != "f" or not ((probs >= 0) & (probs <= 1 + 1e-4)).all():
         raise ValueError("probabilities that are none")
     kept = "digests" in arrays and arrays["digests"].size
+    divided = "parts" in arrays and arrays["parts"].size  # of on="all"
     try:
         return Predictions(
             classes=classes,
@@ -197,6 +198,7 @@ def as_predictions(arrays: Mapping[str, NDArray[Any]]) -> Predictions:
             on=on,
             out_of_sample=bool(arrays["out_of_sample"]),
             digests=tuple(_texts(arrays, "digests", 1) if kept else ()),
+            parts=tuple(_texts(arrays, "parts", 1) if divided else ()),
         )
     except AssertionError:
         raise ValueError("arrays that do not belong together") from None

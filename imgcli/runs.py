@@ -434,9 +434,7 @@ def find_run(name: str = "latest", runs: Path = RUNS) -> Run:
         )
     known = finished_runs(runs)
     if name == "latest" and not known:
-        raise RunError(
-            f"No finished run in '{runs}/'. Train one first: imgcli train --arch resnet101 --freeze"
-        )
+        raise RunError(f"No finished run in '{runs}/'. Train one first: imgcli train --freeze")
     have = f" There are {', '.join(run.folder.name for run in known[-5:])}." if known else ""
     what = f"'{place}' is not a run's folder" if place.exists() else f"No run '{name}' in '{runs}/'"
     raise RunError(f"{what}.{have}")

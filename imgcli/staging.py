@@ -24,6 +24,7 @@ import re
 import secrets
 import shlex
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -253,6 +254,7 @@ def _put_away(out: Path, marker: _Marker, found: Sequence[str]) -> str | None:
 
 def _remove(folder: Path) -> None:
     """Remove a folder with all that is in it, its marker last."""
+    _allow_removal(folder)
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -260,6 +262,15 @@ def _remove(folder: Path) -> None:
             elif entry.name != MARKER:
                 os.unlink(entry.path)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _allow_removal(folder: Path) -> None:
+    """Make write-protected folders writable, as `chmod -R a-w` leaves them; files may stay so."""
+    for where, _, _ in os.walk(folder):  # from the outermost, which else could not be entered
+        with suppress(OSError):
+            mode = os.stat(where).st_mode
+            if mode & stat.S_IRWXU != stat.S_IRWXU:
+                os.chmod(where, mode | stat.S_IRWXU)
 
 
 # --- after a kill -------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Tables row by row, and the common names of their columns.
 
 CSV and TSV with a first line of names or without; JSON lines; a JSON list of objects, or an object
-of photos and their labels; a text file of a path and a label in each line.
+of photos and their labels; a text file of a path and a label in each line, of an id and what it has
+(a path, a label, a name), or of a label alone; with comments after #.
 """
 
 import csv
@@ -14,6 +15,7 @@ from typing import IO, Any
 
 from imgcli.errors import DataError
 from imgcli.image_types import is_photo_name
+from imgcli.parquet_tables import first_line, is_parquet, open_parquet
 from imgcli.reading import only_regular, open_regular
 from imgcli.records import Rejected
 
@@ -34,6 +36,9 @@ PATHS = (
 )
 IDS = ("id", "image_id", "img_id", "photo_id", "isic_id", "uuid", "key")  # without folder, suffix
 SPLITS = ("split", "subset", "set", "partition", "part", "phase", "fold_type")
+FLAGS = {"1": True, "1.0": True, "true": True, "yes": True, "y": True, "t": True,
+         "0": False, "0.0": False, "false": False, "no": False, "n": False, "f": False}  # fmt: skip
+NUMBER = "number"  # of a list of ids, numbers and names
 SEVERAL = ("tags", "labels", "classes", "categories")  # columns with a list of labels in a cell
 URLS = ("url", "image_url", "file_url", "photo_url", "link")
 MAX_MISSING = 0.9  # share of missing photos above which a table is refused
@@ -45,9 +50,15 @@ Row = tuple[int, Mapping[str, Any] | Rejected]  # line number, cells by column
 def table_rows(path: Path) -> Iterator[Row]:
     """The rows of a table with their line numbers, one in memory at a time.
 
+    A Parquet table has its rows without the photos in it.
+
     Raises:
         DataError: not a table.
+        Refused: it is of Parquet, and pyarrow is not installed.
     """
+    if is_parquet(path):
+        yield from _parquet_rows(path)
+        return
     encoding = _encoding(path)
     with open(path, encoding=encoding, errors="replace", newline="", opener=only_regular) as file:
         head = file.readline()
@@ -65,9 +76,11 @@ def table_rows(path: Path) -> Iterator[Row]:
         if suffix in (".jsonl", ".ndjson") or head.lstrip().startswith("{"):
             yield from _json_rows(path, file)
             return
-        if suffix in LISTS and (columns := _columns_of_list(head)):
+        if suffix in LISTS and (columns := _columns_of_list(_first_line(file))):
+            file.seek(0)
             yield from _listed_rows(file, columns)
             return
+        file.seek(0 if not marked else start)
         delimiter = marked[1] if marked else max("\t,;|", key=head.count)
         table = csv.DictReader(file, _numbers(head, delimiter), delimiter=delimiter)
         try:
@@ -77,6 +90,20 @@ def table_rows(path: Path) -> Iterator[Row]:
                     yield number, {str(name).strip(): cell for name, cell in cells.items()}
         except csv.Error as error:
             raise DataError(f"'{path}' is no table that can be read ({error}).") from None
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    table = open_parquet(path)
+    columns = [name for name in table.schema.names if name != table.image]
+    if table.names_photos:
+        columns.append(f"{table.image}.path")
+    try:
+        for number, cells in enumerate(table.rows(columns), 1):
+            if isinstance(photo := cells.get(table.image or ""), dict):
+                cells[str(table.image)] = photo["path"]
+            yield number, cells
+    except (OSError, ValueError) as error:
+        raise DataError(f"'{path}' is damaged ({first_line(error)}).") from None
 
 
 def _numbers(head: str, delimiter: str) -> list[str] | None:
@@ -92,25 +119,41 @@ def _is_photo(cell: str) -> bool:
     return is_photo_name(cell.strip()) and "://" not in cell
 
 
-def _columns_of_list(head: str) -> tuple[str, str] | None:
-    """What the two columns of a list are, by its first line; None if it is no list.
+def _first_line(file: IO[str]) -> str:
+    """The first line of a list that is no comment."""
+    return next((line for line in file if line.strip() and not line.startswith("#")), "")
 
-    A path and a label; or an id and a path, an id and a label, as of two lists to be joined.
+
+def _columns_of_list(head: str) -> tuple[str, ...] | None:
+    """What the columns of a list are, by its first line; None if it is no list.
+
+    A path and a label; or an id and a path, an id and a label, an id, a number and a name, as of
+    lists to be joined; or a label alone.
     """
-    one, two = head.strip().rsplit(None, 1) if len(head.split()) > 1 else ("", "")
-    if _is_photo(one):
+    words = head.split()
+    if len(words) < 2:
+        alone = len(words) == 1 and not re.search(r"[,;|]", head) and not _is_photo(words[0])
+        return ("label",) if alone else None
+    if _is_photo(head.strip().rsplit(None, 1)[0]):
         return "path", "label"
-    first, rest = head.strip().split(None, 1) if two else ("", "")
-    if first.isdigit():
+    first, rest = head.strip().split(None, 1)
+    if re.fullmatch(r"n?\d+", first):  # n01440764 of WordNet
+        if len(words) == 3 and words[1].isdigit() and not words[2].isdigit():
+            return "id", NUMBER, "label"
         return "id", "path" if _is_photo(rest) else "label"
+    if not re.search(r"[\t,;|]", head):  # numbered, as of a table without names
+        return tuple(str(n) for n in range(1, len(words) + 1))
     return None
 
 
-def _listed_rows(file: IO[str], columns: tuple[str, str]) -> Iterator[Row]:
+def _listed_rows(file: IO[str], columns: tuple[str, ...]) -> Iterator[Row]:
     """The lines of a list; the path in it may have blanks."""
+    last = len(columns) - 1
     for number, line in enumerate(file, 1):
-        steps = line.rsplit(None, 1) if columns[0] == "path" else line.split(None, 1)
-        if len(steps) == 2:
+        if line.startswith("#"):
+            continue
+        steps = line.rsplit(None, last) if columns[0] == "path" else line.split(None, last)
+        if len(steps) == len(columns):
             yield number, dict(zip(columns, (step.strip() for step in steps), strict=True))
         elif steps:
             yield number, Rejected(f"{file.name}:{number}", f"not {' and '.join(columns)}")

@@ -53,7 +53,11 @@ def as_a_command_begins() -> Iterator[None]:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, which is the current one, and a terminal of 100 columns."""
+    """An empty folder, which is the current one, and a terminal of 100 columns.
+
+    No published weights are in the cache, whatever the machine has, so that hints are the same.
+    """
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no hub"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     return tmp_path

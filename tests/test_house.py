@@ -19,7 +19,7 @@ GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
     *("folder_names", "tree_readings", "class_folders"),
-    *("tables", "photo_files"),
+    *("photo_sizes", "parquet_tables", "tables", "photo_files"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report"}
 ALLOWED = {
@@ -40,7 +40,9 @@ ALLOWED = {
     "folder_names": {"errors", "image_types", "text"},
     "tree_readings": {"folder_names"},
     "class_folders": {"errors", "folder_names", "text", "tree_readings"},
-    "tables": {"errors", "image_types", "reading", "records"},
+    "photo_sizes": set(),
+    "parquet_tables": {"errors", "reading"},
+    "tables": {"errors", "image_types", "parquet_tables", "reading", "records"},
     "photo_files": {"errors", "folder_names", "image_types", "tables", "text"},
     "runs": GROUND - {"ledger"},
     "ledger": GROUND,

@@ -86,6 +86,19 @@ def test_an_output_that_exists_is_refused_replaced_or_kept_aside(
     assert names_in(tmp_path) == {"dataset", aside.name} and names_in(out) == {"newer"}
 
 
+def test_a_write_protected_output_is_replaced_and_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    with staging.staged_folder(out, replace=False) as staged:
+        (staged.folder / "train/cat").mkdir(parents=True)
+        (staged.folder / "train/cat/1.jpg").write_text("1")
+    for folder in (out / "train/cat", out / "train", out):
+        folder.chmod(0o500)
+    if os.access(out, os.W_OK):
+        pytest.skip("root may write everywhere")
+    fill(out, "new", replace=True)
+    assert names_in(tmp_path) == {"dataset"} and names_in(out) == {"new"}
+
+
 def test_whatever_is_not_judged_is_kept(tmp_path: Path) -> None:
     fill(tmp_path / "out", "old")
     with staging.staged_folder(tmp_path / "out", replace=True):

@@ -80,8 +80,9 @@ def evaluate(
     --group-by group stay in one fold, and finished folds are not
     repeated. Without, the test part is scored and the ledger in runs/
     counts the evaluation. With --data, photos that are not of the run's
-    own dataset are scored by class name; their figures are kept under
-    other-data/ in the run's folder.
+    own dataset are scored by class name, or with --folds trained on by
+    the run's config, with classes of their own; their figures are kept
+    under other-data/ in the run's folder.
 
     Examples:
 
@@ -96,6 +97,8 @@ def evaluate(
       imgcli evaluate --folds 5 --run ONE --run ANOTHER
 
       imgcli evaluate --data photos-of-another-camera
+
+      imgcli evaluate --folds 5 --data other-classes --classes-at 2
     """
     result = command.evaluate(
         folds,
@@ -130,8 +133,14 @@ def _tables(result: command.EvaluateResult) -> Iterator[RenderableType]:
         leaks=result.leaks,
         drawings=result.figures,
         ungrouped=result.ungrouped,
-        following=f"imgcli suggest-merges{_run_option(result.run)}",
+        following=f"imgcli suggest-merges{_run_option(result.run)}{_data_option(result)}",
     )
+
+
+def _data_option(result: command.EvaluateResult) -> str:
+    """Names photos that are not the run's own dataset."""
+    data = result.document.get("data")
+    return "" if data is None else f" --data {quote(data)}"
 
 
 def _run_option(folder: Path) -> str:

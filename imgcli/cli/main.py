@@ -116,9 +116,19 @@ def _end(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _of_user(name: str | bytes | int) -> str:
+    """The file or folder that a lock or a temporary file is for, or the name itself."""
+    path = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else Path(str(name))
+    if path.name.startswith(".imgcli-") and path.name.endswith(".tmp"):
+        return str(path.parent)
+    if path.name.startswith(".") and path.name.endswith(".lock") and path.name != ".lock":
+        return str(path.with_name(path.name[1:].removesuffix(".lock")))
+    return str(name) if isinstance(name, int) else os.fsdecode(name)
+
+
 def _os_sentence(error: OSError) -> str:
     """What the system refused, with the path and the remedy."""
-    names = [name for name in (error.filename, error.filename2) if name is not None]
+    names = [_of_user(n) for n in (error.filename, error.filename2) if n is not None]
     where = " -> ".join(f"'{name}'" for name in names) or "on the disk"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
@@ -129,7 +139,12 @@ def _os_sentence(error: OSError) -> str:
                 f"No space left to write {where}: it would be larger than a file may be here. "
                 "Raise the limit (ulimit -f), or name a place on another file system."
             )
-        case errno.EACCES | errno.EPERM | errno.EROFS:
+        case errno.EROFS:
+            return (
+                f"No permission to use {where} ({error.strerror}). Name a place that can be "
+                "written, as with --out, or copy what is read and changed there to one."
+            )
+        case errno.EACCES | errno.EPERM:
             return (
                 f"No permission to use {where} ({error.strerror}). "
                 "Change its permissions, or name another place."

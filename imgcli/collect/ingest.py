@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from imgcli import provenance
@@ -25,10 +26,11 @@ from imgcli.collect.names import choices, photo_name, safe_name
 from imgcli.collect.scrape.journal import NAME as JOURNAL
 from imgcli.errors import StorageError
 from imgcli.files import locked, sweep_temporaries, sync_folder
-from imgcli.folder_names import PARTS
+from imgcli.folder_names import PARTS, label_of
 from imgcli.image_types import HEAD, PHOTO_SUFFIXES, photo_format, refusal
+from imgcli.photo_sizes import pixels_to_decode
 from imgcli.provenance import is_alike
-from imgcli.reading import MAX_PHOTO, digest_of
+from imgcli.reading import MAX_PHOTO, digest_of, pixel_limit
 from imgcli.staging import lock_of, named, recover, staged_folder
 
 BLOCK_PHOTOS = 4096  # a block costs about 0.1 s of waiting for the disk; a kill loses one at most
@@ -54,6 +56,7 @@ class Store:
         self.split = split
         self.bytes_found = 0  # size of the photos that were there when the store was opened
         self.duplicates: list[tuple[str, str]] = []  # origins of photos placed before, and paths
+        self.too_large: list[tuple[str, int]] = []  # paths of photos placed, and their pixels
         self.notes: list[str] = []  # after closing: where an old folder is now
         self._paths: defaultdict[str, list[str]] = defaultdict(list)  # SHA-256 -> relative paths
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> names, folded
@@ -65,6 +68,7 @@ class Store:
         self._lines: list[dict[str, Any]] = []
         self._batch = Batch(folder)
         self._now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._pixel_limit = pixel_limit()
         self._provenance = folder / provenance.NAME
         self._ours = self._provenance.is_file()
         if self._ours:
@@ -112,6 +116,8 @@ class Store:
         path = f"{folder}/{name}"
         self._paths[digest].append(path)
         self._added.add(path)
+        if (pixels := pixels_to_decode(data, image_format)) > self._pixel_limit:
+            self.too_large.append((path, pixels))
         self._record(path, line)
         if len(self._batch) >= BLOCK_PHOTOS or self._batch.bytes >= BLOCK_BYTES:
             self.commit()
@@ -278,6 +284,7 @@ class Store:
             self.begin()
             folder = f"{part}/{class_name(label)}" if self.split else class_name(label)
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
+            _refuse_other_spelling(self.folder / folder)
             self._folders[part, label] = folder
         return self._folders[part, label]
 
@@ -296,6 +303,24 @@ class Store:
     def _record(self, path: str, line: dict[str, Any]) -> None:
         self._lines.append({"path": path, **line})
         self._unrecorded.discard(path)
+
+
+def _refuse_other_spelling(folder: Path) -> None:
+    """Refuse a class whose folder is another's, on a file system that ignores case.
+
+    Raises:
+        StorageError: there is a folder of the same name but for its case, and it is this one.
+    """
+    name, names = folder.name, os.listdir(folder.parent)
+    if any(label_of(other) == label_of(name) for other in names):
+        return
+    for other in names:
+        if other.casefold() == name.casefold():
+            raise StorageError(
+                f"The file system of '{folder.parent}' does not tell the class '{name}' from "
+                f"'{other}': both would be in one folder. Join them with --rename "
+                f"{quote(f'{name}={other}')}, or give one another name."
+            )
 
 
 def class_name(label: str) -> str:

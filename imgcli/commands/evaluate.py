@@ -117,12 +117,14 @@ def evaluate(
         run: "latest", a folder's name under runs/, a path, or several of these.
         on: what the folds divide: the train part, or all photos.
         data: dataset or class folders; by default the dataset the run was trained on. Others are
-            scored by class name, and their figures kept under other-data/ in the run's folder.
+            scored by class name, or with `folds` trained on by the run's config, with their own
+            classes; their figures are kept under other-data/ in the run's folder.
         seed: of the assignment to folds; by default the run's.
         group_by: photos to keep in one fold, and to count once in intervals, as for `split`; by
             default those of the run or of the dataset's split.
         group_table: the table of "column:NAME".
-        classes_at: the level of the class folders below other photos' `data`, or a pattern.
+        classes_at: the level of the class folders below other photos' `data`, or a pattern; of the
+            run's own dataset, the run knows it.
         parts: the part that each of its folder names means, as for `import_photos`.
         compare_ungrouped: cross-validate once more by photos, near-duplicates alone kept together.
 
@@ -132,10 +134,9 @@ def evaluate(
     if folds is None and on == "all":
         raise WrongUsage("--on all goes with --folds; without folds the test part is scored.")
     levels = Levels.of(classes_at, parts)
-    if levels != AS_FOUND and (data is None or folds is not None):
+    if levels != AS_FOUND and data is None:
         raise WrongUsage(
-            "--classes-at and --parts are about the folders of other photos: they go with --data, "
-            "and not with --folds."
+            "--classes-at and --parts are about the folders of other photos: name them with --data."
         )
     if repeats < 1:
         raise WrongUsage(f"--repeats {repeats} must be at least 1.")
@@ -144,6 +145,7 @@ def evaluate(
     if folds is None and compare_ungrouped:
         raise WrongUsage("--compare-ungrouped goes with --folds, which can be made either way.")
 
+    from imgcli.files import need_writable
     from imgcli.photos.dataset import refuse_missing
     from imgcli.runs import find_runs
 
@@ -152,6 +154,7 @@ def evaluate(
     check_device(device)
     for one in runs:
         refuse_missing(one.data if data is None else data)
+        need_writable(one.folder)
 
     from imgcli.evaluation.evaluate import average
     from imgcli.evaluation.evaluate import evaluate as figures_of
@@ -165,6 +168,8 @@ def evaluate(
             "together with --group-by, such as '(p[0-9]+)_' or column:patient."
         )
     owns = [_is_own(one, data) for one in runs]
+    for one, own in zip(runs, owns, strict=True):
+        _refuse_levels_of_own(one, own, asked)
     each = [_score(one, asked, own=own) for one, own in zip(runs, owns, strict=True)]
     predictions = average([one.predictions for one in each])
     further = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
@@ -179,7 +184,7 @@ def evaluate(
     document["grouped_by"] = list(by[0])
     ungrouped = None
     if compare_ungrouped:
-        ungrouped = _ungrouped(runs, asked)
+        ungrouped = _ungrouped(runs, owns, asked)
         document["ungrouped"] = _beside(ungrouped)
     figures: tuple[Path, ...] = ()
     if len(runs) == 1:
@@ -225,7 +230,7 @@ class _Asked:
     grouping: "GroupBy | None"  # None: the run's
     levels: Levels  # of other photos
 
-    def folds_of(self, run: "Run", store: "Run | None", grouping: "GroupBy | None") -> "Scored":
+    def folds_of(self, run: "Run", grouping: "GroupBy | None", *, own: bool) -> "Scored":
         """A cross-validation by the run's config."""
         from imgcli.training.scoring import score_folds
 
@@ -239,22 +244,31 @@ class _Asked:
             self.device,
             self.repeats,
             grouping,
-            store=store,
+            other=None if own else self.levels,
         )
 
 
 def _is_own(run: "Run", data: Path | None) -> bool:
     """Whether the photos are those of the run's own dataset."""
-    if data is None:  # without torch, which a stored evaluation needs not
-        return True
-    from imgcli.training.scoring import is_own
+    from imgcli.training.other_data import is_own
 
     return is_own(run, data)
 
 
+def _refuse_levels_of_own(run: "Run", own: bool, asked: _Asked) -> None:
+    """Refuse another reading of the run's own dataset: its classes would be others."""
+    config = run.config.data
+    if own and asked.levels not in (AS_FOUND, Levels.of(config.classes_at, [config.parts or ""])):
+        raise WrongUsage(
+            f"'{asked.data}' is the run's own dataset, and the run '{run.folder}' knows which of "
+            "its folders are the classes and the parts. Leave out --classes-at and --parts, or "
+            "train again with them."
+        )
+
+
 def _beside_own(run: "Run", asked: _Asked) -> "Run":
     """Where an evaluation on other photos is kept."""
-    from imgcli.training.scoring import place_of_other
+    from imgcli.training.other_data import place_of_other
 
     assert asked.data is not None
     return place_of_other(run, asked.data)
@@ -267,13 +281,14 @@ def _grouped_by(run: "Run", asked: _Asked) -> tuple[str, ...]:
     return grouped_by(run.data if asked.data is None else asked.data, grouping)
 
 
-def _ungrouped(runs: "Sequence[Run]", asked: _Asked) -> "Evaluation":
+def _ungrouped(runs: "Sequence[Run]", owns: Sequence[bool], asked: _Asked) -> "Evaluation":
     """The same evaluation by photos: near-duplicates alone are kept together."""
     from imgcli.config import GroupBy
     from imgcli.evaluation.evaluate import average
     from imgcli.evaluation.evaluate import evaluate as figures_of
 
-    each = [asked.folds_of(one, None, GroupBy(only_duplicates=True)) for one in runs]
+    by_photos = GroupBy(only_duplicates=True)
+    each = [asked.folds_of(one, by_photos, own=own) for one, own in zip(runs, owns, strict=True)]
     further = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
     return figures_of(average([one.predictions for one in each]), repeats=further)
 
@@ -294,7 +309,7 @@ def _score(run: "Run", asked: _Asked, *, own: bool) -> "Scored":
     data, device, grouping = asked.data, asked.device, asked.grouping
     if not own:
         if asked.folds is not None:
-            return asked.folds_of(run, _beside_own(run, asked), grouping)
+            return asked.folds_of(run, grouping, own=False)
         from imgcli.training.scoring import score_other
 
         assert data is not None
@@ -307,7 +322,7 @@ def _score(run: "Run", asked: _Asked, *, own: bool) -> "Scored":
     if stored is not None:
         return stored
     if asked.folds is not None:
-        return asked.folds_of(run, None, grouping)
+        return asked.folds_of(run, grouping, own=True)
     from imgcli.training.scoring import score_test
 
     return score_test(run, data, device, grouping)
@@ -354,9 +369,11 @@ def _other_json(other: "OtherPhotos") -> dict[str, Any]:
 def _calibrate(run: "Run", predictions: "Predictions", own: bool) -> dict[str, Any] | None:
     """The run's calibration; its own out-of-fold predictions fit its temperature, which is kept."""
     from imgcli.evaluation import calibration
-    from imgcli.evaluation.predictions_io import noted_for_decisions
+    from imgcli.evaluation.predictions_io import for_decisions, noted_for_decisions
 
-    if predictions.folds and own:
+    if predictions.folds and not own:  # networks of their own: the run's temperature stays
+        return calibration.calibration_json(for_decisions(predictions))
+    if predictions.folds:
         found = calibration.calibration_json(noted_for_decisions(run, predictions))
         run.write_json(calibration.NAME, {**found, "predictions": calibration.made_of(run)})
         return found

@@ -20,7 +20,10 @@ Multi = Literal["skip", "first"]
 class ImportResult(Result):
     """Class folders with the photos of all sources."""
 
-    _keys = ("out", "added", "skipped", "duplicates", "rejected", "classes", "conflicts", "parts")
+    _keys = (
+        *("out", "added", "skipped", "duplicates", "rejected", "classes", "conflicts", "parts"),
+        "too_large",
+    )
 
     out: Path
     added: int
@@ -31,6 +34,7 @@ class ImportResult(Result):
     conflicts: tuple[tuple[str, ...], ...]  # paths of one photo in several classes
     parts: Mapping[str, int] | None  # photos per part, with `keep_split`
     notes: tuple[str, ...]  # sentences about anything unexpected
+    too_large: tuple[tuple[str, int], ...] = ()  # photos that no command decodes: path, pixels
 
     def to_json(self) -> dict[str, Any]:
         document = super().to_json()

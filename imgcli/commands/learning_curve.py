@@ -57,12 +57,14 @@ def learning_curve(
     Raises:
         ImgcliError: what the command line would say.
     """
+    from imgcli.files import need_writable
     from imgcli.photos.dataset import refuse_missing
     from imgcli.runs import find_run
 
     chosen, data = find_run(str(run)), None if data is None else Path(data)
     check_device(device)
     refuse_missing(data or chosen.data)
+    need_writable(chosen.folder)
 
     from imgcli.evaluation import learning_curve as evaluation
     from imgcli.report.plots import training as plots

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import join
 from typing import Any
 
 from imgcli.commands.results import Result
-from imgcli.errors import Refused, WrongUsage
+from imgcli.errors import Refused, RunError, WrongUsage
 from imgcli.evaluation.merges.effects import accuracy as accuracy_of
 from imgcli.evaluation.merges.effects import macro_precision
 from imgcli.evaluation.merges.suggest import disjoint, merges_sample_size
@@ -14,7 +15,7 @@ from imgcli.evaluation.merges.suggest import suggest_merges as suggestions_of
 from imgcli.evaluation.predictions_io import out_of_fold
 from imgcli.progress import note, track
 from imgcli.records import MergeSuggestion, Predictions
-from imgcli.runs import Run, find_run
+from imgcli.runs import FOLDS, Run, find_run, named
 from imgcli.text import count, percent
 
 NAME = "merges.json"  # in the run
@@ -27,16 +28,17 @@ class MergesResult(Result):
     _keys = ("run", "accuracy", "suggestions", "too_few", "splits", "data", "merges")
 
     run: Path
-    data: Path  # the dataset that the run was trained on
+    data: Path  # the dataset that the run was trained on, or other photos
     accuracy: float  # before any merge
     suggestions: tuple[MergeSuggestion, ...]
     too_few: str | None  # a sentence if there are too few photos to suggest any
     splits: tuple[Mapping[str, Any], ...] | None  # classes that may be two; None without features
+    kept_in: Path | None = None  # the folder of the plan, of other photos; None in the run's
 
     @property
     def plan(self) -> Path:
         """The plan to edit, for `imgcli.merge(plan=...)`."""
-        return self.run / NAME
+        return (self.kept_in or self.run) / NAME
 
     @property
     def merges(self) -> list[dict[str, Any]]:
@@ -67,15 +69,23 @@ def suggest_merges(
     Args:
         run: "latest", a folder's name under runs/, or a path.
         retrain: repeat the folds with each merge; for runs on a frozen backbone.
-        data: dataset folder; by default the one the run was trained on.
+        data: dataset folder; by default the one the run was trained on. Of other photos, the folds
+            are those of `imgcli.evaluate(folds, data=data)`, and no photo is opened.
 
     Raises:
-        WrongUsage: `data` for a run that needs no photos here.
-        RunError: the run has no out-of-fold predictions.
+        WrongUsage: `data` for a run that needs no photos here, or `retrain` of other photos.
+        RunError: the run has no out-of-fold predictions, of its own dataset or of `data`.
         Refused: `retrain`, and the backbone is not frozen.
     """
     found, data = find_run(str(run)), None if data is None else Path(data)
     frozen = found.config.model.frozen
+    if data is not None and (other := _evaluated_on_other(found, data)):
+        if retrain:
+            raise WrongUsage(
+                f"--retrain repeats the folds of the run's own dataset, and '{data}' is not it. "
+                f"Train on '{data}' to use it, or leave it out."
+            )
+        return _of_other(found, data, other)
     if data is not None and not (retrain or frozen):
         raise WrongUsage(
             f"--data {data} goes with a run on a frozen backbone; for '{found.folder}' no photo "
@@ -94,6 +104,43 @@ def suggest_merges(
         splits=_splits(found, data, predictions) if frozen else None,
     )
     found.write_json(NAME, result.to_json())
+    return result
+
+
+def _evaluated_on_other(run: Run, data: Path) -> Run | None:
+    """Where the folds of other photos are kept; None for the run's own dataset.
+
+    Raises:
+        RunError: the run was not evaluated by folds on those photos.
+    """
+    from imgcli.training.other_data import folder_of_other, is_own
+
+    kept = Run(folder_of_other(run, data))
+    if (kept.folder / FOLDS).is_file():
+        return kept
+    if data.is_dir() and not is_own(run, data):
+        evaluate = ["imgcli", "evaluate", "--run", named(run), "--folds", "10", "--data", str(data)]
+        raise RunError(
+            f"'{data}' is not the dataset of the run '{run.folder}', which has no out-of-fold "
+            f"predictions of its photos. Make them first: {join(evaluate)}"
+        )
+    return None
+
+
+def _of_other(run: Run, data: Path, kept: Run) -> MergesResult:
+    """The suggestions for the classes of other photos."""
+    predictions = out_of_fold(kept, data)
+    suggestions = suggestions_of(predictions)
+    result = MergesResult(
+        run=run.folder,
+        data=data,
+        accuracy=float((predictions.preds == predictions.targets).mean()),
+        suggestions=tuple(suggestions),
+        too_few=None if suggestions else merges_sample_size(predictions),
+        splits=None,
+        kept_in=kept.folder,
+    )
+    kept.write_json(NAME, result.to_json())
     return result
 
 

@@ -147,10 +147,13 @@ def refuse_missing_weights(arch: str) -> None:
 def _trained(
     config: "TrainConfig", data: Path, out: Path, device: str, unfinished: "Run | None"
 ) -> TrainResult:
+    from imgcli.files import need_writable
+
     check_limits(config)
     check_device(device)
     if unfinished is None:  # of one that is resumed, its run tells more
         refuse_missing_files(config, data)
+        need_writable(out)
 
     from imgcli.training.bagging import train_bag
     from imgcli.training.pipeline import train_run

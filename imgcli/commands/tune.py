@@ -91,6 +91,8 @@ def tune(
     if importlib.util.find_spec("optuna") is None:
         raise Refused("imgcli tune needs Optuna. Get it with: pip install 'imgcli[tune]'")
 
+    from imgcli.files import need_writable
+
     data, out = Path(data), Path(out)
     # What can be said before torch is imported; a searched arch has no name yet.
     known = training_config(arch=arch or "any", freeze=freeze, **choices)
@@ -99,6 +101,7 @@ def tune(
         _checked(name)
     check_device(device)
     refuse_missing_files(known, data)
+    need_writable(out)
 
     from imgcli.training.tuning import search as searching
     from imgcli.training.tuning.search_space import (

@@ -192,7 +192,9 @@ def for_decisions(predictions: Predictions) -> Predictions:
     """
     if predictions.on != "all":
         return predictions
-    train = np.flatnonzero([path.startswith("train/") for path in predictions.paths])
+    # Earlier versions kept no parts.
+    parts = predictions.parts or [path.split("/")[0] for path in predictions.paths]
+    train = np.flatnonzero([part == "train" for part in parts])
     return replace(predictions.at(train), on="train")
 
 

@@ -1,42 +1,56 @@
-"""The networks of timm that a file of weights may be of, by the names and shapes of its tensors.
+"""The networks of timm that a file of weights may be of, by the shapes of its tensors.
 
-Building all of timm takes minutes. So the words in the tensors' names are looked for in the source
-of timm's modules, and some networks of the best modules are built without memory, the likeliest
-first.
+Building all of timm takes minutes. The shapes of its networks are therefore kept in `shapes.json`
+beside this file, how often each occurs; a network of a newer timm is missing from it until it is
+written again, as the test of it says. A file may call its tensors as it likes. Where networks have
+the same shapes, as VisionTransformer and DeiT, those are nearer whose names it has too.
 """
 
-import re
-from collections import defaultdict
+import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from difflib import SequenceMatcher
-from importlib.util import find_spec
-from math import log
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import timm
 import torch
+from msgspec import Struct
+from msgspec.structs import asdict
 
-LEAST = 0.1  # of a network's tensors fit, for it to be named
-MAX_BUILT = 24  # of a module: some seconds
-_MODULES = 3  # of timm, looked through
-_SHORT = 8  # networks tried by the length of their names; and as many after them at least
+from imgcli.documents import DocumentError, read_document
+from imgcli.files import write_atomic
+
+TABLE = Path(__file__).with_name("shapes.json")
+FORMAT = 1
+LEAST = 0.3  # likeness of a network that is named
+_CLOSE = 0.02  # likeness below the best of networks whose names are compared
+_BUILT = 8  # of them: a second or two
+_SHARE = 0.2  # of a file's tensors that one of several networks in it has at least
+_FEWEST = 8  # tensors of a network
+_DEPTH = 4  # words that may stand before all names of a network
+_COUNTER = "num_batches_tracked"
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+class Table(Struct, frozen=True):
+    """The shapes of all networks of a version of timm, without their heads."""
+
+    timm: str
+    shapes: list[str]  # "64,3,7,7"
+    archs: dict[str, list[int]]  # position in `shapes`, number of tensors, position, …
+
+
 class Near(NamedTuple):
-    """A network, and how many of its tensors are in the file by name and shape."""
+    """A network, how many of its tensors a file has by their shapes, and how alike they are."""
 
     arch: str
     fitting: int
     of: int
-
-    @property
-    def score(self) -> int:
-        """Fitting tensors less those that are missing: a part of the network scores below it."""
-        return 2 * self.fitting - self.of
+    likeness: float  # 2·fitting / (tensors of the network + of the file); 1 is the same
+    named: float = 0.0  # share of its tensors that are in the file by name and shape
 
     @property
     def said(self) -> str:
@@ -48,56 +62,68 @@ def nearest_archs(shapes: Shapes, said: Sequence[str] = (), count: int = 3) -> l
 
     Args:
         shapes: by the names in the file, behind whatever prefixes.
-        said: what the file says of itself, tried first.
+        said: what the file says of itself, preferred among equals.
     """
-    found: dict[str, Near] = {}
+    table = kept_table()
+    position = {shape: i for i, shape in enumerate(table.shapes)} if table else {}
+    best: dict[str, Near] = {}
+    for own in _networks_in(shapes):
+        held = Counter(position.get(_text(shape), -1) for shape in own)
+        for arch, flat in table.archs.items() if table else ():
+            pairs = list(zip(flat[::2], flat[1::2], strict=True))
+            of = sum(n for _, n in pairs)
+            fitting = sum(min(n, held[shape]) for shape, n in pairs)
+            near = Near(arch, fitting, of, 2 * fitting / (of + len(own)))
+            if arch not in best or near.likeness > best[arch].likeness:
+                best[arch] = near
+    found = sorted(best.values(), key=lambda near: (-near.likeness, len(near.arch), near.arch))
+    found = [near for near in found if near.likeness >= LEAST and timm.is_model(near.arch)]
+    return _by_names(found, shapes, said)[:count]
+
+
+def _by_names(found: Sequence[Near], shapes: Shapes, said: Sequence[str]) -> list[Near]:
+    """The nearest again: of those that are about as near, the ones with the file's own names."""
+    first = [n for n in found if n.likeness >= found[0].likeness - _CLOSE] if found else []
+    first.sort(key=lambda near: near.arch not in said)
     ends = _ends(shapes)
-    for arch in said:
-        if timm.is_model(arch) and (near := _near(arch, ends)):
-            found[near.arch] = near
-    own = [timm.list_models(module=_module(arch)) for arch in found]
-    for family in (*own, *_families(shapes)):
-        _search(family, ends, found)
-        if any(near.fitting == near.of for near in found.values()):
-            break
-    best = sorted(found.values(), key=lambda near: (-near.score, len(near.arch), near.arch))
-    return [near for near in best if near.fitting >= LEAST * near.of][:count]
+    named = [near._replace(named=_share_named(near.arch, ends)) for near in first[:_BUILT]]
+    named += first[_BUILT:]
+    named.sort(
+        key=lambda n: (-round(n.named, 1), -n.likeness, n.arch not in said, len(n.arch), n.arch)
+    )
+    return [*named, *found[len(first) :]]
 
 
-def _module(arch: str) -> str:
-    """The module of timm that a network is in."""
-    return str(timm.model_entrypoint(arch).__module__.rpartition(".")[2])
+def _networks_in(shapes: Shapes) -> Iterator[list[tuple[int, ...]]]:
+    """The shapes of what may be a network in a file: of all tensors, and behind each prefix."""
+    groups: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+    for name, shape in shapes.items():
+        if shape and not name.endswith(_COUNTER):
+            words = name.split(".")
+            for depth in range(min(_DEPTH, len(words))):
+                groups[".".join(words[:depth])].append(shape)
+    seen = set()
+    for prefix, own in sorted(groups.items()):
+        key = (len(own), prefix.count(".") if len(own) < len(groups[""]) else 0, tuple(own[:4]))
+        if len(own) >= max(_FEWEST, _SHARE * len(groups[""])) and key not in seen:
+            seen.add(key)
+            yield own
 
 
-def _search(
-    family: list[str], ends: dict[str, set[tuple[int, ...]]], found: dict[str, Near]
-) -> None:
-    """Build the networks of a module: first the short names, then those like the best so far."""
-    left = sorted(family, key=lambda arch: (len(arch), arch))
-    tried = 0
-    while left and tried < MAX_BUILT:
-        best = max((found[arch] for arch in family if arch in found), key=_score, default=None)
-        arch = left[0]
-        if best and (tried >= _SHORT or best.fitting == best.of):
-            if best.fitting == best.of and tried >= 2 * _SHORT:
-                break
-            arch = max(left, key=lambda one: SequenceMatcher(None, one, best.arch).ratio())
-        left.remove(arch)
-        tried += 1
-        if arch not in found and (near := _near(arch, ends)):
-            found[arch] = near
+def _text(shape: Sequence[int]) -> str:
+    """A shape as the table has it: a dense layer and the convolution of one pixel are one."""
+    whole = tuple(shape)
+    while len(whole) > 2 and whole[-1] == 1:
+        whole = whole[:-1]
+    return ",".join(map(str, whole))
 
 
-def _score(near: Near) -> int:
-    return near.score
-
-
-def _near(arch: str, ends: dict[str, set[tuple[int, ...]]]) -> Near | None:
+def _share_named(arch: str, ends: Mapping[str, set[tuple[int, ...]]]) -> float:
+    """The share of a network's tensors that a file has by name and shape."""
     with suppress(Exception), torch.device("meta"):  # not all can be built so
         own = timm.create_model(arch, num_classes=0).state_dict()
-        fitting = sum(tuple(value.shape) in ends.get(name, ()) for name, value in own.items())
-        return Near(arch, fitting, len(own))
-    return None
+        return sum(tuple(v.shape) in ends.get(name, ()) for name, v in own.items()) / len(own)
+    return 0.0
 
 
 def _ends(shapes: Shapes) -> dict[str, set[tuple[int, ...]]]:
@@ -110,24 +136,36 @@ def _ends(shapes: Shapes) -> dict[str, set[tuple[int, ...]]]:
     return ends
 
 
-def _families(shapes: Shapes) -> Iterator[list[str]]:
-    """The networks of timm's modules in whose source the words of the names stand, best first."""
-    words = {word for name in shapes for word in name.split(".") if not word.isdigit()}
-    words -= {"weight", "bias", "running_mean", "running_var", "num_batches_tracked", "module"}
-    sources = {}
-    for module in timm.list_modules():
-        spec = find_spec(f"timm.models.{module}")
-        if spec and spec.origin:
-            text = Path(spec.origin).read_text("utf-8", "replace")
-            sources[module] = set(re.findall(r"\w+", text))
-    weights = {
-        word: log(len(sources) / holding)
-        for word in words
-        if (holding := sum(word in source for source in sources.values()))
-    }
-    ranked = sorted(
-        sources,
-        key=lambda module: -sum(w for word, w in weights.items() if word in sources[module]),
-    )
-    for module in ranked[:_MODULES]:
-        yield timm.list_models(module=module)
+# --- the table ----------------------------------------------------------------------------------
+
+
+@cache
+def kept_table() -> Table | None:
+    """The table beside this file; None where it cannot be read."""
+    with suppress(OSError, DocumentError):
+        return read_document(TABLE, Table, FORMAT)
+    return None  # an error that is being told says less, and is told
+
+
+def table_of(archs: Sequence[str]) -> Table:
+    """The shapes of networks, each built without memory: half a second for one, minutes for all."""
+    position: dict[str, int] = {}
+    kept: dict[str, list[int]] = {}
+    for arch in sorted(archs):
+        with torch.device("meta"):
+            state = timm.create_model(arch, num_classes=0).state_dict()
+        held = Counter(
+            _text(value.shape) for name, value in state.items() if not name.endswith(_COUNTER)
+        )
+        kept[arch] = [
+            number
+            for shape, n in sorted(held.items())
+            for number in (position.setdefault(shape, len(position)), n)
+        ]
+    return Table(timm.__version__, list(position), kept)
+
+
+def write(table: Table) -> None:
+    """Keep a table beside this file."""
+    document = {"format": FORMAT, **asdict(table)}
+    write_atomic(TABLE, json.dumps(document, separators=(",", ":")) + "\n")

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from imgcli.errors import ModelError
 from imgcli.files import atomic_file
 from imgcli.models.foreign import what_it_is, would_run
 from imgcli.models.inert import Refusal, Stored, arch_names, class_names, flatten, read_tree
+from imgcli.models.transformers_names import in_timms_names, not_of_timm, other_than_timms
 from imgcli.progress import note_once
 from imgcli.reading import open_regular
 from imgcli.text import listed
@@ -87,6 +88,7 @@ class Checkpoint:
     tensors: Mapping[str, Stored]  # by dotted names, of all networks and optimizers in it
     classes: tuple[tuple[str, ...], ...] = ()  # that may be those of its outputs
     archs: tuple[str, ...] = ()  # what may be the network's name
+    config: Any = None  # what config.json says beside it
 
 
 class Head(NamedTuple):
@@ -108,8 +110,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         ModelError: no such file, or nothing in it that is weights.
     """
-    if path.is_dir() and is_checkpoint_folder(path):
-        return _of_folder(path)
+    of_folder = path.is_dir() and is_checkpoint_folder(path)
+    found = _of_folder(path) if of_folder else _read(path)
+    return replace(found, tensors=in_timms_names(found.tensors) or found.tensors)
+
+
+def _read(path: Path) -> Checkpoint:
+    """What is in a file of weights, under the names that are in it."""
     if not path.is_file():
         raise ModelError(
             f"No weights '{path}'. Give --weights a .safetensors or .pth file, or a run's folder."
@@ -162,10 +169,10 @@ def _of_folder(folder: Path) -> Checkpoint:
             config = json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise ModelError(f"'{folder}' cannot be read as weights: {reason_of(error)}.") from None
-    parts = [read_checkpoint(file) for file in files]
+    parts = [_read(file) for file in files]
     tensors = {name: value for part in parts for name, value in part.tensors.items()}
     classes = (*class_names(config), *(names for part in parts for names in part.classes))
-    return Checkpoint(folder, tensors, classes, tuple(arch_names(config)))
+    return Checkpoint(folder, tensors, classes, tuple(arch_names(config)), config)
 
 
 def load_backbone(
@@ -185,6 +192,8 @@ def load_backbone(
     Raises:
         ModelError: names or shapes that do not fit, with the first layers concerned.
     """
+    if why := other_than_timms(checkpoint.config):
+        raise ModelError(f"The weights '{checkpoint.path}' do not fit: {why}.")
     own, heads = backbone.state_dict(), [*head_names]
     prefix, others = best_prefix(checkpoint, {n: tuple(t.shape) for n, t in own.items()})
     under = {
@@ -193,8 +202,14 @@ def load_backbone(
         if name.startswith(prefix)
     }
     not_of_it = (*(f"{name}." for name in heads), *_AUXILIARY)
-    given = {n: v for n, v in under.items() if n in own or not n.startswith(not_of_it)}
+    given = {
+        n: _as_convolution(v, tuple(own[n].shape)) if n in own else v
+        for n, v in under.items()
+        if n in own or not n.startswith(not_of_it)
+    }
     if faults := _misfits(own, given):
+        if why := not_of_timm(checkpoint.config):
+            raise ModelError(f"The weights '{checkpoint.path}' do not fit: {why}.")
         raise ModelError(
             f"The weights '{checkpoint.path}' do not fit: {', and '.join(faults)}. "
             f"Name the --arch and --model-arg they were made with{_nearest(checkpoint)}."
@@ -217,6 +232,16 @@ def load_backbone(
             f"'{_shown(prefix)}', is taken, not {listed([_shown(one) for one in others], 3)}."
         )
     return head
+
+
+def _as_convolution(stored: Stored, shape: tuple[int, ...]) -> Stored:
+    """A dense layer (K, D) as the convolution (K, D, 1, 1), which computes the same; or back."""
+    if stored.shape == shape or not {len(stored.shape), len(shape)} == {2, 4}:
+        return stored
+    longer = max(stored.shape, shape, key=len)
+    if longer[2:] != (1, 1) or stored.shape[:2] != shape[:2]:
+        return stored
+    return Stored(shape, lambda: stored.load().reshape(shape))
 
 
 def _misfits(own: Mapping[str, Tensor], given: Mapping[str, Stored]) -> list[str]:

@@ -8,7 +8,7 @@ dataset/
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
@@ -37,6 +37,7 @@ from imgcli.runs import CACHE
 from imgcli.staging import recover
 from imgcli.text import count, listed
 
+SEALED = "in the run's own test part"
 TREE = "train/<class>/<photo> and test/<class>/<photo>"
 
 
@@ -51,11 +52,20 @@ class Dataset:
     grouped_by: tuple[str, ...] = ()  # what joins photos into groups, beside duplicates
 
 
+@dataclass(frozen=True)
+class OtherTree:
+    """How a folder is read that is not the dataset of a config: class folders are a train part."""
+
+    levels: Levels  # which of its folders are the classes and the parts
+    sealed: Set[str] = frozenset()  # the hashes of photos to leave out
+
+
 def load_dataset(
     root: Path,
     cache: Path = CACHE,
     config: DataConfig | None = None,
     group_by: GroupBy | None = None,
+    other: OtherTree | None = None,
 ) -> Dataset:
     """Read a dataset made by `imgcli split`, or any folder with `train/` and perhaps `test/`.
 
@@ -69,18 +79,21 @@ def load_dataset(
             where a user said it.
         group_by: in place of the config's: what joins photos, beside the groups of the split. Paths
             are taken inside the parts, "<class>/<photo>", so that no group depends on a part.
+        other: of a dataset that is not the config's own.
 
     Raises:
         WrongUsage: a `group_by` that cannot be meant.
         DataError: no such dataset, fewer than two classes, or photos that changed or are gone since
             the split.
     """
-    levels = _levels(config) if config else AS_FOUND
+    levels = other.levels if other else _levels(config) if config else AS_FOUND
     if group_by is None:
         group_by = config.grouping if config else NO_GROUP_BY
     check_group_by(group_by)
     layout = read_layout(root, levels)
-    _check_layout(layout)
+    undivided = other is not None and bool(layout.photos) and not layout.parts
+    if not undivided:
+        _check_layout(layout, levels)
     made, places = layout.manifest, layout.photos
     rejected = [item for item in layout.rejected if item.path not in layout.errors]
     digests, unread = digests_by_path(root, sorted(places), cache)
@@ -94,6 +107,11 @@ def load_dataset(
         own = ()
     if group_by.specs:
         groups = _grouped(layout, groups, digests, group_by)
+    if undivided:
+        places = {path: place._replace(part="train") for path, place in places.items()}
+    if other:
+        unread += [Rejected(path, SEALED) for path in groups if digests[path] in other.sealed]
+        groups = {path: g for path, g in groups.items() if digests[path] not in other.sealed}
     groups, unknown = _in_train(groups, places)
     rejected = sorted(rejected + unread + unused + unknown, key=lambda item: item.path)
     samples, parts = _numbered(root, places, digests, groups)
@@ -186,7 +204,7 @@ def _levels(config: DataConfig) -> Levels:
     return Levels.of(config.classes_at, [config.parts or ""])
 
 
-def _check_layout(layout: Layout) -> None:
+def _check_layout(layout: Layout, levels: Levels) -> None:
     """Refuse class folders, two folders of one part and, without a manifest, an empty part."""
     root, parts = layout.root, layout.parts
     if not layout.manifest and not parts:
@@ -194,7 +212,7 @@ def _check_layout(layout: Layout) -> None:
             raise fault
         raise _no_train(layout)
     for part in parts.values():
-        same = [name for name in parts if parts[name] == part]
+        same = sorted({_part_folder(name, levels) for name in parts if parts[name] == part})
         if len(same) > 1:
             raise DataError(
                 f"'{root}' has {listed(same)}, which all mean {part}. Keep one of them."
@@ -202,6 +220,13 @@ def _check_layout(layout: Layout) -> None:
     if not layout.manifest:  # which would name the missing photos
         for error in layout.errors.values():
             raise error
+
+
+def _part_folder(folder: str, levels: Levels) -> str:
+    """The folder whose name is the part: "test" of the class folders in test/site1."""
+    steps = folder.split("/")
+    named = (i for i, step in enumerate(steps, 1) if levels.likely_part(step))
+    return "/".join(steps[: next(named, len(steps))])
 
 
 def _no_train(layout: Layout) -> DataError:

@@ -19,9 +19,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from imgcli import provenance
+from imgcli import parquet_tables, provenance
 from imgcli.config import GroupBy
-from imgcli.errors import DataError, WrongUsage
+from imgcli.errors import DataError, Refused, WrongUsage
 from imgcli.photo_files import Ambiguous, PhotoFiles, photo_column
 from imgcli.photos.layout import Layout
 from imgcli.photos.metadata import taken_of
@@ -31,6 +31,7 @@ from imgcli.text import count, listed, percent
 
 BURST = 10.0  # seconds
 _EXAMPLES = {"column": "column:patient", "provenance": "provenance:creator"}
+_TABLES = (*SUFFIXES, parquet_tables.SUFFIX, ".json")
 _SAMPLE = 1000  # rows of a table that tell which column names the photos
 _MOST = 0.5  # share of all photos in one group that is worth a sentence
 
@@ -265,7 +266,7 @@ def _tables(folders: Iterable[Path]) -> list[Path]:
         for place in around
         if place.is_dir()
         for file in sorted(place.iterdir())
-        if file.suffix.lower() in SUFFIXES and file.is_file() and file.name != provenance.NAME
+        if file.suffix.lower() in _TABLES and file.is_file() and file.name != provenance.NAME
     }
     return list(found.values())
 
@@ -278,7 +279,7 @@ def _columns(file: Path, *, named: bool) -> list[str]:
     """
     try:
         rows = [row for _, row in islice(table_rows(file), 1) if not isinstance(row, Rejected)]
-    except (OSError, DataError) as error:
+    except (OSError, Refused) as error:
         if named:
             reason = error.strerror if isinstance(error, OSError) else error
             raise DataError(f"--group-table '{file}' cannot be read ({reason}).") from None

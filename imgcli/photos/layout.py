@@ -31,6 +31,7 @@ from imgcli.folder_names import (
     PARTS,
     Folder,
     Levels,
+    case_sentences,
     hidden,
     label_of,
     may_be_class,
@@ -115,6 +116,8 @@ def read_layout(root: Path, levels: Levels = AS_FOUND) -> Layout:
     if found.sign:
         note_once(found.sign)
     photos, rejected = walk.placed(found)
+    for sentence in case_sentences({place.label for place in photos.values()}):
+        note_once(sentence)
     parts = {"/".join(folder): part for folder, part in found.parts.items()}
     errors = _empty_parts(walk, root) if parts else {}
     rejected += (Rejected(folder, "a part without photos in class folders") for folder in errors)

@@ -2,12 +2,14 @@
 
 A sign counts where groups would change an estimate: most photos are in groups of several, most
 groups are of one class, and a class has several of them. One long sequence (IMG_0001, IMG_0002, …)
-is no grouping, nor is a prefix that only repeats the class.
+is no grouping, nor is a prefix that only repeats the class. Years, dates and the rolls of cameras
+(2019_0001, 20190512_143022, 101_0001) say when a photo was taken, not of whom: they count only
+where photos of one of them are of one class far more often than chance has it.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
@@ -34,7 +36,21 @@ _SIZE = 1.8  # photos of a group in the mean: pairs, but for some that lost one
 _ONE_CLASS = 0.7  # share of the photos together whose group is of one class
 _MANY = 4.0  # photos of a group in the mean from which on groups of several classes count too
 _LARGEST = 0.5  # share of the photos in one group; more is a name for all of them
+_BEYOND_CHANCE = 0.3  # share of the photos of dates, in groups of one class
 _GROUPS = 6  # and two for each class
+
+
+_YEAR, _MONTH, _DAY = (
+    "(?:19[5-9][0-9]|20[0-4][0-9])",
+    "(?:0[1-9]|1[0-2])",
+    "(?:0[1-9]|[12][0-9]|3[01])",
+)
+_DATE = re.compile(
+    rf"{_YEAR}(?:[-_. ]?{_MONTH}(?:[-_. ]?{_DAY})?)?"  # 2019, 2019-05, 20190512
+    rf"|{_DAY}[-_. ]?{_MONTH}[-_. ]?{_YEAR}|{_MONTH}[-_. ]?{_DAY}[-_. ]?{_YEAR}"
+    rf"|(?:[0-4][0-9]){_MONTH}{_DAY}"  # 190512
+    r"|1[0-9][0-9]"  # the roll of 101_0001.jpg
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +136,28 @@ def _matter(keys: Mapping[int, Hashable], labels: Sequence[str]) -> bool:
     several = sum(len(found) > 1 for found in of_class.values())
     if mean < _SIZE or several < len(classes) / 2:
         return False
+    if _are_dates(sizes):
+        by_chance = _of_one_class_by_chance(sizes, Counter(labels[i] for i in keys))
+        return pure >= max(_ONE_CLASS, by_chance + _BEYOND_CHANCE) * together
     return pure >= _ONE_CLASS * together or mean >= _MANY
+
+
+def _are_dates(keys: Iterable[Hashable]) -> bool:
+    """Whether all groups are called as years, dates or rolls, but for what all have in common."""
+    names = [key for key in keys if isinstance(key, str)]
+    if not names:
+        return False
+    pieces = [re.fullmatch(r"(?s)([^0-9]*)(.*?)([^0-9]*)", name) for name in names]
+    around = {(piece[1], piece[3]) for piece in pieces if piece}
+    return len(around) == 1 and all(piece and _DATE.fullmatch(piece[2]) for piece in pieces)
+
+
+def _of_one_class_by_chance(sizes: Mapping[Hashable, int], labels: Mapping[str, int]) -> float:
+    """The share of photos in groups of one class, of those in groups of several, at random."""
+    n = sum(labels.values())
+    several = [size for size in sizes.values() if size > 1]
+    pure = sum(size * sum((m / n) ** size for m in labels.values()) for size in several)
+    return pure / max(1, sum(several))
 
 
 def _sentence(how: str, keys: Mapping[int, Hashable], labels: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from imgcli.aside import files_in
 from imgcli.class_folders import Place
 from imgcli.documents import Relative
 from imgcli.errors import DataError, StorageError
-from imgcli.files import write_atomic, write_json, writing
+from imgcli.files import refuse_case_twins, write_atomic, write_json, writing
 from imgcli.folder_names import AS_FOUND, Levels, label_of
 from imgcli.photos.hashing import digest_files
 from imgcli.photos.layout import Layout, read_layout
@@ -247,6 +247,7 @@ def _make(
         notes = (f"'{out}' is this very tree already; nothing was changed.",)
         return replace(made, copied=copied, notes=notes)
     with staging.staged_folder(out, replace=force, user_files=user_files) as staged:
+        refuse_case_twins(files, out, staged.folder)
         copied = _place(root, out, staged.folder, files)
         documents.write(staged.folder)
     return replace(made, copied=copied, notes=(staged.kept,) if staged.kept else ())

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcli.errors import StorageError
-from imgcli.files import need_space, sweep_temporaries, write_json
+from imgcli.files import need_space, sweep_temporaries, without_locks, write_json
 from imgcli.photos.row_cache_files import (
     INDEX,
     KEY,
@@ -290,7 +290,10 @@ class RowStore:
         while True:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = self._open(LOCK, "a")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError as error:  # rows that two writers mixed up would fail their checksums
+                without_locks(self.folder.parent.parent, error)
             # It may have been pruned while we waited; a lock on a removed file excludes nobody.
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(lock.fileno()), os.stat(self.folder / LOCK)):

@@ -15,6 +15,7 @@ import numpy as np
 from imgcli import aside, staging
 from imgcli.class_folders import Place
 from imgcli.errors import DataError, StorageError, WrongUsage
+from imgcli.files import refuse_case_twins
 from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.photos import grouping, manifest
 from imgcli.photos.assign import DEFAULT_FOLDS, choose_parts, suggested_folds
@@ -179,6 +180,7 @@ def write_split(plan: SplitPlan, out: Path, folder: Path) -> int:
         How many photos had to be copied though links were asked for.
     """
     made = plan.manifest
+    refuse_case_twins([photo.path for photo in made.photos], out, folder)
     copied = manifest.place_photos(made.photos, plan.raw, out, folder, made.recipe.link)
     made.write(folder)
     return copied

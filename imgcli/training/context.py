@@ -5,7 +5,6 @@ FitSpec            which rows are trained on, and which validate
 FitResult          a trained module, its history and metrics
 """
 
-import copy
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -197,22 +196,34 @@ def trained_context(
 
 
 def fresh_context(
-    run: Run, data: Path | None, device: str, group_by: GroupBy | None = None
+    run: Run,
+    data: Path | None,
+    device: str,
+    group_by: GroupBy | None = None,
+    other: Dataset | None = None,
 ) -> TrainingContext:
     """The context of a finished run before training: the same config, the same initial weights.
 
     A frozen backbone is the run's own, so that its published weights are not needed again; the head
     is random again: the run's was trained on photos that folds hold out.
+
+    Args:
+        other: a dataset that is not the run's own, at `data`; its classes may be others.
     """
-    config = run.config
+    config, root = run.config, run.data if data is None else data
     if not config.model.frozen:
-        data = run.data if data is None else data
-        return make_context(config, data, device, group_by=group_by)
-    context = trained_context(run, config, data, device, group_by)
-    head = copy.deepcopy(context.network.classifier.head)
+        return make_context(config, root, device, group_by=group_by, dataset=other)
+    if other is None:
+        context = trained_context(run, config, data, device, group_by)
+    else:
+        network, _, _ = load_model(run)
+        context = make_context(config, root, device, network, dataset=other)
+        context.network.classifier.to(context.device).eval()
+    old = context.network.classifier
+    head = nn.Linear(old.head.in_features, len(context.classes)).to(context.device)
     torch.manual_seed(config.seed)
     head.reset_parameters()
-    classifier = Classifier(context.network.classifier.backbone, head)
+    classifier = Classifier(old.backbone, head)
     return replace(context, network=replace(context.network, classifier=classifier))
 
 

@@ -21,7 +21,8 @@ from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_
 from imgcli.training.fitting import fit_all
 from imgcli.training.folds import evaluation_folds
 from imgcli.training.metrics import Metrics, compute_metrics
-from imgcli.training.model_io import ancestor_runs, save_history
+from imgcli.training.model_io import ancestors, save_history
+from imgcli.training.other_data import own_photos
 
 
 class Fold(NamedTuple):
@@ -138,10 +139,12 @@ def refuse_known_photos(context: TrainingContext) -> None:
     """Refuse folds of photos that the initial weights were trained on: none is unseen.
 
     Raises:
-        WrongUsage: they are a run's that was trained on the same dataset, or that began with such.
+        WrongUsage: they are a run's that was trained on them, or that began with such.
     """
-    data = context.dataset.samples.root
-    for run in ancestor_runs(context.config, data):
+    data, digests = context.dataset.samples.root, {*context.dataset.samples.digests}
+    for run in ancestors(context.config):
+        if run.data.resolve() != data.resolve() and digests.isdisjoint(own_photos(run).trained):
+            continue
         raise WrongUsage(
             f"Folds of '{data}' would be predicted by networks that know their photos: they start "
             f"from the weights of '{run.folder}', which was trained on them. Evaluate on the "
@@ -164,7 +167,8 @@ def as_predictions(
     context: TrainingContext, part: str, rows: IntArray, probs: FloatArray, fold: IntArray
 ) -> Predictions:
     """Probabilities of some rows with what the dataset knows of them."""
-    samples = context.dataset.samples
+    samples, split = context.dataset.samples, context.dataset.split
+    of_row = {row: name for name, own in split.parts.items() for row in own.tolist()}
     return Predictions(
         classes=samples.classes,
         indices=rows,
@@ -175,6 +179,7 @@ def as_predictions(
         paths=tuple(samples.paths[i] for i in rows),
         on=part,
         digests=tuple(samples.digests[i] for i in rows),
+        parts=tuple(of_row[i] for i in rows.tolist()) if part == "all" else (),
     )
 
 

@@ -230,13 +230,17 @@ def load_initial_weights(network: Network, run: Run, classes: tuple[str, ...]) -
 
 def ancestor_runs(config: TrainConfig, data: Path) -> Iterator[Run]:
     """The runs of the same dataset whose weights a training starts from, or those started from."""
+    return (run for run in ancestors(config) if run.data.resolve() == data.resolve())
+
+
+def ancestors(config: TrainConfig) -> Iterator[Run]:
+    """The runs whose weights a training starts from, and those that they started from."""
     seen: set[Path] = set()
     while run := _run_of(config.model.weights):
         if (place := run.folder.resolve()) in seen:
             raise run.damaged("config.json", ValueError("it starts from its own weights"))
         seen.add(place)
-        if run.data.resolve() == data.resolve():
-            yield run
+        yield run
         config = run.config
 
 

@@ -5,22 +5,21 @@ score_folds    out-of-fold, of its own dataset
 score_other    photos from elsewhere, by class name
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from imgcli import ledger
 from imgcli.config import GroupBy
-from imgcli.errors import DataError, ImgcliError
+from imgcli.errors import DataError
 from imgcli.files import locked
 from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.models.memory import within_memory
 from imgcli.models.network import network_key
-from imgcli.photos.dataset import load_dataset
+from imgcli.photos.dataset import SEALED
 from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.layout import find_photos
 from imgcli.photos.near_duplicates import groups_by_path
@@ -28,10 +27,11 @@ from imgcli.progress import note
 from imgcli.records import LeftOut, NewPhotos, OtherPhotos, Predictions, Scored
 from imgcli.runs import CACHE, Run
 from imgcli.text import count, listed
-from imgcli.training.cache_keys import evaluation_key, photos_of, score_key
+from imgcli.training.cache_keys import evaluation_key, score_key
 from imgcli.training.context import fresh_context, probs_by, trained_context
 from imgcli.training.cross_validation import as_predictions, out_of_fold
 from imgcli.training.inputs import FeatureInputs
+from imgcli.training.other_data import other_dataset, own_photos, place_of_other
 from imgcli.training.predict import predict_photos
 
 FOLDS_LOCK = ".folds.lock"  # in a run: of who writes its out-of-fold predictions
@@ -91,18 +91,23 @@ def score_folds(
     device: str = "auto",
     repeats: int = 1,
     group_by: GroupBy | None = None,
-    store: Run | None = None,
+    other: Levels | None = None,
 ) -> Scored:
     """Out-of-fold predictions by the run's own config, and the folds' training confusions.
 
     Args:
-        store: where they are kept, for another dataset than the run's own.
+        other: how `data` is read, where it is not the run's own dataset; its classes may be others,
+            and what is found is kept in a place of its own.
         repeats: of the whole cross-validation, with `seed` and the numbers after it. The first is
             the run's out-of-fold predictions from now on; the others are kept beside it.
         group_by: what joins photos into groups, in place of the run's choice. Folds that ignore
             groups are an aside: they are not the run's predictions, and no evaluation.
     """
-    context, times = fresh_context(run, data, device, group_by), None
+    dataset = None
+    if other is not None:
+        assert data is not None
+        dataset = other_dataset(run, data, other, group_by)
+    context, times = fresh_context(run, data, device, group_by, dataset), None
     aside = group_by is not None and group_by.only_duplicates
     if part == "all" and context.dataset.split.test is not None and not aside:
         times = ledger.enter(run, context.test_digests, f"evaluate --folds {k} --on all")
@@ -112,8 +117,10 @@ def score_folds(
         for repeat in range(repeats)
     ]
     predictions, train_confusions = zip(*repeated, strict=True)
+    if dataset is not None and (part == "train" or dataset.split.parts.keys() == {"train"}):
+        predictions = tuple(replace(one, on="other") for one in predictions)
     made_of = evaluation_key(run, context.dataset, device, part, k, seed, repeats)
-    kept = store or run
+    kept = run if other is None or data is None else place_of_other(run, data)
     if not aside:
         with locked(kept.folder / FOLDS_LOCK, wait=60):
             kept.save_folds(predictions, made_of)
@@ -121,26 +128,6 @@ def score_folds(
 
 
 # --- photos from elsewhere ----------------------------------------------------------------------
-
-
-def is_own(run: Run, data: Path | None) -> bool:
-    """Whether a dataset is the one a run was trained on, be it moved."""
-    if data is None or data.resolve() == run.data.resolve():
-        return True
-    if run.photos is None:
-        return False
-    with suppress(ImgcliError):  # class folders, which are no dataset
-        return photos_of(load_dataset(data, config=run.config.data)) == run.photos
-    return False
-
-
-def place_of_other(run: Run, data: Path) -> Run:
-    """Where a run keeps what it is worth on other photos, beside what it is worth on its own."""
-    key = hashlib.sha256(str(data.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:6]
-    name = "".join(c if c.isalnum() or c in "_-" else "-" for c in data.resolve().name)[:60]
-    folder = run.folder / "other-data" / f"{name}-{key}"
-    folder.mkdir(parents=True, exist_ok=True)
-    return Run(folder)
 
 
 @within_memory()
@@ -163,16 +150,16 @@ def score_other(run: Run, data: Path, device: str = "auto", levels: Levels = AS_
     places = tested or places
     classes = tuple(run.read_json("model.json")["classes"])
     digests, unread = digests_by_path(data, sorted(places), CACHE)
-    known, test = _own_photos(run)
+    own = own_photos(run)
     unknown = Counter(places[p].label for p in digests if places[p].label not in classes)
     named = {p: digest for p, digest in digests.items() if places[p].label in classes}
-    seen = Counter(places[p].label for p, digest in named.items() if digest in known)
-    sealed = Counter(places[p].label for p, digest in named.items() if digest in test)
-    left = {p: digest for p, digest in named.items() if digest not in known | test}
+    seen = Counter(places[p].label for p, digest in named.items() if digest in own.trained)
+    sealed = Counter(places[p].label for p, digest in named.items() if digest in own.test)
+    left = {p: digest for p, digest in named.items() if digest not in own.trained | own.test}
     left_out = [
         *(LeftOut(name, n, "not a class of the run") for name, n in sorted(unknown.items())),
         *(LeftOut(name, n, "trained on by the run") for name, n in sorted(seen.items())),
-        *(LeftOut(name, n, "in the run's own test part") for name, n in sorted(sealed.items())),
+        *(LeftOut(name, n, SEALED) for name, n in sorted(sealed.items())),
     ]
     if not left:
         found = listed(sorted({place.label for place in places.values()}), 4)
@@ -205,21 +192,6 @@ def score_other(run: Run, data: Path, device: str = "auto", levels: Levels = AS_
     _say(other, len(paths), [*unread, *faults, *predicted.rejected])
     place_of_other(run, data).save_predictions("predictions.npz", predictions)
     return Scored(predictions, None, None, 0, other=other)
-
-
-def _own_photos(run: Run) -> tuple[set[str], set[str]]:
-    """The hashes of the photos that a run was trained on, and of those of its test part."""
-    try:
-        dataset = load_dataset(run.data, config=run.config.data)
-    except ImgcliError:
-        note(
-            f"The dataset of the run, '{run.data}', cannot be read here: it is not known whether "
-            "the run was trained on some of these photos."
-        )
-        return set(), set()
-    rows = dataset.split.parts
-    test = {dataset.samples.digests[row] for row in rows.get("test", [])}
-    return {*dataset.samples.digests} - test, test
 
 
 def _say(other: OtherPhotos, scored: int, rejected: Iterable[object]) -> None:

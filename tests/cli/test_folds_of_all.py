@@ -49,6 +49,7 @@ def of_train(run: Run) -> Predictions:
         groups=said.groups[rows],
         paths=tuple(said.paths[i] for i in rows),
         digests=(),
+        parts=(),
         on="train",
     )
 

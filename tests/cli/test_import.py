@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.support.photos import photo
+from tests.support.photos import photo, write_classes
 from tests.support.shell import Shell
 from tests.support.trees import TWO_CLASSES, make_tree, make_zip, tree
 
@@ -39,6 +40,7 @@ def test_json_is_one_document_with_the_agreed_keys(shell: Shell) -> None:
         "rejected": [{"path": "src/b/x\udcff.png", "reason": "an HTML page"}],
         "classes": {"a": 2, "b": 3},
         "conflicts": [["a/1.png", "b/3.png"]],
+        "too_large": [],
     }
 
 
@@ -246,3 +248,25 @@ def test_newer_and_older_formats_go_all_the_way_to_a_dataset(shell: Shell) -> No
     assert named == ["named .jpg, but it is AVIF"] * 2
     code, out, _ = shell("split", "raw", "--json")
     assert code == 0 and json.loads(out)["rejected"] == []
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tif", "bmp", "gif", "ppm"])
+def test_photos_that_no_command_decodes_are_said(
+    here: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    write_classes(here / "src", classes=2)
+    name = next(iter(sorted(path.name for path in (here / "src").iterdir())))
+    Image.new("RGB", (200, 150), (1, 2, 3)).save(here / f"src/{name}/big.{suffix}")
+    monkeypatch.setenv("IMGCLI_MAX_PIXELS", "20000")
+    code, out, _ = shell("import", "src", "--out", "raw")
+    out = " ".join(out.split())
+    assert code == 0 and f"1 photo is too large to be decoded, such as 'raw/{name}/big" in out
+    assert "of 30,000 pixels; the limit is 20,000" in out and "--max-pixels" in out
+    code, out, _ = shell("check", "raw")
+    assert "too large" in out
+    shell("import", "src", "--out", "raw2")
+    assert shell.json("import", "src", "--out", "raw3")["too_large"] == [
+        [f"{name}/big.{suffix}", 30000]
+    ]
+    monkeypatch.setenv("IMGCLI_MAX_PIXELS", "30000")
+    assert shell.json("import", "src", "--out", "raw4")["too_large"] == []

@@ -116,15 +116,23 @@ def test_every_branch_of_errors_is_a_sentence_with_its_code(
         (errno.ENOSPC, "No space left to write 'somewhere'"),
         (errno.EACCES, "No permission to use 'somewhere'"),
         (errno.EROFS, "No permission to use 'somewhere' (Read-only file system)"),
+        (errno.EROFS, "Name a place that can be written, as with --out"),
         (errno.EIO, "'somewhere': Input/output error"),
     ],
 )
+@pytest.mark.parametrize(
+    "name", ["somewhere", ".somewhere.lock", "somewhere/.imgcli-04115b94-1-2-0.tmp"]
+)
 def test_what_the_system_refuses_is_a_sentence(
-    number: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    number: int,
+    said: str,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     import os
 
-    assert _fails_with(OSError(number, os.strerror(number), "somewhere"), monkeypatch) == 1
+    assert _fails_with(OSError(number, os.strerror(number), name), monkeypatch) == 1
     assert said in capsys.readouterr().err
 
 

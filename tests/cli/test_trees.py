@@ -85,4 +85,17 @@ def test_other_photos_are_scored_by_the_level_that_the_user_names(here: Path, sh
     assert code == 2 and "--classes-at 2 for the classes 'indoor' and 'outdoor'" in err
     assert shell.json("evaluate", "--data", "new", "--classes-at", "2")["n"] == 8
     code, _, err = shell("evaluate", "--classes-at", "2")
-    assert code == 2 and "they go with --data" in err
+    assert code == 2 and "name them with --data" in err
+
+
+def test_folders_inside_a_part_are_of_that_part(here: Path, shell: Shell) -> None:
+    write_tree(
+        "sites",
+        {f"{p}/{s}/{c}": 4 for p in ("train", "test") for s in ("s1", "s2") for c in ("x", "y")},
+    )
+    at = ("--data", "sites", "--classes-at", "3")
+    assert shell("train", *at, *NET).code == 0
+    assert shell.json("evaluate")["n"] == 16
+    write_tree("both", {f"{part}/{c}": 4 for part in ("train", "val", "valid") for c in "xy"})
+    code, _, err = shell("train", "--data", "both", *NET)
+    assert code == 1 and "'val' and 'valid', which all mean val. Keep one of them" in err

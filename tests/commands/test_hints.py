@@ -78,6 +78,28 @@ def test_the_options_of_the_newest_run_are_repeated(here: Path) -> None:
     assert words[-2:] == ["--data", "a b"] and "--weights" in words and "--epochs" not in words
 
 
+def test_a_network_is_named_whose_weights_are_here(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is asked of a network: what came with imgcli is known."""
+    assert train_command(Path("dataset")) == NEW
+    monkeypatch.setattr("imgcli.commands.hints.bundled_archs", list)
+    named = "imgcli train --arch resnet101 --freeze"
+    assert train_command(Path("dataset")) == named  # refused without --arch
+
+
+def test_the_named_training_runs_without_network(
+    here: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(here / "hub"))
+    write_classes(here / "raw", per_class=6, classes=2)
+    typed = named(shell("split", "raw").out)
+    assert typed == NEW
+    code, _, err = shell(*shlex.split(typed)[1:], "--image-size", "32")
+    assert code == 0, err
+
+
 def test_a_damaged_dataset_is_not_updated(here: Path) -> None:
     (here / "dataset").mkdir()
     assert split_command(Path("raw")) == "imgcli split raw"  # an empty folder is no obstacle

@@ -1,6 +1,7 @@
 """`imgcli.train` as a function."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from imgcli.commands.train import train
 from imgcli.commands.training_config import training_config
 from imgcli.errors import RunError, WrongUsage
 from tests.support.photos import write_dataset
-from tests.support.shell import Printed, as_printed
+from tests.support.shell import Printed, Shell, as_printed
 
 TINY: dict[str, Any] = {
     "arch": "4C3S2-G",
@@ -125,3 +126,15 @@ def test_the_functions_import_nothing_heavy() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_photo_is_read(
+    here: Path, monkeypatch: pytest.MonkeyPatch, shell: Shell
+) -> None:
+    write_dataset(here / "dataset")
+    kept = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode & os.W_OK == 0 and kept(path, mode))
+    for words in (("train",), ("tune",), ("train", "--out", "far/away")):
+        code, _, err = shell(*words, "--arch", "8C3-P2")
+        assert code == 1 and "No permission to use" in err and "Extracting" not in err
+    assert not (here / ".imgcli").exists()

@@ -1,5 +1,6 @@
 """Photos that belong together: by their paths, a table, provenance, EXIF, and as duplicates."""
 
+import importlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -142,6 +143,20 @@ def test_a_table_can_be_named_and_is_repeated_by_an_update(raw: Path, tmp_path: 
         split(raw, "(p)", group_table="far/a.csv", out=Path("b"))
     with pytest.raises(DataError, match=r"'far/b.csv' cannot be read"):
         split(raw, "column:site", group_table="far/b.csv", out=Path("b"))
+
+
+@pytest.mark.parametrize("place", ["meta.parquet", "raw/meta.parquet", "meta.json"])
+def test_tables_of_other_kinds_name_the_groups(raw: Path, place: str) -> None:
+    photos = [f"p{k:02}_{i}.png" for k in range(12) for i in range(4)]
+    columns = {"image": photos, "patient": [name[:3] for name in photos]}
+    if place.endswith(".json"):
+        rows = [{"image": name, "patient": name[:3]} for name in photos]
+        Path(place).write_text(json.dumps(rows))
+    else:
+        pa = pytest.importorskip("pyarrow")
+        importlib.import_module("pyarrow.parquet").write_table(pa.table(columns), place)
+    split(raw, "column:patient")
+    assert groups().keys() == PATIENTS and straddling() == 0
 
 
 def test_a_name_that_several_photos_have_is_refused(raw: Path) -> None:

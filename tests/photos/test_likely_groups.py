@@ -1,6 +1,7 @@
 """Groups that photos' names, times and authors tell; and those that they only seem to tell."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -79,3 +80,45 @@ def test_bursts_and_photographers_are_found() -> None:
     assert found(names, creators=[f"c{n // 5}" for n in range(60)]) == ["provenance:creator"]
     assert found(names, creators=[f"c{n}" for n in range(60)]) == []
     assert found(names, creators=["museum"] * 60) == []
+
+
+DATED = [
+    *("{year}_{n:04}.jpg", "{year}_{i}.jpg", "holiday {year} ({i}).jpg", "{year}/{n}.jpg"),
+    *(
+        "{year}-05-12_{n}.jpg",
+        "IMG_{year}0512_{n:06}.jpg",
+        "{year}05/{i}.png",
+        "12.05.{year}-{i}.jpg",
+    ),
+    *("{roll}_{n:04}.jpg", "WhatsApp Image {year}-01-02 at {n}.jpeg"),
+]
+
+
+def dated(form: str, label_of: Callable[[int, int], str], each: int = 8) -> list[str]:
+    """Names of photos of twelve years."""
+    return [
+        f"{label_of(k, i)}/{form.format(year=2008 + k, roll=100 + k, i=i, n=each * k + i)}"
+        for k in range(12)
+        for i in range(each)
+    ]
+
+
+@pytest.mark.parametrize("form", DATED)
+@pytest.mark.parametrize("each", [2, 8])
+def test_years_and_dates_of_all_classes_are_no_groups(form: str, each: int) -> None:
+    assert found(dated(form, lambda k, i: "ab"[i % 2], each)) == []
+
+
+@pytest.mark.parametrize("form", DATED)
+def test_dates_of_one_class_each_are_groups(form: str) -> None:
+    assert len(found(dated(form, lambda k, i: "ab"[k % 2]))) == 1
+
+
+def test_pairs_of_a_rule_that_one_class_has_nearly_alone_are_no_evidence() -> None:
+    """Of 95 % one class, two photos of a year are of one class by chance."""
+    assert found(dated("{year}_{n}.jpg", lambda k, i: "ab"[(k, i) in ((0, 0), (6, 1))], 2)) == []
+
+
+def test_numbers_of_subjects_are_no_dates() -> None:
+    names = [f"{'ab'[i % 2]}/{1000 + 13 * k}_{i}.jpg" for k in range(12) for i in range(6)]
+    assert len(found(names)) == 1

@@ -172,3 +172,17 @@ def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *("index.bin", "lock", "meta.json", "rows.bin")
     ]
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_where_no_locks_are_kept_rows_are_stored_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    def no_lock(file: object, operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", no_lock)
+    store = filled(tmp_path / "cache/pixels/store", 1, 2)
+    store.append(keys(3), block(3))
+    assert held(opened(tmp_path / "cache/pixels/store")) == [1, 2, 3]
+    assert capsys.readouterr().err.count(f"'{tmp_path / 'cache'}' keeps no locks") == 1

@@ -1,15 +1,19 @@
 """A run on photos from elsewhere: by class name, and beside its own evaluations."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from imgcli.commands.evaluate import evaluate
-from imgcli.errors import DataError
+from imgcli.config import TrainConfig
+from imgcli.errors import DataError, WrongUsage
+from imgcli.evaluation.predictions_io import for_decisions
 from imgcli.runs import Run
-from imgcli.training.scoring import is_own
+from imgcli.training.other_data import is_own
 from tests.support.photos import coloured_photo
+from tests.support.shell import Shell
 from tests.support.trained_runs import FROZEN, trained
 
 RED, BLUE, ODD = (200, 50, 40), (40, 60, 200), (120, 120, 10)
@@ -115,3 +119,73 @@ def test_folds_of_another_dataset_replace_no_folds_of_the_run(run: Run, here: Pa
     result = evaluate(3, run=run.folder, data="other", device="cpu")
     after = {path: data for path, data in files(run).items() if "folds" not in path.parts}
     assert after == before and result.n == 18
+
+
+@pytest.mark.parametrize("of", ["frozen", "trained"])
+def test_folds_of_other_class_folders_are_of_the_classes_there(
+    of: str, run: Run, here: Path, shell: Shell
+) -> None:
+    if of == "trained":
+        run = trained(TrainConfig.of(arch="4C3-P2", image_size=16, epochs=1))
+    for label, colour, first in (("cat", RED, 300), ("dog", BLUE, 400), ("owl", ODD, 500)):
+        write(here / "other/site/all", label, 6, colour, first)
+    other = ("--data", "other", "--classes-at", "site/all/*")
+    found = shell.json("evaluate", "--folds", "3", *other)
+    assert found["n"] == 18 and found["on"] == "other" and found["data"] == "other"
+    assert found["confusion"]["classes"] == ["cat", "dog", "owl"]
+    code, out, err = shell("evaluate", "--folds", "3", *other)
+    assert code == 0 and "'other' is not the run's own dataset: networks of its 3 classes" in err
+    assert "`predict` will use" not in out
+    following = next(line for line in out.splitlines() if line.startswith("Next:"))
+    assert following.split() == ["Next:", "imgcli", "suggest-merges", "--data", "other"]
+    merges = shell.json(*following.split()[2:])
+    assert merges["data"] == "other" and not (run.folder / "merges.json").exists()
+    code, _, err = shell("suggest-merges", "--data", "other", "--retrain")
+    assert code == 2 and "--retrain repeats the folds of the run's own dataset" in err
+    if of == "trained":
+        return
+    shutil.copytree(here / "other", here / "another")
+    code, _, err = shell("suggest-merges", "--data", "another")
+    assert code == 1 and f"imgcli evaluate --run {run.folder.name} --folds 10 --data another" in err
+
+
+def test_folds_of_other_photos_have_none_of_the_own_test_part(
+    run: Run, here: Path, shell: Shell
+) -> None:
+    for part in ("train", "test"):
+        shutil.copytree(here / "dataset" / part, here / "raw", dirs_exist_ok=True)
+    ledger = (run.folder.parent / "test-ledger.jsonl").read_bytes()
+    for on in ("train", "all"):
+        code, out, err = shell("evaluate", "--folds", "3", "--data", "raw", "--on", on, "--json")
+        assert code == 0 and json.loads(out)["n"] == 36
+        assert "Left out, in the run's own test part: 12 photos" in err
+    assert (run.folder.parent / "test-ledger.jsonl").read_bytes() == ledger
+
+
+def test_of_all_photos_of_another_dataset_its_train_part_decides(
+    run: Run, here: Path, shell: Shell
+) -> None:
+    for part, n, first in (("learn", 6, 800), ("exam", 3, 900)):
+        write(here / f"other/{part}", "red", n, RED, first)
+        write(here / f"other/{part}", "zebra", n, ODD, first + 50)
+    typed = ("--folds", "3", "--data", "other", "--parts", "learn=train,exam=test")
+    found = shell.json("evaluate", *typed, "--on", "all")
+    assert found["n"] == 18 and found["calibration"]["n"] == 12
+    (kept,) = (run.folder / "other-data").iterdir()
+    stored = Run(kept).load_predictions("predictions-folds.npz")
+    assert stored.parts.count("test") == 6
+    assert len(for_decisions(stored)) == 12
+
+
+def test_the_own_dataset_is_read_as_the_run_read_it(run: Run) -> None:
+    with pytest.raises(WrongUsage, match=r"is the run's own dataset, and the run .* knows which"):
+        evaluate(3, run=run.folder, data="dataset", classes_at=2, device="cpu")
+
+
+def test_photos_that_the_initial_weights_know_are_in_no_folds_under_any_path(here: Path) -> None:
+    first = trained(TrainConfig.of(arch="4C3-P2", image_size=16, epochs=1))
+    config = TrainConfig.of(arch="4C3-P2", image_size=16, epochs=1, weights=str(first.folder))
+    second = trained(config)
+    shutil.copytree(here / "dataset/train", here / "raw")
+    with pytest.raises(WrongUsage, match="Folds of 'raw' would be predicted by networks that know"):
+        evaluate(3, run=second.folder, data="raw", device="cpu")

@@ -32,8 +32,8 @@ from imgcli.collect.imports.survey import class_names, survey
 from imgcli.collect.imports.zip_names import checked
 from imgcli.errors import DataError, Refused, WrongUsage
 from imgcli.folder_names import Folder, are_numbered
+from imgcli.parquet_tables import is_parquet
 from imgcli.progress import track
-from imgcli.reading import open_regular
 from imgcli.staging import recover
 from imgcli.tables import LISTS, SPREADSHEETS, SUFFIXES
 from imgcli.text import listed
@@ -66,16 +66,19 @@ def _open_table(path: Path, reading: Reading) -> Source | None:
     """The table at `path`; None if it is none."""
     if path.is_dir():
         return None
-    with open_regular(path) as file:
-        is_parquet = file.read(4) == parquet.MAGIC
-    suffix = path.suffix.lower()
+    of_parquet, suffix = is_parquet(path), path.suffix.lower()
     if suffix in SPREADSHEETS:
         raise DataError(f"'{path}' is a spreadsheet. Save it as CSV, and import that.")
-    if not is_parquet and suffix not in SUFFIXES and (suffix not in LISTS):
+    if suffix == ".mat":
+        raise DataError(
+            f"'{path}' is a file of MATLAB. Save its labels as text, one in each line, in the "
+            "order of the photos, and import that with --root FOLDER, where the photos are."
+        )
+    if not of_parquet and suffix not in SUFFIXES and (suffix not in LISTS):
         return None
     if reading.label_from is not None:
         raise WrongUsage(f"--label-from is for photos; the table '{path}' has labels of its own.")
-    return (parquet.parquet_source if is_parquet else tables.table_source)(path, reading)
+    return (parquet.parquet_source if of_parquet else tables.table_source)(path, reading)
 
 
 def _open_annotations(path: Path, reading: Reading) -> Source | None:
@@ -206,3 +209,11 @@ def _refuse_unused_options(source: Source, reading: Reading) -> None:
     if source.kind not in TABLES and (reading.path_column or reading.label_column):
         option = "--path-column" if reading.path_column else "--label-column"
         raise WrongUsage(f"{option} is for tables; '{source.path}' holds {source.kind}.")
+    others = {"--root": reading.root, "--path-template": reading.path_template}
+    others["--join"] = ", ".join(map(str, reading.join)) or None
+    for option, value in others.items():
+        if source.kind not in TABLES and value is not None:
+            raise WrongUsage(
+                f"{option} {value} is for tables; '{source.path}' holds {source.kind}. Name the "
+                "table to import, or leave the option out."
+            )

@@ -13,12 +13,13 @@ from imgcli.collect.imports.survey import split_into
 from imgcli.collect.ingest import Store, open_store
 from imgcli.errors import DataError, WrongUsage
 from imgcli.files import need_space
+from imgcli.folder_names import case_sentences
 from imgcli.image_types import FORMATS_READ
 from imgcli.progress import track
-from imgcli.reading import matching
+from imgcli.reading import MAX_PIXELS_VARIABLE, matching, pixel_limit
 from imgcli.records import Rejected
 from imgcli.staging import named
-from imgcli.text import listed
+from imgcli.text import count, listed
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Imported:
     conflicts: tuple[tuple[str, ...], ...]  # paths of one photo in several classes
     parts: dict[str, int] | None = None  # photos per part, where the split was kept
     notes: tuple[str, ...] = ()  # sentences about anything unusual
+    too_large: tuple[tuple[str, int], ...] = ()  # of those added now: path, pixels to decode
 
 
 def import_photos(
@@ -68,9 +70,9 @@ def import_photos(
         if selection.limit is None and not selection.only:
             size = sum(source.size for source in opened)
             need_space(store.folder, size - store.bytes_found, "The import")
-        count = sum(source.count for source in opened)
-        items = resolve_conflicts(selected, on_conflict, store, count)
-        added, skipped, rejected = _place_all(track(items, "import", count, "photos"), store)
+        n = sum(source.count for source in opened)
+        items = resolve_conflicts(selected, on_conflict, store, n)
+        added, skipped, rejected = _place_all(track(items, "import", n, "photos"), store)
         if added + skipped == 0:
             raise _nothing(sources, rejected, list(selection.unmet()))
         result = Imported(
@@ -85,7 +87,10 @@ def import_photos(
                 *(sentence for source in opened for sentence in source.notes),
                 *selection.unmet(),
                 *_mixed(opened, reading.keep_split),
+                *_too_large(store, out),
+                *case_sentences(store.counts()),
             ),
+            too_large=tuple(store.too_large),
         )
     return replace(result, notes=(*result.notes, *store.notes))
 
@@ -117,6 +122,19 @@ def _mixed(sources: Sequence[Source], keep_split: bool) -> Iterator[str]:
         yield (
             f"The parts {listed(sorted(parts))} of {of} are mixed here; --keep-split keeps them "
             "apart."
+        )
+
+
+def _too_large(store: Store, out: Path) -> Iterator[str]:
+    """A sentence about photos that no command would decode."""
+    if store.too_large:
+        path, pixels = max(store.too_large, key=lambda one: one[1])
+        n = len(store.too_large)
+        yield (
+            f"{count(n, 'photo')} {'is' if n == 1 else 'are'} too large to be decoded, such as "
+            f"'{out / path}' of {pixels:,} pixels; the limit is {pixel_limit():,}. check, "
+            f"split, train and predict leave {'it' if n == 1 else 'them'} out, unless --max-pixels "
+            f"or {MAX_PIXELS_VARIABLE} says more."
         )
 
 

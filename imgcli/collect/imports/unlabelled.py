@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from imgcli.collect.imports.archives import archive_entries, is_archive
-from imgcli.collect.imports.formats import parquet
 from imgcli.collect.imports.formats.tables import SAMPLE
 from imgcli.collect.imports.labelled_photo import LIMITS, Entry, NotTaken, read_photo
 from imgcli.errors import DataError, WrongUsage
 from imgcli.image_types import OTHER_SUFFIXES, is_photo_name
+from imgcli.parquet_tables import is_parquet, open_parquet
 from imgcli.photo_files import PhotoFiles, photo_column
-from imgcli.reading import open_regular, read_regular
+from imgcli.reading import read_regular
 from imgcli.records import NewPhotos, Rejected
 from imgcli.tables import LISTS, MAX_MISSING, SUFFIXES, table_rows
 from imgcli.text import count, listed, percent
@@ -40,9 +40,8 @@ def photos_named_in(path: Path, root: Path | None, path_column: str | None) -> N
     if is_photo_name(path.name):
         return None
     suffix = path.suffix.lower()
-    with open_regular(path) as file:
-        if file.read(4) == parquet.MAGIC:
-            return _in_parquet(path, root, path_column)
+    if is_parquet(path):
+        return _in_parquet(path, root, path_column)
     if suffix in SUFFIXES:
         return _in_table(path, root, path_column)
     if suffix in LISTS:
@@ -169,7 +168,7 @@ def _read(entry: Entry) -> bytes | Rejected:
 
 def _in_parquet(path: Path, root: Path | None, path_column: str | None) -> NewPhotos:
     """The photos in a Parquet table, or at the paths in it."""
-    table = parquet.open_table(path)
+    table = open_parquet(path)
     files = PhotoFiles(root or path.parent)
     image = table.image if path_column is None else path_column
     if image is None or image != table.image:

@@ -41,12 +41,11 @@ def verdict(evaluation: Evaluation) -> str:
 
 def measured_on(evaluation: Evaluation) -> str:
     """The photos that were scored, and whether the network was trained on them."""
-    if evaluation.on == "other":
-        return "photos of another dataset"
-    part = "all photos" if evaluation.on == "all" else f"the {evaluation.on} part"
+    parts = {"all": "all photos", "other": "photos of another dataset"}
+    part = parts.get(evaluation.on, f"the {evaluation.on} part")
     if evaluation.folds is not None:
         return f"{folds_of(evaluation)} of {part}, out-of-fold"
-    return part if evaluation.on == "test" else f"{part}, in-sample"
+    return part if evaluation.on in ("test", "other") else f"{part}, in-sample"
 
 
 def folds_of(evaluation: Evaluation) -> str:
@@ -195,10 +194,12 @@ def calibration_line(document: Document) -> str | None:
     found = document.get("calibration")
     if not found:
         return f"Expected calibration error (ECE) {percent(document['ece'])}."
+    use = f", which `predict` {'will use' if found['folds'] else 'uses'}"
+    if found["folds"] and "data" in document:  # of networks that are not kept
+        use = ""
     return (
         f"Expected calibration error (ECE) {percent(found['ece_before'])}; "
-        f"{percent(found['ece'])} with temperature {1 / found['factor']:.2f}, which `predict` "
-        f"{'will use' if found['folds'] else 'uses'}."
+        f"{percent(found['ece'])} with temperature {1 / found['factor']:.2f}{use}."
     )
 
 

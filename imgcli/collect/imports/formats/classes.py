@@ -48,7 +48,7 @@ def _split_already(files: Files, found: ClassFolders) -> WrongUsage:
     folders = ["/".join(folder) for folder in found.parts]
     around = os.path.commonpath(folders)
     where = str(files.path / around)
-    use = f"`imgcli train --arch resnet101 --freeze --data {quote(where)}`"
+    use = f"`imgcli train --freeze --data {quote(where)}`"
     parts = sorted(folder.removeprefix(around).strip("/") for folder in folders)
     if not files.path.is_dir():
         afresh = "To mix the parts, unpack it and import each."

@@ -13,7 +13,7 @@ photos that the cells mean.
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -22,6 +22,11 @@ from shlex import quote
 from typing import Any
 
 from imgcli.collect.imports.folders import open_file
+from imgcli.collect.imports.formats.joined_tables import (
+    in_order_sentence,
+    joined,
+    rows_in_order,
+)
 from imgcli.collect.imports.formats.source import Kind, LabelledPhotos, Reading, Source
 from imgcli.collect.imports.labelled_photo import LIMITS, LabelledPhoto, read_photo
 from imgcli.collect.imports.survey import split_into
@@ -30,6 +35,7 @@ from imgcli.folder_names import AS_FOUND, PARTS, part_named
 from imgcli.photo_files import PhotoFiles, photo_column
 from imgcli.records import Rejected
 from imgcli.tables import (
+    FLAGS,
     IDS,
     LABELS,
     MAX_MISSING,
@@ -45,6 +51,7 @@ from imgcli.tables import (
 from imgcli.text import count, listed, percent
 
 SAMPLE = 200  # rows that tell what a column holds
+_OTHER_PART = {"train": "test", "val": "train", "test": "train"}
 _FLAGS = {"0": False, "0.0": False, "": False, "1": True, "1.0": True}
 
 
@@ -57,6 +64,7 @@ class Columns:
     one_hot: tuple[str, ...] = ()  # those
     part: str | None = None
     part_of_all: str = ""  # by the name of the table or of its folder
+    flag: str | None = None  # what 1 means in the column of parts, if that is a flag: "train"
 
     def label_of(self, cells: Mapping[str, Any], multi: str) -> str:
         """The class of a row.
@@ -78,6 +86,9 @@ class Columns:
         """The part of a row; "" for none."""
         if self.part is None:
             return self.part_of_all
+        if self.flag is not None:
+            flag = FLAGS.get(str(cells.get(self.part)).strip().lower())
+            return "" if flag is None else self.flag if flag else _OTHER_PART[self.flag]
         return AS_FOUND.likely_part(str(cells.get(self.part) or "")) or ""
 
 
@@ -89,11 +100,11 @@ def table_source(path: Path, reading: Reading) -> Source:
             one nearly all of whose photos are missing.
         WrongUsage: an option names a column or a table that is not there.
     """
-    rows = partial(_joined, path, reading.join) if reading.join else partial(table_rows, path)
+    files = PhotoFiles(reading.root or path.parent, reading.path_template)
+    rows, said = _rows(path, reading, files)
     sample = [cells for _, cells in islice(rows(), SAMPLE) if not isinstance(cells, Rejected)]
     if not sample:
         raise DataError(f"'{path}' has no rows. Expected are columns such as path and label.")
-    files = PhotoFiles(reading.root or path.parent, reading.path_template)
     columns = find_columns(path, sample, reading, files)
 
     def photos() -> LabelledPhotos:
@@ -104,8 +115,30 @@ def table_source(path: Path, reading: Reading) -> Source:
                 yield photo_of(path, f"{path}:{number}", cells, columns, reading, files)
 
     n, size, parts = _count(path, photos())
-    notes = () if columns.label else (f"'{path}': a class per column, {_named(columns.one_hot)}.",)
-    return Source(path, Kind.TABLE, photos, n, size, parts, notes)
+    if not columns.label:
+        said.append(f"'{path}': a class per column, {_named(columns.one_hot)}.")
+    return Source(path, Kind.TABLE, photos, n, size, parts, tuple(said))
+
+
+def _rows(
+    path: Path, reading: Reading, files: PhotoFiles
+) -> tuple[Callable[[], Iterable[Row]], list[str]]:
+    """The rows of a table, with those of others if they are asked for, and what is to be said."""
+    first = list(islice(table_rows(path), 1))
+    alone = all(not isinstance(cells, Rejected) and len(cells) == 1 for _, cells in first)
+    in_order = rows_in_order(path, files) if first and alone else None
+    if in_order is None and not reading.join:
+        return partial(table_rows, path), []
+    said = [] if in_order is None else [in_order_sentence(path, in_order)]
+    if not reading.join:
+        return lambda: in_order or [], said
+    whole = joined(
+        path,
+        list(table_rows(path)) if in_order is None else in_order,
+        reading.join,
+        reading.label_column,
+    )
+    return lambda: whole.rows, [*said, *whole.notes]
 
 
 def find_columns(
@@ -138,6 +171,9 @@ def find_columns(
     if part is not None and not _are_parts(part, sample):
         part = None
     label = reading.label_column or column([name for name in names if name != part], LABELS)
+    flag = None  # beside a column of labels: one-hot, a train is a class
+    if part is None and label is not None and (part := _flag_of_parts(names, sample)):
+        flag = _part_of_flag(part)
     one_hot: tuple[str, ...] = ()
     others = [name for name in names if name not in (photo, part)]
     if label is None and photo is not None:
@@ -152,7 +188,7 @@ def find_columns(
             f"'{table}' has no column that looks like {what}: {have}. Name the column, or give the "
             "table a first line such as: path,label"
         )
-    return Columns(photo, label, one_hot, part, "" if part else _part_of(table))
+    return Columns(photo, label, one_hot, part, "" if part else _part_of(table), flag)
 
 
 def photo_of(
@@ -210,6 +246,22 @@ def _are_parts(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:
     return all(AS_FOUND.likely_part(str(cells.get(name) or "train")) for cells in sample)
 
 
+def _flag_of_parts(names: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> str | None:
+    """A column such as is_train, whose cells are yes or no."""
+    for name in names:
+        texts = {str(cells.get(name)).strip().lower() for cells in sample}
+        if _part_of_flag(name) and texts <= FLAGS.keys():
+            return name
+    return None
+
+
+def _part_of_flag(column_name: str) -> str:
+    """The part that a column's name says, as is_train, isTraining and test do; else ""."""
+    name = column_name.strip().lower()
+    rest = name.removeprefix("is").strip("_- ")
+    return part_named((rest,)) if name.startswith("is") or AS_FOUND.part_of(rest) else ""
+
+
 def _are_flags(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:
     try:
         return {_flag(cells.get(name)) for cells in sample} <= {True, False}
@@ -236,50 +288,6 @@ def _part_of(table: Path) -> str:
 
 def _named(classes: Sequence[str]) -> str:
     return listed(classes, 4)
-
-
-# --- several tables -----------------------------------------------------------------------------
-
-
-def _joined(path: Path, others: Sequence[Path]) -> Iterator[Row]:
-    """The rows of a table with the cells of others, each joined by the column both have.
-
-    Raises:
-        WrongUsage: two tables have no column in common.
-    """
-    tables = []
-    for other in others:
-        rows = [cells for _, cells in table_rows(other) if not isinstance(cells, Rejected)]
-        tables.append((other, rows))
-    keys: list[tuple[str, dict[str, Mapping[str, Any]]]] = []
-    for number, cells in table_rows(path):
-        if isinstance(cells, Rejected):
-            yield number, cells
-            continue
-        if not keys:
-            keys = _keys(path, list(cells), tables)
-        whole = dict(cells)
-        for name, by_key in keys:
-            whole = {**by_key.get(str(whole.get(name)).strip(), {}), **whole}
-        yield number, whole
-
-
-def _keys(
-    path: Path, names: list[str], tables: Sequence[tuple[Path, list[Mapping[str, Any]]]]
-) -> list[tuple[str, dict[str, Mapping[str, Any]]]]:
-    """The rows of each table to be joined, by the column that it shares with those before."""
-    keys = []
-    for other, rows in tables:
-        theirs = list(rows[0]) if rows else []
-        shared = [name for name in names if name in theirs]
-        if not shared:
-            raise WrongUsage(
-                f"--join '{other}' has no column in common with '{path}': it has "
-                f"{listed(theirs, 12) if theirs else 'none'}, and that {listed(names, 12)}."
-            )
-        keys.append((shared[0], {str(row.get(shared[0])).strip(): row for row in rows}))
-        names = [*names, *(name for name in theirs if name not in names)]
-    return keys
 
 
 def _read(file: str) -> bytes:

@@ -248,7 +248,7 @@ def test_tables_are_joined_by_the_column_they_share(tmp_path: Path) -> None:
     names = tmp_path / "src/names.csv"
     names.write_text("class_id,class_name\n7,crab\n8,lobster\n")
     assert set(imported(tmp_path, source, join=(names,))) == {"crab/1.png", "lobster/3.png"}
-    names.write_text("number,class_name\n7,crab\n")
+    names.write_text("number,class_name\n70,crab\n")
     with pytest.raises(WrongUsage, match="has no column in common with"):
         imported(tmp_path, source, join=(names,))
 
@@ -307,3 +307,192 @@ def test_lists_of_paths_and_of_labels_are_joined_by_their_numbers(tmp_path: Path
     labels = tmp_path / "src/labels.txt"
     labels.write_text("1 crab\n2 lobster\n3 crab\n")
     assert imported(tmp_path, source, join=(labels,)) == PLACED
+
+
+# --- several lists of one dataset ---------------------------------------------------------------
+
+BIRDS = ("001.Albatross", "002.Auk", "003.Bunting")
+CUB = {
+    "images.txt": "".join(f"{n} {BIRDS[n // 4]}/a_{n}.png\n" for n in range(12)),
+    "image_class_labels.txt": "".join(f"{n} {n // 4 + 1}\n" for n in range(12)),
+    "train_test_split.txt": "".join(f"{n} {int(n % 4 > 0)}\n" for n in range(12)),
+    "classes.txt": "".join(f"{n} {name}\n" for n, name in enumerate(BIRDS, 1)),
+}
+
+
+@pytest.mark.parametrize("main", ["images.txt", "image_class_labels.txt", "train_test_split.txt"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_lists_of_cub_are_joined_in_any_order(
+    tmp_path: Path, main: str, backwards: bool
+) -> None:
+    photos = {f"images/{BIRDS[n // 4]}/a_{n}.png": photo(n) for n in range(12)}
+    folder = make_tree(tmp_path / "cub", {**photos, **{k: v.encode() for k, v in CUB.items()}})
+    others = [folder / name for name in CUB if name != main]
+    join = tuple(others[::-1] if backwards else others)
+    placed = imported(tmp_path, folder / main, join=join, keep_split=True)
+    assert set(placed) == {
+        f"{'train' if n % 4 else 'test'}/{BIRDS[n // 4]}/a_{n}.png" for n in range(12)
+    }
+
+
+VAL = {f"val/V_{n:04}.png": photo(n) for n in range(1, 9)}
+TRUTH = [3, 1, 2, 3, 1, 2, 1, 3]
+FOXES = {n: {1: "kit_fox", 2: "setter", 3: "husky"}[label] for n, label in enumerate(TRUTH, 1)}
+OF_NUMBERS = "n02119789 1 kit_fox\nn02100735 2 setter\nn02110185 3 husky\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("map_clsloc.txt", OF_NUMBERS),
+        ("words.txt", "n02119789 kit_fox\nn02100735 setter\nn02110185 husky\n"),
+        ("names.txt", "kit_fox\nsetter\nhusky\n"),
+        ("meta.csv", "ILSVRC2012_ID,WNID,words\n3,n3,husky\n1,n1,kit_fox\n2,n2,setter\n"),
+    ],
+)
+def test_labels_alone_are_those_of_the_photos_in_their_order(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    folder = make_tree(tmp_path / "src", VAL)
+    truth = folder / "devkit/truth.txt"
+    truth.parent.mkdir()
+    truth.write_text("".join(f"{label}\n" for label in TRUTH))
+    (folder / "devkit" / name).write_text(text)
+    reading = Reading(root=folder / "val", join=(folder / "devkit" / name,))
+    result = import_photos([truth], tmp_path / "out", reading=reading)
+    assert set(tree(tmp_path / "out")) == {f"{c}/V_{n:04}.png" for n, c in FOXES.items()}
+    said = " ".join(result.notes)
+    assert "'3' is that of 'V_0001.png'" in said and f"{name}'" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "sentence"),
+    [
+        ("1\n2\n", "", "has 2 labels without photos or ids, and below .* there are 8 photos"),
+        ("1\n" * 7 + "5\n", "a\nb\n", "names 2 classes, and the labels of .* from 1 to 5"),
+        ("1\n" * 7 + "2\n", "a\nb\nc\n", "they may count from 0 or from 1. Give .* the number"),
+        (
+            "1\n" * 7 + "1000\n",
+            "".join(f"n{n:08} word{n}\n" for n in range(20000, 21000)),
+            "in the order of WordNet's ids, and the labels .* whose order is another one",
+        ),
+    ],
+)
+def test_labels_alone_that_do_not_fit_are_a_sentence(
+    tmp_path: Path, text: str, names: str, sentence: str
+) -> None:
+    folder = make_tree(tmp_path / "src", VAL)
+    (folder / "truth.txt").write_text(text)
+    (folder / "names.txt").write_text(names)
+    join = (folder / "names.txt",) if names else ()
+    with pytest.raises(DataError, match=sentence):
+        import_photos([folder / "truth.txt"], tmp_path / "out", reading=Reading(join=join))
+
+
+def test_photos_with_two_orders_take_no_labels_alone(tmp_path: Path) -> None:
+    folder = make_tree(tmp_path / "src", {f"p{n}.png": photo(n) for n in range(1, 12)})
+    (folder / "truth.txt").write_text("1\n" * 11)
+    with pytest.raises(DataError, match=r"two orders: by their names 'p1.png', 'p10.png'"):
+        import_photos([folder / "truth.txt"], tmp_path / "out")
+
+
+def test_classes_of_one_name_stay_two(tmp_path: Path) -> None:
+    source = table(tmp_path / "src", "x.csv", "path,label\nphotos/1.png,7\n3.png,8\n")
+    names = tmp_path / "src/names.csv"
+    names.write_text("id,name\n7,crane\n8,crane\n")
+    assert set(imported(tmp_path, source, join=(names,))) == {"crane 7/1.png", "crane 8/3.png"}
+
+
+def test_a_class_without_a_name_is_listed(tmp_path: Path) -> None:
+    source = table(tmp_path / "src", "x.csv", "path,label\nphotos/1.png,7\n3.png,9\n")
+    names = tmp_path / "src/names.txt"
+    names.write_text("7 crab\n8 lobster\n")
+    result = import_photos([source], tmp_path / "out", reading=Reading(join=(names,)))
+    assert set(tree(tmp_path / "out")) == {"crab/1.png"}
+    assert result.rejected[0].reason == f"its class 9 is not in '{names}'"
+
+
+def test_options_of_tables_are_refused_for_class_folders(tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "src", {"a/1.png": photo(1), "b/2.png": photo(2)})
+    with pytest.raises(WrongUsage, match=r"--join names.csv is for tables; .* holds class folders"):
+        import_photos([source], tmp_path / "out", reading=Reading(join=(Path("names.csv"),)))
+
+
+PETS = {f"images/{breed}_{n}.png": photo(n + 10 * i)
+        for i, breed in enumerate(("pug", "boxer")) for n in range(3)}  # fmt: skip
+
+
+@pytest.mark.parametrize("head", ["", "#Image CLASS-ID SPECIES\n# of pets\n"])
+def test_a_list_with_blanks_between_its_columns_is_a_table(tmp_path: Path, head: str) -> None:
+    folder = make_tree(tmp_path / "pets", PETS)
+    names = [Path(name).stem for name in PETS]
+    (folder / "list.txt").write_text(head + "".join(f"{n} {'pb'.find(n[0])} 7\n" for n in names))
+    (folder / "two.txt").write_text(head + "".join(f"{n} {n.split('_')[0]}\n" for n in names))
+    with pytest.raises(DataError, match=r"labels \(--label-column\): it has '1', '2' and '3'"):
+        imported(tmp_path, folder / "list.txt")
+    assert len(imported(tmp_path, folder / "list.txt", label_column="2")) == 6
+    result = import_photos([folder / "two.txt"], tmp_path / "b", reading=Reading())
+    assert result.classes == {"boxer": 3, "pug": 3} and not result.rejected
+
+
+def test_a_list_of_photos_is_no_list_of_labels(tmp_path: Path) -> None:
+    folder = make_tree(tmp_path / "food", {f"pie/{n}.png": photo(n) for n in range(5)})
+    (folder / "train.txt").write_text("".join(f"pie/{n}\n" for n in range(5)))
+    with pytest.raises(DataError, match=r"names photos, such as 'pie/0', and no labels"):
+        imported(tmp_path, folder / "train.txt")
+    (folder / "notes.txt").write_text("one\ntwo\nthree\nfour\nfive\n")
+    with pytest.raises(DataError, match="no column that looks like"):
+        imported(tmp_path, folder / "notes.txt")
+
+
+def test_a_file_of_matlab_is_named(tmp_path: Path) -> None:
+    folder = make_tree(tmp_path / "x", {"1.png": photo(1), "labels.mat": b"MATLAB 5.0 MAT-file"})
+    with pytest.raises(DataError, match=r"is a file of MATLAB\. Save its labels as text"):
+        imported(tmp_path, folder / "labels.mat")
+
+
+def test_the_labels_that_the_user_names_get_their_names(tmp_path: Path) -> None:
+    text = "photos/1.png\tn1\t0\t9\n3.png\tn2\t0\t9\n"
+    source = table(tmp_path / "src", "val_annotations.txt", text)
+    words = tmp_path / "src/words.txt"
+    words.write_text("n1\tcrab, the\nn2\tlobster\n")
+    placed = imported(tmp_path, source, label_column="2", join=(words,))
+    assert set(placed) == {"crab, the/1.png", "lobster/3.png"}
+
+
+@pytest.mark.parametrize(
+    ("name", "yes", "no", "test_means"),
+    [
+        ("is_train", "1", "0", "no"),
+        ("isTest", "TRUE", "FALSE", "yes"),
+        ("training", "y", "n", "no"),
+    ],
+)
+def test_a_column_of_yes_and_no_is_a_split(
+    tmp_path: Path, name: str, yes: str, no: str, test_means: str
+) -> None:
+    folder = make_tree(tmp_path / "src", {f"{n}.png": photo(n) for n in range(8)})
+    rows = "".join(f"{n}.png,{'ab'[n % 2]},{yes if n < 4 else no}\n" for n in range(8))
+    (folder / "t.csv").write_text(f"image,label,{name}\n{rows}")
+    tested = range(4) if test_means == "yes" else range(4, 8)
+    placed = imported(tmp_path, folder / "t.csv", keep_split=True)
+    assert set(placed) == {
+        f"{'test' if n in tested else 'train'}/{'ab'[n % 2]}/{n}.png" for n in range(8)
+    }
+    result = import_photos([folder / "t.csv"], tmp_path / "mixed")
+    assert "are mixed here; --keep-split keeps them apart" in " ".join(result.notes)
+
+
+def test_a_train_among_the_classes_is_no_part(tmp_path: Path) -> None:
+    text = "image,bus,train\nphotos/1.png,1,0\n3.png,0,1\n"
+    source = table(tmp_path / "src", "x.csv", text)
+    assert set(imported(tmp_path, source)) == {"bus/1.png", "train/3.png"}
+
+
+def test_an_object_of_numbers_and_names_names_the_classes(tmp_path: Path) -> None:
+    folder = make_tree(tmp_path / "src", {f"imgs/{n:03}.png": photo(n) for n in range(6)})
+    rows = "".join(f"{n:03},{n % 2}\n" for n in range(6))
+    (folder / "labels.csv").write_text(f"id,label\n{rows}")
+    (folder / "classes.json").write_text('{"0": "cat", "1": "dog"}')
+    placed = imported(tmp_path, folder / "labels.csv", join=(folder / "classes.json",))
+    assert set(placed) == {f"{('cat', 'dog')[n % 2]}/{n:03}.png" for n in range(6)}
