@@ -11,7 +11,7 @@ from imgcli.commands.sort_photos import sort_photos
 from imgcli.errors import WrongUsage
 from imgcli.records import NewPhotos
 from imgcli.training.predict import Predicted
-from tests.support.photos import photo
+from tests.support.photos import COLOURS, coloured_photo, photo
 from tests.support.shell import Printed, Shell, as_printed
 from tests.support.trees import file_states, make_tar, make_zip
 
@@ -56,16 +56,27 @@ def test_predictions_go_to_standard_output_as_csv_and_nothing_else(
     assert not Path("-").exists()
 
 
+@pytest.fixture
+def between(tmp_path: Path) -> Path:
+    """A folder of 8 photos from one class to the other, of which some are unclear."""
+    folder = tmp_path / "between"
+    folder.mkdir()
+    blue, green = np.array(COLOURS["blue"]), np.array(COLOURS["green"])
+    for i, colour in enumerate(np.linspace(blue, green, 8)):
+        coloured_photo(tuple(colour), i).save(folder / f"{i}.png")
+    return folder
+
+
 def test_photos_below_a_confidence_are_unsure(
-    run: Path, printed: Printed, shell: Shell, tmp_path: Path
+    run: Path, between: Path, printed: Printed, shell: Shell, tmp_path: Path
 ) -> None:
-    everything = predict("dataset/test")
-    below = float(np.median(everything.confidence))
-    result = predict("dataset/test", unsure=below, csv=tmp_path / "found.csv")
+    everything = predict(between)
+    below = float(everything.confidence.max())
+    result = predict(between, unsure=below, csv=tmp_path / "found.csv")
     np.testing.assert_array_equal(result.sure, everything.confidence >= below)
-    document = printed("predict", "dataset/test", "--unsure", repr(below))
+    document = printed("predict", str(between), "--unsure", repr(below))
     assert as_printed(result.to_json()) == document
-    shown = shell("predict", "dataset/test", "--unsure", repr(below)).out
+    shown = shell("predict", str(between), "--unsure", repr(below)).out
     assert f"Answered {document['answered']} of 8 photos, those with a confidence of" in shown
     unsure = [row for row in document["predictions"] if row["class"] is None]
     assert len(unsure) == document["unsure"] == 8 - document["answered"] > 0
@@ -80,13 +91,13 @@ def test_members_of_an_archive_are_predicted_as_the_files_are(run: Path, tmp_pat
         np.testing.assert_array_equal(result.probs, predict("dataset/test").probs)
 
 
-def test_photos_are_sorted_by_their_predictions(run: Path, shell: Shell, tmp_path: Path) -> None:
-    out, answers = tmp_path / "sorted it", predict("dataset/test")
-    below = float(np.median(answers.confidence))
-    before = file_states(Path("dataset/test"))
-    document = shell.json(
-        "predict", "dataset/test", "--sort-into", str(out), "--unsure", repr(below)
-    )
+def test_photos_are_sorted_by_their_predictions(
+    run: Path, between: Path, shell: Shell, tmp_path: Path
+) -> None:
+    out, answers = tmp_path / "sorted it", predict(between)
+    below = float(answers.confidence.max())
+    before = file_states(between)
+    document = shell.json("predict", str(between), "--sort-into", str(out), "--unsure", repr(below))
     found = document["sorted"]
     assert found["unsure"] == document["unsure"] == len(list(out.glob("unsure/*")))
     for label, n in found["classes"].items():
@@ -97,8 +108,8 @@ def test_photos_are_sorted_by_their_predictions(run: Path, shell: Shell, tmp_pat
     ):
         folder = out / (label if sure else "unsure")
         assert any(Path(path).samefile(photo) for photo in folder.iterdir())
-    assert file_states(Path("dataset/test")) == before
-    code, shown, _ = shell("predict", "dataset/test", "--sort-into", str(out))
+    assert file_states(between) == before
+    code, shown, _ = shell("predict", str(between), "--sort-into", str(out))
     assert code == 0 and f"Undo: imgcli restore '{out}'" in shown
     code, shown, _ = shell("restore", str(out))
     assert code == 0 and shown.startswith("Took ") and not out.exists()

@@ -1,11 +1,13 @@
 """Stacked softmax regressions: each is exactly the one that it would be alone."""
 
+from statistics import median_low
+
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from imgcli.training.probe.logistic import fit_softmax
+from imgcli.training.probe.logistic import LEAST_DEVIATION, fit_softmax
 from tests.support.features import K, M, masks, problem
 
 
@@ -16,7 +18,8 @@ def test_every_fold_reaches_the_objective_that_scikit_learn_reaches(l2_penalty: 
     heads = fit_softmax(features, targets, rows, torch.full((5,), l2_penalty), classes=K)
     for fold in range(5):
         x, y = features[rows[fold]].double().numpy(), targets[rows[fold]].numpy()
-        x = (x - x.mean(0)) / x.std(0)
+        deviations = x.std(0)
+        x = (x - x.mean(0)) / np.maximum(deviations, LEAST_DEVIATION * median_low(deviations))
         oracle = LogisticRegression(C=1 / (l2_penalty * len(x)), tol=1e-8, max_iter=5000).fit(x, y)
         log_probs = oracle.predict_log_proba(x)[np.arange(len(y)), y]
         objective = -log_probs.mean() + l2_penalty / 2 * np.square(oracle.coef_).sum()
@@ -85,6 +88,20 @@ def test_a_feature_that_never_varies_does_no_harm() -> None:
         features
     )
     torch.testing.assert_close(with_it, without, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("on_one_training_photo", [0.0, 1e-3])
+def test_a_feature_that_hardly_varies_in_training_does_not_decide_held_out_photos(
+    on_one_training_photo: float,
+) -> None:
+    features, targets = problem()
+    rows, l2_penalties = masks(3), torch.full((3,), 0.001)
+    rare = torch.zeros(M, 1)
+    rare[0], rare[1] = 1.0, on_one_training_photo  # photo 0 is held out of the first problem
+    with_it = torch.cat([features, rare], dim=1)
+    heads = fit_softmax(with_it, targets, rows, l2_penalties, classes=K)
+    own = fit_softmax(features, targets, rows, l2_penalties, classes=K).logits(features)[0]
+    assert float((heads.logits(with_it)[0] - own)[0].abs().max()) < float(own.abs().max())
 
 
 def test_separable_classes_are_solved_exactly_from_strong_to_weak_penalties() -> None:
