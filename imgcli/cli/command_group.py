@@ -30,7 +30,7 @@ COMMANDS = {
     "archs": "List networks: the zoo, or all with every WORD in their names.",
     "bench": "Measure this machine and estimate how long cross-validation takes on it.",
     "cache": "Show the entries of .imgcli/cache, and remove them.",
-    "demo": "Show all steps in a minute.",
+    "demo": "Show all steps in a minute, without network.",
     "guide": "Show a guide, or list the topics.",
 }
 

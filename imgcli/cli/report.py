@@ -52,12 +52,19 @@ def report(
 
     from imgcli.commands.write_report import write_report
 
-    render(write_report(run, out=out, data=data), json=json, people=_lines)
+    show_result(write_report(run, out=out, data=data), json=json)
+
+
+def show_result(result: "ReportResult", *, json: bool = False) -> None:
+    """Print where the report and its figures are, and what is not in it."""
+    render(result, json=json, people=_lines)
 
 
 def _lines(result: "ReportResult") -> Iterator[Text]:
-    yield Text(printable(f"Report: {result.report} ({megabytes(result.bytes)})"))
+    # In one line each, however long: paths and commands are there to be copied.
+    yield Text(printable(f"Report: {result.report} ({megabytes(result.bytes)})"), no_wrap=True)
     if result.figures:
-        yield Text(printable(f"Figures: {result.figures[0].parent}/"))
+        yield Text(printable(f"Figures: {result.figures[0].parent}/"), no_wrap=True)
     for one in result.missing:
-        yield Text(printable(f"Not in it: {one.what}. To add it: {one.command}"))
+        yield Text(printable(f"Not in it: {one.what}."))
+        yield Text(printable(f"To add it: {one.command}"), no_wrap=True)

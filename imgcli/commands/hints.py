@@ -6,12 +6,12 @@ from shlex import join
 
 from imgcli.commands.training_config import asked_words
 from imgcli.errors import ImgcliError
+from imgcli.models.bundled import bundled_archs
 from imgcli.runs import find_run
 from imgcli.staging import is_occupied
 from imgcli.text import free_suffixes
 
 DATASET = Path("dataset")  # that `imgcli train` reads and `imgcli split` makes by default
-FIRST = ("--arch", "resnet101", "--freeze")  # of somebody who has trained nothing yet
 
 
 def split_command(root: Path) -> str:
@@ -34,8 +34,11 @@ def split_command(root: Path) -> str:
 
 
 def train_command(data: Path) -> str:
-    """Train on `data` as the newest run was trained; without one, a new head on resnet101."""
-    words: list[str] = list(FIRST)
+    """Train on `data` as the newest run was trained.
+
+    Without one, a new head on the network whose weights are installed, or on resnet101.
+    """
+    words = ["--freeze"] if bundled_archs() else ["--arch", "resnet101", "--freeze"]
     with suppress(ImgcliError):
         newest = find_run()
         weights = newest.config.model.weights

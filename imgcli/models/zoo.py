@@ -76,7 +76,7 @@ ZOO: dict[str, Entry] = {
     "small-cnn": Entry(
         "32C3-B-P2-64C3-B-P2-D0.3-128",
         32,
-        "what `imgcli demo` trains: a thousand photos a second on two cores",
+        "for small pictures: a thousand photos a second on two cores",
     ),
     # Page, How to Train Your ResNet; Jordan, 94 % on CIFAR-10 in 3.29 Seconds on a Single GPU.
     "cifar-fast": Entry(

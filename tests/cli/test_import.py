@@ -122,7 +122,7 @@ def test_a_split_is_kept_and_goes_to_the_dataset(shell: Shell) -> None:
     code, out, err = shell("import", "src", "--keep-split")
     assert (code, err) == (0, "")
     assert "Split of the source: 2 train, 1 test." in out
-    assert out.endswith("Next: imgcli train --arch resnet101 --freeze\n")
+    assert out.endswith("Next: imgcli train --freeze\n")
     assert set(tree(Path("dataset"))) == {"train/a/1.png", "test/a/2.png", "train/b/3.png"}
     document = json.loads(shell("import", "src", "--keep-split", "--json")[1])
     assert document["parts"] == {"train": 2, "test": 1}

@@ -33,7 +33,7 @@ def test_raw_becomes_dataset_without_another_word(here: Path, capsys: Capture) -
     ]
     assert "2 classes" in out
     assert "Groups of duplicates kept together: 0." in out
-    assert out.rstrip().endswith("Next: imgcli train --arch resnet101 --freeze")
+    assert out.rstrip().endswith("Next: imgcli train --freeze")
     assert (here / "dataset/split.json").is_file()
 
 
@@ -73,7 +73,7 @@ def test_rejected_photos_are_listed_up_to_ten(here: Path, capsys: Capture) -> No
     assert "Rejected, and left in 'raw': 12." in out
     assert out.count("cat/empty\\x1b[31m") == 10
     assert "and 2 more; --json lists all" in out
-    assert "Next: imgcli train --arch resnet101 --freeze --data 'd d'" in out
+    assert "Next: imgcli train --freeze --data 'd d'" in out
 
 
 def test_an_update_says_what_changed(here: Path, capsys: Capture) -> None:

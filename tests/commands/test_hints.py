@@ -10,7 +10,7 @@ from tests.support.photos import write_classes, write_dataset
 from tests.support.runs import evaluated_run
 from tests.support.shell import Shell, imgcli
 
-NEW = "imgcli train --arch resnet101 --freeze"
+NEW = "imgcli train --freeze"
 
 
 def named(shown: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -72,6 +73,51 @@ def modules_of(*words: str, terminal: bool = False) -> set[str]:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].split())
+
+
+OFFLINE = """
+import errno, json, os, sys
+asked = []
+
+def refuse(event, arguments):
+    if event.startswith("socket."):
+        asked.append(event)
+        raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+
+sys.addaudithook(refuse)
+exec(sys.argv[1])
+codes = []
+for words in json.loads(sys.argv[2]):
+    sys.argv = ["imgcli", *words]
+    try:
+        from imgcli.cli.main import main
+        main()
+    except SystemExit as end:
+        codes.append(end.code or 0)
+print(json.dumps([codes, asked]))
+"""
+
+
+class Offline(NamedTuple):
+    codes: list[int]  # of each command
+    sockets: list[str]  # the events of the socket module, in vain all of them
+    out: str
+    err: str
+
+
+def offline(*commands: str, first: str = "pass") -> Offline:
+    """Type each `imgcli COMMAND` in one fresh process that can make no socket.
+
+    Args:
+        first: code that the process runs before.
+    """
+    words = json.dumps([shlex.split(command) for command in commands])
+    program = [sys.executable, "-c", OFFLINE, first, words]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *lines, last = done.stdout.splitlines()
+    codes, sockets = json.loads(last)
+    return Offline(codes, sockets, "\n".join(lines), done.stderr)
 
 
 def completions(line: str) -> list[str]:

@@ -275,8 +275,9 @@ def evaluated(
     if evaluation.on != "other" and (evaluation.folds is None or test_evaluations):
         lines += [_ledger_line(test_evaluations)]
     lines += leaking(leaks, grouped=bool(document["grouped_by"]))
-    lines += [f"Figure: {path}" for path in drawings]
     yield Text("\n".join(line for line in lines if line))
+    if drawings:
+        yield Text("\n".join(f"Figure: {path}" for path in drawings), no_wrap=True)
     if evaluation.folds and runs == 1:
         yield Text(f"Next:   {following}", no_wrap=True)
 

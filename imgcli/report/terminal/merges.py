@@ -31,7 +31,8 @@ def suggestions(
     if not found:
         return [Text(too_few or NONE)]
     grid = _ranked([_suggestion(suggestion, accuracy) for suggestion in found])
-    return [grid, Text(printable(f"Look at the photos, edit the plan, then: {_command(plan)}"))]
+    then = f"Look at the photos, edit the plan, then: {_command(plan)}"
+    return [grid, Text(printable(then), no_wrap=True)]
 
 
 def splits(found: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
