@@ -9,7 +9,7 @@ from imgcli.commands.results import Result
 
 @dataclass(frozen=True, repr=False)
 class ArchsResult(Result):
-    """The networks found, by library: `{"name", "input", "weights"}`."""
+    """The networks found, by library: `{"name", "input", "weights", "installed", "cached"}`."""
 
     words: tuple[str, ...]
     zoo: list[dict[str, Any]]  # with "notation" and "about"

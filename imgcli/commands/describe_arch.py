@@ -18,6 +18,7 @@ class DescribeResult(Result):
     """A network layer by layer."""
 
     description: "Description"
+    weights: Mapping[str, bool]  # weights (published at all), installed, cached
 
     @property
     def params(self) -> Mapping[str, int]:
@@ -30,7 +31,7 @@ class DescribeResult(Result):
         return self.description.macs
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self.description)
+        return {**asdict(self.description), **self.weights}
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "arch", printable(self.description.arch)
@@ -62,11 +63,19 @@ def describe_arch(
     if classes < 2:
         raise WrongUsage(f"--classes {classes} is too few; use at least 2.")
 
+    from imgcli.models.catalogue import NO_WEIGHTS, weights_of
+    from imgcli.models.create import has_published_weights
     from imgcli.models.describe import describe
     from imgcli.models.variation import Variation
 
     varied = Variation(dropout, batchnorm, activation)
-    return DescribeResult(describe(arch, classes, size, channels, varied))
+    description = describe(arch, classes, size, channels, varied)
+    weights = NO_WEIGHTS
+    if has_published_weights(arch):
+        from imgcli.models.libraries import source_of
+
+        weights = weights_of(arch, source_of(arch))
+    return DescribeResult(description, weights)
 
 
 def _channels_and_size(text: str) -> tuple[Literal[1, 3], int]:

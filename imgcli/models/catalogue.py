@@ -17,13 +17,16 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from imgcli.documents import DocumentError, read_document
+from imgcli.errors import ModelError
 from imgcli.files import write_atomic
-from imgcli.models.bundled import bundled_archs
+from imgcli.models.bundled import bundled_file
+from imgcli.models.weights_cache import cached_file
 from imgcli.models.zoo import ZOO
+from imgcli.progress import note
 
 TORCHVISION = "torchvision/"  # before a name that timm has as well
 KEPT = Path(__file__).with_name("networks.json")
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Listed(NamedTuple):
@@ -31,7 +34,7 @@ class Listed(NamedTuple):
 
     name: str
     input: tuple[int, int, int] | None  # channels, height, width
-    weights: bool  # whether any are published
+    source: str | None  # where its weights are published: a hub's repository, or a URL
 
 
 class Networks(Struct, frozen=True):
@@ -47,15 +50,14 @@ def catalogue(words: Sequence[str] = ()) -> dict[str, list[dict[str, Any]]]:
 
     Returns:
         By library its networks, named as --arch takes them: `name`, `input` as channels, height and
-        width, `weights`: whether any are published, `installed`: whether they came with imgcli; for
-        the zoo `notation` and `about` as well.
+        width, `weights`: whether any are published, `installed`: whether they came with imgcli,
+        `cached`: whether they were fetched before; for the zoo `notation` and `about` as well.
     """
     zoo = [
         {
             "name": name,
             "input": [entry.channels, entry.image_size, entry.image_size],
-            "weights": False,
-            "installed": False,
+            **NO_WEIGHTS,
             "notation": entry.notation,
             "about": entry.about,
         }
@@ -63,10 +65,7 @@ def catalogue(words: Sequence[str] = ()) -> dict[str, list[dict[str, Any]]]:
         if _has(name, words)
     ]
     networks = of_libraries()
-    here = bundled_archs()
-    timm = [
-        _json(one, installed=one.name in here) for one in networks.timm if _has(one.name, words)
-    ]
+    timm = [_json(one) for one in networks.timm if _has(one.name, words)]
     torchvision = [  # each by its longer name too
         _json(one)
         for one in networks.torchvision
@@ -109,6 +108,26 @@ def _has(name: str, words: Sequence[str]) -> bool:
     return all(word.lower() in name for word in words)
 
 
-def _json(one: Listed, *, installed: bool = False) -> dict[str, Any]:
+def _json(one: Listed) -> dict[str, Any]:
     shape = None if one.input is None else list(one.input)
-    return {"name": one.name, "input": shape, "weights": one.weights, "installed": installed}
+    return {"name": one.name, "input": shape, **weights_of(one.name, one.source)}
+
+
+NO_WEIGHTS = {"weights": False, "installed": False, "cached": False}
+
+
+def weights_of(arch: str, source: str | None) -> dict[str, bool]:
+    """Whether weights of an arch are published, came with imgcli, and were fetched before.
+
+    An installed file that is not the one that was published is none, which is said.
+
+    Args:
+        source: where they are published, as `weights_cache.cached_file` takes it.
+    """
+    try:
+        installed = bundled_file(arch) is not None
+    except ModelError as error:
+        note(str(error))
+        installed = False
+    published, cached = source is not None, source is not None and cached_file(source) is not None
+    return {"weights": published, "installed": installed, "cached": cached}

@@ -17,40 +17,38 @@ from imgcli.errors import ModelError
 from imgcli.files import FULL
 from imgcli.models.bundled import bundled_archs
 from imgcli.models.weights import reason_of
+from imgcli.models.weights_cache import HUB_FILES, cached_file, hub_cache, is_url, torch_cache
+
+_PATIENCE = 20.0  # seconds without a byte from a host that took the connection
 
 
-def published_file(arch: str, hub_id: str | None, url: str | None) -> Path:
+def published_file(arch: str, source: str | None) -> Path:
     """The file with an arch's published weights, from the cache or fetched.
 
     Args:
-        hub_id: repository on the Hugging Face hub; tried before `url`.
+        source: a repository on the Hugging Face hub, or a URL; None: there is none.
 
     Raises:
         ModelError: none are published, or they are not cached and the host cannot be reached.
     """
-    if hub_id:
-        return _from_hub(hub_id, arch)
-    if url:
-        return _from_url(url, arch)
-    raise ModelError(
-        f"No weights are published for '{arch}'. Train from scratch with --no-pretrained, "
-        "or give your own with --weights FILE."
-    )
+    if source is None:
+        raise ModelError(
+            f"No weights are published for '{arch}'. Train from scratch with --no-pretrained, "
+            "or give your own with --weights FILE."
+        )
+    if file := cached_file(source):
+        return file
+    return _from_url(source, arch) if is_url(source) else _from_hub(source, arch)
 
 
 def _from_hub(hub_id: str, arch: str) -> Path:
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import constants, hf_hub_download
 
-    names = ("model.safetensors", "pytorch_model.bin")
-    for name in names:
-        cached = try_to_load_from_cache(hub_id, name)
-        if isinstance(cached, str):
-            return Path(cached)
-    cache = Path(constants.HF_HUB_CACHE)
+    cache = hub_cache()
     if constants.is_offline_mode() or not is_reachable(constants.ENDPOINT):
         raise _cannot_fetch(arch, constants.ENDPOINT, cache, "cannot be reached")
     try:
-        return Path(hf_hub_download(hub_id, names[0]))
+        return Path(hf_hub_download(hub_id, HUB_FILES[0]))
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise OSError(error.errno, error.strerror, str(cache)) from None
@@ -59,19 +57,21 @@ def _from_hub(hub_id: str, arch: str) -> Path:
 
 
 def _from_url(url: str, arch: str) -> Path:
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    folder = torch_cache()
     file = folder / Path(urlsplit(url).path).name
-    if file.is_file():
-        return file
     if not is_reachable(url):
         raise _cannot_fetch(arch, url, folder, "cannot be reached")
+    patience = socket.getdefaulttimeout()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        socket.setdefaulttimeout(_PATIENCE)  # torch waits for ever
         torch.hub.download_url_to_file(url, str(file))
     except OSError as error:
         if error.errno in FULL:
             raise OSError(error.errno, error.strerror, str(file)) from None
         raise _cannot_fetch(arch, url, folder, str(error)) from None
+    finally:
+        socket.setdefaulttimeout(patience)
     return file
 
 

@@ -38,13 +38,13 @@ def listed() -> tuple[list[Listed], list[Listed]]:
     timms = []
     for name in timm_names():
         config = timm_config(name)
-        size = config.input_size if config else None
-        timms.append(Listed(name, size, bool(config and config.has_weights)))
+        timms.append(Listed(name, config.input_size if config else None, timm_source(name)))
     torchvisions = []
     for name in torchvision_names():
         size = torchvision.models.get_model_weights(name).DEFAULT.transforms().crop_size[0]
         taken = name in ZOO or timm.is_model(name)
-        torchvisions.append(Listed(TORCHVISION + name if taken else name, (3, size, size), True))
+        full = TORCHVISION + name if taken else name
+        torchvisions.append(Listed(full, (3, size, size), torchvision_source(name)))
     return timms, torchvisions
 
 
@@ -60,30 +60,39 @@ def timm_config(arch: str) -> Any:
         raise ModelError(f"No arch '{arch}': {error} Tags are listed on its hub page.") from None
 
 
+def source_of(arch: str) -> str | None:
+    """Where an arch's weights are published: a repository of the hub, or a URL; None: nowhere.
+
+    Raises:
+        ModelError: no such arch.
+    """
+    name = arch.removeprefix(TORCHVISION)
+    if timm.is_model(arch):
+        return timm_source(arch)
+    if name in torchvision_names():
+        return torchvision_source(name)
+    raise _unknown(arch)
+
+
+def timm_source(arch: str) -> str | None:
+    """As `source_of`, of a network of timm."""
+    config = timm_config(arch)
+    found = (config.hf_hub_id or config.url) if config else None
+    return found if found and isinstance(found, str) else None
+
+
+def torchvision_source(name: str) -> str:
+    """As `source_of`, of a network of torchvision by its own name."""
+    return str(torchvision.models.get_model_weights(name).DEFAULT.url)
+
+
 def published_weights(arch: str) -> Path:
-    """The file of an arch's published weights, in the cache or fetched now.
+    """The file of an arch's published weights, installed, in the cache or fetched now.
 
     Raises:
         ModelError: no such arch, or weights that cannot be had.
     """
-    name = arch.removeprefix(TORCHVISION)
-    if timm.is_model(arch):
-        return _timm_weights(arch)
-    if name in torchvision_names():
-        return _torchvision_weights(name)
-    raise _unknown(arch)
-
-
-def _timm_weights(arch: str) -> Path:
-    if file := bundled_file(arch):
-        return file
-    config = timm_config(arch)
-    hub_id, url = (config.hf_hub_id, config.url) if config else (None, None)
-    return published_file(arch, hub_id, url if isinstance(url, str) else None)
-
-
-def _torchvision_weights(name: str) -> Path:
-    return published_file(name, None, torchvision.models.get_model_weights(name).DEFAULT.url)
+    return bundled_file(arch) or published_file(arch, source_of(arch))
 
 
 def backbone_of(
@@ -110,7 +119,7 @@ def _from_timm(
     file = bundled_file(arch) if pretrained else None
     pretrained = pretrained and file is None
     if pretrained:
-        overlay = {"file": str(_timm_weights(arch)), "custom_load": False}
+        overlay = {"file": str(published_weights(arch)), "custom_load": False}
         args["pretrained_cfg_overlay"] = overlay
     module: Any = _call(arch, timm.create_model, arch, pretrained=pretrained, num_classes=0, **args)
     if file is not None:
@@ -159,7 +168,7 @@ def _from_torchvision(
     model = _call(name, torchvision.models.get_model, name, weights=None, **args)
     head_name = _last_layer(model)
     if pretrained:
-        published_state = read_checkpoint(_torchvision_weights(name))
+        published_state = read_checkpoint(published_file(name, torchvision_source(name)))
     layer = model.get_submodule(head_name)
     model.set_submodule(head_name, nn.Identity())
     assert isinstance(layer, nn.Linear | nn.Conv2d)

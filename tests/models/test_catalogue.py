@@ -36,13 +36,13 @@ def test_the_list_of_other_versions_is_made_once(
     assert of_libraries() == networks
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 2}', '{"format": 1, "timm": 3}'])
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 1}', '{"format": 2, "timm": 3}'])
 def test_a_damaged_list_is_made_again(cache: Path, text: str) -> None:
     expected = of_libraries()
     (file,) = cache.iterdir()
     file.write_text(text)
     assert of_libraries() == expected
-    assert catalogue.read_document(file, Networks, 1) == expected
+    assert catalogue.read_document(file, Networks, 2) == expected
 
 
 def test_a_home_that_cannot_be_written_to_is_no_obstacle(cache: Path) -> None:

@@ -14,6 +14,7 @@ from rich.text import Text
 from imgcli.report.terminal.tables import label, number, table, text
 from imgcli.text import count, listed, printable
 
+MAX_HERE = 6  # networks whose weights are at hand, that are named
 MAX_NAMES = 40  # of a library that are listed; --json has them all
 _ZOO_WIDTH = 39  # characters of a notation, beside the longest name in a terminal of 80
 
@@ -31,6 +32,15 @@ def catalogue(document: Mapping[str, Any]) -> list[RenderableType]:
         f"{sum(arch['weights'] for arch in archs):,} with published weights."
         for library, archs in _libraries(document)
     ]
+    here = [
+        f"{printable(arch['name'])} ({_at_hand(arch)})"
+        for _, archs in _libraries(document)
+        for arch in archs
+        if arch["installed"] or arch["cached"]
+    ]
+    if here:
+        more = f" and {len(here) - MAX_HERE:,} more" if len(here) > MAX_HERE else ""
+        lines += [f"At hand, without network: {', '.join(here[:MAX_HERE])}{more}."]
     lines += [
         "Search by name:          imgcli archs resnet 50",
         "Layers and parameters:   imgcli archs describe mnist-best",
@@ -87,10 +97,18 @@ def description(document: Mapping[str, Any]) -> list[RenderableType]:
 def _title(document: Mapping[str, Any]) -> Text:
     arch, notation = document["arch"], document["notation"]
     classes = count(document["classes"], "class", "classes")
+    weights = {
+        "installed": "installed",
+        "cached": "cached",
+        "hub": "fetched when they are first used",
+        "": "none",
+    }
     title = Text.assemble((printable(arch), "bold"))
     title.append(f" for photos of {_by(document['input'])} and {classes}")
     if notation not in (None, arch):
         title.append(f"\n{_wrapped(f'as built: {notation}', 78, '-')}")
+    if notation is None:
+        title.append(f"\npretrained weights: {weights[_at_hand(document)]}")
     return title
 
 
@@ -106,9 +124,14 @@ def _names(library: str, archs: Archs) -> Table:
     shown = table(text(library), number("photos"), label("published weights"), gap=2)
     for arch in archs[:MAX_NAMES]:
         photos = _by(arch["input"]) if arch["input"] else "–"
-        weights = "installed" if arch["installed"] else "yes" if arch["weights"] else "–"
-        shown.add_row(Text(arch["name"]), photos, weights)
+        shown.add_row(Text(arch["name"]), photos, _at_hand(arch) or "–")
     return shown
+
+
+def _at_hand(arch: Mapping[str, Any]) -> str:
+    """Where an arch's weights are: installed, cached, or to be fetched; empty if there are none."""
+    places = {"installed": "installed", "cached": "cached", "weights": "hub"}
+    return next((word for key, word in places.items() if arch[key]), "")
 
 
 def _libraries(document: Mapping[str, Any]) -> list[tuple[str, Archs]]:
