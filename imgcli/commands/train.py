@@ -111,7 +111,7 @@ def train(
 
 
 def refuse_missing_files(config: "TrainConfig", data: Path) -> None:
-    """Refuse a training whose photos or weights are not there, before torch is imported."""
+    """Refuse a training whose photos or weights are not to be had, before torch is imported."""
     from imgcli.photos.dataset import refuse_missing
     from imgcli.photos.layout import photos_under
 
@@ -122,10 +122,25 @@ def refuse_missing_files(config: "TrainConfig", data: Path) -> None:
             f"No weights '{weights}'. Give --weights a .safetensors or .pth file, or a run's "
             "folder."
         )
+    if weights is None and config.model.pretrained and config.model.notation is None:
+        refuse_missing_weights(config.model.arch)
     if pseudo_label is not None and not photos_under(Path(pseudo_label))[0]:
         raise DataError(
             f"No photo in '{pseudo_label}'. Name a folder of photos with --pseudo-label."
         )
+
+
+def refuse_missing_weights(arch: str) -> None:
+    """Refuse an arch whose published weights are damaged, or neither at hand nor to be fetched.
+
+    An arch that is in no list is refused, or not, by the library that it is of.
+    """
+    from imgcli.models.bundled import bundled_file
+    from imgcli.models.catalogue import listed_source
+    from imgcli.models.hub import refuse_unreachable
+
+    if bundled_file(arch) is None and (source := listed_source(arch)):
+        refuse_unreachable(arch, source)
 
 
 def _trained(

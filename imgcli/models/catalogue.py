@@ -93,6 +93,18 @@ def of_libraries() -> Networks:
     return networks
 
 
+def listed_source(arch: str) -> str | None:
+    """Where an arch's weights are published, if it is in the lists: a repository, or a URL.
+
+    An arch with a tag, such as `resnet50.a1_in1k`, is not.
+    """
+    networks = of_libraries()
+    theirs = networks.torchvision
+    found = [one for one in [*networks.timm, *theirs] if one.name == arch]
+    found += [one for one in theirs if TORCHVISION + one.name == arch]
+    return found[0].source if found and arch not in ZOO else None
+
+
 def write(path: Path, networks: Networks) -> None:
     """Keep a list."""
     document = {"format": _FORMAT, **asdict(networks)}

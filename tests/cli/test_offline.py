@@ -7,6 +7,7 @@ import pytest
 from tests.support.photos import write_classes
 from tests.support.shell import offline
 
+NO_TORCH = "sys.modules['torch'] = None"
 Patch = pytest.MonkeyPatch
 
 
@@ -34,7 +35,8 @@ def test_the_five_commands_need_no_socket(here: Path) -> None:
 def test_weights_of_the_hub_are_refused_with_the_way_without_it(here: Path) -> None:
     write_classes(here / "dataset/train", per_class=4)
     for arch in ("resnet101", "torchvision/resnet101"):
-        done = offline(f"train --arch {arch} --freeze")
+        # Within a second: torch, which takes longer, is not there to be imported.
+        done = offline(f"train --arch {arch} --freeze", first=NO_TORCH)
         assert done.codes == [1] and done.sockets
         (sentence,) = (line for line in done.err.splitlines() if line.startswith("imgcli:"))
         assert "The published weights of" in sentence and "cannot be reached" in sentence

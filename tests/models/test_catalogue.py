@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from imgcli.models import catalogue
-from imgcli.models.catalogue import KEPT, Networks, of_libraries
-from imgcli.models.libraries import listed
+from imgcli.models.catalogue import KEPT, Networks, listed_source, of_libraries
+from imgcli.models.libraries import listed, source_of
 
 
 @pytest.fixture
@@ -43,6 +43,18 @@ def test_a_damaged_list_is_made_again(cache: Path, text: str) -> None:
     file.write_text(text)
     assert of_libraries() == expected
     assert catalogue.read_document(file, Networks, 2) == expected
+
+
+@pytest.mark.parametrize(
+    "arch", ["resnet18", "torchvision/resnet18", "googlenet", "torchvision/googlenet", "darknet17"]
+)
+def test_the_list_knows_where_the_libraries_publish_weights(arch: str) -> None:
+    assert listed_source(arch) == source_of(arch)
+
+
+@pytest.mark.parametrize("arch", ["alexnet", "mnist-best", "32C5-P2-64", "resnet18.a1_in1k", "no"])
+def test_the_list_knows_nothing_of_what_is_not_in_it(arch: str) -> None:
+    assert listed_source(arch) is None
 
 
 def test_a_home_that_cannot_be_written_to_is_no_obstacle(cache: Path) -> None:

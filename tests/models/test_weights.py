@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import timm
 from safetensors.torch import save
 
 from imgcli.models.hub import is_reachable
+from tests.support.fake_host import FakeHost, Reply
 
 CREATE = (
     "from imgcli.config import ModelConfig\n"
@@ -96,6 +98,32 @@ def test_without_network_the_sentence_names_the_remedies(tmp_path: Path) -> None
     assert "The published weights of 'resnet18' are not in the cache" in message
     assert "--weights FILE" in message and "--no-pretrained" in message
     assert str(tmp_path) in message
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_host_that_takes_connections_and_says_nothing_is_not_reached(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/weights.pth"
+        assert not is_reachable(url, answer=0.2)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_host_that_answers_anything_is_reached(scheme: str) -> None:
+    with FakeHost({"/": Reply(status=500)}) as host:  # and speaks no TLS
+        assert is_reachable(host.url("/weights.pth").replace("http", scheme))
+
+
+def test_a_host_whose_certificate_is_unknown_is_reached() -> None:
+    own = Path(__file__).parents[1] / "collect/http/photos.test.pem"
+    with FakeHost(certificate=str(own)) as host:
+        assert is_reachable(host.url("/weights.pth"))
+
+
+def test_a_proxy_is_asked_in_the_place_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        monkeypatch.setenv("https_proxy", address)
+        assert is_reachable("https://hub.invalid/weights.pth")
 
 
 def test_a_host_that_never_answers_is_given_up_on_in_a_second(
