@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.results import Result
+from imgcli.commands.train import refuse_missing_files
 from imgcli.commands.training_config import train_command, training_config
 from imgcli.config import TrainConfig, check_device
 from imgcli.errors import Refused, WrongUsage
@@ -90,15 +91,14 @@ def tune(
     if importlib.util.find_spec("optuna") is None:
         raise Refused("imgcli tune needs Optuna. Get it with: pip install 'imgcli[tune]'")
 
-    from imgcli.photos.dataset import refuse_missing
-
     data, out = Path(data), Path(out)
     # What can be said before torch is imported; a searched arch has no name yet.
-    _refuse_tracking(training_config(arch=arch or "any", freeze=freeze, **choices))
+    known = training_config(arch=arch or "any", freeze=freeze, **choices)
+    _refuse_tracking(known)
     if name is not None:
         _checked(name)
     check_device(device)
-    refuse_missing(data)
+    refuse_missing_files(known, data)
 
     from imgcli.training.tuning import search as searching
     from imgcli.training.tuning.search_space import (

@@ -34,9 +34,13 @@ def test_the_five_commands_need_no_socket(here: Path) -> None:
 
 def test_weights_of_the_hub_are_refused_with_the_way_without_it(here: Path) -> None:
     write_classes(here / "dataset/train", per_class=4)
-    for arch in ("resnet101", "torchvision/resnet101"):
+    for command in (
+        "train --arch resnet101 --freeze",
+        "train --arch torchvision/resnet101",
+        "tune --arch resnet101 --freeze --trials 2",
+    ):
         # Within a second: torch, which takes longer, is not there to be imported.
-        done = offline(f"train --arch {arch} --freeze", first=NO_TORCH)
+        done = offline(command, first=NO_TORCH)
         assert done.codes == [1] and done.sockets
         (sentence,) = (line for line in done.err.splitlines() if line.startswith("imgcli:"))
         assert "The published weights of" in sentence and "cannot be reached" in sentence
