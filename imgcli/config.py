@@ -189,7 +189,7 @@ class ModelConfig:
     )
     feature_power: float | None = _network(
         "With --freeze: the power of each feature that the head sees, sign(x)·|x|^P.",
-        "1; with --freeze and no --arch 0.5",
+        "1",
         metavar="P",
         limits=Limits(high=1.0, above=True),
     )

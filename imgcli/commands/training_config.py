@@ -56,8 +56,7 @@ def _default_network(values: Mapping[str, Any]) -> dict[str, Any]:
         )
     if "unfreeze_after" in values:
         return {"arch": archs[0]}
-    alone = bool(values.get("test_flip"))
-    return {"arch": PLUS.join(archs), "mirror": not alone, "feature_power": 1.0 if alone else 0.5}
+    return {"arch": PLUS.join(archs), "mirror": not values.get("test_flip")}
 
 
 def _value(choice: Choice, value: Any) -> Any:

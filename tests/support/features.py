@@ -1,6 +1,7 @@
 """A small problem for heads: features of very different scales, overlapping classes."""
 
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from imgcli.training.inputs import FeatureInputs
 from imgcli.training.resolve_defaults import resolve_defaults
 
 M, D, K = 240, 12, 4
+CLASSES = (*ascii_lowercase, *(f"z{k:03d}" for k in range(1000)))
 HEAD = TrainConfig.of(arch="resnet18", freeze=True, precision="fp32")
 
 
@@ -45,7 +47,7 @@ def context_of(
         targets=known,
         groups=np.arange(n),
         digests=tuple(f"{i:064x}" for i in range(n)),
-        classes=tuple("abcdef"[: targets.max() + 1]),
+        classes=CLASSES[: targets.max() + 1],
     )
     rows = np.arange(n)
     split = Split({"train": rows[: n - unlabelled]})

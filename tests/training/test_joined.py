@@ -1,16 +1,20 @@
 """Runs of several frozen networks: `--arch a+b`."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from imgcli.config import TrainConfig
+from imgcli.errors import ModelError, WrongUsage
 from imgcli.photos.dataset import load_dataset
 from imgcli.runs import find_run
 from imgcli.training.features import frozen_features
 from imgcli.training.model_io import load_model
+from imgcli.training.resolve_defaults import resolve_defaults
 from tests.support.joined import network_of, same_weights
 from tests.support.shell import Shell, imgcli
 
@@ -48,29 +52,29 @@ def test_a_run_of_several_is_evaluated_and_predicts(
 
 
 @pytest.mark.parametrize(
-    ("arch", "words", "said"),
+    ("choices", "said"),
     [
-        (PAIR, [], "add --freeze"),
-        (PAIR, ["--freeze", "--unfreeze-after", "1"], "without --unfreeze-after"),
-        ("test_resnet+alexnet", ["--freeze"], "has no published weights"),
-        ("test_resnet+nonsense", ["--freeze", "--no-pretrained"], "No arch 'nonsense'"),
-        ("test_resnet+", ["--freeze", "--no-pretrained"], "No arch ''"),
-        ("test_resnet", ["--mirror"], "--mirror joins features of a frozen backbone"),
-        ("test_resnet", ["--mirror", "--test-flip", "--freeze"], "leave out one of them"),
-        ("test_resnet", ["--feature-power", "0.5"], "add --freeze"),
-        ("test_resnet", ["--feature-power", "2", "--freeze"], "must be above 0 and at most 1"),
-        (
-            "test_resnet",
-            ["--feature-power", "0.5", "--test-flip", "--freeze"],
-            "--feature-power 0.5 does not go with --test-flip; --mirror does",
-        ),
+        ({}, "add --freeze"),
+        ({"freeze": True, "unfreeze_after": 1}, "without --unfreeze-after"),
+        ({"freeze": True, "arch": "test_resnet+alexnet"}, "has no published weights"),
+        ({"arch": "test_resnet", "mirror": True}, "--mirror joins features of a frozen backbone"),
+        ({"freeze": True, "mirror": True, "test_flip": True}, "leave out one of them"),
+        ({"arch": "test_resnet", "feature_power": 0.5}, "add --freeze"),
+        ({"freeze": True, "feature_power": 2.0}, "must be above 0 and at most 1"),
+        ({"freeze": True, "feature_power": 0.5, "test_flip": True}, "--mirror does"),
     ],
 )
-def test_what_cannot_be_joined_is_a_sentence(
-    here: Path, capsys: pytest.CaptureFixture[str], arch: str, words: list[str], said: str
+def test_what_cannot_be_joined_is_refused(choices: dict[str, Any], said: str) -> None:
+    with pytest.raises((WrongUsage, ModelError), match=said):
+        resolve_defaults(TrainConfig.of(**{"arch": PAIR, **choices}))
+
+
+@pytest.mark.parametrize("arch", ["test_resnet+nonsense", "test_resnet+"])
+def test_each_network_must_be_known(
+    here: Path, capsys: pytest.CaptureFixture[str], arch: str
 ) -> None:
-    assert imgcli("train", "--arch", arch, *words) != 0
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert imgcli("train", "--arch", arch, "--freeze", "--no-pretrained") == 1
+    assert f"No arch '{arch[12:]}'" in capsys.readouterr().err
 
 
 def turned(folder: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from imgcli.commands.train import train as train_command
@@ -118,7 +119,8 @@ def test_folds_are_refused_for_weights_trained_on_the_photos(
     for run in (second, third):
         with pytest.raises(WrongUsage, match=r"weights of 'runs/.*, which was trained on them"):
             score_folds(run, None, "train", 3, device="cpu")
-    write_dataset(here / "other")
+    for photo in write_dataset(here / "other").rglob("*.png"):
+        Image.open(photo).rotate(180).save(photo)  # others than the runs were trained on
     assert len(score_folds(third, here / "other", "train", 3, device="cpu").predictions) == 36
     assert len(score_test(third, None, "cpu").predictions) == 12
 

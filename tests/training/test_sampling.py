@@ -61,6 +61,21 @@ def test_heads_are_fitted_to_a_few_labels_down_to_one(labels: int) -> None:
     )
 
 
+def test_two_photos_of_each_of_a_thousand_classes_are_learnt_from() -> None:
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(1000, 16, generator=generator)
+    targets = np.arange(3000) % 1000
+    features = centres[targets] + 0.2 * torch.randn(3000, 16, generator=generator)
+    context = context_of(features, targets, HEAD)
+    (fitted,) = fit_all(context, [FitSpec(np.arange(2000))])
+    unseen = compute_metrics(
+        logits_by(context, fitted.module, np.arange(2000, 3000)), context.targets[2000:]
+    )
+    nearest = torch.cdist(features[2000:], centres).argmin(1).numpy()
+    assert unseen.accuracy > 0.9 * (nearest == targets[2000:]).mean() > 0.85
+    assert unseen.loss < 1
+
+
 def test_one_photo_per_class_that_nobody_asked_for_is_refused() -> None:
     with pytest.raises(DataError, match="one training photo per class"):
         list(fit_all(context_of(*blobs(3), HEAD), [FitSpec(np.arange(3))]))

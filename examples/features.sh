@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Which features of the installed networks a new head does best on: of one network or of two, of
+# mirror images too, and their square roots. `$two --mirror` is what `imgcli train --freeze` takes.
+#
+#   examples/features.sh caltech30.zip
+set -euo pipefail
+
+photos=$1
+one=tf_efficientnet_lite2
+two=$one+tf_efficientnet_lite0
+
+[ -d raw ] || imgcli import "$photos" --out raw
+[ -d dataset ] || imgcli split raw/ --ratio 0.9
+
+for features in "$one" "$one --mirror" "$one --feature-power 0.5" "$two" "$two --mirror" \
+    "$two --feature-power 0.5" "$two --mirror --feature-power 0.5"; do
+    imgcli train --freeze --arch $features --quiet > train.txt
+    echo "$features"
+    imgcli evaluate --folds 10 --quiet | head -n 3
+done
+rm train.txt
+imgcli compare runs/2*
