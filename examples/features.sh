@@ -12,11 +12,12 @@ two=$one+tf_efficientnet_lite0
 [ -d raw ] || imgcli import "$photos" --out raw
 [ -d dataset ] || imgcli split raw/ --ratio 0.9
 
-for features in "$one" "$one --mirror" "$one --feature-power 0.5" "$two" "$two --mirror" \
-    "$two --feature-power 0.5" "$two --mirror --feature-power 0.5"; do
+for features in "$one" "$one --mirror" "$two" "$two --mirror" \
+    "$two --mirror --feature-power 0.5"; do
     imgcli train --freeze --arch $features --quiet > train.txt
     echo "$features"
-    imgcli evaluate --folds 10 --quiet | head -n 3
+    imgcli evaluate --folds 10 --quiet > folds.txt
+    grep -E "^Accuracy .*n =|macro precision .*–.*–|log loss" folds.txt
 done
-rm train.txt
+rm train.txt folds.txt
 imgcli compare runs/2*

@@ -18,6 +18,7 @@ from imgcli.commands.evaluate import evaluate
 from imgcli.commands.split import split
 from imgcli.commands.train import train
 from imgcli.errors import StorageError
+from imgcli.models.bundled import bundled_archs
 from imgcli.progress import note
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the demo's photos and runs.")]
@@ -48,8 +49,10 @@ def demo(out: Out = Path("imgcli-demo"), force: Force = False, quiet: Quiet = Fa
     _write_digits(raw, runs, force)
     _step("split", str(raw), "--ratio", "0.9", "--out", str(dataset))
     cli_split.show_result(split(raw, out=dataset, ratio=0.9, force=True), raw)
-    _step("train", "--freeze", "--data", str(dataset), "--out", str(runs))
-    trained = train(freeze=True, data=dataset, out=runs)
+    arch = next(iter(bundled_archs()), None)  # one of them alone, for a demo that takes a minute
+    named = [] if arch is None else ["--arch", arch]
+    _step("train", *named, "--freeze", "--data", str(dataset), "--out", str(runs))
+    trained = train(arch, freeze=True, data=dataset, out=runs)
     cli_train.show_result(trained, runs)
     _step("evaluate", "--folds", "10", "--run", latest)
     cli_evaluate.show_result(evaluate(10, run=trained.run))
@@ -103,6 +106,7 @@ Next, with your own photos, in a folder of class folders or a zip of one:
   imgcli suggest-merges
   imgcli report
 
-`imgcli train --freeze` takes pretrained weights that are installed. Others are
-fetched when they are first used: `imgcli train --arch resnet101 --freeze`.
+`imgcli train --freeze` joins the features of the pretrained networks that are
+installed. Others are fetched when they are first used: `imgcli train --arch
+resnet101 --freeze`.
 """
