@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Which features of the installed networks a new head does best on: of one network or of two, of
-# mirror images too, and their square roots. `$two --mirror` is what `imgcli train --freeze` takes.
+# mirror images too, and their square roots. Those of two are what `imgcli train --freeze` takes.
 #
 #   examples/features.sh caltech30.zip
 set -euo pipefail

@@ -184,7 +184,7 @@ class ModelConfig:
     )
     mirror: bool | None = _network(
         "With --freeze: the features of a photo and of its mirror image, joined.",
-        "no; with --freeze and no --arch yes",
+        "no",
         negated=True,
     )
     feature_power: float | None = _network(

