@@ -12,7 +12,6 @@ from imgcli.staging import is_occupied
 from imgcli.text import free_suffixes
 
 DATASET = Path("dataset")  # that `imgcli train` reads and `imgcli split` makes by default
-FIRST = "resnet101"  # of somebody who has trained nothing yet and has no weights here
 
 
 def split_command(root: Path) -> str:
@@ -34,14 +33,9 @@ def split_command(root: Path) -> str:
     return join([*words, "--out", str(next(name for name in names if not is_occupied(name)))])
 
 
-def first_words() -> list[str]:
-    """A new head on networks whose weights are here; no network is asked for others."""
-    return ["--freeze"] if bundled_archs() else ["--arch", FIRST, "--freeze"]
-
-
 def train_command(data: Path) -> str:
     """Train on `data` as the newest run was trained; without one, a new head."""
-    words = first_words()
+    words = ["--freeze"] if bundled_archs() else ["--arch", "resnet101", "--freeze"]
     with suppress(ImgcliError):
         newest = find_run()
         weights = newest.config.model.weights

@@ -3,7 +3,8 @@
 JoinedBackbone      of the same photo, by several networks
 MirroredBackbone    of a photo and its mirror image, by one network
 PoweredBackbone     with a power of each
-single_backbones    what such a backbone is made of, so that features are kept for each
+networks_of         the networks that such a backbone is made of
+single_backbones    the same, and on mirror images, so that features are kept for each
 """
 
 from collections.abc import Iterator, Sequence
@@ -139,6 +140,15 @@ def mirrored(backbone: nn.Module) -> nn.Module:
     if isinstance(backbone, JoinedBackbone):
         return JoinedBackbone(backbone.archs, [MirroredBackbone(one) for one in backbone.members])
     return MirroredBackbone(backbone)
+
+
+def networks_of(backbone: nn.Module) -> list[nn.Module]:
+    """The networks that a backbone is made of, whatever becomes of their features."""
+    if isinstance(backbone, PoweredBackbone | MirroredBackbone):
+        return networks_of(backbone.module)
+    if isinstance(backbone, JoinedBackbone):
+        return [one for member in backbone.members for one in networks_of(member)]
+    return [backbone]
 
 
 def power_of(backbone: nn.Module) -> float:

@@ -15,6 +15,7 @@ from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import ModelError
 from imgcli.files import write_atomic
 from imgcli.models.create import create_network
+from imgcli.models.joined import networks_of
 from imgcli.models.memory import is_out_of_memory, within_memory
 from imgcli.models.network import Network
 from imgcli.models.weights import (
@@ -216,16 +217,19 @@ def load_initial_weights(network: Network, run: Run, classes: tuple[str, ...]) -
         ModelError: it is of another arch.
     """
     other, known, _ = load_model(run)
+    own, theirs = (networks_of(one.classifier.backbone) for one in (network, other))
     try:
-        network.classifier.backbone.load_state_dict(other.classifier.backbone.state_dict())
-    except RuntimeError:
+        for module, trained in zip(own, theirs, strict=True):
+            module.load_state_dict(trained.state_dict())
+    except (RuntimeError, ValueError):  # other layers, or another number of networks
         raise ModelError(
             f"'{run.folder}' is a run of '{other.arch}', whose weights do not fit "
             f"'{network.arch}'. Use --arch '{other.arch}' with the run's own options."
         ) from None
-    if known == classes:
+    head, old = network.classifier.head, other.classifier.head
+    if known == classes and head.in_features == old.in_features:
         note_once(f"'{run.folder}': its classifier is the start too, for its classes are the same.")
-        network.classifier.head.load_state_dict(other.classifier.head.state_dict())
+        head.load_state_dict(old.state_dict())
 
 
 def ancestor_runs(config: TrainConfig, data: Path) -> Iterator[Run]:

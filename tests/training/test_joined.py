@@ -10,6 +10,7 @@ from PIL import Image
 
 from imgcli.config import TrainConfig
 from imgcli.errors import ModelError, WrongUsage
+from imgcli.models.joined import networks_of
 from imgcli.photos.dataset import load_dataset
 from imgcli.runs import find_run
 from imgcli.training.features import frozen_features
@@ -108,3 +109,16 @@ def test_mirror_images_are_joined_so_that_left_is_still_told_from_right(
         once, mirrored = backbone(images), backbone(images.flip(-1))
     half = once.shape[1] // 2
     torch.testing.assert_close(once, torch.cat([mirrored[:, half:], mirrored[:, :half]], dim=1))
+
+
+def test_a_run_with_mirror_images_is_a_start_for_one_without(here: Path) -> None:
+    frozen = ("--freeze", "--no-pretrained", "--image-size", "32")
+    assert imgcli("train", "--arch", "32C5-P4-64", *frozen, "--mirror") == 0
+    first = load_model(find_run())[0].classifier.backbone
+    assert imgcli("train", "--arch", "32C5-P4-64", *frozen, "--weights", "runs/latest") == 0
+    (own,), (theirs,) = (
+        networks_of(load_model(find_run())[0].classifier.backbone),
+        networks_of(first),
+    )
+    for name, weights in own.state_dict().items():
+        assert torch.equal(weights, theirs.state_dict()[name])
