@@ -97,7 +97,7 @@ def _cannot_fetch(arch: str, host: str, cache: Path, reason: str) -> ModelError:
     return ModelError(
         f"The published weights of '{arch}' are not in the cache ('{cache}') and "
         f"{host} gives none: {reason}. Without network, {instead}give a file with --weights FILE, "
-        "copy the cache from a machine that has it, or train without with --no-pretrained."
+        "copy the cache from a machine that has it, or train from scratch with --no-pretrained."
     )
 
 
