@@ -257,7 +257,7 @@ def new_run(
         asked: the choices of the config that were made, where the others were settled.
         photos: those of the dataset, by which a resumed training knows them.
     """
-    slug = "".join(c if c.isalnum() or c in "._" else "-" for c in config.model.arch)[:40].strip(
+    slug = "".join(c if c.isalnum() or c in "._" else "-" for c in config.model.arch)[:60].strip(
         "-."
     )
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
