@@ -1,5 +1,6 @@
 """A run on photos from elsewhere: by class name, and beside its own evaluations."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -10,9 +11,9 @@ from imgcli.commands.evaluate import evaluate
 from imgcli.config import TrainConfig
 from imgcli.errors import DataError, WrongUsage
 from imgcli.evaluation.predictions_io import for_decisions
-from imgcli.runs import Run
+from imgcli.runs import Run, find_run
 from imgcli.training.other_data import is_own
-from tests.support.photos import coloured_photo
+from tests.support.photos import coloured_photo, write_dataset
 from tests.support.shell import Shell
 from tests.support.trained_runs import FROZEN, trained
 
@@ -33,13 +34,24 @@ def files(run: Run) -> dict[Path, bytes]:
     }
 
 
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with a run that has been evaluated by folds and on its test part."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    with contextlib.chdir(folder):
+        write_dataset(Path("dataset"))
+        run = trained(FROZEN)
+        evaluate(3, run=run.folder, device="cpu")
+        evaluate(run=run.folder, device="cpu")
+    return folder
+
+
 @pytest.fixture
-def run(here: Path) -> Run:
-    """A run that has been evaluated by folds and on its test part."""
-    run = trained(FROZEN)
-    evaluate(3, run=run.folder, device="cpu")
-    evaluate(run=run.folder, device="cpu")
-    return run
+def run(evaluated: Path, here: Path) -> Run:
+    """The evaluated run, in the current folder."""
+    for name in ("runs", ".imgcli"):
+        shutil.copytree(evaluated / name, here / name, symlinks=True)
+    return find_run("latest")
 
 
 def test_class_folders_are_scored_by_name_and_nothing_of_the_run_changes(
