@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.config import GROUP_BY_HELP, GROUP_TABLE_HELP
+from imgcli.config import GROUP_BY_HELP, GROUP_TABLE_HELP, NO_TRACKER, TRACKERS
 from imgcli.progress import quietly
 
 
@@ -54,6 +54,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="No progress bars, no notes.", callback=_be_quiet),
+]
+Track = Annotated[
+    list[str],
+    typer.Option(
+        "--track",
+        metavar="TRACKER",
+        envvar="IMGCLI_TRACK",
+        show_default=False,
+        autocompletion=lambda: [*TRACKERS, NO_TRACKER],
+        help="Follow it in tensorboard, mlflow or wandb, or write csv in the run's folder. "
+        "Repeatable, or separated by commas; none: not even what the run has. Decides no result.",
+    ),
 ]
 MaxPixels = Annotated[
     int | None,
