@@ -127,6 +127,7 @@ CLOCKS = {
     "collect/scrape/host_queue.py": "patience with a host that does not answer",
     "tracking/session.py": "times of points and images per second, and how long trackers may take",
     "tracking/tensorboard.py": "times of its events",
+    "tracking/mlflow.py": "times of final figures",
     "files.py": "how old a temporary file of another machine is, before it is removed",
     "collect/http/robots.py": "how long the robots.txt of a host holds",
     "collect/http/host.py": "pauses between requests",

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from imgcli import __version__, ledger
+from imgcli import ledger
 from imgcli.config import TrainConfig
 from imgcli.errors import DataError, RunError, WrongUsage
 from imgcli.models.memory import within_memory
@@ -20,9 +20,8 @@ from imgcli.photos.dataset import load_dataset
 from imgcli.records import IntArray, Rejected
 from imgcli.runs import CHECKPOINT, RUNS, Run, make_room_for_latest, new_run, sweep, training
 from imgcli.text import listed
-from imgcli.tracking.secrets import without_secrets
+from imgcli.tracking.about import about_run
 from imgcli.tracking.session import NO_TRACKERS, TrackedRun, Trackers
-from imgcli.tracking.tracker import About
 from imgcli.training.cache_keys import photos_of
 from imgcli.training.context import FitResult, FitSpec, TrainingContext, make_context, metrics_by
 from imgcli.training.device import choose_device
@@ -135,26 +134,6 @@ def train_run(
         dataset.grouped_by,
         *_foldable(context),
     )
-
-
-def about_run(run: Run, *, adds: bool = False) -> About:
-    """What trackers are told of a training before it begins.
-
-    Args:
-        adds: it has ended, and results are added to it.
-    """
-    config = settings_of(run.config)
-    about = {"data": str(run.data), "imgcli": __version__}
-    return About(run.folder.name, run.folder, "train", {**config, **about}, adds=adds)
-
-
-def settings_of(config: TrainConfig) -> dict[str, Any]:
-    """The choices of a config as trackers keep them, by their flat names; none is None."""
-    return {
-        name: without_secrets(value) if isinstance(value, str) else value
-        for name, value in config.to_json().items()
-        if value not in (None, {}, [])
-    }
 
 
 def _track_facts(tracked: TrackedRun, facts: Mapping[str, Any]) -> None:
