@@ -40,7 +40,7 @@ def begin(about: About, known: Address) -> "CsvTracker":
     if not (folder / "config.csv").is_file():
         write_atomic(folder / "config.csv", csv_text([("choice", "value"), *about.config.items()]))
     last: dict[str, int] = {}
-    for run, _, step, name, _ in there if known and not about.adds else ():
+    for run, _, step, name, _ in there if "folder" in known and not about.adds else ():
         if run == about.name and step.isdigit():
             last[name] = max(int(step), last.get(name, 0))
     return CsvTracker(about, folder, last)

@@ -110,7 +110,9 @@ def _created(
     tags = {"mlflow.source.name": "imgcli", "mlflow.source.type": "LOCAL", "kind": about.kind}
     if parent:
         tags["mlflow.parentRunId"] = parent
-    run = client.create_run(experiment, tags=tags, run_name=about.name).info.run_id
+    began = int(1000 * (about.started or time()))
+    new = client.create_run(experiment, start_time=began, tags=tags, run_name=about.name)
+    run = new.info.run_id
     params = [Param(name, str(value)[:_MAX_PARAM]) for name, value in about.config.items()]
     for some in _parts(params, _MAX_PARAMS):
         client.log_batch(run, params=some)

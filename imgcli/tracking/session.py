@@ -236,6 +236,7 @@ class TrackedRun:
         if self._begun:
             return
         self._begun = True
+        self.about = replace(self.about, started=time.time())
         if self._parent is not None:
             self._parent.begin()
         parent = None if self._parent is None else self._parent._key

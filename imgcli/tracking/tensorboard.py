@@ -27,8 +27,8 @@ def load() -> None:
 
 def begin(about: About, known: Address) -> "TensorBoardTracker":
     """Event files of a run; of one that is resumed, later steps than it goes on from are void."""
-    resumed = bool(known) and not about.adds
-    new = not known
+    new = "folder" not in known
+    resumed = not new and not about.adds
     return TensorBoardTracker(about, about.folder / FOLDER, resumed=resumed, new=new)
 
 

@@ -26,6 +26,7 @@ class About:
     config: Mapping[str, Any] = field(default_factory=dict)  # choices by name; none is None
     searched: tuple[str, ...] = ()  # the choices that trials differ in
     group: str = ""  # the name of the run at the top
+    started: float = 0.0  # seconds since 1970
     adds: bool = False  # results are added to a run that has ended
 
 

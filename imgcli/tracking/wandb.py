@@ -29,7 +29,7 @@ def load() -> None:
     if _mode() is not None and "WANDB_MODE" not in os.environ:
         note(
             "--track wandb: no API key is set, so the run is kept in wandb/ here, offline. To "
-            "upload it: wandb login && wandb sync --sync-all"
+            "upload it: wandb login && wandb sync"
         )
 
 
