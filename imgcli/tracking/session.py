@@ -27,9 +27,11 @@ from imgcli.tracking.secrets import without_secrets
 from imgcli.tracking.tracker import About, Address, Kind, Point, Status, Tracker
 
 MAX_WAIT = 30.0  # seconds that the end of the work waits for all trackers together
-MAX_WAITING = 10_000  # messages of a tracker that has not kept up; further values are dropped
+# Messages of a tracker that has not kept up, of up to a hundred steps each; further values are
+# dropped.
+MAX_WAITING = 1_000
 _ROOM = 1_000  # further messages that are no values: figures, tables, ends of runs
-_AT_ONCE = 1_000  # messages with values that a tracker gets at once, if they wait
+_AT_ONCE = 100  # messages with values that a tracker gets at once, if they wait
 DOCUMENT = "tracking.json"  # in a run's folder: where its trackers keep it
 
 Begin = Callable[[About, Address], Tracker]
@@ -419,7 +421,7 @@ def _remember(folder: Path, name: str, address: Address) -> None:
 def _reason(error: BaseException) -> str:
     """Why something failed, in one line and without secrets."""
     text = without_secrets(" ".join(str(error).split()))
-    shown = text if len(text) <= 200 else text[:197] + "..."
+    shown = text if len(text) <= 300 else text[:297] + "..."
     return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
 
 

@@ -105,4 +105,5 @@ def test_trials_are_folders_that_the_hparams_tab_compares(tmp_path: Path) -> Non
     assert session_of(second, "session_end_info").status == 2  # failure
     assert steps(second, "accuracy") == [(0, pytest.approx(0.6))]
     for folder in (root, root / "Trial-1" / "Trial-1-fold-1-of-2"):
-        assert "_hparams_/session_start_info" not in read(folder).Tags()["tensors"]
+        with pytest.raises(KeyError):
+            session_of(read(folder), "session_start_info")

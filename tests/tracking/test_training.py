@@ -45,8 +45,9 @@ def test_config_losses_rates_speed_and_figures_arrive(here: Path) -> None:
     assert list(kept.values("batch/learning_rate").values()) == [
         float(row["lr"]) for row in rows if row["part"] == "batch"
     ]
-    assert all(rate > 0 for rate in kept.values("batch/images_per_second").values())
     steps = len(losses) // 2
+    speeds = kept.values("batch/images_per_second")
+    assert list(speeds) == [steps, 2 * steps] and all(rate > 0 for rate in speeds.values())
     for part in ("train", "val"):
         found = [float(row["accuracy"]) for row in rows if row["part"] == part]
         assert kept.values(f"{part}/accuracy") == {steps: found[0], 2 * steps: found[1]}
