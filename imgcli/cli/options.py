@@ -63,8 +63,8 @@ Track = Annotated[
         envvar="IMGCLI_TRACK",
         show_default=False,
         autocompletion=lambda: [*TRACKERS, NO_TRACKER],
-        help="Follow it in tensorboard, mlflow or wandb, or write csv in the run's folder. "
-        "Repeatable, or separated by commas; none: not even what the run has. Decides no result.",
+        help="Tracker to follow it in: tensorboard, mlflow, wandb, or csv in the run's folder. "
+        "Repeatable, or separated by commas; none turns off those of the run. Changes no result.",
     ),
 ]
 MaxPixels = Annotated[

@@ -19,9 +19,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from imgcli.config import NO_TRACKER, TRACKERS
+from imgcli.documents import DocumentError, as_type, read_json
 from imgcli.errors import ImgcliError, Interrupted, Refused, WrongUsage
-from imgcli.progress import note
-from imgcli.runs import Run
+from imgcli.progress import note, note_once
+from imgcli.runs import FORMAT, Run
 from imgcli.text import count
 from imgcli.tracking.secrets import without_secrets
 from imgcli.tracking.tracker import About, Address, Kind, Point, Status, Tracker
@@ -107,11 +108,18 @@ def _loaded(name: str) -> Begin:
 
 
 def known_trackers(folder: Path) -> Mapping[str, Address]:
-    """Where the trackers of the run in a folder keep it, by the tracker."""
-    if not (folder / DOCUMENT).is_file():
+    """Where the trackers of the run in a folder keep it, by the tracker.
+
+    A damaged document is passed over, with a note: no result depends on it.
+    """
+    path = folder / DOCUMENT
+    if not path.is_file():
         return {}
-    found = Run(folder).read_json(DOCUMENT).get("trackers", {})
-    return found if isinstance(found, dict) else {}
+    try:
+        return as_type(read_json(path, FORMAT)["trackers"], dict[str, dict[str, str]])
+    except (OSError, DocumentError, LookupError, TypeError):
+        note_once(f"'{path}' is damaged and passed over: trackers begin this run as a new one.")
+        return {}
 
 
 # --- what a training talks to -------------------------------------------------------------------

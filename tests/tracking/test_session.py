@@ -83,6 +83,20 @@ def test_where_a_tracker_keeps_a_run_is_kept_with_it(tmp_path: Path) -> None:
     assert known_trackers(tmp_path) == {"memory": {"id": "one!"}}
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1, "trackers": [3]}', '{"format": 1}'])
+def test_a_damaged_record_of_trackers_is_passed_over(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / session.DOCUMENT).write_text(content)
+    assert known_trackers(tmp_path) == {}
+    assert "tracking.json' is damaged and passed over" in capsys.readouterr().err
+    trackers = Trackers({"memory": Memory()})
+    with trackers.run(about(tmp_path)) as run:
+        run.begin()
+    trackers.close()
+    assert known_trackers(tmp_path) == {"memory": {"id": "one!"}}
+
+
 def test_a_tracker_that_was_not_asked_for_follows_only_what_it_knows(tmp_path: Path) -> None:
     memory = Memory()
     trackers = Trackers({"memory": memory}, [])
