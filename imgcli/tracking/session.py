@@ -76,16 +76,18 @@ def trackers_of(asked: Sequence[str] | None, *folders: Path) -> Iterator["Tracke
     Args:
         asked: as `chosen_trackers` gives them; where it is empty, there are none at all.
     """
-    names = [] if asked is None else [*asked]
+    begins = {name: _loaded(name) for name in asked or ()}
     if asked is None or asked:
-        for name in (name for folder in folders for name in known_trackers(folder)):
-            if name not in TRACKERS or name in names:
-                continue
-            if _installed(name):
-                names.append(name)
-            else:
+        known = dict.fromkeys(name for folder in folders for name in known_trackers(folder))
+        for name in sorted(known.keys() & TRACKERS.keys() - begins.keys()):
+            if not _installed(name):
                 note(f"'{name}', which tracks this run, is not installed: nothing is added there.")
-    trackers = Trackers({name: _loaded(name) for name in names}, asked or ())
+                continue
+            try:
+                begins[name] = _loaded(name)
+            except Refused as error:  # nobody asked for it now
+                note(str(error))
+    trackers = Trackers(begins, asked or ())
     try:
         yield trackers
     finally:

@@ -22,7 +22,11 @@ from imgcli.tracking.session import known_trackers
 from imgcli.tracking.tracker import About, Point
 
 TINY = {"image_size": 8, "epochs": 2, "batch_size": 16, "augment": "none", "device": "cpu"}
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR"}
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # further processes
+}
 
 
 @pytest.fixture(scope="module")

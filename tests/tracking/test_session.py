@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from imgcli.errors import Interrupted, Refused, WrongUsage
+from imgcli.runs import Run
 from imgcli.tracking import session
 from imgcli.tracking.secrets import without_secrets
 from imgcli.tracking.session import NOT_TRACKED, Trackers, chosen_trackers, known_trackers
@@ -38,6 +39,22 @@ def test_a_package_that_is_missing_is_named_with_the_extra(monkeypatch: pytest.M
     with pytest.raises(Refused, match=r"--track wandb .* pip install 'imgcli\[track\]'"):
         chosen_trackers("wandb")
     assert chosen_trackers("csv") == ("csv",)
+
+
+def test_a_broken_package_stops_only_what_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load() -> None:
+        raise ImportError("libwandb.so: no such file")
+
+    Run(tmp_path).write_json(session.DOCUMENT, {"trackers": {"wandb": {"id": "x"}}})
+    monkeypatch.setattr("imgcli.tracking.wandb.load", load)
+    with pytest.raises(Refused, match=r"--track wandb cannot be used \(ImportError: libwandb"):
+        with session.trackers_of(["wandb"]):
+            pass
+    with session.trackers_of(None, tmp_path) as trackers:
+        assert not trackers.run(about(tmp_path)).followed
+    assert "--track wandb cannot be used" in capsys.readouterr().err
 
 
 def test_values_arrive_in_order_in_the_trackers_own_thread(tmp_path: Path) -> None:
