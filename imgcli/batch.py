@@ -117,6 +117,16 @@ def append_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
         _write(file, data)
 
 
+def append_text(path: Path, lines: str) -> None:
+    """Add whole lines of text, all or none, without waiting for the disk."""
+    with (
+        writing(path),
+        open(path, "ab", buffering=0, opener=only_regular) as file,
+        _all_or_none(file),
+    ):
+        _write(file, lines.encode("utf-8", "surrogateescape"))
+
+
 def append_durably(path: Path, entry: Mapping[str, Any], is_whole: Callable[[bytes], bool]) -> None:
     """Add one line of JSON, made if there is no file yet: durably, or not at all.
 

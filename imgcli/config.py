@@ -557,6 +557,16 @@ def _members(annotation: Any) -> list[Any]:
     return [kind for part in parts for kind in _members(part)]
 
 
+# What trainings can be followed in, and the package that each needs; no choice of a config, for it
+# decides no result.
+TRACKERS: Mapping[str, str | None] = {
+    "tensorboard": "tensorboard",
+    "mlflow": "mlflow",
+    "wandb": "wandb",
+    "csv": None,
+}
+NO_TRACKER = "none"  # in place of all: not even those that a run has
+
 DEVICES = ("auto", "cpu", "cuda")
 
 

@@ -21,7 +21,7 @@ GROUND = {
     *("folder_names", "tree_readings", "class_folders"),
     *("photo_sizes", "parquet_tables", "tables", "photo_files"),
 }
-ROOMS = {"collect", "photos", "models", "training", "evaluation", "report"}
+ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking"}
 ALLOWED = {
     "errors": {"text"},
     "text": set(),
@@ -47,7 +47,7 @@ ALLOWED = {
     "runs": GROUND - {"ledger"},
     "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
-    "training": GROUND | {"training", "photos", "models"},
+    "training": GROUND | {"training", "photos", "models", "tracking"},
     "commands": GROUND | ROOMS | {"commands"},
     "cli": GROUND | {"commands", "report", "cli"},
 }
@@ -125,6 +125,9 @@ def test_nothing_unsafe_is_called() -> None:
 CLOCKS = {
     "collect/scrape/host_state.py": "pauses that a host has asked for",
     "collect/scrape/host_queue.py": "patience with a host that does not answer",
+    "tracking/session.py": "times of points and images per second, and how long trackers may take",
+    "tracking/tensorboard.py": "times of its events",
+    "tracking/mlflow.py": "times of final figures",
     "files.py": "how old a temporary file of another machine is, before it is removed",
     "collect/http/robots.py": "how long the robots.txt of a host holds",
     "collect/http/host.py": "pauses between requests",

@@ -7,7 +7,7 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Data, Device, GroupBys, GroupTable, Json, Quiet, Seed
+from imgcli.cli.options import Data, Device, GroupBys, GroupTable, Json, Quiet, Seed, Track
 from imgcli.commands import choose as command
 
 Archs = Annotated[
@@ -57,6 +57,7 @@ def choose(
     group_by: GroupBys = None,
     group_table: GroupTable = None,
     device: Device = "auto",
+    track: Track = [],  # noqa: B006
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -89,6 +90,7 @@ def choose(
         group_by=group_by,
         group_table=group_table,
         device=device,
+        track=track,
     )
     render(result, json=json, people=_tables)
 

@@ -21,6 +21,7 @@ from imgcli.cli.options import (
     Quiet,
     RunData,
     RunNames,
+    Track,
 )
 from imgcli.commands import evaluate as command
 
@@ -69,6 +70,7 @@ def evaluate(
     classes_at: ClassesAt = None,
     parts: Parts = [],  # noqa: B006
     device: Device = "auto",
+    track: Track = [],  # noqa: B006
     max_pixels: MaxPixels = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -113,6 +115,7 @@ def evaluate(
         compare_ungrouped=compare_ungrouped,
         classes_at=classes_at,
         parts=parts,
+        track=track,
     )
     show_result(result, json=json)
 

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunName
+from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunName, Track
 from imgcli.commands import learning_curve as command
 
 Folds = Annotated[int, typer.Option("--folds", metavar="K", help="Folds of the train part.")]
@@ -19,6 +19,7 @@ def learning_curve(
     data: RunData = None,
     seed: FoldSeed = None,
     device: Device = "auto",
+    track: Track = [],  # noqa: B006
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -35,7 +36,9 @@ def learning_curve(
 
       imgcli learning-curve --folds 10 --json
     """
-    result = command.learning_curve(run, folds=folds, data=data, seed=seed, device=device)
+    result = command.learning_curve(
+        run, folds=folds, data=data, seed=seed, device=device, track=track
+    )
     render(result, json=json, people=_tables)
 
 

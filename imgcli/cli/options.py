@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.config import GROUP_BY_HELP, GROUP_TABLE_HELP
+from imgcli.config import GROUP_BY_HELP, GROUP_TABLE_HELP, NO_TRACKER, TRACKERS
 from imgcli.progress import quietly
 
 
@@ -54,6 +54,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="No progress bars, no notes.", callback=_be_quiet),
+]
+Track = Annotated[
+    list[str],
+    typer.Option(
+        "--track",
+        metavar="TRACKER",
+        envvar="IMGCLI_TRACK",
+        show_default=False,
+        autocompletion=lambda: [*TRACKERS, NO_TRACKER],
+        help="Tracker to follow it in: tensorboard, mlflow, wandb, or csv in the run's folder. "
+        "Repeatable, or separated by commas; none turns off those of the run. Changes no result.",
+    ),
 ]
 MaxPixels = Annotated[
     int | None,

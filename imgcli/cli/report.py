@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Json, Quiet, RunData, RunName
+from imgcli.cli.options import Json, Quiet, RunData, RunName, Track
 from imgcli.text import megabytes, printable
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def report(
     run: RunName = "latest",
     out: Out = None,
     data: RunData = None,
+    track: Track = [],  # noqa: B006
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -38,6 +39,7 @@ def report(
     cell, figures, worst mistakes, classes to merge, labels to review, the
     dataset, and the commands that led to it. The page needs no network. It
     shows the results stored so far, and names the command for those missing.
+    The trackers of the run get the report too.
     The figures are in the run's figures/ too, as PNG and SVG.
 
     Examples:
@@ -52,7 +54,7 @@ def report(
 
     from imgcli.commands.write_report import write_report
 
-    show_result(write_report(run, out=out, data=data), json=json)
+    show_result(write_report(run, out=out, data=data, track=track), json=json)
 
 
 def show_result(result: "ReportResult", *, json: bool = False) -> None:

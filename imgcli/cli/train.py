@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from imgcli.cli.console import show, show_json
-from imgcli.cli.options import Data, Device, Json, MaxPixels, Quiet, Seed
+from imgcli.cli.options import Data, Device, Json, MaxPixels, Quiet, Seed, Track
 from imgcli.cli.training_options import parsed, with_training_options
 from imgcli.commands import train as command
 from imgcli.errors import WrongUsage
@@ -47,6 +47,7 @@ def train(
     bag: Bag = None,
     resume: Resume = False,
     run: Resumed = None,
+    track: Track = [],  # noqa: B006
     max_pixels: MaxPixels = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -77,6 +78,7 @@ def train(
         bag=bag,
         resume=resume,
         run=run,
+        track=track,
     )
     if json:
         show_json(result.to_json())
@@ -114,7 +116,7 @@ def _next(result: command.TrainResult, out: Path) -> list[str]:
 
 def _refuse_typed(context: typer.Context) -> None:
     """Refuse an option beside --resume, even one with the value of its default."""
-    allowed = {"resume", "run", "data", "out", "device", "max_pixels", "json", "quiet"}
+    allowed = {"resume", "run", "data", "out", "device", "max_pixels", "track", "json", "quiet"}
     for one in context.command.params:
         if one.name not in allowed and _is_typed(context, str(one.name)):
             raise WrongUsage(command.not_with_resume(one.opts[0]))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from imgcli.cli.console import show, show_json
-from imgcli.cli.options import Data, Device, Json, Quiet, Seed
+from imgcli.cli.options import Data, Device, Json, Quiet, Seed, Track
 from imgcli.cli.training_options import parsed, with_training_options
 from imgcli.commands import tune as command
 from imgcli.config import choices
@@ -91,6 +91,7 @@ def tune(
     name: Name = None,
     seed: Seed = 0,
     device: Device = "auto",
+    track: Track = [],  # noqa: B006
     json: Json = False,
     quiet: Quiet = False,
     **chosen: Any,
@@ -121,6 +122,7 @@ def tune(
         out=out,
         seed=seed,
         device=device,
+        track=track,
     )
     if json:
         show_json(result.to_json())

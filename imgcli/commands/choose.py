@@ -8,6 +8,7 @@ from shlex import join
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.commands.results import Result
+from imgcli.commands.tracked_results import about_choice, add_choice
 from imgcli.commands.training_config import train_command, training_config
 from imgcli.config import SEEDS, TrainConfig, check_device
 from imgcli.errors import ModelError, WrongUsage
@@ -72,6 +73,7 @@ def choose(
     device: str = "auto",
     group_by: str | Sequence[str] | None = None,
     group_table: str | Path | None = None,
+    track: str | Sequence[str] | None = None,
 ) -> ChooseResult:
     """Find the pretrained network whose frozen features classify the training photos best.
 
@@ -92,6 +94,7 @@ def choose(
         out: folder that gets the folder choose/.
         group_by: photos to keep in one fold, as for `evaluate`.
         group_table: the table of "column:NAME".
+        track: what is told of it while it lasts, as for `train`; each judgement is a part.
 
     Raises:
         WrongUsage: too few minutes for one candidate; the message says how many it takes.
@@ -107,6 +110,10 @@ def choose(
     SEEDS.check("--seed", seed)
     check_device(device)
     names, data, out = _names(archs), Path(data), Path(out)
+
+    from imgcli.tracking.session import chosen_trackers, trackers_of
+
+    follow = chosen_trackers(track)
 
     from imgcli.photos.dataset import refuse_missing
 
@@ -144,9 +151,13 @@ def choose(
     rounds = Rounds(cheapest_first(names, len(dataset.samples.classes)), shares)
     kept = out / FOLDER / "kept"
     kept.mkdir(parents=True, exist_ok=True)  # before the work, which is not to be lost
-    rounds.run(Judge(dataset, common, folds, device, kept), budget)
-    asked = _Asked(folds, device, data, out, len(dataset.split.train))
-    return _stored(rounds, common, asked)
+    about = about_choice(common, out / FOLDER, data, folds)
+    with trackers_of(follow, out / FOLDER) as trackers, trackers.run(about) as tracked:
+        rounds.run(Judge(dataset, common, folds, device, kept, tracked), budget)
+        asked = _Asked(folds, device, data, out, len(dataset.split.train))
+        result = _stored(rounds, common, asked)
+        add_choice(tracked, result)
+    return result
 
 
 def _names(archs: str | Sequence[str] | None) -> list[str] | None:

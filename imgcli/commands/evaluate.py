@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from imgcli.commands.results import Result
+from imgcli.commands.tracked_results import add_evaluation, finished_runs_tracked
 from imgcli.config import check_device
 from imgcli.errors import WrongUsage
 from imgcli.folder_names import AS_FOUND, Levels
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         Summary,
     )
     from imgcli.runs import Run
+    from imgcli.tracking.session import TrackedRun
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -104,6 +106,7 @@ def evaluate(
     compare_ungrouped: bool = False,
     classes_at: str | int | None = None,
     parts: Mapping[str, str] | Sequence[str] = (),
+    track: str | Sequence[str] | None = None,
 ) -> EvaluateResult:
     """Estimate the error of a run by K folds, or score the sealed test part.
 
@@ -126,6 +129,7 @@ def evaluate(
         classes_at: the level of the class folders below other photos' `data`, or a pattern; of the
             run's own dataset, the run knows it.
         parts: the part that each of its folder names means, as for `import_photos`.
+        track: what is told of it beside the trackers of the run, as for `train`; "none": nothing.
         compare_ungrouped: cross-validate once more by photos, near-duplicates alone kept together.
 
     Raises:
@@ -148,17 +152,15 @@ def evaluate(
     from imgcli.files import need_writable
     from imgcli.photos.dataset import refuse_missing
     from imgcli.runs import find_runs
+    from imgcli.tracking.session import chosen_trackers
 
+    follow = chosen_trackers(track)
     runs = find_runs(names(run))
     data = None if data is None else Path(data)
     check_device(device)
     for one in runs:
         refuse_missing(one.data if data is None else data)
         need_writable(one.folder)
-
-    from imgcli.evaluation.evaluate import average
-    from imgcli.evaluation.evaluate import evaluate as figures_of
-    from imgcli.evaluation.predictions_io import with_training_figures
 
     asked = _Asked(data, on, folds, seed, device, repeats, _grouping(group_by, group_table), levels)
     by = [_grouped_by(one, asked) for one in runs]
@@ -170,17 +172,37 @@ def evaluate(
     owns = [_is_own(one, data) for one in runs]
     for one, own in zip(runs, owns, strict=True):
         _refuse_levels_of_own(one, own, asked)
-    each = [_score(one, asked, own=own) for one, own in zip(runs, owns, strict=True)]
+    with finished_runs_tracked(follow, runs) as tracked:
+        return _evaluated(runs, owns, asked, by, tracked, compare_ungrouped=compare_ungrouped)
+
+
+def _evaluated(
+    runs: "Sequence[Run]",
+    owns: Sequence[bool],
+    asked: "_Asked",
+    by: Sequence[tuple[str, ...]],
+    tracked: "Sequence[TrackedRun]",
+    *,
+    compare_ungrouped: bool,
+) -> EvaluateResult:
+    from imgcli.evaluation.evaluate import average
+    from imgcli.evaluation.evaluate import evaluate as figures_of
+    from imgcli.evaluation.predictions_io import with_training_figures
+
+    each = [
+        _score(one, asked, follower, own=own)
+        for one, own, follower in zip(runs, owns, tracked, strict=True)
+    ]
     predictions = average([one.predictions for one in each])
     further = [average(repeat) for repeat in zip(*(one.repeats for one in each), strict=True)]
     train_confusions = each[0].train_confusions if len(runs) == 1 else None
     evaluation = figures_of(predictions, train_confusions, repeats=further)
     other, own = each[0].other, owns[0]
-    if folds is None and len(runs) == 1 and own:
+    if asked.folds is None and len(runs) == 1 and own:
         evaluation = with_training_figures(evaluation, runs[0])
     document = _document(runs, evaluation, predictions, further)
     if not own:
-        document |= {"data": str(data), **(_other_json(other) if other else {})}
+        document |= {"data": str(asked.data), **(_other_json(other) if other else {})}
     document["grouped_by"] = list(by[0])
     ungrouped = None
     if compare_ungrouped:
@@ -192,6 +214,8 @@ def evaluate(
         store = runs[0] if own else _beside_own(runs[0], asked)
         store.write_json("evaluation.json", document)
         figures = _draw(store, evaluation, predictions)
+        if own:
+            add_evaluation(tracked[0], evaluation, figures)
     return EvaluateResult(
         runs=tuple(one.folder for one in runs),
         evaluation=evaluation,
@@ -230,8 +254,16 @@ class _Asked:
     grouping: "GroupBy | None"  # None: the run's
     levels: Levels  # of other photos
 
-    def folds_of(self, run: "Run", grouping: "GroupBy | None", *, own: bool) -> "Scored":
+    def folds_of(
+        self,
+        run: "Run",
+        grouping: "GroupBy | None",
+        tracked: "TrackedRun | None" = None,
+        *,
+        own: bool,
+    ) -> "Scored":
         """A cross-validation by the run's config."""
+        from imgcli.tracking.session import NOT_TRACKED
         from imgcli.training.scoring import score_folds
 
         assert self.folds is not None
@@ -245,6 +277,7 @@ class _Asked:
             self.repeats,
             grouping,
             other=None if own else self.levels,
+            tracked=tracked or NOT_TRACKED,
         )
 
 
@@ -302,7 +335,7 @@ def _beside(evaluation: "Evaluation") -> dict[str, Any]:
     return {name: found[name] for name in kept}
 
 
-def _score(run: "Run", asked: _Asked, *, own: bool) -> "Scored":
+def _score(run: "Run", asked: _Asked, tracked: "TrackedRun", *, own: bool) -> "Scored":
     """The run's predictions, as they are stored or made now."""
     from imgcli.commands.stored_scores import stored_folds, stored_test
 
@@ -322,7 +355,7 @@ def _score(run: "Run", asked: _Asked, *, own: bool) -> "Scored":
     if stored is not None:
         return stored
     if asked.folds is not None:
-        return asked.folds_of(run, grouping, own=True)
+        return asked.folds_of(run, grouping, tracked, own=True)
     from imgcli.training.scoring import score_test
 
     return score_test(run, data, device, grouping)

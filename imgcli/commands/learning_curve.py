@@ -1,13 +1,18 @@
 """Estimate what more photos would bring."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.results import Result
+from imgcli.commands.tracked_results import add_curve, finished_runs_tracked
 from imgcli.config import check_device
 from imgcli.text import interval, percent
+
+if TYPE_CHECKING:
+    from imgcli.runs import Run
+    from imgcli.tracking.session import TrackedRun
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,6 +49,7 @@ def learning_curve(
     data: str | Path | None = None,
     seed: int | None = None,
     device: str = "auto",
+    track: str | Sequence[str] | None = None,
 ) -> LearningCurveResult:
     """Cross-validate on growing shares of the photos, and extrapolate to twice as many.
 
@@ -53,6 +59,7 @@ def learning_curve(
         folds: number of folds of the train part.
         data: dataset folder; by default the one the run was trained on.
         seed: of the assignment to folds; by default the run's.
+        track: what is told of it beside the trackers of the run, as for `train`; "none": nothing.
 
     Raises:
         ImgcliError: what the command line would say.
@@ -60,12 +67,26 @@ def learning_curve(
     from imgcli.files import need_writable
     from imgcli.photos.dataset import refuse_missing
     from imgcli.runs import find_run
+    from imgcli.tracking.session import chosen_trackers
 
+    follow = chosen_trackers(track)
     chosen, data = find_run(str(run)), None if data is None else Path(data)
     check_device(device)
     refuse_missing(data or chosen.data)
     need_writable(chosen.folder)
 
+    with finished_runs_tracked(follow, [chosen]) as (tracked,):
+        return _curve(chosen, data, folds, seed, device, tracked)
+
+
+def _curve(
+    chosen: "Run",
+    data: Path | None,
+    folds: int,
+    seed: int | None,
+    device: str,
+    tracked: "TrackedRun",
+) -> LearningCurveResult:
     from imgcli.evaluation import learning_curve as evaluation
     from imgcli.report.plots import training as plots
     from imgcli.report.plots.style import save
@@ -80,6 +101,7 @@ def learning_curve(
     chosen.write_json("learning-curve.json", document)
     figure = chosen.folder / "figures" / "learning-curve.png"
     save(plots.learning_curve(document), figure)
+    add_curve(tracked, document, figure)
     return LearningCurveResult(
         run=chosen.folder,
         figure=figure,

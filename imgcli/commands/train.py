@@ -1,6 +1,6 @@
 """Train a network on the train part of a dataset."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,7 @@ def train(
     bag: int | None = None,
     resume: bool = False,
     run: str | Path | None = None,
+    track: str | Sequence[str] | None = None,
     **choices: Any,
 ) -> TrainResult:
     """Train a network on the train part of a dataset, and store it in a folder of its own.
@@ -86,6 +87,8 @@ def train(
         bag: train that many networks, each on a bootstrap sample of the photos.
         resume: continue the newest unfinished run with its own choices.
         run: the run to resume.
+        track: "tensorboard", "mlflow", "wandb", "csv" or several of these, which are told of it
+            while it lasts; those of a run that is resumed go on, unless this is "none".
         choices: any other choice of `imgcli train`, by its name in `imgcli.config`:
             `epochs=60, lr=0.01, optimizer="sgd"`.
 
@@ -94,7 +97,9 @@ def train(
         ImgcliError: what the command line would say.
     """
     from imgcli.runs import unfinished_run
+    from imgcli.tracking.session import chosen_trackers
 
+    asked = chosen_trackers(track)
     unfinished, out = None, Path(out)
     if resume:
         _refuse_choices({"arch": arch, "freeze": freeze or None, "bag": bag, **choices})
@@ -107,7 +112,7 @@ def train(
         config = training_config(arch=arch, freeze=freeze, **choices).with_(seed=seed, bag_of=bag)
     if config.data.bag_of is not None and config.data.bag_of < 2:
         raise WrongUsage(f"--bag {config.data.bag_of} has nothing to average; use at least 2.")
-    return _trained(config, Path(data or "dataset"), out, device, unfinished)
+    return _trained(config, Path(data or "dataset"), out, device, unfinished, asked)
 
 
 def refuse_missing_files(config: "TrainConfig", data: Path) -> None:
@@ -145,7 +150,12 @@ def refuse_missing_weights(arch: str) -> None:
 
 
 def _trained(
-    config: "TrainConfig", data: Path, out: Path, device: str, unfinished: "Run | None"
+    config: "TrainConfig",
+    data: Path,
+    out: Path,
+    device: str,
+    unfinished: "Run | None",
+    track: Sequence[str] | None,
 ) -> TrainResult:
     from imgcli.files import need_writable
 
@@ -155,15 +165,19 @@ def _trained(
         refuse_missing_files(config, data)
         need_writable(out)
 
+    from imgcli.tracking.session import trackers_of
     from imgcli.training.bagging import train_bag
     from imgcli.training.pipeline import train_run
 
+    history = None
+    with trackers_of(track, *([unfinished.folder] if unfinished else [])) as trackers:
+        if config.data.bag_of is None:
+            trained = train_run(config, data, out, device, unfinished, trackers=trackers)
+            documents = [trained.document]
+        else:
+            documents, trained = train_bag(config, data, out, device, unfinished, trackers)
     if config.data.bag_of is None:
-        trained = train_run(config, data, out, device, unfinished)
-        documents, history = [trained.document], _draw_history(trained)
-    else:
-        documents, trained = train_bag(config, data, out, device, unfinished)
-        history = None
+        history = _draw_history(trained)
     unit = "iteration" if trained.run.config.optim.is_probe else "epoch"
     of_all: dict[str, Any] = {"unit": unit, "history": history, "rejected": trained.rejected}
     of_all["folds"] = trained.folds

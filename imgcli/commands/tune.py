@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.results import Result
+from imgcli.commands.tracked_results import about_search, add_search
 from imgcli.commands.train import refuse_missing_files
 from imgcli.commands.training_config import train_command, training_config
 from imgcli.config import TrainConfig, check_device
@@ -66,6 +67,7 @@ def tune(
     out: str | Path = "runs",
     seed: int = 0,
     device: str = "auto",
+    track: str | Sequence[str] | None = None,
     **choices: Any,
 ) -> TuneResult:
     """Search for the choices of a training with the highest accuracy on held-out photos.
@@ -82,6 +84,7 @@ def tune(
         storage: URL of a database in which several machines work on one search.
         name: of the search; by default made of what is searched.
         out: folder that gets the search's folder.
+        track: what is told of it while it lasts, as for `train`; trials are parts of the search.
         choices: fixed choices, as for `train`.
 
     Raises:
@@ -92,7 +95,9 @@ def tune(
         raise Refused("imgcli tune needs Optuna. Get it with: pip install 'imgcli[tune]'")
 
     from imgcli.files import need_writable
+    from imgcli.tracking.session import chosen_trackers, trackers_of
 
+    follow = chosen_trackers(track)
     data, out = Path(data), Path(out)
     # What can be said before torch is imported; a searched arch has no name yet.
     known = training_config(arch=arch or "any", freeze=freeze, **choices)
@@ -120,20 +125,26 @@ def tune(
     name = _study(config, space, data, folds) if name is None else name
     for axis, values in {**_described(space), **range_axes(space, config)}.items():
         note(f"Searching {axis}: {values}")
-    tuned = searching.tune(
-        config,
-        space,
-        data,
-        out / f"tune-{name}",
-        name=name,
-        trials=trials,
-        minutes=timeout,
-        folds=folds,
-        url=storage,
-        device=device,
-    )
-    command = train_command(tuned.config, data, out)
-    return _stored(tuned, name, out / f"tune-{name}", command, folds)
+    folder = out / f"tune-{name}"
+    about = about_search(config, folder, data, space.keys())
+    with trackers_of(follow, folder) as trackers, trackers.run(about) as tracked:
+        tuned = searching.tune(
+            config,
+            space,
+            data,
+            folder,
+            name=name,
+            trials=trials,
+            minutes=timeout,
+            folds=folds,
+            url=storage,
+            device=device,
+            tracked=tracked,
+        )
+        command = train_command(tuned.config, data, out)
+        result = _stored(tuned, name, folder, command, folds)
+        add_search(tracked, result)
+    return result
 
 
 def _stored(tuned: "Tuned", name: str, folder: Path, command: str, folds: int | None) -> TuneResult:

@@ -3,13 +3,14 @@
 It is not `imgcli.report`, the package that draws: once that is imported, the name is taken.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from imgcli import aside
 from imgcli.commands.report_data import report_data, thumbnails_of
 from imgcli.commands.results import Result
+from imgcli.commands.tracked_results import finished_runs_tracked
 from imgcli.errors import StorageError
 from imgcli.progress import note
 from imgcli.reading import open_regular
@@ -18,6 +19,7 @@ from imgcli.report.page.page import page
 from imgcli.report.plots.style import save
 from imgcli.runs import find_run
 from imgcli.text import megabytes, printable
+from imgcli.tracking.session import chosen_trackers
 
 MARK = b'<meta name="generator" content="imgcli report">'
 
@@ -40,7 +42,11 @@ class ReportResult(Result):
 
 
 def write_report(
-    run: str | Path = "latest", *, out: str | Path | None = None, data: str | Path | None = None
+    run: str | Path = "latest",
+    *,
+    out: str | Path | None = None,
+    data: str | Path | None = None,
+    track: str | Sequence[str] | None = None,
 ) -> ReportResult:
     """Write one HTML file that shows all stored results of a run, and its figures beside it.
 
@@ -48,11 +54,13 @@ def write_report(
         run: "latest", a folder's name under runs/, or a path.
         out: the file; by default report.html in the run's folder. An earlier report is replaced.
         data: dataset folder; by default the one the run was trained on.
+        track: what gets the report beside the trackers of the run, as for `train`; "none": nothing.
 
     Raises:
         RunError: the run's files are damaged, or not of one training.
         StorageError: `out` is a folder, or a file that is no report.
     """
+    follow = chosen_trackers(track)
     found = find_run(str(run))
     out = found.folder / "report.html" if out is None else Path(out)
     _check_replaceable(out)
@@ -64,6 +72,8 @@ def write_report(
     out.parent.mkdir(parents=True, exist_ok=True)
     if kept := aside.write_page(out, text):
         note(printable(kept))
+    with finished_runs_tracked(follow, [found]) as (tracked,):
+        tracked.artefact(out)
     return ReportResult(
         run=found.folder,
         report=out,

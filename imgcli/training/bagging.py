@@ -9,11 +9,17 @@ from imgcli.config import TrainConfig
 from imgcli.errors import Interrupted, RunError
 from imgcli.files import locked
 from imgcli.runs import Run, finished_runs
+from imgcli.tracking.session import NO_TRACKERS, Trackers
 from imgcli.training.pipeline import Trained, check_precision, document_of, train_run
 
 
 def train_bag(
-    config: TrainConfig, data: Path, runs: Path, device: str = "auto", resume: Run | None = None
+    config: TrainConfig,
+    data: Path,
+    runs: Path,
+    device: str = "auto",
+    resume: Run | None = None,
+    trackers: Trackers = NO_TRACKERS,
 ) -> tuple[list[dict[str, Any]], Trained]:
     """Train `config.bag_of` networks, each on a bootstrap sample, or resume that.
 
@@ -35,7 +41,9 @@ def train_bag(
                 continue
             begun = resume if resume and resume.config.data.bag == number else None
             try:
-                trained = train_run(config.with_(bag=number), data, runs, device, begun, asked)
+                trained = train_run(
+                    config.with_(bag=number), data, runs, device, begun, asked, trackers
+                )
             except KeyboardInterrupt:  # before training began, which says by itself how to resume
                 if not documents:
                     raise

@@ -28,6 +28,8 @@ from imgcli.progress import quietly
 from imgcli.reading import digest_of, digest_of_lines
 from imgcli.records import IntArray, Predictions
 from imgcli.runs import Run
+from imgcli.tracking.about import settings_of
+from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.benchmark import inference_rate
 from imgcli.training.cache_keys import candidate_key
 from imgcli.training.context import TrainingContext, make_context, range_of
@@ -149,16 +151,24 @@ class Judge:
     Args:
         config: what all candidates have in common; its arch is each candidate's.
         kept: folder of what was found.
+        tracked: the choice, which judgements are parts of.
     """
 
     def __init__(
-        self, dataset: Dataset, config: TrainConfig, folds: int, device: str, kept: Path
+        self,
+        dataset: Dataset,
+        config: TrainConfig,
+        folds: int,
+        device: str,
+        kept: Path,
+        tracked: TrackedRun = NOT_TRACKED,
     ) -> None:
         self._dataset = dataset
         self._config = config
         self._folds = folds
         self._device = device
         self._kept = kept
+        self._tracked = tracked
         self._range = range_of(dataset)
         self._weights: dict[str, str] = {}  # SHA-256 by arch
 
@@ -210,7 +220,17 @@ class Judge:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / _SPEED, asdict(speed))
         Run(folder).save_predictions(_PREDICTIONS, predictions, key)
+        self._track(candidate, predictions, speed)
         return Judged(predictions, speed)
+
+    def _track(self, candidate: Candidate, predictions: Predictions, speed: Speed) -> None:
+        name = f"{candidate.arch}, {len(predictions)} photos"
+        with self._tracked.child(
+            name, "candidate", {**settings_of(self._of(candidate)), "photos": len(predictions)}
+        ) as part:
+            accuracy = float((predictions.preds == predictions.targets).mean())
+            cost = {"params": candidate.params, "macs": candidate.macs}
+            part.summary({"accuracy": accuracy, **asdict(speed), **cost})
 
     @within_memory()
     def seconds_of_first(self, candidate: Candidate, photos: int) -> float:

@@ -25,6 +25,7 @@ from imgcli.photos.dataset import Dataset, load_dataset, with_unlabelled
 from imgcli.photos.sample_range import range_of_files
 from imgcli.records import FloatArray, IntArray, Rejected, SampleRange
 from imgcli.runs import CACHE, Run
+from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.augment import recipe_of
 from imgcli.training.checkpoint import State
 from imgcli.training.device import choose_device
@@ -243,6 +244,7 @@ class FitSpec:
     label: str = "Training"
     checkpoint: Path | None = None
     after_epoch: Callable[[State], None] = lambda state: None  # of a training by steps
+    tracked: TrackedRun = NOT_TRACKED
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from imgcli.files import save_arrays
 from imgcli.models.network import network_key
 from imgcli.reading import digest_of
 from imgcli.records import FloatArray, IntArray, Predictions
+from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.cache_keys import photos_key, view_key
 from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by, probs_of
 from imgcli.training.fitting import fit_all
@@ -81,25 +82,44 @@ def folds_of(rows: IntArray, fold: IntArray, label: str = "Fold") -> list[Fold]:
     return [Fold(rows[fold != f], rows[fold == f], f"{label} {f + 1} of {k}") for f in range(k)]
 
 
-def cross_validate(context: TrainingContext, folds: Sequence[Fold]) -> Iterator[FoldFit]:
+def cross_validate(
+    context: TrainingContext, folds: Sequence[Fold], tracked: TrackedRun = NOT_TRACKED
+) -> Iterator[FoldFit]:
     """Train a network per fold and predict its held-out rows, one fold after the other.
 
     The config's own validation, if any, is inside the training rows of each fold. Heads on frozen
     features are fitted together, as one problem.
+
+    Args:
+        tracked: the run that the folds are parts of.
     """
-    specs = [FitSpec(fold.train, label=fold.label) for fold in folds]
-    for fold, fitted in zip(folds, fit_all(context, specs), strict=True):
-        yield FoldFit(context, fold.held, fitted, logits_by(context, fitted.module, fold.held))
+    specs = [
+        FitSpec(fold.train, label=fold.label, tracked=tracked.child(fold.label, "fold"))
+        for fold in folds
+    ]
+    for fold, spec, fitted in zip(folds, specs, fit_all(context, specs), strict=True):
+        logits = logits_by(context, fitted.module, fold.held)
+        fit = FoldFit(context, fold.held, fitted, logits)
+        if spec.tracked.followed:
+            with spec.tracked as part:
+                part.summary({f"held/{name}": v for name, v in fit.metrics().to_json().items()})
+        yield fit
 
 
 def out_of_fold(
-    context: TrainingContext, part: str, k: int, seed: int, keep: Path
+    context: TrainingContext,
+    part: str,
+    k: int,
+    seed: int,
+    keep: Path,
+    tracked: TrackedRun = NOT_TRACKED,
 ) -> tuple[Predictions, IntArray]:
     """Predict every photo of a part by a network that was not trained on it.
 
     Args:
         part: "train" or "all".
         keep: folder of finished folds; those found there are not computed again.
+        tracked: the run that the folds are parts of.
 
     Returns:
         Out-of-fold predictions, and the folds' confusion matrices on their training photos
@@ -123,7 +143,7 @@ def out_of_fold(
     if pending and context.config.optim.is_probe:
         pending = list(range(k))  # fitted together, so that they come out the same again
     folds = folds_of(rows, fold)
-    fits = cross_validate(context, [folds[f] for f in pending])
+    fits = cross_validate(context, [folds[f] for f in pending], tracked)
     for f, fit in zip(pending, fits, strict=True):
         results[f] = fit.result()
         history = folder / f"history-{f:02d}.csv"

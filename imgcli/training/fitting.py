@@ -64,7 +64,9 @@ def _with_validation(context: TrainingContext, spec: FitSpec) -> FitSpec:
 
 def _fit_labelled(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterator[FitResult]:
     if context.config.optim.is_probe and specs:
-        yield from fit_probes(context, specs)
+        for spec, fitted in zip(specs, fit_probes(context, specs), strict=True):
+            spec.tracked.history(fitted.history, fitted.epochs)
+            yield fitted
     else:
         for spec in specs:
             yield _fit_by_loop(context, spec)
@@ -86,7 +88,8 @@ def _fit_with_pseudo_labels(
         decay = chosen.get("weight_decay", context.config.optim.weight_decay)
         labelled = replace(labelled, config=labelled.config.with_(weight_decay=decay))
         second = replace(second, val=spec.rows[:0], chosen=chosen)
-    (result,) = _fit_labelled(labelled, [second])
+    with spec.tracked.child("with pseudo-labels", "fit") as tracked:
+        (result,) = _fit_labelled(labelled, [replace(second, tracked=tracked)])
     chosen = {**second.chosen, **result.chosen, "pseudo_labels": len(rows)}
     if val is None:
         return replace(result, chosen=chosen)
@@ -140,6 +143,7 @@ def _fit_by_loop(context: TrainingContext, spec: FitSpec) -> FitResult:
     sampled = bootstrap(context, spec.rows)
     trained_on = np.setdiff1d(sampled, context.unlabelled)
     others = len(trained_on) < len(sampled)  # photos sampled twice, or with a pseudo-label
+    spec.tracked.steps_begin()
     state = train(
         module,
         inputs,
@@ -154,6 +158,7 @@ def _fit_by_loop(context: TrainingContext, spec: FitSpec) -> FitResult:
         checkpoint=spec.checkpoint,
         mix=mixing(config.augment.mixup or 0.0, config.augment.cutmix or 0.0, len(context.classes)),
         after_epoch=spec.after_epoch,
+        follow=spec.tracked.history,
         label=spec.label,
     )
     val_metrics = None

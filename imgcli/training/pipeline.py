@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from shlex import quote
@@ -20,6 +20,8 @@ from imgcli.photos.dataset import load_dataset
 from imgcli.records import IntArray, Rejected
 from imgcli.runs import CHECKPOINT, RUNS, Run, make_room_for_latest, new_run, sweep, training
 from imgcli.text import listed
+from imgcli.tracking.about import about_run
+from imgcli.tracking.session import NO_TRACKERS, TrackedRun, Trackers
 from imgcli.training.cache_keys import photos_of
 from imgcli.training.context import FitResult, FitSpec, TrainingContext, make_context, metrics_by
 from imgcli.training.device import choose_device
@@ -63,6 +65,7 @@ def train_run(
     device: str = "auto",
     resume: Run | None = None,
     asked: Collection[str] | None = None,
+    trackers: Trackers = NO_TRACKERS,
 ) -> Trained:
     """Train by a config, or resume an unfinished run, and save everything in its folder.
 
@@ -70,6 +73,7 @@ def train_run(
 
     Args:
         asked: the choices that were made, where the config holds resolved defaults too.
+        trackers: are told of it; they decide nothing.
 
     Raises:
         StorageError: another imgcli is training the run to resume.
@@ -95,6 +99,8 @@ def train_run(
         run = resume or new_run(runs, context.config, data, asked, photos_of(context.dataset))
         if not resume:
             held.enter_context(training(run))
+        tracked = held.enter_context(trackers.run(about_run(run)))
+        tracked.begin()
 
         # Fit.
         backbone = _frozen_backbone(context, context.network)
@@ -103,6 +109,7 @@ def train_run(
             context.rows("val") if context.dataset.split.val is not None else None,
             watched=_tracked(context, run),
             checkpoint=run.folder / CHECKPOINT,
+            tracked=tracked,
         )
         (fitted,) = fit_all(context, [spec])
         network = _trained_network(context, fitted)
@@ -116,6 +123,7 @@ def train_run(
         save_history(run.folder / HISTORY, fitted.history)
         save_model(run, network, context.config, context.classes, facts)
         (run.folder / CHECKPOINT).unlink(missing_ok=True)
+        _track_facts(tracked, facts)
     dataset = context.dataset
     return Trained(
         run,
@@ -126,6 +134,19 @@ def train_run(
         dataset.grouped_by,
         *_foldable(context),
     )
+
+
+def _track_facts(tracked: TrackedRun, facts: Mapping[str, Any]) -> None:
+    """The figures of a finished training, for its trackers."""
+    parts = {part: facts[part] for part in ("train", "val", "test") if facts[part]}
+    names = [one.name for one in fields(Metrics)]
+    numbers = {f"params_{name}": n for name, n in facts["params"].items()}
+    numbers |= {name: facts[name] for name in ("epochs", "kept_epoch", "seconds")}
+    numbers |= {"images_per_second": facts["images_per_second"], **facts["chosen"]}
+    numbers |= {f"{part}/{name}": m[name] for part, m in parts.items() for name in names}
+    tracked.summary({f"final/{name}": value for name, value in numbers.items()})
+    table = [[part, *(metrics[name] for name in names)] for part, metrics in parts.items()]
+    tracked.table("figures", ["part", *names], table)
 
 
 def _foldable(context: TrainingContext) -> tuple[int, tuple[str, ...]]:

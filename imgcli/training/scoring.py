@@ -27,6 +27,7 @@ from imgcli.progress import note
 from imgcli.records import LeftOut, NewPhotos, OtherPhotos, Predictions, Scored
 from imgcli.runs import CACHE, Run
 from imgcli.text import count, listed
+from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.cache_keys import evaluation_key, score_key
 from imgcli.training.context import fresh_context, probs_by, trained_context
 from imgcli.training.cross_validation import as_predictions, out_of_fold
@@ -92,6 +93,7 @@ def score_folds(
     repeats: int = 1,
     group_by: GroupBy | None = None,
     other: Levels | None = None,
+    tracked: TrackedRun = NOT_TRACKED,
 ) -> Scored:
     """Out-of-fold predictions by the run's own config, and the folds' training confusions.
 
@@ -102,6 +104,7 @@ def score_folds(
             the run's out-of-fold predictions from now on; the others are kept beside it.
         group_by: what joins photos into groups, in place of the run's choice. Folds that ignore
             groups are an aside: they are not the run's predictions, and no evaluation.
+        tracked: the run, to whose trackers the folds are added as its parts.
     """
     dataset = None
     if other is not None:
@@ -113,7 +116,7 @@ def score_folds(
         times = ledger.enter(run, context.test_digests, f"evaluate --folds {k} --on all")
     seed = context.config.seed if seed is None else seed
     repeated = [
-        out_of_fold(context, part, k, seed + repeat, run.folder / "folds")
+        out_of_fold(context, part, k, seed + repeat, run.folder / "folds", tracked)
         for repeat in range(repeats)
     ]
     predictions, train_confusions = zip(*repeated, strict=True)

@@ -5,7 +5,7 @@ at the end of an epoch, logits at the end of an epoch.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -32,6 +32,7 @@ from imgcli.training.metrics import compute_metrics
 from imgcli.training.optim import decaying, default_rate, make_optimizer, set_rate
 
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Row = Mapping[str, Any]  # of a history
 READ_EVERY = 100  # steps
 
 
@@ -46,6 +47,7 @@ def train(
     checkpoint: Path | None = None,
     mix: Mix | None = None,
     after_epoch: Callable[[State], None] = lambda state: None,
+    follow: Callable[[Sequence[Row], int], None] = lambda rows, steps: None,
     label: str = "Training",
 ) -> State:
     """Train `module` on `rows` and leave the best weights in it.
@@ -61,6 +63,8 @@ def train(
             Without "train", its metrics are those of the epoch's batches before their steps; where
             batches are mixed or sampled, those of `rows` after the epoch.
         checkpoint: the file of the state after each epoch, resumed from if it exists.
+        follow: is shown new rows of the history, of batches or of an epoch, whose numbers have been
+            read, and how many steps are done.
         mix: mixes a batch and its targets; the new targets are shares of classes `(B, K)`.
 
     Raises:
@@ -103,6 +107,7 @@ def train(
                 steps[-1] |= {"n": len(batch), "loss": loss, "lr": lr}
                 if len(steps) == READ_EVERY or step + 1 == len(batches):
                     state.history += _read_losses(steps, optim)
+                    follow(steps, state.steps)
                     steps = []
 
             logits, labels = (torch.cat(part) for part in zip(*predicted, strict=True))
@@ -110,13 +115,15 @@ def train(
             for part, part_rows in watched.items():
                 logits = logits_of(state.evaluated, inputs, part_rows, optim.precision)
                 metrics[part] = compute_metrics(logits, targets[part_rows])
-            state.history += [
+            rows_of_epoch = [
                 {"epoch": epoch, "part": part, **values.to_json()}
                 for part, values in metrics.items()
             ]
+            state.history += rows_of_epoch
             state.finish_epoch(epoch, metrics["val"].loss if "val" in metrics else None)
             if checkpoint:
                 save_state(checkpoint, state)
+            follow(rows_of_epoch, state.steps)
             after_epoch(state)
     module.load_state_dict(state.best)
     return state

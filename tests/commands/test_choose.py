@@ -254,3 +254,15 @@ def test_groups_stay_in_one_fold_and_stand_in_the_commands(tmp_path: Path) -> No
     for group in np.unique(found["groups"]):
         assert len(np.unique(found["fold"][found["groups"] == group])) == 1
     assert len(np.unique(found["groups"])) < 60
+
+
+def test_trackers_get_each_judgement_as_a_part() -> None:
+    result = choose("test_vit", minutes=math.inf, folds=3, out="followed", track="csv")
+    lines = (Path("followed/choose/csv/metrics.csv")).read_text().splitlines()
+    accuracy = result.candidates[0]["accuracy"]["value"]
+    (line,) = (
+        one for one in lines if one.startswith('"test_vit, 60 photos"') and ",accuracy," in one
+    )
+    assert float(line.rpartition(",")[2]) == accuracy
+    table = Path("followed/choose/csv/candidates.csv").read_text().splitlines()
+    assert table[0].startswith("arch,status,n,accuracy") and table[1].startswith("test_vit,judged")

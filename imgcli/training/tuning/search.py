@@ -21,6 +21,8 @@ from imgcli.models.memory import within_memory
 from imgcli.photos.dataset import load_dataset
 from imgcli.progress import counter, note
 from imgcli.text import count
+from imgcli.tracking.about import settings_of
+from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.cache_keys import photos_key
 from imgcli.training.checkpoint import State
 from imgcli.training.context import FitSpec, TrainingContext, make_context, metrics_by
@@ -73,6 +75,7 @@ def tune(
     folds: int | None = None,
     url: str | None = None,
     device: str = "auto",
+    tracked: TrackedRun = NOT_TRACKED,
 ) -> Tuned:
     """Search until there are `trials` trials, resuming those there are already.
 
@@ -86,6 +89,7 @@ def tune(
         minutes: after which no new trial begins.
         folds: score by the mean accuracy of so many folds of the train part, instead of by the
             validation photos.
+        tracked: the search, which trials are parts of; it decides nothing.
 
     Raises:
         WrongUsage: too few folds, a study of something else.
@@ -106,7 +110,7 @@ def tune(
             study.pruner = (
                 WilcoxonPruner() if folds else MedianPruner(n_warmup_steps=_WARMUP_EPOCHS)
             )
-            objective = _Objective(config, space, data, folds, device)
+            objective = _Objective(config, space, data, folds, device, tracked)
             end = time.monotonic() + (minutes or 0) * 60 if minutes else float("inf")
             try:
                 while (begun := _begun(study)) < trials and time.monotonic() < end:
@@ -162,13 +166,20 @@ class _Objective:
     """The objective of the study: train what a trial proposes, and return its accuracy."""
 
     def __init__(
-        self, config: TrainConfig, space: Space, data: Path, folds: int | None, device: str
+        self,
+        config: TrainConfig,
+        space: Space,
+        data: Path,
+        folds: int | None,
+        device: str,
+        tracked: TrackedRun,
     ) -> None:
         self.config = config
         self.space = space
         self.data = data
         self.folds = folds
         self.device = device
+        self.tracked = tracked
         self.context: TrainingContext | None = None  # of the last trial
         self.precision = config.optim.precision  # as chosen for the first trial, then for all
         self.noted: set[str] = set()
@@ -179,11 +190,25 @@ class _Objective:
         if config.model.arch != self.config.model.arch:
             fields.add("arch")
         trial.set_user_attr("choices", {name: config.get(name) for name in sorted(fields)})
+        settings = settings_of(config)
+        with self.tracked.child(f"Trial {trial.number}", "trial", settings, sorted(fields)) as part:
+            try:
+                accuracy, loss = self._figures(config, trial, part)
+            except TrialPruned:
+                part.finish("pruned")
+                raise
+            part.summary({"accuracy": accuracy, "loss": loss})
+            return accuracy
+
+    def _figures(
+        self, config: TrainConfig, trial: Trial, tracked: TrackedRun
+    ) -> tuple[float, float]:
+        """The accuracy and the loss of a config on the photos held out."""
         try:
             with within_memory():
                 context = with_rate(self._context_for(config))
                 evaluate = self._by_folds if self.folds else self._by_val
-                metrics = evaluate(context, trial)
+                metrics = evaluate(context, trial, tracked)
         except (WrongUsage, ModelError) as error:
             # Pruned and not failed, so that the sampler learns to keep away from it.
             trial.set_user_attr("reason", str(error))
@@ -192,8 +217,9 @@ class _Objective:
             self.noted.add(str(error))
             raise TrialPruned from None
         trial.set_user_attr("n", sum(m.n for m in metrics))
-        trial.set_user_attr("loss", float(np.mean([m.loss for m in metrics])))
-        return float(np.mean([m.accuracy for m in metrics]))
+        loss = float(np.mean([m.loss for m in metrics]))
+        trial.set_user_attr("loss", loss)
+        return float(np.mean([m.accuracy for m in metrics])), loss
 
     def _context_for(self, config: TrainConfig) -> TrainingContext:
         """The last trial's context by another config, or a new one for other photos or weights."""
@@ -205,7 +231,7 @@ class _Objective:
         self.context = replace(context, config=resolved.with_(precision=self.precision))
         return self.context
 
-    def _by_val(self, context: TrainingContext, trial: Trial) -> list[Metrics]:
+    def _by_val(self, context: TrainingContext, trial: Trial, tracked: TrackedRun) -> list[Metrics]:
         """On the dataset's val part, or a share of its train part, the same for every trial."""
         if context.dataset.split.val is not None:
             rows, held = context.rows("train"), context.rows("val")
@@ -233,11 +259,14 @@ class _Objective:
             watched={"held": held} if blind else {},
             label=f"Trial {trial.number}",
             after_epoch=report,
+            tracked=tracked,
         )
         (fitted,) = fit_all(context, [spec])
         return [metrics_by(context, fitted.module, held)]
 
-    def _by_folds(self, context: TrainingContext, trial: Trial) -> list[Metrics]:
+    def _by_folds(
+        self, context: TrainingContext, trial: Trial, tracked: TrackedRun
+    ) -> list[Metrics]:
         """On each fold of the train part, by a network trained on the others."""
         assert self.folds is not None
         refuse_known_photos(context)
@@ -245,7 +274,7 @@ class _Objective:
         fold = evaluation_folds(context, rows, self.folds, self.config.seed)
         folds = folds_of(rows, fold, f"Trial {trial.number}, fold")
         metrics = []
-        for f, fit in enumerate(cross_validate(context, folds)):
+        for f, fit in enumerate(cross_validate(context, folds, tracked)):
             metrics.append(fit.metrics())
             _report(trial, metrics[-1].accuracy, f, last=f == self.folds - 1)
         return metrics
