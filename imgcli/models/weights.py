@@ -51,6 +51,13 @@ def write_state(
         save_file(plain, temporary, {_NOTES: own})
 
 
+def write_plain(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write tensors as other programs do, all or nothing: with the one note that they look for."""
+    plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    with atomic_file(path) as temporary:
+        save_file(plain, temporary, {"format": "pt"})
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a `.safetensors` file and its metadata, as `write_state` was given them.
 

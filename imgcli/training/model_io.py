@@ -100,20 +100,11 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
     run.check_file(WEIGHTS)
     try:
         classes = tuple(facts["classes"])
-        preprocess = Preprocess.from_json(facts["preprocess"])
-        model = ModelConfig(
-            facts["arch"],
-            facts["notation"],
-            facts["model_args"],
-            image_size=preprocess.size,
-            channels=preprocess.channels,
-            mirror=facts.get("mirror", False),  # older runs have neither
-            feature_power=facts.get("feature_power"),
-            pretrained=False,
-        )
+        model = _stored_model(facts)
         network = create_network(model, len(classes))
         state = read_tensors(run.folder / WEIGHTS)[0]
         network.classifier.load_state_dict(with_own_names(network, state))
+        preprocess = Preprocess.from_json(facts["preprocess"])
         precision, arch, notation = str(facts["precision"]), facts["arch"], facts["notation"]
     except (OSError, KeyError, TypeError, ModelError) as error:
         raise run.damaged("model.json", error) from None
@@ -123,10 +114,37 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
         raise run.damaged(WEIGHTS, error) from None
     network.classifier.eval()
     return (
-        Network(network.classifier, preprocess, arch, notation),
+        Network(network.classifier, preprocess, arch, notation, network.head_name),
         classes,
         precision,
     )
+
+
+def _stored_model(facts: Mapping[str, Any]) -> ModelConfig:
+    """What builds the network again of which `model.json` speaks, without its weights."""
+    preprocess = Preprocess.from_json(facts["preprocess"])
+    return ModelConfig(
+        facts["arch"],
+        facts["notation"],
+        facts["model_args"],
+        image_size=preprocess.size,
+        channels=preprocess.channels,
+        mirror=facts.get("mirror", False),  # older runs have neither
+        feature_power=facts.get("feature_power"),
+        pretrained=False,
+    )
+
+
+def stored_model(run: Run) -> ModelConfig:
+    """The network of a finished run as it can be built again; its weights are `load_model`'s.
+
+    Raises:
+        RunError: `model.json` is missing or damaged.
+    """
+    try:
+        return _stored_model(run.read_json("model.json"))
+    except (KeyError, TypeError) as error:
+        raise run.damaged("model.json", error) from None
 
 
 def with_library_names(
