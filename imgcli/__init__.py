@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imgcli.commands.learning_curve import learning_curve
     from imgcli.commands.merge import merge
     from imgcli.commands.predict import predict
+    from imgcli.commands.push import push
     from imgcli.commands.restore import restore
     from imgcli.commands.scrape import scrape
     from imgcli.commands.split import split
@@ -46,6 +47,7 @@ __all__ = [  # each in the module of that name in imgcli.commands
     "learning_curve",
     "merge",
     "predict",
+    "push",
     "restore",
     "scrape",
     "split",

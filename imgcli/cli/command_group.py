@@ -26,6 +26,7 @@ COMMANDS = {
     "suggest-merges": "Suggest classes to merge, and classes to split.",
     "merge": "Merge classes, in a new folder.",
     "report": "Write a report: one HTML file of all results.",
+    "push": "Upload a run to the Hugging Face hub, with a model card.",
     "learning-curve": "Estimate the accuracy with twice the photos.",
     "predict": "Predict the classes of new photos.",
     "archs": "List networks: the zoo, or all with every WORD in their names.",

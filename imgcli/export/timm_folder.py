@@ -22,9 +22,10 @@ from imgcli.files import write_json
 from imgcli.models.catalogue import TORCHVISION
 from imgcli.models.libraries import timm_args
 from imgcli.models.network import Network
-from imgcli.models.weights import reason_of, write_plain
+from imgcli.models.weights import write_plain
 from imgcli.records import Preprocess
 from imgcli.runs import Run
+from imgcli.text import reason_of
 from imgcli.training.model_io import WEIGHTS, load_model, stored_model, with_library_names
 
 if TYPE_CHECKING:

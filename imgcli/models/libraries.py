@@ -20,9 +20,10 @@ from imgcli.models.hub import published_file
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels
 from imgcli.models.variation import Variation
-from imgcli.models.weights import Checkpoint, load_backbone, read_checkpoint, reason_of
+from imgcli.models.weights import Checkpoint, load_backbone, read_checkpoint
 from imgcli.models.zoo import ZOO
 from imgcli.records import Preprocess
+from imgcli.text import reason_of
 
 
 def timm_names() -> list[str]:

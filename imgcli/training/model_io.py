@@ -15,6 +15,7 @@ from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import ModelError
 from imgcli.files import write_atomic
 from imgcli.models.create import create_network
+from imgcli.models.hub_repository import is_hub
 from imgcli.models.joined import networks_of
 from imgcli.models.memory import is_out_of_memory, within_memory
 from imgcli.models.network import Network
@@ -186,7 +187,7 @@ def with_own_names(network: Network, state: Mapping[str, Tensor]) -> dict[str, T
 
 def _run_of(weights: str | None) -> Run | None:
     """The run whose folder, or whose file of weights in it, is given as weights."""
-    if not weights:
+    if not weights or is_hub(weights):
         return None
     path = Path(weights)
     if path.name == WEIGHTS and Run(path.parent).finished:

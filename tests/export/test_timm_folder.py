@@ -86,7 +86,7 @@ def test_what_timm_does_not_build_is_refused_with_the_remedy(here: Path, kind: s
 
 def test_several_runs_are_refused(here: Path) -> None:
     run = begun(here / "runs", arch="test_resnet")
-    with pytest.raises(ModelError, match="of 2 runs are averaged.*--format onnx"):
+    with pytest.raises(ModelError, match=r"of 2 runs are averaged.*--format onnx"):
         timm_folder.write([run, run], here)
 
 
