@@ -155,6 +155,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _first_line(error: Exception) -> str:
-    """The first line with words of what the library says, without a token that may be in it."""
+    """The first line of what a library says was the cause, without a token that may be in it."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
     text, token = reason_of(error), os.environ.get("HF_TOKEN", "")
     return text.replace(token, "…") if token else text
