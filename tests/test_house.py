@@ -21,7 +21,7 @@ GROUND = {
     *("folder_names", "tree_readings", "class_folders"),
     *("photo_sizes", "parquet_tables", "tables", "photo_files"),
 }
-ROOMS = {"collect", "photos", "models", "training", "evaluation", "report"}
+ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "export"}
 ALLOWED = {
     "errors": {"text"},
     "text": set(),
@@ -48,6 +48,7 @@ ALLOWED = {
     "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
     "training": GROUND | {"training", "photos", "models"},
+    "export": GROUND | {"export", "photos", "models", "training", "evaluation"},
     "commands": GROUND | ROOMS | {"commands"},
     "cli": GROUND | {"commands", "report", "cli"},
 }

@@ -1,0 +1,1 @@
+"""A run becomes what other programs read."""
