@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import timm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -44,9 +44,8 @@ def test_photos_are_prepared_as_for_the_weights(here: Path) -> None:
 def test_a_folder_on_disk_names_its_network_too(here: Path, shell: Shell) -> None:
     written(here / "weights", FOLDER)
     write_classes(here / "dataset/train", per_class=4)
-    words = ("--weights", "weights", "--freeze")
-    assert shell.json("train", *words)["arch"] == "test_resnet"
-    assert "48×48" in shell.json("train", *words, "--arch", "test_resnet")["input"]
+    made = shell.json("train", "--weights", "weights", "--freeze")
+    assert made["arch"] == "test_resnet" and "48×48" in made["input"]
 
 
 def test_older_folders_have_all_in_one(here: Path) -> None:
@@ -81,8 +80,10 @@ junk = st.recursive(
 )
 
 
+@settings(max_examples=30)
 @given(
-    st.dictionaries(st.sampled_from([*CFG, "pretrained_cfg", "model_args"]), junk), st.booleans()
+    config=st.dictionaries(st.sampled_from([*CFG, "pretrained_cfg", "model_args"]), junk),
+    grey=st.booleans(),
 )
 def test_whatever_it_says_is_no_error(config: dict[str, Any], grey: bool) -> None:
     config = {**config, "architecture": "test_resnet"}
