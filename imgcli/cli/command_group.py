@@ -29,7 +29,7 @@ COMMANDS = {
     "push": "Upload a run to the Hugging Face hub, with a model card.",
     "learning-curve": "Estimate the accuracy with twice the photos.",
     "predict": "Predict the classes of new photos.",
-    "export": "Write a run as a file for other programs, compared with imgcli.",
+    "export": "Write a run as a file or folder for other programs, compared with imgcli.",
     "archs": "List networks: the zoo, or all with every WORD in their names.",
     "bench": "Measure this machine and estimate how long cross-validation takes on it.",
     "cache": "Show the entries of .imgcli/cache, and remove them.",

@@ -63,12 +63,16 @@ def export(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a run as a file for other programs, compared with imgcli.
+    """Write a run as a file or folder for other programs, compared with imgcli.
 
     One file takes decoded photos of any size and gives probabilities: resize,
     normalisation, network, calibration and the mean over several runs are in
     it. It is run by onnxruntime (or torch) on 200 held-out photos decoded by
     Pillow, and kept only if every probability is within 0.001 of imgcli's.
+
+    --format timm writes a folder as the Hugging Face hub has it: weights under
+    timm's names, config.json and a model card. timm reads it, and so does
+    `imgcli train --weights FOLDER`.
 
     Examples:
 

@@ -21,7 +21,10 @@ Repo = Annotated[
 Private = Annotated[bool, typer.Option("--private", help="Make the repository private.")]
 Format = Annotated[
     command.Format,
-    typer.Option("--format", help="What to upload: a folder that timm and imgcli read."),
+    typer.Option(
+        "--format",
+        help="What to upload: timm, weights that timm and imgcli read; or onnx, one file.",
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Export and list the files; upload nothing.")
@@ -41,9 +44,10 @@ def push(
 
     The repository gets the weights, a config, README.md with the figures,
     the photos' licences and how to load the model, in one commit. timm loads
-    it, and imgcli trains from it: --weights hf://OWNER/NAME. The token is
-    HF_TOKEN, or that of `hf auth login`; it needs the permission to write.
-    HF_ENDPOINT names another hub.
+    it, and imgcli trains from it: --weights hf://OWNER/NAME. A run that timm
+    cannot build goes as --format onnx. The token is HF_TOKEN, or that of
+    `hf auth login`; it needs the permission to write. HF_ENDPOINT names
+    another hub.
 
     Examples:
 
@@ -65,6 +69,5 @@ def _shown(result: command.PushResult) -> "Iterator[RenderableType]":
     if result.url is None:
         yield Text(f"{megabytes(result.bytes)} for {result.repo}, not uploaded (--dry-run).")
         return
-    yield from texts(
-        [f"Uploaded: {result.url}", f"Next: imgcli train --weights hf://{result.repo}"]
-    )
+    after = [f"Next: imgcli train --weights hf://{result.repo}"] if result.format == "timm" else []
+    yield from texts([f"Uploaded: {result.url}", *after])

@@ -34,7 +34,8 @@ class Format(NamedTuple):
     """A format, and the module of imgcli.export that writes it.
 
     A module of a file has NAME, `write(exported, file, options, about, ...)` and `load(file)`, by
-    which the file is compared with imgcli. A module of a folder has `write(runs, folder)`.
+    which the file is compared with imgcli. A module of a folder has `write(runs, folder)`
+    and COMPARED, the sentence on what it has compared.
     """
 
     module: str
@@ -50,6 +51,7 @@ FORMATS = {
         precisions=("fp32", "fp16", "int8"),
     ),
     "torchscript": Format("torchscript_file", precisions=("fp32", "fp16")),
+    "timm": Format("timm_folder", is_file=False),
 }
 
 
@@ -104,6 +106,7 @@ def export(
     min_precision: float | None = None,
     data: str | Path | None = None,
     force: bool = False,
+    repo: str | None = None,
 ) -> ExportResult:
     """Write a run for other programs; of several runs, the mean of their probabilities.
 
@@ -112,7 +115,7 @@ def export(
 
     Args:
         format: one of FORMATS: "onnx" or "torchscript", one file from decoded photos of any size
-            to probabilities.
+            to probabilities; "timm", a folder of weights, config and model card.
         run: "latest", a folder's name under runs/, a path, or several of these.
         out: the folder; by default export/<format> in the run's folder.
         precision: of weights and layers; int8 is calibrated on training photos.
@@ -121,6 +124,7 @@ def export(
             correct, as for `predict`.
         data: the runs' dataset, where it is not where it was.
         force: replace what is in `out`; an earlier export is replaced without it.
+        repo: the repository of the hub that a folder goes to, owner/name, for its card.
 
     Raises:
         ImgcliError: what the command line would say.
@@ -132,7 +136,7 @@ def export(
     runs = find_runs(names(run))
     out = optional_path(out) or _default_folder(runs, format, precision)
     if not kind.is_file:
-        return _export_folder(runs, format, kind, out, force)
+        return _export_folder(runs, format, kind, out, force, optional_path(data), repo)
 
     from imgcli.evaluation.calibration import temperature_of
     from imgcli.export.held_out import dataset_of
@@ -209,6 +213,11 @@ def _checked(format: str, precision: str, opset: int | None, min_precision: floa
     if min_precision is not None and not 0 < min_precision < 1:
         raise WrongUsage(
             f"--min-precision {min_precision:g} is not a share between 0 and 1, such as 0.95."
+        )
+    if min_precision is not None and not kind.is_file:
+        raise WrongUsage(
+            f"--min-precision {min_precision:g} is not for --format {format}, whose reader gives "
+            "probabilities alone; use --format onnx."
         )
     lacking = [name for name in kind.needs if importlib.util.find_spec(name) is None]
     if lacking:
@@ -402,15 +411,24 @@ class _Check:
 
 
 def _export_folder(
-    runs: "Sequence[Run]", format: str, kind: Format, out: Path, force: bool
+    runs: "Sequence[Run]",
+    format: str,
+    kind: Format,
+    out: Path,
+    force: bool,
+    data: Path | None,
+    repo: str | None,
 ) -> ExportResult:
-    """An export that is a folder of files, whose writer checks what it writes."""
+    """An export that is a folder of files, whose writer checks what it writes, with its card."""
+    from imgcli.commands.model_card import write_card
     from imgcli.staging import staged_folder
 
     writer = import_module(f"imgcli.export.{kind.module}")
     with staged_folder(out, replace=force or _is_export(out), user_files=_user_files) as staged:
         writer.write(runs, staged.folder)
-        result = _result(runs, format, "fp32", out, staged.folder, None, (None, None, []))
+        write_card(runs, staged.folder, format, data=data, repo=repo)
+        notes = [writer.COMPARED]
+        result = _result(runs, format, "fp32", out, staged.folder, None, (None, None, notes))
     if staged.kept:
         from imgcli.progress import note
 

@@ -12,8 +12,10 @@ from imgcli.files import write_atomic
 from imgcli.models.hub_repository import is_hub, repository
 from imgcli.photos.layout import find_manifest
 from imgcli.records import Preprocess
+from imgcli.text import count
 
 if TYPE_CHECKING:
+    from imgcli.commands.export import ExportResult
     from imgcli.config import ModelConfig, TrainConfig
     from imgcli.export.model_card import Licences
     from imgcli.runs import Run
@@ -26,8 +28,9 @@ def write_card(
     folder: Path,
     format: str,
     *,
+    data: Path | None = None,
     repo: str | None = None,
-    file: str | None = None,
+    exported: "ExportResult | None" = None,
 ) -> list[Path]:
     """Write README.md into the folder of an exported run, and credits.html for scraped photos.
 
@@ -35,8 +38,9 @@ def write_card(
 
     Args:
         format: what the folder holds: "timm", "onnx".
+        data: the dataset; by default where the run has it.
         repo: the repository that it goes to, owner/name.
-        file: the name of the exported file, where it is one.
+        exported: the file that is in the folder, where it is one.
 
     Returns:
         What was written.
@@ -49,7 +53,7 @@ def write_card(
     from imgcli.export.model_card import NAME, Card, card
 
     first = runs[0]
-    config, data = first.config, first.data
+    config, data = first.config, data or first.data
 
     def without_folders(text: str) -> str:
         for place in (data, first.folder):
@@ -77,7 +81,8 @@ def write_card(
             command=train_command(_without_folders(config), Path(data.name), Path("runs")),
             licences=licences,
             repo=repo,
-            file=file,
+            file=exported.files[0].name if exported else None,
+            compared=_compared(exported),
         )
     )
     written = [folder / NAME]
@@ -86,6 +91,19 @@ def write_card(
         write_atomic(folder / CREDITS, page)
         written.append(folder / CREDITS)
     return written
+
+
+def _compared(exported: "ExportResult | None") -> str | None:
+    """How an exported file compares with imgcli."""
+    gate = exported and exported.gate
+    if not gate:
+        return None
+    photos = count(gate.n, f"{gate.on} photo")
+    return (
+        f"On {photos}, decoded by Pillow, it predicts the same class as imgcli for "
+        f"{gate.same_class:,} of {gate.n:,}, and probabilities differ by at most "
+        f"{gate.max_difference:.1g}."
+    )
 
 
 def _licences(data: Path) -> "tuple[Licences, str | None]":

@@ -13,7 +13,7 @@ from imgcli.text import megabytes
 if TYPE_CHECKING:
     from imgcli.runs import Run
 
-Format = Literal["timm"]
+Format = Literal["timm", "onnx"]
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def push(
 
     Args:
         repo: "owner/name", or "name" of your own; made if there is none.
-        run: "latest", a folder's name under runs/, or a path.
+        run: "latest", a folder's name under runs/, a path, or for "onnx" several of these.
         private: make the repository private.
-        format: what to upload: a folder that timm and imgcli read.
+        format: what to upload: "timm", weights that timm and imgcli read, or "onnx", one file.
         dry_run: export and list the files, and upload nothing.
 
     Raises:
@@ -80,8 +80,8 @@ def push(
     if not dry_run:
         check_access(repo)
     with tempfile.TemporaryDirectory(prefix="imgcli-push-") as temporary:
-        folder = Path(temporary)
-        write_folder(runs, folder, format, repo if "/" in repo else None)
+        folder = Path(temporary) / "model"
+        _export(runs, format, folder, repo if "/" in repo else None)
         files = tuple(
             PushedFile(path.name, path.stat().st_size) for path in sorted(folder.iterdir())
         )
@@ -100,22 +100,15 @@ def push(
     )
 
 
-def write_folder(
-    runs: "Sequence[Run]", folder: Path, format: Format, repo: str | None = None
-) -> None:
-    """Fill a folder with an exported run and its card.
-
-    Args:
-        repo: the repository that it goes to, owner/name.
-
-    Raises:
-        ImgcliError: it cannot be exported so.
-    """
+def _export(runs: "Sequence[Run]", format: Format, folder: Path, repo: str | None) -> None:
+    """What `imgcli export` writes, and a card beside a file too."""
+    from imgcli.commands.export import DOCUMENT, export
     from imgcli.commands.model_card import write_card
-    from imgcli.export import timm_folder
 
-    timm_folder.write(runs, folder)
-    write_card(runs, folder, format, repo=repo)
+    done = export(format, run=[run.folder for run in runs], out=folder, repo=repo)
+    (folder / DOCUMENT).unlink()  # which is for the next export to the same place
+    if format == "onnx":
+        write_card(runs, folder, format, repo=repo, exported=done)
 
 
 def _message(runs: "Sequence[Run]") -> str:

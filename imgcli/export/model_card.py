@@ -54,6 +54,7 @@ class Card:
     licences: Licences
     repo: str | None = None  # owner/name on the hub, where it is known
     file: str | None = None  # the exported file, where the folder holds one
+    compared: str | None = None  # how it compares with imgcli
 
 
 def card(of: Card) -> str:
@@ -174,6 +175,21 @@ probabilities = torch.softmax(logits / {temperature}, dim=1)[0]
 best = int(probabilities.argmax())
 print(model.pretrained_cfg["label_names"][best], float(probabilities[best]))
 ```"""
+_ONNX = """\
+```python
+import json
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+session = onnxruntime.InferenceSession("{file}")
+classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")
+(probabilities,) = session.run(None, {{"images": np.asarray(photo)[None]}})[0]
+best = int(probabilities.argmax())
+print(classes[best], float(probabilities[best]))
+```"""
 _PAD = """\
 for step in transform.transforms:  # timm pads with the mean colour, imgcli with black
     if hasattr(step, "fill"):
@@ -196,12 +212,13 @@ def _use(of: Card) -> Iterator[str]:
         yield "```"
         yield ""
     elif of.file is not None:
-        yield (
-            f"`{of.file}` takes the photo's pixels and gives probabilities; its metadata names the "
-            "classes. It runs in ONNX Runtime without imgcli: `imgcli guide exporting` has a "
-            "script."
-        )
+        yield f"`{of.file}` runs in ONNX Runtime, without imgcli:"
         yield ""
+        yield _ONNX.format(file=of.file)
+        yield ""
+        if of.compared:
+            yield of.compared
+            yield ""
     yield f"**Preprocessing.** {md(_sentence(of.preprocess.describe()))}"
     if of.format == "timm":
         yield from _differences(of)

@@ -1,6 +1,10 @@
 """`imgcli push`, and a training that starts from what it uploaded."""
 
+import contextlib
+import io
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import torch
 from imgcli.runs import find_run
 from imgcli.training.model_io import load_model
 from tests.support.fake_hub import TOKEN, FakeHub, Repo, asked_by, use
-from tests.support.photos import write_classes
+from tests.support.photos import write_classes, write_dataset
 from tests.support.shell import Shell, imgcli
 from tests.support.trained_runs import begun
 
@@ -115,6 +119,31 @@ def test_a_run_that_is_no_folder_of_timm_is_refused_and_nothing_is_made(
     code, _, err = shell("push", "lab/owls")
     assert code == 1 and "--format onnx" in err and err.count("\n") == 1
     assert not hub.repos
+
+
+def test_what_timm_does_not_build_goes_as_onnx_with_lines_that_run_it(
+    here: Path, hub: FakeHub, shell: Shell, monkeypatch: Patch
+) -> None:
+    write_dataset(here / "dataset")
+    words = ("--arch", "8C3-P2", "--image-size", "16", "--epochs", "1", "--quiet")
+    assert imgcli("train", *words) == 0
+    photo = min((here / "dataset/test").glob("*/*.png"))
+    (found,) = shell.json("predict", str(photo))["predictions"]
+    files = {file["path"] for file in shell.json("push", "lab/owls", "--format", "onnx")["files"]}
+    assert files == {"model.onnx", "README.md"} == hub.repos["lab/owls"].head.keys()
+    card = hub.repos["lab/owls"].head["README.md"].decode()
+    assert "library_name: onnx" in card and "predicts the same class as imgcli for" in card
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.S)
+    (here / "read").mkdir()
+    (here / "read/model.onnx").write_bytes(hub.repos["lab/owls"].head["model.onnx"])
+    shutil.copy(photo, here / "read/photo.jpg")
+    monkeypatch.chdir(here / "read")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(code, {})
+    name, probability = said.getvalue().split()
+    assert name == found["class"]
+    assert float(probability) == pytest.approx(found["confidence"], abs=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
+from imgcli.commands.export import export
 from imgcli.commands.model_card import write_card
-from imgcli.commands.push import write_folder
 from imgcli.export.model_card import md
 from imgcli.runs import Run
 from imgcli.text import printable
@@ -102,8 +102,7 @@ def test_the_lines_of_the_card_predict_as_imgcli_does(
     here: Path, shell: Shell, choices: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = begun(here / "runs", arch="test_resnet", image_size=64, **choices)
-    (here / "out").mkdir()
-    write_folder([run], here / "out", "timm")
+    export("timm", run=run.folder, out=here / "out")
     code = re.findall(r"```python\n(.*?)```", (here / "out/README.md").read_text("utf-8"), re.S)[0]
     make_photo(5, (150, 90)).save(here / "out/photo.jpg", quality=95)
     (found,) = shell.json("predict", str(here / "out/photo.jpg"))["predictions"]
