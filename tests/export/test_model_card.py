@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 from dataclasses import replace
 from html import unescape
@@ -16,11 +17,12 @@ from markdown_it import MarkdownIt
 
 from imgcli.commands.export import export
 from imgcli.commands.model_card import write_card
+from imgcli.commands.split import split
 from imgcli.export.model_card import md
 from imgcli.runs import Run
 from imgcli.text import printable
 from tests.support.evaluations import ODD_NAMES
-from tests.support.photos import make_photo
+from tests.support.photos import make_photo, write_classes
 from tests.support.predictions import with_twins
 from tests.support.runs import judged, reported_run
 from tests.support.shell import Shell
@@ -113,3 +115,45 @@ def test_the_lines_of_the_card_predict_as_imgcli_does(
     name, probability = said.getvalue().split()
     assert name == found["class"]
     assert float(probability) == pytest.approx(found["confidence"], abs=0.02)
+
+
+def scraped(path: str, author: str, code: str) -> dict[str, Any]:
+    return {
+        "path": path,
+        "label": path.split("/")[0],
+        "source": "openverse",
+        "title": "A [red] one",
+        "creator": author,
+        "license": code,
+        "license_version": "4.0",
+        "landing_url": "https://example.org/1",
+        "file_url": "https://example.org/1.jpg",
+        "sha256": "0" * 64,
+        "size": 1,
+    }
+
+
+def test_the_photos_licences_are_counted_and_their_authors_named_beside_it(here: Path) -> None:
+    write_classes(here / "raw", per_class=4)
+    photos = sorted(path.relative_to(here / "raw").as_posix() for path in here.glob("raw/*/*"))
+    lines = [scraped(path, "Ann Müller", "by") for path in photos]
+    lines.append(scraped("gone/0.png", "Not Trained On", "by"))
+    write_lines(here / "raw", lines)
+    split("raw", ratio=0.5)
+    run = begun(here / "runs", arch="test_resnet", image_size=32)
+    text = card_of(run, here / "out")
+    assert "license: other" in text and "license_name: licences-of-the-photos" in text
+    assert re.search(r"\| CC BY 4\.0 \| 12 \|", text) and "[credits.html](credits.html)" in text
+    page = (here / "out/credits.html").read_text("utf-8")
+    assert page.count("Ann Müller") == 12 and "Not Trained On" not in page
+    assert 'href="blue' not in page  # the photos are not there
+    assert not (here / "raw/credits.html").exists()
+
+    write_lines(here / "raw", lines[:5])
+    text = card_of(run, here / "less")
+    assert "license: unknown" in text and re.search(r"\| not recorded \| 7 \|", text)
+
+
+def write_lines(folder: Path, lines: list[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / "provenance.jsonl").write_text(text, "utf-8")
