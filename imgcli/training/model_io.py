@@ -221,7 +221,10 @@ def initial_network(model: ModelConfig, classes: tuple[str, ...], seed: int) -> 
 def _use_head(network: Network, head: Head, source: str, classes: tuple[str, ...]) -> None:
     """Keep the head of a file if it is of the same classes, and say what became of it."""
     if own_head(head, network.classifier.head, classes):
-        note_once(f"'{source}': its classifier is the start too, for its classes are the same.")
+        note_once(
+            f"'{source}': its classifier is the start too, for its classes are the same. Accuracy "
+            "on photos that it was trained on is optimistic."
+        )
         return
     of = count(len(head.weight), "class", "classes")
     why = "does not name them" if head.classes is None else "has other classes"
