@@ -319,6 +319,7 @@ IMPORTS_NOT: dict[str, set[str]] = {
     "train --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "choose --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "import --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
+    "export --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL", "onnx", "onnxruntime"},
     "guide training": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "archs resnet": {*TORCH, "scipy", "sklearn", *DRAWING, "PIL"},
     "cache": {*TORCH, "scipy", "sklearn", *DRAWING},

@@ -323,7 +323,7 @@ class _Check:
             notes.append(
                 "The dataset has no held-out photos: the file was compared on training photos."
             )
-        if note := self._of_own_precision(files, theirs):
+        if strict and (note := self._of_own_precision(files, theirs)):
             notes.append(note)
         return found, notes
 

@@ -39,7 +39,7 @@ class Gate:
         return {
             "n": self.n,
             "on": self.on,
-            "passed": self.passed,
+            "passed": self.passed if self.strict else None,
             "same_class": self.same_class,
             "near_ties": self.near_ties,
             "max_difference": self.max_difference,

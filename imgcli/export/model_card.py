@@ -164,7 +164,7 @@ import timm
 import torch
 from PIL import Image, ImageOps
 
-model = timm.create_model("{place}", pretrained=True).eval(){where}
+{where}model = timm.create_model("{place}", pretrained=True).eval()
 settings = timm.data.resolve_data_config({{}}, model=model)
 transform = timm.data.create_transform(**settings)
 {pad}
@@ -184,11 +184,13 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 session = onnxruntime.InferenceSession("{file}")
-classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
-photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")
-(probabilities,) = session.run(None, {{"images": np.asarray(photo)[None]}})[0]
+about = session.get_modelmeta().custom_metadata_map
+photo = Image.open("photo.jpg")
+photo.draft(None, (int(about["least_side"]),) * 2)  # a large JPEG at a fraction of its size
+pixels = np.asarray(ImageOps.exif_transpose(photo).convert("RGB"))
+(probabilities,) = session.run(None, {{"images": pixels[None]}})[0]
 best = int(probabilities.argmax())
-print(classes[best], float(probabilities[best]))
+print(json.loads(about["classes"])[best], float(probabilities[best]))
 ```"""
 _PAD = """\
 for step in transform.transforms:  # timm pads with the mean colour, imgcli with black
@@ -231,7 +233,7 @@ def timm_code(preprocess: Preprocess, temperature: float, repo: str | None = Non
     place = f"hf-hub:{repo}" if repo else "local-dir:."
     return _TIMM.format(
         place=place,
-        where="" if repo else "  # where this file is; of the hub: hf-hub:OWNER/NAME",
+        where="" if repo else "# In this file's folder; of the hub: hf-hub:OWNER/NAME\n",
         pad=_PAD if preprocess.fit == "pad" else "",
         mode="L" if preprocess.channels == 1 else "RGB",
         temperature=f"{temperature:.6g}",
@@ -300,7 +302,7 @@ def _intended(of: Card) -> Iterator[str]:
     )
     yield (
         "- on photos of another origin (camera, place, season, style) without measuring the "
-        "accuracy there first: `imgcli evaluate --on FOLDER`;"
+        "accuracy there first: `imgcli evaluate --data FOLDER`;"
     )
     weak = _weak(of)
     if weak:

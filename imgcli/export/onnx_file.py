@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto, compose, helper
@@ -19,7 +19,7 @@ from torch import nn
 from imgcli.errors import ModelError
 from imgcli.export.classifier import Exported
 from imgcli.export.layers import Given, failing_layer
-from imgcli.export.onnx_view import PIXELS, PREFIX, ViewGraph, pixels_input
+from imgcli.export.onnx_view import PIXELS, PREFIX, ViewGraph, all_nodes, pixels_input
 from imgcli.export.options import Options
 from imgcli.files import write_atomic
 from imgcli.models.memory import is_out_of_memory
@@ -27,6 +27,8 @@ from imgcli.models.memory import is_out_of_memory
 NAME = "model.onnx"
 PROBABILITIES = "probabilities"
 MAX_BYTES = 2**31 - 1  # of a file of ONNX: protobuf holds no more
+
+_WARNING, _FATAL = 2, 4  # severities of onnxruntime's log
 
 Photos = Iterable[NDArray[np.uint8]]  # decoded, (H, W, 3) each
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -62,10 +64,8 @@ def load(file: Path) -> Predict:
     Raises:
         ModelError: onnxruntime cannot run it.
     """
-    import onnxruntime
-
     choices = onnxruntime.SessionOptions()
-    choices.log_severity_level = 4
+    choices.log_severity_level = _FATAL
     try:
         session = onnxruntime.InferenceSession(
             str(file), choices, providers=["CPUExecutionProvider"]
@@ -118,7 +118,7 @@ def in_onnx(module: nn.Module, inputs: Sequence[Given], opset: int) -> ModelProt
         )
     assert program is not None
     model = program.model_proto
-    for node in _nodes(model.graph):  # which name files of this machine
+    for node in all_nodes(model.graph.node):  # which name files of this machine
         del node.metadata_props[:]
         node.doc_string = ""
     del model.metadata_props[:]
@@ -129,14 +129,6 @@ def in_onnx(module: nn.Module, inputs: Sequence[Given], opset: int) -> ModelProt
     if found != opset:
         raise ModelError(f"torch writes it in opset {found} only")
     return model
-
-
-def _nodes(graph: Any) -> Iterator[Any]:
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _nodes(attribute.g)
 
 
 def _joined(
@@ -173,6 +165,9 @@ def _joined(
         helper.make_tensor_value_info(PROBABILITIES, onnx.TensorProto.FLOAT, ["batch", classes])
     )
     model.graph.name = "imgcli"
+    versions = {one.domain: one.version for one in network.opset_import}
+    del model.opset_import[:]  # where each is named twice
+    model.opset_import.extend(helper.make_opsetid(*one) for one in versions.items())
     return model
 
 
@@ -223,6 +218,7 @@ def _quantised(model: ModelProto, folder: Path, photos: Photos) -> ModelProto:
             per_channel=True,
             weight_type=QuantType.QInt8,
             activation_type=QuantType.QUInt8,
+            extra_options={"CalibMaxIntermediateOutputs": 16},  # photos held in memory
         )
         return onnx.load(target)
 
@@ -235,11 +231,13 @@ def _silently() -> Iterator[None]:
     """Without what torch and onnxruntime print and log; errors come as exceptions."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
+    onnxruntime.set_default_logger_severity(_FATAL)
     try:
         with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
         logging.disable(disabled)
+        onnxruntime.set_default_logger_severity(_WARNING)
 
 
 def _said(error: Exception) -> str:

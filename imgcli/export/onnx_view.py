@@ -3,7 +3,7 @@
 Numbers of a side are int64, places on it double, pixels float32.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +35,8 @@ class ViewGraph:
         self._prefix = f"{PREFIX}{number}"
         self._count = 0
         self.output = self._view()
+        used = {name for node in all_nodes(self.nodes) for name in node.input}
+        self.constants = [constant for constant in self.constants if constant.name in used]
 
     def _name(self) -> str:
         self._count += 1
@@ -288,6 +290,15 @@ class ViewGraph:
         before = [self._op("Div", one, two) for one in lacking]
         after = [self._op("Sub", one, half) for one, half in zip(lacking, before, strict=True)]
         return self._op("Pad", values, self._vector(zero, zero, *before, zero, zero, *after))
+
+
+def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """Nodes, with those of the branches of theirs."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from all_nodes(attribute.g.node)
 
 
 def pixels_input() -> ValueInfoProto:
