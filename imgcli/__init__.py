@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from imgcli.commands.credits import credits
     from imgcli.commands.describe_arch import describe_arch
     from imgcli.commands.evaluate import evaluate
+    from imgcli.commands.export import export
     from imgcli.commands.import_photos import import_photos
     from imgcli.commands.learning_curve import learning_curve
     from imgcli.commands.merge import merge
     from imgcli.commands.predict import predict
+    from imgcli.commands.push import push
     from imgcli.commands.restore import restore
     from imgcli.commands.scrape import scrape
     from imgcli.commands.split import split
@@ -42,10 +44,12 @@ __all__ = [  # each in the module of that name in imgcli.commands
     "credits",
     "describe_arch",
     "evaluate",
+    "export",
     "import_photos",
     "learning_curve",
     "merge",
     "predict",
+    "push",
     "restore",
     "scrape",
     "split",

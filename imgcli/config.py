@@ -167,8 +167,9 @@ class ModelConfig:
     )
     weights: str | None = _network(
         "Weights to start from: a run's folder, a .safetensors file, a checkpoint of another tool "
-        "(read as data), or a folder of Hugging Face's layout.",
-        metavar="PATH",
+        "(read as data), a folder of Hugging Face's layout, or a repository of its hub: "
+        "hf://owner/name[@revision].",
+        metavar="PATH|hf://…",
     )
     image_size: int | None = _network(
         "Height and width of the input in pixels.", "the arch's own", limits=POSITIVE

@@ -26,6 +26,11 @@ def be_quiet(quiet: bool = True) -> None:
     _said.clear()
 
 
+def is_quiet() -> bool:
+    """Whether no bars and no notes are shown."""
+    return _quiet
+
+
 @contextmanager
 def quietly(quiet: bool) -> Iterator[None]:
     """Be quiet, or not, for the time of one command."""

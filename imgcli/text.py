@@ -27,6 +27,12 @@ def listed(names: Sequence[object], most: int = 5) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
+def reason_of(error: Exception) -> str:
+    """The first line with words of what a library says, for a sentence."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return text.rstrip(".:!") or type(error).__name__
+
+
 def count(n: int, what: str, plural: str | None = None) -> str:
     """A number of things: "1 photo", "1,850 photos"."""
     return f"{n:,} {what if n == 1 else plural or what + 's'}"

@@ -21,7 +21,7 @@ GROUND = {
     *("folder_names", "tree_readings", "class_folders"),
     *("photo_sizes", "parquet_tables", "tables", "photo_files"),
 }
-ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking"}
+ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking", "export"}
 ALLOWED = {
     "errors": {"text"},
     "text": set(),
@@ -48,6 +48,7 @@ ALLOWED = {
     "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
     "training": GROUND | {"training", "photos", "models", "tracking"},
+    "export": GROUND | {"export", "photos", "models", "training", "evaluation", "report"},
     "commands": GROUND | ROOMS | {"commands"},
     "cli": GROUND | {"commands", "report", "cli"},
 }
@@ -323,6 +324,7 @@ IMPORTS_NOT: dict[str, set[str]] = {
     "train --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "choose --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "import --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
+    "export --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL", "onnx", "onnxruntime"},
     "guide training": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "archs resnet": {*TORCH, "scipy", "sklearn", *DRAWING, "PIL"},
     "cache": {*TORCH, "scipy", "sklearn", *DRAWING},

@@ -7,6 +7,7 @@ from shlex import join
 from imgcli.commands.training_config import asked_words
 from imgcli.errors import ImgcliError
 from imgcli.models.bundled import bundled_archs
+from imgcli.models.hub_repository import is_hub
 from imgcli.runs import find_run
 from imgcli.staging import is_occupied
 from imgcli.text import free_suffixes
@@ -39,7 +40,7 @@ def train_command(data: Path) -> str:
     with suppress(ImgcliError):
         newest = find_run()
         weights = newest.config.model.weights
-        if weights is None or Path(weights).exists():
+        if weights is None or is_hub(weights) or Path(weights).exists():
             words = asked_words(newest) or words
     data_words = [] if data == DATASET else ["--data", str(data)]
     return join(["imgcli", "train", *words, *data_words])

@@ -132,7 +132,9 @@ def predict(
     from imgcli.evaluation.calibration import temperature_of
 
     temperatures = [temperature_of(one) for one in runs]
-    promised = None if min_precision is None else _promise(runs, temperatures, min_precision)
+    promised = (
+        None if min_precision is None else selective_threshold(runs, temperatures, min_precision)
+    )
     threshold = promised.threshold if promised else unsure
 
     from imgcli.training.predict import predict_photos
@@ -171,7 +173,7 @@ def predict(
     )
 
 
-def _promise(
+def selective_threshold(
     runs: "Sequence[Run]", temperatures: Sequence[float], min_precision: float
 ) -> "SelectivePrediction":
     """The confidence threshold, from the runs' out-of-fold predictions, calibrated as now."""

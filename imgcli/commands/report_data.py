@@ -38,11 +38,12 @@ from imgcli.text import count
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
 
 
-def report_data(run: Run, data: Path) -> Report:
+def report_data(run: Run, data: Path, *, figures: bool = True) -> Report:
     """All that the report of a run shows, by its stored predictions.
 
     Args:
         data: the dataset folder.
+        figures: whether to draw them.
 
     Raises:
         RunError: the run's files are damaged, or not of one training.
@@ -57,7 +58,7 @@ def report_data(run: Run, data: Path) -> Report:
         made=f"{datetime.now():%Y-%m-%d %H:%M}",
         model=run.read_json("model.json"),
         data=str(data),
-        figures=_figures(run, evaluated),
+        figures=_figures(run, evaluated) if figures else {},
         commands=list(_commands(run, data, manifest, folds, test)),
         versions=_versions(),
         missing=list(_missing(run, data, folds, test)),

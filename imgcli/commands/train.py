@@ -117,12 +117,15 @@ def train(
 
 def refuse_missing_files(config: "TrainConfig", data: Path) -> None:
     """Refuse a training whose photos or weights are not to be had, before torch is imported."""
+    from imgcli.models.hub_repository import is_hub, weights_folder
     from imgcli.photos.dataset import refuse_missing
     from imgcli.photos.layout import photos_under
 
     refuse_missing(data)
     weights, pseudo_label = config.model.weights, config.data.pseudo_label
-    if weights is not None and not Path(weights).exists():
+    if weights is not None and is_hub(weights):
+        weights_folder(weights)
+    elif weights is not None and not Path(weights).exists():
         raise ModelError(
             f"No weights '{weights}'. Give --weights a .safetensors or .pth file, or a run's "
             "folder."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.config import PLUS, Choice, TrainConfig, choices
 from imgcli.errors import WrongUsage
+from imgcli.progress import note_once
 
 if TYPE_CHECKING:
     from imgcli.runs import Run
@@ -21,8 +22,6 @@ def training_config(**given: Any) -> TrainConfig:
         TypeError: an unknown choice; the message names the nearest one.
         WrongUsage: no network is named, or a value of the wrong type.
     """
-    from imgcli.runs import through_latest
-
     for name in given:
         if name not in choices():
             nearest = get_close_matches(name, choices(), n=1, cutoff=0)
@@ -30,12 +29,33 @@ def training_config(**given: Any) -> TrainConfig:
     values = {
         name: _value(choices()[name], value) for name, value in given.items() if value is not None
     }
+    for name in ("weights", "pseudo_label"):
+        if name in values:
+            values[name] = _lasting(values[name])
+    if "weights" in values:
+        values = _of_weights(values["weights"], values.get("arch")) | values
     if "arch" not in values:
         values["arch"] = _default_arch(values)
-    for name in ("weights", "pseudo_label"):
-        if name in values:  # runs/latest will soon be another run
-            values[name] = str(through_latest(Path(values[name])))
     return TrainConfig.of(**values)
+
+
+def _of_weights(weights: str, arch: str | None) -> dict[str, Any]:
+    """The network that weights are of, and its input, where config.json beside them says it."""
+    from imgcli.models.hub_repository import config_of
+    from imgcli.models.weights_config import choices_of
+
+    found = choices_of(config_of(weights), arch)
+    if found and arch is None:
+        note_once(f"The weights '{weights}' are of --arch {found['arch']}, by their config.json.")
+    return found
+
+
+def _lasting(place: str) -> str:
+    """A path or weights of the hub by what will stay the same: runs/latest will be another run."""
+    from imgcli.models.hub_repository import is_hub, pinned
+    from imgcli.runs import through_latest
+
+    return pinned(place) if is_hub(place) else str(through_latest(Path(place)))
 
 
 def _default_arch(values: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ features of both.
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -13,15 +12,18 @@ from torch import nn
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
 from imgcli.models.build import build_backbone, leading_shape, without_ends
+from imgcli.models.hub_repository import weights_path
 from imgcli.models.joined import Member, PoweredBackbone, join, mirrored
 from imgcli.models.layers import initialise
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels, Classifier, Network, feature_count
 from imgcli.models.notation import is_notation, written
 from imgcli.models.variation import AS_IT_IS, Variation, variation_of, vary
-from imgcli.models.weights import load_backbone, read_checkpoint, reason_of
+from imgcli.models.weights import load_backbone, read_checkpoint
+from imgcli.models.weights_config import as_configured
 from imgcli.models.zoo import ZOO
 from imgcli.records import Preprocess
+from imgcli.text import reason_of
 
 _NOTATION_SIZE = 64  # pixels, for a notation given without --image-size
 
@@ -58,7 +60,9 @@ def create_network(model: ModelConfig, classes: int, seed: int = 0) -> Network:
     module, head_names, preprocess = backbone
     given = None
     if model.weights is not None:
-        given = load_backbone(module, read_checkpoint(Path(model.weights)), head_names)
+        checkpoint = read_checkpoint(weights_path(model.weights))
+        given = load_backbone(module, checkpoint, head_names)
+        preprocess = as_configured(preprocess, checkpoint.config)
     if model.mirror:
         module, head_names = mirrored(module), []
     if model.feature_power not in (None, 1):

@@ -8,7 +8,6 @@ import os
 import socket
 import ssl
 import threading
-from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
 from urllib.parse import SplitResult, urlsplit
@@ -18,6 +17,7 @@ from imgcli.errors import ModelError
 from imgcli.files import FULL
 from imgcli.models.bundled import bundled_archs
 from imgcli.models.weights_cache import HUB_FILES, cached_file, hub_cache, is_url, torch_cache
+from imgcli.text import reason_of
 
 _ANSWER = 5.0  # seconds in which a host that took the connection must say something
 _PATIENCE = 20.0  # seconds without a byte of a file
@@ -60,8 +60,6 @@ def refuse_unreachable(arch: str, source: str) -> None:
 
 def _from_hub(hub_id: str, arch: str) -> Path:
     from huggingface_hub import constants, hf_hub_download
-
-    from imgcli.models.weights import reason_of
 
     try:
         return Path(hf_hub_download(hub_id, HUB_FILES[0]))
@@ -114,17 +112,21 @@ def is_reachable(url: str, seconds: float = 1.0, answer: float = _ANSWER) -> boo
     proxy = urlsplit(getproxies().get(target.scheme, ""))
     host = proxy.hostname or target.hostname or ""
     port = proxy.port or target.port or (443 if target.scheme == "https" else 80)
-    connected: Queue[socket.socket] = Queue()
+    connected: Queue[socket.socket | None] = Queue()
 
     def try_to_connect() -> None:
-        with suppress(OSError):
+        try:
             connected.put(socket.create_connection((host, port), timeout=seconds))
+        except OSError:
+            connected.put(None)
 
     # In a thread, because looking a name up has no time limit of its own.
     threading.Thread(target=try_to_connect, daemon=True).start()
     try:
         connection = connected.get(timeout=seconds)
     except Empty:
+        return False
+    if connection is None:
         return False
     with connection:
         connection.settimeout(answer)

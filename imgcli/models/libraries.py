@@ -20,9 +20,10 @@ from imgcli.models.hub import published_file
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels
 from imgcli.models.variation import Variation
-from imgcli.models.weights import Checkpoint, load_backbone, read_checkpoint, reason_of
+from imgcli.models.weights import Checkpoint, load_backbone, read_checkpoint
 from imgcli.models.zoo import ZOO
 from imgcli.records import Preprocess
+from imgcli.text import reason_of
 
 
 def timm_names() -> list[str]:
@@ -142,7 +143,7 @@ def _from_timm(
 ) -> Backbone:
     """Build timm's network; published weights are adapted to the channels."""
     arch, image_size = model.arch, model.image_size
-    args = {**_timm_args(model, channels), **_dropout(arch, variation, "drop_rate")}
+    args = {**timm_args(model, channels), **_dropout(arch, variation, "drop_rate")}
     file = bundled_file(arch) if pretrained else None
     pretrained = pretrained and file is None
     if pretrained:
@@ -223,7 +224,7 @@ def shapes_of(model: ModelConfig, channels: Channels, classes: int) -> dict[str,
     """The tensors of a whole network of timm or torchvision by its own names; without memory."""
     with torch.device("meta"):
         if timm.is_model(model.arch):
-            args = _timm_args(model, channels)
+            args = timm_args(model, channels)
             module = timm.create_model(model.arch, num_classes=classes, **args)
         else:
             name = model.arch.removeprefix(TORCHVISION)
@@ -232,7 +233,8 @@ def shapes_of(model: ModelConfig, channels: Channels, classes: int) -> dict[str,
         return {name: tuple(value.shape) for name, value in module.state_dict().items()}
 
 
-def _timm_args(model: ModelConfig, channels: Channels) -> dict[str, Any]:
+def timm_args(model: ModelConfig, channels: Channels) -> dict[str, Any]:
+    """The arguments of `timm.create_model` for a network, beside its classes."""
     args = dict(model.model_args)
     if has_fixed_size(model.arch) and model.image_size:
         args.setdefault("img_size", model.image_size)

@@ -21,16 +21,13 @@ from imgcli.files import atomic_file
 from imgcli.models.foreign import what_it_is, would_run
 from imgcli.models.inert import Refusal, Stored, arch_names, class_names, flatten, read_tree
 from imgcli.models.transformers_names import in_timms_names, not_of_timm, other_than_timms
+from imgcli.models.weights_cache import FOLDER_FILES
 from imgcli.progress import note_once
 from imgcli.reading import open_regular
-from imgcli.text import listed
+from imgcli.text import listed, reason_of
 
 # Of several copies of a network in a checkpoint, an average is the better one.
 _AVERAGE = re.compile(r"(^|[._])(ema|swa|averaged?|avg|teacher|shadow)([._]|$)")
-_FILES = (  # in a folder as Hugging Face's, the first that is there
-    *("model.safetensors", "model.safetensors.index.json", "pytorch_model.safetensors"),
-    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
-)
 _AUXILIARY = ("aux", "Aux")  # classifiers beside the network's, for its training only
 _COUNTER = "num_batches_tracked"
 CLASSES = "classes"  # the metadata of what we write: their names as JSON
@@ -49,6 +46,13 @@ def write_state(
         # In one note: of several, safetensors writes the order by chance, and so other bytes.
         own = json.dumps({**notes, _HASH: _hash_of(plain, notes)}, sort_keys=True)
         save_file(plain, temporary, {_NOTES: own})
+
+
+def write_plain(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write tensors as other programs do, all or nothing: with the one note that they look for."""
+    plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    with atomic_file(path) as temporary:
+        save_file(plain, temporary, {"format": "pt"})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -101,7 +105,7 @@ class Head(NamedTuple):
 
 def is_checkpoint_folder(folder: Path) -> bool:
     """Whether a folder holds weights as Hugging Face lays them out, and is no run."""
-    return not (folder / "model.json").exists() and any((folder / f).exists() for f in _FILES)
+    return not (folder / "model.json").exists() and any((folder / f).exists() for f in FOLDER_FILES)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -158,7 +162,7 @@ def _itself(value: Tensor) -> Tensor:
 
 def _of_folder(folder: Path) -> Checkpoint:
     """A folder of Hugging Face's layout: its config names the classes, maybe the network."""
-    file = next(folder / name for name in _FILES if (folder / name).exists())
+    file = next(folder / name for name in FOLDER_FILES if (folder / name).exists())
     files = [file]
     config: Any = {}
     try:
@@ -324,9 +328,3 @@ def own_head(head: Head, layer: nn.Linear, classes: Sequence[str]) -> bool:
         layer.weight.copy_(head.weight[order])
         layer.bias.zero_() if head.bias is None else layer.bias.copy_(head.bias[order])
     return True
-
-
-def reason_of(error: Exception) -> str:
-    """The first line of what a library says, for a sentence."""
-    text = str(error).strip()
-    return text.splitlines()[0].rstrip(".!") if text else type(error).__name__

@@ -10,6 +10,10 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+FOLDER_FILES = (  # weights in a folder of Hugging Face's layout, the first that is there
+    *("model.safetensors", "model.safetensors.index.json", "pytorch_model.safetensors"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # of a repository, the first that is there
 
 

@@ -15,6 +15,7 @@ from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import ModelError
 from imgcli.files import write_atomic
 from imgcli.models.create import create_network
+from imgcli.models.hub_repository import is_hub
 from imgcli.models.joined import networks_of
 from imgcli.models.memory import is_out_of_memory, within_memory
 from imgcli.models.network import Network
@@ -100,20 +101,11 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
     run.check_file(WEIGHTS)
     try:
         classes = tuple(facts["classes"])
-        preprocess = Preprocess.from_json(facts["preprocess"])
-        model = ModelConfig(
-            facts["arch"],
-            facts["notation"],
-            facts["model_args"],
-            image_size=preprocess.size,
-            channels=preprocess.channels,
-            mirror=facts.get("mirror", False),  # older runs have neither
-            feature_power=facts.get("feature_power"),
-            pretrained=False,
-        )
+        model = _stored_model(facts)
         network = create_network(model, len(classes))
         state = read_tensors(run.folder / WEIGHTS)[0]
         network.classifier.load_state_dict(with_own_names(network, state))
+        preprocess = Preprocess.from_json(facts["preprocess"])
         precision, arch, notation = str(facts["precision"]), facts["arch"], facts["notation"]
     except (OSError, KeyError, TypeError, ModelError) as error:
         raise run.damaged("model.json", error) from None
@@ -123,10 +115,37 @@ def load_model(run: Run) -> tuple[Network, tuple[str, ...], str]:
         raise run.damaged(WEIGHTS, error) from None
     network.classifier.eval()
     return (
-        Network(network.classifier, preprocess, arch, notation),
+        Network(network.classifier, preprocess, arch, notation, network.head_name),
         classes,
         precision,
     )
+
+
+def _stored_model(facts: Mapping[str, Any]) -> ModelConfig:
+    """What builds the network again of which `model.json` speaks, without its weights."""
+    preprocess = Preprocess.from_json(facts["preprocess"])
+    return ModelConfig(
+        facts["arch"],
+        facts["notation"],
+        facts["model_args"],
+        image_size=preprocess.size,
+        channels=preprocess.channels,
+        mirror=facts.get("mirror", False),  # older runs have neither
+        feature_power=facts.get("feature_power"),
+        pretrained=False,
+    )
+
+
+def stored_model(run: Run) -> ModelConfig:
+    """The network of a finished run as it can be built again; its weights are `load_model`'s.
+
+    Raises:
+        RunError: `model.json` is missing or damaged.
+    """
+    try:
+        return _stored_model(run.read_json("model.json"))
+    except (KeyError, TypeError) as error:
+        raise run.damaged("model.json", error) from None
 
 
 def with_library_names(
@@ -168,7 +187,7 @@ def with_own_names(network: Network, state: Mapping[str, Tensor]) -> dict[str, T
 
 def _run_of(weights: str | None) -> Run | None:
     """The run whose folder, or whose file of weights in it, is given as weights."""
-    if not weights:
+    if not weights or is_hub(weights):
         return None
     path = Path(weights)
     if path.name == WEIGHTS and Run(path.parent).finished:
@@ -202,7 +221,10 @@ def initial_network(model: ModelConfig, classes: tuple[str, ...], seed: int) -> 
 def _use_head(network: Network, head: Head, source: str, classes: tuple[str, ...]) -> None:
     """Keep the head of a file if it is of the same classes, and say what became of it."""
     if own_head(head, network.classifier.head, classes):
-        note_once(f"'{source}': its classifier is the start too, for its classes are the same.")
+        note_once(
+            f"'{source}': its classifier is the start too, for its classes are the same. Accuracy "
+            "on photos that it was trained on is optimistic."
+        )
         return
     of = count(len(head.weight), "class", "classes")
     why = "does not name them" if head.classes is None else "has other classes"

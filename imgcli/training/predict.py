@@ -76,18 +76,20 @@ def predict_photos(
     photos: NewPhotos,
     device_name: str = "auto",
     temperatures: Sequence[float] | None = None,
+    precision: str | None = None,
 ) -> Predicted:
     """Predict photos; by several runs, the mean of their probabilities.
 
     Args:
         temperatures: that each run's logits are divided by, which calibrates them.
+        precision: to compute in; each run's own where that is None.
 
     Raises:
         RunError: a run is damaged, or the runs know different classes.
     """
     device = choose_device(device_name)
     predictions = [
-        _predict(run, photos, device, temperature)
+        _predict(run, photos, device, temperature, precision)
         for run, temperature in zip(runs, temperatures or [1.0] * len(runs), strict=True)
     ]
     first = predictions[0]
@@ -101,10 +103,16 @@ def predict_photos(
     return replace(first, probs=probs, rejected=[*photos.rejected, *first.rejected])
 
 
-def _predict(run: Run, photos: NewPhotos, device: torch.device, temperature: float) -> Predicted:
+def _predict(
+    run: Run,
+    photos: NewPhotos,
+    device: torch.device,
+    temperature: float,
+    precision: str | None = None,
+) -> Predicted:
     """One run's predictions of photos, in the order named; those that cannot be read are listed."""
     network, classes, stored = load_model(run)
-    view, precision = network.preprocess, usable_precision(stored, device)
+    view, precision = network.preprocess, precision or usable_precision(stored, device)
     classifier = network.classifier.to(device).to(memory_format=torch.channels_last)
     read: list[int] = []
     rejected: list[Rejected] = []

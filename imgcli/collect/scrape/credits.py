@@ -1,7 +1,7 @@
 """The page of photo credits: creator, licence and attribution of each photo."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,12 @@ li { margin: .3rem 0; overflow-wrap: anywhere; } .file { opacity: .65; font-size
 {% if photo.wording %}
 <br>{{ photo.wording | printable }}
 {% endif %}
-<br><a class="file" href="{{ photo.path | quoted }}">{{ photo.path | printable }}</a></li>
+<br>
+{% if with_files %}
+<a class="file" href="{{ photo.path | quoted }}">{{ photo.path | printable }}</a></li>
+{% else %}
+<span class="file">{{ photo.path | printable }}</span></li>
+{% endif %}
 {% endfor %}
 </ul>
 {% endfor %}
@@ -91,6 +96,21 @@ def write_credits(folder: Path) -> Credited:
     Raises:
         DataError: the folder has no provenance, or no scraped photos.
     """
+    credits, uncredited = read_credits(folder)
+    page = folder / CREDITS
+    kept = write_page(page, credits_page(credits))
+    return Credited(page, licences_of(credits), uncredited, kept)
+
+
+def read_credits(folder: Path, among: Collection[str] | None = None) -> tuple[list[Credit], int]:
+    """The credits of the scraped photos in a folder, and how many others there are.
+
+    Args:
+        among: the photos to credit, by their paths in the folder; by default all that are there.
+
+    Raises:
+        DataError: the folder has no provenance, or no such photos that were scraped.
+    """
     try:
         lines = {str(line["path"]): line for line in provenance.read(folder)}
     except (FileNotFoundError, NotADirectoryError):
@@ -102,19 +122,32 @@ def write_credits(folder: Path) -> Credited:
         raise DataError(
             f"'{folder / provenance.NAME}' cannot be read ({error.strerror or error}). Restore it."
         ) from None
-    there = [line for path, line in sorted(lines.items()) if (folder / path).is_file()]
+    wanted = sorted(lines.keys() if among is None else lines.keys() & among)
+    there = [lines[p] for p in wanted if among is not None or (folder / p).is_file()]
     credits = [_credit(line) for line in there if "file_url" in line]
     if not credits:
         raise DataError(f"'{folder}' holds no photos that `imgcli scrape` placed: none to credit.")
-    licences = dict(Counter(credit.licence for credit in credits).most_common())
-    page = folder / CREDITS
+    return credits, (len(there) if among is None else len(among)) - len(credits)
+
+
+def licences_of(credits: Sequence[Credit]) -> dict[str, int]:
+    """Photos under each licence, the commonest first."""
+    return dict(Counter(credit.licence for credit in credits).most_common())
+
+
+def credits_page(credits: Sequence[Credit], with_files: bool = True) -> str:
+    """The page as HTML.
+
+    Args:
+        with_files: whether each photo's file is beside the page, to be linked to.
+    """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"count": count, "printable": printable, "quoted": quote}
-    text = environment.from_string(_PAGE).render(credits=credits, licences=licences)
-    kept = write_page(page, text)
-    return Credited(page, licences, len(there) - len(credits), kept)
+    page = environment.from_string(_PAGE)
+    licences = licences_of(credits)
+    return page.render(credits=credits, licences=licences, with_files=with_files)
 
 
 def _credit(line: Mapping[str, Any]) -> Credit:

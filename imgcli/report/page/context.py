@@ -115,7 +115,7 @@ def _evaluation(report: Report) -> dict[str, Any]:
         "sides": _sides(evaluation),
         "confusion": table,
         "rows": _rows(evaluation, table),
-        "pairs": _pairs(evaluation),
+        "pairs": confused_pairs(evaluation, PAIRS),
         "per_class": sorted(evaluation.per_class, key=lambda row: (row.n == 0, row.f1)),
         "worst": galleries.worst(predictions),
         "drawn": galleries.drawn(predictions),
@@ -142,11 +142,11 @@ def _rows(evaluation: Evaluation, table: MatrixTable) -> list[dict[str, Any]]:
     ]
 
 
-def _pairs(evaluation: Evaluation) -> list[dict[str, Any]]:
+def confused_pairs(evaluation: Evaluation, most: int) -> list[dict[str, Any]]:
     """The classes that are confused most, in photos of both directions."""
     counts, classes = evaluation.confusion, evaluation.classes
     confused = np.triu(counts + counts.T, 1)
-    order = np.argsort(-confused, axis=None, kind="stable")[:PAIRS]
+    order = np.argsort(-confused, axis=None, kind="stable")[:most]
     pairs = [divmod(int(cell), len(classes)) for cell in order if confused.flat[cell]]
     return [
         {"a": classes[a], "b": classes[b], "ab": int(counts[a, b]), "ba": int(counts[b, a])}

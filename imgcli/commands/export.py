@@ -1,0 +1,514 @@
+"""`imgcli.export`: a run as a file or folder that other programs use."""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from imgcli.aside import files_in
+from imgcli.commands.evaluate import names
+from imgcli.commands.folders import optional_path
+from imgcli.commands.results import Result
+from imgcli.errors import Refused, WrongUsage
+from imgcli.text import count, listed, megabytes
+
+if TYPE_CHECKING:
+    from imgcli.export.classifier import Exported
+    from imgcli.export.gate import Gate, Predict
+    from imgcli.export.held_out import HeldOut
+    from imgcli.export.options import Options
+    from imgcli.photos.dataset import Dataset
+    from imgcli.records import FloatArray, IntArray
+    from imgcli.runs import Run
+
+Precision = Literal["fp32", "fp16", "int8"]
+DOCUMENT = "export.json"  # in the folder: what is in it, and how it was compared with imgcli
+
+
+class Format(NamedTuple):
+    """A format, and the module of imgcli.export that writes it.
+
+    A module of a file has NAME, `write(exported, file, options, about, ...)` and `load(file)`, by
+    which the file is compared with imgcli. A module of a folder has `write(runs, folder)`
+    and COMPARED, the sentence on what it has compared.
+    """
+
+    module: str
+    is_file: bool = True
+    needs: tuple[str, ...] = ()  # packages of the extra "export"
+    precisions: tuple[Precision, ...] = ("fp32",)
+
+
+FORMATS = {
+    "onnx": Format(
+        "onnx_file",
+        needs=("onnx", "onnxruntime", "onnxscript"),
+        precisions=("fp32", "fp16", "int8"),
+    ),
+    "torchscript": Format("torchscript_file", precisions=("fp32", "fp16")),
+    "timm": Format("timm_folder", is_file=False),
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExportResult(Result):
+    """What was written, and how it compares with imgcli."""
+
+    runs: tuple[Path, ...]
+    format: str
+    precision: str
+    out: Path
+    files: tuple[Path, ...]
+    bytes: int  # of all files
+    sha256: Mapping[str, str]  # of each file, by its name in the folder
+    input: Mapping[str, Any] | None  # of a file: name, type, shape, and what the graph does
+    classes: tuple[str, ...]
+    gate: "Gate | None"  # None for a folder
+    accuracy: Mapping[str, Any] | None  # lost by int8 and fp16
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        gate = None if self.gate is None else self.gate.to_json()
+        return {
+            "run": " + ".join(map(str, self.runs)),
+            "format": self.format,
+            "precision": self.precision,
+            "out": str(self.out),
+            "files": [str(file) for file in self.files],
+            "bytes": self.bytes,
+            "sha256": dict(self.sha256),
+            "input": None if self.input is None else dict(self.input),
+            "classes": list(self.classes),
+            "gate": gate if gate is None else {**gate, "accuracy": self.accuracy},
+            "notes": list(self.notes),
+        }
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "run", " + ".join(map(str, self.runs))
+        yield "files", f"{listed(self.files, 3)} ({megabytes(self.bytes)})"
+        if self.gate is not None:
+            photos = count(self.gate.n, "photo")
+            yield "compared on", f"{photos}: {self.gate.same_class:,} of the same class"
+
+
+def export(
+    format: str = "onnx",
+    *,
+    run: str | Path | Sequence[str | Path] = "latest",
+    out: str | Path | None = None,
+    precision: Precision = "fp32",
+    opset: int | None = None,
+    min_precision: float | None = None,
+    data: str | Path | None = None,
+    force: bool = False,
+    repo: str | None = None,
+) -> ExportResult:
+    """Write a run for other programs; of several runs, the mean of their probabilities.
+
+    The file is run by the other program's library on photos that Pillow alone has decoded, and kept
+    only if its probabilities are imgcli's.
+
+    Args:
+        format: one of FORMATS: "onnx" or "torchscript", one file from decoded photos of any size
+            to probabilities; "timm", a folder of weights, config and model card.
+        run: "latest", a folder's name under runs/, a path, or several of these.
+        out: the folder; by default export/<format> in the run's folder.
+        precision: of weights and layers; int8 is calibrated on training photos.
+        opset: of ONNX.
+        min_precision: the file names the confidence from which on this share of the answers is
+            correct, as for `predict`.
+        data: the runs' dataset, where it is not where it was.
+        force: replace what is in `out`; an earlier export is replaced without it.
+        repo: the repository of the hub that a folder goes to, owner/name, for its card.
+
+    Raises:
+        ImgcliError: what the command line would say.
+    """
+    kind = _checked(format, precision, opset, min_precision)
+
+    from imgcli.runs import find_runs
+
+    runs = find_runs(names(run))
+    out = optional_path(out) or _default_folder(runs, format, precision)
+    if not kind.is_file:
+        return _export_folder(runs, format, kind, out, force, optional_path(data), repo)
+
+    from imgcli.evaluation.calibration import temperature_of
+    from imgcli.export.held_out import dataset_of
+    from imgcli.export.options import OPSET, Options
+    from imgcli.staging import staged_folder
+
+    temperatures = [temperature_of(one) for one in runs]
+    threshold = None
+    if min_precision is not None:
+        from imgcli.commands.predict import selective_threshold
+
+        threshold = selective_threshold(runs, temperatures, min_precision).threshold
+    dataset = dataset_of(runs[0], optional_path(data))
+    exported = _loaded(runs, temperatures)
+    options = Options(precision, opset or OPSET)
+    about = _about(exported, options, format, runs, min_precision, threshold)
+    writer = import_module(f"imgcli.export.{kind.module}")
+    with staged_folder(out, replace=force or _is_export(out), user_files=_user_files) as staged:
+        file = staged.folder / writer.NAME
+        if format == "onnx":
+            from imgcli.export.held_out import HeldOut
+            from imgcli.export.plain_photos import plain_photos
+
+            train = HeldOut(dataset, "train", dataset.split.train).calibration
+            photos = plain_photos(train, exported.least_side, _range(exported))
+            writer.write(exported, file, options, about, photos)
+        else:
+            writer.write(exported, file, options, about)
+        check = _Check(runs, temperatures, exported, dataset, writer.load(file))
+        gate, notes = check.gate(strict=precision == "fp32")
+        accuracy = None
+        if precision != "fp32":
+            accuracy = check.accuracy_lost(f"export --precision {precision}")
+            if accuracy is None:
+                notes.append(
+                    "The accuracy that is lost is not known: the dataset has no validation and no "
+                    "test photos."
+                )
+        result = _result(
+            runs, format, precision, out, staged.folder, exported, (gate, accuracy, notes)
+        )
+    if staged.kept:
+        from imgcli.progress import note
+
+        note(staged.kept)
+    return result
+
+
+def _checked(format: str, precision: str, opset: int | None, min_precision: float | None) -> Format:
+    """The format, if all choices go with it.
+
+    Raises:
+        WrongUsage: they do not.
+        Refused: a package is missing.
+    """
+    if format not in FORMATS:
+        raise WrongUsage(f"--format {format} is not known; use {', '.join(FORMATS)}.")
+    kind = FORMATS[format]
+    if precision not in get_args(Precision):
+        known = ", ".join(get_args(Precision))
+        raise WrongUsage(f"--precision {precision} is not known; use {known}.")
+    if precision not in kind.precisions:
+        raise WrongUsage(
+            f"--precision {precision} is not for --format {format}; use "
+            f"{' or '.join(kind.precisions)}."
+        )
+    if opset is not None:
+        from imgcli.export.opsets import MAX_OPSET, MIN_OPSET
+
+        if format != "onnx":
+            raise WrongUsage(f"--opset {opset} is of ONNX, not of --format {format}.")
+        if not MIN_OPSET <= opset <= MAX_OPSET:
+            raise WrongUsage(f"--opset {opset} is not supported; use {MIN_OPSET} to {MAX_OPSET}.")
+    if min_precision is not None and not 0 < min_precision < 1:
+        raise WrongUsage(
+            f"--min-precision {min_precision:g} is not a share between 0 and 1, such as 0.95."
+        )
+    if min_precision is not None and not kind.is_file:
+        raise WrongUsage(
+            f"--min-precision {min_precision:g} is not for --format {format}, whose reader gives "
+            "probabilities alone; use --format onnx."
+        )
+    lacking = [name for name in kind.needs if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise Refused(
+            f"imgcli export --format {format} needs {' and '.join(lacking)}. Get it with: "
+            "pip install 'imgcli[export]'"
+        )
+    return kind
+
+
+def _default_folder(runs: "Sequence[Run]", format: str, precision: str) -> Path:
+    """The folder of an export: in that of its run, or of its first run."""
+    bag = f"-mean-of-{len(runs)}" if len(runs) > 1 else ""
+    less = "" if precision == "fp32" else f"-{precision}"
+    return runs[0].folder / "export" / f"{format}{less}{bag}"
+
+
+def _loaded(runs: "Sequence[Run]", temperatures: Sequence[float]) -> "Exported":
+    from imgcli.errors import RunError
+    from imgcli.export.classifier import Exported
+    from imgcli.training.model_io import load_model
+
+    loaded = [load_model(one) for one in runs]
+    for one, (_, classes, _) in zip(runs, loaded, strict=True):
+        if classes != loaded[0][1]:
+            raise RunError(
+                f"The runs '{runs[0].folder}' and '{one.folder}' know different classes; their "
+                "probabilities have no mean."
+            )
+    networks = tuple(network for network, _, _ in loaded)
+    return Exported(networks, tuple(temperatures), loaded[0][1])
+
+
+def _range(exported: "Exported") -> Any:
+    """The runs' range of samples of photos of more than 8 bits."""
+    return exported.networks[0].preprocess.sample_range
+
+
+def _about(
+    exported: "Exported",
+    options: "Options",
+    format: str,
+    runs: "Sequence[Run]",
+    min_precision: float | None,
+    threshold: float | None,
+) -> dict[str, str]:
+    """What a file says of itself: texts, or JSON."""
+    from imgcli import __version__
+
+    views = [network.preprocess for network in exported.networks]
+    about: dict[str, Any] = {
+        "imgcli": __version__,
+        "classes": list(exported.classes),
+        "arch": [network.arch for network in exported.networks],
+        "run": [one.folder.name for one in runs],
+        "input": "images: uint8, (batch, height, width, 3), RGB, upright, any size",
+        "output": "probabilities: float32, (batch, classes)",
+        "least_side": exported.least_side,
+        "preprocess": [view.describe() for view in views],
+        "fit": [view.fit for view in views],
+        "size": [view.size for view in views],
+        "temperature": list(exported.temperatures),
+        "precision": options.precision,
+    }
+    if format == "onnx":
+        about["opset"] = options.opset
+    if threshold is not None:
+        about |= {"min_precision": min_precision, "threshold": threshold}
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in about.items()
+    }
+
+
+# --- the comparison with imgcli -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Check:
+    """A written file, and what it was written of."""
+
+    runs: "list[Run]"
+    temperatures: list[float]
+    exported: "Exported"
+    dataset: "Dataset"
+    predict: "Predict"
+
+    def gate(self, *, strict: bool) -> "tuple[Gate, list[str]]":
+        from imgcli.errors import DataError
+        from imgcli.export import gate, held_out
+
+        photos = held_out.for_parity(self.dataset, gate.LEAST)
+        kept, ours, theirs = self._both(photos, "fp32")
+        if len(kept) == 0:
+            raise DataError(
+                f"No photo of '{self.dataset.samples.root}' can be read, so the exported file "
+                "cannot be compared with imgcli. Name the dataset: --data DIR"
+            )
+        files = [photos.files[row] for row in kept]
+        found = gate.compare(ours, theirs, files, photos.part, strict=strict)
+        notes = []
+        if photos.part == "train":
+            notes.append(
+                "The dataset has no held-out photos: the file was compared on training photos."
+            )
+        if strict and (note := self._of_own_precision(files, theirs)):
+            notes.append(note)
+        return found, notes
+
+    def accuracy_lost(self, why: str) -> dict[str, Any] | None:
+        """The accuracy of imgcli minus the file's, on the same held-out photos, with its interval.
+
+        Args:
+            why: for the ledger, where the photos are of the test part.
+        """
+        from imgcli.evaluation.compare import compare
+        from imgcli.export import held_out
+
+        photos = held_out.for_accuracy(self.dataset)
+        if photos is None:
+            return None
+        held_out.enter(self.runs, photos, why)
+        kept, ours, theirs = self._both(photos, "fp32")
+        both = {
+            name: held_out.as_predictions(photos, kept, self.exported.classes, probs)
+            for name, probs in (("imgcli", ours), ("exported", theirs))
+        }
+        (pair,) = compare(both, figures=("accuracy",))
+        found = pair.differences["accuracy"]
+        sign = 1 if pair.runs[0] == "imgcli" else -1
+        low, high = sorted(sign * edge for edge in found.ci95)
+        accuracies = {name: float((p.preds == p.targets).mean()) for name, p in both.items()}
+        return {
+            "on": photos.part,
+            "n": len(kept),
+            **accuracies,
+            "lost": sign * found.value,
+            "ci95": [low, high],
+            "p_value": found.p_value,
+        }
+
+    def _both(self, photos: "HeldOut", precision: str) -> "tuple[IntArray, FloatArray, FloatArray]":
+        """Which of the photos can be read, and their probabilities by imgcli and by the file."""
+        import numpy as np
+
+        from imgcli.export.plain_photos import plain_photo
+        from imgcli.progress import track
+
+        files = photos.files
+        predicted = self._by_imgcli(files, precision)
+        assert predicted.rows is not None
+        kept, theirs = [], []
+        for i, row in enumerate(track(predicted.rows.tolist(), "Checking", unit="photos")):
+            pixels = plain_photo(files[row], self.exported.least_side, _range(self.exported))
+            if pixels is not None:
+                kept.append(i)
+                theirs.append(self.predict(pixels[None])[0].astype(np.float64))
+        none = np.empty((0, len(self.exported.classes)))
+        found = np.stack(theirs) if theirs else none
+        return predicted.rows[kept], predicted.probs[kept], found
+
+    def _by_imgcli(self, files: list[str], precision: str | None) -> Any:
+        from imgcli.records import NewPhotos
+        from imgcli.training.predict import predict_photos
+
+        named = NewPhotos(tuple(files), tuple(files), lambda: files)
+        return predict_photos(self.runs, named, "cpu", self.temperatures, precision)
+
+    def _of_own_precision(self, files: list[str], theirs: "FloatArray") -> str | None:
+        """How far `imgcli predict` is from the file where it computes in bf16 here."""
+        import numpy as np
+
+        from imgcli.training.device import choose_device
+        from imgcli.training.precision import usable_precision
+
+        device = choose_device("cpu")
+        stored = {str(one.read_json("model.json").get("precision")) for one in self.runs}
+        if {usable_precision(one, device) for one in stored} <= {"fp32"}:
+            return None
+        predicted = self._by_imgcli(files, None)
+        differ = float(np.abs(predicted.probs - theirs).max())
+        other = int((predicted.probs.argmax(1) != theirs.argmax(1)).sum())
+        return (
+            "imgcli predict computes this run in bf16 on this processor, the file in fp32: their "
+            f"probabilities differ by up to {differ:.2g}, and the predicted class for {other:,} of "
+            f"{count(len(files), 'photo')}."
+        )
+
+
+# --- the folder ---------------------------------------------------------------------------------
+
+
+def _export_folder(
+    runs: "Sequence[Run]",
+    format: str,
+    kind: Format,
+    out: Path,
+    force: bool,
+    data: Path | None,
+    repo: str | None,
+) -> ExportResult:
+    """An export that is a folder of files, whose writer checks what it writes, with its card."""
+    from imgcli.commands.model_card import write_card
+    from imgcli.staging import staged_folder
+
+    writer = import_module(f"imgcli.export.{kind.module}")
+    with staged_folder(out, replace=force or _is_export(out), user_files=_user_files) as staged:
+        writer.write(runs, staged.folder)
+        write_card(runs, staged.folder, format, data=data, repo=repo)
+        notes = [writer.COMPARED]
+        result = _result(runs, format, "fp32", out, staged.folder, None, (None, None, notes))
+    if staged.kept:
+        from imgcli.progress import note
+
+        note(staged.kept)
+    return result
+
+
+def _result(
+    runs: "Sequence[Run]",
+    format: str,
+    precision: str,
+    out: Path,
+    folder: Path,
+    exported: "Exported | None",
+    checked: "tuple[Gate | None, Mapping[str, Any] | None, list[str]]",
+) -> ExportResult:
+    """The result of what a staged folder holds, which is written beside it as a document."""
+    from imgcli.files import write_json
+
+    gate, accuracy, notes = checked
+    written = sorted(files_in(folder))
+    digests = {name: _digest(folder / name) for name in written}
+    classes = tuple(runs[0].read_json("model.json")["classes"])
+    result = ExportResult(
+        runs=tuple(one.folder for one in runs),
+        format=format,
+        precision=precision,
+        out=out,
+        files=tuple(out / name for name in written),
+        bytes=sum((folder / name).stat().st_size for name in written),
+        sha256=digests,
+        input=None if exported is None else _input(exported),
+        classes=classes,
+        gate=gate,
+        accuracy=accuracy,
+        notes=tuple(notes),
+    )
+    document = result.to_json()
+    document |= {"run": [one.folder.name for one in runs], "files": written}
+    del document["out"], document["notes"]  # which name places of this machine
+    write_json(folder / DOCUMENT, document)
+    return result
+
+
+def _input(exported: "Exported") -> dict[str, Any]:
+    return {
+        "name": "images",
+        "type": "uint8",
+        "shape": ["batch", "height", "width", 3],
+        "colours": "RGB",
+        "preprocess": [network.preprocess.describe() for network in exported.networks],
+        "least_side": exported.least_side,
+    }
+
+
+def _digest(file: Path) -> str:
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _known(folder: Path) -> Mapping[str, str]:
+    """The files that an export's document names, with their SHA-256."""
+    with suppress(OSError, ValueError, AttributeError):
+        known = json.loads((folder / DOCUMENT).read_text("utf-8")).get("sha256")
+        if isinstance(known, dict):
+            return known
+    return {}
+
+
+def _is_export(folder: Path) -> bool:
+    """Whether there is an export, as it was written and with nothing else, or nothing at all."""
+    return folder.is_dir() and bool(_known(folder)) and not _user_files(folder)
+
+
+def _user_files(folder: Path) -> Sequence[str]:
+    """What in a folder imgcli did not write."""
+    known = _known(folder)
+    return [
+        name
+        for name in files_in(folder)
+        if not (name == DOCUMENT and known)
+        and (name not in known or _digest(folder / name) != known[name])
+    ]
