@@ -28,6 +28,7 @@ COMMANDS = {
     "report": "Write a report: one HTML file of all results.",
     "learning-curve": "Estimate the accuracy with twice the photos.",
     "predict": "Predict the classes of new photos.",
+    "explain": "Show where in photos the evidence for a class is, and the photos most like them.",
     "archs": "List networks: the zoo, or all with every WORD in their names.",
     "bench": "Measure this machine and estimate how long cross-validation takes on it.",
     "cache": "Show the entries of .imgcli/cache, and remove them.",
