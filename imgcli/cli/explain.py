@@ -13,7 +13,8 @@ from imgcli.commands import explain as command
 Paths = Annotated[
     list[str],
     typer.Argument(
-        metavar="PHOTO...",
+        metavar="[PHOTO...]",
+        show_default="the run's worst mistakes",
         help="Photos, folders, zip and tar archives, tables and lists of paths, quoted patterns; - "
         "for paths on standard input.",
     ),
@@ -44,14 +45,14 @@ Out = Annotated[
     typer.Option(
         "--out",
         metavar="DIR",
-        show_default="explained/ in the run's folder",
+        show_default="explained/ in the run's folder; none of mistakes",
         help="Folder for the figures. Only earlier figures of this command are replaced.",
     ),
 ]
 
 
 def explain(
-    paths: Paths,
+    paths: Paths = [],  # noqa: B006  typer copies it
     run: RunName = "latest",
     class_name: ClassName = None,
     against: Against = None,
@@ -72,6 +73,12 @@ def explain(
     mean pooling, as most do, the map is exact: it adds up to the class's
     score. The document of --json says how each map was made.
 
+    Without a photo, the run's most confident out-of-fold mistakes and the
+    examples of suggested merges are explained, each its predicted class
+    rather than its label: on a frozen backbone by the network of the fold,
+    which had not seen the photo, else by the run's final network. The maps
+    are kept in the run, and `imgcli report` shows them.
+
     Examples:
 
       imgcli explain holiday/a.jpg
@@ -79,6 +86,8 @@ def explain(
       imgcli explain a.jpg --class lotus --against water_lilly --out figures
 
       imgcli explain 'odd/*.jpg' --nearest 10
+
+      imgcli explain && imgcli report
     """
     result = command.explain(
         paths,

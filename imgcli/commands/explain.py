@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ BORDER = 1 / 8  # of the view's side, on each side: 44 % of its area
 CORNER = 1 / 4  # of the view's side, in each corner: 25 % of its area together
 MARK = b"imgcli explain"  # in the figures, which may be replaced
 _FOLDER = "explained"  # in a run
+MOST_SHOWN = 20  # photos in a notebook
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,27 +35,36 @@ class ExplainResult(Result):
     run: Path
     photos: "tuple[Explained, ...]"
     classes: tuple[str, ...]
-    figures: tuple[Path, ...]  # one per photo
+    figures: tuple[Path, ...]  # one per photo; none of mistakes without `out`
+    stored: Path | None  # the mistakes' maps, for the report; None for photos that were named
+    held_out: bool  # by networks of the folds that had not seen the photo; else the final one
     rejected: "tuple[Rejected, ...]"  # photos that cannot be read
 
     def to_json(self) -> dict[str, Any]:
         from imgcli.files import as_json
 
-        rows = zip(self.photos, self.figures, strict=True)
+        rows = zip_longest(self.photos, self.figures)
         return {
             "run": str(self.run),
             "photos": [_photo_json(one, self.classes, figure) for one, figure in rows],
             "rejected": [as_json(one) for one in self.rejected],
+            "held_out": self.held_out,
+            "stored": None if self.stored is None else str(self.stored),
         }
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.run)
-        for one, figure in zip(self.photos, self.figures, strict=True):
-            yield one.path, f"{self.classes[one.explained]}: {figure}"
+        for one in self.photos[:MOST_SHOWN]:
+            names = self.classes[one.explained], self.classes[one.against]
+            yield one.path, " rather than ".join(names)
+        if self.figures:
+            yield "figures", str(self.figures[0].parent)
+        if self.stored:
+            yield "maps for the report", str(self.stored)
 
 
 def explain(
-    paths: str | Path | Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path] = (),
     *,
     run: str | Path = "latest",
     class_name: str | None = None,
@@ -67,7 +78,9 @@ def explain(
     """Show where in photos the evidence for a class is, and the training photos most like them.
 
     Args:
-        paths: photos, as `imgcli.predict` takes them.
+        paths: photos, as `imgcli.predict` takes them. Without any, the run's most confident
+            out-of-fold mistakes and the examples of its suggested merges: their maps are kept in
+            the run for the report, and figures are drawn with `out` alone.
         run: "latest", a folder's name under runs/, or a path.
         class_name: the class to look for; by default the one predicted.
         against: the class to compare it with; by default the label of a training photo that is
@@ -87,6 +100,8 @@ def explain(
 
     found = find_run(str(run))
     target = optional_path(out)
+    if not names(paths):
+        return _explain_mistakes(found, class_name, against, nearest, target, device)
     folder = found.folder / _FOLDER if target is None else target
     if folder.exists() and not folder.is_dir():
         raise StorageError(f"--out {folder} is a file. Name a folder for the figures.")
@@ -117,13 +132,92 @@ def explain(
         classes=classes,
         figures=tuple(_draw(found, explained, classes, folder)),
         rejected=tuple(rejected),
+        stored=None,
+        held_out=False,
+    )
+
+
+def _explain_mistakes(
+    run: "Run",
+    class_name: str | None,
+    against: str | None,
+    nearest: int,
+    out: Path | None,
+    device: str,
+) -> ExplainResult:
+    """Explain the mistakes of the run's folds, each its predicted class rather than its label.
+
+    Raises:
+        WrongUsage: classes are named, and each mistake has its own.
+        RunError: the run was not evaluated by folds.
+    """
+    import numpy as np
+
+    from imgcli.evaluation import explanations_io
+    from imgcli.evaluation.calibration import temperature_of
+    from imgcli.evaluation.predictions_io import out_of_fold
+    from imgcli.files import need_writable
+    from imgcli.photos.dataset import refuse_missing
+    from imgcli.progress import note
+    from imgcli.records import NewPhotos
+
+    if class_name is not None or against is not None:
+        raise WrongUsage("--class and --against go with photos: name some, such as odd.jpg.")
+    if out is not None and out.exists() and not out.is_dir():
+        raise StorageError(f"--out {out} is a file. Name a folder for the figures.")
+    refuse_missing(run.data)
+    predictions = out_of_fold(run, run.data)
+    rows = explanations_io.mistakes_to_explain(predictions)
+    names_, preds = predictions.classes, predictions.preds
+    if not len(rows):
+        note("The out-of-fold predictions have no mistakes: there is nothing to explain.")
+    need_writable(run.folder)
+    relative = {str(run.data / predictions.paths[row]): row for row in rows.tolist()}
+    photos = NewPhotos(tuple(relative), tuple(relative), lambda: tuple(relative))
+
+    from imgcli.training.explain import explain_photos, fold_heads
+
+    heads = fold_heads(run, predictions, device) if len(rows) else None
+    classes, explained, rejected = explain_photos(
+        run,
+        photos,
+        temperature=temperature_of(run),
+        heads=None if heads is None else [heads[row] for row in rows.tolist()],
+        pairs=[(names_[preds[row]], names_[predictions.targets[row]]) for row in rows.tolist()],
+        neighbours=nearest,
+        device_name=device,
+    )
+    side = explanations_io.SIDE
+    stored = explanations_io.save(
+        run,
+        explanations_io.Explanations(
+            paths=tuple(predictions.paths[relative[one.path]] for one in explained),
+            predicted=np.array([one.explained for one in explained], np.int64),
+            labels=np.array([one.against for one in explained], np.int64),
+            maps=np.array(
+                [explanations_io.reduced(one.contrast) for one in explained], np.float16
+            ).reshape(-1, side, side),
+            boxes=np.array([one.box for one in explained], np.float64).reshape(-1, 4),
+            held_out=heads is not None,
+            exact=all(one.exact for one in explained),
+        ),
+    )
+    figures = () if out is None else tuple(_draw(run, explained, classes, out))
+    return ExplainResult(
+        run=run.folder,
+        photos=tuple(explained),
+        classes=classes,
+        figures=figures,
+        stored=stored,
+        held_out=heads is not None,
+        rejected=tuple(rejected),
     )
 
 
 # --- the document --------------------------------------------------------------------------------
 
 
-def _photo_json(one: "Explained", classes: Sequence[str], figure: Path) -> dict[str, Any]:
+def _photo_json(one: "Explained", classes: Sequence[str], figure: Path | None) -> dict[str, Any]:
     return {
         "path": one.path,
         "class": classes[one.explained],
@@ -150,7 +244,7 @@ def _photo_json(one: "Explained", classes: Sequence[str], figure: Path) -> dict[
             }
             for near in one.nearest
         ],
-        "figure": str(figure),
+        "figure": None if figure is None else str(figure),
     }
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from imgcli.errors import ImgcliError, WrongUsage
 from imgcli.models.evidence import Evidence, EvidenceMaps, joined_map
@@ -26,9 +26,11 @@ from imgcli.photos.pipeline import Photo, Transform, derive_stream
 from imgcli.photos.sample_range import own_range
 from imgcli.photos.views import Images, view_of
 from imgcli.progress import note
-from imgcli.records import FloatArray, IntArray, NewPhotos, Rejected, Samples
+from imgcli.records import FloatArray, IntArray, NewPhotos, Predictions, Rejected, Samples
 from imgcli.runs import CACHE, Run
 from imgcli.text import listed
+from imgcli.training.context import fresh_context
+from imgcli.training.cross_validation import cross_validate, folds_of
 from imgcli.training.device import choose_device, forward, to_device
 from imgcli.training.features import frozen_features
 from imgcli.training.inputs import to_images
@@ -37,6 +39,7 @@ from imgcli.training.precision import usable_precision
 
 SIDE = 56  # cells of a map, each way, whatever the grids of the networks
 PICTURE = 640  # pixels of the longer side of a photo in a figure
+_OTHERWISE = 0.01  # share of photos that a head fitted again may predict otherwise, by rounding
 _BATCH = 16  # photos at once, whose feature maps are kept
 
 
@@ -100,6 +103,8 @@ def explain_photos(
     temperature: float = 1.0,
     explained: str | None = None,
     against: str | None = None,
+    pairs: Sequence[tuple[str, str]] | None = None,
+    heads: Sequence[nn.Linear] | None = None,
     neighbours: int = 5,
     device_name: str = "auto",
 ) -> tuple[tuple[str, ...], list[Explained], list[Rejected]]:
@@ -110,6 +115,8 @@ def explain_photos(
         explained: the class whose evidence is wanted; the predicted one by default.
         against: the class that it is compared with. By default the label, where the run's dataset
             has the photo under another; else the runner-up.
+        pairs: of each photo both, in place of one choice for all.
+        heads: of each photo one, in place of the run's: see `fold_heads`.
         neighbours: training photos per photo; 0 looks for none.
 
     Returns:
@@ -120,7 +127,12 @@ def explain_photos(
         RunError: the run is damaged.
     """
     classes = tuple(run.read_json("model.json")["classes"])
-    chosen = _position(run, classes, explained), _position(run, classes, against)
+    given: Sequence[tuple[str | None, str | None]] = (
+        pairs if pairs is not None else [(explained, against)] * len(photos.names)
+    )
+    chosen = [
+        (_position(run, classes, one), _position(run, classes, other)) for one, other in given
+    ]
     if explained is not None and explained == against:
         raise WrongUsage(f"--class and --against both name '{explained}'. Name two classes.")
     device = choose_device(device_name)
@@ -134,11 +146,44 @@ def explain_photos(
         if not batch:
             continue
         labels = [known.label(one.digest) if known else None for one in batch]
-        for one in explainer(batch, classes, chosen, labels, temperature):
+        choices = [chosen[one.index] for one in batch]
+        own = [heads[one.index] for one in batch] if heads else None
+        for one in explainer(batch, classes, choices, labels, temperature, own):
             read, features, made = one
             nearest = known.nearest(features, read.fingerprint, neighbours) if known else ()
             found.append(replace(made, nearest=nearest))
     return classes, found, rejected
+
+
+@within_memory()
+def fold_heads(
+    run: Run, predictions: Predictions, device_name: str = "auto"
+) -> list[nn.Linear] | None:
+    """The head of each photo's fold, `(M,)`, which was not fitted to the photo; fitted again.
+
+    Args:
+        predictions: out-of-fold, of the whole train part.
+
+    Returns:
+        None where only the run's final network is left: its backbone was trained, the folds were of
+        other photos, or the heads do not predict what they did.
+    """
+    if not run.config.model.frozen:
+        return None
+    context = fresh_context(run, None, device_name)
+    rows = context.rows("train")
+    if predictions.folds is None or not np.array_equal(rows, predictions.indices):
+        return None
+    folds = folds_of(rows, predictions.fold)
+    heads: dict[int, nn.Linear] = {}
+    for f, fit in enumerate(cross_validate(context, folds)):
+        module, preds = fit.fitted.module, fit.logits.argmax(1).cpu().numpy()
+        if not isinstance(module, nn.Linear):
+            return None
+        if (preds != predictions.preds[predictions.fold == f]).mean() > _OTHERWISE:
+            return None
+        heads[f] = module
+    return [heads[f] for f in predictions.fold.tolist()]
 
 
 def _position(run: Run, classes: Sequence[str], name: str | None) -> int | None:
@@ -158,6 +203,7 @@ def _position(run: Run, classes: Sequence[str], name: str | None) -> int | None:
 class _Read:
     """A photo that was decoded, in all the ways that are needed."""
 
+    index: int  # among the photos that were named
     name: str
     view: NDArray[np.uint8]  # (S, S, 3)
     picture: bytes
@@ -180,7 +226,7 @@ def _read(photos: NewPhotos, network: Network) -> Iterator[tuple[list[_Read], li
                 if isinstance(made, Fault):
                     faults.append(Rejected(photos.names[i], made.sentence))
                 else:
-                    read.append(_Read(photos.names[i], *(made[k] for k in range(5))))
+                    read.append(_Read(i, photos.names[i], *(made[k] for k in range(5))))
             yield read, faults
 
 
@@ -233,20 +279,23 @@ class _Explainer:
         self,
         batch: Sequence[_Read],
         classes: Sequence[str],
-        chosen: tuple[int | None, int | None],
+        chosen: Sequence[tuple[int | None, int | None]],
         labels: Sequence[str | None],
         temperature: float,
+        heads: Sequence[nn.Linear] | None,
     ) -> Iterator[tuple[_Read, Tensor, Explained]]:
-        """Each photo with its features and its explanation."""
+        """Each photo with its features and its explanation; by the run's head, or by its own."""
         views = np.stack([one.view for one in batch])
         features = self._features(views).clone()  # no tensor of inference mode, which has no graph
-        head = self._classifier.head
-        logits = torch.nn.functional.linear(features, head.weight, head.bias).detach()
+        each = heads or [self._classifier.head] * len(batch)
+        weight = torch.stack([head.weight.detach() for head in each])  # (N, K, D)
+        bias = torch.stack([head.bias.detach() for head in each])  # (N, K)
+        logits = torch.einsum("nkd,nd->nk", weight, features) + bias
         a, b = _two_classes(
             logits, chosen, [None if label is None else classes.index(label) for label in labels]
         )
-        weight, bias = head.weight.detach(), head.bias.detach()
-        rows = torch.stack([weight[a], weight[a] - weight[b]])  # (2, N, D)
+        photo = torch.arange(len(batch), device=features.device)
+        rows = torch.stack([weight[photo, a], weight[photo, a] - weight[photo, b]])  # (2, N, D)
         evidence = self.evidence(self._prepared(views), rows)
         both = joined_map(evidence, SIDE).numpy()
         probs = torch.softmax(logits.double() / temperature, dim=1).cpu().numpy()
@@ -262,7 +311,7 @@ class _Explainer:
                     against=int(b[i]),
                     logit=float(logits[i, a[i]]),
                     logit_against=float(logits[i, b[i]]),
-                    bias=float(bias[a[i]]),
+                    bias=float(bias[i, a[i]]),
                     evidence=both[0, i],
                     contrast=both[1, i],
                     contributions=tuple(
@@ -299,27 +348,28 @@ class _Explainer:
 
 
 def _two_classes(
-    logits: Tensor, chosen: tuple[int | None, int | None], labels: Sequence[int | None]
+    logits: Tensor,
+    chosen: Sequence[tuple[int | None, int | None]],
+    labels: Sequence[int | None],
 ) -> tuple[Tensor, Tensor]:
-    """The classes `(N,)` that are explained, and those that they are compared with.
+    """The classes `(N,)` that are explained, and those that they are compared with."""
+    order = logits.argsort(dim=1, descending=True, stable=True).tolist()
+    both = [_pair(*of) for of in zip(order, chosen, labels, strict=True)]
+    a, b = torch.tensor(both, device=logits.device).T
+    return a, b
 
-    The runner-up is the most probable class but the one explained.
-    """
-    n, device = len(logits), logits.device
+
+def _pair(
+    ranked: Sequence[int], chosen: tuple[int | None, int | None], label: int | None
+) -> tuple[int, int]:
+    """The predicted class, or the next where that is compared with, and the label or runner-up."""
     explained, against = chosen
-    order = logits.argsort(dim=1, descending=True, stable=True)
-    if explained is None:  # the predicted class, or the next where that is compared with
-        first = [o[0] if o[0] != against else o[1] for o in order.tolist()]
-        a = torch.tensor(first, device=device)
-    else:
-        a = torch.full((n,), explained, device=device)
-    if against is not None:
-        return a, torch.full((n,), against, device=device)
-    others = []
-    for one, ranked, label in zip(a.tolist(), order.tolist(), labels, strict=True):
-        runner_up = ranked[0] if ranked[0] != one else ranked[1]
-        others.append(runner_up if label in (None, one) else label)
-    return a, torch.tensor(others, device=device)
+    if explained is None:
+        explained = ranked[0] if ranked[0] != against else ranked[1]
+    if against is None:
+        runner_up = ranked[0] if ranked[0] != explained else ranked[1]
+        against = runner_up if label in (None, explained) else label
+    return explained, against
 
 
 # --- training photos ---------------------------------------------------------------------------

@@ -57,7 +57,8 @@ def explanation(shown: EvidencePicture) -> "Figure":
     """The photo, the evidence for its class, that against another, and the photos most like it."""
     from matplotlib.figure import Figure
 
-    photo = np.asarray(Image.open(io.BytesIO(shown.picture)).convert("RGB"))
+    opened = Image.open(io.BytesIO(shown.picture)).convert("RGB")
+    photo = np.asarray(opened)
     height = _WIDTH / 3 * min(1.25, max(0.45, photo.shape[0] / photo.shape[1]))
     below = _SMALL + _CAPTION + _HEADING if shown.nearest else 0.0
     total = _CAPTION + height + below
@@ -72,9 +73,8 @@ def explanation(shown: EvidencePicture) -> "Figure":
     maps = (None, shown.evidence, shown.contrast)
     for i, ((title, line), values) in enumerate(zip(titles, maps, strict=True)):
         axes = figure.add_axes((i / 3 + 0.004, bottom, 1 / 3 - 0.008, height / total))
-        _picture(axes, photo, title, line)
-        if values is not None:
-            _overlay(axes, photo, values, shown.box)
+        drawn = photo if values is None else overlay(opened, values, shown.box)
+        _picture(axes, drawn, title, line)
     if shown.nearest:
         heading = f"The training photos most like it ({_frames(explained, against)})"
         top = (_SMALL + _CAPTION + 0.06) / total
@@ -115,27 +115,50 @@ _above: dict[str, Any] = {
 }
 
 
-def _overlay(
-    axes: "Axes",
-    photo: NDArray[np.uint8],
-    values: NDArray[np.float32],
-    box: tuple[float, float, float, float],
-) -> None:
-    """The photo in grey, and over it the evidence: the stronger, the more opaque."""
-    from matplotlib.colors import to_rgb
+def overlay(
+    photo: Image.Image, evidence: NDArray[np.float32], box: tuple[float, ...]
+) -> NDArray[np.uint8]:
+    """A photo in grey, (height, width, 3), and the evidence over it: the stronger, the more opaque.
 
-    height, width = photo.shape[:2]
-    grey = photo.astype(np.float32).mean(axis=2) * 0.85 + 255 * 0.12
-    axes.images[0].set_data(np.repeat(grey[:, :, None], 3, axis=2).clip(0, 255).astype(np.uint8))
+    Args:
+        evidence: (S, S); above 0 it is orange, below blue.
+        box: where it is in the photo: left, top, right, bottom, in shares of it.
+    """
+    grey = np.asarray(photo.convert("L"), np.float32)[:, :, None] * 0.85 + 255 * 0.12
+    width, height = photo.size
+    values = _placed(evidence, box, width, height)
+    strongest = float(np.quantile(np.abs(evidence), 0.995)) or 1.0
+    opacity = _STRONGEST * np.clip(np.abs(values) / strongest, 0, 1)[:, :, None]
+    colour = np.where(values[:, :, None] > 0, _rgb(FOR), _rgb(AGAINST))
+    return np.clip(grey * (1 - opacity) + colour * opacity, 0, 255).astype(np.uint8)
+
+
+def _placed(
+    evidence: NDArray[np.float32], box: tuple[float, ...], width: int, height: int
+) -> NDArray[np.float32]:
+    """The evidence at every pixel of a photo; 0 where the network does not see it."""
     left, top, right, bottom = box
-    extent = (left * width, right * width, bottom * height, top * height)
-    strongest = float(np.quantile(np.abs(values), 0.995)) or 1.0
-    strength = np.clip(np.abs(values) / strongest, 0, 1)
-    colour = np.where(values[:, :, None] > 0, to_rgb(FOR), to_rgb(AGAINST))
-    layer = np.concatenate([colour, _STRONGEST * strength[:, :, None]], axis=2)
-    axes.imshow(layer, extent=extent, interpolation="bilinear")
-    axes.set_xlim(0, width)
-    axes.set_ylim(height, 0)
+    across, down = width * (right - left), height * (bottom - top)
+    # The part of the map that is in the photo, and the pixels that it covers.
+    inner = [max(0.0, left), max(0.0, top), min(1.0, right), min(1.0, bottom)]
+    cells = len(evidence)
+    source = [
+        (inner[i] - (left, top)[i % 2]) * (width, height)[i % 2] / (across, down)[i % 2] * cells
+        for i in range(4)
+    ]
+    pixels = [round(inner[i] * (width, height)[i % 2]) for i in range(4)]
+    size = max(1, pixels[2] - pixels[0]), max(1, pixels[3] - pixels[1])
+    drawn = Image.fromarray(evidence).resize(
+        size, Image.Resampling.BICUBIC, box=(source[0], source[1], source[2], source[3])
+    )
+    values = np.zeros((height, width), np.float32)
+    part = np.asarray(drawn)[: height - pixels[1], : width - pixels[0]]
+    values[pixels[1] : pixels[1] + part.shape[0], pixels[0] : pixels[0] + part.shape[1]] = part
+    return values
+
+
+def _rgb(colour: str) -> NDArray[np.float32]:
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
 
 
 def _near(axes: "Axes", near: NearPhoto, shown: EvidencePicture) -> None:

@@ -10,6 +10,14 @@ from rich.text import Text
 from imgcli.report.terminal.tables import reasons, table, text, texts
 from imgcli.text import count, percent, printable
 
+MISTAKES = {  # by whether the networks had not seen the photos
+    True: "Each was predicted as the class by the network of its fold, and is labelled as the "
+    "other one. The probabilities and maps are of that network, which had not seen the photo.",
+    False: "Each was predicted as the class by the network of its fold, and is labelled as the "
+    "other one. The probabilities and maps are of the final network, which was trained on these "
+    "photos.",
+}
+MAX_PHOTOS = 24  # rows of the table
 LEGEND = (
     "Evidence: where the middle of what speaks for the class is, and its share in the outer eighth "
     "of the picture on each side, which is 44 % of the area. Nearest: the labels of the training "
@@ -25,24 +33,31 @@ def explained(document: Mapping[str, Any]) -> list[RenderableType]:
     """
     photos = document["photos"]
     shown = table(*map(text, ("photo", "class", "rather than", "evidence", "nearest")), gap=2)
-    for one in photos:
+    for one in photos[:MAX_PHOTOS]:
         cells = (
             one["path"],
-            _class(one),
+            _class(one, mistake=document["stored"] is not None),
             f"{one['against']} ({percent(one['confidence_against'])})",
             place(one["map"]),
             nearest(one["nearest"]),
         )
         shown.add_row(*(Text(printable(cell)) for cell in cells))
     lines = [LEGEND, *_methods(photos)] if photos else []
+    if len(photos) > MAX_PHOTOS:
+        lines.insert(0, f"{len(photos) - MAX_PHOTOS:,} more; --json lists all.")
     if rejected := document["rejected"]:
         lines += [f"{count(len(rejected), 'photo')} could not be used:", *reasons(rejected)]
     lines += _figures(photos)
+    if document["stored"]:
+        lines += [MISTAKES[document["held_out"]]] if photos else []
+        lines += [f"Maps for the report: {document['stored']}", "Next: imgcli report"]
     return [*([shown] if photos else []), *texts(lines)]
 
 
-def _class(one: Mapping[str, Any]) -> str:
+def _class(one: Mapping[str, Any], *, mistake: bool) -> str:
     words = f"{one['class']} ({percent(one['confidence'])})"
+    if mistake:  # of the folds, which the final network does not make again
+        return words
     if one["class"] != one["predicted"]:
         words += f"; predicted {one['predicted']}"
     if one["label"] not in (None, one["class"]):
@@ -87,9 +102,10 @@ def _methods(photos: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _figures(photos: Sequence[Mapping[str, Any]]) -> list[str]:
-    if not photos:
+    drawn = [one for one in photos if one["figure"]]
+    if not drawn:
         return []
-    if len(photos) == 1:
+    if len(drawn) == 1:
         return [f"Figure: {photos[0]['figure']}"]
-    folder = photos[0]["figure"].rpartition("/")[0]
-    return [f"{count(len(photos), 'figure')} in {folder}"]
+    folder = drawn[0]["figure"].rpartition("/")[0]
+    return [f"{count(len(drawn), 'figure')} in {folder}"]
