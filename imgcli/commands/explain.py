@@ -311,11 +311,9 @@ def _draw(
                 explained=classes[one.explained],
                 against=classes[one.against],
                 probability=float(one.probs[one.explained]),
-                probability_against=float(one.probs[one.against]),
                 label=one.label,
                 evidence=one.evidence,
                 contrast=one.contrast,
-                method=one.method,
                 nearest=nearest,
             )
         )

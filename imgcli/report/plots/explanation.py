@@ -44,11 +44,9 @@ class EvidencePicture:
     explained: str  # class
     against: str  # class
     probability: float  # of the class explained
-    probability_against: float
     label: str | None
     evidence: NDArray[np.float32]  # (S, S)
     contrast: NDArray[np.float32]  # (S, S)
-    method: str
     nearest: Sequence[NearPhoto]
 
 
