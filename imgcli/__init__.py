@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from imgcli.commands.describe_arch import describe_arch
     from imgcli.commands.evaluate import evaluate
     from imgcli.commands.export import export
+    from imgcli.commands.explain import explain
     from imgcli.commands.import_photos import import_photos
     from imgcli.commands.learning_curve import learning_curve
     from imgcli.commands.merge import merge
@@ -45,6 +46,7 @@ __all__ = [  # each in the module of that name in imgcli.commands
     "describe_arch",
     "evaluate",
     "export",
+    "explain",
     "import_photos",
     "learning_curve",
     "merge",

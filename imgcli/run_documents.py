@@ -159,6 +159,8 @@ def remedy(name: str, run: str) -> str:
         return f"Remove it and judge the run again: {folds}"
     if name == "labels.json":
         return f"Remove it and look at the labels again: imgcli check --labels --run {run}"
+    if name == "explanations.npz":
+        return f"Remove it and explain the mistakes again: imgcli explain --run {run}"
     if name == "history.csv":
         return "Restore it, or remove it and do without its curves."
     return "Restore it or train again."

@@ -323,6 +323,7 @@ IMPORTS_NOT: dict[str, set[str]] = {
     "--help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "train --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "choose --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
+    "explain --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "import --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "export --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL", "onnx", "onnxruntime"},
     "guide training": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},

@@ -30,6 +30,7 @@ COMMANDS = {
     "learning-curve": "Estimate the accuracy with twice the photos.",
     "predict": "Predict the classes of new photos.",
     "export": "Write a run as a file or folder for other programs, compared with imgcli.",
+    "explain": "Show where in photos the evidence for a class is, and the photos most like them.",
     "archs": "List networks: the zoo, or all with every WORD in their names.",
     "bench": "Measure this machine and estimate how long cross-validation takes on it.",
     "cache": "Show the entries of .imgcli/cache, and remove them.",

@@ -16,7 +16,7 @@ from imgcli import __version__, ledger
 from imgcli.commands.check_labels import known_issues
 from imgcli.commands.training_config import train_command
 from imgcli.errors import RunError
-from imgcli.evaluation import predictions_io
+from imgcli.evaluation import explanations_io, predictions_io
 from imgcli.evaluation.calibration import reliability
 from imgcli.evaluation.evaluate import gap_sentence
 from imgcli.evaluation.label_errors import labels_sample_size
@@ -27,6 +27,7 @@ from imgcli.photos.manifest import Manifest
 from imgcli.photos.views import thumbnails
 from imgcli.records import Predictions, Samples, Split
 from imgcli.report.page.context import Evaluated, Missing, Report
+from imgcli.report.page.evidence import PhotoEvidence
 from imgcli.report.page.html import Thumbnails
 from imgcli.report.plots import evaluation as plots
 from imgcli.report.plots import training
@@ -51,6 +52,7 @@ def report_data(run: Run, data: Path, *, figures: bool = True) -> Report:
     folds, test = _evaluated(run, "folds"), _evaluated(run, "test")
     evaluated = folds or test
     deciding = predictions_io.for_decisions(folds.predictions) if folds else None
+    explanations = explanations_io.load(run)
     manifest = find_manifest(data)
     samples, split = _dataset(data, manifest, evaluated)
     return Report(
@@ -61,7 +63,7 @@ def report_data(run: Run, data: Path, *, figures: bool = True) -> Report:
         figures=_figures(run, evaluated) if figures else {},
         commands=list(_commands(run, data, manifest, folds, test)),
         versions=_versions(),
-        missing=list(_missing(run, data, folds, test)),
+        missing=list(_missing(run, data, folds, test, explanations)),
         warnings=list(_warnings(run, data, manifest, evaluated, samples, split)),
         evaluated=evaluated,
         tested=test.evaluation if folds and test else None,
@@ -72,6 +74,8 @@ def report_data(run: Run, data: Path, *, figures: bool = True) -> Report:
         labels_sample_size=labels_sample_size(deciding) if deciding else None,
         samples=samples,
         split=split,
+        evidence=_evidence(run, explanations),
+        evidence_held_out=explanations is not None and explanations.held_out,
     )
 
 
@@ -122,6 +126,19 @@ def _figures(run: Run, evaluated: Evaluated | None) -> dict[str, Figure]:
         unit = training.unit(run.config)
         found["history"] = training.history(rows, kept if unit == "epoch" else None, unit)
     return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def _evidence(run: Run, found: explanations_io.Explanations | None) -> dict[str, PhotoEvidence]:
+    """What `imgcli explain` has found in mistakes, by path."""
+    if found is None:
+        return {}
+    names = run.read_json("model.json")["classes"]
+    return {
+        path: PhotoEvidence(names[found.predicted[i]], names[found.labels[i]], evidence, box)
+        for i, (path, evidence, box) in enumerate(
+            zip(found.paths, found.maps, found.boxes, strict=True)
+        )
+    }
 
 
 # --- the dataset --------------------------------------------------------------------------------
@@ -186,7 +203,11 @@ def _changed(predictions: Predictions, samples: Samples) -> int:
 
 
 def _missing(
-    run: Run, data: Path, folds: Evaluated | None, test: Evaluated | None
+    run: Run,
+    data: Path,
+    folds: Evaluated | None,
+    test: Evaluated | None,
+    explanations: explanations_io.Explanations | None,
 ) -> Iterator[Missing]:
     """What the report lacks, and the commands that make it."""
     name = quote(named(run))
@@ -196,6 +217,9 @@ def _missing(
             f"{first}, classes to merge, labels to review",
             f"imgcli evaluate --folds 10 --run {name}",
         )
+    elif explanations is None:
+        if data.is_dir() and (folds.predictions.preds != folds.predictions.targets).any():
+            yield Missing("where in the mistakes the evidence is", f"imgcli explain --run {name}")
     if test is None:
         yield Missing(
             "the score on the sealed test part, to be taken once, at the end",

@@ -22,6 +22,7 @@ from imgcli.class_folders import Place
 from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
+from imgcli.photos.fingerprint import thumbnails
 from imgcli.photos.grouping import names_of
 from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.layout import Layout, find_photos
@@ -39,6 +40,7 @@ from imgcli.photos.quality import (
     quality_issues,
 )
 from imgcli.photos.quarantine import Move
+from imgcli.photos.shortcuts import find_shortcuts
 from imgcli.records import FloatArray, IntArray
 from imgcli.runs import CACHE
 
@@ -118,6 +120,7 @@ def check_folder(root: Path, cache: Path = CACHE, levels: Levels = AS_FOUND) -> 
         warnings = uneven({label: checked.classes.get(label, 0) for label in layout.classes})
         issues += (Issue("balance", what, label=label) for label, what in warnings.items())
     issues += (Issue(f"class-{a.attribute}", a.sentence) for a in checked.associations if a.tells)
+    issues += _shortcuts(photos, used)
     issues += _likely_groups(photos, layout)
     return checked
 
@@ -240,6 +243,15 @@ def _associations(
         "source": [f"from {sources.get(digest, 'elsewhere')}" for digest in photos.digests],
     }
     return associations([places[path].label for path in photos.paths], properties)
+
+
+def _shortcuts(photos: _Photos, places: Mapping[str, Place]) -> Iterator[Issue]:
+    """Classes that a mark at one place gives away, with the photos that have it."""
+    labels = [places[path].label for path in photos.paths]
+    pictures = thumbnails(photos.found.fingerprints[photos.row])
+    for one in find_shortcuts(pictures, labels, photos.group):
+        some = tuple(photos.paths[i] for i in one.rows)
+        yield Issue("shortcut", one.sentence, label=one.label, paths=some)
 
 
 # --- photos that belong together ----------------------------------------------------------------

@@ -231,6 +231,24 @@ def to_input(photo: Image.Image, preprocess: Preprocess) -> NDArray[np.uint8]:
             return _padded(photo, size, preprocess.interpolation)
 
 
+def view_box(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, float, float, float]:
+    """Where a photo of `size`, width and height, has the network's view: left, top, right, bottom.
+
+    In shares of the photo, whose top left corner is (0, 0) and bottom right corner (1, 1); beyond
+    these lies what is padded.
+    """
+    match preprocess.fit:
+        case "squash":
+            return 0.0, 0.0, 1.0, 1.0
+        case "crop":
+            box = _centre(Image.new("1", size), preprocess.size, preprocess.crop)
+            (width, height), (left, top, right, bottom) = size, box
+            return left / width, top / height, right / width, bottom / height
+        case "pad":
+            across, down = ((max(size) / length - 1) / 2 for length in size)
+            return -across, -down, 1 + across, 1 + down
+
+
 def _centre(photo: Image.Image, size: int, crop: float) -> tuple[float, float, float, float]:
     """The box of `photo` that resizing the short side and cutting out the centre would keep.
 

@@ -24,6 +24,7 @@ NAMES = (
     "folds",
     "scratch",
     "duplicates",
+    "shortcuts",
     "labels",
     "merges",
 )

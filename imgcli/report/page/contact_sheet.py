@@ -22,6 +22,8 @@ ABOUT = {
     "first photo, in units of contrast; 0 is identical, threshold 0.28.",
     "labels": "Each with its label, the suggested label, and the out-of-fold probability of that. "
     f"{LABELS_EXPECTED} Look before you relabel: a rare but correct label can be listed.",
+    "shortcuts": "One place in the photos tells the class by itself. Look for a mark there, and "
+    "crop or blank it in all photos: a network may learn it instead of the class.",
     "exact": "The same bytes under several names. --fix duplicates keeps the first of each class.",
 }
 
@@ -55,6 +57,7 @@ def sections(document: Mapping[str, Any]) -> list[Section]:
         *_labels(document.get("labels", [])),
         *_conflicts(document),
         *_duplicates(document),
+        *_shortcuts(document),
         *_quality_issues(document),
     ]
     return [section for section in found if section.groups]
@@ -106,6 +109,13 @@ def _duplicates(document: Mapping[str, Any]) -> Iterator[Section]:
     exact = document["duplicates"]
     captions = [["first", *["the same bytes"] * (len(group) - 1)] for group in exact]
     yield _grouped("Exact duplicates", ABOUT["exact"], exact, captions)
+
+
+def _shortcuts(document: Mapping[str, Any]) -> Iterator[Section]:
+    found = [issue for issue in document["issues"] if issue["kind"] == "shortcut"]
+    groups = [issue["paths"] for issue in found]
+    captions = [[issue["class"]] * len(issue["paths"]) for issue in found]
+    yield _grouped("Marks that give a class away", ABOUT["shortcuts"], groups, captions)
 
 
 def _quality_issues(document: Mapping[str, Any]) -> Iterator[Section]:

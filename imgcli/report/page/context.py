@@ -4,7 +4,7 @@ Nothing here knows of HTML, and nothing in the templates computes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from imgcli.records import Evaluation, MergeSuggestion, Predictions, Samples, Split, Summary
 from imgcli.report.page import galleries, summary
+from imgcli.report.page.evidence import PhotoEvidence
 from imgcli.report.page.matrix import MatrixTable, matrix_table
 from imgcli.report.plots import style
 from imgcli.report.terminal import check as check_text
@@ -21,6 +22,12 @@ from imgcli.report.terminal.evaluation import FIGURES, measured_on
 MERGES = 12  # suggestions that are shown with photos
 GROUPS = 12  # groups of near-duplicates that are shown
 PAIRS = 12  # of classes, in the list of those confused most
+EVIDENCE = {  # by whether the networks had not seen the photos
+    True: "Below, the evidence for the predicted class (orange) and for the label (blue), as the "
+    "network of the photo's fold sees it.",
+    False: "Below, the evidence for the predicted class (orange) and for the label (blue), as the "
+    "run's final network sees it, which was trained on these photos too.",
+}
 
 
 @dataclass(frozen=True)
@@ -62,11 +69,14 @@ class Report:
     labels_sample_size: str | None = None  # or to find any
     samples: Samples | None = None  # the dataset on disk
     split: Split | None = None
+    evidence: Mapping[str, PhotoEvidence] = field(default_factory=dict)  # of mistakes, by path
+    evidence_held_out: bool = False  # by networks that had not seen the photos
 
 
 def page_context(report: Report) -> dict[str, Any]:
     """The variables of the template."""
     found: dict[str, Any] = {"report": report, "figures": _figures(report.figures)}
+    found["evidence_legend"] = EVIDENCE[report.evidence_held_out]
     found |= _evaluation(report) | _advice(report) | _dataset(report)
     return found | {"sections": [(key, name) for key, name in SECTIONS.items() if _has(found, key)]}
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from imgcli.records import Predictions
 from imgcli.report.page import matrix
 from imgcli.report.page.context import Report, page_context
+from imgcli.report.page.evidence import evidence_images
 from imgcli.report.page.html import Thumbnails, cell_images, environment, gallery_images
 from imgcli.report.page.matrix import MatrixTable
 from imgcli.report.page.svg import Drawings
@@ -33,7 +34,9 @@ def page(report: Report, thumbnails: Thumbnails) -> str:
         alt = ". ".join((figure["title"], *figure["lines"]))
         figure["svg"] = drawings.add(figure["figure"], name, alt)
     images = gallery_images(_gallery_paths(shown), thumbnails)
-    body = templates.get_template("body.html").render(shown, images=images)
+    mistakes = [*shown["worst"], *(p for merge in shown["merges"] or () for p in merge["photos"])]
+    evidence = evidence_images(mistakes, images, report.evidence)
+    body = templates.get_template("body.html").render(shown, images=images, evidence=evidence)
     table: MatrixTable | None = shown["confusion"]
     css = _style_sheet(drawings, 1 if table is None else len(table.order))
     script = _source("page.js")

@@ -133,6 +133,17 @@ def save(figure: "Figure", path: Path) -> None:
 
 
 @styled
+def save_png(figure: "Figure", path: Path, software: str) -> None:
+    """Write `figure` as a PNG alone, grown to hold every label, with who made it in its head."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as temporary:
+        metadata = {"Software": software}
+        figure.savefig(
+            temporary, format="png", dpi=DPI, pad_inches=0.15, metadata=metadata, **TIGHT
+        )
+
+
+@styled
 def svg(figure: "Figure") -> str:
     """`figure` as the text of an SVG document, grown to hold every label."""
     text = io.StringIO()
