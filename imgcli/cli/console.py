@@ -3,13 +3,13 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from imgcli.commands.results import Result
+from imgcli.commands.results import Result, Tabular
 from imgcli.progress import note
 from imgcli.text import printable
 
@@ -26,6 +26,7 @@ class _PlainConsole(Console):
 
 
 R = TypeVar("R", bound=Result)
+T = TypeVar("T", bound=Tabular)
 
 
 def render(
@@ -46,6 +47,24 @@ def render(
     show_json(result.to_json())
     for sentence in notes:
         note(sentence)
+
+
+def render_tables(
+    result: T,
+    *,
+    json: bool,
+    form: Literal["csv", "json", "md", "latex"] | None,
+    table: str | None,
+    people: Callable[[T], Iterable[RenderableType]],
+) -> None:
+    """Print a command's result as `render` does, or its tables, alone, in another form."""
+    if form is None:
+        render(result, json=json, people=people)
+        return
+    sys.stdout.write(result.to_text(form, table))
+    others = [name for name, one in result.tables().items() if one.shown][1:]
+    if form == "csv" and table is None and others:
+        note(f"Further tables: --table {' or '.join(others)}.")
 
 
 def show(*renderables: RenderableType) -> None:

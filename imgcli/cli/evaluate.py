@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 import typer
 from rich.console import RenderableType
 
-from imgcli.cli.console import render
+from imgcli.cli.console import render_tables
 from imgcli.cli.options import (
     ClassesAt,
     Device,
     FoldSeed,
+    Form,
     GroupBys,
     GroupTable,
     Json,
@@ -21,6 +22,8 @@ from imgcli.cli.options import (
     Quiet,
     RunData,
     RunNames,
+    check_form,
+    table_option,
 )
 from imgcli.commands import evaluate as command
 
@@ -56,6 +59,10 @@ Ungrouped = Annotated[
 ]
 
 
+TABLES = "classes figures confusion photos"
+Table = Annotated[str | None, table_option(TABLES)]
+
+
 def evaluate(
     folds: Folds = None,
     repeats: Repeats = 1,
@@ -70,6 +77,8 @@ def evaluate(
     parts: Parts = [],  # noqa: B006
     device: Device = "auto",
     max_pixels: MaxPixels = None,
+    form: Form = None,
+    table: Table = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -99,7 +108,12 @@ def evaluate(
       imgcli evaluate --data photos-of-another-camera
 
       imgcli evaluate --folds 5 --data other-classes --classes-at 2
+
+      imgcli evaluate --folds 10 --format latex > table.tex
+
+      imgcli evaluate --folds 10 --format csv --table photos > photos.csv
     """
+    check_form(form, table, TABLES, json)
     result = command.evaluate(
         folds,
         repeats=repeats,
@@ -114,12 +128,12 @@ def evaluate(
         classes_at=classes_at,
         parts=parts,
     )
-    show_result(result, json=json)
+    render_tables(result, json=json, form=form, table=table, people=_tables)
 
 
-def show_result(result: command.EvaluateResult, *, json: bool = False) -> None:
+def show_result(result: command.EvaluateResult) -> None:
     """Print an evaluation."""
-    render(result, json=json, people=_tables)
+    render_tables(result, json=False, form=None, table=None, people=_tables)
 
 
 def _tables(result: command.EvaluateResult) -> Iterator[RenderableType]:

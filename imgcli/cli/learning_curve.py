@@ -6,11 +6,23 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from imgcli.cli.console import render
-from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunName
+from imgcli.cli.console import render_tables
+from imgcli.cli.options import (
+    Device,
+    FoldSeed,
+    Form,
+    Json,
+    Quiet,
+    RunData,
+    RunName,
+    check_form,
+    table_option,
+)
 from imgcli.commands import learning_curve as command
 
 Folds = Annotated[int, typer.Option("--folds", metavar="K", help="Folds of the train part.")]
+TABLES = "points classes"
+Table = Annotated[str | None, table_option(TABLES)]
 
 
 def learning_curve(
@@ -19,6 +31,8 @@ def learning_curve(
     data: RunData = None,
     seed: FoldSeed = None,
     device: Device = "auto",
+    form: Form = None,
+    table: Table = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -35,8 +49,9 @@ def learning_curve(
 
       imgcli learning-curve --folds 10 --json
     """
+    check_form(form, table, TABLES, json)
     result = command.learning_curve(run, folds=folds, data=data, seed=seed, device=device)
-    render(result, json=json, people=_tables)
+    render_tables(result, json=json, form=form, table=table, people=_tables)
 
 
 def _tables(result: command.LearningCurveResult) -> list[RenderableType]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imgcli.commands.evaluate import names
 from imgcli.commands.folders import optional_path
-from imgcli.commands.results import Result
+from imgcli.commands.results import Tabular
 from imgcli.config import check_device
 from imgcli.errors import WrongUsage
 from imgcli.text import percent
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from imgcli.commands.sort_photos import Sorted
     from imgcli.evaluation.selective import SelectivePrediction
     from imgcli.records import FloatArray, Rejected
+    from imgcli.report.table_formats import TableRecord
     from imgcli.runs import Run
     from imgcli.training.predict import Predicted
 
@@ -27,7 +28,7 @@ MOST_SHOWN = 20  # photos in a notebook
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PredictResult(Result):
+class PredictResult(Tabular):
     """The predictions of M photos over K classes."""
 
     runs: tuple[Path, ...]
@@ -47,6 +48,14 @@ class PredictResult(Result):
 
     def to_json(self) -> dict[str, Any]:
         return dict(self.document)
+
+    def tables(self) -> "dict[str, TableRecord]":
+        """The table "photos"; its "sure" says whether the photo is answered."""
+        from imgcli.report.table_records import prediction_table
+
+        return {
+            "photos": prediction_table(self.paths, self.classes, self.probs, self.sure.tolist())
+        }
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.document["run"])
