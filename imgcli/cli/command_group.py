@@ -26,6 +26,8 @@ COMMANDS = {
     "suggest-merges": "Suggest classes to merge, and classes to split.",
     "merge": "Merge classes, in a new folder.",
     "report": "Write a report: one HTML file of all results.",
+    "runs": "List the runs, with their accuracies and sizes, and remove some.",
+    "show": "Show everything about one run.",
     "learning-curve": "Estimate the accuracy with twice the photos.",
     "predict": "Predict the classes of new photos.",
     "archs": "List networks: the zoo, or all with every WORD in their names.",

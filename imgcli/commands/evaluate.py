@@ -146,7 +146,7 @@ class EvaluateResult(Tabular):
         Raises:
             WrongUsage: there is no such figure; "folds" has an evaluation by folds only.
         """
-        drawings = _drawings(self.evaluation, self.predictions)
+        drawings = drawings_of(self.evaluation, self.predictions)
         if name not in drawings:
             raise WrongUsage(f"No figure '{name}'; there are {listed(list(drawings))}.")
         return drawings[name]()
@@ -458,7 +458,7 @@ def _calibrate(run: "Run", predictions: "Predictions", own: bool) -> dict[str, A
     return calibration.checked_json(predictions, calibration.temperature_of(run))
 
 
-def _drawings(
+def drawings_of(
     evaluation: "Evaluation", predictions: "Predictions"
 ) -> "dict[str, Callable[[], Figure]]":
     """What draws each figure of an evaluation."""
@@ -482,7 +482,7 @@ def _draw(run: "Run", evaluation: "Evaluation", predictions: "Predictions") -> t
 
     suffix = "" if evaluation.folds else f"-{evaluation.on}"
     paths = []
-    for name, draw in _drawings(evaluation, predictions).items():
+    for name, draw in drawings_of(evaluation, predictions).items():
         ending = "" if name == "folds" else suffix
         paths.append(run.folder / "figures" / f"{name}{ending}.png")
         save(draw(), paths[-1])

@@ -83,11 +83,20 @@ def as_frame(table: TableRecord) -> "pandas.DataFrame":
     Raises:
         Refused: pandas is not installed.
     """
+    return need_pandas().DataFrame(as_rows(table), columns=table.header)
+
+
+def need_pandas() -> Any:
+    """The module pandas.
+
+    Raises:
+        Refused: it is not installed.
+    """
     try:
         import pandas
     except ImportError:
         raise Refused("A frame needs pandas, which is not installed: pip install pandas") from None
-    return pandas.DataFrame(as_rows(table), columns=table.header)
+    return pandas
 
 
 # --- Markdown -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 
 from imgcli.records import Evaluation, FloatArray, MergeSuggestion, Predictions
 from imgcli.report.table_formats import Column, Row, TableRecord
-from imgcli.text import count, free_suffixes, interval, percent, plus_minus
+from imgcli.text import count, free_suffixes, interval, megabytes, percent, plus_minus
 
 SHARES = {
     "accuracy": "accuracy",
@@ -298,6 +298,59 @@ def merge_table(suggestions: Sequence[MergeSuggestion], accuracy: float) -> Tabl
 def _gain_beyond_chance(row: Row) -> str:
     gain = row["gain_beyond_chance"]
     return "–" if gain is None else f"{100 * gain:+.1f}"
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+RUN_KEYS = (
+    *("run", "date", "arch", "state", "latest", "accuracy", "accuracy_low", "accuracy_high", "n"),
+    *("on", "folds", "data", "photos", "bytes", "starts_from"),
+)
+
+
+def runs_table(runs: Sequence[Mapping[str, Any]]) -> TableRecord:
+    """A row per run.
+
+    Args:
+        runs: of the JSON contract of `runs`.
+    """
+    rows = [
+        {
+            **{key: run[key] for key in ("run", "date", "arch", "latest")},
+            "state": run_state(run),
+            "accuracy": (found := run["accuracy"] or {}).get("value"),
+            **_ends(found.get("ci95"), "accuracy_"),
+            **{key: found.get(key) for key in ("n", "on", "folds")},
+            **{key: run[key] for key in ("data", "photos", "bytes", "starts_from")},
+        }
+        for run in runs
+    ]
+    columns = [
+        Column("run", lambda row: str(row["run"]).rpartition("/")[2], name=True),
+        Column("arch", lambda row: str(row["arch"]), name=True),
+        Column("accuracy in % (95 % interval)", lambda row: with_interval(row, "accuracy")),
+        Column("n", lambda row: "–" if row["n"] is None else f"{row['n']:,}"),
+        Column("on", lambda row: measured(row), name=True),
+        Column("size", lambda row: megabytes(row["bytes"])),
+        Column("state", lambda row: str(row["state"]), name=True),
+    ]
+    return TableRecord(f"{count(len(rows), 'run')}.", rows, columns, RUN_KEYS)
+
+
+def run_state(run: Mapping[str, Any]) -> str:
+    """Whether a run is finished, being trained, or damaged."""
+    if run["problem"]:
+        return "damaged"
+    if run["training"]:
+        return "in use"
+    return "finished" if run["finished"] else "unfinished"
+
+
+def measured(accuracy: Mapping[str, Any]) -> str:
+    """What an accuracy was measured on: "10 folds", "test part", "validation"."""
+    if accuracy["on"] == "folds":
+        return f"{accuracy['folds']} folds"
+    return {"test": "test part", None: "–"}.get(accuracy["on"], str(accuracy["on"]))
 
 
 # --- cells ----------------------------------------------------------------------------------------
