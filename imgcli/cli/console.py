@@ -11,7 +11,7 @@ from rich.text import Text
 
 from imgcli.commands.results import Result, Tabular
 from imgcli.progress import note
-from imgcli.text import printable
+from imgcli.text import is_plain, printable
 
 
 class _PlainConsole(Console):
@@ -72,10 +72,14 @@ def show(*renderables: RenderableType) -> None:
 
     A text that is not to be wrapped, such as a command to copy, is one line, however long.
     """
-    console = _PlainConsole(highlight=False, markup=False)
+    from imgcli.report.terminal.narrow import fitted
+
+    console = _PlainConsole(
+        highlight=False, markup=False, color_system=None if is_plain() else "auto"
+    )
     for renderable in renderables:
         whole = isinstance(renderable, Text) and renderable.no_wrap
-        console.print(renderable, soft_wrap=bool(whole))
+        console.print(fitted(renderable, console), soft_wrap=bool(whole))
 
 
 def show_json(document: Mapping[str, Any]) -> None:

@@ -25,9 +25,9 @@ def run_table(document: Document) -> list[RenderableType]:
         return texts(lines)
     shown = table(
         text("run"),
-        number("accuracy in %\n95 % interval"),
+        number("accuracy in %,\n95 % interval"),
         number("n"),
-        text("measured on\ndata"),
+        text("measured on,\ndata"),
         number("size"),
     )
     for run in runs:
