@@ -2,7 +2,8 @@
 
 The commands as functions: `imgcli.split(...)`, `imgcli.train(...)`, ... Each takes typed arguments,
 prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` is the
-command `report`, because `imgcli.report` is a package. A function is imported at its first use.
+command `report`, because `imgcli.report` is a package, and `imgcli.list_runs` is `runs`.
+`imgcli.load_run` gives a trained run to work with. A function is imported at its first use.
 """
 
 from importlib import import_module
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
     from imgcli.commands.credits import credits
     from imgcli.commands.describe_arch import describe_arch
     from imgcli.commands.evaluate import evaluate
-    from imgcli.commands.export import export
     from imgcli.commands.explain import explain
+    from imgcli.commands.export import export
     from imgcli.commands.import_photos import import_photos
     from imgcli.commands.learning_curve import learning_curve
+    from imgcli.commands.list_runs import list_runs
+    from imgcli.commands.load_run import load_run
     from imgcli.commands.merge import merge
     from imgcli.commands.predict import predict
+    from imgcli.commands.prune_runs import prune_runs
     from imgcli.commands.push import push
     from imgcli.commands.restore import restore
     from imgcli.commands.scrape import scrape
+    from imgcli.commands.show import show
     from imgcli.commands.split import split
     from imgcli.commands.suggest_merges import suggest_merges
     from imgcli.commands.train import train
@@ -45,15 +50,19 @@ __all__ = [  # each in the module of that name in imgcli.commands
     "credits",
     "describe_arch",
     "evaluate",
-    "export",
     "explain",
+    "export",
     "import_photos",
     "learning_curve",
+    "list_runs",
+    "load_run",
     "merge",
     "predict",
+    "prune_runs",
     "push",
     "restore",
     "scrape",
+    "show",
     "split",
     "suggest_merges",
     "train",

@@ -74,6 +74,15 @@ def evaluations(run: Run) -> int:
     return sum(one.test_part in parts for one in entries)
 
 
+def entries_of(run: Run) -> list[Entry]:
+    """The test-set evaluations of one run, oldest first.
+
+    Raises:
+        RunError: the ledger is damaged.
+    """
+    return [one for one in _entries(_path(run)) if one.run == run.folder.name]
+
+
 def _path(run: Run) -> Path:
     return run.folder.parent / LEDGER
 

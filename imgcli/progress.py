@@ -3,17 +3,20 @@
 Beside `errors` and `runs` because every room has long work; `--quiet` turns it off here.
 """
 
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from imgcli.text import printable
+from imgcli.text import is_plain, printable
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
 T = TypeVar("T")
+
+NARROW = 60  # columns of a terminal that has no room for a bar with its times
 
 _quiet = False
 _said: set[str] = set()  # by `note_once`, since the command began
@@ -50,7 +53,7 @@ def note(message: str) -> None:
     from tqdm import tqdm
 
     with tqdm.external_write_mode(sys.stderr):  # above a bar that is being drawn
-        Console(stderr=True, highlight=False).print(
+        Console(stderr=True, highlight=False, color_system=None).print(
             printable(message), markup=False, soft_wrap=True
         )
 
@@ -80,6 +83,7 @@ def counter(label: str, total: int, unit: str) -> "tqdm[Any]":
 def _bar(items: Iterable[Any] | None, label: str, total: int | None, unit: str) -> "tqdm[Any]":
     from tqdm import tqdm  # here: `imgcli --help` has no use for it
 
+    narrow = shutil.get_terminal_size().columns < NARROW
     return tqdm(
         items,
         desc=label,
@@ -89,5 +93,11 @@ def _bar(items: Iterable[Any] | None, label: str, total: int | None, unit: str) 
         mininterval=0.1 if sys.stderr.isatty() else 10.0,  # seconds; a log wants few lines
         leave=False,
         dynamic_ncols=True,
-        disable=_quiet,
+        bar_format="{desc}: {n_fmt}/{total_fmt}" if narrow else None,
+        disable=_quiet or (is_plain() and _drawing(tqdm)),
     )
+
+
+def _drawing(kind: "type[tqdm[Any]]") -> bool:
+    """Whether a bar is being drawn; another one below it takes moves of the cursor."""
+    return any(not bar.disable for bar in getattr(kind, "_instances", ()))

@@ -26,7 +26,7 @@ import numpy as np
 from imgcli import __version__, documents, reading, run_documents
 from imgcli.aside import set_aside
 from imgcli.config import TrainConfig, grouped
-from imgcli.errors import RunError, WrongUsage
+from imgcli.errors import RunError, StorageError, WrongUsage
 from imgcli.files import (
     FULL,
     atomic_file,
@@ -300,6 +300,79 @@ def training(run: Run) -> AbstractContextManager[None]:
         StorageError: another imgcli is training it, on entering.
     """
     return locked(run.folder / ".training.lock")
+
+
+def in_use(run: Run) -> bool:
+    """Whether another imgcli trains the run or cross-validates it now."""
+    for folder, _, files in os.walk(run.folder):
+        for name in files:
+            if name.startswith(".") and name.endswith(".lock"):
+                try:
+                    with locked(Path(folder) / name):
+                        pass
+                except StorageError:
+                    return True
+                except OSError:  # a place that cannot be written, where nobody trains
+                    pass
+    return False
+
+
+def size_of(run: Run) -> int:
+    """Bytes of all files of a run."""
+    found = 0
+    for folder, _, files in os.walk(run.folder):
+        for name in files:
+            with suppress(OSError):  # removed meanwhile
+                found += os.lstat(os.path.join(folder, name)).st_size
+    return found
+
+
+def remove_run(run: Run) -> None:
+    """Remove a run's folder: it is renamed first, so that no half of it is ever taken for a run.
+
+    `latest` points to the newest finished run that is left, or is removed with the last. What a
+    kill leaves has a temporary's name, and `sweep` removes it.
+
+    Raises:
+        StorageError: another imgcli is training it.
+    """
+    runs = run.folder.parent
+    with training(run):
+        pointed = _pointed(runs / LATEST)
+        if pointed is not None and os.path.realpath(pointed) == os.path.realpath(run.folder):
+            others = [one for one in finished_runs(runs) if one.folder.name != run.folder.name]
+            if others:
+                _point(runs / LATEST, others[-1].folder.name)
+            else:
+                (runs / LATEST).unlink()
+        aside = temporary_in(runs)
+        os.rename(run.folder, aside)
+        sync_folder(runs)
+    shutil.rmtree(aside)
+
+
+def source_of(run: Run) -> Path | None:
+    """The folder of the run whose weights a run started from; None for one that did not so."""
+    weights = run.config.model.weights
+    if not weights:
+        return None
+    path = Path(weights)
+    folder = path.parent if path.name == "model.safetensors" else path
+    for place in (folder, run.folder.parent / folder.name):  # the project may have moved
+        if Run(place).begun:
+            return place
+    return None
+
+
+def all_runs(runs: Path = RUNS) -> list[Run]:
+    """All runs, finished or not, oldest first."""
+    return _run_folders(runs)
+
+
+def latest_run(runs: Path = RUNS) -> Path | None:
+    """The folder of the run that `latest` points to; None where it points to none."""
+    pointed = _pointed(runs / LATEST)
+    return pointed if pointed is not None and Run(pointed).begun else None
 
 
 def finish_run(run: Run, model: Mapping[str, Any]) -> None:

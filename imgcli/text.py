@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from numbers import Number
@@ -17,6 +18,14 @@ def printable(text: str) -> str:
 def escaped(char: str) -> str:
     """A character as Python writes it in ASCII: "\\x1b" for the one that starts a command."""
     return ascii(char)[1:-1]
+
+
+def is_plain() -> bool:
+    """Whether a terminal gets text alone: by NO_COLOR (no-color.org), or as it knows no more.
+
+    Weight is left out with colour.
+    """
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")
 
 
 def listed(names: Sequence[object], most: int = 5) -> str:

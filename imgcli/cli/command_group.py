@@ -1,13 +1,15 @@
 """The commands by name. A command's module is imported when the command runs or shows its help."""
 
+import shutil
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from imgcli.errors import Interrupted
+from imgcli.text import is_plain
 
 # Each command and its line in `imgcli --help`, which is the first line of its docstring; in the
 # order of the work. It is the function of its name in the module of its name.
@@ -27,6 +29,8 @@ COMMANDS = {
     "merge": "Merge classes, in a new folder.",
     "report": "Write a report: one HTML file of all results.",
     "push": "Upload a run to the Hugging Face hub, with a model card.",
+    "runs": "List the runs, with their accuracies and sizes, and remove some.",
+    "show": "Show everything about one run.",
     "learning-curve": "Estimate the accuracy with twice the photos.",
     "predict": "Predict the classes of new photos.",
     "export": "Write a run as a file or folder for other programs, compared with imgcli.",
@@ -39,15 +43,27 @@ COMMANDS = {
 }
 
 
-@cache
+WIDE = 80  # columns that typer's help in boxes needs
+
+
 def load_command(name: str) -> Any:
-    """A command as typer makes it, or the group of its sub-commands."""
+    """A command as typer makes it, or the group of its sub-commands.
+
+    Its help and its errors are in boxes where there is room for them and styles are wanted.
+    """
+    boxes = shutil.get_terminal_size().columns >= WIDE and not is_plain()
+    return _load(name, "rich" if boxes else None)
+
+
+@cache
+def _load(name: str, mode: Literal["rich"] | None) -> Any:
     function = {"import": "import_photos"}.get(name, name.replace("-", "_"))
     found = getattr(import_module(f"imgcli.cli.{function}"), function)
     if isinstance(found, typer.Typer):
+        found.rich_markup_mode = mode
         command: Any = typer.main.get_group(found)
     else:
-        alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        alone = typer.Typer(add_completion=False, rich_markup_mode=mode)
         alone.command(name)(found)
         command = typer.main.get_command(alone)
     command.name = name

@@ -7,8 +7,8 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from imgcli.cli.console import render
-from imgcli.cli.options import Json, Quiet, Seed
+from imgcli.cli.console import render_tables
+from imgcli.cli.options import Form, Json, Quiet, Seed, check_form, table_option
 
 if TYPE_CHECKING:
     from imgcli.commands.compare import CompareResult
@@ -41,6 +41,8 @@ Out = Annotated[
         help="Folder for figures and tables; an earlier comparison in it is replaced.",
     ),
 ]
+TABLES = "runs pairs"
+Table = Annotated[str | None, table_option(TABLES)]
 
 
 def compare(
@@ -49,6 +51,8 @@ def compare(
     window: Window = 50,
     out: Out = None,
     seed: Seed = 0,
+    form: Form = None,
+    table: Table = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -70,15 +74,18 @@ def compare(
       imgcli compare 20260101-120000-alexnet 20260101-130000-resnet101
 
       imgcli compare runs/*-alexnet --on test --out comparison
+
+      imgcli compare runs/*-alexnet --format latex > table.tex
     """
     from imgcli.runs import refuse_missing
 
+    check_form(form, table, TABLES, json)
     refuse_missing(runs)
 
     from imgcli.commands.compare import compare
 
     result = compare(runs, on=on, window=window, out=out, seed=seed)
-    render(result, json=json, people=_tables)
+    render_tables(result, json=json, form=form, table=table, people=_tables)
 
 
 def _tables(result: "CompareResult") -> list[RenderableType]:

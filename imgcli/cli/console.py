@@ -3,15 +3,15 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from imgcli.commands.results import Result
+from imgcli.commands.results import Result, Tabular
 from imgcli.progress import note
-from imgcli.text import printable
+from imgcli.text import is_plain, printable
 
 
 class _PlainConsole(Console):
@@ -26,6 +26,7 @@ class _PlainConsole(Console):
 
 
 R = TypeVar("R", bound=Result)
+T = TypeVar("T", bound=Tabular)
 
 
 def render(
@@ -48,15 +49,37 @@ def render(
         note(sentence)
 
 
+def render_tables(
+    result: T,
+    *,
+    json: bool,
+    form: Literal["csv", "json", "md", "latex"] | None,
+    table: str | None,
+    people: Callable[[T], Iterable[RenderableType]],
+) -> None:
+    """Print a command's result as `render` does, or its tables, alone, in another form."""
+    if form is None:
+        render(result, json=json, people=people)
+        return
+    sys.stdout.write(result.to_text(form, table))
+    others = [name for name, one in result.tables().items() if one.shown][1:]
+    if form == "csv" and table is None and others:
+        note(f"Further tables: --table {' or '.join(others)}.")
+
+
 def show(*renderables: RenderableType) -> None:
     """Print results for people, on stdout; no text in them is markup.
 
     A text that is not to be wrapped, such as a command to copy, is one line, however long.
     """
-    console = _PlainConsole(highlight=False, markup=False)
+    from imgcli.report.terminal.narrow import fitted
+
+    console = _PlainConsole(
+        highlight=False, markup=False, color_system=None if is_plain() else "auto"
+    )
     for renderable in renderables:
         whole = isinstance(renderable, Text) and renderable.no_wrap
-        console.print(renderable, soft_wrap=bool(whole))
+        console.print(fitted(renderable, console), soft_wrap=bool(whole))
 
 
 def show_json(document: Mapping[str, Any]) -> None:

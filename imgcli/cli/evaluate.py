@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 import typer
 from rich.console import RenderableType
 
-from imgcli.cli.console import render
+from imgcli.cli.console import render_tables
 from imgcli.cli.options import (
     ClassesAt,
     Device,
     FoldSeed,
+    Form,
     GroupBys,
     GroupTable,
     Json,
@@ -22,6 +23,8 @@ from imgcli.cli.options import (
     RunData,
     RunNames,
     Track,
+    check_form,
+    table_option,
 )
 from imgcli.commands import evaluate as command
 
@@ -57,6 +60,10 @@ Ungrouped = Annotated[
 ]
 
 
+TABLES = "classes figures confusion photos"
+Table = Annotated[str | None, table_option(TABLES)]
+
+
 def evaluate(
     folds: Folds = None,
     repeats: Repeats = 1,
@@ -72,6 +79,8 @@ def evaluate(
     device: Device = "auto",
     track: Track = [],  # noqa: B006
     max_pixels: MaxPixels = None,
+    form: Form = None,
+    table: Table = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -101,7 +110,12 @@ def evaluate(
       imgcli evaluate --data photos-of-another-camera
 
       imgcli evaluate --folds 5 --data other-classes --classes-at 2
+
+      imgcli evaluate --folds 10 --format latex > table.tex
+
+      imgcli evaluate --folds 10 --format csv --table photos > photos.csv
     """
+    check_form(form, table, TABLES, json)
     result = command.evaluate(
         folds,
         repeats=repeats,
@@ -117,12 +131,12 @@ def evaluate(
         parts=parts,
         track=track,
     )
-    show_result(result, json=json)
+    render_tables(result, json=json, form=form, table=table, people=_tables)
 
 
-def show_result(result: command.EvaluateResult, *, json: bool = False) -> None:
+def show_result(result: command.EvaluateResult) -> None:
     """Print an evaluation."""
-    render(result, json=json, people=_tables)
+    render_tables(result, json=False, form=None, table=None, people=_tables)
 
 
 def _tables(result: command.EvaluateResult) -> Iterator[RenderableType]:

@@ -47,9 +47,9 @@ def guide(topic: Topic = None) -> None:
         raise WrongUsage(_unknown(topic))
     text = (GUIDES / f"{topic}.md").read_text("utf-8")
     if sys.stdout.isatty():
-        from rich.markdown import Markdown  # brings a highlighter of code
+        from imgcli.report.terminal.pages import page  # brings a highlighter of code
 
-        show(Markdown(text))
+        show(page(text))
     else:
         sys.stdout.write(text)
 

@@ -6,11 +6,24 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from imgcli.cli.console import render
-from imgcli.cli.options import Device, FoldSeed, Json, Quiet, RunData, RunName, Track
+from imgcli.cli.console import render_tables
+from imgcli.cli.options import (
+    Device,
+    FoldSeed,
+    Form,
+    Json,
+    Quiet,
+    RunData,
+    RunName,
+    Track,
+    check_form,
+    table_option,
+)
 from imgcli.commands import learning_curve as command
 
 Folds = Annotated[int, typer.Option("--folds", metavar="K", help="Folds of the train part.")]
+TABLES = "points classes"
+Table = Annotated[str | None, table_option(TABLES)]
 
 
 def learning_curve(
@@ -20,6 +33,8 @@ def learning_curve(
     seed: FoldSeed = None,
     device: Device = "auto",
     track: Track = [],  # noqa: B006
+    form: Form = None,
+    table: Table = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -36,10 +51,11 @@ def learning_curve(
 
       imgcli learning-curve --folds 10 --json
     """
+    check_form(form, table, TABLES, json)
     result = command.learning_curve(
         run, folds=folds, data=data, seed=seed, device=device, track=track
     )
-    render(result, json=json, people=_tables)
+    render_tables(result, json=json, form=form, table=table, people=_tables)
 
 
 def _tables(result: command.LearningCurveResult) -> list[RenderableType]:

@@ -5,12 +5,14 @@ anything for them.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
 from imgcli.config import GROUP_BY_HELP, GROUP_TABLE_HELP, NO_TRACKER, TRACKERS
+from imgcli.errors import WrongUsage
 from imgcli.progress import quietly
+from imgcli.text import listed
 
 
 def _be_quiet(context: typer.Context, quiet: bool) -> bool:
@@ -51,6 +53,39 @@ FoldSeed = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the whole output if it exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Form = Annotated[
+    Literal["csv", "json", "md", "latex"] | None,
+    typer.Option(
+        "--format",
+        show_default="tables for people",
+        help="Print only the table: CSV or JSON with unrounded values, or Markdown or LaTeX "
+        "(booktabs) for a paper.",
+    ),
+]
+
+
+def table_option(names: str) -> Any:
+    """The option that names one of a result's tables."""
+    return typer.Option(
+        "--table",
+        metavar="|".join(names.split()),
+        show_default=False,
+        help="Table that --format prints.",
+    )
+
+
+def check_form(form: str | None, table: str | None, names: str, json: bool) -> None:
+    """Refuse ways to print that cannot be meant, before any work is done."""
+    if json and form is not None:
+        raise WrongUsage(
+            f"--json prints the whole document, --format {form} a table; give the one or the other."
+        )
+    if table is not None and form is None:
+        raise WrongUsage(f"--table {table} goes with --format, such as --format csv.")
+    if table is not None and table not in names.split():
+        raise WrongUsage(f"--table {table}: there is no such table, but {listed(names.split())}.")
+
+
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="No progress bars, no notes.", callback=_be_quiet),

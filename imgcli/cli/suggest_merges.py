@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import RenderableType
 
-from imgcli.cli.console import render
-from imgcli.cli.options import Json, Quiet, RunData, RunName
+from imgcli.cli.console import render_tables
+from imgcli.cli.options import Form, Json, Quiet, RunData, RunName, check_form
 
 if TYPE_CHECKING:
     from imgcli.commands.suggest_merges import MergesResult
@@ -24,6 +24,7 @@ def suggest_merges(
     run: RunName = "latest",
     retrain: Retrain = False,
     data: RunData = None,
+    form: Form = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -47,16 +48,18 @@ def suggest_merges(
     """
     from imgcli.runs import refuse_missing
 
+    check_form(form, None, "suggestions", json)
     refuse_missing([run])
 
     from imgcli.commands.suggest_merges import suggest_merges
 
-    show_result(suggest_merges(run, retrain=retrain, data=data), json=json)
+    result = suggest_merges(run, retrain=retrain, data=data)
+    render_tables(result, json=json, form=form, table=None, people=_tables)
 
 
-def show_result(result: "MergesResult", *, json: bool = False) -> None:
+def show_result(result: "MergesResult") -> None:
     """Print the suggestions, best first, and the classes to split."""
-    render(result, json=json, people=_tables)
+    render_tables(result, json=False, form=None, table=None, people=_tables)
 
 
 def _tables(result: "MergesResult") -> list[RenderableType]:

@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from imgcli import staging
 from imgcli.aside import files_in
-from imgcli.commands.results import Result
+from imgcli.commands.results import Tabular, image_html
 from imgcli.errors import StorageError, WrongUsage
 from imgcli.evaluation import predictions_io
 from imgcli.evaluation.compare import Pair, align, same_folds
@@ -22,8 +22,12 @@ from imgcli.report import comparison
 from imgcli.report.plots import comparison as plots
 from imgcli.report.plots import training
 from imgcli.report.plots.style import save
+from imgcli.report.table_formats import TableRecord
 from imgcli.runs import find_runs
-from imgcli.text import percent, printable
+from imgcli.text import listed, percent, printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DOCUMENT = "comparison.json"
 TABLES = (DOCUMENT, "comparison.csv", "folds.csv", "loss.csv")
@@ -31,7 +35,7 @@ DRAWINGS = ("boxes.png", "differences.png", "loss.png")  # each with its SVG bes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CompareResult(Result):
+class CompareResult(Tabular):
     """Runs on the same photos, and the difference of every two; the best two first."""
 
     on: str  # "folds" or "test"
@@ -73,6 +77,20 @@ class CompareResult(Result):
             "files": [str(file) for file in self.files],
             "sha256": dict(self.sha256),
         }
+
+    def tables(self) -> dict[str, TableRecord]:
+        """The tables "runs" and "pairs"."""
+        return comparison.comparison_tables(self.to_json())
+
+    def figure(self, name: Literal["differences", "boxes"] = "differences") -> "Figure":
+        """The differences to the best run, or the box plots of all runs."""
+        drawings = {"differences": plots.forest, "boxes": plots.boxes}
+        if name not in drawings:
+            raise WrongUsage(f"No figure '{name}'; there are {listed(list(drawings))}.")
+        return drawings[name](self.to_json())
+
+    def _repr_html_(self) -> str:
+        return f"{super()._repr_html_()}{image_html(self.figure())}"
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "compared on", f"{self.on} (n = {self.paired_on:,})"

@@ -1,34 +1,40 @@
 """Estimate the error of a run: by cross-validation, or on the sealed test part."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgcli.commands.results import Result
+from imgcli.commands.results import Tabular, image_html
 from imgcli.commands.tracked_results import add_evaluation, finished_runs_tracked
 from imgcli.config import check_device
 from imgcli.errors import WrongUsage
 from imgcli.folder_names import AS_FOUND, Levels
-from imgcli.text import interval, percent
+from imgcli.text import interval, listed, percent
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from imgcli.config import GroupBy
     from imgcli.records import (
         ClassFigures,
         Evaluation,
+        FloatArray,
         IntArray,
         OtherPhotos,
         Predictions,
         Scored,
         Summary,
     )
+    from imgcli.report.table_formats import TableRecord
     from imgcli.runs import Run
     from imgcli.tracking.session import TrackedRun
 
+Drawing = Literal["confusion", "precision", "reliability", "folds"]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EvaluateResult(Result):
+class EvaluateResult(Tabular):
     """The figures of a run, each with its 95 % interval; of several runs, of their average."""
 
     runs: tuple[Path, ...]
@@ -79,6 +85,76 @@ class EvaluateResult(Result):
     def per_class(self) -> "tuple[ClassFigures, ...]":
         """Precision, recall and F1 of each class."""
         return self.evaluation.per_class
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """(M,) the photos that were scored, relative to the dataset."""
+        return self.predictions.paths
+
+    @property
+    def probs(self) -> "FloatArray":
+        """(M, K) the probability of each class; rows sum to 1."""
+        return self.predictions.probs
+
+    @property
+    def targets(self) -> "IntArray":
+        """(M,) true classes, as positions in `classes`."""
+        return self.predictions.targets
+
+    @property
+    def preds(self) -> "IntArray":
+        """(M,) the most probable class of each photo, as positions in `classes`."""
+        return self.predictions.preds
+
+    @property
+    def precision(self) -> "FloatArray":
+        """(K,) of each class, a share of 1; NaN for a class that was never predicted."""
+        return self._of_classes("precision")
+
+    @property
+    def recall(self) -> "FloatArray":
+        """(K,) of each class, a share of 1; NaN for a class without photos."""
+        return self._of_classes("recall")
+
+    @property
+    def f1(self) -> "FloatArray":
+        """(K,) of each class, between 0 and 1."""
+        return self._of_classes("f1")
+
+    @property
+    def support(self) -> "IntArray":
+        """(K,) photos of each class."""
+        import numpy as np
+
+        return np.array([one.n for one in self.per_class], dtype=np.int64)
+
+    def _of_classes(self, figure: str) -> "FloatArray":
+        import numpy as np
+
+        values = [getattr(one, figure) for one in self.per_class]
+        return np.array([np.nan if value is None else value for value in values])
+
+    def tables(self) -> "dict[str, TableRecord]":
+        """The tables "classes", "figures", "confusion" and "photos"."""
+        from imgcli.report.table_records import evaluation_tables
+        from imgcli.report.terminal.evaluation import measured_on
+
+        on = measured_on(self.evaluation)
+        return evaluation_tables(self.evaluation, self.predictions, self.document, on)
+
+    def figure(self, name: Drawing = "confusion") -> "Figure":
+        """A figure as the command stores it: "confusion", "precision", "reliability" or "folds".
+
+        Raises:
+            WrongUsage: there is no such figure; "folds" has an evaluation by folds only.
+        """
+        drawings = drawings_of(self.evaluation, self.predictions)
+        if name not in drawings:
+            raise WrongUsage(f"No figure '{name}'; there are {listed(list(drawings))}.")
+        return drawings[name]()
+
+    def _repr_html_(self) -> str:
+        return f"{super()._repr_html_()}{image_html(self.figure())}"
 
     def to_json(self) -> dict[str, Any]:
         return dict(self.document)
@@ -415,21 +491,32 @@ def _calibrate(run: "Run", predictions: "Predictions", own: bool) -> dict[str, A
     return calibration.checked_json(predictions, calibration.temperature_of(run))
 
 
-def _draw(run: "Run", evaluation: "Evaluation", predictions: "Predictions") -> tuple[Path, ...]:
-    """Draw an evaluation and store the figures with its run."""
+def drawings_of(
+    evaluation: "Evaluation", predictions: "Predictions"
+) -> "dict[str, Callable[[], Figure]]":
+    """What draws each figure of an evaluation."""
     from imgcli.evaluation.calibration import reliability
     from imgcli.report.plots import evaluation as plots
     from imgcli.report.plots.confusion import confusion
+
+    drawings: dict[str, Callable[[], Figure]] = {
+        "confusion": lambda: confusion(evaluation),
+        "precision": lambda: plots.precision(evaluation),
+        "reliability": lambda: plots.reliability(evaluation, reliability(predictions)),
+    }
+    if evaluation.folds:
+        drawings["folds"] = lambda: plots.folds(evaluation)
+    return drawings
+
+
+def _draw(run: "Run", evaluation: "Evaluation", predictions: "Predictions") -> tuple[Path, ...]:
+    """Draw an evaluation and store the figures with its run."""
     from imgcli.report.plots.style import save
 
     suffix = "" if evaluation.folds else f"-{evaluation.on}"
-    drawn = {
-        f"confusion{suffix}": confusion(evaluation),
-        f"precision{suffix}": plots.precision(evaluation),
-        f"reliability{suffix}": plots.reliability(evaluation, reliability(predictions)),
-        **({"folds": plots.folds(evaluation)} if evaluation.folds else {}),
-    }
-    paths = {run.folder / "figures" / f"{name}.png": figure for name, figure in drawn.items()}
-    for path, figure in paths.items():
-        save(figure, path)
+    paths = []
+    for name, draw in drawings_of(evaluation, predictions).items():
+        ending = "" if name == "folds" else suffix
+        paths.append(run.folder / "figures" / f"{name}{ending}.png")
+        save(draw(), paths[-1])
     return tuple(paths)

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcli.commands.results import Result
+from imgcli.commands.results import Tabular, image_html
 from imgcli.commands.tracked_results import add_curve, finished_runs_tracked
 from imgcli.config import check_device
 from imgcli.text import interval, percent
 
 if TYPE_CHECKING:
+    from imgcli.report.table_formats import TableRecord
     from imgcli.runs import Run
     from imgcli.tracking.session import TrackedRun
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LearningCurveResult(Result):
+class LearningCurveResult(Tabular):
     """Accuracy by the number of training photos, and the accuracy expected of more."""
 
     run: Path
@@ -32,6 +33,17 @@ class LearningCurveResult(Result):
 
     def to_json(self) -> dict[str, Any]:
         return dict(self.document)
+
+    def tables(self) -> "dict[str, TableRecord]":
+        """The tables "points", the last of which is expected, and "classes"."""
+        from imgcli.report.table_records import curve_tables
+
+        return curve_tables(self.document)
+
+    def _repr_html_(self) -> str:
+        from imgcli.report.plots.training import learning_curve
+
+        return f"{super()._repr_html_()}{image_html(learning_curve(self.document))}"
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.run)

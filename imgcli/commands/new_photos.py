@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from imgcli.collect.imports.unlabelled import listed_photos, photos_named_in
-from imgcli.errors import DataError
+from imgcli.errors import DataError, WrongUsage
 from imgcli.photos.layout import new_photos
 from imgcli.reading import matching
 from imgcli.records import NewPhotos, Rejected
@@ -37,6 +38,27 @@ def find_new_photos(
             f"No photo in {listed(words, 3)}{reason}. Name photos, or folders that hold some."
         )
     return found
+
+
+def given_photos(photos: Sequence[Any]) -> NewPhotos:
+    """Single photos in their order, each a path, a PIL image or an array; none is left out.
+
+    Those in memory are named by their position: "photo 0".
+
+    Raises:
+        WrongUsage: one is of another type, or there is none.
+    """
+    from imgcli.photos.in_memory import check_photo, content_of
+
+    if not photos:
+        raise WrongUsage("There are no photos; give one at least.")
+    for photo in photos:
+        check_photo(photo)
+    names = tuple(
+        os.fspath(photo) if isinstance(photo, str | os.PathLike) else f"photo {i}"
+        for i, photo in enumerate(photos)
+    )
+    return NewPhotos(names, names, lambda: map(content_of, photos))
 
 
 def _meant(word: str, root: Path | None, path_column: str | None) -> Iterator[NewPhotos]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from imgcli.commands.evaluate import names
 from imgcli.commands.folders import optional_path
-from imgcli.commands.results import Result
+from imgcli.commands.results import Tabular
 from imgcli.config import check_device
 from imgcli.errors import WrongUsage
 from imgcli.text import percent
@@ -15,19 +15,24 @@ from imgcli.text import percent
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
     from imgcli.commands.sort_photos import Sorted
     from imgcli.evaluation.selective import SelectivePrediction
-    from imgcli.records import FloatArray, Rejected
+    from imgcli.records import FloatArray, NewPhotos, Rejected
+    from imgcli.report.table_formats import TableRecord
     from imgcli.runs import Run
-    from imgcli.training.predict import Predicted
+    from imgcli.training.predict import LoadedNetwork, Predicted
+
+    # Paths, PIL images and arrays, one or several.
+    Photos = str | Path | Image | NDArray[Any] | Sequence[str | Path | Image | NDArray[Any]]
 
 Link = Literal["auto", "hard", "symlink", "copy"]
 MOST_SHOWN = 20  # photos in a notebook
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PredictResult(Result):
+class PredictResult(Tabular):
     """The predictions of M photos over K classes."""
 
     runs: tuple[Path, ...]
@@ -48,6 +53,14 @@ class PredictResult(Result):
     def to_json(self) -> dict[str, Any]:
         return dict(self.document)
 
+    def tables(self) -> "dict[str, TableRecord]":
+        """The table "photos"; its "sure" says whether the photo is answered."""
+        from imgcli.report.table_records import prediction_table
+
+        return {
+            "photos": prediction_table(self.paths, self.classes, self.probs, self.sure.tolist())
+        }
+
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.document["run"])
         for i, path in enumerate(self.paths[:MOST_SHOWN]):
@@ -62,7 +75,7 @@ class PredictResult(Result):
 
 
 def predict(
-    paths: str | Path | Sequence[str | Path],
+    paths: "Photos",
     *,
     run: str | Path | Sequence[str | Path] = "latest",
     csv: str | Path | None = None,
@@ -79,7 +92,9 @@ def predict(
 
     Args:
         paths: photos, folders of photos, archives, tables and lists of paths, patterns such as
-            "new/**/*.jpg"; "-" for a list of paths on standard input.
+            "new/**/*.jpg"; "-" for a list of paths on standard input. Or photos in memory: PIL
+            images, arrays of uint8 and shape (H, W, 3), or one array (N, H, W, 3); these are named
+            "photo 0", "photo 1", ... in the result.
         run: "latest", a folder's name under runs/, a path, or several of these.
         csv: a new file for the predictions.
         top: classes per photo in the document and the file, most probable first.
@@ -94,6 +109,43 @@ def predict(
 
     Raises:
         ImgcliError: what the command line would say.
+    """
+    check_device(device)
+    return predict_with(
+        None,
+        paths,
+        run=run,
+        csv=csv,
+        top=top,
+        min_precision=min_precision,
+        unsure=unsure,
+        sort_into=sort_into,
+        link=link,
+        root=root,
+        path_column=path_column,
+        device=device,
+    )
+
+
+def predict_with(
+    loaded: "Sequence[LoadedNetwork] | None",
+    paths: "Photos",
+    *,
+    run: str | Path | Sequence[str | Path],
+    csv: str | Path | None = None,
+    top: int = 5,
+    min_precision: float | None = None,
+    unsure: float | None = None,
+    sort_into: str | Path | None = None,
+    link: Link = "auto",
+    root: str | Path | None = None,
+    path_column: str | None = None,
+    device: str = "auto",
+) -> PredictResult:
+    """As `predict`.
+
+    Args:
+        loaded: the networks of the runs; None loads them.
     """
     if top < 1:
         raise WrongUsage(f"--top {top} must be at least 1.")
@@ -114,20 +166,11 @@ def predict(
     if csv is not None and csv.exists():
         raise WrongUsage(f"--csv {csv} exists. Name another file, or move it away.")
 
-    check_device(device)
     # What there is to predict, and by what, before torch is imported.
     from imgcli.runs import find_runs
 
     runs = find_runs(names(run))
-
-    from imgcli.commands.new_photos import find_new_photos
-
-    words = names(paths)
-    photos = find_new_photos(words, optional_path(root), path_column)
-    if target is not None:
-        from imgcli.commands.sort_photos import refuse_target
-
-        refuse_target(target, words)
+    photos = _photos(paths, optional_path(root), path_column, target)
 
     from imgcli.evaluation.calibration import temperature_of
 
@@ -136,10 +179,14 @@ def predict(
         None if min_precision is None else selective_threshold(runs, temperatures, min_precision)
     )
     threshold = promised.threshold if promised else unsure
+    if loaded is None:
+        from imgcli.training.predict import predict_photos
 
-    from imgcli.training.predict import predict_photos
+        found = predict_photos(runs, photos, device, temperatures)
+    else:
+        from imgcli.training.predict import predict_by
 
-    found = predict_photos(runs, photos, device, temperatures)
+        found = predict_by(loaded, photos)
     sure = found.sure(threshold or 0.0)
     table = found.csv(top, threshold)
     if csv is not None:
@@ -171,6 +218,28 @@ def predict(
             **({"sorted": placed.to_json()} if placed else {}),
         },
     )
+
+
+def _photos(
+    given: "Photos", root: Path | None, path_column: str | None, target: Path | None
+) -> "NewPhotos":
+    """The photos that are meant; those to be sorted into `target` are files."""
+    from imgcli.commands.new_photos import find_new_photos, given_photos
+
+    if not isinstance(given, str | Path):
+        from imgcli.photos.in_memory import all_paths, photos_of
+
+        if not all_paths(given):
+            if target is not None:
+                raise WrongUsage("Photos in memory have no file to be sorted; name their paths.")
+            return given_photos(photos_of(given))
+    words = names(cast("Sequence[str | Path]", given))
+    photos = find_new_photos(words, root, path_column)
+    if target is not None:
+        from imgcli.commands.sort_photos import refuse_target
+
+        refuse_target(target, words)
+    return photos
 
 
 def selective_threshold(

@@ -1,12 +1,19 @@
 """What the results of all commands share: how they read in a shell, in a notebook and as JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from html import escape
 from reprlib import Repr
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from imgcli.text import printable
+from imgcli.errors import WrongUsage
+from imgcli.text import listed, printable
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+    from imgcli.report.table_formats import Format, TableRecord
 
 _SHORT = Repr()
 _SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = 4  # items shown
@@ -43,6 +50,59 @@ class Result:
             for name, value in dict(self._rows()).items()
         )
         return f"<table>{''.join(cells)}</table>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Tabular(Result):
+    """A result that has tables: as text for a paper or a program, and as pandas frames."""
+
+    def tables(self) -> "Mapping[str, TableRecord]":
+        """The result's tables by name, the main one first."""
+        raise NotImplementedError
+
+    def to_frame(self, table: str | None = None) -> "pandas.DataFrame":
+        """One of the tables as a pandas DataFrame; its values as they are, shares of 1.
+
+        Args:
+            table: a name out of `tables()`; by default the main one.
+
+        Raises:
+            WrongUsage: there is no such table.
+            Refused: pandas is not installed.
+        """
+        from imgcli.report.table_formats import as_frame
+
+        tables = self.tables()
+        return as_frame(self._table(tables, table or next(iter(tables))))
+
+    def to_text(self, form: "Format", table: str | None = None) -> str:
+        """The tables as the command prints them with --format.
+
+        Args:
+            form: "csv", "json", "md" or "latex".
+            table: a name out of `tables()`; by default those that the command prints, of which CSV
+                has the main one.
+        """
+        from imgcli.report.table_formats import tables_text
+
+        tables = self.tables()
+        if table is not None:
+            return tables_text({table: self._table(tables, table)}, form)
+        return tables_text({name: one for name, one in tables.items() if one.shown}, form)
+
+    def _table(self, tables: "Mapping[str, TableRecord]", name: str) -> "TableRecord":
+        if name not in tables:
+            raise WrongUsage(f"No table '{name}'; there are {listed(list(tables))}.")
+        return tables[name]
+
+
+def image_html(figure: "Figure") -> str:
+    """A figure inside a result's HTML, which a notebook shows."""
+    from base64 import b64encode
+
+    from imgcli.report.plots.style import png
+
+    return f"<img alt='' src='data:image/png;base64,{b64encode(png(figure)).decode()}'>"
 
 
 def _shown(value: object) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
-from imgcli.commands.results import Result
+from imgcli.commands.results import Tabular
 from imgcli.errors import Refused, RunError, WrongUsage
 from imgcli.evaluation.merges.effects import accuracy as accuracy_of
 from imgcli.evaluation.merges.effects import macro_precision
@@ -15,6 +15,8 @@ from imgcli.evaluation.merges.suggest import suggest_merges as suggestions_of
 from imgcli.evaluation.predictions_io import out_of_fold
 from imgcli.progress import note, track
 from imgcli.records import MergeSuggestion, Predictions
+from imgcli.report.table_formats import TableRecord
+from imgcli.report.table_records import merge_table
 from imgcli.runs import FOLDS, Run, find_run, named
 from imgcli.text import count, percent
 
@@ -22,7 +24,7 @@ NAME = "merges.json"  # in the run
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MergesResult(Result):
+class MergesResult(Tabular):
     """The merges to consider, best first; none is a good answer."""
 
     _keys = ("run", "accuracy", "suggestions", "too_few", "splits", "data", "merges")
@@ -47,6 +49,10 @@ class MergesResult(Result):
             {"classes": list(classes), "name": "+".join(classes)}
             for classes in disjoint(self.suggestions)
         ]
+
+    def tables(self) -> dict[str, TableRecord]:
+        """The table "suggestions"."""
+        return {"suggestions": merge_table(self.suggestions, self.accuracy)}
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.run)

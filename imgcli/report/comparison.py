@@ -1,15 +1,18 @@
-"""Compared runs: the label of each, its difference to the most accurate one, and both as CSV.
+"""Compared runs: the label of each, its difference to the most accurate one, and both as tables.
 
 `document` is that of the JSON contract of `compare` throughout.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from imgcli.report.plots import style
+from imgcli.report.table_formats import Column, Row, TableRecord
+from imgcli.report.table_records import with_interval
 from imgcli.report.terminal.evaluation import FIGURES
-from imgcli.text import csv_text
+from imgcli.text import count, csv_text, percent, plus_minus
 
 Document = Mapping[str, Any]  # of `compare --json`
 
@@ -95,14 +98,93 @@ def against_best(document: Document, figure: str) -> dict[str, dict[str, Any]]:
     return {run["run"]: found[run["run"]] for run in document["runs"] if run["run"] in found}
 
 
-# --- CSV -----------------------------------------------------------------------------------------
+# --- tables --------------------------------------------------------------------------------------
+
+
+def comparison_tables(document: Document) -> dict[str, TableRecord]:
+    """The runs with their figures, and every pair of them with its differences."""
+    about = f"{count(document['paired_on'], 'photo')} {_scored(document)}"
+    runs = [
+        Column("run", lambda row: str(row["label"]), name=True),
+        Column("parameters trained", lambda row: f"{row['params_trainable']:,}"),
+        *(Column(f"{name} in %", partial(_figure, key=key)) for key, name in FIGURES.items()),
+        Column("training accuracy in %", partial(_spread, key="train_accuracy")),
+        Column("accuracy against the best in points", _against_best),
+    ]
+    pairs = [
+        Column("run", lambda row: str(row["first_label"]), name=True),
+        Column("against", lambda row: str(row["second_label"]), name=True),
+        *(
+            Column(f"{FIGURES[key]} in points (95 % interval)", partial(_difference, key=key))
+            for key in COMPARED
+        ),
+        Column("p of accuracy", lambda row: f"{row['accuracy_p']:.3g}"),
+    ]
+    return {
+        "runs": TableRecord(
+            f"Runs: {about}; in parentheses the 95 % interval over all photos.",
+            _comparison_rows(document),
+            runs,
+        ),
+        "pairs": TableRecord(
+            f"Differences: {about}.", list(_pair_rows(document)), pairs, shown=False
+        ),
+    }
+
+
+def _scored(document: Document) -> str:
+    if document["on"] == "test":
+        return "of the test part"
+    return "out-of-fold; mean ± sd of the folds"
+
+
+def _figure(row: Row, key: str) -> str:
+    """Mean ± sd of the folds, or the value; and the interval."""
+    if row[f"{key}_mean"] is None:
+        return with_interval(row, key)
+    low, high = row[f"{key}_low"], row[f"{key}_high"]
+    return f"{_spread(row, key)} ({percent(low, '')}–{percent(high, '')})"
+
+
+def _spread(row: Row, key: str) -> str:
+    mean = row[f"{key}_mean"]
+    return percent(row[key], "") if mean is None else plus_minus(mean, row[f"{key}_std"], "")
+
+
+def _against_best(row: Row) -> str:
+    difference = row["accuracy_minus_best"]
+    if difference is None:
+        return "best"
+    return f"{100 * difference:+.1f} (p = {row['accuracy_p']:.3g})".replace("-", "\u2212", 1)
+
+
+def _difference(row: Row, key: str) -> str:
+    ends = (f"{100 * row[f'{key}_{end}']:+.1f}" for end in ("low", "high"))
+    return f"{100 * row[f'{key}_difference']:+.1f} ({' to '.join(ends)})".replace("-", "\u2212")
+
+
+def _pair_rows(document: Document) -> Iterator[dict[str, Any]]:
+    names = labels(document)
+    for pair in document["pairs"]:
+        first, second = pair["runs"]
+        row = {"first": first, "second": second}
+        row |= {"first_label": names[first], "second_label": names[second]}
+        for key in COMPARED:
+            found = pair[key]
+            row |= {f"{key}_difference": found["difference"], f"{key}_p": found["p_value"]}
+            row |= dict(zip((f"{key}_low", f"{key}_high"), found["ci95"], strict=True))
+        yield row
 
 
 def comparison_csv(document: Document) -> str:
     """A row per run: its choices, its cost, its figures, and their differences to the best."""
+    return as_csv(_comparison_rows(document))
+
+
+def _comparison_rows(document: Document) -> list[dict[str, Any]]:
     names = labels(document)
     differences = {figure: against_best(document, figure) for figure in COMPARED}
-    return as_csv(_comparison_row(run, names, differences) for run in document["runs"])
+    return [_comparison_row(run, names, differences) for run in document["runs"]]
 
 
 def _comparison_row(

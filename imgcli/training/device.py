@@ -70,7 +70,15 @@ def forward(
     Args:
         flipped: the mean of what it gives for the images and for their mirror images.
     """
-    with torch.inference_mode(), autocast(images.device, precision):
+    with torch.inference_mode():
+        return with_mirror(module, images, precision, flipped)
+
+
+def with_mirror(
+    module: Callable[[Tensor], Tensor], images: Tensor, precision: str, flipped: bool
+) -> Tensor:
+    """As `forward`, with gradients where they are wanted."""
+    with autocast(images.device, precision):
         out: Tensor = module(images).float()
         if flipped:
             out = (out + module(images.flip(-1)).float()) / 2

@@ -1,6 +1,6 @@
 """New photos, through a run's own preprocessing and network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from imgcli.errors import RunError
 from imgcli.files import write_atomic
 from imgcli.models.memory import Batches, within_memory
+from imgcli.models.network import Classifier
 from imgcli.photos.decode import Fault
 from imgcli.photos.views import Images, decode_photos
-from imgcli.records import FloatArray, IntArray, NewPhotos, Rejected
+from imgcli.records import FloatArray, IntArray, NewPhotos, Preprocess, Rejected
 from imgcli.runs import Run
 from imgcli.text import csv_text
 from imgcli.training.device import choose_device, forward, to_device
@@ -70,7 +71,45 @@ class Predicted:
         write_atomic(path, self.csv(top, threshold))
 
 
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """A run's network on a device, ready to predict."""
+
+    run: Run
+    classifier: Classifier  # in eval mode
+    preprocess: Preprocess
+    classes: tuple[str, ...]  # (K,)
+    precision: str  # "fp32" or "bf16", as the device has it
+    temperature: float  # that logits are divided by, which calibrates them
+    device: torch.device
+
+
 @within_memory()
+def load_network(
+    run: Run, device_name: str = "auto", temperature: float = 1.0, precision: str | None = None
+) -> LoadedNetwork:
+    """Load a run's network.
+
+    Args:
+        temperature: that its logits are divided by, which calibrates them.
+        precision: to compute in; the run's own where that is None.
+
+    Raises:
+        RunError: the run is damaged.
+    """
+    device = choose_device(device_name)
+    network, classes, stored = load_model(run)
+    return LoadedNetwork(
+        run,
+        network.classifier.to(device).to(memory_format=torch.channels_last),
+        network.preprocess,
+        classes,
+        precision or usable_precision(stored, device),
+        temperature,
+        device,
+    )
+
+
 def predict_photos(
     runs: Sequence[Run],
     photos: NewPhotos,
@@ -87,40 +126,53 @@ def predict_photos(
     Raises:
         RunError: a run is damaged, or the runs know different classes.
     """
-    device = choose_device(device_name)
-    predictions = [
-        _predict(run, photos, device, temperature, precision)
-        for run, temperature in zip(runs, temperatures or [1.0] * len(runs), strict=True)
-    ]
+    each = zip(runs, temperatures or [1.0] * len(runs), strict=True)
+    return predict_by((load_network(run, device_name, t, precision) for run, t in each), photos)
+
+
+@within_memory()
+def predict_by(networks: Iterable[LoadedNetwork], photos: NewPhotos) -> Predicted:
+    """As `predict_photos`, by networks that are loaded when they are needed.
+
+    Raises:
+        RunError: the runs know different classes.
+    """
+    predictions = []
+    runs = []
+    for network in networks:
+        predictions.append(_predict(network, photos))
+        runs.append(network.run)
+        refuse_other_classes(runs, [predicted.classes for predicted in predictions])
+        del network  # before the next one is loaded
     first = predictions[0]
-    for run, other in zip(runs, predictions, strict=True):
-        if other.classes != first.classes:
-            raise RunError(
-                f"The runs '{runs[0].folder}' and '{run.folder}' know different classes; their "
-                "probabilities have no mean."
-            )
     probs = np.mean([predicted.probs for predicted in predictions], axis=0)
     return replace(first, probs=probs, rejected=[*photos.rejected, *first.rejected])
 
 
-def _predict(
-    run: Run,
-    photos: NewPhotos,
-    device: torch.device,
-    temperature: float,
-    precision: str | None = None,
-) -> Predicted:
+def refuse_other_classes(runs: Sequence[Run], classes: Sequence[tuple[str, ...]]) -> None:
+    """Refuse runs whose probabilities have no mean.
+
+    Raises:
+        RunError: they know different classes.
+    """
+    for run, known in zip(runs, classes, strict=True):
+        if known != classes[0]:
+            raise RunError(
+                f"The runs '{runs[0].folder}' and '{run.folder}' know different classes; their "
+                "probabilities have no mean."
+            )
+
+
+def _predict(network: LoadedNetwork, photos: NewPhotos) -> Predicted:
     """One run's predictions of photos, in the order named; those that cannot be read are listed."""
-    network, classes, stored = load_model(run)
-    view, precision = network.preprocess, precision or usable_precision(stored, device)
-    classifier = network.classifier.to(device).to(memory_format=torch.channels_last)
+    view = network.preprocess
     read: list[int] = []
     rejected: list[Rejected] = []
-    probs = [np.empty((0, len(classes)))]
+    probs = [np.empty((0, len(network.classes)))]
 
     def logits_of(images: Images) -> torch.Tensor:
-        prepared = to_images(to_device(images, device), view)
-        return forward(classifier, prepared, precision, view.test_flip)
+        prepared = to_images(to_device(images, network.device), view)
+        return forward(network.classifier, prepared, network.precision, view.test_flip)
 
     compute = Batches(logits_of)
     contents = (
@@ -132,12 +184,13 @@ def _predict(
         if len(block.indices) == 0:
             continue
         logits = compute(block.images)
-        probs.append(torch.softmax(logits.double() / temperature, dim=1).cpu().numpy())
+        scaled = logits.double() / network.temperature
+        probs.append(torch.softmax(scaled, dim=1).cpu().numpy())
         read.extend(block.indices.tolist())
     order = np.argsort(read)
     rows = np.asarray(read, dtype=np.int64)[order]
     return Predicted(
-        classes,
+        network.classes,
         [photos.names[i] for i in rows],
         np.concatenate(probs)[order],
         rejected,

@@ -13,7 +13,7 @@ from imgcli.errors import WrongUsage
 from imgcli.report.terminal.evaluation import macro_line
 from imgcli.runs import Run
 from tests.support.photos import coloured_photo, write_dataset
-from tests.support.shell import Printed, as_printed, imgcli
+from tests.support.shell import Printed, Shell, as_printed, imgcli
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
@@ -107,3 +107,29 @@ def test_a_class_of_one_photo_is_in_no_figure(here: Path, printed: Printed) -> N
     assert "over 3 of 4 classes; without a scored photo: 'rare'" in str(
         macro_line(evaluate(3).evaluation)
     )
+
+
+def test_an_evaluation_is_arrays_frames_and_figures(run: Path, shell: Shell) -> None:
+    result = evaluate(folds=3)
+    assert result.probs.shape == (24, 2) and result.targets.shape == result.preds.shape == (24,)
+    np.testing.assert_array_equal(result.confusion.sum(axis=1), result.support)
+    for figures in (result.precision, result.recall, result.f1):
+        assert figures.shape == (2,) and ((figures >= 0) & (figures <= 1)).all()
+    classes = result.to_frame()
+    assert classes["class"].tolist() == list(result.classes)
+    np.testing.assert_array_equal(classes.recall, result.recall)
+    photos = result.to_frame("photos")
+    assert photos.correct.mean() == result.accuracy.value and photos.path.tolist() == [
+        *result.paths
+    ]
+    np.testing.assert_array_equal(photos[["p(blue)", "p(green)"]].to_numpy(), result.probs)
+    figures_of = result.to_frame("figures").set_index("figure")
+    assert figures_of.loc["accuracy", ["low", "high"]].tolist() == list(result.accuracy.ci95 or ())
+    assert result.figure().axes and result.figure("folds").axes
+    assert "<img " in result._repr_html_()
+    with pytest.raises(WrongUsage, match="No table 'class'; there are 'classes'"):
+        result.to_frame("class")
+    with pytest.raises(WrongUsage, match="No figure 'curve'; there are 'confusion'"):
+        result.figure("curve")  # type: ignore[arg-type]
+    typed = shell("evaluate", "--folds", "3", "--format", "csv", "--table", "confusion")
+    assert typed.out == result.to_text("csv", "confusion") and typed.err == ""

@@ -144,6 +144,14 @@ def save_png(figure: "Figure", path: Path, software: str) -> None:
 
 
 @styled
+def png(figure: "Figure") -> bytes:
+    """`figure` as a PNG for a notebook, of 100 pixels per inch, grown to hold every label."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=100, pad_inches=0.2, **TIGHT)
+    return data.getvalue()
+
+
+@styled
 def svg(figure: "Figure") -> str:
     """`figure` as the text of an SVG document, grown to hold every label."""
     text = io.StringIO()
