@@ -10,7 +10,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from imgcli.aside import files_in
 from imgcli.commands.evaluate import names
 from imgcli.commands.folders import optional_path
 from imgcli.commands.results import Result
@@ -18,6 +17,9 @@ from imgcli.errors import Refused, WrongUsage
 from imgcli.text import count, listed, megabytes
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from imgcli.export.classifier import Exported
     from imgcli.export.gate import Gate, Predict
     from imgcli.export.held_out import HeldOut
@@ -137,6 +139,7 @@ def export(
     from imgcli.evaluation.calibration import temperature_of
     from imgcli.export.held_out import dataset_of
     from imgcli.export.options import OPSET, Options
+    from imgcli.files import writing
     from imgcli.staging import staged_folder
 
     temperatures = [temperature_of(one) for one in runs]
@@ -152,15 +155,9 @@ def export(
     writer = import_module(f"imgcli.export.{kind.module}")
     with staged_folder(out, replace=force or _is_export(out), user_files=_user_files) as staged:
         file = staged.folder / writer.NAME
-        if format == "onnx":
-            from imgcli.export.held_out import HeldOut
-            from imgcli.export.plain_photos import plain_photos
-
-            train = HeldOut(dataset, "train", dataset.split.train).calibration
-            photos = plain_photos(train, exported.least_side, _range(exported))
-            writer.write(exported, file, options, about, photos)
-        else:
-            writer.write(exported, file, options, about)
+        more = [_calibration(exported, dataset)] if format == "onnx" else []
+        with writing(out / writer.NAME, by=file):
+            writer.write(exported, file, options, about, *more)
         check = _Check(runs, temperatures, exported, dataset, writer.load(file))
         gate, notes = check.gate(strict=precision == "fp32")
         accuracy = None
@@ -240,6 +237,15 @@ def _loaded(runs: "Sequence[Run]", temperatures: Sequence[float]) -> "Exported":
             )
     networks = tuple(network for network, _, _ in loaded)
     return Exported(networks, tuple(temperatures), loaded[0][1])
+
+
+def _calibration(exported: "Exported", dataset: "Dataset") -> "Iterator[NDArray[np.uint8]]":
+    """Training photos to calibrate int8 on, decoded one by one."""
+    from imgcli.export.held_out import HeldOut
+    from imgcli.export.plain_photos import plain_photos
+
+    train = HeldOut(dataset, "train", dataset.split.train)
+    return plain_photos(train.calibration, exported.least_side, _range(exported))
 
 
 def _range(exported: "Exported") -> Any:
@@ -428,6 +434,7 @@ def _result(
     checked: "tuple[Gate | None, Mapping[str, Any] | None, list[str]]",
 ) -> ExportResult:
     """The result of what a staged folder holds, which is written beside it as a document."""
+    from imgcli.aside import files_in
     from imgcli.files import write_json
 
     gate, accuracy, notes = checked
@@ -487,6 +494,8 @@ def _is_export(folder: Path) -> bool:
 
 def _user_files(folder: Path) -> Sequence[str]:
     """What in a folder imgcli did not write."""
+    from imgcli.aside import files_in
+
     known = _known(folder)
     return [
         name
