@@ -1,4 +1,7 @@
-"""`imgcli.export`: a run as a file or folder that other programs use."""
+"""`imgcli.export_run`: a run as a file or folder that other programs use.
+
+It is not `imgcli.export`, the package that writes: once that is imported, the name is taken.
+"""
 
 import hashlib
 import importlib.util
@@ -8,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from imgcli.commands.evaluate import names
 from imgcli.commands.folders import optional_path
 from imgcli.commands.results import Result
 from imgcli.errors import Refused, WrongUsage
+from imgcli.export.options import MAX_OPSET, MIN_OPSET, OPSET, Options, Precision
 from imgcli.text import count, listed, megabytes
 
 if TYPE_CHECKING:
@@ -23,12 +27,10 @@ if TYPE_CHECKING:
     from imgcli.export.classifier import Exported
     from imgcli.export.gate import Gate, Predict
     from imgcli.export.held_out import HeldOut
-    from imgcli.export.options import Options
     from imgcli.photos.dataset import Dataset
     from imgcli.records import FloatArray, IntArray
     from imgcli.runs import Run
 
-Precision = Literal["fp32", "fp16", "int8"]
 DOCUMENT = "export.json"  # in the folder: what is in it, and how it was compared with imgcli
 
 
@@ -96,7 +98,7 @@ class ExportResult(Result):
             yield "compared on", f"{photos}: {self.gate.same_class:,} of the same class"
 
 
-def export(
+def export_run(
     format: str = "onnx",
     *,
     run: str | Path | Sequence[str | Path] = "latest",
@@ -138,7 +140,6 @@ def export(
 
     from imgcli.evaluation.calibration import temperature_of
     from imgcli.export.held_out import dataset_of
-    from imgcli.export.options import OPSET, Options
     from imgcli.files import writing
     from imgcli.staging import staged_folder
 
@@ -197,8 +198,6 @@ def _checked(format: str, precision: str, opset: int | None, min_precision: floa
             f"{' or '.join(kind.precisions)}."
         )
     if opset is not None:
-        from imgcli.export.opsets import MAX_OPSET, MIN_OPSET
-
         if format != "onnx":
             raise WrongUsage(f"--opset {opset} is of ONNX, not of --format {format}.")
         if not MIN_OPSET <= opset <= MAX_OPSET:
@@ -255,7 +254,7 @@ def _range(exported: "Exported") -> Any:
 
 def _about(
     exported: "Exported",
-    options: "Options",
+    options: Options,
     format: str,
     runs: "Sequence[Run]",
     min_precision: float | None,
