@@ -1,8 +1,9 @@
 """imgcli: from labelled photos to an image classifier one can trust.
 
 The commands as functions: `imgcli.split(...)`, `imgcli.train(...)`, ... Each takes typed arguments,
-prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` is the
-command `report`, because `imgcli.report` is a package, and `imgcli.list_runs` is `runs`.
+prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` and
+`imgcli.export_run` are the commands `report` and `export`, because `imgcli.report` and
+`imgcli.export` are packages, and `imgcli.list_runs` is `runs`.
 `imgcli.load_run` gives a trained run to work with. A function is imported at its first use.
 """
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from imgcli.commands.describe_arch import describe_arch
     from imgcli.commands.evaluate import evaluate
     from imgcli.commands.explain import explain
-    from imgcli.commands.export import export
+    from imgcli.commands.export_run import export_run
     from imgcli.commands.import_photos import import_photos
     from imgcli.commands.learning_curve import learning_curve
     from imgcli.commands.list_runs import list_runs
@@ -51,7 +52,7 @@ __all__ = [  # each in the module of that name in imgcli.commands
     "describe_arch",
     "evaluate",
     "explain",
-    "export",
+    "export_run",
     "import_photos",
     "learning_curve",
     "list_runs",

@@ -92,6 +92,8 @@ def _network(exported: Exported, options: Options) -> ModelProto:
     inputs = [exported.example()]
     try:
         return in_onnx(module, inputs, options.opset)
+    except ModelError:
+        raise
     except Exception as error:
         if is_out_of_memory(error):
             raise
@@ -127,7 +129,10 @@ def in_onnx(module: nn.Module, inputs: Sequence[Given], opset: int) -> ModelProt
         del value.metadata_props[:]
     found = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
     if found != opset:
-        raise ModelError(f"torch writes it in opset {found} only")
+        raise ModelError(
+            f"--opset {opset}: torch {torch.__version__} writes this network in opset {found} "
+            f"only. Use --opset {found}."
+        )
     return model
 
 
