@@ -1,8 +1,9 @@
 """imgcli: from labelled photos to an image classifier one can trust.
 
 The commands as functions: `imgcli.split(...)`, `imgcli.train(...)`, ... Each takes typed arguments,
-prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` is the
-command `report`, because `imgcli.report` is a package. A function is imported at its first use.
+prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` and
+`imgcli.export_run` are the commands `report` and `export`, because `imgcli.report` and
+`imgcli.export` are packages. A function is imported at its first use.
 """
 
 from importlib import import_module
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from imgcli.commands.credits import credits
     from imgcli.commands.describe_arch import describe_arch
     from imgcli.commands.evaluate import evaluate
-    from imgcli.commands.export import export
+    from imgcli.commands.export_run import export_run
     from imgcli.commands.import_photos import import_photos
     from imgcli.commands.learning_curve import learning_curve
     from imgcli.commands.merge import merge
@@ -44,7 +45,7 @@ __all__ = [  # each in the module of that name in imgcli.commands
     "credits",
     "describe_arch",
     "evaluate",
-    "export",
+    "export_run",
     "import_photos",
     "learning_curve",
     "merge",

@@ -22,7 +22,7 @@ def test_each_function_is_documented_and_typed(name: str) -> None:
 
 
 def test_the_functions_are_those_of_the_commands() -> None:
-    names = {"report": "write_report", "import": "import_photos"}
+    names = {"report": "write_report", "export": "export_run", "import": "import_photos"}
     commands = {names.get(name, name.replace("-", "_")) for name in COMMANDS}
     commands -= {"demo", "guide"}  # for the terminal alone
     assert set(imgcli.__all__) == commands | {"describe_arch"}

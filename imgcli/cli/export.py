@@ -10,7 +10,7 @@ from rich.text import Text
 
 from imgcli.cli.console import render
 from imgcli.cli.options import Force, Json, MaxPixels, Quiet, RunData, RunNames
-from imgcli.commands import export as command
+from imgcli.commands import export_run as command
 from imgcli.text import count, megabytes, percent, printable
 
 Format = Annotated[
@@ -82,7 +82,7 @@ def export(
 
       imgcli export --format torchscript --run 20260101-120000-resnet101
     """
-    result = command.export(
+    result = command.export_run(
         format,
         run=run,
         out=out,

@@ -11,8 +11,7 @@ from imgcli.export.view import Geometry, View, geometry
 from imgcli.models.joined import FromShared
 from imgcli.models.network import Network
 from imgcli.records import Preprocess
-
-LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as for training
+from imgcli.training.augment import LUMA
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from imgcli.export.opsets import MIN_OPSET
-
 Precision = Literal["fp32", "fp16", "int8"]
+MIN_OPSET = 18  # of ONNX: the oldest that torch writes
+MAX_OPSET = 23  # the newest that was run by onnxruntime
 OPSET = MIN_OPSET  # by default: what most programs can read
 
 

@@ -4,8 +4,10 @@ import contextlib
 import io
 import json
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -49,7 +51,17 @@ def write(exported: Exported, file: Path, options: Options, about: Mapping[str, 
         whole = torch.jit.script(FromPixels(views, traced).eval())
         content = io.BytesIO()
         torch.jit.save(whole, content, _extra_files={ABOUT: json.dumps(dict(about))})
-    write_atomic(file, content.getvalue())
+    write_atomic(file, _without_sources(content))
+
+
+def _without_sources(content: BinaryIO) -> bytes:
+    """The archive without its table of source lines, which names files of this machine."""
+    slim = io.BytesIO()
+    with zipfile.ZipFile(content) as whole, zipfile.ZipFile(slim, "w") as kept:
+        for entry in whole.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                kept.writestr(entry, whole.read(entry))
+    return slim.getvalue()
 
 
 def _trace(module: nn.Module, inputs: Sequence[Given]) -> nn.Module:

@@ -63,7 +63,7 @@ def recipe_of(config: AugmentConfig) -> Recipe:
     return recipe._replace(**{name: value for name, value in asked.items() if value is not None})
 
 
-_LUMA = (0.299, 0.587, 0.114)
+LUMA = (0.299, 0.587, 0.114)
 _KNOTS = 6  # along a side, between which a bent photo is smooth
 _ERASED = (0.02, 0.33)  # share of the area (Zhong et al., Random Erasing, 2017)
 
@@ -94,7 +94,7 @@ def to_planes(pixels: Tensor) -> Tensor:
 
 def luma(images: Tensor) -> Tensor:
     """Images `(B, 3, H, W)` in grey, `(B, 1, H, W)`, as ITU-R 601 weighs the colours."""
-    weights = to_device(torch.tensor(_LUMA), images.device).view(3, 1, 1)
+    weights = to_device(torch.tensor(LUMA), images.device).view(3, 1, 1)
     return (images * weights).sum(1, keepdim=True)
 
 

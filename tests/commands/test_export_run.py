@@ -19,7 +19,7 @@ from torch import nn
 
 from imgcli import ledger
 from imgcli.commands.evaluate import evaluate
-from imgcli.commands.export import export
+from imgcli.commands.export_run import export_run
 from imgcli.commands.predict import predict
 from imgcli.commands.train import train
 from imgcli.errors import DataError, ModelError, Refused, RunError, StorageError, WrongUsage
@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in (1, 2):
             train("8C3-P2-16", image_size=16, epochs=3, lr=0.01, seed=seed, precision="fp32")
         evaluate(folds=3)
-        export()
+        export_run()
     return folder
 
 
@@ -125,8 +125,9 @@ def test_photos_of_one_size_go_through_in_a_batch(run: Run) -> None:
 
 
 def test_torchscript_takes_the_same_photos(run: Run, tmp_path: Path) -> None:
-    result = export("torchscript")
+    result = export_run("torchscript")
     assert result.gate is not None and result.gate.max_difference < 1e-4
+    assert str(Path(__file__).parents[2]).encode() not in result.files[0].read_bytes()
     predict_pixels = torchscript_file.load(result.files[0])
     photo = np.asarray(make_photo(3, (70, 31)))
     (tmp_path / "photos").mkdir()
@@ -137,7 +138,7 @@ def test_torchscript_takes_the_same_photos(run: Run, tmp_path: Path) -> None:
 
 def test_several_runs_are_one_file_with_their_mean(here: Path, tmp_path: Path) -> None:
     runs = [path for path in sorted(Path("runs").iterdir()) if not path.is_symlink()][:2]
-    result = export("torchscript", run=runs)
+    result = export_run("torchscript", run=runs)
     assert result.out == runs[0] / "export" / "torchscript-mean-of-2"
     photos = write_mixed(tmp_path / "mixed")
     (tmp_path / "one").mkdir()
@@ -164,7 +165,7 @@ def test_all_kinds_of_networks_become_files(here: Path, kind: str) -> None:
     choices = {"image_size": 64, **NETWORKS[kind]}
     frozen = {"freeze": True} if "C3" not in choices["arch"] else {"epochs": 1}
     made = train(pretrained=False, precision="fp32", out="kinds", **frozen, **choices)
-    result = export("torchscript", run=made.run)
+    result = export_run("torchscript", run=made.run)
     assert result.gate is not None and result.gate.passed
 
 
@@ -173,7 +174,7 @@ def test_all_kinds_of_networks_become_files(here: Path, kind: str) -> None:
 
 def test_the_document_says_how_the_file_compares(run: Run, shell: Shell) -> None:
     document = shell.json("export", "--format", "torchscript")
-    again = as_printed(export("torchscript").to_json())
+    again = as_printed(export_run("torchscript").to_json())
     changing = {"sha256", "bytes"}  # TorchScript numbers what it names
     assert document.keys() == again.keys()
     assert all(document[key] == again[key] for key in document.keys() - changing)
@@ -192,9 +193,9 @@ def test_the_document_says_how_the_file_compares(run: Run, shell: Shell) -> None
 
 def test_probabilities_need_no_line_in_the_ledger_and_accuracy_does(run: Run) -> None:
     before = ledger.evaluations(run)
-    export("torchscript")
+    export_run("torchscript")
     assert ledger.evaluations(run) == before
-    result = export(precision="int8")
+    result = export_run(precision="int8")
     assert ledger.evaluations(run) == before + 1
     found = result.accuracy
     assert found is not None and found["n"] == 18 and found["on"] == "test"
@@ -228,7 +229,7 @@ def test_a_file_with_other_probabilities_is_not_kept(
 ) -> None:
     monkeypatch.setattr("imgcli.export.torchscript_file.load", wrong(bend))
     with pytest.raises(ModelError, match=said):
-        export("torchscript", out=tmp_path / "out")
+        export_run("torchscript", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
 
@@ -260,7 +261,7 @@ def test_the_gate_wants_every_clear_class_and_every_probability() -> None:
 )
 def test_choices_that_cannot_be_meant(choices: dict[str, Any], said: str) -> None:
     with pytest.raises(WrongUsage, match=said):
-        export(**choices)
+        export_run(**choices)
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: Patch) -> None:
@@ -269,7 +270,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch: Patch) -> None:
         importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else find(name)
     )
     with pytest.raises(Refused, match=r"needs onnxruntime\. .*pip install 'imgcli\[export\]'"):
-        export()
+        export_run()
 
 
 def test_an_unfinished_run_is_not_exported(run: Run, tmp_path: Path) -> None:
@@ -277,37 +278,37 @@ def test_an_unfinished_run_is_not_exported(run: Run, tmp_path: Path) -> None:
     begun.mkdir()
     (begun / "config.json").write_bytes((run.folder / "config.json").read_bytes())
     with pytest.raises(RunError, match="is not a finished run"):
-        export(run=begun)
+        export_run(run=begun)
 
 
 def test_a_dataset_that_is_gone_is_asked_for(here: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is not there.*--data DIR"):
-        export(data=tmp_path / "gone")
+        export_run(data=tmp_path / "gone")
 
 
 def test_a_full_disk_leaves_nothing(run: Run, shell: Shell, tmp_path: Path) -> None:
     with small_files(4096):
         code, out, err = shell("export", "--format", "torchscript", "--out", str(tmp_path / "out"))
-    assert (code, out) == (1, "") and "model.pt" in err and "imgcli: " in err
+    assert (code, out) == (1, "") and f"No space left to write '{tmp_path}/out/model.pt'" in err
     assert "mistake" not in err and err.strip().count("\n") == 0
     assert not (tmp_path / "out").exists()
 
 
 def test_an_earlier_export_is_replaced_and_nothing_else(here: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = export("torchscript", out=out)
-    assert export("torchscript", out=out).files == first.files
+    first = export_run("torchscript", out=out)
+    assert export_run("torchscript", out=out).files == first.files
     (out / "notes.txt").write_text("mine")
     with pytest.raises(StorageError, match=r"exists\. Choose another --out"):
-        export("torchscript", out=out)
-    export("torchscript", out=out, force=True)
+        export_run("torchscript", out=out)
+    export_run("torchscript", out=out, force=True)
     (kept,) = (path for path in tmp_path.iterdir() if ".replaced-" in path.name)
     assert (kept / "notes.txt").read_text() == "mine"
 
 
 def test_nothing_of_the_dataset_changes(here: Path) -> None:
     before = file_states(here / "dataset")
-    export("torchscript")
+    export_run("torchscript")
     assert file_states(here / "dataset") == before
 
 
@@ -320,5 +321,5 @@ def test_a_layer_that_cannot_be_exported_is_named(here: Path, monkeypatch: Patch
     monkeypatch.setattr("imgcli.export.onnx_file.in_onnx", in_onnx)
     name = r"Layer 'backbone\.pool1' \(MaxPool2d\) cannot be exported to ONNX opset 18"
     with pytest.raises(ModelError, match=name):
-        export(out="never")
+        export_run(out="never")
     assert not Path("never").exists()

@@ -1,4 +1,7 @@
-"""`imgcli.export`: a run as a file or folder that other programs use."""
+"""`imgcli.export_run`: a run as a file or folder that other programs use.
+
+It is not `imgcli.export`, the package that writes: once that is imported, the name is taken.
+"""
 
 import hashlib
 import importlib.util
@@ -8,25 +11,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from imgcli.aside import files_in
 from imgcli.commands.evaluate import names
 from imgcli.commands.folders import optional_path
 from imgcli.commands.results import Result
 from imgcli.errors import Refused, WrongUsage
+from imgcli.export.options import MAX_OPSET, MIN_OPSET, OPSET, Options, Precision
 from imgcli.text import count, listed, megabytes
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from imgcli.export.classifier import Exported
     from imgcli.export.gate import Gate, Predict
     from imgcli.export.held_out import HeldOut
-    from imgcli.export.options import Options
     from imgcli.photos.dataset import Dataset
     from imgcli.records import FloatArray, IntArray
     from imgcli.runs import Run
 
-Precision = Literal["fp32", "fp16", "int8"]
 DOCUMENT = "export.json"  # in the folder: what is in it, and how it was compared with imgcli
 
 
@@ -96,7 +100,7 @@ class ExportResult(Result):
             yield "compared on", f"{photos}: {self.gate.same_class:,} of the same class"
 
 
-def export(
+def export_run(
     format: str = "onnx",
     *,
     run: str | Path | Sequence[str | Path] = "latest",
@@ -140,7 +144,7 @@ def export(
 
     from imgcli.evaluation.calibration import temperature_of
     from imgcli.export.held_out import dataset_of
-    from imgcli.export.options import OPSET, Options
+    from imgcli.files import writing
     from imgcli.staging import staged_folder
 
     temperatures = [temperature_of(one) for one in runs]
@@ -156,15 +160,9 @@ def export(
     writer = import_module(f"imgcli.export.{kind.module}")
     with staged_folder(out, replace=force or _is_export(out), user_files=_user_files) as staged:
         file = staged.folder / writer.NAME
-        if format == "onnx":
-            from imgcli.export.held_out import HeldOut
-            from imgcli.export.plain_photos import plain_photos
-
-            train = HeldOut(dataset, "train", dataset.split.train).calibration
-            photos = plain_photos(train, exported.least_side, _range(exported))
-            writer.write(exported, file, options, about, photos)
-        else:
-            writer.write(exported, file, options, about)
+        more = [_calibration(exported, dataset)] if format == "onnx" else []
+        with writing(out / writer.NAME, by=file):
+            writer.write(exported, file, options, about, *more)
         check = _Check(runs, temperatures, exported, dataset, writer.load(file))
         gate, notes = check.gate(strict=precision == "fp32")
         accuracy = None
@@ -204,8 +202,6 @@ def _checked(format: str, precision: str, opset: int | None, min_precision: floa
             f"{' or '.join(kind.precisions)}."
         )
     if opset is not None:
-        from imgcli.export.opsets import MAX_OPSET, MIN_OPSET
-
         if format != "onnx":
             raise WrongUsage(f"--opset {opset} is of ONNX, not of --format {format}.")
         if not MIN_OPSET <= opset <= MAX_OPSET:
@@ -251,6 +247,15 @@ def _loaded(runs: "Sequence[Run]", temperatures: Sequence[float]) -> "Exported":
     return Exported(networks, tuple(temperatures), loaded[0][1])
 
 
+def _calibration(exported: "Exported", dataset: "Dataset") -> "Iterator[NDArray[np.uint8]]":
+    """Training photos to calibrate int8 on, decoded one by one."""
+    from imgcli.export.held_out import HeldOut
+    from imgcli.export.plain_photos import plain_photos
+
+    train = HeldOut(dataset, "train", dataset.split.train)
+    return plain_photos(train.calibration, exported.least_side, _range(exported))
+
+
 def _range(exported: "Exported") -> Any:
     """The runs' range of samples of photos of more than 8 bits."""
     return exported.networks[0].preprocess.sample_range
@@ -258,7 +263,7 @@ def _range(exported: "Exported") -> Any:
 
 def _about(
     exported: "Exported",
-    options: "Options",
+    options: Options,
     format: str,
     runs: "Sequence[Run]",
     min_precision: float | None,
@@ -446,6 +451,7 @@ def _result(
     checked: "tuple[Gate | None, Mapping[str, Any] | None, list[str]]",
 ) -> ExportResult:
     """The result of what a staged folder holds, which is written beside it as a document."""
+    from imgcli.aside import files_in
     from imgcli.files import write_json
 
     gate, accuracy, notes = checked
@@ -505,6 +511,8 @@ def _is_export(folder: Path) -> bool:
 
 def _user_files(folder: Path) -> Sequence[str]:
     """What in a folder imgcli did not write."""
+    from imgcli.aside import files_in
+
     known = _known(folder)
     return [
         name
