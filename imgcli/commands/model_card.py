@@ -15,7 +15,7 @@ from imgcli.records import Preprocess
 from imgcli.text import count
 
 if TYPE_CHECKING:
-    from imgcli.commands.export import ExportResult
+    from imgcli.commands.export_run import ExportResult
     from imgcli.config import ModelConfig, TrainConfig
     from imgcli.export.model_card import Licences
     from imgcli.runs import Run

@@ -12,6 +12,7 @@ import pytest
 import timm
 import torch
 
+from imgcli.export import timm_folder, upload
 from imgcli.runs import find_run
 from imgcli.training.model_io import load_model
 from tests.support.fake_hub import TOKEN, FakeHub, Repo, asked_by, use
@@ -173,7 +174,7 @@ def test_what_the_hub_refuses_is_a_sentence_with_the_remedy(
     said: str,
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # between tries
-    monkeypatch.setattr("imgcli.export.upload.PATIENCE", 0.3)
+    monkeypatch.setattr(upload, "PATIENCE", 0.3)
     hub.faults[asked] = fault
     code, out, err = shell("push", "lab/owls", "--quiet")
     assert code == 1 and said in err, err
@@ -184,9 +185,7 @@ def test_what_the_hub_refuses_is_a_sentence_with_the_remedy(
 def test_without_network_or_token_nothing_is_exported(
     run: None, hub: FakeHub, shell: Shell, monkeypatch: Patch, here: Path
 ) -> None:
-    monkeypatch.setattr(
-        "imgcli.export.timm_folder.write", lambda *some: pytest.fail("exported in vain")
-    )
+    monkeypatch.setattr(timm_folder, "write", lambda *some: pytest.fail("exported in vain"))
     use(monkeypatch, "http://127.0.0.1:9", here / "cache")
     assert "cannot be reached. Check the network" in shell("push", "lab/owls").err
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

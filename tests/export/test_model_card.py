@@ -15,7 +15,7 @@ import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from imgcli.commands.export import export
+from imgcli.commands.export_run import export_run
 from imgcli.commands.model_card import write_card
 from imgcli.commands.split import split
 from imgcli.export.model_card import md
@@ -104,7 +104,7 @@ def test_the_lines_of_the_card_predict_as_imgcli_does(
     here: Path, shell: Shell, choices: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = begun(here / "runs", arch="test_resnet", image_size=64, **choices)
-    export("timm", run=run.folder, out=here / "out")
+    export_run("timm", run=run.folder, out=here / "out")
     code = re.findall(r"```python\n(.*?)```", (here / "out/README.md").read_text("utf-8"), re.S)[0]
     make_photo(5, (150, 90)).save(here / "out/photo.jpg", quality=95)
     (found,) = shell.json("predict", str(here / "out/photo.jpg"))["predictions"]
