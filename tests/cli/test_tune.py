@@ -30,7 +30,7 @@ def config_typed(monkeypatch: pytest.MonkeyPatch, command: str) -> tuple[TrainCo
     """The config, the dataset and the runs folder that `imgcli train` reads from a command."""
     read: list[tuple[TrainConfig, Path, Path]] = []
 
-    def refuse(config: TrainConfig, data: Path, runs: Path, *_: Any) -> None:
+    def refuse(config: TrainConfig, data: Path, runs: Path, *_: Any, **__: Any) -> None:
         read.append((config, data, runs))
         raise Refused("Only read.")
 
