@@ -297,6 +297,8 @@ class _Explainer:
         photo = torch.arange(len(batch), device=features.device)
         rows = torch.stack([weight[photo, a], weight[photo, a] - weight[photo, b]])  # (2, N, D)
         evidence = self.evidence(self._prepared(views), rows)
+        # In float32, as the maps are; the probabilities are of the run's own precision.
+        score, contrast = torch.stack([of.totals for of in evidence]).sum(0).to(bias.device)
         both = joined_map(evidence, SIDE).numpy()
         probs = torch.softmax(logits.double() / temperature, dim=1).cpu().numpy()
         for i, one in enumerate(batch):
@@ -309,8 +311,8 @@ class _Explainer:
                     label=labels[i],
                     explained=int(a[i]),
                     against=int(b[i]),
-                    logit=float(logits[i, a[i]]),
-                    logit_against=float(logits[i, b[i]]),
+                    logit=float(score[i] + bias[i, a[i]]),
+                    logit_against=float(score[i] - contrast[i] + bias[i, b[i]]),
                     bias=float(bias[i, a[i]]),
                     evidence=both[0, i],
                     contrast=both[1, i],

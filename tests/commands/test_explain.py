@@ -30,7 +30,7 @@ def test_a_photo_gets_its_prediction_its_evidence_its_neighbours_and_a_figure(
     assert found["confidence"] == pytest.approx(predicted.confidence[0], rel=1e-4)
     assert found["method"] == "class activation map" and found["map"]["exact"]
     (network,) = found["map"]["networks"]
-    assert network["score"] + found["map"]["bias"] == pytest.approx(found["map"]["logit"], rel=1e-3)
+    assert network["score"] + found["map"]["bias"] == pytest.approx(found["map"]["logit"], rel=1e-5)
     assert 0 <= found["map"]["border"] <= 1 and len(found["map"]["centre"]) == 2
     similar = [near["similarity"] for near in found["nearest"]]
     assert len(similar) == 3 and similar == sorted(similar, reverse=True) and similar[0] <= 1

@@ -21,6 +21,7 @@ _STRONGEST = 0.8  # opacity where the evidence is strongest
 _WIDTH = 12.0  # inches
 _CAPTION = 0.62  # inches above a row of pictures
 _HEADING = 0.42  # inches between the two rows
+_PER_ROW = 5  # training photos
 _SMALL = 1.7  # inches, height of the training photos
 
 
@@ -58,10 +59,11 @@ def explanation(shown: EvidencePicture) -> "Figure":
     opened = Image.open(io.BytesIO(shown.picture)).convert("RGB")
     photo = np.asarray(opened)
     height = _WIDTH / 3 * min(1.25, max(0.45, photo.shape[0] / photo.shape[1]))
-    below = _SMALL + _CAPTION + _HEADING if shown.nearest else 0.0
+    rows = -(-len(shown.nearest) // _PER_ROW)
+    below = rows * (_SMALL + _CAPTION) + _HEADING if rows else 0.0
     total = _CAPTION + height + below
     figure = Figure(figsize=(_WIDTH, total))
-    explained, against = style.labels([shown.explained, shown.against], 28)
+    explained, against = style.labels([shown.explained, shown.against], 20)
     bottom = below / total
     titles = (
         (_first_title(shown, explained), style.drawable(shown.name)),
@@ -75,11 +77,13 @@ def explanation(shown: EvidencePicture) -> "Figure":
         _picture(axes, drawn, title, line)
     if shown.nearest:
         heading = f"The training photos most like it ({_frames(explained, against)})"
-        top = (_SMALL + _CAPTION + 0.06) / total
+        top = (below - _HEADING + 0.06) / total
         figure.text(0.004, top, heading, fontsize=style.NORMAL + 2, va="bottom")
     for i, near in enumerate(shown.nearest):
-        n = max(5, len(shown.nearest))
-        axes = figure.add_axes((i / n + 0.004, 0.0, 1 / n - 0.008, _SMALL / total))
+        row, column = divmod(i, _PER_ROW)
+        y = (rows - 1 - row) * (_SMALL + _CAPTION)
+        place = (column / _PER_ROW + 0.004, y / total, 1 / _PER_ROW - 0.008, _SMALL / total)
+        axes = figure.add_axes(place)
         _near(axes, near, shown)
     return figure
 
