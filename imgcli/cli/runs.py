@@ -8,7 +8,8 @@ import typer
 
 from imgcli.cli.console import render, render_tables, show
 from imgcli.cli.options import Form, Json, Quiet, check_form
-from imgcli.errors import WrongUsage
+from imgcli.errors import Refused, WrongUsage
+from imgcli.text import count, megabytes
 
 Names = Annotated[
     list[str],
@@ -94,9 +95,9 @@ def runs(
             )
         if not json:
             show(*prune_lines(plan.to_json(), done=False))
-        if not typer.confirm(f"Remove {len(plan.removed)}?", err=True):
-            show("Nothing is removed.") if not json else None
-            return
+        what = f"{count(len(plan.removed), 'run')}, {megabytes(plan.freed)}"
+        if not typer.confirm(f"Remove {what}?", err=True):
+            raise Refused("Nothing is removed.")
     result = carry_out(plan)
     render(result, json=json, people=lambda done: prune_lines(done.to_json(), done=True))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -10,7 +11,7 @@ from imgcli.commands.folders import optional_path
 from imgcli.commands.results import Tabular
 from imgcli.config import check_device
 from imgcli.errors import WrongUsage
-from imgcli.text import percent
+from imgcli.text import percent, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +61,24 @@ class PredictResult(Tabular):
         return {
             "photos": prediction_table(self.paths, self.classes, self.probs, self.sure.tolist())
         }
+
+    def _repr_html_(self) -> str:
+        """The table, and the first photos under their predicted classes, where they are files."""
+        from base64 import b64encode
+
+        from imgcli.photos.views import thumbnail
+
+        shown = []
+        for i, path in enumerate(self.paths[:MOST_SHOWN]):
+            made = thumbnail(Path(path), 96) if Path(path).is_file() else None
+            if made is not None:
+                below = escape(f"{printable(self.predictions[i])} ({percent(self.confidence[i])})")
+                shown.append(
+                    "<figure style='display:inline-block;margin:4px;text-align:center'>"
+                    f"<img alt='' src='data:image/webp;base64,{b64encode(made).decode()}'>"
+                    f"<figcaption>{below}</figcaption></figure>"
+                )
+        return super()._repr_html_() + "".join(shown)
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.document["run"])

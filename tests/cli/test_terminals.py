@@ -11,6 +11,7 @@ from imgcli.cli.console import show
 from imgcli.cli.guide import GUIDES
 from imgcli.evaluation.evaluate import evaluate
 from imgcli.progress import counter, note
+from imgcli.report.terminal.archs import description
 from imgcli.report.terminal.comparison import compared
 from imgcli.report.terminal.evaluation import figures, per_class, predictions
 from imgcli.report.terminal.narrow import READABLE
@@ -24,10 +25,10 @@ LONG = "a_class_with_a_long_name_of_many_words"
 RULES = re.compile(r"[\s─━│┃┏┓┗┛┳┻╇┡┩├┤┼┴└┘]+")
 WIDTHS = (40, 60, 80)
 TYPED = (
-    *("runs", "show", "cache", "archs", "archs resnet 18", "archs describe 8C3-P2-D0.5-16"),
+    *("runs", "show", "cache", "archs", "archs resnet 18"),
     *("suggest-merges", "check raw", "split raw --force"),
 )
-SLOW = {"archs describe 8C3-P2-D0.5-16", "check raw", "split raw --force"}  # in one width
+SLOW = {"check raw", "split raw --force"}  # in one width
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,23 @@ def test_an_evaluation_and_predictions_lose_no_word(
         printed.append(capsys.readouterr().out)
     check(*printed, width)
     assert ("recall in %: " in printed[0]) == (width < 80)
+
+
+def test_cells_that_break_their_own_lines_are_records_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = "conv 3×3, padding 1, no bias, 2 groups, dilation 2, in 8 branches"
+    layer = {"name": "stage.1.block.2.conv", "kind": kind, "output": [8, 64, 64], "params": 224}
+    params = {"trainable": 224, "non_trainable": 0, "total": 224}
+    document = {"arch": "net", "notation": "net", "classes": 2, "input": [3, 64, 64]}
+    document |= {"layers": [{**layer, "macs": 88_473_600}], "params": params, "macs": 88_473_600}
+    printed = []
+    for columns in (40, 200):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        show(*description(document))
+        printed.append(capsys.readouterr().out)
+    check(*printed, 40)
+    assert "layer: stage.1.block.2.conv\n" in printed[0]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -101,6 +101,7 @@ def test_photos_are_prepared_alike_wherever_they_are(there: LoadedRun, tmp_path:
     assert found.paths == (str(turned), "photo 1", "photo 2") and found.probs.shape == (3, 2)
     np.testing.assert_allclose(found.probs[0], predict(turned).probs[0], atol=1e-6)
     assert there.predict(np.stack([array, array])).probs.shape == (2, 2)
+    assert found._repr_html_().count("<figure") == 1  # of the one that is a file
     assert list(found.to_frame().columns[:4]) == ["path", "class", "confidence", "sure"]
 
 

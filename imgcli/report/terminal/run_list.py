@@ -99,9 +99,7 @@ def run_page(document: Document) -> Iterator[RenderableType]:
 
 
 def _size(size: int) -> str:
-    """A file's size; non-breaking, so that no line ends between the number and the unit."""
-    text = megabytes(size) if size >= 100_000 else f"{size / 1e3:,.1f} kB"
-    return text.replace(" ", "\u00a0")
+    return megabytes(size) if size >= 100_000 else f"{size / 1e3:,.1f} kB"
 
 
 def _time(time: str | None) -> str:
