@@ -23,7 +23,9 @@ def test_each_function_is_documented_and_typed(name: str) -> None:
 
 def test_the_functions_are_those_of_the_commands() -> None:
     names = {
-        **{"report": "write_report", "export": "export_run", "import": "import_photos"},
+        "report": "write_report",
+        "export": "export_run",
+        "import": "import_photos",
         "runs": "list_runs",
     }
     commands = {names.get(name, name.replace("-", "_")) for name in COMMANDS}
