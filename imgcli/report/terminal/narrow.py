@@ -13,33 +13,27 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-READABLE = 20  # characters of a name, of which a column that folds keeps so many in a line
+READABLE = 14  # characters of a name, of which a column that folds keeps so many in a line
 _WIDE = 10_000
 
 
-def fitted(shown: RenderableType, console: Console, readable: int = READABLE) -> RenderableType:
-    """What is shown, with records in place of tables that would be cut or squeezed.
-
-    Args:
-        readable: characters that a column which folds has at least, if it needs them.
-    """
+def fitted(shown: RenderableType, console: Console) -> RenderableType:
+    """What is shown, with records in place of tables that would be cut or squeezed."""
     if isinstance(shown, Group):
-        return Group(*(fitted(one, console, readable) for one in shown.renderables))
-    if isinstance(shown, Table) and _needed(shown, console, readable) > console.width:
+        return Group(*(fitted(one, console) for one in shown.renderables))
+    if isinstance(shown, Table) and _needed(shown, console) > console.width:
         return Group(*_records(shown, console))
     return shown
 
 
-def _needed(table: Table, console: Console, readable: int) -> int:
+def _needed(table: Table, console: Console) -> int:
     """Columns of the terminal that a table needs to be read."""
     padding = sum(table.padding[i] for i in (1, 3)) * len(table.columns)
     edges = (len(table.columns) + 1) if table.box else 0
-    return (
-        sum(_width(column, console, table, readable) for column in table.columns) + padding + edges
-    )
+    return sum(_width(column, console, table) for column in table.columns) + padding + edges
 
 
-def _width(column: Column, console: Console, table: Table, readable: int) -> int:
+def _width(column: Column, console: Console, table: Table) -> int:
     options = console.options.update(max_width=_WIDE, width=_WIDE)
 
     def least(cell: RenderableType) -> int:
@@ -48,7 +42,7 @@ def _width(column: Column, console: Console, table: Table, readable: int) -> int
             return found.maximum
         # What renders itself knows where it may break.
         folds = isinstance(cell, str | Text)
-        return min(found.maximum, readable) if folds else found.minimum
+        return min(found.maximum, READABLE) if folds else found.minimum
 
     heads = [column.header] if table.show_header else []
     return max(map(least, (*heads, *column.cells)), default=0)

@@ -6,8 +6,6 @@ from rich.table import Table
 
 from imgcli.report.terminal.narrow import fitted
 
-READABLE = 14  # characters in a line of a column
-
 
 class _FittedTable(TableElement):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -15,7 +13,7 @@ class _FittedTable(TableElement):
             if isinstance(shown, Table):
                 for column in shown.columns:
                     column.overflow = "fold"  # no word is cut
-                yield fitted(shown, console, READABLE)
+                yield fitted(shown, console)
             else:
                 yield shown
 
