@@ -48,7 +48,7 @@ ALLOWED = {
     "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
     "training": GROUND | {"training", "photos", "models", "tracking"},
-    "export": GROUND | {"export", "photos", "models", "training", "evaluation", "report"},
+    "export": GROUND | {"export", "photos", "models", "training", "evaluation"},
     "commands": GROUND | ROOMS | {"commands"},
     "cli": GROUND | {"commands", "report", "cli"},
 }

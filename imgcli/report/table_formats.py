@@ -7,7 +7,7 @@ the figure; names are escaped, so that none of them is markup.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -106,16 +106,29 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$&@#!]|:(?=[\w+-]+:))")
 
 def as_markdown(table: TableRecord) -> str:
     """A table of GitHub's Markdown under its caption."""
-    titles = [_in_markdown(column.title) for column in table.columns]
-    rows = [titles, [":---" if column.name else "---:" for column in table.columns]]
+    rows = []
     for row in table.rows:
         cells = ((column, column.cell(row)) for column in table.columns)
-        rows.append([_in_markdown(c) if column.name else printable(c) for column, c in cells])
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join((_in_markdown(table.caption), "", *lines, ""))
+        rows.append([in_markdown(c) if column.name else printable(c) for column, c in cells])
+    titles = [in_markdown(column.title) for column in table.columns]
+    lines = markdown_lines(titles, rows, [not column.name for column in table.columns])
+    return "\n".join((in_markdown(table.caption), "", *lines, ""))
 
 
-def _in_markdown(text: str) -> str:
+def markdown_lines(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool]
+) -> Iterator[str]:
+    """The lines of a table of cells that are Markdown.
+
+    Args:
+        right: which columns are aligned right.
+    """
+    for cells in (titles, ["---:" if one else ":---" for one in right], *rows):
+        yield f"| {' | '.join(cells)} |"
+
+
+def in_markdown(text: str) -> str:
+    """A text as Markdown shows it: nothing in it is markup, and it stays in its line and cell."""
     return _MARKDOWN.sub(r"\\\1", printable(text))
 
 

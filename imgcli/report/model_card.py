@@ -16,6 +16,7 @@ from imgcli import __version__
 from imgcli.records import ClassFigures, Evaluation, Preprocess, Summary
 from imgcli.report.page.context import Evaluated, Report, confused_pairs
 from imgcli.report.page.summary import tested
+from imgcli.report.table_formats import in_markdown, markdown_lines
 from imgcli.report.terminal.evaluation import FIGURES, measured_on, verdict
 from imgcli.report.terminal.merges import NONE as NO_MERGES
 from imgcli.text import count, interval, percent, plus_minus, printable
@@ -25,8 +26,6 @@ MATRIX = 15  # classes whose whole confusion matrix is shown
 PAIRS = 20  # of classes confused most, where they are more
 NAMED = 12  # classes in the first lines
 WEAK = 0.5  # recall or precision below which a class is named as one not to rely on
-_SPECIAL = re.compile(r"([\\`*_\[\]|])")  # wherever they stand in a line
-_ENTITIES = str.maketrans({char: f"&#{ord(char)};" for char in "&<>~$"})
 _LIBRARIES = {"timm": "timm", "onnx": "onnx"}
 
 
@@ -543,19 +542,15 @@ def _training(of: Card) -> Iterator[str]:
 
 
 def md(text: str) -> str:
-    """A text as Markdown shows it: nothing in it is markup, and it stays in its line and cell."""
-    shown = printable(" ".join(text.split())) or "·"
-    return _SPECIAL.sub(r"\\\1", shown).translate(_ENTITIES)
+    """A text as Markdown shows it, in one line; a dot where there is none."""
+    return in_markdown(" ".join(text.split())) or "·"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """A table, numbers to the right."""
     rows = list(rows)
     numeric = [all(_is_number(row[i]) for row in rows) for i in range(len(head))]
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'|'.join('---:' if right else '---' for right in numeric)}|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
+    return markdown_lines(head, rows, numeric)
 
 
 def _is_number(cell: str) -> bool:
