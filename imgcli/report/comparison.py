@@ -106,28 +106,29 @@ def comparison_tables(document: Document) -> dict[str, TableRecord]:
     about = f"{count(document['paired_on'], 'photo')} {_scored(document)}"
     runs = [
         Column("run", lambda row: str(row["label"]), name=True),
-        Column("parameters trained", lambda row: f"{row['params_trainable']:,}"),
-        *(Column(f"{name} in %", partial(_figure, key=key)) for key, name in FIGURES.items()),
-        Column("training accuracy in %", partial(_spread, key="train_accuracy")),
-        Column("accuracy against the best in points", _against_best),
+        Column("parameters", lambda row: f"{row['params_trainable']:,}"),
+        *(Column(name, partial(_figure, key=key)) for key, name in FIGURES.items()),
+        Column("on training photos", partial(_spread, key="train_accuracy")),
+        Column("against the best", _against_best),
     ]
     pairs = [
         Column("run", lambda row: str(row["first_label"]), name=True),
         Column("against", lambda row: str(row["second_label"]), name=True),
-        *(
-            Column(f"{FIGURES[key]} in points (95 % interval)", partial(_difference, key=key))
-            for key in COMPARED
-        ),
+        *(Column(FIGURES[key], partial(_difference, key=key)) for key in COMPARED),
         Column("p of accuracy", lambda row: f"{row['accuracy_p']:.3g}"),
     ]
     return {
         "runs": TableRecord(
-            f"Runs: {about}; in parentheses the 95 % interval over all photos.",
+            f"Runs: {about}. Figures in %, in parentheses the 95 % interval over all photos; "
+            "against the best in points of accuracy.",
             _comparison_rows(document),
             runs,
         ),
         "pairs": TableRecord(
-            f"Differences: {about}.", list(_pair_rows(document)), pairs, shown=False
+            f"Differences in points (95 % interval): {about}.",
+            list(_pair_rows(document)),
+            pairs,
+            shown=False,
         ),
     }
 

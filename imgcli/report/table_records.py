@@ -63,15 +63,20 @@ def _figures(document: Mapping[str, Any], about: str, *, folds: bool) -> TableRe
         if document[key]
     ]
     columns = [
-        Column("figure (in %; losses unscaled)", _figure_name, name=True),
+        Column("figure", _figure_name, name=True),
         Column("value", lambda row: _number(row, "value")),
         Column("95 % interval", _interval_of_figure),
     ]
     if folds:
-        columns.append(Column("folds: mean ± sd", _spread_of_figure))
+        columns.append(Column("folds", _spread_of_figure))
     if train:
         columns.append(Column("training photos", _training_figure))
-    return TableRecord(f"Figures: {about}.", rows, columns, FIGURE_KEYS)
+    return TableRecord(
+        f"Figures, in % but for the losses; folds and training photos as mean ± sd: {about}.",
+        rows,
+        columns,
+        FIGURE_KEYS,
+    )
 
 
 def _figure_name(row: Row) -> str:
@@ -115,11 +120,11 @@ def _classes(evaluation: Evaluation, about: str) -> TableRecord:
     columns = [
         Column("class", lambda row: str(row["class"]), name=True),
         Column("n", lambda row: f"{row['n']:,}"),
-        Column("precision in % (95 % interval)", lambda row: with_interval(row, "precision")),
-        Column("recall in % (95 % interval)", lambda row: with_interval(row, "recall")),
-        Column("F1 in %", lambda row: percent(row["f1"], "")),
+        Column("precision", lambda row: with_interval(row, "precision")),
+        Column("recall", lambda row: with_interval(row, "recall")),
+        Column("F1", lambda row: percent(row["f1"], "")),
     ]
-    return TableRecord(f"Classes: {about}.", rows, columns, CLASS_KEYS)
+    return TableRecord(f"Classes, in % (95 % interval): {about}.", rows, columns, CLASS_KEYS)
 
 
 def _confusion(evaluation: Evaluation, about: str) -> TableRecord:
@@ -284,8 +289,8 @@ def merge_table(suggestions: Sequence[MergeSuggestion], accuracy: float) -> Tabl
         Column("classes", lambda row: str(row["classes"]), name=True),
         Column("kind", lambda row: str(row["kind"]), name=True),
         Column("photos", lambda row: f"{row['photos']:,}"),
-        Column("accuracy in % if merged", lambda row: percent(row["accuracy_after"], "")),
-        Column("gain beyond chance in points", _gain_beyond_chance),
+        Column("accuracy if merged in %", lambda row: percent(row["accuracy_after"], "")),
+        Column("beyond chance", _gain_beyond_chance),
     ]
     keys = (
         *("classes", "kind", "photos", "accuracy_after"),
