@@ -167,15 +167,8 @@ def remedy(name: str, run: str) -> str:
 
 
 def arrays_of(predictions: Predictions) -> dict[str, NDArray[Any]]:
-    """The arrays of predictions, as they are kept in a file.
-
-    Probabilities are in single precision, as networks make them, unless that would lose digits.
-    """
-    arrays = {one.name: np.asarray(getattr(predictions, one.name)) for one in fields(predictions)}
-    single = predictions.probs.astype(np.float32)
-    if np.array_equal(single, predictions.probs):
-        arrays["probs"] = single
-    return arrays
+    """The arrays of predictions, as they are kept in a file."""
+    return {one.name: np.asarray(getattr(predictions, one.name)) for one in fields(predictions)}
 
 
 def as_predictions(arrays: Mapping[str, NDArray[Any]]) -> Predictions:
