@@ -14,6 +14,7 @@ import platform
 import re
 import secrets
 import shutil
+import stat
 import time
 import unicodedata
 import zipfile
@@ -70,8 +71,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = temporary_in(path.parent)  # not made of its name, which may have 255 bytes already
     with writing(path, by=temporary):
         try:
+            with open(temporary, "xb") as file:
+                mode = os.fstat(file.fileno()).st_mode
             yield temporary
             with open(temporary, "rb") as file:
+                if os.fstat(file.fileno()).st_mode != mode:  # safetensors shuts all others out
+                    os.fchmod(file.fileno(), stat.S_IMODE(mode))
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
