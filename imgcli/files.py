@@ -16,6 +16,7 @@ import secrets
 import shutil
 import time
 import unicodedata
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgcli.documents import with_hash
 from imgcli.errors import StorageError
@@ -286,11 +288,23 @@ def need_space(folder: Path, size: int, what: str) -> None:
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write named arrays as one compressed `.npz` with a hash of them, all or nothing."""
+    """Write named arrays as one `.npz` with a hash of them, all or nothing.
+
+    Names, hashes and whole numbers are compressed; floats are not, for it takes a hundred times as
+    long as writing them and saves little.
+    """
     plain = {name: np.asarray(values) for name, values in arrays.items()}
-    vouched: dict[str, Any] = {**plain, ARRAYS_HASH: np.array(hash_of_arrays(plain))}
-    with atomic_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **vouched)
+    vouched = {**plain, ARRAYS_HASH: np.array(hash_of_arrays(plain))}
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, values in vouched.items():
+            member = zipfile.ZipInfo(f"{name}.npy")
+            member.compress_type = _compression(values)
+            with archive.open(member, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, values, allow_pickle=False)
+
+
+def _compression(values: NDArray[Any]) -> int:
+    return zipfile.ZIP_STORED if values.dtype.kind == "f" else zipfile.ZIP_DEFLATED
 
 
 def as_json(value: Any) -> Any:

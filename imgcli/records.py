@@ -6,6 +6,7 @@ features, `probs` row with `indices == i`.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -211,9 +212,9 @@ class Predictions:
             parts=tuple(self.parts[row] for row in rows if self.parts),
         )
 
-    @property
+    @cached_property
     def preds(self) -> IntArray:
-        """(M,) the most probable class of each photo."""
+        """(M,) the most probable class of each photo; of equal ones, the first."""
         return np.asarray(self.probs.argmax(axis=1), dtype=np.int64)
 
     @property

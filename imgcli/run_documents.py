@@ -10,6 +10,7 @@ Each carries a hash of its content, but for `merges.json`, which is a plan that 
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -163,6 +164,18 @@ def remedy(name: str, run: str) -> str:
     return "Restore it or train again."
 
 
+def arrays_of(predictions: Predictions) -> dict[str, NDArray[Any]]:
+    """The arrays of predictions, as they are kept in a file.
+
+    Probabilities are in single precision, as networks make them, unless that would lose digits.
+    """
+    arrays = {one.name: np.asarray(getattr(predictions, one.name)) for one in fields(predictions)}
+    single = predictions.probs.astype(np.float32)
+    if np.array_equal(single, predictions.probs):
+        arrays["probs"] = single
+    return arrays
+
+
 def as_predictions(arrays: Mapping[str, NDArray[Any]]) -> Predictions:
     """Predictions of their arrays in a file.
 
@@ -191,7 +204,7 @@ def as_predictions(arrays: Mapping[str, NDArray[Any]]) -> Predictions:
             classes=classes,
             indices=_whole(arrays, "indices"),
             targets=targets,
-            probs=probs,
+            probs=probs.astype(np.float64),
             fold=fold,
             groups=_whole(arrays, "groups"),
             paths=paths,

@@ -149,7 +149,7 @@ class Run:
         Args:
             made_of: a key of all that decided them, kept in the file beside them.
         """
-        arrays = {key: np.asarray(value) for key, value in vars(predictions).items()}
+        arrays = run_documents.arrays_of(predictions)
         save_arrays(self.folder / name, {**arrays, "made_of": np.asarray(made_of)})
 
     def made_of(self, name: str) -> str:

@@ -1,7 +1,7 @@
 """What the cache of a workspace holds, and how it is emptied.
 
     .imgcli/cache/<kind>/<name>/    a row store of pixels, frozen features, fingerprints or metadata
-    .imgcli/cache/digests.npz       what `digests` remembers of files
+    .imgcli/cache/digests.sqlite    what `digest_memory` remembers of files
 
 All of it can be made again, so what is removed costs time and nothing else. Removed is only what
 imgcli has made, inside the cache: no link is followed, and other files are left.
@@ -20,7 +20,7 @@ from typing import Literal
 
 from imgcli.files import sweep_temporaries
 from imgcli.photos import decode, fingerprint, metadata
-from imgcli.photos.hashing import MEMORY
+from imgcli.photos.digest_memory import MEMORY
 from imgcli.photos.row_cache_files import (
     INDEX,
     LOCK,
@@ -33,6 +33,8 @@ from imgcli.photos.row_cache_files import (
 )
 from imgcli.runs import CACHE
 
+JOURNAL = f"{MEMORY}-journal"  # of a transaction that was cut short
+OLD_MEMORY = "digests.npz"  # of earlier versions
 FILES = (META, ROWS, INDEX, LOCK)
 WRITING = timedelta(hours=1)  # a file written under a temporary name for longer was given up
 
@@ -74,8 +76,9 @@ def contents(cache: Path = CACHE) -> list[Stored]:
         if entry.is_dir(follow_symlinks=False):
             found += [_store(entry.name, Path(folder)) for folder in _folders(entry)]
         elif entry.is_file(follow_symlinks=False):
-            if entry.name == MEMORY:
-                found.append(_file("digests", Path(entry), "current"))
+            if entry.name in (MEMORY, JOURNAL, OLD_MEMORY):
+                state: State = "other-version" if entry.name == OLD_MEMORY else "current"
+                found.append(_file("digests", Path(entry), state))
             elif re.fullmatch(r"\.imgcli-.*\.tmp", entry.name):
                 found.append(_file("unfinished", Path(entry), "damaged"))
     return found

@@ -1,27 +1,20 @@
-"""SHA-256 of files, with a memory like git's index: a file that has not changed is not read again.
-
-`digests.npz` in the cache remembers, for each absolute path, what `stat` said when the file was
-hashed and what came out. All it can do is save time: damage shows in the checksums that zip keeps,
-and a file that cannot be understood, or written, is ignored.
-"""
+"""SHA-256 of files; as by git's index, a file that has not changed is not read again."""
 
 import hashlib
 import os
-import struct
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from imgcli import reading
-from imgcli.files import atomic_file
 from imgcli.image_types import EMPTY
+from imgcli.photos.digest_memory import DigestMemory, digest_memory, file_key
 from imgcli.progress import track
 from imgcli.records import Rejected
 from imgcli.runs import CACHE
@@ -29,15 +22,10 @@ from imgcli.runs import CACHE
 T = TypeVar("T")
 R = TypeVar("R")
 
-# hash of the absolute path (16 bytes) -> size, mtime, ctime, inode (32 bytes), SHA-256 (32 bytes)
-Memory = dict[bytes, bytes]
-
-MEMORY = "digests.npz"
-MAX_FILES = 500_000  # files remembered, those hashed last; 80 bytes each
 # Git's rule: a file changed again in the very tick of the clock in which it was hashed keeps its
 # times. So one modified this shortly before it was hashed is not remembered.
 RACY_NS = 1_000_000_000
-SAVE_SECONDS = 5.0  # between savings, which write all; so much hashing a kill loses
+SAVE_SECONDS = 5.0  # between savings; so much hashing a kill loses
 CHUNK = 128  # files per task: handing over a single small file takes longer than hashing it
 SMALL = 1 << 20  # bytes; larger files are hashed piece by piece
 
@@ -47,27 +35,22 @@ def digest_files(files: Sequence[Path | str], cache: Path = CACHE) -> list[str |
 
     An empty file is rejected: it is no photo, and all empty files would pass for the same one.
     """
-    here = os.getcwd()
-    memory = _load(cache / MEMORY)
-    fresh: Memory = {}
-
-    def digest_chunk(chunk: Sequence[Path | str]) -> list[str | Rejected]:
-        return [_digest(file, here, memory, fresh) for file in chunk]
-
-    chunks = (files[start : start + CHUNK] for start in range(0, len(files), CHUNK))
+    fresh: dict[bytes, bytes] = {}
     found: list[str | Rejected] = []
-    digests = chain.from_iterable(in_threads(digest_chunk, chunks))
-    saved, known = time.monotonic(), 0
-    try:
-        for digest in track(digests, "Hashing", total=len(files), unit="photos"):
-            found.append(digest)
-            if time.monotonic() - saved > SAVE_SECONDS and len(fresh) > known:
-                known = len(fresh)
-                _save(cache / MEMORY, memory, fresh.copy())
-                saved = time.monotonic()
-    finally:
-        if len(fresh) > known:
-            _save(cache / MEMORY, memory, fresh)
+    chunks = (files[start : start + CHUNK] for start in range(0, len(files), CHUNK))
+    with digest_memory(cache) as memory:
+        digests = chain.from_iterable(in_threads(partial(_digests, memory, fresh), chunks))
+        saved, known = time.monotonic(), 0
+        try:
+            for digest in track(digests, "Hashing", total=len(files), unit="photos"):
+                found.append(digest)
+                if time.monotonic() - saved > SAVE_SECONDS and len(fresh) > known:
+                    added = dict(islice(fresh.copy().items(), known, None))
+                    memory.add(added)
+                    saved, known = time.monotonic(), known + len(added)
+        finally:
+            if len(fresh) > known:
+                memory.add(dict(islice(fresh.items(), known, None)))
     return found
 
 
@@ -87,28 +70,22 @@ def digests_by_path(
 
 
 def remember(
-    files: Iterable[tuple[Path | str, ...]],
-    digests: Sequence[str],
-    before: int,
-    cache: Path = CACHE,
+    files: Iterable[Path | str], digests: Sequence[str], before: int, cache: Path = CACHE
 ) -> None:
-    """Remember digests that are known without reading, as of links to files just hashed.
+    """Remember digests that are known without reading, as of files that were linked since.
 
     Args:
-        files: for each digest the names that one file has, which are looked at once.
         before: nanoseconds since the epoch; a file modified since then is not remembered.
     """
-    here = os.getcwd()
-    fresh: Memory = {}
-    for names, digest in zip(files, digests, strict=True):
+    fresh = {}
+    for file, digest in zip(files, digests, strict=True):
         with suppress(OSError):
-            status = os.stat(names[0])
+            status = os.stat(file)
             if before - status.st_mtime_ns > RACY_NS:
-                entry = _packed(status) + bytes.fromhex(digest)
-                for name in names:
-                    fresh[_key(os.path.join(here, name))] = entry
+                fresh[file_key(status)] = bytes.fromhex(digest)
     if fresh:
-        _save(cache / MEMORY, _load(cache / MEMORY), fresh)
+        with digest_memory(cache) as memory:
+            memory.add(fresh)
 
 
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
@@ -137,27 +114,35 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _digest(file: Path | str, here: str, memory: Memory, fresh: Memory) -> str | Rejected:
-    """The digest of one file, from memory or by reading it; what was read goes into `fresh`."""
-    path = os.path.join(here, file)
-    key = _key(path)
+def _digests(
+    memory: DigestMemory, fresh: dict[bytes, bytes], files: Sequence[Path | str]
+) -> list[str | Rejected]:
+    """The digests of some files, from memory or by reading; what was read goes into `fresh`."""
+    keys: list[bytes | None] = []
+    for file in files:
+        try:
+            keys.append(file_key(os.stat(file)))
+        except OSError:  # reading it says why
+            keys.append(None)
+    known = memory.known([key for key in keys if key])
+    return [
+        known[key].hex() if key in known else _digest(file, fresh)
+        for file, key in zip(files, keys, strict=True)
+    ]
+
+
+def _digest(file: Path | str, fresh: dict[bytes, bytes]) -> str | Rejected:
+    """The digest of one file, by reading it."""
     try:
-        known = memory.get(key)
-        if known and known[:32] == _packed(os.stat(path)):
-            return known[32:].hex()
         began = time.time_ns()
-        status, digest = _read(path)
+        status, digest = _read(os.fspath(file))
     except OSError as error:
         return Rejected(str(file), f"cannot be read: {error.strerror or error}")
     if status.st_size == 0:
         return Rejected(str(file), EMPTY)
     if began - status.st_mtime_ns > RACY_NS:
-        fresh[key] = _packed(status) + digest
+        fresh[file_key(status)] = digest
     return digest.hex()
-
-
-def _key(path: str) -> bytes:
-    return hashlib.blake2b(os.fsencode(path), digest_size=16).digest()
 
 
 def _read(path: str) -> tuple[os.stat_result, bytes]:
@@ -175,28 +160,3 @@ def _read(path: str) -> tuple[os.stat_result, bytes]:
             return status, hashlib.file_digest(file, "sha256").digest()
     finally:
         os.close(handle)
-
-
-def _packed(status: os.stat_result) -> bytes:
-    """What changes when a file does; ctime also where someone has put mtime back."""
-    inode = status.st_ino & (2**63 - 1)  # unsigned on some file systems
-    return struct.pack("<4q", status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode)
-
-
-def _load(path: Path) -> Memory:
-    try:
-        raw: bytes = reading.read_arrays(path)["v1"].tobytes()
-    except reading.UNREADABLE:
-        return {}
-    return {raw[i : i + 16]: raw[i + 16 : i + 80] for i in range(0, len(raw) - 79, 80)}
-
-
-def _save(path: Path, memory: Memory, fresh: Memory) -> None:
-    """Remember the fresh ones too, at the end, and forget the oldest beyond `MAX_FILES`."""
-    kept = {key: value for key, value in memory.items() if key not in fresh} | fresh
-    entries = islice(kept.items(), max(0, len(kept) - MAX_FILES), None)
-    raw = b"".join(chain.from_iterable(entries))
-    with suppress(OSError):  # a cache that cannot be written means hashing again, no more
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, v1=np.frombuffer(raw, dtype=np.uint8))  # hashes cannot be compressed

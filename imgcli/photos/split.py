@@ -258,16 +258,13 @@ def _plan_made(layout: Layout, recipe: Recipe, out: Path, cache: Path) -> SplitP
 
 
 def _remember(plan: SplitPlan, out: Path, copied: int, began: int, cache: Path) -> None:
-    """Remember the digests under all names that the photos have now."""
+    """Remember the digests of the photos as they are now."""
     # A hard link changes the times of its file; what was just hashed need not be hashed again.
     placed = plan.manifest.photos
     digests = [photo.sha256 for photo in placed]
-    names = [(f"{plan.raw}/{photo.source}", f"{out}/{photo.path}") for photo in placed]
+    remember([f"{plan.raw}/{photo.source}" for photo in placed], digests, began, cache)
     if copied or plan.manifest.recipe.link == "copy":  # two files, no link with two names
-        remember([(source,) for source, _ in names], digests, began, cache)
-        remember([(target,) for _, target in names], digests, began, cache)
-    else:
-        remember(names, digests, began, cache)
+        remember([f"{out}/{photo.path}" for photo in placed], digests, began, cache)
 
 
 def _check_places(raw: Path, out: Path) -> None:

@@ -272,10 +272,11 @@ def metrics_by(context: TrainingContext, module: nn.Module, rows: IntArray) -> M
 
 
 def probs_by(context: TrainingContext, module: nn.Module, rows: IntArray) -> FloatArray:
-    """Probabilities `(M, K)` that sum to 1 in double precision."""
+    """Probabilities `(M, K)` of some rows, as of `probs_of`."""
     return probs_of(logits_by(context, module, rows))
 
 
 def probs_of(logits: Tensor) -> FloatArray:
-    """Probabilities `(M, K)` of logits, in double precision."""
-    return np.asarray(torch.softmax(logits.double(), dim=1).cpu().numpy(), dtype=np.float64)
+    """Probabilities `(M, K)` of logits, rounded to single precision as they are kept in a run."""
+    probs = torch.softmax(logits.double(), dim=1).float()
+    return np.asarray(probs.cpu().numpy(), dtype=np.float64)

@@ -3,8 +3,6 @@
 Near-duplicates stay together.
 """
 
-import warnings
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,6 +16,7 @@ from imgcli.records import FloatArray, IntArray
 from imgcli.text import count, listed
 from imgcli.training.context import TrainingContext
 from imgcli.training.inputs import in_batches
+from imgcli.training.stratified_folds import stratified_group_folds
 
 _LISTED = 5  # classes
 _AT_ONCE = 1024  # photos whose pixels are compared
@@ -147,18 +146,12 @@ def stratified_folds(context: TrainingContext, rows: IntArray, k: int, seed: int
     A class in fewer than `k` groups is missing from some folds. Empty folds are left out, so there
     may be fewer than `k`.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # a second, for folds alone
-
     samples = context.dataset.samples
-    if samples.counts(rows).max() < k:  # which scikit-learn refuses
-        return _folds_of_rare(samples.targets[rows], samples.groups[rows], k, seed)
-    folder = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-    fold = np.zeros(len(rows), dtype=np.int64)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        parts = list(folder.split(rows, samples.targets[rows], samples.groups[rows]))
-    for number, (_, held) in enumerate(parts):
-        fold[held] = number
+    targets, groups = samples.targets[rows], samples.groups[rows]
+    if samples.counts(rows).max() < k:
+        fold = _folds_of_rare(targets, groups, k, seed)
+    else:
+        fold = stratified_group_folds(targets, groups, k, seed)
     return np.unique(fold, return_inverse=True)[1]
 
 
@@ -179,7 +172,7 @@ def _folds_of_rare(targets: IntArray, groups: IntArray, k: int, seed: int) -> In
         of_classes = (have * (cells[number] > 0)).sum(axis=1)
         fold[number] = np.lexsort((np.arange(k), have.sum(axis=1), of_classes))[0]
         have[fold[number]] += cells[number]
-    return np.unique(fold[group], return_inverse=True)[1]
+    return fold[group]
 
 
 # --- fewer of them ------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from imgcli.image_types import EMPTY
-from imgcli.photos import hashing
-from imgcli.photos.hashing import MEMORY, digest_files, in_threads, remember
+from imgcli.photos import digest_memory, hashing
+from imgcli.photos.digest_memory import MEMORY
+from imgcli.photos.hashing import digest_files, in_threads, remember
 from imgcli.records import Rejected
 
 
@@ -119,7 +120,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
 def test_what_is_remembered_of_links_need_not_be_read(tmp_path: Path, reads: list[str]) -> None:
     file, link = old_file(tmp_path / "a.jpg", b"photo"), tmp_path / "b.jpg"
     os.link(file, link)
-    remember([(file, link)], [sha(b"photo")], time.time_ns(), tmp_path / "cache")
+    remember([file], [sha(b"photo")], time.time_ns(), tmp_path / "cache")
     assert digest_files([str(link), file], tmp_path / "cache") == [sha(b"photo")] * 2
     assert reads == []
 
@@ -129,7 +130,7 @@ def test_what_changed_since_it_was_hashed_is_not_remembered(
 ) -> None:
     began = time.time_ns() - 10**9
     file = old_file(tmp_path / "a.jpg", b"photo", age=0)
-    remember([(file,)], [sha(b"what it was")], began, tmp_path / "cache")
+    remember([file], [sha(b"what it was")], began, tmp_path / "cache")
     assert digest_files([file], tmp_path / "cache") == [sha(b"photo")]
     assert len(reads) == 1
 
@@ -172,7 +173,7 @@ def test_a_damaged_memory_is_ignored(tmp_path: Path, damage: str, reads: list[st
     memory.write_bytes(
         {
             "cut": raw[:middle],
-            "flipped": raw[:middle] + bytes([raw[middle] ^ 1]) + raw[middle + 1 :],
+            "flipped": bytes(byte ^ 1 for byte in raw),
             "emptied": b"",
             "text": b"{}",
             "other": b"PK\x05\x06" + bytes(18),  # a zip of nothing
@@ -181,7 +182,26 @@ def test_a_damaged_memory_is_ignored(tmp_path: Path, damage: str, reads: list[st
     assert digest_files(files, tmp_path / "cache") == expected
     assert len(reads) == 100
     assert digest_files(files, tmp_path / "cache") == expected
-    assert len(reads) == 100  # and it was written anew
+    assert len(reads) == 100  # and it was begun again
+
+
+def test_a_file_that_was_moved_is_not_read_again(tmp_path: Path, reads: list[str]) -> None:
+    file = old_file(tmp_path / "a.jpg", b"photo")
+    os.utime(file, ns=(0, 10**18))
+    digest_files([file], tmp_path / "cache")
+    file.parent.rename(tmp_path.with_name("moved"))
+    moved = tmp_path.with_name("moved")
+    assert digest_files([moved / "a.jpg"], moved / "cache") == [sha(b"photo")]
+    assert len(reads) == 1
+
+
+def test_processes_share_it(tmp_path: Path, reads: list[str]) -> None:
+    files = [old_file(tmp_path / f"{i}.jpg", b"%d" % i) for i in range(2)]
+    with digest_memory.digest_memory(tmp_path / "cache") as first:
+        digest_files(files[:1], tmp_path / "cache")
+        first.add({digest_memory.file_key(files[1].stat()): hashlib.sha256(b"1").digest()})
+    assert digest_files(files, tmp_path / "cache") == [sha(b"0"), sha(b"1")]
+    assert len(reads) == 1
 
 
 def test_without_a_cache_that_can_be_written_files_are_hashed_again(
@@ -197,7 +217,7 @@ def test_without_a_cache_that_can_be_written_files_are_hashed_again(
 def test_the_oldest_are_forgotten_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[str]
 ) -> None:
-    monkeypatch.setattr(hashing, "MAX_FILES", 3)
+    monkeypatch.setattr(digest_memory, "MAX_FILES", 3)
     files = [old_file(tmp_path / f"{i}.jpg", b"%d" % i) for i in range(5)]
     for file in files:
         digest_files([file], tmp_path / "cache")

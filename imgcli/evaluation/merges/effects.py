@@ -1,7 +1,7 @@
 """The effects of a merge of classes on the figures, and photos to look at before it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
@@ -10,7 +10,7 @@ from scipy.stats import entropy
 
 from imgcli.evaluation import metrics
 from imgcli.evaluation.intervals import first_of_groups
-from imgcli.records import Predictions
+from imgcli.records import IntArray, Predictions
 
 MAX_EXAMPLES = 3  # photos of each kind
 
@@ -26,59 +26,62 @@ class Information:
         return {"label": self.label_entropy, "told": self.mutual}
 
 
-def merged_predictions(predictions: Predictions, merged: Sequence[int]) -> Predictions:
-    """The predictions with the classes numbered `merged` made one, under the first's name.
+def merged_confusion(
+    predictions: Predictions, confusion: IntArray, merged: Sequence[int]
+) -> IntArray:
+    """The counts `confusion` with the classes numbered `merged` as one, in the first's place.
 
     Their probabilities are added up before the most probable class is taken: a model of the merged
     class would not split its probability, so this is closer than relabelling the confusion matrix,
     where a photo can be lost to a third class.
     """
-    if len(merged) < 2:
-        return predictions
-    first = np.arange(len(predictions.classes))
-    first[list(merged)] = min(merged)
-    kept, place = np.unique(first, return_inverse=True)
-    probs = predictions.probs[:, kept]
-    probs[:, place[min(merged)]] = predictions.probs[:, list(merged)].sum(axis=1)
-    return replace(
-        predictions,
-        classes=tuple(predictions.classes[i] for i in kept),
-        targets=place[predictions.targets],
-        probs=probs,
-    )
+    members = sorted(merged)
+    if len(members) < 2:
+        return confusion
+    confusion = confusion.copy()
+    first, others = members[0], members[1:]
+    together, preds = predictions.probs[:, members].sum(axis=1), predictions.preds
+    most = predictions.probs[np.arange(len(preds)), preds]
+    # Of equal probabilities the first class is predicted.
+    won = (together > most) | ((together == most) & (first < preds))
+    moved = np.flatnonzero(won & ~np.isin(preds, members))
+    np.subtract.at(confusion, (predictions.targets[moved], preds[moved]), 1)
+    np.add.at(confusion[:, first], predictions.targets[moved], 1)
+    confusion[first] += confusion[others].sum(axis=0)
+    confusion[:, first] += confusion[:, others].sum(axis=1)
+    kept = np.setdiff1d(np.arange(len(confusion)), others)
+    return np.asarray(confusion[np.ix_(kept, kept)])
 
 
-def information(predictions: Predictions) -> Information:
-    """The information of the labels and of the predictions, by their counts.
+def information(confusion: IntArray) -> Information:
+    """The information of the labels and of the predictions, by their counts `(K, K)`.
 
     Mutual information is biased upwards by some (K - 1)² / (2 M ln 2) bits (Miller 1955); the
     difference that a merge makes, by less.
     """
-    confusion = metrics.confusion_of(predictions)
     labels, preds = confusion.sum(axis=1), confusion.sum(axis=0)
-    joint = entropy(confusion.ravel(), base=2)
+    joint = entropy(confusion[confusion > 0], base=2)
     label_entropy = float(entropy(labels, base=2))
     mutual = label_entropy + float(entropy(preds, base=2)) - float(joint)
     return Information(label_entropy, mutual)
 
 
-def consequences(
-    predictions: Predictions, merged: Sequence[int], chance_gain: float
-) -> dict[str, Any]:
+def consequences(before: IntArray, after: IntArray, chance_gain: float) -> dict[str, Any]:
     """The figures of a merge, as in the evidence of `suggest-merges --json`.
 
     Args:
+        before: the confusion matrix.
+        after: the same with the classes merged.
         chance_gain: the accuracy that merging such classes would gain by chance.
     """
-    after = merged_predictions(predictions, merged)
-    known, known_after = information(predictions), information(after)
-    gain = accuracy(after) - accuracy(predictions)
+    known, known_after = information(before), information(after)
+    gain = float(metrics.accuracy(after)) - float(metrics.accuracy(before))
     return {
         "gain": gain,
         "chance_gain": chance_gain,
         "gain_beyond_chance": gain - chance_gain,
-        "macro_precision": macro_precision(predictions),
-        "macro_precision_after": macro_precision(after),
+        "macro_precision": float(metrics.macro_precision(before)),
+        "macro_precision_after": float(metrics.macro_precision(after)),
         "bits": known.to_json(),
         "bits_lost": {
             "label": known.label_entropy - known_after.label_entropy,

@@ -158,5 +158,8 @@ class ExpectedAuc:
         if pair not in self._losses:
             of_a, of_b = (log_odds_of(self._logs[label], *pair) for label in pair)
             least = 0.5 / np.sqrt(len(of_a) * len(of_b))
-            self._losses[pair] = float(np.clip(passed(of_a, of_b)[0].mean(), least, 0.5))
+            of_b = np.sort(of_b)
+            below, at_most = (of_b.searchsorted(of_a, side) for side in ("left", "right"))
+            loss = 1.0 - (below + at_most) / (2 * len(of_b))  # as by `passed`, sooner
+            self._losses[pair] = float(np.clip(loss.mean(), least, 0.5))
         return self._losses[pair]

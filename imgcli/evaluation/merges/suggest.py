@@ -10,17 +10,12 @@ from scipy.spatial.distance import squareform
 
 from imgcli.errors import DataError
 from imgcli.evaluation.intervals import too_few
-from imgcli.evaluation.merges.effects import (
-    accuracy,
-    consequences,
-    examples,
-    merged_predictions,
-)
+from imgcli.evaluation.merges.effects import consequences, examples, merged_confusion
 from imgcli.evaluation.merges.evidence import ALPHA, PairEvidence, evidence_of
 from imgcli.evaluation.merges.null_model import null_model
 from imgcli.evaluation.merges.separability import ExpectedAuc
-from imgcli.evaluation.metrics import confusion_of
-from imgcli.records import MergeSuggestion, Predictions
+from imgcli.evaluation.metrics import accuracy, confusion_of
+from imgcli.records import IntArray, MergeSuggestion, Predictions
 from imgcli.text import percent, times
 
 Links = dict[tuple[int, int], PairEvidence]
@@ -59,7 +54,8 @@ def suggest_merges(
             f"The predictions of part '{predictions.on}' are of training photos and do not show "
             f"which classes are confused. Run `imgcli evaluate --folds 10` first."
         )
-    links = _links(predictions, alpha, min_rate, max_auc)
+    confusion = confusion_of(predictions)
+    links = _links(predictions, confusion, alpha, min_rate, max_auc)
     groups = _groups(links, len(predictions.classes))
     settled = {
         pair
@@ -67,8 +63,10 @@ def suggest_merges(
         for pair in itertools.combinations(group, 2)
         if all(link.kind == "same" for link in _within(links, group))
     }
-    found = [_pair(predictions, pair, links[pair]) for pair in links if pair not in settled]
-    found += [_group(predictions, group, _within(links, group)) for group in groups]
+    found = [
+        _pair(predictions, confusion, pair, links[pair]) for pair in links if pair not in settled
+    ]
+    found += [_group(predictions, confusion, group, _within(links, group)) for group in groups]
     found = [suggestion for suggestion in found if suggestion.evidence["gain_beyond_chance"] > 0]
     return sorted(found, key=lambda suggestion: (-suggestion.score, suggestion.classes))
 
@@ -90,16 +88,12 @@ def disjoint(suggestions: Sequence[MergeSuggestion]) -> list[tuple[str, ...]]:
     return taken
 
 
-def accuracy_after(predictions: Predictions, merged: Sequence[int]) -> float:
-    """The accuracy with the classes numbered `merged` made one."""
-    return accuracy(merged_predictions(predictions, merged))
-
-
-def _links(predictions: Predictions, alpha: float, min_rate: float, max_auc: float) -> Links:
+def _links(
+    predictions: Predictions, confusion: IntArray, alpha: float, min_rate: float, max_auc: float
+) -> Links:
     """The pairs to be merged, by class numbers, the smaller first."""
     if len(predictions) == 0 or len(predictions.classes) < 3:
         return {}
-    confusion = confusion_of(predictions)
     null, expected_auc = null_model(predictions), ExpectedAuc(predictions)
     links = {}
     for a, b in _candidates(predictions, null.p_values <= alpha):
@@ -141,26 +135,31 @@ def _within(links: Links, group: Sequence[int]) -> list[PairEvidence]:
 
 
 def _pair(
-    predictions: Predictions, pair: tuple[int, int], evidence: PairEvidence
+    predictions: Predictions, confusion: IntArray, pair: tuple[int, int], evidence: PairEvidence
 ) -> MergeSuggestion:
+    after = merged_confusion(predictions, confusion, pair)
     return MergeSuggestion(
         classes=evidence.classes,
         kind=evidence.kind,
         score=evidence.score,
         evidence={
             **evidence.to_json(),
-            **consequences(predictions, pair, evidence.chance_gain),
+            **consequences(confusion, after, evidence.chance_gain),
             "examples": examples(predictions, pair),
         },
-        accuracy_after=accuracy_after(predictions, pair),
+        accuracy_after=float(accuracy(after)),
         photos=sum(evidence.n),
         reason=evidence.reason(),
     )
 
 
 def _group(
-    predictions: Predictions, group: tuple[int, ...], pairs: Sequence[PairEvidence]
+    predictions: Predictions,
+    confusion: IntArray,
+    group: tuple[int, ...],
+    pairs: Sequence[PairEvidence],
 ) -> MergeSuggestion:
+    after = merged_confusion(predictions, confusion, group)
     names = tuple(predictions.classes[i] for i in group)
     photos = int(np.isin(predictions.targets, group).sum())
     confused = sum(sum(pair.confused) for pair in pairs)
@@ -173,10 +172,10 @@ def _group(
         evidence={
             "pairs": [{"classes": list(pair.classes), **pair.to_json()} for pair in pairs],
             "p_value": max(pair.p_value for pair in pairs),
-            **consequences(predictions, group, sum(pair.chance_gain for pair in pairs)),
+            **consequences(confusion, after, sum(pair.chance_gain for pair in pairs)),
             "examples": examples(predictions, group),
         },
-        accuracy_after=accuracy_after(predictions, group),
+        accuracy_after=float(accuracy(after)),
         photos=photos,
         reason=(
             f"{confused} of {photos} photos of {', '.join(names[:-1])} and {names[-1]} are "

@@ -22,6 +22,9 @@ ERRORS = LinearSegmentedColormap.from_list(
     "errors", ["#FFF7EC", "#FDD9A5", "#F59A23", "#C2410C", "#5C1405"]
 )
 
+MAX_SHAPES = 60  # classes whose cells are shapes in the SVG; of more, they are an image in it
+MAX_COUNTED = 100  # classes whose counts are written; of more, they could not be read
+
 
 @styled
 def confusion(
@@ -109,11 +112,12 @@ def _draw_cells(axes: Axes, matrix: IntArray, shares: FloatArray, cell: float) -
     correct, empty = np.eye(k, dtype=bool), matrix == 0
     hits = np.ma.masked_where(~correct | empty, shares)
     errors = np.ma.masked_where(correct | empty, shares)
-    hit_scale = axes.pcolormesh(hits, cmap=HITS, norm=Normalize(0, 1))
-    error_scale = axes.pcolormesh(errors, cmap=ERRORS, norm=PowerNorm(0.5, 0, worst_share(shares)))
-    for row, column in np.argwhere(~empty):
-        scale = hit_scale if row == column else error_scale
-        ink = ink_on(scale.to_rgba(shares[row, column]))
+    scale = PowerNorm(0.5, 0, worst_share(shares))
+    painted = k > MAX_SHAPES
+    hit_scale = axes.pcolormesh(hits, cmap=HITS, norm=Normalize(0, 1), rasterized=painted)
+    error_scale = axes.pcolormesh(errors, cmap=ERRORS, norm=scale, rasterized=painted)
+    for row, column in np.argwhere(~empty & (k <= MAX_COUNTED)):
+        ink = ink_on((hit_scale if row == column else error_scale).to_rgba(shares[row, column]))
         _write_count(axes, row, column, str(matrix[row, column]), ink, cell)
     axes.hlines(np.arange(k + 1), 0, k, color=style.LINE, linewidth=0.4)
     axes.vlines(np.arange(k + 1), 0, k, color=style.LINE, linewidth=0.4)

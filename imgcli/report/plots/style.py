@@ -124,12 +124,12 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 def save(figure: "Figure", path: Path) -> None:
     """Write `figure` as `path`, a PNG, and as SVG beside it, grown to hold every label."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    figure.set_dpi(DPI)
+    bounds = figure.get_tightbbox().padded(0.2)  # inches; once for both, for it takes long
     for file, metadata in ((path, None), (path.with_suffix(".svg"), UNDATED)):
         with atomic_file(file) as temporary:
             kind = file.suffix.removeprefix(".")
-            figure.savefig(
-                temporary, format=kind, dpi=DPI, pad_inches=0.2, metadata=metadata, **TIGHT
-            )
+            figure.savefig(temporary, format=kind, dpi=DPI, metadata=metadata, bbox_inches=bounds)
 
 
 @styled

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from imgcli.errors import DataError
+from imgcli.evaluation.merges.effects import accuracy
 from imgcli.evaluation.merges.evidence import pair_evidence
 from imgcli.evaluation.merges.suggest import (
     MIN_PHOTOS,
-    accuracy_after,
     disjoint,
     merges_sample_size,
     suggest_merges,
@@ -41,7 +41,7 @@ def test_data_without_structure_brings_no_suggestion(k: int) -> None:
     alarms, accuracies = 0, []
     for clearness in [1.5, 2.0, 2.5, 3.0, 3.5] * 8:
         clean = independent(rng, k, clearness)
-        accuracies.append(accuracy_after(clean, ()))
+        accuracies.append(accuracy(clean))
         alarms += bool(suggest_merges(clean))
     assert min(accuracies) < 0.6 and max(accuracies) > 0.85  # of bad models and of good ones
     assert alarms <= 2  # of 40 data sets
@@ -102,20 +102,6 @@ def test_a_group_that_overlaps_comes_beside_its_pairs_with_the_score_of_its_weak
     assert found == sorted(found, key=lambda suggestion: -suggestion.score)
     group = next(suggestion for suggestion in found if len(suggestion.classes) == 3)
     assert group.kind == "overlap" and group.score == min(each.score for each in found)
-
-
-def test_accuracy_after_a_merge_adds_up_the_beliefs() -> None:
-    # The second photo is lost to c between two half-beliefs; a model of a-and-b has it right.
-    probs = np.array([[0.2, 0.7, 0.1], [0.35, 0.25, 0.4], [0.1, 0.1, 0.8], [0.2, 0.2, 0.6]])
-    some = predictions([0, 0, 2, 2], probs)
-    assert accuracy_after(some, ()) == 2 / 4
-    assert accuracy_after(some, (0, 1)) == accuracy_after(some, (1, 0)) == 4 / 4
-    assert accuracy_after(some, (0, 1, 2)) == 1.0
-
-
-def test_accuracy_after_a_merge_does_not_mind_a_belief_of_nought() -> None:
-    some = predictions([0, 1], np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
-    assert accuracy_after(some, (0, 1)) == accuracy_after(some, (1, 0)) == 1.0
 
 
 def test_evidence_is_what_was_counted() -> None:

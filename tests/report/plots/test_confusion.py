@@ -151,3 +151,9 @@ def test_similarity_loses_no_class(k: int, seed: int) -> None:
     counts = np.random.default_rng(seed).integers(0, 3, (k, k))
     order = confusion.similarity_order(counts)
     assert sorted(order) == list(range(k)) and order[0] <= order[-1]
+
+
+@pytest.mark.parametrize(("k", "images"), [(10, 1), (61, 2)])  # one is of the colour scale
+def test_the_cells_of_many_classes_are_an_image_in_the_svg(k: int, images: int) -> None:
+    figure = confusion.confusion(evaluation(matrix(k)))
+    assert style.svg(figure).count("<image") == images
