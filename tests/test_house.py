@@ -18,7 +18,7 @@ PACKAGE = HOUSE / "imgcli"
 GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
-    *("folder_names", "tree_readings", "class_folders"),
+    *("folder_names", "tree_readings", "class_folders", "compute"),
     *("photo_sizes", "parquet_tables", "tables", "photo_files"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking"}
@@ -27,6 +27,7 @@ ALLOWED = {
     "text": set(),
     "progress": {"text"},
     "image_types": set(),
+    "compute": {"compute", "errors", "progress", "text"},
     "config": {"errors"},
     "records": {"config"},
     "reading": {"errors", "text"},
@@ -128,6 +129,7 @@ CLOCKS = {
     "tracking/session.py": "times of points and images per second, and how long trackers may take",
     "tracking/tensorboard.py": "times of its events",
     "tracking/mlflow.py": "times of final figures",
+    "compute/team.py": "how long processes wait for one another",
     "files.py": "how old a temporary file of another machine is, before it is removed",
     "collect/http/robots.py": "how long the robots.txt of a host holds",
     "collect/http/host.py": "pauses between requests",
