@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcli.compute import launch
+from imgcli.compute.interface import choose_interface
 from imgcli.errors import ImgcliError, Interrupted, Refused, WrongUsage
 from imgcli.progress import be_quiet
 
@@ -149,14 +150,28 @@ class Team:
         from torch import distributed
         from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 
-        with _sentences(self):
+        host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
+        choose_interface(host, int(port))
+        seconds = _join_seconds()
+        try:
             distributed.init_process_group(
                 "gloo" if self.device == "cpu" else "cpu:gloo,cuda:nccl",
                 store=PrefixStore("group", self.store),
                 rank=self.rank,
                 world_size=self.size,
-                timeout=_SILENCE,
+                timeout=timedelta(seconds=seconds),
             )
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0][:200]
+            raise Refused(
+                f"The {self.size:,} processes cannot reach one another within {seconds:g} s "
+                f"({reason}). Name the network interface that their hosts share, such as "
+                f"GLOO_SOCKET_IFNAME=eth0; {JOIN_NAME}=60 waits longer."
+            ) from None
+        set_timeout = getattr(distributed, "set_timeout", None)  # its name in newer versions
+        if set_timeout is None:
+            set_timeout = distributed.distributed_c10d._set_pg_timeout
+        set_timeout(_SILENCE)
         self._joined = True
 
     def leave(self) -> None:
