@@ -43,8 +43,12 @@ JOIN = 10.0  # seconds for all processes to be there, once process 0 is
 JOIN_NAME = "IMGCLI_JOIN_SECONDS"  # in the environment: other ones, as for a slow disk
 _SILENCE = timedelta(minutes=10)  # of another process, in the middle of work that is shared
 _LOOK = 0.2  # seconds between looks at the store
-_PATIENCE = 5.0  # seconds that processes wait for one another when something has gone wrong
+PATIENCE = 5.0  # seconds that processes wait for one another when something has gone wrong
 _BUCKET = 25 << 20  # bytes of gradients that are added up at once
+_STUCK = (
+    "Interrupted, while another process did not answer. What is finished is kept; a training "
+    "continues with `imgcli train --resume`, all else with the same command."
+)
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
@@ -96,6 +100,11 @@ class Team:
             self.join()
             self.from_first([*arguments])
             result = function(self, *arguments, **own)
+        except Interrupted as error:  # as by torchrun, when another process has failed
+            self.broken = str(error)
+            if why := self._reasons(number):
+                raise Lost(f"{why} {error}") from None
+            raise
         except Exception as error:
             self._end_task(number, error)
             raise
@@ -109,11 +118,11 @@ class Team:
 
     def _end_task(self, number: int, error: Exception) -> None:
         """Go on with the others only if they have ended a failed task too."""
-        if isinstance(error, Lost | Interrupted):
+        if isinstance(error, Lost):
             self.broken = str(error)
             return
         self.store.set(f"done/{number}/0", "failed")
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + PATIENCE
         names = [f"done/{number}/{rank}" for rank in range(1, self.size)]
         while not self.store.check(names):
             if time.monotonic() > until:
@@ -352,6 +361,8 @@ def together(words: list[str]) -> Iterator[None]:
         _serve(words)
     _leading = launch.shares(words)
     code: object = 1
+    if _leading:
+        _answer_signals()
     try:
         if _leading and not _torchrun_has_store():
             _lead()  # this process has it: until then the others could not even wait
@@ -382,6 +393,38 @@ def team_for(device: str) -> Team | None:
     if not team.ready:
         _need_helpers(team)
     return team
+
+
+def _answer_signals() -> None:
+    """Take signals as Ctrl-C, even where the main thread waits for a process that does not answer.
+
+    Python acts on a signal in the main thread alone, and not while that is in a library's code.
+    """
+    acted = threading.Event()
+
+    def act(number: int, frame: object) -> NoReturn:
+        acted.set()
+        raise KeyboardInterrupt
+
+    def watch(pipe: int) -> None:
+        while os.read(pipe, 1):
+            if not acted.wait(PATIENCE) and _leading:
+                with suppress(Exception):
+                    _lead().store.set("end", str(Interrupted.exit_code))
+                os.write(2, f"imgcli: {_STUCK}\n".encode())
+                os._exit(Interrupted.exit_code)
+            acted.clear()
+
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        for number in _SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores one
+                signal.signal(number, act)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    except ValueError:  # not the main thread
+        return
+    threading.Thread(target=watch, args=(read,), daemon=True).start()
 
 
 def _lead() -> Team:
@@ -439,23 +482,21 @@ def _about_this() -> dict[str, str]:
 def _end(code: int) -> None:
     """End the others with this process; nothing can interrupt that."""
     global _team
-    handlers = {}
-    for number in _SIGNALS:
-        with suppress(ValueError):  # not the main thread
-            handlers[number] = signal.signal(number, signal.SIG_IGN)
+    with suppress(ValueError):  # not the main thread
+        signal.set_wakeup_fd(-1)
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
     with suppress(Exception):
         team = _lead()
         team.store.set("end", str(code))
-        if not _torchrun_has_store():  # it ends with this process
-            until = time.monotonic() + _PATIENCE
+        if not (team.broken or _torchrun_has_store()):  # it ends with this process
+            until = time.monotonic() + PATIENCE
             here = [r for r in range(1, team.size) if team.store.check([f"hello/{r}"])]
             names = [f"bye/{rank}" for rank in here]
             while names and not team.store.check(names) and time.monotonic() < until:
                 time.sleep(_LOOK)
         team.leave()
     _team = None
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def _join_seconds() -> float:
@@ -524,7 +565,7 @@ def _serve(words: list[str]) -> NoReturn:
                 time.sleep(_LOOK / 10)
             _help(team, number)
     except ImgcliError as error:  # no store
-        time.sleep(_PATIENCE)  # process 0 says what is wrong
+        time.sleep(PATIENCE)  # process 0 says what is wrong
         os.write(own_stderr, f"imgcli: {error}\n".encode())
     except BaseException as error:
         os.write(own_stderr, f"imgcli: {type(error).__name__}: {error}\n".encode())
@@ -544,12 +585,14 @@ def _help(team: Team, number: int) -> None:
         pass
     except ImgcliError as error:
         why = str(error)
+    except MemoryError:
+        why = "There is not enough memory."
     except Exception as error:
-        why = f"{type(error).__name__}: {error}"
+        why = f"{type(error).__name__}: {error}."
     team.store.set(f"done/{number}/{team.rank}", why)
     if not failed:
         return
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + PATIENCE
     while not team.store.check([f"done/{number}/0"]):
         if time.monotonic() > until:
             os._exit(1)  # which process 0 notices
@@ -565,7 +608,7 @@ def _end_with_first(store: Any, rank: int) -> NoReturn:
     until: float | None = None
     while True:
         if _signalled() and until is None:
-            until = time.monotonic() + 2 * _PATIENCE
+            until = time.monotonic() + 2 * PATIENCE
         try:
             if store.check(["end"]):
                 code = int(store.get("end"))

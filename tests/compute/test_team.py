@@ -3,7 +3,9 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,13 +107,19 @@ STEPS = "train --arch 8C3V-P2 --image-size 16 --epochs 3 --lr 0.001 --batch-size
 
 
 @pytest.fixture
-def dataset(both: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def dataset(
+    both: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """A folder with a dataset, in which this process is process 0 of two, without torchrun."""
     shutil.copytree(both[0] / "dataset", tmp_path / "dataset")
     for name, value in place_of(0).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in numbers]
+    yield tmp_path
+    for number, handler in zip(numbers, handlers, strict=True):  # a process ends ignoring them
+        signal.signal(number, handler)
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
@@ -155,6 +163,21 @@ def own_until_then(self, n):
     return own(self, n) if len(calls) < 6 else os._exit(9)
 Team.own = own_until_then
 """
+
+
+FAILS = f"""
+from imgcli.compute import team
+team.PATIENCE = 0.5
+{DIES.replace("os._exit(9)", "exec('raise MemoryError')")}
+"""
+
+
+def test_why_a_process_failed_is_said(dataset: Path, shell: Shell) -> None:
+    helper = helping(*STEPS.split(), folder=dataset, first=f"exec({FAILS!r})")
+    code, out, err = shell(*STEPS.split())
+    assert (code, out) == (1, "") and ended(helper) == (1, "", "")
+    assert "imgcli: Process 1 of 2: There is not enough memory. " in err
+    assert "n epoch 2 of 3; 1 finished epoch kept. Go on with " in err
 
 
 def test_the_death_of_a_process_leaves_a_run_to_resume(
