@@ -112,7 +112,7 @@ def dataset(
 ) -> Iterator[Path]:
     """A folder with a dataset, in which this process is process 0 of two, without torchrun."""
     shutil.copytree(both[0] / "dataset", tmp_path / "dataset")
-    for name, value in place_of(0).items():
+    for name, value in {**place_of(0), "GLOO_SOCKET_IFNAME": ""}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
