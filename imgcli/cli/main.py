@@ -42,7 +42,7 @@ def main() -> None:
     if processes() == 1:
         _main()
         return
-    from imgcli.compute.team import together
+    from imgcli.compute.leading import together
 
     with together(sys.argv[1:]):
         _main()

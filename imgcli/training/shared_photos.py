@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from imgcli.compute.launch import local_rank
-from imgcli.compute.team import Team, team_for
+from imgcli.compute.leading import team_for
+from imgcli.compute.team import Team
 from imgcli.errors import ImgcliError
 from imgcli.photos.views import Pixels, load_pixels
 from imgcli.records import Preprocess, Samples

@@ -166,8 +166,8 @@ Team.own = own_until_then
 
 
 FAILS = f"""
-from imgcli.compute import team
-team.PATIENCE = 0.5
+from imgcli.compute import helping
+helping.PATIENCE = 0.5
 {DIES.replace("os._exit(9)", "exec('raise MemoryError')")}
 """
 

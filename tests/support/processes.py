@@ -13,7 +13,7 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 COMMANDS = """
 import json, os, sys
 from imgcli.cli.main import app
-from imgcli.compute.team import together
+from imgcli.compute.leading import together
 
 with together(["train"]):
     for folder, words in json.loads(sys.argv[1]):
