@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from imgcli.compute import launch
 from imgcli.compute.helping import serve
 from imgcli.compute.meeting import JOIN_NAME, about_this, connect, join_seconds, torchrun_has_store
 from imgcli.compute.team import LOOK, PATIENCE, SIGNALS, Team
-from imgcli.errors import Interrupted, Refused
+from imgcli.errors import ImgcliError, Interrupted, Refused
 
 _STUCK = (
     "Interrupted, while another process did not answer. What is finished is kept; a training "
@@ -41,7 +42,7 @@ def together(words: list[str]) -> Iterator[None]:
         _answer_signals()
     try:
         if _leading and not torchrun_has_store():
-            _lead()  # this process has it: until then the others could not even wait
+            _open_store()
         yield
         code = 0
     except SystemExit as end:
@@ -51,6 +52,15 @@ def together(words: list[str]) -> Iterator[None]:
         if _leading:
             _end(code if isinstance(code, int) else 1)
         _leading = False
+
+
+def _open_store() -> None:
+    """Open the store that is in this process: until then the others cannot even wait."""
+    try:
+        _lead()
+    except ImgcliError as error:
+        os.write(2, f"imgcli: {error}\n".encode())
+        sys.exit(error.exit_code)
 
 
 def team_for(device: str) -> Team | None:

@@ -145,6 +145,27 @@ def test_a_process_that_does_not_join_is_named(
     assert "Of 5 processes, number 1 and 2 and 2 more did not join within 1 s." in err
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "code", "said"),
+    [
+        ("MASTER_PORT", "port", 1, "cannot reach '127.0.0.1:port'"),
+        ("IMGCLI_JOIN_SECONDS", "long", 2, "IMGCLI_JOIN_SECONDS=long is no number of seconds."),
+    ],
+)
+def test_a_place_to_meet_that_is_none_is_refused(
+    dataset: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert imgcli(*STEPS.split()) == code
+    assert said in capfd.readouterr().err
+
+
 def test_photos_that_a_process_cannot_see_are_refused(dataset: Path, shell: Shell) -> None:
     elsewhere = dataset / "elsewhere"
     elsewhere.mkdir()
