@@ -50,6 +50,16 @@ class Samples:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def at(self, rows: IntArray) -> Self:
+        """Some of the samples, in this order."""
+        return replace(
+            self,
+            paths=tuple(self.paths[row] for row in rows),
+            targets=self.targets[rows],
+            groups=self.groups[rows],
+            digests=tuple(self.digests[row] for row in rows),
+        )
+
     def file(self, index: int) -> Path:
         """The photo of row `index` on disk."""
         return self.root / self.paths[index]

@@ -43,6 +43,7 @@ class Config(Struct):
     data_from_run: str | None = None  # the same from the run's folder, for projects that move
     photos: Photos | None = None
     asked: list[str] | None = None
+    launch: str | None = None  # of torchrun, that began it
 
 
 class Figures(Struct, frozen=True):

@@ -25,6 +25,7 @@ import numpy as np
 
 from imgcli import __version__, documents, reading, run_documents
 from imgcli.aside import set_aside
+from imgcli.compute.launch import name_of_launch, restarted
 from imgcli.config import TrainConfig, grouped
 from imgcli.errors import RunError, StorageError, WrongUsage
 from imgcli.files import (
@@ -266,6 +267,8 @@ def new_run(
     document: dict[str, Any] = {**_place_of(data, staging), "config": config.to_json()}
     if photos is not None:
         document["photos"] = {"n": photos.n, "sha256": photos.sha256}
+    if launch := name_of_launch():
+        document["launch"] = launch
     staging.mkdir()
     try:
         Run(staging).write_json(
@@ -586,6 +589,19 @@ def unfinished_run(name: str | None = None, runs: Path = RUNS) -> Run:
         which = f"run '{name}'" if name else "unfinished run"
         raise RunError(f"No {which} to resume in '{runs}/'. Start one with `imgcli train`.")
     return begun[-1]
+
+
+def run_of_this_launch(runs: Path) -> Run | None:
+    """The run that torchrun's launch of this command began before a restart; None without one."""
+    if not restarted():
+        return None
+    own = [
+        run
+        for run in _run_folders(runs)
+        if run.read_json("config.json").get("launch") == name_of_launch()
+    ]
+    unfinished = own and (not own[-1].finished or _more_of_its_bag(own[-1]))
+    return own[-1] if unfinished else None
 
 
 def _more_of_its_bag(run: Run) -> bool:

@@ -18,7 +18,7 @@ PACKAGE = HOUSE / "imgcli"
 GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
-    *("folder_names", "tree_readings", "class_folders"),
+    *("folder_names", "tree_readings", "class_folders", "compute"),
     *("photo_sizes", "parquet_tables", "tables", "photo_files"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking", "export"}
@@ -27,6 +27,7 @@ ALLOWED = {
     "text": set(),
     "progress": {"text"},
     "image_types": set(),
+    "compute": {"compute", "errors", "progress", "text"},
     "config": {"errors"},
     "records": {"config"},
     "reading": {"errors", "text"},
@@ -129,6 +130,9 @@ CLOCKS = {
     "tracking/session.py": "times of points and images per second, and how long trackers may take",
     "tracking/tensorboard.py": "times of its events",
     "tracking/mlflow.py": "times of final figures",
+    "compute/helping.py": "how long processes wait for one another",
+    "compute/leading.py": "as in compute/helping.py",
+    "compute/team.py": "as in compute/helping.py",
     "files.py": "how old a temporary file of another machine is, before it is removed",
     "collect/http/robots.py": "how long the robots.txt of a host holds",
     "collect/http/host.py": "pauses between requests",
@@ -285,7 +289,10 @@ def test_reading_and_the_atomic_writer_are_no_write_of_ones_own(code: str) -> No
 
 
 NETWORK = {"requests", "urllib3", "http", "socket", "httpx", "aiohttp"}
-ASKS = {"models/hub.py": {"socket"}}  # whether the hub can be reached, before it is tried
+ASKS = {
+    "models/hub.py": {"socket"},  # whether the hub can be reached, before it is tried
+    "compute/interface.py": {"socket"},  # by which interface another host is reached
+}
 
 
 def test_only_the_polite_client_speaks_to_the_network() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from imgcli.cli.command_group import CommandGroup
+from imgcli.compute.launch import processes
 from imgcli.errors import ImgcliError, Interrupted
 from imgcli.text import printable
 
@@ -38,6 +39,16 @@ CRASH_LOG = Path(".imgcli/crash.log")
 
 def main() -> None:
     """Run the command line and exit with 0, 1, 2 or 130."""
+    if processes() == 1:
+        _main()
+        return
+    from imgcli.compute.leading import together
+
+    with together(sys.argv[1:]):
+        _main()
+
+
+def _main() -> None:
     _end_softly()
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):

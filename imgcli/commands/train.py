@@ -96,7 +96,7 @@ def train(
         TypeError: an unknown choice; the message names the nearest one.
         ImgcliError: what the command line would say.
     """
-    from imgcli.runs import unfinished_run
+    from imgcli.runs import run_of_this_launch, unfinished_run
     from imgcli.tracking.session import chosen_trackers
 
     asked = chosen_trackers(track)
@@ -110,6 +110,10 @@ def train(
         raise WrongUsage(f"--run {run} goes with --resume; a new training gets its own folder.")
     else:
         config = training_config(arch=arch, freeze=freeze, **choices).with_(seed=seed, bag_of=bag)
+        unfinished = run_of_this_launch(out)
+        if unfinished is not None:
+            note(f"Restarted by torchrun: the run '{unfinished.folder}' goes on.")
+            config = unfinished.config
     if config.data.bag_of is not None and config.data.bag_of < 2:
         raise WrongUsage(f"--bag {config.data.bag_of} has nothing to average; use at least 2.")
     return _trained(config, Path(data or "dataset"), out, device, unfinished, asked)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from imgcli.config import AugmentConfig
+from imgcli.records import IntArray
 from imgcli.training.device import to_device
 
 
@@ -68,23 +69,69 @@ _KNOTS = 6  # along a side, between which a bent photo is smooth
 _ERASED = (0.02, 0.33)  # share of the area (Zhong et al., Random Erasing, 2017)
 
 
-def augment(pixels: Tensor, recipe: Recipe, size: int, generator: torch.Generator) -> Tensor:
+class Share(NamedTuple):
+    """Some of the photos of a batch, which are prepared as if all were."""
+
+    n: int  # photos in the batch
+    positions: IntArray  # (B,) of those that are wanted
+
+
+class Draws:
+    """The random numbers of a batch: drawn for all of its photos, whichever are wanted.
+
+    Args:
+        n: photos that are wanted: all, or those of `share`.
+    """
+
+    def __init__(self, generator: torch.Generator, n: int, share: Share | None) -> None:
+        self.generator = generator
+        self.n = n if share is None else share.n
+        self.some = None if share is None else torch.from_numpy(share.positions)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """`(B, *shape)`, of 0 to 1."""
+        return self._of(torch.rand(self.n, *shape, generator=self.generator))
+
+    def normal(self, *shape: int) -> Tensor:
+        """`(B, *shape)`, of mean 0 and deviation 1."""
+        return self._of(torch.randn(self.n, *shape, generator=self.generator))
+
+    def factors(self, kinds: int) -> Tensor:
+        """`(kinds, B, 1, 1, 1)`, of 0 to 1."""
+        drawn = torch.rand(kinds, self.n, 1, 1, 1, generator=self.generator)
+        return drawn if self.some is None else drawn[:, self.some]
+
+    def _of(self, drawn: Tensor) -> Tensor:
+        return drawn if self.some is None else drawn[self.some]
+
+
+def augment(
+    pixels: Tensor,
+    recipe: Recipe,
+    size: int,
+    generator: torch.Generator,
+    share: Share | None = None,
+) -> Tensor:
     """Move, crop, mirror and recolour each photo of a batch by its own draws.
 
     Args:
         pixels: `(B, M, M, 3)` uint8, M at least `size`; larger leaves crops their sharpness.
         generator: on the CPU, so that every device draws the same.
+        share: which photos of the batch these are; None: all. Not with `recipe.random`, which draws
+            for one photo after the other.
 
     Returns:
         Images `(B, 3, size, size)` float32 with values of 0 to 255, channels last.
     """
+    assert share is None or recipe.random is None
+    draws = Draws(generator, len(pixels), share)
     if recipe.warps or pixels.shape[1] != size:
-        images = _warp(to_planes(pixels), recipe, size, generator)
+        images = _warp(to_planes(pixels), recipe, size, draws)
     else:
-        images = to_planes(_move(pixels, recipe, generator))
+        images = to_planes(_move(pixels, recipe, draws))
     if recipe.random is not None:
         images = _change_at_random(images, recipe.random)
-    return _recolour(images, recipe.colour, generator) if recipe.colour else images
+    return _recolour(images, recipe.colour, draws) if recipe.colour else images
 
 
 def to_planes(pixels: Tensor) -> Tensor:
@@ -98,15 +145,15 @@ def luma(images: Tensor) -> Tensor:
     return (images * weights).sum(1, keepdim=True)
 
 
-def _warp(images: Tensor, recipe: Recipe, size: int, generator: torch.Generator) -> Tensor:
+def _warp(images: Tensor, recipe: Recipe, size: int, draws: Draws) -> Tensor:
     """Crop, shift, mirror, turn and slant by one affine map per photo, and bend it."""
     n = len(images)
-    draws = torch.rand(n, 6, generator=generator)
-    side = (recipe.area[0] + (recipe.area[1] - recipe.area[0]) * draws[:, 0]).sqrt()
+    drawn = draws.uniform(6)
+    side = (recipe.area[0] + (recipe.area[1] - recipe.area[0]) * drawn[:, 0]).sqrt()
     room = 1 - side + 2 * recipe.shift  # how far the kept part's centre may be off, in half sides
-    mirror = torch.where(draws[:, 1] < 0.5, -1.0, 1.0) if recipe.flip else torch.ones(n)
+    mirror = torch.where(drawn[:, 1] < 0.5, -1.0, 1.0) if recipe.flip else torch.ones(n)
     turn, slant = torch.deg2rad(
-        (2 * draws[:, 4:] - 1) * torch.tensor([recipe.rotate, recipe.shear])
+        (2 * drawn[:, 4:] - 1) * torch.tensor([recipe.rotate, recipe.shear])
     ).unbind(1)
     theta = torch.zeros(n, 2, 3)
     # A turn after a slant, both of the mirrored part.
@@ -114,38 +161,38 @@ def _warp(images: Tensor, recipe: Recipe, size: int, generator: torch.Generator)
     theta[:, 1, 0], theta[:, 1, 1] = turn.sin(), turn.sin() * slant.tan() + turn.cos()
     theta *= side[:, None, None]
     theta[:, :, 0] *= mirror[:, None]
-    theta[:, :, 2] = (2 * draws[:, 2:4] - 1) * room[:, None]
+    theta[:, :, 2] = (2 * drawn[:, 2:4] - 1) * room[:, None]
     grid = functional.affine_grid(
         to_device(theta, images.device), [n, 3, size, size], align_corners=False
     )
     if recipe.elastic:
-        grid = grid + to_device(_bends(n, size, recipe.elastic, generator), grid.device)
+        grid = grid + to_device(_bends(size, recipe.elastic, draws), grid.device)
     warped = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
     return warped.contiguous(memory_format=torch.channels_last)
 
 
-def _bends(n: int, size: int, amount: float, generator: torch.Generator) -> Tensor:
-    """How far each point moves, in half sides, `(n, size, size, 2)`.
+def _bends(size: int, amount: float, draws: Draws) -> Tensor:
+    """How far each point moves, in half sides, `(B, size, size, 2)`.
 
     Random moves of a coarse grid, smooth in between (Ronneberger, Fischer and Brox, U-Net, 2015).
     """
-    moves = torch.randn(n, 2, _KNOTS, _KNOTS, generator=generator) * 2 * amount
+    moves = draws.normal(2, _KNOTS, _KNOTS) * 2 * amount
     smooth = functional.interpolate(moves, size, mode="bicubic", align_corners=True)
     return smooth.permute(0, 2, 3, 1)
 
 
-def _move(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+def _move(pixels: Tensor, recipe: Recipe, draws: Draws) -> Tensor:
     """Shift by whole pixels, what comes in at the rim being mirrored, and flip."""
     if not (recipe.flip or recipe.shift):
         return pixels
     n, size = pixels.shape[:2]
-    draws = torch.rand(n, 3, generator=generator)
+    drawn = draws.uniform(3)
     most = round(recipe.shift * size)
-    offsets = (draws[:, :2] * (2 * most + 1)).long() - most
+    offsets = (drawn[:, :2] * (2 * most + 1)).long() - most
     places = (torch.arange(size) + offsets[:, :, None]).abs()  # (B, 2, size)
     places = torch.where(places < size, places, 2 * (size - 1) - places)
     if recipe.flip:
-        places[:, 1] = torch.where(draws[:, 2:] < 0.5, places[:, 1].flip(1), places[:, 1])
+        places[:, 1] = torch.where(drawn[:, 2:] < 0.5, places[:, 1].flip(1), places[:, 1])
     rows, columns = to_device(places, pixels.device).unbind(1)
     photos = torch.arange(n, device=pixels.device)[:, None, None]
     return pixels[photos, rows[:, :, None], columns[:, None, :]]
@@ -164,9 +211,9 @@ def _change_at_random(images: Tensor, magnitude: int) -> Tensor:
     return changed.float().contiguous(memory_format=torch.channels_last)
 
 
-def _recolour(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
+def _recolour(images: Tensor, amount: float, draws: Draws) -> Tensor:
     """Scale brightness, then contrast about the photo's mean grey, then saturation about grey."""
-    factors = 1 + amount * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
+    factors = 1 + amount * (2 * draws.factors(3) - 1)
     brightness, contrast, saturation = to_device(factors, images.device)
     images = images * brightness
     mean = luma(images).mean((2, 3), keepdim=True)
@@ -176,21 +223,24 @@ def _recolour(images: Tensor, amount: float, generator: torch.Generator) -> Tens
     return recoloured.clamp(0, 255)
 
 
-def erase(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Blot out a rectangle of some of the images `(B, C, H, W)` with zeros."""
-    n, _, height, width = images.shape
-    draws = torch.rand(n, 5, generator=generator)
-    area = _ERASED[0] + (_ERASED[1] - _ERASED[0]) * draws[:, 0]
-    aspect = torch.exp((2 * draws[:, 1] - 1) * 1.2)  # 0.3 to 3.3
+def erase(
+    images: Tensor, probability: float, generator: torch.Generator, share: Share | None = None
+) -> Tensor:
+    """Blot out a rectangle of some of the images `(B, C, H, W)` with zeros; as of `augment`."""
+    draws = Draws(generator, len(images), share)
+    height, width = images.shape[2:]
+    drawn = draws.uniform(5)
+    area = _ERASED[0] + (_ERASED[1] - _ERASED[0]) * drawn[:, 0]
+    aspect = torch.exp((2 * drawn[:, 1] - 1) * 1.2)  # 0.3 to 3.3
     inside = []
-    for length, share, start in (
-        (height, (area * aspect).sqrt(), draws[:, 2]),
-        (width, (area / aspect).sqrt(), draws[:, 3]),
+    for length, side, start in (
+        (height, (area * aspect).sqrt(), drawn[:, 2]),
+        (width, (area / aspect).sqrt(), drawn[:, 3]),
     ):
-        share = share.clamp_max(1.0)
-        place = (torch.arange(length) + 0.5) / length - (start * (1 - share))[:, None]
-        inside.append((place >= 0) & (place < share[:, None]))  # (B, length)
-    chosen = (draws[:, 4] < probability)[:, None, None]
+        side = side.clamp_max(1.0)
+        place = (torch.arange(length) + 0.5) / length - (start * (1 - side))[:, None]
+        inside.append((place >= 0) & (place < side[:, None]))  # (B, length)
+    chosen = (drawn[:, 4] < probability)[:, None, None]
     blot = (inside[0][:, :, None] & inside[1][:, None, :] & chosen)[:, None]
     return images.masked_fill(to_device(blot, images.device), 0.0)
 

@@ -4,6 +4,7 @@ One safetensors file; numbers that are not tensors are in its metadata.
 """
 
 import copy
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from imgcli.compute.team import Team
 from imgcli.documents import parse
 from imgcli.errors import RunError
 from imgcli.models.weights import read_tensors, write_state
@@ -111,6 +113,29 @@ def restore_state(path: Path, state: State) -> None:
         raise RunError(
             f"'{path}' cannot be resumed from ({type(error).__name__}: {error}). Train again."
         ) from None
+
+
+def carry_state(state: State, team: Team) -> None:
+    """Give all processes the state that process 0 has."""
+    parts = {name: module.state_dict() for name, module in state.modules.items()}
+    parts |= {"optimizer": _optimizer_state(state.optimizer), "best": state.best}
+    numbers = {name: getattr(state, name) for name in _NUMBERS.values()}
+    sent = team.from_first((_as_bytes(parts), numbers) if team.leads else None)
+    if team.leads:
+        return
+    found = torch.load(io.BytesIO(sent[0]), map_location=team.device, weights_only=True)
+    for name, module in state.modules.items():
+        module.load_state_dict(found[name])
+    _restore_optimizer(state.optimizer, found["optimizer"])
+    state.best = found["best"]
+    for name, value in sent[1].items():
+        setattr(state, name, value)
+
+
+def _as_bytes(parts: Mapping[str, Any]) -> bytes:
+    file = io.BytesIO()
+    torch.save(parts, file)
+    return file.getvalue()
 
 
 def _optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

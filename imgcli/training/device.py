@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from imgcli.compute.launch import local_rank, processes
 from imgcli.config import check_device
 from imgcli.errors import WrongUsage
 
@@ -28,7 +29,24 @@ def choose_device(name: str) -> torch.device:
     if name == "cpu" or not torch.cuda.is_available():
         keep_freed_memory()
         return torch.device("cpu")
+    if processes() > 1:
+        _use_own_gpu()
     return torch.device("cuda")
+
+
+def _use_own_gpu() -> None:
+    """Make "cuda" the GPU of this process, of the several that torchrun has started.
+
+    Raises:
+        WrongUsage: there are fewer GPUs than processes on this machine.
+    """
+    number, here = local_rank(), torch.cuda.device_count()
+    if number >= here:
+        raise WrongUsage(
+            f"Process {number} of this machine has no GPU: there are {here}. Use torchrun "
+            f"--nproc-per-node {here}, or --device cpu."
+        )
+    torch.cuda.set_device(number)
 
 
 def keep_freed_memory() -> None:

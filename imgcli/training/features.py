@@ -8,6 +8,9 @@ features are the same bits whatever its neighbours are, and however many were th
 same kind of machine, with as many threads.
 """
 
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imgcli.compute.team import Team
 from imgcli.errors import DataError
 from imgcli.models.folding import fuse_for_inference
 from imgcli.models.joined import power_of, signed_power, single_backbones
@@ -31,6 +35,7 @@ from imgcli.training.device import BATCH, choose_device, forward, to_device
 from imgcli.training.inputs import to_images
 from imgcli.training.model_io import load_model
 from imgcli.training.precision import usable_precision
+from imgcli.training.shared_photos import same_photos, team_on
 
 # Photos at once, the last ones repeated to make as many. Fewer on a CPU: one new photo costs less.
 _BATCH = {"cpu": 16}
@@ -87,25 +92,89 @@ def _features(
         (pixels,) = load_pixels(samples, [preprocess], cache)
         rejected = pixels.rejected
         missing = np.flatnonzero((store.rows(samples.digests) < 0) & pixels.readable)
-        module = fuse_for_inference(backbone, preprocess, device)
-        extract = Batches(
-            lambda rows: forward(
-                module, _images(pixels, rows, preprocess, device), precision, preprocess.test_flip
-            ).cpu()
-        )
+        task = _Extraction(backbone, preprocess, precision, batch)
+        extract = task.on(device, pixels)
         try:
             with counter("Extracting features", total=len(missing), unit="photos") as bar:
-                for start in range(0, len(missing), batch):
-                    rows = missing[start : start + batch]
-                    features = extract(np.resize(rows, batch))[: len(rows)]
+
+                def keep(rows: IntArray, features: Tensor) -> None:
                     store.append([samples.digests[i] for i in rows], features.numpy())
                     bar.update(len(rows))
+
+                team = team_on(device) if len(missing) > batch else None
+                if team is None:
+                    for rows in task.batches(missing):
+                        keep(rows, extract(rows))
+                else:
+                    readable = np.ones(len(missing), dtype=bool)
+                    sent = replace(task, backbone=copy.deepcopy(backbone).cpu())
+                    team.call(
+                        extract_together,
+                        sent,
+                        samples.at(missing),
+                        readable,
+                        cache,
+                        extract=lambda places: extract(missing[places]),
+                        keep=lambda places, features: keep(missing[places], features),
+                    )
         finally:
             store.flush()
     where = store.rows(samples.digests)
     matrix = np.full((len(samples), size), np.nan, dtype=np.float32)
     matrix[where >= 0] = store.take(where[where >= 0])
     return matrix, rejected
+
+
+@dataclass(frozen=True, eq=False)
+class _Extraction:
+    """How photos become features."""
+
+    backbone: nn.Module
+    preprocess: Preprocess
+    precision: str
+    batch: int  # photos at once
+
+    def batches(self, rows: IntArray) -> list[IntArray]:
+        return [rows[start : start + self.batch] for start in range(0, len(rows), self.batch)]
+
+    def on(self, device: torch.device, pixels: Pixels) -> Callable[[IntArray], Tensor]:
+        """What gives the features `(B, D)` of up to a batch of rows, on the CPU."""
+        module = fuse_for_inference(self.backbone, self.preprocess, device)
+        extract = Batches(
+            lambda rows: forward(
+                module,
+                _images(pixels, rows, self.preprocess, device),
+                self.precision,
+                self.preprocess.test_flip,
+            ).cpu()
+        )
+        return lambda rows: extract(np.resize(rows, self.batch))[: len(rows)]
+
+
+def extract_together(
+    team: Team,
+    task: _Extraction,
+    samples: Samples,
+    readable: NDArray[np.bool_],
+    cache: Path,
+    extract: Callable[[IntArray], Tensor] | None = None,
+    keep: Callable[[IntArray, Tensor], None] | None = None,
+) -> None:
+    """Extract features in whole batches, which the processes of a team take in turn.
+
+    Args:
+        extract: of process 0, which has its photos already.
+        keep: of process 0, which gets the rows and features of each batch, in order.
+    """
+    (pixels,) = same_photos(team, samples, [task.preprocess], cache, readable)
+    extract = extract or task.on(choose_device(team.device), pixels)
+    batches = task.batches(np.arange(len(samples)))
+    for start in range(0, len(batches), team.size):
+        some = batches[start : start + team.size]
+        found = team.to_first(extract(some[team.rank]) if team.rank < len(some) else None)
+        if keep:
+            for rows, features in zip(some, found, strict=False):
+                keep(rows, features)
 
 
 def _images(pixels: Pixels, rows: IntArray, preprocess: Preprocess, device: torch.device) -> Tensor:

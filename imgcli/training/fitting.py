@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from imgcli.compute.team import Team
 from imgcli.errors import DataError, WrongUsage
 from imgcli.models.layers import Whitening
 from imgcli.progress import note
@@ -21,6 +22,8 @@ from imgcli.training.inputs import FeatureInputs, PixelInputs, logits_of
 from imgcli.training.lr_finder import find_rate
 from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.probe.fit import fit_probes, validation_folds
+from imgcli.training.shared_fits import fit_dealt, fit_shared
+from imgcli.training.shared_photos import team_on
 from imgcli.training.training_loop import train
 
 _MAX_WHITENING = 1000  # photos that the filters of a whitening are fitted to
@@ -67,9 +70,15 @@ def _fit_labelled(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterato
         for spec, fitted in zip(specs, fit_probes(context, specs), strict=True):
             spec.tracked.history(fitted.history, fitted.epochs)
             yield fitted
-    else:
+        return
+    team = team_on(context.device) if isinstance(context.inputs, PixelInputs) else None
+    if team is None:
         for spec in specs:
-            yield _fit_by_loop(context, spec)
+            yield fit_by_loop(context, spec)
+    elif len(specs) == 1:
+        yield fit_shared(team, context, specs[0], fit_by_loop)
+    else:
+        yield from fit_dealt(team, context, specs, fit_by_loop)
 
 
 def _fit_with_pseudo_labels(
@@ -133,7 +142,12 @@ def _chosen_with_pseudo_labels(
     return chosen, compute_metrics(torch.cat(logits), targets)
 
 
-def _fit_by_loop(context: TrainingContext, spec: FitSpec) -> FitResult:
+def fit_by_loop(context: TrainingContext, spec: FitSpec, team: Team | None = None) -> FitResult:
+    """Train a spec by steps.
+
+    Args:
+        team: processes that have all called this with the same context and spec, to share it.
+    """
     config, val = context.config, spec.val if spec.val is not None else spec.rows[:0]
     if config.optim.schedule == "plateau" and not len(val):
         raise WrongUsage(
@@ -160,11 +174,12 @@ def _fit_by_loop(context: TrainingContext, spec: FitSpec) -> FitResult:
         after_epoch=spec.after_epoch,
         follow=spec.tracked.history,
         label=spec.label,
+        team=team,
     )
     val_metrics = None
     if len(val):
         val_metrics = compute_metrics(
-            logits_of(module, inputs, val, config.optim.precision), context.targets[val]
+            logits_of(module, inputs, val, config.optim.precision, team), context.targets[val]
         )
     if isinstance(inputs, FeatureInputs):
         module = _on_raw_features(module, inputs)

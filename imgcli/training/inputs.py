@@ -5,6 +5,7 @@ whether evaluation averages over mirror images too, so the training loop is the 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -13,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imgcli.compute.team import Team
 from imgcli.models.memory import Batches, is_out_of_memory
 from imgcli.photos.views import Pixels, enlarged, load_pixels
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
-from imgcli.training.augment import Recipe, augment, erase, luma, to_planes
+from imgcli.training.augment import Recipe, Share, augment, erase, luma, to_planes
 from imgcli.training.device import BATCH, forward, to_device
 
 _RESIDENT = 0.5  # share of a GPU's free memory that photos may take
@@ -32,7 +34,9 @@ class Inputs(Protocol):
 
     def batch(self, rows: IntArray) -> Tensor: ...
 
-    def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor: ...
+    def train_batch(
+        self, rows: IntArray, generator: torch.Generator, some: IntArray | None = None
+    ) -> Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +90,14 @@ class PixelInputs:
     preprocess: Preprocess
     recipe: Recipe
 
+    @classmethod
+    def of(
+        cls, loaded: Sequence[Pixels], preprocess: Preprocess, recipe: Recipe, device: torch.device
+    ) -> Self:
+        """Of the pixels of `views_of`."""
+        own, *larger = (DevicePixels.of(pixels, device) for pixels in loaded)
+        return cls(own, larger[0] if larger else own, preprocess, recipe)
+
     @property
     def flips(self) -> bool:
         return self.preprocess.test_flip
@@ -96,11 +108,17 @@ class PixelInputs:
     def batch(self, rows: IntArray) -> Tensor:
         return to_images(self.own.gather(rows), self.preprocess)
 
-    def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor:
-        pixels = self.source.gather(rows)
-        images = augment(pixels, self.recipe, self.preprocess.size, generator)
+    def train_batch(
+        self, rows: IntArray, generator: torch.Generator, some: IntArray | None = None
+    ) -> Tensor:
+        """A batch, augmented; of the photos at the positions `some` alone, where they are given."""
+        if some is not None and self.recipe.random is not None:
+            return self.train_batch(rows, generator)[to_device(some, self.source.device)]
+        share = None if some is None else Share(len(rows), some)
+        pixels = self.source.gather(rows if some is None else rows[some])
+        images = augment(pixels, self.recipe, self.preprocess.size, generator, share)
         images = normalise(images, self.preprocess)
-        return erase(images, self.recipe.erase, generator) if self.recipe.erase else images
+        return erase(images, self.recipe.erase, generator, share) if self.recipe.erase else images
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +141,10 @@ class FeatureInputs:
     def batch(self, rows: IntArray) -> Tensor:
         return (self._of(rows) - self.mean) / self.scale
 
-    def train_batch(self, rows: IntArray, generator: torch.Generator) -> Tensor:
-        return self.batch(rows)
+    def train_batch(
+        self, rows: IntArray, generator: torch.Generator, some: IntArray | None = None
+    ) -> Tensor:
+        return self.batch(rows if some is None else rows[some])
 
     def _of(self, rows: IntArray) -> Tensor:
         return self.features[to_device(rows, self.features.device)]  # (B, D)
@@ -134,11 +154,13 @@ def pixel_inputs(
     samples: Samples, preprocess: Preprocess, recipe: Recipe, device: torch.device
 ) -> tuple[PixelInputs, list[Rejected]]:
     """Photos decoded once, larger as well where crops are cut; and those that cannot be read."""
-    views = [preprocess, enlarged(preprocess)] if recipe.crops else [preprocess]
-    loaded = load_pixels(samples, views)
-    own, *larger = (DevicePixels.of(pixels, device) for pixels in loaded)
-    inputs = PixelInputs(own, larger[0] if larger else own, preprocess, recipe)
-    return inputs, loaded[0].rejected
+    loaded = load_pixels(samples, views_of(preprocess, recipe))
+    return PixelInputs.of(loaded, preprocess, recipe, device), loaded[0].rejected
+
+
+def views_of(preprocess: Preprocess, recipe: Recipe) -> list[Preprocess]:
+    """The views that a training needs: what the network sees, and what crops are cut from."""
+    return [preprocess, enlarged(preprocess)] if recipe.crops else [preprocess]
 
 
 def to_images(pixels: Tensor, preprocess: Preprocess) -> Tensor:
@@ -185,8 +207,18 @@ def in_batches(rows: IntArray, size: int) -> list[IntArray]:
     return np.array_split(rows, -(-len(rows) // size)) if len(rows) else []
 
 
-def logits_of(module: nn.Module, inputs: Inputs, rows: IntArray, precision: str) -> Tensor:
-    """Logits `(M, K)` of some rows, in eval mode."""
+def logits_of(
+    module: nn.Module, inputs: Inputs, rows: IntArray, precision: str, team: Team | None = None
+) -> Tensor:
+    """Logits `(M, K)` of some rows, in eval mode.
+
+    Args:
+        team: processes that have all called this with the same module and rows. Each takes whole
+            batches, so that the logits are the same bits as of one process.
+    """
     module.eval()
     compute = Batches(lambda some: forward(module, inputs.batch(some), precision, inputs.flips))
-    return torch.cat([compute(some) for some in in_batches(rows, BATCH)])
+    if team is None:
+        return torch.cat([compute(some) for some in in_batches(rows, BATCH)])
+    positions = in_batches(np.arange(len(rows)), BATCH)[team.rank :: team.size]
+    return team.joined(len(rows), [(some, compute(rows[some])) for some in positions])

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from imgcli.compute.team import Lost, Team
 from imgcli.config import ModelConfig, OptimConfig, TrainConfig
 from imgcli.errors import Interrupted, ModelError
 from imgcli.models.memory import until_it_fits
@@ -24,12 +25,13 @@ from imgcli.progress import note, track
 from imgcli.records import IntArray
 from imgcli.runs import RUNS
 from imgcli.text import count
-from imgcli.training.checkpoint import State, restore_state, save_state
+from imgcli.training.checkpoint import State, carry_state, restore_state, save_state
 from imgcli.training.device import autocast, to_device
 from imgcli.training.inputs import Inputs, in_batches, logits_of
 from imgcli.training.lr_schedules import rate_at
-from imgcli.training.metrics import compute_metrics
+from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.optim import decaying, default_rate, make_optimizer, set_rate
+from imgcli.training.shares import OwnDraws, Part, part_of, whole_batch_norms
 
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Row = Mapping[str, Any]  # of a history
@@ -49,6 +51,7 @@ def train(
     after_epoch: Callable[[State], None] = lambda state: None,
     follow: Callable[[Sequence[Row], int], None] = lambda rows, steps: None,
     label: str = "Training",
+    team: Team | None = None,
 ) -> State:
     """Train `module` on `rows` and leave the best weights in it.
 
@@ -65,10 +68,15 @@ def train(
         checkpoint: the file of the state after each epoch, resumed from if it exists.
         follow: is shown new rows of the history, of batches or of an epoch, whose numbers have been
             read, and how many steps are done.
-        mix: mixes a batch and its targets; the new targets are shares of classes `(B, K)`.
+        mix: mixes each photo of a batch with the one before it, and its targets; the new targets
+            are shares of classes `(B, K)`.
+        team: processes that have all called this with the same arguments, but for those that write
+            and tell: process 0 alone has a checkpoint, and any to follow it. Each trains on its
+            share of every batch, to the same weights.
 
     Raises:
         ModelError: the loss is not finite, or a single photo does not fit into memory.
+        Lost: one of the processes has ended; finished epochs are kept.
         Interrupted: by Ctrl-C, where there is a checkpoint; finished epochs are kept.
     """
     optim = config.optim
@@ -76,6 +84,8 @@ def train(
     state = new_state(module, optim)
     if checkpoint:
         restore_state(checkpoint, state)
+    if team:
+        carry_state(state, team)
     weights = balanced_weights(targets, rows)  # (K,)
     if mix or optim.balance == "sample":
         watched = {"train": np.unique(rows), **watched}
@@ -85,46 +95,61 @@ def train(
             if optim.patience and state.epoch - state.best_epoch >= optim.patience:
                 break
             seed = int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0])
-            torch.manual_seed(seed)  # dropout, noise, mixing
+            torch.manual_seed(seed)  # mixing; of one process dropout and noise too
+            own_draws = OwnDraws(team, seed)
             generator = torch.Generator().manual_seed(seed)  # augmentation
             set_train_mode(module, config.model, epoch)
+            if team:
+                team.same_weights(module)  # lest the rounding of unlike machines adds up
             order = _order(rows, targets, weights, config, epoch)  # (N,)
             batches = in_batches(order, batch_size_in(epoch, optim))
             val_losses = state.losses("val")
-            predicted, steps = [], []
+            predicted, steps, offset = [], [], 0
 
             for step, batch in enumerate(track(batches, f"{label}, epoch {epoch}", unit="steps")):
                 epochs_done = epoch - 1 + (step + 0.5) / len(batches)
                 lr = optim.lr * rate_at(optim, epochs_done, val_losses)
                 set_rate(state.optimizer, lr)
-                images = inputs.train_batch(batch, generator)  # (B, C, S, S), or features (B, D)
-                labels = targets[to_device(batch, targets.device)]  # (B,)
-                mixed = mix(images, labels) if mix else (images, labels)  # labels (B, K) if mixed
-                loss, logits = backward(state, optim, *mixed, weights)  # () and (B, K)
+                part = part_of(len(batch), team, mixed=mix is not None)
+                # (B, C, S, S), or features (B, D); of a team each process has B photos of its own.
+                images = inputs.train_batch(batch, generator, part.prepared)
+                labels = targets[to_device(batch, targets.device)]  # of the whole batch
+                own_labels = labels if part.prepared is None else labels[part.prepared]  # (B,)
+                mixed = mix(images, own_labels) if mix else (images, own_labels)  # (B, K) if mixed
+                own, own_labels = map(part.trained, mixed)
+                with own_draws():  # the loss () and logits (B, K)
+                    loss, logits = backward(state, optim, own, own_labels, weights, part, team)
                 optimizer_step(state, optim)
-                predicted.append((logits, labels))
+                predicted.append((logits, labels, part.positions + offset))
+                offset += len(batch)
                 steps.append({"epoch": epoch, "step": step, "part": "batch"})
                 steps[-1] |= {"n": len(batch), "loss": loss, "lr": lr}
                 if len(steps) == READ_EVERY or step + 1 == len(batches):
-                    state.history += _read_losses(steps, optim)
+                    state.history += _read_losses(steps, optim, team)
                     follow(steps, state.steps)
                     steps = []
 
-            logits, labels = (torch.cat(part) for part in zip(*predicted, strict=True))
-            metrics = {} if "train" in watched else {"train": compute_metrics(logits, labels)}
-            for part, part_rows in watched.items():
-                logits = logits_of(state.evaluated, inputs, part_rows, optim.precision)
-                metrics[part] = compute_metrics(logits, targets[part_rows])
+            metrics = {} if "train" in watched else {"train": _of_batches(predicted, team)}
+            for name, part_rows in watched.items():
+                logits = logits_of(state.evaluated, inputs, part_rows, optim.precision, team)
+                metrics[name] = compute_metrics(logits, targets[part_rows])
             rows_of_epoch = [
-                {"epoch": epoch, "part": part, **values.to_json()}
-                for part, values in metrics.items()
+                {"epoch": epoch, "part": name, **values.to_json()}
+                for name, values in metrics.items()
             ]
             state.history += rows_of_epoch
             state.finish_epoch(epoch, metrics["val"].loss if "val" in metrics else None)
-            if checkpoint:
-                save_state(checkpoint, state)
-            follow(rows_of_epoch, state.steps)
-            after_epoch(state)
+
+            def keep_and_tell(rows_of_epoch: list[dict[str, Any]] = rows_of_epoch) -> None:
+                if checkpoint:
+                    save_state(checkpoint, state)
+                follow(rows_of_epoch, state.steps)
+                after_epoch(state)
+
+            if team:
+                team.first_alone(keep_and_tell)
+            else:
+                keep_and_tell()
     module.load_state_dict(state.best)
     return state
 
@@ -162,7 +187,13 @@ def set_train_mode(module: nn.Module, model: ModelConfig, epoch: int) -> None:
 
 
 def backward(
-    state: State, optim: OptimConfig, images: Tensor, labels: Tensor, weights: Tensor
+    state: State,
+    optim: OptimConfig,
+    images: Tensor,
+    labels: Tensor,
+    weights: Tensor,
+    part: Part | None = None,
+    team: Team | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The loss `()` and the logits `(B, K)` of a batch; its gradient is left in the weights.
 
@@ -170,11 +201,19 @@ def backward(
     own. Batch norm then goes by the mean and deviation of each, and dropout draws for each; nothing
     else changes but rounding.
 
+    Of a batch in shares the loss and the logits are those of the share; the gradient is that of the
+    whole batch, the sum of what all processes have. It is added up once it is there, and not, as by
+    DistributedDataParallel, while it is made: so each process may take micro-batches of its own.
+    Where batch norms go by the whole batch it cannot, and out of memory is an error.
+
     Args:
         labels: `(B,)`, or shares of classes `(B, K)`.
         weights: of a photo of each class `(K,)`, for balance in the loss.
+        part: the share of the batch that these photos are; None: all of it.
     """
-    module, size = state.module, len(images)
+    module, photos = state.module, len(images)
+    part = part or part_of(photos, None, mixed=False)
+    size = part.size
     smallest = 2 if _batch_norms(module) else 1  # a deviation needs two photos
     before = _snapshot(module, images.device)
 
@@ -184,11 +223,12 @@ def backward(
         for some, some_labels in zip(
             images.tensor_split(parts), labels.tensor_split(parts), strict=True
         ):  # micro-batch (b, C, S, S)
-            with autocast(images.device, optim.precision):
-                some_logits = module(some).float()  # (b, K)
+            real = min(len(some), part.real)
+            with autocast(images.device, optim.precision), whole_batch_norms(team, real):
+                some_logits = module(some).float()[:real]  # (b, K)
             loss = functional.cross_entropy(
                 some_logits,
-                some_labels,
+                some_labels[:real],
                 weight=weights if optim.balance == "loss" else None,
                 label_smoothing=optim.label_smoothing or 0.0,
                 reduction="sum",
@@ -197,7 +237,7 @@ def backward(
             penalty = loss.new_zeros(())
             if optim.l1:
                 norm = torch.stack([w.abs().sum() for w in decaying(module).values()]).sum()
-                penalty = optim.l1 * len(some) / size * norm
+                penalty = optim.l1 * real / size * norm
             (loss + penalty).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
             logits.append(some_logits.detach())
@@ -205,18 +245,29 @@ def backward(
 
     def retry(parts: int) -> None:
         _restore(module, before)
-        part = -(-size // parts)
-        note(f"Out of memory: batches of {size} are now taken in micro-batches of {part}.")
+        few = -(-photos // parts)
+        note(f"Out of memory: batches of {photos} are now taken in micro-batches of {few}.")
 
     fewest = "a single photo" if smallest == 1 else f"{smallest} photos, the fewest for batch norm"
     too_much = (
         f"There is not enough memory to train on {fewest}. Use a smaller --image-size or a "
         "smaller network."
     )
-    most = max(1, size // smallest)
+    most = max(1, photos // smallest)
+    if team and smallest == 2:
+        most, too_much = 1, _too_much_together(size, team)
     found, parts = until_it_fits(work, state.micro_batches, most, too_much, retry)
     state.micro_batches = max(state.micro_batches, parts)
+    if team:
+        team.sum_each([w.grad for w in module.parameters() if w.grad is not None])
     return found
+
+
+def _too_much_together(size: int, team: Team) -> str:
+    return (
+        f"There is not enough memory for {-(-size // team.size)} photos in each of {team.size} "
+        f"processes. Use a smaller --batch-size than {size}, or more processes."
+    )
 
 
 def optimizer_step(state: State, optim: OptimConfig) -> None:
@@ -263,13 +314,30 @@ def _restore(module: nn.Module, before: tuple[list[Tensor], list[Tensor]]) -> No
         torch.cuda.set_rng_state(state)
 
 
-def _read_losses(steps: list[dict[str, Any]], optim: OptimConfig) -> list[dict[str, Any]]:
+def _of_batches(predicted: Sequence[tuple[Tensor, Tensor, IntArray]], team: Team | None) -> Metrics:
+    """The metrics of an epoch's batches before their steps.
+
+    Args:
+        predicted: logits `(B, K)` of each batch or share of one, labels of the whole batch, and
+            places of the logits among those of the epoch.
+    """
+    labels = torch.cat([labels for _, labels, _ in predicted])
+    if team is None:
+        return compute_metrics(torch.cat([logits for logits, _, _ in predicted]), labels)
+    pieces = [(torch.from_numpy(places), logits) for logits, _, places in predicted]
+    return compute_metrics(team.joined(len(labels), pieces), labels)
+
+
+def _read_losses(
+    steps: list[dict[str, Any]], optim: OptimConfig, team: Team | None
+) -> list[dict[str, Any]]:
     """The history of some steps, with their losses read from the device all at once.
 
     Raises:
         ModelError: a loss is not finite.
     """
-    losses = torch.stack([step["loss"] for step in steps]).tolist()
+    read = torch.stack([step["loss"] for step in steps])
+    losses = (team.sum(read) if team else read).tolist()
     for step, loss in zip(steps, losses, strict=True):
         step["loss"] = loss
         if not math.isfinite(loss):
@@ -290,19 +358,20 @@ def _diverged(step: dict[str, Any], optim: OptimConfig) -> ModelError:
 
 @contextmanager
 def _resumable(state: State, checkpoint: Path | None, epochs: int) -> Iterator[None]:
-    """Turn Ctrl-C into how to resume, where there is a checkpoint."""
+    """Say of Ctrl-C, and of a process that is lost, how to resume, where there is a checkpoint."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Lost) as error:
         if checkpoint is None:
             raise
         kept = f"{count(state.epoch, 'finished epoch')} kept" if state.epoch else "none finished"
         folder = checkpoint.parent
         elsewhere = f" --out {quote(str(folder.parent))}" if folder.parent != RUNS else ""
-        raise Interrupted(
-            f"Interrupted in epoch {state.epoch + 1} of {epochs}; {kept}. Go on with "
-            f"`imgcli train --resume --run {folder.name}{elsewhere}`."
-        ) from None
+        resume = f"Go on with `imgcli train --resume --run {folder.name}{elsewhere}`."
+        where = f"in epoch {state.epoch + 1} of {epochs}; {kept}. {resume}"
+        if isinstance(error, Lost):
+            raise Lost(f"{error} This was {where}") from None
+        raise Interrupted(f"Interrupted {where}") from None
 
 
 def batch_size_in(epoch: int, optim: OptimConfig) -> int:
