@@ -34,7 +34,7 @@ def test_the_list_of_commands_imports_none_of_them(shell: Shell) -> None:
     assert [name for name in COMMANDS if f"  {name} " not in shown] == []
     assert {name for name in modules_of("--help") if name.startswith("imgcli.")} == {
         *("imgcli.cli", "imgcli.cli.command_group", "imgcli.cli.main"),
-        *("imgcli.errors", "imgcli.text"),
+        *("imgcli.compute", "imgcli.compute.launch", "imgcli.errors", "imgcli.text"),
     }
 
 
