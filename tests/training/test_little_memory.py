@@ -100,4 +100,4 @@ def test_a_dense_layer_of_absurd_size_is_refused_in_a_sentence() -> None:
     from imgcli.models.memory import within_memory
 
     with pytest.raises(ModelError, match="There is not enough memory"), within_memory():
-        create_network(ModelConfig("1000000-100000000", image_size=32), 3)
+        create_network(ModelConfig("8-100000000000000", image_size=32), 3)
