@@ -89,16 +89,9 @@ class LoadedRun(Tabular):
             min_precision: answer only with enough confidence for this precision.
             unsure: answer only with at least this confidence.
         """
-        from imgcli.commands.predict import predict_with
+        from imgcli.commands.predict import predict
 
-        return predict_with(
-            self.networks,
-            photos,
-            run=self.folders,
-            top=top,
-            min_precision=min_precision,
-            unsure=unsure,
-        )
+        return predict(photos, run=self, top=top, min_precision=min_precision, unsure=unsure)
 
     def as_sklearn(self) -> "RunClassifier":
         """A fitted estimator of scikit-learn: classes_, predict, predict_proba, score.

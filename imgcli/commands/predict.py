@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from imgcli.commands.load_run import LoadedRun
     from imgcli.commands.sort_photos import Sorted
     from imgcli.evaluation.selective import SelectivePrediction
     from imgcli.records import FloatArray, NewPhotos, Rejected
     from imgcli.report.table_formats import TableRecord
     from imgcli.runs import Run
-    from imgcli.training.predict import LoadedNetwork, Predicted
+    from imgcli.training.predict import Predicted
 
     # Paths, PIL images and arrays, one or several.
     Photos = str | Path | Image | NDArray[Any] | Sequence[str | Path | Image | NDArray[Any]]
@@ -96,7 +97,7 @@ class PredictResult(Tabular):
 def predict(
     paths: "Photos",
     *,
-    run: str | Path | Sequence[str | Path] = "latest",
+    run: "str | Path | Sequence[str | Path] | LoadedRun" = "latest",
     csv: str | Path | None = None,
     top: int = 5,
     min_precision: float | None = None,
@@ -114,7 +115,8 @@ def predict(
             "new/**/*.jpg"; "-" for a list of paths on standard input. Or photos in memory: PIL
             images, arrays of uint8 and shape (H, W, 3), or one array (N, H, W, 3); these are named
             "photo 0", "photo 1", ... in the result.
-        run: "latest", a folder's name under runs/, a path, or several of these.
+        run: "latest", a folder's name under runs/, a path, or several of these; or what
+            `imgcli.load_run` gave, whose networks and device are used.
         csv: a new file for the predictions.
         top: classes per photo in the document and the file, most probable first.
         min_precision: answer only with enough confidence for this share of the answers to be
@@ -130,42 +132,6 @@ def predict(
         ImgcliError: what the command line would say.
     """
     check_device(device)
-    return predict_with(
-        None,
-        paths,
-        run=run,
-        csv=csv,
-        top=top,
-        min_precision=min_precision,
-        unsure=unsure,
-        sort_into=sort_into,
-        link=link,
-        root=root,
-        path_column=path_column,
-        device=device,
-    )
-
-
-def predict_with(
-    loaded: "Sequence[LoadedNetwork] | None",
-    paths: "Photos",
-    *,
-    run: str | Path | Sequence[str | Path],
-    csv: str | Path | None = None,
-    top: int = 5,
-    min_precision: float | None = None,
-    unsure: float | None = None,
-    sort_into: str | Path | None = None,
-    link: Link = "auto",
-    root: str | Path | None = None,
-    path_column: str | None = None,
-    device: str = "auto",
-) -> PredictResult:
-    """As `predict`.
-
-    Args:
-        loaded: the networks of the runs; None loads them.
-    """
     if top < 1:
         raise WrongUsage(f"--top {top} must be at least 1.")
     if min_precision is not None and not 0 < min_precision < 1:
@@ -188,7 +154,10 @@ def predict_with(
     # What there is to predict, and by what, before torch is imported.
     from imgcli.runs import find_runs
 
-    runs = find_runs(names(run))
+    if isinstance(run, str | Path | Sequence):
+        loaded, runs = None, find_runs(names(run))
+    else:
+        loaded, runs = run, find_runs(names(run.folders))
     photos = _photos(paths, optional_path(root), path_column, target)
 
     from imgcli.evaluation.calibration import temperature_of
@@ -205,7 +174,7 @@ def predict_with(
     else:
         from imgcli.training.predict import predict_by
 
-        found = predict_by(loaded, photos)
+        found = predict_by(loaded.networks, photos)
     sure = found.sure(threshold or 0.0)
     table = found.csv(top, threshold)
     if csv is not None:

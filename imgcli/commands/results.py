@@ -1,5 +1,6 @@
 """What the results of all commands share: how they read in a shell, in a notebook and as JSON."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from html import escape
@@ -53,12 +54,12 @@ class Result:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Tabular(Result):
+class Tabular(Result, ABC):
     """A result that has tables: as text for a paper or a program, and as pandas frames."""
 
+    @abstractmethod
     def tables(self) -> "Mapping[str, TableRecord]":
         """The result's tables by name, the main one first."""
-        raise NotImplementedError
 
     def to_frame(self, table: str | None = None) -> "pandas.DataFrame":
         """One of the tables as a pandas DataFrame; its values as they are, shares of 1.

@@ -14,7 +14,7 @@ Evidence is what the network uses, not what is in the photo: neighbouring cells 
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -242,7 +242,6 @@ def _shares(raw: Tensor, powered: Tensor) -> Tensor:
 def _watched(module: nn.Module, see: Callable[[_Layer, Tensor], Tensor]) -> Iterator[None]:
     """Show `see` every output that is one tensor, with its place; what it returns goes on."""
     calls: Counter[str] = Counter()
-    hooks = []
 
     def hook_of(name: str) -> Callable[..., Tensor | None]:
         def hook(_: nn.Module, __: Any, out: Any) -> Tensor | None:
@@ -253,14 +252,11 @@ def _watched(module: nn.Module, see: Callable[[_Layer, Tensor], Tensor]) -> Iter
 
         return hook
 
-    for name, layer in module.named_modules():
-        if name:
-            hooks.append(layer.register_forward_hook(hook_of(name)))
-    try:
+    with ExitStack() as hooks:
+        for name, layer in module.named_modules():
+            if name:
+                hooks.enter_context(layer.register_forward_hook(hook_of(name)))
         yield
-    finally:
-        for one in hooks:
-            one.remove()
 
 
 @contextmanager
@@ -287,13 +283,11 @@ def _fixed_scales(module: nn.Module) -> Iterator[None]:
             made = made + norm.bias.reshape(shape)
         return made if torch.allclose(made, out, rtol=1e-2, atol=1e-3) else None
 
-    norms = [layer for layer in module.modules() if isinstance(layer, nn.LayerNorm)]
-    hooks = [norm.register_forward_hook(hook) for norm in norms]
-    try:
+    with ExitStack() as hooks:
+        for layer in module.modules():
+            if isinstance(layer, nn.LayerNorm):
+                hooks.enter_context(layer.register_forward_hook(hook))
         yield
-    finally:
-        for one in hooks:
-            one.remove()
 
 
 @contextmanager

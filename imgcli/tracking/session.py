@@ -102,7 +102,7 @@ def _loaded(name: str) -> Begin:
         raise
     except Exception as error:
         raise Refused(
-            f"--track {name} cannot be used ({_reason(error)}). Mend its installation: "
+            f"--track {name} cannot be used ({_reason(error)}). Fix its installation: "
             "pip install 'imgcli[track]'"
         ) from None
     begin: Begin = module.begin

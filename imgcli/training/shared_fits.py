@@ -1,4 +1,4 @@
-"""Trainings by all processes of a team: one that they share, or many that are dealt to them.
+"""Trainings by all processes of a team: one that they share, or many, whole ones each.
 
 One training is shared: each process takes its part of every batch. Of many, as of folds, each
 process trains whole ones by itself, so that they come out with the same bits as in one process.

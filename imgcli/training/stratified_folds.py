@@ -10,7 +10,7 @@ from imgcli.records import FloatArray, IntArray
 def stratified_group_folds(targets: IntArray, groups: IntArray, k: int, seed: int) -> IntArray:
     """The fold `(M,)` of each photo; equal to `StratifiedGroupKFold(k, shuffle=True)`'s.
 
-    That one computes every class's deviation over the folds anew for each group and fold. A group
+    That one computes every class's deviation over the folds for each group and fold again. A group
     changes those of its own classes only, so the others are kept; each sum is in the same order, so
     that ties, which rounding decides, are broken alike.
 
