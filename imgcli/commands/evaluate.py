@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from imgcli.commands.folders import names
 from imgcli.commands.results import Tabular, image_html
 from imgcli.commands.tracked_results import add_evaluation, finished_runs_tracked
 from imgcli.config import check_device
@@ -435,11 +436,6 @@ def _score(run: "Run", asked: _Asked, tracked: "TrackedRun", *, own: bool) -> "S
     from imgcli.training.scoring import score_test
 
     return score_test(run, data, device, grouping)
-
-
-def names(run: str | Path | Sequence[str | Path]) -> list[str]:
-    """The names of one run or several."""
-    return [str(run)] if isinstance(run, str | Path) else [str(one) for one in run]
 
 
 def _document(

@@ -7,8 +7,7 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from imgcli.commands.evaluate import names
-from imgcli.commands.folders import optional_path
+from imgcli.commands.folders import names, optional_path
 from imgcli.commands.results import Result
 from imgcli.config import check_device
 from imgcli.errors import StorageError, WrongUsage

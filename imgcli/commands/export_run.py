@@ -13,8 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from imgcli.commands.evaluate import names
-from imgcli.commands.folders import optional_path
+from imgcli.commands.folders import names, optional_path
 from imgcli.commands.results import Result
 from imgcli.errors import Refused, WrongUsage
 from imgcli.export.options import MAX_OPSET, MIN_OPSET, OPSET, Options, Precision

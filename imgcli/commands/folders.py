@@ -1,5 +1,6 @@
-"""Folders that a command uses without being told."""
+"""Folders as they are given to a command, and those that it uses without being told."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from imgcli.errors import WrongUsage
@@ -30,3 +31,8 @@ def default_folder(example: str) -> Path:
 def optional_path(path: str | Path | None) -> Path | None:
     """A path that may be left out."""
     return None if path is None else Path(path)
+
+
+def names(given: str | Path | Sequence[str | Path]) -> list[str]:
+    """One name or several, of runs or photos, as a list."""
+    return [str(given)] if isinstance(given, str | Path) else [str(one) for one in given]

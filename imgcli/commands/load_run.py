@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcli.commands.evaluate import Drawing, drawings_of, names
+from imgcli.commands.evaluate import Drawing, drawings_of
+from imgcli.commands.folders import names
 from imgcli.commands.results import Tabular, image_html
 from imgcli.config import TrainConfig, check_device
 from imgcli.errors import Refused, RunError, WrongUsage

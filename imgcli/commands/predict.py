@@ -6,8 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from imgcli.commands.evaluate import names
-from imgcli.commands.folders import optional_path
+from imgcli.commands.folders import names, optional_path
 from imgcli.commands.results import Tabular
 from imgcli.config import check_device
 from imgcli.errors import WrongUsage

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from imgcli.commands.evaluate import names
+from imgcli.commands.folders import names
 from imgcli.commands.results import Result
 from imgcli.text import megabytes
 
