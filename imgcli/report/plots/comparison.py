@@ -258,7 +258,7 @@ def loss_curves(runs: Mapping[str, Losses], notes: Sequence[str] = ()) -> Figure
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y")
     columns = 1 if max(map(len, shown)) > LONGEST_LEGEND // 2 else 2
-    panels[0].legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0.0, ncols=columns)
+    style.legend_below(panels[0], columns)
     banded = [len(run.mean.folds_mean) > 0 for run in runs.values()]
     titled(
         figure,

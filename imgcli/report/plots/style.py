@@ -171,6 +171,11 @@ def canvas(width: float, height: float) -> tuple["Figure", "Axes"]:
     return figure, figure.add_axes((0.0, 0.0, 1.0, 1.0))
 
 
+def legend_below(axes: "Axes", columns: int = 4) -> None:
+    """A legend under the axes and their label, where no line of a grid or curve crosses it."""
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0.0, ncols=columns)
+
+
 def titled(figure: "Figure", title: str, *lines: str) -> None:
     """A bold title and plain lines under it, above whatever labels the first axes have on top.
 

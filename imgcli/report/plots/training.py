@@ -132,7 +132,7 @@ def history(
         axes.grid(axis="y")
     in_percent(accuracy.yaxis)
     loss.set_ylim(bottom=0)
-    loss.legend()
+    style.legend_below(loss)
     titled(figure, f"Training history, {count(max(epochs), unit)}", _kept_line(rows, kept, unit))
     return figure
 
@@ -211,7 +211,7 @@ def learning_curve(document: Mapping[str, Any]) -> Figure:
     axes.set(xlabel="training photos", ylabel="accuracy")
     in_percent(axes.yaxis)
     axes.grid(axis="y")
-    axes.legend(loc="lower right")
+    style.legend_below(axes)
     titled(
         figure,
         "Learning curve",
