@@ -102,7 +102,13 @@ def check_folder(root: Path, cache: Path = CACHE, levels: Levels = AS_FOUND) -> 
         *_changed(digests, recorded, made),
         *(Issue("range", sentence) for sentence in photos.found.ranges),
         *placeholders(same, used),
-        *quality_issues(photos.paths, photos.metadata, photos.found.fingerprints, photos.row),
+        *quality_issues(
+            photos.paths,
+            [used[path].label for path in photos.paths],
+            photos.metadata,
+            photos.found.fingerprints,
+            photos.row,
+        ),
     ]
     checked = Checked(
         root=root,

@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from imgcli import provenance
 from imgcli.errors import DataError
-from imgcli.photos import decode
+from imgcli.photos import decode, quality
 from imgcli.photos.check import KINDS, Checked, check_folder, moves
 from imgcli.photos.split import split_folder
 from tests.support.photos import jpeg, make_photo, png, write_cats_and_dogs
@@ -104,6 +105,46 @@ def test_each_quality_issue_is_found_and_confused_with_no_other(kind: str, raw: 
     if kind in ("tiny", "blank"):
         expected["extension"] = ["cat/odd.JPG"]  # they are PNG
     assert kinds(checked(raw)) == expected
+
+
+def without_edges(seed: int) -> bytes:
+    """As a photo under a microscope: its edges are soft and it is as sharp as it can be."""
+    return jpeg(with_edges(seed).filter(ImageFilter.GaussianBlur(8)), 95)
+
+
+def test_what_many_photos_of_a_class_are_is_no_outlier(raw: Path) -> None:
+    (raw / "cells").mkdir()
+    for i in range(12):
+        (raw / f"cells/{i}.jpg").write_bytes(without_edges(100 + i))
+    for i in range(120):
+        (raw / f"dog/sharp{i}.jpg").write_bytes(jpeg(with_edges(200 + i)))
+    found = checked(raw)
+    (issue,) = [issue for issue in found.issues if issue.kind == "blurred"]
+    assert issue.label == "cells" and issue.path is None
+    assert issue.detail.startswith("12 of 12 photos are without a sharp edge; the class is like")
+    assert moves(found, ["blurred"]) == []
+
+
+def test_what_a_tenth_of_all_photos_are_is_no_outlier(raw: Path) -> None:
+    for i in range(5):
+        (raw / f"cat/soft{i}.jpg").write_bytes(without_edges(100 + i))
+        (raw / f"dog/soft{i}.jpg").write_bytes(without_edges(300 + i))
+    (raw / "dog/dark.jpg").write_bytes(ODD["dark"]())
+    found = checked(raw)
+    said = {issue.kind: issue for issue in found.issues}
+    assert said["blurred"].path is None and said["blurred"].label is None
+    assert f"10 of {len(found.places)} photos are without a sharp edge." in said["blurred"].detail
+    assert [move.path for move in moves(found, ["blurred", "dark"])] == ["dog/dark.jpg"]
+
+
+def test_a_photo_is_blurred_beside_its_class() -> None:
+    rng = np.random.default_rng(0)
+    soft, sharp = np.exp(rng.normal(np.log([[0.3], [0.6]]), [[0.3], [0.15]], (2, 200)))
+    sharpness = np.concatenate([soft, sharp, [0.2, 0.2, 0.1, np.nan]])
+    classes = np.array([0] * 200 + [1] * 200 + [0, 1, 2, 2])
+    softer = quality._softer_than_its_class(sharpness, classes)
+    assert softer[-4:].tolist() == [False, True, True, False]  # the third by all photos
+    assert softer[:400].mean() < 0.02
 
 
 def test_of_small_pictures_none_is_tiny(tmp_path: Path) -> None:
