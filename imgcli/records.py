@@ -289,6 +289,13 @@ class Evaluation:
     train: Mapping[str, Summary] | None = None  # the same three figures on the folds' train sides
     repeats: int = 1  # how often the folds were dealt; the figures are pooled over them
 
+    @property
+    def baseline(self) -> tuple[str, float]:
+        """The largest class of the scored photos, and the accuracy of always answering it."""
+        sizes = self.confusion.sum(axis=1)
+        largest = int(sizes.argmax())
+        return self.classes[largest], float(sizes[largest] / sizes.sum())
+
 
 @dataclass(frozen=True)
 class MergeSuggestion:

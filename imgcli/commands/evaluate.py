@@ -456,7 +456,7 @@ def _document(
         "run": " + ".join(str(run.folder) for run in runs),
         **evaluation_json(evaluation),
         **scores_json(scores(predictions, repeats=repeats)),
-        "gap": gap_sentence(evaluation),
+        "gap": gap_sentence(evaluation, all(run.config.model.frozen for run in runs)),
         "repeats": 1 + len(repeats),
         "per_repeat": per_repeat([predictions, *repeats]),
         "groups": len(set(predictions.groups.tolist())),

@@ -108,7 +108,8 @@ def _evaluated(run: Run, on: Literal["folds", "test"]) -> Evaluated | None:
             f"Remove it and evaluate the run again: {again} --run {quote(named(run))}"
         )
     evaluation = predictions_io.pooled(stored)
-    return Evaluated(stored.predictions, evaluation, gap_sentence(evaluation))
+    gap = gap_sentence(evaluation, run.config.model.frozen)
+    return Evaluated(stored.predictions, evaluation, gap)
 
 
 def _figures(run: Run, evaluated: Evaluated | None) -> dict[str, Figure]:

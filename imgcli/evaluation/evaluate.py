@@ -138,6 +138,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         },
         "ece": evaluation.ece,
         "macro_over": macro_over(evaluation),
+        "baseline": dict(zip(("class", "accuracy"), evaluation.baseline, strict=True)),
     }
 
 
@@ -148,11 +149,15 @@ def macro_over(evaluation: Evaluation) -> dict[str, Any]:
     return {"n": classes - len(without), "of": classes, "left_out": without}
 
 
-def gap_sentence(evaluation: Evaluation) -> str | None:
+def gap_sentence(evaluation: Evaluation, frozen: bool) -> str | None:
     """The gap between training and held-out accuracy; None without training figures.
 
     A gap is overfitting when it is over two points and over two standard errors of the folds'
     held-out accuracies; underfitting where at least half of the error is there in training.
+
+    Args:
+        frozen: whether only a head was fitted to a frozen backbone. Its regularisation was chosen
+            by held-out photos already, and more features than photos fit any of them.
     """
     if evaluation.train is None:
         return None
@@ -168,6 +173,12 @@ def gap_sentence(evaluation: Evaluation) -> str | None:
         return (
             f"{found}: underfitting, or labels that cannot be told apart; most of the error is "
             "present in training. A larger or longer trained network may help."
+        )
+    if gap > max(0.02, 2 * noise) and frozen:
+        return (
+            f"{found}. The head of a frozen backbone fits its training photos, and its "
+            "regularisation was chosen by others: what can help is another backbone (imgcli "
+            "choose), training all weights (--no-freeze) or more photos (imgcli learning-curve)."
         )
     if gap > max(0.02, 2 * noise):
         return (

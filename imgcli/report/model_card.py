@@ -17,7 +17,7 @@ from imgcli.records import ClassFigures, Evaluation, Preprocess, Summary
 from imgcli.report.page.context import Evaluated, Report, confused_pairs
 from imgcli.report.page.summary import tested
 from imgcli.report.table_formats import in_markdown, markdown_lines
-from imgcli.report.terminal.evaluation import FIGURES, measured_on, verdict
+from imgcli.report.terminal.evaluation import FIGURES, baseline_line, measured_on, verdict
 from imgcli.report.terminal.merges import NONE as NO_MERGES
 from imgcli.text import count, interval, percent, plus_minus, printable
 
@@ -129,7 +129,7 @@ def _head(of: Card) -> Iterator[str]:
     yield ""
     evaluated = _evaluated(of)
     if evaluated is not None:
-        yield f"**{md(verdict(evaluated.evaluation))}.**"
+        yield f"**{md(verdict(evaluated.evaluation))}.** {md(baseline_line(evaluated.evaluation))}"
     else:
         yield f"**{_not_evaluated(of)}**"
     yield ""

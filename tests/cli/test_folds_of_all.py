@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcli.evaluation.calibration import calibrated, calibration_json, temperature_of
+from imgcli.evaluation.calibration import (
+    calibrated,
+    calibration_json,
+    helpful_temperature,
+    temperature_of,
+)
+from imgcli.evaluation.predictions_io import for_decisions
 from imgcli.evaluation.selective import selective_prediction
 from imgcli.records import Predictions
 from imgcli.runs import Run, find_run
@@ -102,10 +108,11 @@ def test_runs_are_compared_by_the_train_part(run: Run, capsys: Capture, tmp_path
 
 def test_a_calibration_of_earlier_folds_is_not_used(run: Run) -> None:
     said = run.load_predictions("predictions-folds.npz")
-    sharper = replace(said, probs=calibrated(said.probs, 1 / 3))
-    before = temperature_of(run)
+    run.write_json("calibration.json", {**run.read_json("calibration.json"), "factor": 0.5})
+    sharper = replace(said, probs=calibrated(said.probs, 1 / 30))
     run.save_predictions("predictions-folds.npz", sharper)  # as a kill before the next file leaves
-    assert temperature_of(run) == pytest.approx(3 * before, rel=0.02)
+    expected = helpful_temperature(for_decisions(sharper))[0]
+    assert temperature_of(run) == pytest.approx(expected) != 2
 
 
 def test_a_calibration_of_an_earlier_version_is_used_as_it_is(run: Run) -> None:

@@ -77,6 +77,19 @@ def test_held_out_error_falls_to_what_chance_leaves() -> None:
     assert checked["ece"] == pytest.approx(found["ece"], abs=0.01)
 
 
+def test_what_is_calibrated_stays_as_it_is() -> None:
+    """A temperature fitted to few photos would make the calibration error larger."""
+    kept = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        probs: FloatArray = rng.dirichlet(np.ones(4), 60)
+        targets = (probs.cumsum(axis=1) > rng.random((60, 1))).argmax(axis=1)
+        some = predictions(targets, probs, fold=np.arange(60) % 5)
+        found = calibration_json(some)
+        kept += found["temperature"] == 1 and found["ece"] == found["ece_before"]
+    assert kept >= 7
+
+
 def test_without_folds_nothing_is_left_to_choose_on() -> None:
     some = predictions([0, 1], sure([0, 1], 3))
     np.testing.assert_array_equal(cross_calibrated(some).probs, some.probs)

@@ -234,7 +234,7 @@ def test_json_keeps_the_contract() -> None:
     document = json.loads(json.dumps(evaluation_json(evaluation)))
     assert list(document) == [
         *("on", "folds", "n", "accuracy", "macro_precision", "macro_f1"),
-        *("train", "per_class", "confusion", "ece", "macro_over"),
+        *("train", "per_class", "confusion", "ece", "macro_over", "baseline"),
     ]
     assert set(document["accuracy"]) == set(document["train"]["macro_f1"]) == S
     assert document["accuracy"]["folds"] == [1.0, 0.5, 1.0, 0.0]
@@ -255,11 +255,11 @@ def test_json_has_null_where_there_is_nothing() -> None:
     assert "NaN" not in json.dumps(document)
 
 
-def sides(train_right: int, test_right: int) -> str | None:
+def sides(train_right: int, test_right: int, frozen: bool = False) -> str | None:
     """The gap sentence for so many of 100 right on each side."""
     test = of_confusion([[test_right, 100 - test_right], [0, 100]], fold=np.arange(200) % 5)
     train = np.array([[[train_right, 100 - train_right], [0, 100]]] * 5)
-    return gap_sentence(evaluate(test, train))
+    return gap_sentence(evaluate(test, train), frozen)
 
 
 def test_a_gap_is_called_overfitting() -> None:
@@ -280,4 +280,16 @@ def test_a_gap_within_the_noise_is_not_called_one() -> None:
 
 
 def test_without_a_train_side_there_is_no_gap_to_speak_of() -> None:
-    assert gap_sentence(replace(evaluate(folded()), train=None)) is None
+    assert gap_sentence(replace(evaluate(folded()), train=None), frozen=True) is None
+
+
+def test_the_gap_of_a_head_on_a_frozen_backbone_is_not_called_overfitting() -> None:
+    sentence = sides(100, 70, frozen=True)
+    assert sentence is not None and "overfitting" not in sentence
+    assert "--no-freeze" in sentence and "imgcli choose" in sentence
+
+
+def test_the_baseline_is_the_share_of_the_largest_class() -> None:
+    evaluation = evaluate(of_confusion([[3, 0, 0], [1, 4, 1], [0, 0, 1]]))
+    assert evaluation.baseline == ("c01", 0.6)
+    assert evaluation_json(evaluation)["baseline"] == {"class": "c01", "accuracy": 0.6}

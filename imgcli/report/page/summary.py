@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from imgcli.records import Evaluation, Samples
-from imgcli.report.terminal.evaluation import folds_of, macro_line
+from imgcli.report.terminal.evaluation import baseline_line, folds_of, macro_line
 from imgcli.text import count, interval, percent, plus_minus, printable
 
 FEW = 100  # photos; under that many the interval is too wide to choose by
@@ -42,8 +42,8 @@ def _certainty(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.accuracy.ci95:
         few = ", wide because there are few photos" if evaluation.n < FEW else ""
         yield (
-            f"On new photos of the same kind expect {interval(evaluation.accuracy.ci95)} "
-            f"(95 % interval{few})."
+            f"95 % interval of the accuracy: {interval(evaluation.accuracy.ci95)}{few}. "
+            f"{baseline_line(evaluation)}"
         )
 
 

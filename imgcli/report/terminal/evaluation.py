@@ -39,6 +39,12 @@ def verdict(evaluation: Evaluation) -> str:
     return line
 
 
+def baseline_line(evaluation: Evaluation) -> str:
+    """The accuracy of a program that does not look at the photos."""
+    largest, share = evaluation.baseline
+    return f"Always answering the largest class, {printable(largest)}, gives {percent(share)}."
+
+
 def measured_on(evaluation: Evaluation) -> str:
     """The photos that were scored, and whether the network was trained on them."""
     parts = {"all": "all photos", "other": "photos of another dataset"}
@@ -194,6 +200,11 @@ def calibration_line(document: Document) -> str | None:
     found = document.get("calibration")
     if not found:
         return f"Expected calibration error (ECE) {percent(document['ece'])}."
+    if found["temperature"] == 1 and found["folds"]:
+        return (
+            f"Expected calibration error (ECE) {percent(found['ece_before'])}; no temperature "
+            "improves held-out folds, so confidences stay as they are."
+        )
     use = f", which `predict` {'will use' if found['folds'] else 'uses'}"
     if found["folds"] and "data" in document:  # of networks that are not kept
         use = ""
@@ -271,7 +282,8 @@ def evaluated(
         yield Text(comparison_with_ungrouped(evaluation, ungrouped))
     yield figures(evaluation)
     yield per_class(evaluation)
-    lines = [macro_line(evaluation), scores_line(document), calibration_line(document)]
+    lines = [baseline_line(evaluation), macro_line(evaluation)]
+    lines += [scores_line(document), calibration_line(document)]
     lines += [repeats_line(document), document["gap"]]
     if evaluation.on != "other" and (evaluation.folds is None or test_evaluations):
         lines += [_ledger_line(test_evaluations)]

@@ -14,7 +14,7 @@ def test_the_verdict_says_how_good_on_how_many_and_how_sure() -> None:
     text = said([[18, 2, 0], [0, 20, 0], [4, 0, 16]], folds=3)
     assert text.startswith("Accuracy 90.0 %: 54 of 60 held-out photos")
     assert "About 1 photo in 10 was misclassified." in text
-    assert "On new photos of the same kind expect" in text and "there are few photos" in text
+    assert "95 % interval of the accuracy" in text and "there are few photos" in text
     assert "Accuracy over the 3 folds: 90.0 ±" in text
     assert "Lowest recall: “\u2068class_002\u2069”, 16 of 20" in text
     assert "“\u2068class_000\u2069” and “\u2068class_002\u2069”, 4 photos" in text
