@@ -67,5 +67,6 @@ def _tables(result: "MergesResult") -> list[RenderableType]:
 
     return [
         *merges.suggestions(result.suggestions, result.accuracy, result.plan, result.too_few),
+        *merges.confused(result.confused),
         *merges.splits(result.splits or ()),
     ]

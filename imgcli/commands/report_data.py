@@ -20,7 +20,7 @@ from imgcli.evaluation import explanations_io, predictions_io
 from imgcli.evaluation.calibration import reliability
 from imgcli.evaluation.evaluate import gap_sentence
 from imgcli.evaluation.label_errors import labels_sample_size
-from imgcli.evaluation.merges.suggest import merges_sample_size, suggest_merges
+from imgcli.evaluation.merges.suggest import confused_classes, merges_sample_size
 from imgcli.photos.dataset import leaks, listed_photos, manifest_samples
 from imgcli.photos.layout import find_manifest
 from imgcli.photos.manifest import Manifest
@@ -52,6 +52,7 @@ def report_data(run: Run, data: Path, *, figures: bool = True) -> Report:
     folds, test = _evaluated(run, "folds"), _evaluated(run, "test")
     evaluated = folds or test
     deciding = predictions_io.for_decisions(folds.predictions) if folds else None
+    confused = confused_classes(deciding) if deciding else None
     explanations = explanations_io.load(run)
     manifest = find_manifest(data)
     samples, split = _dataset(data, manifest, evaluated)
@@ -68,7 +69,8 @@ def report_data(run: Run, data: Path, *, figures: bool = True) -> Report:
         evaluated=evaluated,
         tested=test.evaluation if folds and test else None,
         evaluations=ledger.evaluations(run) or None,
-        merges=suggest_merges(deciding) if deciding else None,
+        merges=confused.merges if confused else None,
+        confused=[pair.reason() for pair in confused.others] if confused else (),
         issues=known_issues(run, deciding) if deciding else None,
         merges_sample_size=merges_sample_size(deciding) if deciding else None,
         labels_sample_size=labels_sample_size(deciding) if deciding else None,

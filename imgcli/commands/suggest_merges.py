@@ -10,8 +10,8 @@ from imgcli.commands.results import Tabular
 from imgcli.errors import Refused, RunError, WrongUsage
 from imgcli.evaluation.merges.effects import accuracy as accuracy_of
 from imgcli.evaluation.merges.effects import macro_precision
-from imgcli.evaluation.merges.suggest import disjoint, merges_sample_size
-from imgcli.evaluation.merges.suggest import suggest_merges as suggestions_of
+from imgcli.evaluation.merges.evidence import PairEvidence
+from imgcli.evaluation.merges.suggest import confused_classes, disjoint, merges_sample_size
 from imgcli.evaluation.predictions_io import out_of_fold
 from imgcli.progress import note, track
 from imgcli.records import MergeSuggestion, Predictions
@@ -27,12 +27,13 @@ NAME = "merges.json"  # in the run
 class MergesResult(Tabular):
     """The merges to consider, best first; none is a good answer."""
 
-    _keys = ("run", "accuracy", "suggestions", "too_few", "splits", "data", "merges")
+    _keys = ("run", "accuracy", "suggestions", "confused", "too_few", "splits", "data", "merges")
 
     run: Path
     data: Path  # the dataset that the run was trained on, or other photos
     accuracy: float  # before any merge
     suggestions: tuple[MergeSuggestion, ...]
+    confused: tuple[Mapping[str, Any], ...]  # pairs that are no merge, the worst first
     too_few: str | None  # a sentence if there are too few photos to suggest any
     splits: tuple[Mapping[str, Any], ...] | None  # classes that may be two; None without features
     kept_in: Path | None = None  # the folder of the plan, of other photos; None in the run's
@@ -98,7 +99,8 @@ def suggest_merges(
             "is needed."
         )
     predictions = out_of_fold(found, data or found.data)
-    suggestions = suggestions_of(predictions)
+    confused = confused_classes(predictions)
+    suggestions = confused.merges
     if retrain and suggestions:
         suggestions = _retrained(found, data, predictions, suggestions)
     result = MergesResult(
@@ -106,6 +108,7 @@ def suggest_merges(
         data=found.data,
         accuracy=float((predictions.preds == predictions.targets).mean()),
         suggestions=tuple(suggestions),
+        confused=_pairs_json(confused.others),
         too_few=None if suggestions else merges_sample_size(predictions),
         splits=_splits(found, data, predictions) if frozen else None,
     )
@@ -136,18 +139,25 @@ def _evaluated_on_other(run: Run, data: Path) -> Run | None:
 def _of_other(run: Run, data: Path, kept: Run) -> MergesResult:
     """The suggestions for the classes of other photos."""
     predictions = out_of_fold(kept, data)
-    suggestions = suggestions_of(predictions)
+    confused = confused_classes(predictions)
     result = MergesResult(
         run=run.folder,
         data=data,
         accuracy=float((predictions.preds == predictions.targets).mean()),
-        suggestions=tuple(suggestions),
-        too_few=None if suggestions else merges_sample_size(predictions),
+        suggestions=tuple(confused.merges),
+        confused=_pairs_json(confused.others),
+        too_few=None if confused.merges else merges_sample_size(predictions),
         splits=None,
         kept_in=kept.folder,
     )
     kept.write_json(NAME, result.to_json())
     return result
+
+
+def _pairs_json(pairs: Sequence[PairEvidence]) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {"classes": list(pair.classes), **pair.to_json(), "reason": pair.reason()} for pair in pairs
+    )
 
 
 def _splits(

@@ -24,6 +24,7 @@ def test_the_plan_in_the_run_is_what_merge_takes(
     assert set(suggestion) == {
         *("classes", "kind", "score", "evidence", "accuracy_after", "photos", "reason")
     }
+    assert document["confused"] == []
     assert document["merges"] == [{"classes": ["c00", "c01"], "name": "c00+c01"}]
     stored = json.loads(Path("runs/latest/merges.json").read_text())
     assert stored["merges"] == document["merges"] and stored["data"] == "dataset"

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +21,30 @@ from imgcli.text import percent, times
 
 Links = dict[tuple[int, int], PairEvidence]
 
+TOLD_APART = 0.9  # AUC from which the model tells two classes apart, however often it errs
 MIN_PHOTOS = 8  # photos; of all confusions of two classes among fewer, none is beyond chance
 
 
-def suggest_merges(
+@dataclass(frozen=True)
+class Confused:
+    """The classes that are confused by more than chance."""
+
+    merges: list[MergeSuggestion]  # that cannot be told apart, best first
+    others: list[PairEvidence]  # that can be, or are hard beside all classes; the worst first
+
+
+def suggest_merges(predictions: Predictions) -> list[MergeSuggestion]:
+    """The merges of `confused_classes`, best first; none is a good answer."""
+    return confused_classes(predictions).merges
+
+
+def confused_classes(
     predictions: Predictions,
     alpha: float = ALPHA,
     min_rate: float = 0.05,
     max_auc: float = 0.985,
-) -> list[MergeSuggestion]:
-    """Groups of classes that the model cannot tell apart, best first; none is a good answer.
+) -> Confused:
+    """Groups of classes that the model cannot tell apart, and pairs that are merely hard for it.
 
     A pair is suggested when it is confused more often than errors without structure would confuse
     it (so a gain that any merge would bring is no reason) and told apart far worse than either
@@ -39,7 +54,9 @@ def suggest_merges(
     is: a chain a-b-c is not a group. A group comes beside its pairs, or in their place where all of
     them are `same`, because merging two of three would leave a coin to toss.
 
-    With two classes there is nothing to suggest: every error of one falls on the other.
+    A pair that the model tells apart (AUC of 0.9 and more) is no merge: two classes of one meaning
+    stay below that with any number of photos; of two meanings, more photos or a better network
+    raise it. With two classes there is nothing to suggest: every error of one falls on the other.
 
     Args:
         alpha: largest p-value, corrected for the number of pairs.
@@ -55,7 +72,9 @@ def suggest_merges(
             f"which classes are confused. Run `imgcli evaluate --folds 10` first."
         )
     confusion = confusion_of(predictions)
-    links = _links(predictions, confusion, alpha, min_rate, max_auc)
+    pairs = _confused(predictions, confusion, alpha, min_rate)
+    links = {pair: one for pair, one in pairs.items() if _is_one(one, alpha, max_auc)}
+    others = [one for pair, one in pairs.items() if pair not in links]
     groups = _groups(links, len(predictions.classes))
     settled = {
         pair
@@ -68,7 +87,10 @@ def suggest_merges(
     ]
     found += [_group(predictions, confusion, group, _within(links, group)) for group in groups]
     found = [suggestion for suggestion in found if suggestion.evidence["gain_beyond_chance"] > 0]
-    return sorted(found, key=lambda suggestion: (-suggestion.score, suggestion.classes))
+    return Confused(
+        sorted(found, key=lambda suggestion: (-suggestion.score, suggestion.classes)),
+        sorted(others, key=lambda pair: (-pair.score, pair.classes)),
+    )
 
 
 def merges_sample_size(predictions: Predictions) -> str | None:
@@ -88,21 +110,31 @@ def disjoint(suggestions: Sequence[MergeSuggestion]) -> list[tuple[str, ...]]:
     return taken
 
 
-def _links(
-    predictions: Predictions, confusion: IntArray, alpha: float, min_rate: float, max_auc: float
+def _confused(
+    predictions: Predictions, confusion: IntArray, alpha: float, min_rate: float
 ) -> Links:
-    """The pairs to be merged, by class numbers, the smaller first."""
+    """The pairs that are confused by more than chance, or have the same photos.
+
+    Returns:
+        Their evidence by class numbers, the smaller first.
+    """
     if len(predictions) == 0 or len(predictions.classes) < 3:
         return {}
     null, expected_auc = null_model(predictions), ExpectedAuc(predictions)
-    links = {}
+    found = {}
     for a, b in _candidates(predictions, null.p_values <= alpha):
         evidence = evidence_of(predictions, confusion, null, expected_auc, a, b)
-        often = evidence.rate >= min_rate and evidence.apart.auc_ci95[1] <= max_auc
-        beyond_chance = evidence.p_value <= alpha and evidence.stands_out
-        if often and (beyond_chance or evidence.much_shared):
-            links[a, b] = evidence
-    return links
+        if evidence.rate >= min_rate and (evidence.p_value <= alpha or evidence.much_shared):
+            found[a, b] = evidence
+    return found
+
+
+def _is_one(pair: PairEvidence, alpha: float, max_auc: float) -> bool:
+    """Whether a confused pair is to be merged."""
+    if pair.apart.auc_ci95[1] > max_auc:
+        return False
+    hardly_apart = pair.apart.auc < TOLD_APART and pair.stands_out and pair.p_value <= alpha
+    return hardly_apart or pair.much_shared
 
 
 def _candidates(predictions: Predictions, confused: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -64,6 +64,7 @@ class Report:
     tested: Evaluation | None = None  # the test part, where `evaluated` is of folds
     evaluations: int | None = None  # of the test part, up to now
     merges: Sequence[MergeSuggestion] | None = None  # None: no out-of-fold predictions
+    confused: Sequence[str] = ()  # a sentence on each pair of classes that is no merge
     issues: Sequence[Mapping[str, Any]] | None = None  # of labels; None: no such predictions
     merges_sample_size: str | None = None  # the sentence that photos are too few to suggest any
     labels_sample_size: str | None = None  # or to find any
@@ -175,6 +176,8 @@ def _advice(report: Report) -> dict[str, Any]:
     return {
         "merges": merges,
         "no_merges": merges_text.NONE,
+        "confused": report.confused[: merges_text.MAX_PAIRS],
+        "hard": merges_text.HARD,
         "suspects": galleries.suspects(report.issues),
         "no_labels": check_text.NO_LABELS,
         "labels_expected": check_text.LABELS_EXPECTED,

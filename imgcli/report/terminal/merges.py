@@ -11,6 +11,11 @@ from rich.text import Text
 from imgcli.records import MergeSuggestion
 from imgcli.text import count, percent, printable
 
+MAX_PAIRS = 5  # confused and no merge; --json has all of them
+HARD = (
+    "Merge such classes only if they mean the same to you: more photos of both, or another network "
+    "(imgcli choose), tell them apart better."
+)
 MAX_PHOTOS = 4  # named per suggestion; --json has all of them
 NONE = (
     "No merges suggested: no two classes are confused more often than independent errors would "
@@ -33,6 +38,23 @@ def suggestions(
     grid = _ranked([_suggestion(suggestion, accuracy) for suggestion in found])
     then = f"Look at the photos, edit the plan, then: {_command(plan)}"
     return [grid, Text(printable(then), no_wrap=True)]
+
+
+def confused(found: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """The confused classes that are not suggested; nothing where there are none."""
+    if not found:
+        return []
+    names = (" + ".join(map(printable, pair["classes"])) for pair in found[:MAX_PAIRS])
+    entries = [
+        Text.assemble((name, "bold"), f"\n{printable(pair['reason'])}")
+        for name, pair in zip(names, found, strict=False)
+    ]
+    more = f" The worst {MAX_PAIRS} of {len(found):,}." if len(found) > MAX_PAIRS else ""
+    return [
+        Text("\nMost confused classes that are no merge", "bold"),
+        _ranked(entries),
+        Text(f"{HARD}{more}"),
+    ]
 
 
 def splits(found: Sequence[Mapping[str, Any]]) -> list[RenderableType]:

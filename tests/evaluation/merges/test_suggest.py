@@ -11,10 +11,12 @@ from imgcli.evaluation.merges.effects import accuracy
 from imgcli.evaluation.merges.evidence import pair_evidence
 from imgcli.evaluation.merges.suggest import (
     MIN_PHOTOS,
+    confused_classes,
     disjoint,
     merges_sample_size,
     suggest_merges,
 )
+from imgcli.records import Predictions
 from tests.support.predictions import (
     independent,
     of_confusion,
@@ -61,7 +63,7 @@ def test_classes_that_overlap_alike_are_no_part_of_each_other() -> None:
     rng = np.random.default_rng(0)
     kinds = []
     for _ in range(20):
-        of_a, of_b = rng.normal(1.5, size=60), rng.normal(size=60)
+        of_a, of_b = rng.normal(1.2, size=60), rng.normal(size=60)
         scores = np.concatenate([of_a, of_b]) - 0.75
         probs = np.c_[np.exp(scores), np.ones(120), np.full((120, 3), 1e-3)]
         others = sure(np.repeat([2, 3, 4], 40), 5)
@@ -172,6 +174,26 @@ def test_the_reason_is_one_plain_sentence() -> None:
     )
 
 
+def two_normals(distance: float, seed: int = 0) -> Predictions:
+    """Two classes of 100 photos whose log-odds lie so many standard deviations apart, and three."""
+    rng = np.random.default_rng(seed)
+    odds = np.r_[rng.normal(distance / 2, size=100), rng.normal(-distance / 2, size=100)]
+    pair = np.c_[np.exp(odds), np.ones(200), np.full((200, 3), 1e-3)]
+    others = sure(np.repeat([2, 3, 4], 60), 5)
+    targets = np.repeat(np.arange(5), [100, 100, 60, 60, 60])
+    return predictions(targets, np.r_[pair / pair.sum(axis=1, keepdims=True), others])
+
+
+def test_classes_that_are_merely_hard_are_listed_and_not_suggested() -> None:
+    """AUC of two normal distributions: Φ(distance / √2), .96 at 2.5 and .76 at 1."""
+    hard = confused_classes(two_normals(2.5))
+    assert hard.merges == []
+    (pair,) = hard.others
+    assert pair.classes == ("c00", "c01") and pair.apart.auc > 0.9
+    one = confused_classes(two_normals(1.0))
+    assert [merge.classes for merge in one.merges] == [("c00", "c01")] and one.others == []
+
+
 def test_what_chance_explains_is_not_suggested() -> None:
     assert suggest_merges(of_confusion(np.full((5, 5), 10).tolist())) == []
 
@@ -181,7 +203,8 @@ def test_what_matters_little_is_not_suggested() -> None:
     rarely[0, 1] = rarely[1, 0] = 31  # beyond chance and not quite told apart, but 3 in 100
     some = of_confusion(rarely.tolist())
     assert suggest_merges(some) == []
-    assert len(suggest_merges(some, min_rate=0.02)) == 1
+    assert confused_classes(some).others == []
+    assert len(confused_classes(some, min_rate=0.02).others) == 1
 
 
 def test_classes_that_only_a_threshold_confuses_are_not_suggested() -> None:

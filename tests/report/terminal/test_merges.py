@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from imgcli.records import MergeSuggestion
-from imgcli.report.terminal.merges import splits, suggestions
+from imgcli.report.terminal.merges import MAX_PAIRS, confused, splits, suggestions
 from tests.support.reports import piped
 
 EVIDENCE = {
@@ -59,3 +59,12 @@ def test_a_class_that_may_be_two_shows_photos_of_each_and_names_do_no_harm() -> 
     assert "12 photos like train/a/[bold]\\x1b.jpg" in text
     assert "imgcli split" in text
     assert splits([]) == []
+
+
+def test_hard_pairs_are_listed_with_what_would_help() -> None:
+    pairs = [{"classes": ["a", f"b{i}"], "reason": f"Reason {i}."} for i in range(MAX_PAIRS + 2)]
+    text = piped(*confused(pairs), width=200)
+    assert "Most confused classes that are no merge" in text and "a + b0" in text
+    assert "Reason 4." in text and "Reason 5." not in text and "The worst 5 of 7." in text
+    assert "imgcli choose" in text
+    assert confused([]) == []
