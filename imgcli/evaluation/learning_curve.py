@@ -172,4 +172,4 @@ def curve_sentence(document: Mapping[str, Any]) -> str:
         return f"{change}. More photos like these will not help much; another network may."
     if gain[1] > WORTH:
         return f"{change}. More photos will help."
-    return f"{change}. More photos may help a little."
+    return f"{change}. Whether more photos help much cannot be told from these."

@@ -30,6 +30,7 @@ class SelectivePrediction:
     n: int
     precision: float  # of the answers, out-of-fold
     precision_ci95: tuple[float, float]
+    lower_bound: float  # of that precision, one-sided with 95 % confidence
     weak: dict[str, float]  # precision of the classes whose own answers are surely worse
 
     def to_json(self) -> dict[str, Any]:
@@ -72,6 +73,7 @@ def selective_prediction(predictions: Predictions, min_precision: float) -> Sele
         n=len(ranked),
         precision=precision,
         precision_ci95=wilson_interval(precision, independent(groups[:kept])),
+        lower_bound=_lower(precision, independent(groups[:kept])),
         weak=_weak(predictions, order[:kept], min_precision),
     )
 

@@ -21,6 +21,7 @@ from imgcli.report.terminal.tables import label, number, reasons, table, text
 from imgcli.text import count, interval, listed, percent, plus_minus, printable
 
 FIGURES = {"accuracy": "accuracy", "macro_precision": "macro precision", "macro_f1": "macro F1"}
+NARROW = 0.005  # of a promised precision to its lower bound
 MAX_CLASSES = 30  # rows of the per-class table
 
 Document = Mapping[str, Any]  # of `evaluate --json`
@@ -200,7 +201,7 @@ def calibration_line(document: Document) -> str | None:
     found = document.get("calibration")
     if not found:
         return f"Expected calibration error (ECE) {percent(document['ece'])}."
-    if found["temperature"] == 1 and found["folds"]:
+    if found["factor"] == 1 and found["folds"]:
         return (
             f"Expected calibration error (ECE) {percent(found['ece_before'])}; no temperature "
             "improves held-out folds, so confidences stay as they are."
@@ -243,11 +244,23 @@ def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
     weak = [f"{printable(name)} ({percent(p, digits=0)})" for name, p in promise["weak"].items()]
     return [
         answered_line(promise["threshold"], answered, n),
-        f"Out-of-fold: precision {percent(promise['precision'])} "
-        f"({interval(promise['precision_ci95'])}) at coverage {percent(promise['share'])} "
-        f"({promise['answered']:,} of {count(promise['n'], 'photo')}). For photos like those, "
-        f"precision is at least {percent(promise['min_precision'])} with 95 % confidence.",
+        f"Out-of-fold: precision {percent(promise['precision'])} at coverage "
+        f"{percent(promise['share'])} ({promise['answered']:,} of "
+        f"{count(promise['n'], 'photo')}). For photos like those, precision is at least "
+        f"{percent(promise['min_precision'])} with 95 % confidence.",
+        *_margin(promise),
         *([f"Classes of lower precision: {', '.join(weak)}."] if weak else []),
+    ]
+
+
+def _margin(promise: Document) -> list[str]:
+    """A warning where photos that are a little harder would break the promise."""
+    margin = promise["lower_bound"] - promise["min_precision"]
+    if margin >= NARROW:
+        return []
+    return [
+        f"Its lower bound is {percent(promise['lower_bound'])}: no margin for photos that are a "
+        "little harder than those. A higher --min-precision leaves one."
     ]
 
 

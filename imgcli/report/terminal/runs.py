@@ -13,6 +13,7 @@ from imgcli.text import count, duration, interval, percent, printable, times
 
 MAX_LISTED = 10  # photos that could not be read
 MAX_CLASSES = 10  # of a learning curve, those that gain most
+FEW = 10  # photos of a class, of fewer of which nothing is expected
 PARTS = {"train": "training", "val": "validation", "test": "test, tracked"}
 
 
@@ -131,14 +132,15 @@ def learning_curve(document: Mapping[str, Any]) -> list[RenderableType]:
     heads = ("n", "recall\nin %", "expected\nin %", "gain in\npoints", "95 %\ninterval")
     classes = table(text("class"), *map(number, heads))
     for row in document["per_class"][:MAX_CLASSES]:
+        few = row["n"] < FEW
         low, high = (f"{100 * end:+.1f}" for end in row["gain_ci95"])
         classes.add_row(
             Text(printable(row["class"])),
             f"{row['n']:,}",
             percent(row["recall"][-1], ""),
-            percent(row["accuracy"], ""),
-            f"{100 * row['gain']:+.1f}",
-            f"{low} to {high}",
+            "–" if few else percent(row["accuracy"], ""),
+            "–" if few else f"{100 * row['gain']:+.1f}",
+            "too few photos" if few else f"{low} to {high}",
         )
     left_out = len(document["per_class"]) - MAX_CLASSES
     title = "Expected recall of each class with twice the photos"

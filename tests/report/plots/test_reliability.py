@@ -67,11 +67,14 @@ def test_lines_say_what_changes() -> None:
     )
     assert calibration_line({"ece": 0.02}) == "Expected calibration error (ECE) 2.0 %."
     assert repeats_line({"per_repeat": {"accuracy": [0.9]}}) is None
+    assert "confidences stay as they are" in str(
+        calibration_line({"calibration": {**kept, "factor": 1.0, "ece": 0.08}})
+    )
     promise = {
         "min_precision": 0.95,
         "threshold": 0.6,
         "precision": 0.96,
-        "precision_ci95": [0.95, 0.97],
+        "lower_bound": 0.956,
         "answered": 90,
         "n": 100,
         "share": 0.9,
@@ -80,6 +83,8 @@ def test_lines_say_what_changes() -> None:
     first, second, third = promise_lines(promise, 4, 5)
     assert third == "Classes of lower precision: lily (70 %), a\\x1b (80 %)."
     assert len(promise_lines({**promise, "weak": {}}, 4, 5)) == 2
+    (margin,) = promise_lines({**promise, "lower_bound": 0.952, "weak": {}}, 4, 5)[2:]
+    assert margin.startswith("Its lower bound is 95.2 %: no margin")
     assert (
         first.startswith("Answered 4 of 5 photos")
         and "coverage 90.0 % (90 of 100 photos)" in second
