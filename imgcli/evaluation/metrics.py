@@ -213,7 +213,9 @@ def log_loss(probs: FloatArray, targets: IntArray) -> float:
 
 def brier_scores(probs: FloatArray, targets: IntArray) -> FloatArray:
     """Each photo's squared distance from certainty of its true class, (M,), 0 to 2 (Brier 1950)."""
-    scores: FloatArray = np.square(probs - np.eye(probs.shape[1])[targets]).sum(axis=1)
+    own = probs[np.arange(len(targets)), targets]
+    others = np.maximum(np.einsum("ij,ij->i", probs, probs) - own**2, 0.0)
+    scores: FloatArray = others + (1 - own) ** 2
     return scores
 
 
