@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 from imgcli.evaluation.metrics import (
     confidence_bins,
@@ -23,19 +23,36 @@ from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.runs import FOLDS, Run
 
 NAME = "calibration.json"  # in a run's folder
+BLOCK = 1 << 17  # probabilities worked on at once: 1 MB, which a processor's cache holds
 
 
 # --- temperature --------------------------------------------------------------------------------
 
 
-def best_temperature(scores: FloatArray, targets: IntArray) -> float:
-    """The T for which softmax(scores / T) has the least log loss, of scores `(M, K)`."""
+def best_temperature(
+    scores: FloatArray, targets: IntArray, rows: IntArray | None = None
+) -> float:
+    """The T for which softmax(scores / T) has the least log loss, of scores `(M, K)`.
+
+    Args:
+        rows: of the photos to go by; by default all of them.
+    """
+    rows = np.arange(len(targets)) if rows is None else rows
+    step = max(1, BLOCK // scores.shape[1])
+    blocks = [rows[start : start + step] for start in range(0, len(rows), step)]
 
     def loss(exponent: float) -> float:
-        log_likelihood = log_softmax(scores / np.exp(exponent), axis=1)
-        return float(-log_likelihood[np.arange(len(targets)), targets].mean())
+        temperature = np.exp(exponent)
+        return sum(_log_loss(scores[block] / temperature, targets[block]) for block in blocks)
 
     return float(np.exp(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x))
+
+
+def _log_loss(scores: FloatArray, targets: IntArray) -> float:
+    """The sum of the photos' negative log likelihoods; overwrites the scores `(M, K)`."""
+    scores -= scores.max(axis=1, keepdims=True)
+    own = scores[np.arange(len(targets)), targets]
+    return float((np.log(np.exp(scores, out=scores).sum(axis=1)) - own).sum())
 
 
 def calibrated(probs: FloatArray, temperature: float) -> FloatArray:
@@ -49,12 +66,12 @@ def cross_calibrated(predictions: Predictions) -> Predictions:
 
     Without folds there is nothing to choose on, and the predictions stay as they are.
     """
-    probs = predictions.probs.copy()
-    for fold in range(predictions.folds or 0):
+    if predictions.folds is None:
+        return predictions
+    probs, scores = predictions.probs.copy(), log_probs(predictions.probs)
+    for fold in range(predictions.folds):
         held = predictions.fold == fold
-        temperature = best_temperature(
-            log_probs(predictions.probs[~held]), predictions.targets[~held]
-        )
+        temperature = best_temperature(scores, predictions.targets, np.flatnonzero(~held))
         probs[held] = calibrated(predictions.probs[held], temperature)
     return replace(predictions, probs=probs)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from imgcli.errors import DataError
 from imgcli.evaluation import metrics
-from imgcli.evaluation.intervals import independent_of_macro, resampled_confusions
+from imgcli.evaluation.intervals import independent_of_macro, resampled_margins
 from imgcli.evaluation.merges.null_model import holm
 from imgcli.evaluation.paired_tests import MAX_EXCHANGES, exact_mcnemar_test, randomisation_test
 from imgcli.progress import track
@@ -209,9 +209,9 @@ def _one_photo(predictions: Predictions) -> float:
 
 def _draws(predictions: Predictions, seed: int, figures: Sequence[str]) -> dict[str, FloatArray]:
     """Each figure in bootstrap samples; one seed draws the same groups for every aligned run."""
-    chunks = list(resampled_confusions(predictions, DRAWS, seed))
+    chunks = list(resampled_margins(predictions, DRAWS, seed))
     return {
-        name: np.concatenate([FIGURES[name](confusions) for confusions in chunks])
+        name: np.concatenate([FIGURES[name](margins) for margins in chunks])
         for name in figures
     }
 

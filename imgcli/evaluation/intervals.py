@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from scipy.sparse import csr_array
 
-from imgcli.evaluation.metrics import Figure, independent_per_class, wilson_interval
+from imgcli.evaluation.metrics import Figure, Margins, independent_per_class, wilson_interval
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.text import count
 
@@ -36,37 +36,46 @@ def intervals(
             drawn together, so repeats add no photos.
     """
     drawn: dict[str, list[FloatArray]] = {name: [] for name in figures}
-    for confusions in resampled_confusions(predictions, draws, seed, repeats):
+    for margins in resampled_margins(predictions, draws, seed, repeats):
         for name, figure in figures.items():
-            drawn[name].append(figure(confusions))
+            drawn[name].append(figure(margins))
     return {
         name: _interval(values[name], float(np.var(np.concatenate(drawn[name]))), predictions)
         for name in figures
     }
 
 
-def resampled_confusions(
+def resampled_margins(
     predictions: Predictions, draws: int, seed: int, repeats: Sequence[Predictions] = ()
-) -> Iterator[FloatArray]:
-    """Confusion matrices of as many groups drawn with replacement, (b, K, K) at a time."""
+) -> Iterator[Margins]:
+    """Margins of the confusion matrix of as many groups drawn with replacement, (b, K) at a time.
+
+    Not the matrices themselves: a thousand of 1,000 classes would be 8 GB.
+    """
     rng = np.random.default_rng(seed)
     k = len(predictions.classes)
     every = (predictions, *repeats)
-    cells, cell = np.unique(
-        np.concatenate([one.targets * k + one.preds for one in every]), return_inverse=True
-    )
     groups, group = np.unique(np.concatenate([one.groups for one in every]), return_inverse=True)
     n = len(groups)
-    # (groups, cells in use): photos of each group in each cell of the confusion matrix
-    photos = csr_array((np.ones(len(cell)), (group, cell)), shape=(n, len(cells)))
-    most = max(1, CHUNK // max(n, k * k))
+    targets = np.concatenate([one.targets for one in every])
+    preds = np.concatenate([one.preds for one in every])
+    hit = targets == preds
+    # (groups, K): photos of each group that are hits of, are of, and are predicted as each class
+    counts = [
+        _counts(group[hit], targets[hit], (n, k)),
+        _counts(group, targets, (n, k)),
+        _counts(group, preds, (n, k)),
+    ]
+    most = max(1, CHUNK // max(n, 3 * k))
     for start in range(0, draws, most):
         b = min(most, draws - start)
         drawn = rng.integers(n, size=(b, n)) + n * np.arange(b)[:, None]
         times = np.bincount(drawn.ravel(), minlength=b * n).reshape(b, n)
-        confusions = np.zeros((b, k * k))
-        confusions[:, cells] = times @ photos
-        yield confusions.reshape(b, k, k)
+        yield Margins(*(times @ photos for photos in counts))
+
+
+def _counts(group: IntArray, label: IntArray, shape: tuple[int, int]) -> csr_array:
+    return csr_array((np.ones(len(group)), (group, label)), shape=shape)
 
 
 def _interval(value: float, variance: float, predictions: Predictions) -> tuple[float, float]:

@@ -1,15 +1,16 @@
 """Figures of one confusion matrix, or of a stack of them at once.
 
 Row i, column j of a confusion matrix counts photos of class i predicted as j, for all K classes
-whether or not they occur. Every figure takes `(..., K, K)` and answers `(...)` or `(..., K)`, so
-one photo set, k folds and a thousand bootstrap samples go through the same code.
+whether or not they occur. Every figure takes `(..., K, K)`, or the margins of such matrices, and
+answers `(...)` or `(..., K)`, so one photo set, k folds and a thousand bootstrap samples go through
+the same code.
 
 What has no denominator is nan: the precision of a class that was never predicted, the recall of a
 class without photos.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +18,21 @@ from numpy.typing import ArrayLike, NDArray
 from imgcli.records import FloatArray, IntArray, Predictions
 
 Counts = NDArray[Any]  # of photos: whole numbers, or weights
-Figure = Callable[[ArrayLike], FloatArray]  # (..., K, K) -> (...)
+
+
+class Margins(NamedTuple):
+    """What figures need of confusion matrices: K numbers each where the matrix has K².
+
+    A thousand bootstrap samples of 1,000 classes are 24 MB so, and 8 GB as matrices.
+    """
+
+    hits: Counts  # (..., K) photos of a class that are predicted as it
+    actual: Counts  # (..., K) photos of it
+    predicted: Counts  # (..., K) photos predicted as it
+
+
+Confusions = ArrayLike | Margins  # (..., K, K), or their margins
+Figure = Callable[[Confusions], FloatArray]  # -> (...)
 
 Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
@@ -45,31 +60,39 @@ def fold_confusions(predictions: Predictions) -> IntArray:
 # --- figures of (..., K, K) ---------------------------------------------------------------------
 
 
-def accuracy(confusion: ArrayLike) -> FloatArray:
+def margins_of(confusion: Confusions) -> Margins:
+    """The margins of confusion matrices `(..., K, K)`."""
+    if isinstance(confusion, Margins):
+        return confusion
+    counts = np.asarray(confusion)
+    return Margins(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1), counts.sum(-2))
+
+
+def accuracy(confusion: Confusions) -> FloatArray:
     """Share of photos predicted as what they are, (...)."""
-    confusion = np.asarray(confusion)
-    return _share(_hits(confusion).sum(-1), confusion.sum((-2, -1)))
+    hits, actual, _ = margins_of(confusion)
+    return _share(hits.sum(-1), actual.sum(-1))
 
 
-def precision(confusion: ArrayLike) -> FloatArray:
+def precision(confusion: Confusions) -> FloatArray:
     """Share of the photos predicted as a class that are of it, (..., K); nan if never predicted."""
-    confusion = np.asarray(confusion)
-    return _share(_hits(confusion), confusion.sum(-2))
+    hits, _, predicted = margins_of(confusion)
+    return _share(hits, predicted)
 
 
-def recall(confusion: ArrayLike) -> FloatArray:
+def recall(confusion: Confusions) -> FloatArray:
     """Share of the photos of a class that are predicted as it, (..., K); nan without photos."""
-    confusion = np.asarray(confusion)
-    return _share(_hits(confusion), confusion.sum(-1))
+    hits, actual, _ = margins_of(confusion)
+    return _share(hits, actual)
 
 
-def f1(confusion: ArrayLike) -> FloatArray:
+def f1(confusion: Confusions) -> FloatArray:
     """Harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN), (..., K)."""
-    confusion = np.asarray(confusion)
-    return _share(2 * _hits(confusion), confusion.sum(-1) + confusion.sum(-2))
+    hits, actual, predicted = margins_of(confusion)
+    return _share(2 * hits, actual + predicted)
 
 
-def macro_precision(confusion: ArrayLike) -> FloatArray:
+def macro_precision(confusion: Confusions) -> FloatArray:
     """Mean precision of the classes that occur in the targets, (...).
 
     A class that occurs and is never predicted counts 0, as with scikit-learn's `zero_division=0`:
@@ -77,21 +100,17 @@ def macro_precision(confusion: ArrayLike) -> FloatArray:
     photo is left out, whether it is predicted or not: no prediction of it could have been correct,
     and the photos predicted as it already cost their own classes.
     """
-    return _mean_of_occurring(precision(confusion), np.asarray(confusion))
+    return _mean_of_occurring(precision, confusion)
 
 
-def macro_recall(confusion: ArrayLike) -> FloatArray:
+def macro_recall(confusion: Confusions) -> FloatArray:
     """Mean recall of the classes that occur in the targets, (...): the balanced accuracy."""
-    return _mean_of_occurring(recall(confusion), np.asarray(confusion))
+    return _mean_of_occurring(recall, confusion)
 
 
-def macro_f1(confusion: ArrayLike) -> FloatArray:
+def macro_f1(confusion: Confusions) -> FloatArray:
     """Mean F1 of the classes that occur in the targets, (...); never predicted counts 0."""
-    return _mean_of_occurring(f1(confusion), np.asarray(confusion))
-
-
-def _hits(confusion: Counts) -> Counts:
-    return np.diagonal(confusion, axis1=-2, axis2=-1)
+    return _mean_of_occurring(f1, confusion)
 
 
 def _share(part: Counts, whole: Counts, without: float = np.nan) -> FloatArray:
@@ -100,9 +119,10 @@ def _share(part: Counts, whole: Counts, without: float = np.nan) -> FloatArray:
     return share
 
 
-def _mean_of_occurring(figure: FloatArray, confusion: Counts) -> FloatArray:
-    occurs = confusion.sum(-1) > 0
-    return _share(np.where(occurs, np.nan_to_num(figure), 0.0).sum(-1), occurs.sum(-1))
+def _mean_of_occurring(figure: Figure, confusion: Confusions) -> FloatArray:
+    margins = margins_of(confusion)
+    occurs = margins.actual > 0
+    return _share(np.where(occurs, np.nan_to_num(figure(margins)), 0.0).sum(-1), occurs.sum(-1))
 
 
 FIGURES: dict[str, Figure] = {
@@ -193,7 +213,9 @@ def log_loss(probs: FloatArray, targets: IntArray) -> float:
 
 def brier_scores(probs: FloatArray, targets: IntArray) -> FloatArray:
     """Each photo's squared distance from certainty of its true class, (M,), 0 to 2 (Brier 1950)."""
-    scores: FloatArray = np.square(probs - np.eye(probs.shape[1])[targets]).sum(axis=1)
+    own = probs[np.arange(len(targets)), targets]
+    others = np.maximum(np.einsum("ij,ij->i", probs, probs) - own**2, 0.0)
+    scores: FloatArray = others + (1 - own) ** 2
     return scores
 
 

@@ -39,7 +39,8 @@ _CHANCE = 0.2  # share of a class's photos that a cell of a natural photo picks 
 _LARGEST = 24  # cells of a mark
 _EDGE = 2  # cells from the edge that a mark is looked for in
 _MIDDLE = slice(3, -3)
-_SAMPLE = 12_000  # photos that are looked at
+_SAMPLE = 12_000  # photos that are looked at; more only where that is under 20 of a class
+_COMPARED = 3_000  # of them, with which each class is compared: else K classes would cost K²
 _PER_CLASS = 200
 _FOLDS = 5
 _RIDGE = 0.05  # of the mean variance of a cell's pixels
@@ -129,17 +130,45 @@ def _maps(
     targets = targets[rows]
     fold = _folds(targets, seed)
     side = SIDE // CELLS
-    margins = [np.empty((CELLS, CELLS, int((targets == k).sum()))) for k in wanted]
+    own_rows = [np.flatnonzero(targets == k) for k in wanted]
+    compared = _spread(len(rows), _COMPARED, seed)
+    margins = [np.empty((CELLS, CELLS, len(own))) for own in own_rows]
     for y in range(CELLS):
         for x in range(CELLS):
             cell = thumbnails[rows, y * side : (y + 1) * side, x * side : (x + 1) * side]
-            scores = _held_out_scores(cell.reshape(len(rows), -1).astype(np.float32), targets, fold)
+            pixels = cell.reshape(len(rows), -1).astype(np.float32)
+            scores, against = _held_out_scores(pixels, targets, fold, compared)
+            limits = _limits(against, targets[compared])
             for place, k in enumerate(wanted.tolist()):
-                own = targets == k
-                limit = np.quantile(scores[~own, k], 1 - OTHERS)
-                margins[place][y, x] = scores[own, k] - limit
-    for k, margin in zip(wanted.tolist(), margins, strict=True):
-        yield k, _Map((margin > 0).mean(axis=2), rows[targets == k], margin)
+                margins[place][y, x] = scores[own_rows[place]] - limits[k]
+    for k, own, margin in zip(wanted.tolist(), own_rows, margins, strict=True):
+        yield k, _Map((margin > 0).mean(axis=2), rows[own], margin)
+
+
+def _limits(scores: NDArray[np.float32], targets: IntArray) -> FloatArray:
+    """The score that `OTHERS` of the photos of other classes reach, of each class `(K,)`.
+
+    Args:
+        scores: (C, K) of photos of all classes.
+        targets: (C,) their own; whose scores are overwritten.
+    """
+    scores[np.arange(len(targets)), targets] = -np.inf
+    others = len(targets) - np.bincount(targets, minlength=scores.shape[1])
+    depth = np.maximum(others - 1, 0) * OTHERS  # of the limit below the highest score
+    deepest = min(len(targets), int(depth.max()) + 2)
+    highest = np.partition(scores.T, len(targets) - deepest, axis=1)[:, -deepest:]
+    highest = -np.sort(-highest.astype(np.float64), axis=1)
+    above = depth.astype(np.int64)
+    columns, below = np.arange(len(depth)), np.minimum(above + 1, deepest - 1)
+    upper, lower = highest[columns, above], highest[columns, below]
+    return np.asarray(upper + (depth - above) * (lower - upper))
+
+
+def _spread(n: int, most: int, seed: int) -> IntArray:
+    """At most so many of n photos, drawn at random, in their order."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def _folds(targets: IntArray, seed: int) -> IntArray:
@@ -153,31 +182,53 @@ def _folds(targets: IntArray, seed: int) -> IntArray:
 
 
 def _held_out_scores(
-    pixels: NDArray[np.float32], targets: IntArray, fold: IntArray
-) -> NDArray[np.float32]:
-    """Scores `(N, K)` of each class against the rest, by classifiers that have not seen the photo.
+    pixels: NDArray[np.float32], targets: IntArray, fold: IntArray, compared: IntArray
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Scores of a class against the rest, by classifiers that have not seen the photo.
 
     Args:
         pixels: (N, P) of one cell.
+        compared: (C,) rows that get the scores of all classes.
+
+    Returns:
+        `(N,)` each photo's score of its own class, and `(C, K)`.
     """
     pixels = pixels - pixels.mean(axis=0)
     n, size = pixels.shape
-    one_hot = np.eye(int(targets.max()) + 1, dtype=np.float32)[targets]
-    scores = np.empty((n, one_hot.shape[1]), np.float32)
+    sums_of, counts_of = _sums(pixels, targets, fold)  # (folds, K, P), (folds, K, 1)
+    own = np.empty(n, np.float32)
+    scores = np.empty((len(compared), sums_of.shape[1]), np.float32)
     for f in range(_FOLDS):
-        held = fold == f
-        if not held.any():
+        held = np.flatnonzero(fold == f)
+        if not len(held):
             continue
-        known, of_class = pixels[~held], one_hot[~held]
-        counts = of_class.sum(axis=0)[:, None]
-        sums = of_class.T @ known
+        known = pixels[fold != f]
+        counts, sums = counts_of.sum(axis=0) - counts_of[f], sums_of.sum(axis=0) - sums_of[f]
         means = sums / np.maximum(counts, 1)
         within = (known.T @ known - means.T @ sums) / max(1, len(known) - len(counts))
         ridge = _RIDGE * np.trace(within) / size + _NOISE
         rest = (known.sum(axis=0) - sums) / np.maximum(1, len(known) - counts)
         weights = np.linalg.solve(within + ridge * np.eye(size, dtype=np.float32), (means - rest).T)
-        scores[held] = pixels[held] @ weights - ((means + rest) / 2 * weights.T).sum(axis=1)
-    return scores
+        middle = ((means + rest) / 2 * weights.T).sum(axis=1)
+        label = targets[held]
+        own[held] = np.einsum("np,np->n", pixels[held], weights.T[label]) - middle[label]
+        some = np.flatnonzero(fold[compared] == f)
+        scores[some] = pixels[compared[some]] @ weights - middle
+    return own, scores
+
+
+def _sums(
+    pixels: NDArray[np.float32], targets: IntArray, fold: IntArray
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The sums of the pixels of each fold and class, `(folds, K, P)`, and its photos."""
+    classes = int(targets.max()) + 1
+    cell, cells = fold * classes + targets, _FOLDS * classes
+    sums = np.stack([np.bincount(cell, column, minlength=cells) for column in pixels.T], axis=1)
+    counts = np.bincount(cell, minlength=cells)
+    return (
+        sums.reshape(_FOLDS, classes, -1).astype(np.float32),
+        counts.reshape(_FOLDS, classes, 1).astype(np.float32),
+    )
 
 
 # --- the decision --------------------------------------------------------------------------------

@@ -1,30 +1,49 @@
 """Groups drawn with replacement, and whether the intervals hold what they promise."""
 
+import tracemalloc
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
 from imgcli.evaluation import metrics
-from imgcli.evaluation.intervals import intervals, resampled_confusions
+from imgcli.evaluation.intervals import intervals, resampled_margins
 from imgcli.evaluation.metrics import FIGURES
 from tests.support.predictions import of_confusion, predictions, sure
 
 
 def test_groups_are_drawn_whole_and_every_draw_has_as_many_groups() -> None:
     some = predictions([0, 0, 1, 1], sure([0, 0, 1, 0], 2), groups=[7, 7, 3, 3])
-    drawn = np.concatenate(list(resampled_confusions(some, 50, seed=0)))
-    assert drawn.shape == (50, 2, 2)
-    assert np.all(drawn.sum(axis=(1, 2)) == 4)
-    assert np.all(drawn[:, 0, 0] % 2 == 0) and np.all(drawn[:, 1, 0] == drawn[:, 1, 1])
-    assert len(np.unique(drawn[:, 0, 0])) == 3
+    drawn = joined(resampled_margins(some, 50, seed=0))
+    assert drawn.hits.shape == drawn.actual.shape == drawn.predicted.shape == (50, 2)
+    assert np.all(drawn.actual.sum(axis=1) == 4) and np.all(drawn.predicted.sum(axis=1) == 4)
+    assert np.all(drawn.hits[:, 0] % 2 == 0) and np.all(drawn.hits[:, 1] == drawn.actual[:, 1] / 2)
+    assert len(np.unique(drawn.hits[:, 0])) == 3
 
 
 def test_chunks_of_the_bootstrap_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     some = of_confusion([[40, 10], [5, 45]])
-    whole = np.concatenate(list(resampled_confusions(some, 30, seed=3)))
+    whole = joined(resampled_margins(some, 30, seed=3))
     monkeypatch.setattr("imgcli.evaluation.intervals.CHUNK", 700)
-    chunks = list(resampled_confusions(some, 30, seed=3))
+    chunks = list(resampled_margins(some, 30, seed=3))
     assert len(chunks) == 5
-    np.testing.assert_array_equal(np.concatenate(chunks), whole)
+    for one, other in zip(joined(chunks), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_memory_of_the_bootstrap_grows_with_the_classes_and_not_with_their_square() -> None:
+    # Confusion matrices of 1,000 classes would be 8 MB for each draw: 800 MB.
+    preds = np.arange(2_000) % 1_000
+    some = predictions((preds + (preds % 7 == 0)) % 1_000, sure(preds, 1_000))
+    tracemalloc.start()
+    intervals(some, FIGURES, dict.fromkeys(FIGURES, 0.5), draws=100)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 40e6
+
+
+def joined(chunks: Iterable[metrics.Margins]) -> metrics.Margins:
+    return metrics.Margins(*(np.concatenate(each) for each in zip(*chunks, strict=True)))
 
 
 # A classifier that is what it is: row i, the probabilities of what it calls a photo of class i.

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from imgcli.photos import shortcuts
 from imgcli.photos.fingerprint import SIDE
 from imgcli.photos.resize import resize
 from imgcli.photos.shortcuts import Shortcut, find_shortcuts
@@ -133,3 +134,29 @@ def test_one_class_and_pictures_of_one_colour_give_nothing() -> None:
     flat = np.full((40, SIDE, SIDE, 3), 7, np.uint8)
     assert find_shortcuts(flat, ["a"] * 40, np.arange(40)) == []
     assert find_shortcuts(flat, ["a"] * 20 + ["b"] * 20, np.arange(40)) == []
+
+
+def test_the_scores_of_many_classes_are_made_for_some_photos_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 20 photos of each of K classes, compared in all of them, would cost K².
+    monkeypatch.setattr(shortcuts, "_COMPARED", 300)
+    sizes = []
+    made = shortcuts._held_out_scores
+
+    def counted(*given: Any) -> Any:
+        own, scores = made(*given)
+        sizes.append((own.shape, scores.shape))
+        return own, scores
+
+    monkeypatch.setattr(shortcuts, "_held_out_scores", counted)
+    pictures = np.random.default_rng(0).integers(0, 255, (800, SIDE, SIDE, 3), dtype=np.uint8)
+    shortcuts.find_shortcuts(pictures, [str(i % 40) for i in range(800)], np.arange(800))
+    assert set(sizes) == {((800,), (300, 40))}
+
+
+def test_a_limit_is_the_quantile_of_the_other_classes_photos() -> None:
+    rng = np.random.default_rng(0)
+    scores, targets = rng.normal(size=(500, 7)).astype(np.float32), rng.integers(0, 7, 500)
+    wanted = [np.quantile(scores[targets != k, k], 1 - shortcuts.OTHERS) for k in range(7)]
+    np.testing.assert_allclose(shortcuts._limits(scores, targets), wanted, rtol=1e-5)
