@@ -250,6 +250,7 @@ class Summary:
     iqr: float | None = None
     min: float | None = None
     max: float | None = None
+    effective_n: float | None = None  # independent photos that would tell as much
 
 
 @dataclass(frozen=True)
@@ -287,6 +288,7 @@ class Evaluation:
     per_class: tuple[ClassFigures, ...]
     ece: float  # expected calibration error, 15 equal-width bins
     train: Mapping[str, Summary] | None = None  # the same three figures on the folds' train sides
+    test_ci95: tuple[float, float] | None = None  # of the accuracy on as many new photos
     repeats: int = 1  # how often the folds were dealt; the figures are pooled over them
 
     @property

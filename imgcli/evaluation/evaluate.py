@@ -12,7 +12,7 @@ import numpy as np
 
 from imgcli.errors import DataError, RunError, WrongUsage
 from imgcli.evaluation import metrics
-from imgcli.evaluation.intervals import group_sums, intervals
+from imgcli.evaluation.intervals import effective_sizes, group_sums, retraining
 from imgcli.evaluation.metrics import FIGURES, Figure
 from imgcli.records import ClassFigures, Evaluation, FloatArray, IntArray, Predictions, Summary
 from imgcli.text import percent
@@ -46,13 +46,15 @@ def evaluate(
             f"scored. Choose another part with --on, or add photos."
         )
     every = (predictions, *repeats)
+    figures = summaries(predictions, FIGURES, seed, repeats)
     return Evaluation(
         on=predictions.on,
         folds=predictions.folds,
         n=len(predictions),
         classes=predictions.classes,
         confusion=metrics.confusion_of(predictions),
-        **summaries(predictions, FIGURES, seed, repeats),
+        **figures,
+        test_ci95=_of_a_test(figures["accuracy"], len(predictions)),
         per_class=class_figures(every),
         ece=metrics.expected_calibration_error(
             np.concatenate([one.probs for one in every]),
@@ -73,11 +75,18 @@ def summaries(
     confusions = _confusions((predictions, *repeats))
     pooled = confusions.sum(axis=0)
     values = {name: float(figure(pooled)) for name, figure in figures.items()}
-    bounds = intervals(predictions, figures, values, seed=seed, repeats=repeats)
+    sizes = effective_sizes(predictions, figures, values, seed=seed, repeats=repeats)
     # Large groups can leave a fold without photos: it has no figures.
     folds = confusions[confusions.any(axis=(1, 2))] if predictions.folds else None
     return {
-        name: summary_of(values[name], bounds[name], None if folds is None else figure(folds))
+        name: replace(
+            summary_of(
+                values[name],
+                metrics.wilson_interval(values[name], sizes[name]),
+                None if folds is None else figure(folds),
+            ),
+            effective_n=sizes[name],
+        )
         for name, figure in figures.items()
     }
 
@@ -138,6 +147,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         },
         "ece": evaluation.ece,
         "macro_over": macro_over(evaluation),
+        "test_ci95": evaluation.test_ci95,
         "baseline": dict(zip(("class", "accuracy"), evaluation.baseline, strict=True)),
     }
 
@@ -266,7 +276,8 @@ def _mean(
         if (one.fold == fold).any()
     ]
     photos = np.mean(each, axis=0)
-    value, variance = float(photos.mean()), _variance(photos, predictions.groups)
+    value = float(photos.mean())
+    variance = _variance(photos, predictions.groups) * retraining(predictions)
     half = metrics.Z95 * variance**0.5
     bounds = (max(value - half, 0.0), value + half)
     if share:
@@ -325,6 +336,12 @@ def _train_side(confusions: IntArray) -> dict[str, Summary]:
 def _class_json(figures: ClassFigures) -> dict[str, Any]:
     document = asdict(figures)
     return {"class": document.pop("name"), **document}
+
+
+def _of_a_test(accuracy: Summary, photos: int) -> tuple[float, float] | None:
+    if accuracy.effective_n is None:
+        return None
+    return metrics.interval_of_a_test(accuracy.value, accuracy.effective_n, photos)
 
 
 def _known(figure: float) -> float | None:

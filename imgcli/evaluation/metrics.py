@@ -157,6 +157,15 @@ def wilson_interval(share: float, n: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def interval_of_a_test(share: float, n: float, photos: int) -> tuple[float, float]:
+    """In which a share lies that is found on so many new photos, in 95 of 100 tests.
+
+    Args:
+        n: effective number of photos that the share is known from.
+    """
+    return wilson_interval(share, 1 / (1 / n + 1 / photos))
+
+
 def independent(groups: IntArray) -> float:
     """The effective sample size (Σm)² / Σm² of groups of m photos; 0 of none.
 

@@ -234,7 +234,7 @@ def test_json_keeps_the_contract() -> None:
     document = json.loads(json.dumps(evaluation_json(evaluation)))
     assert list(document) == [
         *("on", "folds", "n", "accuracy", "macro_precision", "macro_f1"),
-        *("train", "per_class", "confusion", "ece", "macro_over", "baseline"),
+        *("train", "per_class", "confusion", "ece", "macro_over", "test_ci95", "baseline"),
     ]
     assert set(document["accuracy"]) == set(document["train"]["macro_f1"]) == S
     assert document["accuracy"]["folds"] == [1.0, 0.5, 1.0, 0.0]

@@ -9,6 +9,7 @@ import pytest
 from imgcli.evaluation import metrics
 from imgcli.evaluation.intervals import intervals, resampled_margins
 from imgcli.evaluation.metrics import FIGURES
+from imgcli.records import FloatArray, IntArray
 from tests.support.predictions import of_confusion, predictions, sure
 
 
@@ -80,6 +81,45 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     # 400 repeats know a coverage of 95 % to about 1.1 %.
     for held in coverage(copies=1, grouped=True).values():
         assert 0.92 <= held <= 0.98
+
+
+def test_intervals_of_folds_hold_the_accuracy_of_a_network_trained_anew() -> None:
+    """Linear classifiers of 120 points, really fitted: ten of the folds and the one delivered."""
+    rng, (k, size, n) = np.random.default_rng(0), (4, 30, 120)
+    centres = 0.45 * rng.normal(size=(k, size))
+
+    def drawn(n: int) -> tuple[FloatArray, IntArray]:
+        targets = rng.integers(k, size=n)
+        return np.c_[centres[targets] + rng.normal(size=(n, size)), np.ones(n)], targets
+
+    def fitted(x: FloatArray, targets: IntArray) -> FloatArray:
+        return np.linalg.solve(x.T @ x + 1e-3 * np.eye(size + 1), x.T @ np.eye(k)[targets])
+
+    new, labels = drawn(20_000)
+    held = {name: [0, 0] for name in FIGURES}
+    for _ in range(300):
+        (x, targets), fold = drawn(n), rng.permutation(n) % 10
+        preds = np.zeros(n, np.int64)
+        for f in range(10):
+            preds[fold == f] = (x[fold == f] @ fitted(x[fold != f], targets[fold != f])).argmax(1)
+        delivered = (new @ fitted(x, targets)).argmax(axis=1)
+        of_folds = predictions(targets, sure(preds, k), fold=fold)
+        as_if_given = predictions(targets, sure(preds, k))  # as if these networks were delivered
+        truth = metrics.confusion_matrix(labels, delivered, k)
+        values = {name: float(f(metrics.confusion_of(of_folds))) for name, f in FIGURES.items()}
+        for which, some in enumerate((of_folds, as_if_given)):
+            for name, (low, high) in intervals(some, FIGURES, values, draws=200).items():
+                held[name][which] += low <= float(FIGURES[name](truth)) <= high
+    for of_networks_trained_anew, of_given_ones in held.values():
+        assert 0.93 <= of_networks_trained_anew / 300 <= 0.98
+        assert of_given_ones / 300 < 0.92
+
+
+def test_a_class_of_few_photos_that_are_all_correct_is_not_certain() -> None:
+    matrix = np.diag([4, 4, 4, 100])
+    some = of_confusion(matrix.tolist())
+    low, high = intervals(some, FIGURES, dict.fromkeys(FIGURES, 1.0))["macro_precision"]
+    assert high == 1.0 and low < 0.85
 
 
 def test_intervals_hold_the_truth_with_copies_only_if_these_move_together() -> None:

@@ -17,7 +17,7 @@ from imgcli.report.page.matrix import MatrixTable, matrix_table
 from imgcli.report.plots import style
 from imgcli.report.terminal import check as check_text
 from imgcli.report.terminal import merges as merges_text
-from imgcli.report.terminal.evaluation import FIGURES, measured_on
+from imgcli.report.terminal.evaluation import FIGURES, interval_line, measured_on
 
 MERGES = 12  # suggestions that are shown with photos
 GROUPS = 12  # groups of near-duplicates that are shown
@@ -121,6 +121,7 @@ def _evaluation(report: Report) -> dict[str, Any]:
     return {
         "evaluation": evaluation,
         "measured_on": measured_on(evaluation),
+        "covered": interval_line(evaluation),
         "headline": summary.headline(evaluation),
         "sentences": [*summary.verdict(evaluation), *gap, *tested],
         "sides": _sides(evaluation),

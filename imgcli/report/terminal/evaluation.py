@@ -75,6 +75,22 @@ def figures(evaluation: Evaluation) -> Table:
     return found
 
 
+def interval_line(evaluation: Evaluation) -> str:
+    """What the intervals cover, and what is none."""
+    network = (
+        "the network that is trained on all these photos" if evaluation.folds else "this network"
+    )
+    line = f"95 % intervals: of {network}, on photos like these."
+    if evaluation.test_ci95:
+        line += (
+            f" A test of {count(evaluation.n, 'new photo')} would find an accuracy of "
+            f"{interval(evaluation.test_ci95)} in 95 of 100 cases."
+        )
+    if evaluation.folds:
+        line += " The sd is the spread of the folds, and no interval."
+    return line
+
+
 def _add_side(table: Table, side: str, summaries: Mapping[str, Summary]) -> None:
     table.add_section()
     table.add_row(Text(side, style="bold"))
@@ -294,6 +310,7 @@ def evaluated(
     if ungrouped is not None:
         yield Text(comparison_with_ungrouped(evaluation, ungrouped))
     yield figures(evaluation)
+    yield Text(interval_line(evaluation))
     yield per_class(evaluation)
     lines = [baseline_line(evaluation), macro_line(evaluation)]
     lines += [scores_line(document), calibration_line(document)]
