@@ -17,7 +17,7 @@ from imgcli.evaluation.evaluate import (
 from imgcli.records import IntArray, Predictions
 from tests.support.predictions import of_confusion, predictions, sure
 
-S = {"value", "ci95", "folds", "mean", "std", "median", "iqr", "min", "max"}
+S = {"value", "ci95", "folds", "mean", "std", "median", "iqr", "min", "max", "effective_n"}
 
 
 def folded() -> Predictions:
