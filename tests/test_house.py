@@ -20,6 +20,7 @@ GROUND = {
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
     *("folder_names", "tree_readings", "class_folders", "compute"),
     *("photo_sizes", "parquet_tables", "tables", "photo_files"),
+    "remote",
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking", "export"}
 ALLOWED = {
@@ -27,6 +28,7 @@ ALLOWED = {
     "text": set(),
     "progress": {"text"},
     "image_types": set(),
+    "remote": {"remote", "errors", "progress", "text"},
     "compute": {"compute", "errors", "progress", "text"},
     "config": {"errors"},
     "records": {"config"},
