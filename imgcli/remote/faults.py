@@ -201,4 +201,4 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         if one is not None and id(one) not in seen:
             seen.add(id(one))
             yield one
-            ahead += [one.__cause__, one.__context__]
+            ahead += [one.__cause__, None if one.__suppress_context__ else one.__context__]

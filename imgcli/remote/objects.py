@@ -18,6 +18,7 @@ from imgcli.remote.storage import RemoteObject, storage_of, walk
 from imgcli.remote.uris import shown
 
 BLOCK = 4 << 20  # bytes read at once in a file that is read forwards
+_MOST_FIRST = 64 << 20
 _FIRST = 64 << 10  # bytes read at first, and after a jump: many files are only looked into
 
 
@@ -33,6 +34,15 @@ def list_uris(prefix: str) -> Iterator[RemoteObject]:
         yield found
     if found is None:
         raise nothing_at(prefix)
+
+
+def list_folder(uri: str) -> list[RemoteObject]:
+    """The objects and folders directly in a folder, sorted by name; empty where there is none.
+
+    Raises:
+        Refused: it cannot be listed.
+    """
+    return storage_of(uri).listing(uri)
 
 
 def stat_uri(uri: str) -> RemoteObject:
@@ -67,23 +77,26 @@ def read_uri(one: RemoteObject, start: int = 0, end: int | None = None) -> bytes
     return storage_of(one.uri).read(one, start, stop)
 
 
-def open_uri(one: RemoteObject | str, block: int = BLOCK) -> io.BufferedReader:
+def open_uri(
+    one: RemoteObject | str, block: int = BLOCK, first: int | None = None
+) -> io.BufferedReader:
     """An object as a file, of which never more than a block is in memory.
 
     Args:
         block: bytes asked for at once where it is read forwards; less is asked for after a jump.
+        first: bytes asked for first, for a file that is to be read whole; at most 64 MB.
 
     Raises:
         as `stat_uri`; reading raises as `read_uri`.
     """
     found = stat_uri(one) if isinstance(one, str) else one
-    return io.BufferedReader(_Raw(found, block), _FIRST)
+    return io.BufferedReader(_Raw(found, block, min(first or _FIRST, _MOST_FIRST)), _FIRST)
 
 
 class _Raw(io.RawIOBase):
     """Reads ranges: small ones where it is sought in, twice as large with each read forwards."""
 
-    def __init__(self, one: RemoteObject, block: int) -> None:
+    def __init__(self, one: RemoteObject, block: int, first: int) -> None:
         super().__init__()
         self._read = partial(read_uri, one)
         self._size = one.size
@@ -92,6 +105,7 @@ class _Raw(io.RawIOBase):
         self._start = 0  # of the bytes at hand
         self._data = b""
         self._next = min(_FIRST, block)
+        self._first = first
 
     def readable(self) -> bool:
         return True
@@ -113,9 +127,10 @@ class _Raw(io.RawIOBase):
         if self._at >= self._size:
             return 0
         if not self._start <= self._at < self._start + len(self._data):
-            forwards = self._at == self._start + len(self._data)
+            forwards = self._data and self._at == self._start + len(self._data)
             self._next = min(2 * self._next, self._block) if forwards else min(_FIRST, self._block)
-            size = max(self._next, min(len(buffer), self._block))
+            size = max(self._next, min(len(buffer), self._block), self._first)
+            self._first = 0
             self._data = self._read(self._at, self._at + size)
             self._start = self._at
         data = self._data[self._at - self._start :][: len(buffer)]

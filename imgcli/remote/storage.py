@@ -12,9 +12,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from time import sleep
 from typing import Any, TypeVar
 
-from imgcli.errors import DataError, Refused
+from imgcli.errors import DataError, Refused, WrongUsage
 from imgcli.progress import note_once
 from imgcli.remote.faults import RETRIED, Changed, Kind, Short, kind_of, sentence, words
 from imgcli.remote.uris import shown, split_uri
@@ -27,6 +28,8 @@ LONGEST_PAUSE = 30.0  # seconds
 FIRST_ANSWER = (
     8.0  # seconds until the first answer of a place; later ones may be retried for longer
 )
+# Schemes whose URIs are a bucket and a path in it; others know hosts, users and folders by id.
+BUCKETS = {"s3", "s3a", "gs", "gcs", "hf", "az", "abfs", "abfss", "oss", "memory"}
 _FAST = 2  # tries of the first request
 
 # They log tracebacks of errors that end in a sentence here.
@@ -178,11 +181,14 @@ class Storage:
         try:
             _within(FIRST_ANSWER, lambda: self._retried(first, _FAST))
         except Exception as error:
-            kind = kind_of(error)
-            if self._kind == "s3" and kind in (Kind.NO_CREDENTIALS, Kind.DENIED):
-                self._without_key(uri, error)
-            elif kind is not Kind.DENIED:  # the top may be closed, and what is asked for open
-                raise
+            denied, kind = error, kind_of(error)
+            may_be_public = self._kind == "s3" and kind in (Kind.NO_CREDENTIALS, Kind.DENIED)
+            if not may_be_public and kind is not Kind.DENIED:
+                raise  # a bucket may be closed that holds an open folder
+        else:
+            may_be_public = False
+        if may_be_public:
+            self._without_key(uri, denied)
         self._answered = True
 
     def _without_key(self, uri: str, denied: Exception) -> None:
@@ -213,9 +219,8 @@ class Storage:
                 if kind_of(error) not in RETRIED or number == tries:
                     raise
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (number - 1))
-            if _stopped.wait(pause * random.uniform(0.8, 1.2)):
-                break
-        raise Refused("stopped")
+            sleep(pause * random.uniform(0.8, 1.2))
+        raise AssertionError("the last try returns or raises")
 
     # --- paths ----------------------------------------------------------------------------------
 
@@ -239,14 +244,6 @@ class Storage:
 
     def _fresh(self) -> dict[str, Any]:
         return {"refresh": True} if self._kind == "s3" else {}
-
-
-_stopped = threading.Event()
-
-
-def stop() -> None:
-    """End every pause between tries: the command was interrupted."""
-    _stopped.set()
 
 
 @cache
@@ -327,11 +324,16 @@ def _filesystem(scheme: str, top: str) -> Any:
     """The fsspec file system of a scheme.
 
     Raises:
-        Refused: its library is not installed, or there is none.
+        WrongUsage: there is none, or none of buckets.
+        Refused: its library is not installed.
     """
+    if scheme not in BUCKETS:
+        raise WrongUsage(
+            f"'{shown(top)}': {scheme}:// is not read. Name a folder or a file, or a URI that "
+            f"begins with {', '.join(f'{name}://' for name in ('s3', 'gs', 'hf', 'az'))} or https://."
+        )
     try:
         import fsspec
-        from fsspec.registry import known_implementations
 
         if _kind_of_scheme(scheme) == "s3":
             return _s3()
@@ -339,11 +341,6 @@ def _filesystem(scheme: str, top: str) -> Any:
             from huggingface_hub import HfFileSystem
 
             return HfFileSystem(skip_instance_cache=True)
-        if scheme not in known_implementations or scheme in ("file", "local"):
-            raise Refused(
-                f"'{shown(top)}': nothing is known about {scheme}://. Photos are read from folders "
-                "and files here, and from s3://, gs://, hf:// and https://."
-            )
         options = fsspec.get_filesystem_class(scheme)._get_kwargs_from_urls(top)
         options |= {"use_listings_cache": False, "skip_instance_cache": True}
         return fsspec.filesystem(scheme, **options)

@@ -29,6 +29,11 @@ def split_uri(uri: str) -> tuple[str, str]:
     return found[1].lower(), found[2]
 
 
+def has_user(uri: str) -> bool:
+    """Whether a user or a password stands before the host."""
+    return _USER.match(split_uri(uri)[1]) is not None
+
+
 def shown(uri: str) -> str:
     """A URI as it may be shown and stored: without user, password and signed query."""
     scheme, rest = split_uri(uri)
