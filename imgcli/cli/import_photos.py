@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import ClassesAt, Force, Json, Parts, PathColumn, Quiet, Seed, TableRoot
+from imgcli.cli.options import (
+    AllowHosts,
+    ClassesAt,
+    Force,
+    Json,
+    Parts,
+    PathColumn,
+    Quiet,
+    Seed,
+    TableRoot,
+)
 from imgcli.commands.import_photos import ImportResult, Multi, OnConflict
 from imgcli.commands.import_photos import import_photos as copy_photos
 from imgcli.report.terminal.photos import imported
@@ -133,6 +143,7 @@ def import_photos(
     only: Only = [],  # noqa: B006
     limit: Limit = None,
     on_conflict: Conflict = "keep",
+    allow_host: AllowHosts = [],  # noqa: B006
     seed: Seed = 0,
     force: Force = False,
     json: Json = False,
@@ -157,8 +168,6 @@ def import_photos(
       imgcli import labels.csv --label-column species --rename crabe=crab
 
       imgcli import s3://bucket/photos --only cat,dog --limit 500
-
-      imgcli import mnist/ --keep-split
     """
     result = copy_photos(
         sources,
@@ -178,6 +187,7 @@ def import_photos(
         only=only,
         limit=limit,
         on_conflict=on_conflict,
+        allow_host=allow_host,
         seed=seed,
         force=force,
     )
