@@ -174,6 +174,7 @@ class Storage:
 
         def first() -> None:
             if self._kind == "hf":
+                self._has_key = _has_hub_token()
                 self._at = _commit(self._fs, self.top)
             elif self._kind == "s3":
                 _first_key(self._fs, self._path(uri))
@@ -410,6 +411,12 @@ def _first_key(fs: Any, path: str) -> None:
     """Ask for the first key below a path, or at it: whether the bucket is there, and is open."""
     bucket, key, _ = fs.split_path(path)
     fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
+
+
+def _has_hub_token() -> bool:
+    from huggingface_hub import get_token
+
+    return get_token() is not None
 
 
 def _commit(fs: Any, top: str) -> str:
