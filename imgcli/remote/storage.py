@@ -65,6 +65,7 @@ class Storage:
         self.scheme, rest = split_uri(uri)
         self.top = f"{self.scheme}://{_top(self.scheme, rest)}"
         self._kind = _kind_of_scheme(self.scheme)
+        self._tries = 2 if self._kind == "gs" else TRIES  # gcsfs itself tries six times
         self._fs = _filesystem(self.scheme, self.top)
         self._at = ""  # the commit of a repository, by which all is listed and read
         self._answered = False
@@ -124,7 +125,7 @@ class Storage:
         if start >= end:
             return b""
         try:
-            return self._retried(read, TRIES)
+            return self._retried(read, self._tries)
         except Exception as error:
             raise self._unread(error, one) from None
 
@@ -134,7 +135,7 @@ class Storage:
             case Kind.CHANGED:
                 return Changed(0, "it has changed while it was imported", shown(one.uri))
             case Kind.MISSING:
-                return FileNotFoundError(2, "it has been removed since it was listed")
+                return FileNotFoundError(2, "replaced or removed since it was listed")
             case Kind.DENIED:
                 return PermissionError(13, "access denied")
             case Kind.OTHER if isinstance(error, OSError | ValueError):
@@ -157,7 +158,7 @@ class Storage:
         except Exception as error:
             raise self._refused(error, uri) from None
         try:
-            return self._retried(request, TRIES)
+            return self._retried(request, self._tries)
         except Exception as error:
             if kind_of(error) is Kind.MISSING:
                 raise FileNotFoundError(shown(uri)) from None
@@ -378,6 +379,9 @@ def _filesystem(scheme: str, top: str) -> Any:
             from huggingface_hub import HfFileSystem
 
             return HfFileSystem(skip_instance_cache=True)
+        # Google's library looks for a metadata server, for twelve seconds where there is none.
+        os.environ.setdefault("GCE_METADATA_DETECT_RETRIES", "1")
+        os.environ.setdefault("GCE_METADATA_TIMEOUT", "2")
         options = fsspec.get_filesystem_class(scheme)._get_kwargs_from_urls(top)
         options |= {"use_listings_cache": False, "skip_instance_cache": True}
         return fsspec.filesystem(scheme, **options)
