@@ -327,6 +327,7 @@ MODELS = {"torchvision", "timm", "sympy"}  # of a network that is imgcli's own
 FITTING = {"sklearn", "scipy.stats"}
 DRAWING = {"matplotlib"}
 EXTRAS = {"optuna", "pyarrow", "pandas", "onnx", "onnxruntime", "tensorboard", "mlflow", "wandb"}
+EXTRAS |= {"s3fs", "gcsfs", "aiobotocore"}  # fsspec comes with torch
 # What these import themselves where it is installed.
 THEIRS = {"sklearn": {"pyarrow", "pandas"}, "timm": {"wandb"}}
 IMPORTS_NOT: dict[str, set[str]] = {

@@ -102,7 +102,7 @@ def test_what_the_hub_refuses_is_said(
     )
     assert "has no such revision" in refused(shell, f"{OWLS}@v9")
     monkeypatch.delenv("HF_TOKEN")
-    monkeypatch.setenv("HF_TOKEN_PATH", "none")
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", "none")
     said = refused(shell, OWLS)
     assert f"'{OWLS}' is gated. Ask for access" in said and "HF_TOKEN" in said
     assert "if it is private, set HF_TOKEN" in refused(shell, "hf://datasets/lab/owl")
