@@ -231,15 +231,14 @@ class Storage:
     def _path(self, uri: str) -> str:
         """The path of a URI as its library wants it."""
         path = _path_in(uri)
-        if self._at and not _revision(self.top):
-            top = _path_in(self.top)
-            return f"{top}@{self._at}{path[len(top) :]}"
-        return path
+        if not self._at:
+            return path
+        return f"{_pinned(self.top, self._at)}{path[len(_path_in(self.top)) :]}"
 
     def _uri(self, path: str) -> str:
-        if self._at and not _revision(self.top):
-            path = path.replace(f"@{self._at}", "", 1)
-        return f"{self.scheme}://{path}"
+        if not self._at:
+            return f"{self.scheme}://{path}"
+        return f"{self.top}{path.removeprefix(_pinned(self.top, self._at))}"
 
     def _object(self, info: Mapping[str, Any]) -> RemoteObject:
         is_folder = info.get("type") == "directory"
@@ -305,11 +304,15 @@ def _top(scheme: str, rest: str) -> str:
     n = 1
     if scheme == "hf":
         n = 3 if steps[0] in ("datasets", "models", "spaces") else 2
+        n += 2 * (
+            steps[n - 1 : n] != [] and steps[n - 1].endswith("@refs")
+        )  # @refs/convert/parquet
     return "/".join(steps[:n])
 
 
-def _revision(top: str) -> str:
-    return top.partition("@")[2]
+def _pinned(top: str, commit: str) -> str:
+    """A repository at a commit, whatever revision was named."""
+    return f"{_path_in(top).partition('@')[0]}@{commit}"
 
 
 def _path_in(uri: str) -> str:

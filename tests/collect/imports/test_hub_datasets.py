@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from imgcli.remote import storage
-from tests.support.fake_hub import FakeHub, Repo, asked_by
+from tests.support.fake_hub import FakeHub, Repo, asked_by, oid
 from tests.support.photos import photo
 from tests.support.shell import Shell
 from tests.support.trees import TWO_CLASSES, make_zip, provenance_lines, tree
@@ -80,11 +80,21 @@ def test_a_data_set_is_read_at_one_commit(shell: Shell, hub: FakeHub) -> None:
     repo = publish(hub, TWO_CLASSES)
     first = shell.json("import", f"{OWLS}@main")
     assert first["added"] == 4
+    read = [asked for asked in hub.log if "/resolve/" in asked]
+    assert len(read) == 4 and all(f"/resolve/{oid(0)}/" in asked for asked in read)
+    assert provenance_lines(Path("raw"))[0]["origin"] == f"{OWLS}@main/a/1.png"
     repo.commit({"a/1.png": photo(77), "a/9.png": photo(9)})
     done = shell.json("import", f"{OWLS}@main")
     assert done["added"] == 1
     (rejected,) = done["rejected"][-1:]
     assert "changed since it was imported" in rejected["reason"]
+
+
+@pytest.mark.parametrize("top", [OWLS, f"{OWLS}@v1", f"{OWLS}@refs/convert/parquet", "hf://a/b"])
+def test_a_revision_may_have_steps_of_its_own(top: str) -> None:
+    with storage.connecting():
+        found = storage.storage_of(f"{top}/data/x.parquet")
+    assert isinstance(found, storage.Storage) and found.top == top
 
 
 def refused(shell: Shell, *words: str) -> str:
