@@ -187,7 +187,9 @@ class Storage:
         except Exception as error:
             denied, kind = error, kind_of(error)
             may_be_public = self._kind == "s3" and kind in (Kind.NO_CREDENTIALS, Kind.DENIED)
-            if not may_be_public and kind is not Kind.DENIED:
+            if kind in (Kind.BUSY, Kind.BROKEN):  # it is there
+                self._retried(first, self._tries)
+            elif not may_be_public and kind is not Kind.DENIED:
                 raise  # a bucket may be closed that holds an open folder
         else:
             may_be_public = False
@@ -476,9 +478,7 @@ def _read_hf(fs: Any, path: str, one: RemoteObject, start: int, end: int) -> byt
         endpoint=fs.endpoint,
     )
     headers = {**build_hf_headers(), "Range": f"bytes={start}-{end - 1}"}
-    answer = get_session().get(
-        url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT, follow_redirects=True
-    )
+    answer = get_session().get(url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
     hf_raise_for_status(answer)
     data: bytes = answer.content
     return data[start:end] if answer.status_code == 200 else data  # a whole small file

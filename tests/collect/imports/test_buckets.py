@@ -154,6 +154,7 @@ def test_more_objects_than_a_page_holds_are_listed(s3: FakeS3) -> None:
 def test_a_server_that_is_busy_or_breaks_off_is_asked_again(shell: Shell, s3: FakeS3) -> None:
     uri = s3.put_all(TWO_CLASSES)
     s3.faults = {
+        "max-keys=1": [BUSY, BUSY, BUSY],  # the first request of all
         "prefix=photos/a/": [BUSY],  # a listing
         "photos/a/1.png": [BUSY, TOO_MANY],
         "photos/a/2.png": [CUT],
