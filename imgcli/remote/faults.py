@@ -71,6 +71,7 @@ _ERRNO = {
     errno.EACCES: Kind.DENIED,
 }
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s\"'<>]+")
+_OFFLINE = "OfflineModeIsEnabled"
 _NOT_ON_HUB = {
     *("RepositoryNotFoundError", "RevisionNotFoundError", "EntryNotFoundError"),
     "HFValidationError",
@@ -90,7 +91,7 @@ def kind_of(error: BaseException) -> Kind:
     """What kind of fault an error is, by it and what it came from."""
     each = list(_chain(error))
     names = [{kind.__name__ for kind in type(one).__mro__} for one in each]
-    if any("GatedRepoError" in found for found in names):
+    if any({"GatedRepoError", _OFFLINE} & found for found in names):
         return Kind.DENIED
     if any(_NOT_ON_HUB & found for found in names):  # of status 401, if it may be a private one
         return Kind.MISSING
@@ -188,6 +189,11 @@ def sentence(error: BaseException, uri: str, has_key: bool = True) -> str:
 def _on_hub(error: BaseException, name: str, has_token: bool) -> str:
     names = {kind.__name__ for one in _chain(error) for kind in type(one).__mro__}
     login = "set HF_TOKEN to a token of yours, or log in once with `hf auth login`"
+    if _OFFLINE in names:
+        return (
+            f"'{name}' is on the hub, and HF_HUB_OFFLINE is set, which forbids to ask it. Unset "
+            "HF_HUB_OFFLINE and run the command again."
+        )
     if "GatedRepoError" in names:
         return f"'{name}' is gated. Ask for access on its page on the hub, and {login}."
     if "RevisionNotFoundError" in names:

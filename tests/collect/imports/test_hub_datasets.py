@@ -110,6 +110,9 @@ def test_what_the_hub_refuses_is_said(
     assert "There is no 'hf://datasets/lab/owl' on the hub." in refused(
         shell, "hf://datasets/lab/owl"
     )
+    with monkeypatch.context() as offline:
+        offline.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        assert "Unset HF_HUB_OFFLINE" in refused(shell, OWLS)
     assert "has no such revision" in refused(shell, f"{OWLS}@v9")
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", "none")
