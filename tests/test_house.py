@@ -20,6 +20,7 @@ GROUND = {
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
     *("folder_names", "tree_readings", "class_folders", "compute"),
     *("photo_sizes", "parquet_tables", "tables", "photo_files"),
+    *("http", "remote"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking", "export"}
 ALLOWED = {
@@ -27,10 +28,12 @@ ALLOWED = {
     "text": set(),
     "progress": {"text"},
     "image_types": set(),
+    "http": {"http", "errors", "progress", "text"},
+    "remote": {"remote", "errors", "http", "progress", "text"},
     "compute": {"compute", "errors", "progress", "text"},
     "config": {"errors"},
     "records": {"config"},
-    "reading": {"errors", "text"},
+    "reading": {"errors", "remote", "text"},
     "documents": {"reading"},
     "run_documents": {"config", "documents", "records"},
     "files": {"errors", "progress", "text", "reading", "documents"},
@@ -42,7 +45,7 @@ ALLOWED = {
     "tree_readings": {"folder_names"},
     "class_folders": {"errors", "folder_names", "text", "tree_readings"},
     "photo_sizes": set(),
-    "parquet_tables": {"errors", "reading"},
+    "parquet_tables": {"errors", "reading", "remote"},
     "tables": {"errors", "image_types", "parquet_tables", "reading", "records"},
     "photo_files": {"errors", "folder_names", "image_types", "tables", "text"},
     "runs": GROUND - {"ledger"},
@@ -134,8 +137,8 @@ CLOCKS = {
     "compute/leading.py": "as in compute/helping.py",
     "compute/team.py": "as in compute/helping.py",
     "files.py": "how old a temporary file of another machine is, before it is removed",
-    "collect/http/robots.py": "how long the robots.txt of a host holds",
-    "collect/http/host.py": "pauses between requests",
+    "http/robots.py": "how long the robots.txt of a host holds",
+    "http/host.py": "pauses between requests",
     "training/benchmark.py": "`imgcli bench`, which measures",
     "training/pipeline.py": "how long a training took, for people",
     "training/choosing.py": "choose --minutes: what is begun; what it finds is the same",
@@ -297,7 +300,7 @@ ASKS = {
 
 def test_only_the_polite_client_speaks_to_the_network() -> None:
     for _, path, tree in modules():
-        if path.is_relative_to(PACKAGE / "collect/http"):
+        if path.is_relative_to(PACKAGE / "http"):
             continue
         used = {name.partition(".")[0] for name in imported(tree)} & NETWORK
         assert not used - ASKS.get(path.relative_to(PACKAGE).as_posix(), set()), path
@@ -324,6 +327,7 @@ MODELS = {"torchvision", "timm", "sympy"}  # of a network that is imgcli's own
 FITTING = {"sklearn", "scipy.stats"}
 DRAWING = {"matplotlib"}
 EXTRAS = {"optuna", "pyarrow", "pandas", "onnx", "onnxruntime", "tensorboard", "mlflow", "wandb"}
+EXTRAS |= {"s3fs", "gcsfs", "aiobotocore"}  # fsspec comes with torch
 # What these import themselves where it is installed.
 THEIRS = {"sklearn": {"pyarrow", "pandas"}, "timm": {"wandb"}}
 IMPORTS_NOT: dict[str, set[str]] = {
