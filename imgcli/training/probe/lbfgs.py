@@ -4,7 +4,8 @@ Nocedal & Wright, Numerical Optimization, 2nd ed., algorithms 7.4 and 7.5, with 
 problem with its own step. Variables are `(P, D, K)`, objectives `(P,)`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -20,6 +21,12 @@ class Objectives(Protocol):
     def __call__(self, variables: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         """Objectives `(p,)` and gradients `(p, D, K)`."""
 
+    def curvature(self, variables: Tensor, loss: Tensor) -> Tensor:
+        """What `times_inverse` needs to know of all P problems where they start, `(P,)`."""
+
+    def times_inverse(self, gradient: Tensor, which: Tensor, curvature: Tensor) -> Tensor:
+        """Roughly the inverse of the Hessian, up to a factor, times the gradient."""
+
     def solved(self, variables: Tensor, gradient: Tensor, which: Tensor, most: Tensor) -> Tensor:
         """Whether the objectives are within `most` `(p,)` of their minima, `(p,)` bool."""
 
@@ -34,6 +41,7 @@ def minimise(
     """
     solution, going = point.clone(), torch.arange(len(point), device=point.device)
     loss, gradient = problem(point, going)
+    curvature = problem.curvature(point, loss)
     path = [loss]
     steps: list[tuple[Tensor, Tensor, Tensor]] = []  # (step, change of gradient, 1 / their product)
     for _ in range(max_iterations):
@@ -46,7 +54,8 @@ def minimise(
             steps = [(step[on], change[on], inverse[on]) for step, change, inverse in steps]
         if len(going) == 0:
             break
-        direction = -_times_inverse_hessian(gradient, steps)
+        roughly = partial(problem.times_inverse, which=going, curvature=curvature[going])
+        direction = -_times_inverse_hessian(gradient, steps, roughly)
         trial, trial_loss, trial_gradient = _backtrack(
             problem, going, point, loss, gradient, direction
         )
@@ -62,21 +71,25 @@ def minimise(
 
 
 def _times_inverse_hessian(
-    gradient: Tensor, steps: Sequence[tuple[Tensor, Tensor, Tensor]]
+    gradient: Tensor,
+    steps: Sequence[tuple[Tensor, Tensor, Tensor]],
+    roughly: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """The two-loop recursion: the remembered curvature's inverse times the gradient."""
-    result: Tensor = gradient.clone()
-    if not steps:
-        result /= gradient.flatten(1).norm(dim=1).clamp_min(1.0)[:, None, None]
-        return result
-    shares = []
+    """The two-loop recursion: the remembered curvature's inverse times the gradient.
+
+    Args:
+        roughly: the inverse without what is remembered, up to a factor.
+    """
+    result, shares = gradient.clone(), []
     for step, change, inverse in reversed(steps):
         share = inverse * (step * result).sum(dim=(1, 2))
         shares.append(share)
         result -= share[:, None, None] * change
-    _, change, inverse = steps[-1]
-    curvature = inverse * change.square().sum(dim=(1, 2))
-    result *= torch.where(curvature > 0, 1 / curvature, 1.0)[:, None, None]
+    result = roughly(result)
+    if steps:
+        _, change, inverse = steps[-1]
+        curvature = inverse * (change * roughly(change)).sum(dim=(1, 2))
+        result *= torch.where(curvature > 0, 1 / curvature, 1.0)[:, None, None]
     for (step, change, inverse), share in zip(steps, reversed(shares), strict=True):
         back = share - inverse * (change * result).sum(dim=(1, 2))
         result += back[:, None, None] * step

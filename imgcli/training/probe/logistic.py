@@ -15,10 +15,12 @@ gradientᵀ · curvature⁻¹ · gradient, with the curvature where the iteratio
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from imgcli.training.probe.directions import Directions
 from imgcli.training.probe.heads import Heads, joined
 from imgcli.training.probe.lbfgs import MEMORY, minimise
 
@@ -43,6 +45,11 @@ class SoftmaxRegression:
     classes: int
     label_smoothing: float = 0.0
     max_iterations: int = MAX_ITERATIONS
+
+    @cached_property
+    def directions(self) -> Directions:
+        """Those of all rows; each problem's are nearly the same."""
+        return Directions.of(self.features)
 
     def on(self, rows: Tensor) -> "Problems":
         """Problems on some rows each.
@@ -92,6 +99,7 @@ class Problems:
 
     def __init__(self, regression: SoftmaxRegression, problems: Sequence["_Problem"]) -> None:
         self._problems, self._most = problems, regression.max_iterations
+        self._directions = regression.directions
         d, k = regression.features.shape[1], regression.classes
         self._zero = regression.features.new_zeros(len(problems), d + 1, k)
 
@@ -108,7 +116,7 @@ class Problems:
         solutions, paths = [], []
         for first in range(0, len(start), at_once):
             some = slice(first, first + at_once)
-            stacked = _Stacked(self._problems[some], l2_penalties[some])
+            stacked = _Stacked(self._problems[some], l2_penalties[some], self._directions)
             solution, path = minimise(stacked, start[some], tolerance, self._most)
             solutions.append(solution)
             paths.append(path)
@@ -134,6 +142,7 @@ class _Stacked:
 
     problems: Sequence["_Problem"]
     l2_penalties: Tensor  # (P,)
+    directions: Directions
 
     def __call__(self, variables: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         l2_penalties = self.l2_penalties[which]
@@ -144,6 +153,20 @@ class _Stacked:
         loss += l2_penalties / 2 * weights.square().sum(dim=(1, 2))
         gradient[:, :-1] += l2_penalties[:, None, None] * weights
         return loss, gradient
+
+    def curvature(self, variables: Tensor, loss: Tensor) -> Tensor:
+        """How uncertain the predictions are: the mean of p · (1 - p), judged by the loss.
+
+        It is exact where all classes are equally likely, and half of it near certainty.
+        """
+        entropy = loss - self.l2_penalties / 2 * variables[:, :-1].square().sum(dim=(1, 2))
+        return -torch.expm1(-entropy).clamp_max(-1e-6) / variables.shape[2]
+
+    def times_inverse(self, gradient: Tensor, which: Tensor, curvature: Tensor) -> Tensor:
+        weights = self.directions.times_inverse(
+            gradient[:, :-1], curvature, self.l2_penalties[which]
+        )
+        return torch.cat([weights, gradient[:, -1:] / curvature[:, None, None]], dim=1)
 
     def solved(self, variables: Tensor, gradient: Tensor, which: Tensor, most: Tensor) -> Tensor:
         gap = gradient[:, :-1].square().sum(dim=(1, 2)) / (2 * self.l2_penalties[which])
