@@ -137,7 +137,7 @@ def calibrate(logits: Tensor, targets: Tensor, start: int) -> int:
 def _log_loss(logits: Tensor, targets: Tensor, temperature: float) -> float:
     """The mean cross-entropy, some rows at a time that stay in the cache."""
     rows = max(1, _CACHED // logits.shape[1])
-    total = torch.zeros((), dtype=torch.float64, device=logits.device)
+    total = logits.new_zeros(())  # float32: mps knows no double
     for some, wanted in zip(torch.split(logits, rows), torch.split(targets, rows), strict=True):
         total += functional.cross_entropy(some / temperature, wanted, reduction="sum")
     return float(total / len(targets))
