@@ -329,7 +329,7 @@ DRAWING = {"matplotlib"}
 EXTRAS = {"optuna", "pyarrow", "pandas", "onnx", "onnxruntime", "tensorboard", "mlflow", "wandb"}
 EXTRAS |= {"s3fs", "gcsfs", "aiobotocore"}  # fsspec comes with torch
 # What these import themselves where it is installed.
-THEIRS = {"sklearn": {"pyarrow", "pandas"}, "timm": {"wandb"}}
+THEIRS = {"sklearn": {"pyarrow", "pandas"}, "timm.optim": {"wandb", "pandas"}}
 IMPORTS_NOT: dict[str, set[str]] = {
     "--help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},
     "train --help": {*TORCH, "scipy", "sklearn", *DRAWING, "numpy", "PIL"},

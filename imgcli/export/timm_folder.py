@@ -110,7 +110,7 @@ def _as_timms(run: Run, network: Network, classes: int) -> _Timms:
     Raises:
         ModelError: it does not, or there is none.
     """
-    import timm
+    from imgcli.models.lean import timm
 
     model, name = stored_model(run), timm_name(network.arch)
     state = with_library_names(network, model, network.classifier.state_dict(), classes)
@@ -189,8 +189,9 @@ def _compare(network: Network, folder: Path) -> None:
     Raises:
         ModelError: with the difference.
     """
-    import timm
     import torch
+
+    from imgcli.models.lean import timm
 
     preprocess = network.preprocess
     shape = (_PHOTOS, preprocess.channels, preprocess.size, preprocess.size)

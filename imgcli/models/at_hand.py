@@ -24,8 +24,7 @@ def archs_at_hand() -> list[str]:
 
 def cached_archs() -> Iterator[str]:
     """The archs whose published weights were fetched before, as --arch takes them."""
-    import timm
-
+    from imgcli.models.lean import timm
     from imgcli.models.libraries import (
         timm_config,
         timm_source,

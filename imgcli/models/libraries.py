@@ -5,11 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-import torchvision
-from timm.data.config import resolve_model_data_config
-from timm.models import adapt_input_conv
 from torch import nn
 
 from imgcli.config import ModelConfig
@@ -17,6 +13,7 @@ from imgcli.errors import ModelError
 from imgcli.models.bundled import bundled_file
 from imgcli.models.catalogue import TORCHVISION, Listed
 from imgcli.models.hub import published_file
+from imgcli.models.lean import timm, torchvision
 from imgcli.models.memory import is_out_of_memory
 from imgcli.models.network import Backbone, Channels
 from imgcli.models.variation import Variation
@@ -159,7 +156,7 @@ def _from_timm(
         raise
     if file is not None:
         _load_in_order(module, file, channels)
-    data: dict[str, Any] = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
+    data: dict[str, Any] = timm.data.resolve_model_data_config(module)  # type: ignore[no-untyped-call]
     classifier = module.pretrained_cfg.get("classifier") or ()
     preprocess = Preprocess(
         size=image_size or data["input_size"][-1],
@@ -179,7 +176,7 @@ def _load_in_order(module: nn.Module, file: Path, channels: Channels) -> None:
     tensors = (stored.load() for stored in read_checkpoint(file).tensors.values())
     state = dict(zip(module.state_dict(), tensors, strict=False))
     first = next(iter(state))
-    state[first] = adapt_input_conv(channels, state[first])
+    state[first] = timm.models.adapt_input_conv(channels, state[first])
     module.load_state_dict(state)
 
 

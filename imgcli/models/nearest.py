@@ -14,13 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import timm
 import torch
 from msgspec import Struct
 from msgspec.structs import asdict
 
 from imgcli.documents import DocumentError, read_document
 from imgcli.files import write_atomic
+from imgcli.models.lean import timm
 
 TABLE = Path(__file__).with_name("shapes.json")
 FORMAT = 1

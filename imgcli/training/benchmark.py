@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,8 +21,9 @@ from imgcli.photos.views import decode_files
 from imgcli.records import Preprocess
 from imgcli.training.device import autocast, choose_device, forward
 from imgcli.training.precision import choose_precision, has_bf16
-from imgcli.training.probe.logistic import fit_softmax
-from imgcli.training.probe.selection import L2_PENALTIES, mean_heads, select_l2
+from imgcli.training.probe.heads import joined
+from imgcli.training.probe.logistic import SoftmaxRegression
+from imgcli.training.probe.selection import L2_PENALTIES, select_l2
 from imgcli.training.resolve_defaults import resolve_defaults
 
 DECODED = 256  # photos, at most, that decoding is measured on
@@ -177,15 +177,16 @@ def _heads(features: int, classes: int, device: torch.device) -> float:
         train = place % 10 != fold
         inner = [train & (place // 10 % 3 == i) for i in range(3)]
         problems.append([(train & ~held, held) for held in inner])
-    solve = partial(fit_softmax, rows, labels, classes=classes)
+    regression = SoftmaxRegression(rows, labels, classes)
 
     def fit() -> None:
-        choices = select_l2(solve, rows, labels, problems)
+        choices = select_l2(regression, problems)
         masks = torch.stack([place % 10 != fold for fold in range(10)])
         l2_penalties = rows.new_tensor([choice.l2_penalty for choice in choices])
-        solve(masks, l2_penalties, start=mean_heads([choice.heads for choice in choices]))
+        regression.solve(masks, l2_penalties, start=joined([choice.head for choice in choices]))
 
-    solve(torch.ones_like(place, dtype=torch.bool)[None], rows.new_tensor(L2_PENALTIES[:1]))
+    every = torch.ones_like(place, dtype=torch.bool)[None]
+    regression.solve(every, rows.new_tensor(L2_PENALTIES[:1]))
     return _HEAD_ROWS / _seconds(fit)
 
 

@@ -62,10 +62,15 @@ def evaluation_key(run: Run, dataset: Dataset, device: str, *asked: object) -> s
     So a repeated evaluation needs no torch. It is of one machine, where the choice of a device and
     a precision comes out the same again.
 
+    Args:
+        asked: the part, and for folds their number, seed and repeats.
+
     Returns:
-        "" for a run with weights or pseudo-labels from elsewhere, which may have changed.
+        "" for a run with pseudo-labels from elsewhere, which may have changed, and for folds of a
+        network that is trained whole from weights from elsewhere: only its own are the run's.
     """
-    if run.config.model.weights or run.config.data.pseudo_label:
+    model, by_folds = run.config.model, len(asked) > 1
+    if run.config.data.pseudo_label or (model.weights and by_folds and not model.frozen):
         return ""
     samples = dataset.samples
     return digest_of_lines(

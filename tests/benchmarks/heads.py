@@ -18,8 +18,9 @@ from imgcli.photos.split import split_folder
 from imgcli.training.context import make_context
 from imgcli.training.device import choose_device
 from imgcli.training.inputs import FeatureInputs
+from imgcli.training.probe.heads import Heads
 from imgcli.training.probe.logistic import fit_softmax
-from imgcli.training.probe.selection import L2_PENALTIES, Heads
+from imgcli.training.probe.selection import L2_PENALTIES
 from tests.benchmarks.script import Setting, main
 from tests.benchmarks.timing import Goal, Result, alternate
 

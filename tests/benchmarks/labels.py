@@ -7,7 +7,6 @@ features of a frozen network, learnt from the flipped labels.
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from imgcli.evaluation.label_errors import mean_confusion, neighbours, suspicion
 from imgcli.records import FloatArray, IntArray, Predictions
-from imgcli.training.probe.logistic import fit_softmax
+from imgcli.training.probe.logistic import SoftmaxRegression
 from imgcli.training.probe.selection import select_l2
 from tests.benchmarks.heads import some_features
 from tests.benchmarks.script import Setting, main
@@ -79,7 +78,7 @@ def out_of_fold(
     """Probabilities as `imgcli evaluate --folds` makes them for a frozen network."""
     fold = folds_of(labels, FOLDS, seed)
     x, y = torch.from_numpy(features).float(), torch.from_numpy(labels)
-    solve = partial(fit_softmax, x, y, classes=classes)
+    regression = SoftmaxRegression(x, y, classes)
     outer = [fold != number for number in range(FOLDS)]
     tasks = []
     for learnt in outer:
@@ -87,12 +86,12 @@ def out_of_fold(
         inner = np.full(len(labels), -1)
         inner[rows] = folds_of(labels[rows], INNER_FOLDS, seed)
         tasks.append([(mask(learnt & (inner != n)), mask(inner == n)) for n in range(INNER_FOLDS)])
-    choices = select_l2(solve, x, y, tasks)
+    choices = select_l2(regression, tasks)
     strengths, temperatures = (
         x.new_tensor([getattr(choice, name) for choice in choices])
-        for name in ("strength", "temperature")
+        for name in ("l2_penalty", "temperature")
     )
-    heads = solve(torch.stack([mask(learnt) for learnt in outer]), strengths)
+    heads = regression.solve(torch.stack([mask(learnt) for learnt in outer]), strengths)
     heads = heads.calibrated(temperatures)
     logits = heads.logits(x).double()[torch.from_numpy(fold), torch.arange(len(labels))]
     return np.asarray(torch.softmax(logits, dim=1).numpy())

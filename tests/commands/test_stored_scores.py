@@ -9,7 +9,9 @@ import pytest
 
 from imgcli.commands.stored_scores import stored_folds, stored_test
 from imgcli.config import TrainConfig
+from imgcli.photos.dataset import load_dataset
 from imgcli.runs import Run
+from imgcli.training.cache_keys import evaluation_key
 from imgcli.training.pipeline import train_run
 from imgcli.training.scoring import score_folds, score_test
 from tests.support.photos import write_dataset
@@ -104,3 +106,24 @@ def test_a_damaged_fold_is_made_again(run: Run) -> None:
 def test_a_score_that_is_not_in_the_ledger_is_not_read_back(run: Run) -> None:
     Path("runs/test-ledger.jsonl").unlink()
     assert stored_test(run, None, "cpu") is None
+
+
+@pytest.mark.parametrize(
+    ("freeze", "asked", "known"),
+    [
+        (True, ("test",), True),  # the trained network is the run's own
+        (False, ("test",), True),
+        (True, ("train", 3, 0, 1), True),  # and so is a frozen backbone
+        (False, ("train", 3, 0, 1), False),  # the file that it starts from may be another by now
+    ],
+)
+def test_weights_from_elsewhere_matter_where_they_are_read_again(
+    run: Run, freeze: bool, asked: tuple[object, ...], known: bool
+) -> None:
+    config = {"arch": "resnet18", "freeze": freeze, "weights": "elsewhere.safetensors"}
+    document = run.read_json("config.json")
+    config = {**document["config"], **TrainConfig.of(**config).to_json()}
+    run.write_json("config.json", {**document, "config": config})
+    assert Run(run.folder).config.model.weights
+    dataset = load_dataset(Path("dataset"))
+    assert bool(evaluation_key(Run(run.folder), dataset, "cpu", *asked)) == known

@@ -1,7 +1,6 @@
 """Linear probes: heads on frozen features, those of all specs fitted as one problem."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from imgcli.records import IntArray
 from imgcli.training.context import FitResult, FitSpec, TrainingContext, metrics_by
 from imgcli.training.folds import bootstrap, groups_per_class, stratified_folds
 from imgcli.training.inputs import FeatureInputs
-from imgcli.training.metrics import Metrics, compute_metrics
-from imgcli.training.probe.logistic import MAX_ITERATIONS, fit_softmax
-from imgcli.training.probe.selection import L2_PENALTIES, Choice, Solver, mean_heads, select_l2
+from imgcli.training.metrics import Metrics
+from imgcli.training.probe.heads import joined
+from imgcli.training.probe.logistic import MAX_ITERATIONS, SoftmaxRegression
+from imgcli.training.probe.selection import L2_PENALTIES, Choice, select_l2
 
 _INNER_FOLDS = 3  # that choose the L2 penalty, inside the training rows
 _DEFAULT_L2 = 0.1  # where one photo per class leaves nothing to choose it by
@@ -26,34 +26,33 @@ def fit_probes(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterator[F
     assert isinstance(context.inputs, FeatureInputs)
     features, targets = context.inputs.features[context.labelled], context.targets[context.labelled]
     optim, k = context.config.optim, len(context.classes)
-    solve = partial(
-        fit_softmax,
+    regression = SoftmaxRegression(
         features,
         targets,
-        classes=k,
+        k,
         label_smoothing=optim.label_smoothing or 0.0,
         max_iterations=optim.epochs or MAX_ITERATIONS,
     )
     sampled = [bootstrap(context, spec.rows) for spec in specs]
     weights = [_sample_weights(context, rows) for rows in sampled]
-    choices = _choose(context, solve, features, targets, specs, weights)
+    choices = _choose(context, regression, specs, weights)
     default = _DEFAULT_L2 if optim.weight_decay is None else optim.weight_decay
     l2_penalties = [choice.l2_penalty if choice else default for choice in choices]
     temperatures = [
         choice.temperature if choice else spec.chosen.get("temperature", 1.0)
         for spec, choice in zip(specs, choices, strict=True)
     ]
-    known = [choice.heads for choice in choices if choice]
-    heads = solve(
+    known = [choice.head for choice in choices if choice]
+    heads = regression.solve(
         torch.stack(weights),
         features.new_tensor(l2_penalties),
-        start=mean_heads(known) if len(known) == len(specs) else None,
+        start=joined(known) if len(known) == len(specs) else None,
     ).calibrated(features.new_tensor(temperatures))
     last = len(heads.path) - 1
     for j, (spec, choice) in enumerate(zip(specs, choices, strict=True)):
         head = nn.Linear(features.shape[1], k, device=features.device)
         head.load_state_dict({"weight": heads.weight[j], "bias": heads.bias[j]})
-        val = compute_metrics(choice.logits[choice.held], targets[choice.held]) if choice else None
+        val = choice.val if choice else None
         trained_on = np.setdiff1d(sampled[j], context.unlabelled)
         history = _history_of(context, spec, trained_on, head, heads.path[:, j].tolist(), val)
         chosen = choice.to_json() if choice else {}
@@ -62,9 +61,7 @@ def fit_probes(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterator[F
 
 def _choose(
     context: TrainingContext,
-    solve: Solver,
-    features: Tensor,
-    targets: Tensor,
+    regression: SoftmaxRegression,
     specs: Sequence[FitSpec],
     weights: Sequence[Tensor],
 ) -> list[Choice] | list[None]:
@@ -85,7 +82,7 @@ def _choose(
     ]
     asked = context.config.optim.weight_decay
     candidates = L2_PENALTIES if asked is None else (asked,)
-    return select_l2(solve, features, targets, masks, candidates)
+    return select_l2(regression, masks, candidates)
 
 
 def _history_of(

@@ -1,37 +1,252 @@
-"""Softmax regressions on the same features, many at once.
+"""Softmax regressions on rows of the same features, many at once.
 
 One problem is a softmax regression on some rows of the features with one L2 penalty:
 
     minimise  mean over its rows of cross-entropy(x̃ V + b, target)  +  l2 / 2 · ‖V‖²
 
 where x̃ is x standardised by the mean and deviation of the problem's own rows (`_at_least`: not by
-a deviation far below the others). P problems share the features, so a step of all of them is one
-matrix product `(M, D) × (D, P·K)`: ten folds cost little more than one. Solved by L-BFGS (Nocedal &
-Wright, Numerical Optimization, 2nd ed., algorithms 7.4 and 7.5) with backtracking, each problem
-with its own step. The objective is l2-strongly convex in V, so ‖gradient‖² / (2 · l2) bounds the
-distance to the minimum: iteration ends when that bound is a small share of the objective. The bias
-is not regularised; its share of the gap is half of gradientᵀ · curvature⁻¹ · gradient, with the
-curvature where the iteration stands.
+a deviation far below the others). Each problem keeps its own rows standardised, `(n, D)`, and goes
+through them in blocks whose logits stay in the processor's cache: the `(n, K)` of all rows never
+stand whole. Problems are solved side by side by L-BFGS. The objective is l2-strongly convex in V,
+so ‖gradient‖² / (2 · l2) bounds the distance to the minimum: iteration ends when that bound is a
+small share of the objective. The bias is not regularised; its share of the gap is half of
+gradientᵀ · curvature⁻¹ · gradient, with the curvature where the iteration stands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from imgcli.training.probe.selection import Heads
+from imgcli.training.probe.directions import Directions
+from imgcli.training.probe.heads import Heads, joined
+from imgcli.training.probe.lbfgs import MEMORY, minimise
 
 MAX_ITERATIONS = 500
-_MEMORY = 10  # steps that L-BFGS remembers
-_FLAT = 0.1  # share of the tolerance that so many steps must lower an objective by
-_BUDGET = 2**28  # floats held at once; more problems than fit are solved in turn
+BUDGET = 2**24  # floats held at once; more problems than fit are solved in turn
+_CACHED = 2**17  # logits of a block on a CPU, whose cache holds them through all operations
+_BLOCK = 2**24  # of a block elsewhere
 # Least deviation of a feature, as a share of the median of all that vary. After a ReLU a feature
 # may be 0 for all of a fold's photos but one: divided by next to nothing, its value for a held-out
 # photo is a thousand times what any training photo showed, and decides alone. On 1,000 handwritten
 # digits the log loss of ten folds was 0.38 without the limit, 7 of 900 photos above 50; 0.09 with.
 LEAST_DEVIATION = 0.1
 _NONE = 1e-5  # a deviation that is taken for none
+
+
+@dataclass(frozen=True, eq=False)
+class SoftmaxRegression:
+    """What softmax regressions on rows of the same features share."""
+
+    features: Tensor  # (M, D) float32
+    targets: Tensor  # (M,) class of each row
+    classes: int
+    label_smoothing: float = 0.0
+    max_iterations: int = MAX_ITERATIONS
+
+    @cached_property
+    def directions(self) -> Directions:
+        """Those of all rows; each problem's are nearly the same."""
+        return Directions.of(self.features)
+
+    def on(self, rows: Tensor) -> "Problems":
+        """Problems on some rows each.
+
+        Args:
+            rows: `(P, M)` how often each problem learns from each row, as bool or number.
+        """
+        return Problems(self, [_Problem(self, counts) for counts in rows])
+
+    def solve(
+        self,
+        rows: Tensor,
+        l2_penalties: Tensor,
+        *,
+        start: Heads | None = None,
+        tolerance: float = 1e-4,
+    ) -> Heads:
+        """Solve P problems.
+
+        Args:
+            rows: `(P, M)` as for `on`.
+            l2_penalties: `(P,)` regularisation of each problem.
+            start: P solutions of similar problems; from there it is a third of the way.
+            tolerance: how far, relative to its minimum, each objective may stay above it.
+        """
+        parts = []
+        for some in in_budget([int((counts > 0).sum()) for counts in rows], self.features.shape[1]):
+            problems = self.on(rows[some])
+            point = None if start is None else problems.as_variables(start[some])
+            parts.append(problems.as_heads(*problems.solve(l2_penalties[some], point, tolerance)))
+        return joined(parts)
+
+
+def in_budget(rows: Sequence[int], features: int) -> Iterator[slice]:
+    """Slices of so many problems, on so many rows each, as may stand side by side."""
+    first, floats = 0, 0
+    for i, n in enumerate(rows):
+        if i > first and floats + n * features > BUDGET:
+            yield slice(first, i)
+            first, floats = i, 0
+        floats += n * features
+    yield slice(first, len(rows))
+
+
+class Problems:
+    """P problems, their variables `(P, D + 1, K)`: standardised weights, then the bias."""
+
+    def __init__(self, regression: SoftmaxRegression, problems: Sequence["_Problem"]) -> None:
+        self._problems, self._most = problems, regression.max_iterations
+        self._directions = regression.directions
+        d, k = regression.features.shape[1], regression.classes
+        self._zero = regression.features.new_zeros(len(problems), d + 1, k)
+
+    def __len__(self) -> int:
+        return len(self._problems)
+
+    def solve(
+        self, l2_penalties: Tensor, start: Tensor | None, tolerance: float
+    ) -> tuple[Tensor, Tensor]:
+        """Solutions, and the objectives on the way `(iterations + 1, P)`."""
+        start = self._zero if start is None else start
+        size = self._zero[0].numel()
+        at_once = max(1, BUDGET // ((2 * MEMORY + 6) * size))
+        solutions, paths = [], []
+        for first in range(0, len(start), at_once):
+            some = slice(first, first + at_once)
+            stacked = _Stacked(self._problems[some], l2_penalties[some], self._directions)
+            solution, path = minimise(stacked, start[some], tolerance, self._most)
+            solutions.append(solution)
+            paths.append(path)
+        longest = max(map(len, paths))
+        paths = [torch.cat([p, p[-1:].expand(longest - len(p), -1)]) for p in paths]
+        return torch.cat(solutions), torch.cat(paths, dim=1)
+
+    def as_variables(self, heads: Heads) -> Tensor:
+        """The inverse of `as_heads`: heads as a point to start from."""
+        each = zip(self._problems, heads.weight, heads.bias, strict=True)
+        return torch.stack([problem.as_variables(*head) for problem, *head in each])
+
+    def as_heads(self, variables: Tensor, path: Tensor) -> Heads:
+        """Solutions for features as they are."""
+        each = zip(self._problems, variables, strict=True)
+        weights, biases = zip(*(problem.as_head(values) for problem, values in each), strict=True)
+        return Heads(torch.stack(weights), torch.stack(biases), path)
+
+
+@dataclass(frozen=True, eq=False)
+class _Stacked:
+    """Problems with an L2 penalty each, as L-BFGS asks for them."""
+
+    problems: Sequence["_Problem"]
+    l2_penalties: Tensor  # (P,)
+    directions: Directions
+
+    def __call__(self, variables: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        l2_penalties = self.l2_penalties[which]
+        weights = variables[:, :-1]
+        loss, gradient = torch.empty_like(l2_penalties), torch.zeros_like(variables)
+        for i, p in enumerate(which.tolist()):
+            loss[i] = self.problems[p].add_gradient(variables[i], gradient[i])
+        loss += l2_penalties / 2 * weights.square().sum(dim=(1, 2))
+        gradient[:, :-1] += l2_penalties[:, None, None] * weights
+        return loss, gradient
+
+    def curvature(self, variables: Tensor, loss: Tensor) -> Tensor:
+        """How uncertain the predictions are: the mean of p · (1 - p), judged by the loss.
+
+        It is exact where all classes are equally likely, and half of it near certainty.
+        """
+        entropy = loss - self.l2_penalties / 2 * variables[:, :-1].square().sum(dim=(1, 2))
+        return -torch.expm1(-entropy).clamp_max(-1e-6) / variables.shape[2]
+
+    def times_inverse(self, gradient: Tensor, which: Tensor, curvature: Tensor) -> Tensor:
+        weights = self.directions.times_inverse(
+            gradient[:, :-1], curvature, self.l2_penalties[which]
+        )
+        return torch.cat([weights, gradient[:, -1:] / curvature[:, None, None]], dim=1)
+
+    def solved(self, variables: Tensor, gradient: Tensor, which: Tensor, most: Tensor) -> Tensor:
+        gap = gradient[:, :-1].square().sum(dim=(1, 2)) / (2 * self.l2_penalties[which])
+        near = (2 * gap <= most).nonzero()[:, 0]
+        for i in near.tolist():  # the curvature needs all rows, and only at the end
+            gap[i] += self.problems[int(which[i])].bias_gap(variables[i], gradient[i, -1])
+        return 2 * gap <= most  # moved together, weights and biases gain more than each alone
+
+
+class _Problem:
+    """The loss of one problem over its own rows."""
+
+    def __init__(self, regression: SoftmaxRegression, counts: Tensor) -> None:
+        rows = counts.nonzero()[:, 0]
+        self._weights = counts[rows].to(regression.features)
+        self._weights /= self._weights.sum()  # (n,)
+        self._targets = regression.targets[rows, None]  # (n, 1)
+        self._smoothing, self._classes = regression.label_smoothing, regression.classes
+        x = regression.features[rows]
+        self.mean = self._weights @ x  # (D,)
+        x -= self.mean
+        cached = _CACHED if x.device.type == "cpu" else _BLOCK
+        self._block = max(1, cached // self._classes)  # rows
+        variance = self.mean.new_zeros(len(self.mean))
+        for some, weights in self._split(x, self._weights):
+            variance += weights @ some.square()
+        self.scale = _at_least(variance.sqrt())
+        self._x = x.div_(self.scale)  # (n, D)
+
+    def add_gradient(self, variables: Tensor, gradient: Tensor) -> Tensor:
+        """The mean cross-entropy; its gradient `(D + 1, K)` is added to one that is there."""
+        loss = variables.new_zeros(())
+        share = self._smoothing / self._classes
+        taken = variables.new_full((), self._smoothing - 1)
+        for x, weights, targets, log_probs in self._blocks(variables):
+            loss -= (1 - self._smoothing) * log_probs.gather(1, targets)[:, 0].dot(weights)
+            if share:
+                loss -= share * log_probs.sum(1).dot(weights)
+            residuals = log_probs.exp_()
+            residuals.scatter_add_(1, targets, taken.expand_as(targets))
+            if share:
+                residuals -= share
+            residuals *= weights[:, None]
+            gradient[:-1].addmm_(x.T, residuals)
+            gradient[-1] += residuals.sum(0)
+        return loss
+
+    def bias_gap(self, variables: Tensor, gradient: Tensor) -> Tensor:
+        """What the best biases alone would gain, to second order."""
+        k = self._classes
+        curvature, sums = variables.new_zeros(k, k), variables.new_zeros(k)
+        for _, weights, _, log_probs in self._blocks(variables):
+            probs = log_probs.exp_()
+            weighted = probs * weights[:, None]
+            sums += weighted.sum(0)
+            curvature.addmm_(weighted.T, probs, alpha=-1)
+        curvature.diagonal().add_(sums)
+        # All biases moved alike change nothing: that direction is filled up to be invertible.
+        level = curvature.diagonal().mean().clamp_min(1e-12)
+        curvature += level / k
+        curvature.diagonal().add_(1e-6 * level)
+        return gradient.dot(torch.linalg.solve(curvature, gradient)) / 2
+
+    def _blocks(self, variables: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Rows, their weights, targets and log probabilities `(B, K)`, some rows at a time."""
+        for x, weights, targets in self._split(self._x, self._weights, self._targets):
+            logits = torch.addmm(variables[-1], x, variables[:-1])
+            yield x, weights, targets, torch.log_softmax(logits, dim=1)
+
+    def _split(self, *each: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        return zip(*(torch.split(values, self._block) for values in each), strict=True)
+
+    def as_variables(self, weight: Tensor, bias: Tensor) -> Tensor:
+        """A head for features as they are, weight `(K, D)`, as variables `(D + 1, K)`."""
+        return torch.cat([(weight * self.scale).T, (bias + weight @ self.mean)[None]])
+
+    def as_head(self, variables: Tensor) -> tuple[Tensor, Tensor]:
+        """The inverse: weight `(K, D)` and bias `(K,)`."""
+        weight = variables[:-1].T / self.scale
+        return weight, variables[-1] - weight @ self.mean
 
 
 def fit_softmax(
@@ -42,226 +257,18 @@ def fit_softmax(
     *,
     classes: int,
     start: Heads | None = None,
-    label_smoothing: float = 0.0,
     tolerance: float = 1e-4,
-    max_iterations: int = MAX_ITERATIONS,
 ) -> Heads:
-    """Solve P softmax regressions on the same features.
-
-    Args:
-        features: `(M, D)` float32.
-        targets: `(M,)` class of each row.
-        rows: `(P, M)` how often each problem learns from each row, as bool or number.
-        l2_penalties: `(P,)` regularisation of each problem.
-        start: P solutions of similar problems; from there it is a third of the way.
-        tolerance: how far, relative to its minimum, each objective may stay above it.
-    """
-    size = features.shape[1] * classes
-    at_once = max(1, _BUDGET // ((2 * _MEMORY + 6) * size + 4 * len(features) * classes))
-    parts = []
-    for first in range(0, len(rows), at_once):
-        chunk = slice(first, first + at_once)
-        problem = _Problem(
-            features, targets, rows[chunk], l2_penalties[chunk], classes, label_smoothing
-        )
-        point = problem.zero() if start is None else problem.as_variables(start[chunk])
-        solution, path = _minimise(problem, point, tolerance, max_iterations)
-        parts.append(problem.as_heads(solution, path))
-    longest = max(len(part.path) for part in parts)
-    paths = [torch.cat([p.path, p.path[-1:].expand(longest - len(p.path), -1)]) for p in parts]
-    return Heads(
-        torch.cat([part.weight for part in parts]),
-        torch.cat([part.bias for part in parts]),
-        torch.cat(paths, dim=1),
-    )
-
-
-class _Problem:
-    """P stacked objectives over variables `(P, D + 1, K)`: standardised weights, then the bias."""
-
-    def __init__(
-        self,
-        features: Tensor,
-        targets: Tensor,
-        rows: Tensor,
-        l2_penalties: Tensor,
-        classes: int,
-        label_smoothing: float,
-    ) -> None:
-        # Brought to one scale over all rows first: a fold's own mean and deviation are then near
-        # 0 and 1, which float32 can hold whatever the features' offsets are.
-        self.centre = features.mean(0)
-        centred = features - self.centre
-        self.spread = _no_zeros(centred.square().mean(0).sqrt())
-        self.features = features = centred / self.spread
-        self.l2_penalties = l2_penalties
-        one_hot = functional.one_hot(targets, classes).to(features)
-        self.labels = one_hot * (1 - label_smoothing) + label_smoothing / classes  # (M, K)
-        mask = rows.to(features)
-        count = mask.sum(1, keepdim=True)
-        self.row_weights = (mask / count).T[:, :, None]  # (M, P, 1)
-        self.mean = mask @ features / count  # (P, D)
-        variance = mask @ features.square() / count - self.mean.square()
-        self.scale = _at_least(variance.clamp_min(0).sqrt() * self.spread) / self.spread
-
-    def __call__(self, variables: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """Objectives `(p,)` and gradients `(p, D + 1, K)` of the problems `which`."""
-        (m, d), (p, _, k) = self.features.shape, variables.shape
-        mean, scale, weights = self.mean[which], self.scale[which], self.row_weights[:, which]
-        l2_penalties = self.l2_penalties[which]
-        log_probs = self._log_probs(variables, which)
-        labels = self.labels[:, None]
-        loss = -(log_probs * labels * weights).sum(dim=(0, 2))
-        loss += l2_penalties / 2 * variables[:, :d].square().sum(dim=(1, 2))
-        residuals = (log_probs.exp() - labels) * weights
-        bias_gradient = residuals.sum(dim=0)  # (p, K)
-        gradient = (self.features.T @ residuals.view(m, p * k)).view(d, p, k).permute(1, 0, 2)
-        gradient = (gradient - mean[:, :, None] * bias_gradient[:, None]) / scale[:, :, None]
-        gradient += l2_penalties[:, None, None] * variables[:, :d]
-        return loss, torch.cat([gradient, bias_gradient[:, None]], dim=1)
-
-    def _log_probs(self, variables: Tensor, which: Tensor) -> Tensor:
-        """Log probabilities `(M, p, K)` of all rows by the problems `which`."""
-        (m, d), (p, _, k) = self.features.shape, variables.shape
-        weight, bias = _unstandardise(variables, self.mean[which], self.scale[which])
-        logits = self.features @ weight.permute(1, 0, 2).reshape(d, p * k)
-        return torch.log_softmax(logits.view(m, p, k) + bias, dim=2)
-
-    def zero(self) -> Tensor:
-        p, d = self.mean.shape
-        return self.features.new_zeros(p, d + 1, self.labels.shape[1])
-
-    def solved(self, variables: Tensor, gradient: Tensor, which: Tensor, most: Tensor) -> Tensor:
-        """Whether the objectives `which` are within `most` `(p,)` of their minima, `(p,)` bool."""
-        gap = gradient[:, :-1].square().sum(dim=(1, 2)) / (2 * self.l2_penalties[which])
-        near = (2 * gap <= most).nonzero()[:, 0]
-        if len(near):  # the curvature needs all rows, and only at the end
-            gap[near] += self._bias_gap(variables[near], gradient[near, -1], which[near])
-        return 2 * gap <= most  # moved together, weights and biases gain more than each alone
-
-    def _bias_gap(self, variables: Tensor, gradient: Tensor, which: Tensor) -> Tensor:
-        """What the best biases alone would gain, to second order, `(p,)`."""
-        probs = self._log_probs(variables, which).exp()
-        weighted = probs * self.row_weights[:, which]  # (M, p, K)
-        curvature = torch.diag_embed(weighted.sum(0)) - torch.einsum(
-            "mpk,mpl->pkl", weighted, probs
-        )
-        # All biases moved alike change nothing: that direction is filled up to be invertible.
-        k = curvature.shape[1]
-        level = curvature.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-12)[:, None, None]
-        curvature = curvature + level / k + 1e-6 * level * torch.eye(k, device=level.device)
-        steps: Tensor = torch.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
-        return (gradient * steps).sum(1) / 2
-
-    def as_variables(self, heads: Heads) -> Tensor:
-        """The inverse of `as_heads`: heads as a point to start from."""
-        weight = heads.weight.permute(0, 2, 1) * self.spread[:, None]  # (P, D, K)
-        bias = heads.bias + torch.einsum("d,pkd->pk", self.centre, heads.weight)
-        bias = bias + torch.einsum("pd,pdk->pk", self.mean, weight)
-        return torch.cat([weight * self.scale[:, :, None], bias[:, None]], dim=1)
-
-    def as_heads(self, variables: Tensor, path: Tensor) -> Heads:
-        weight, bias = _unstandardise(variables, self.mean, self.scale)
-        weight = weight / self.spread[:, None]
-        bias = bias - torch.einsum("d,pdk->pk", self.centre, weight)
-        return Heads(weight.permute(0, 2, 1).contiguous(), bias, path)
-
-
-def _no_zeros(deviation: Tensor) -> Tensor:
-    """A feature that never varies carries nothing: dividing by 1 leaves it at zero."""
-    return torch.where(deviation > _NONE, deviation, 1.0)
+    """Solve P softmax regressions on the same features; as `SoftmaxRegression.solve`."""
+    regression = SoftmaxRegression(features, targets, classes)
+    return regression.solve(rows, l2_penalties, start=start, tolerance=tolerance)
 
 
 def _at_least(deviations: Tensor) -> Tensor:
-    """Deviations `(P, D)` of features as they are, none far below those of its problem."""
-    typical = deviations.where(deviations > _NONE, torch.nan).nanmedian(1, keepdim=True).values
-    return _no_zeros(torch.maximum(deviations, LEAST_DEVIATION * typical.nan_to_num(0.0)))
+    """Deviations `(D,)` of features as they are, none far below the others of its problem.
 
-
-def _unstandardise(variables: Tensor, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights `(P, D, K)` and biases `(P, K)` for features as they are."""
-    weight = variables[:, :-1] / scale[:, :, None]
-    return weight, variables[:, -1] - torch.einsum("pd,pdk->pk", mean, weight)
-
-
-def _minimise(
-    problem: _Problem, point: Tensor, tolerance: float, max_iterations: int
-) -> tuple[Tensor, Tensor]:
-    """L-BFGS on all problems side by side; returns solutions and the objectives on the way.
-
-    A problem that has reached its tolerance is left out from then on, and so is one that no longer
-    falls: under weak regularisation float32 cannot tell how near the minimum is.
+    A feature that never varies carries nothing: dividing by 1 leaves it at zero.
     """
-    solution, going = point.clone(), torch.arange(len(point), device=point.device)
-    loss, gradient = problem(point, going)
-    path = [loss]
-    steps: list[tuple[Tensor, Tensor, Tensor]] = []  # (step, change of gradient, 1 / their product)
-    for _ in range(max_iterations):
-        on = ~problem.solved(point, gradient, going, tolerance * loss)
-        if len(path) > _MEMORY:
-            on &= path[-1 - _MEMORY][going] - loss > _FLAT * tolerance * loss
-        if not bool(on.all()):
-            solution[going] = point
-            going, point, loss, gradient = going[on], point[on], loss[on], gradient[on]
-            steps = [(step[on], change[on], inverse[on]) for step, change, inverse in steps]
-        if len(going) == 0:
-            break
-        direction = -_times_inverse_hessian(gradient, steps)
-        trial, trial_loss, trial_gradient = _backtrack(
-            problem, going, point, loss, gradient, direction
-        )
-        step, change = trial - point, trial_gradient - gradient
-        product = (step * change).sum(dim=(1, 2))
-        # A step of zero (a problem at its minimum) teaches nothing; its weight is zero.
-        inverse = torch.where(product > 1e-20, 1 / product.clamp_min(1e-20), 0.0)
-        steps = [*steps[-(_MEMORY - 1) :], (step, change, inverse)]
-        point, loss, gradient = trial, trial_loss, trial_gradient
-        path.append(path[-1].index_copy(0, going, loss))
-    solution[going] = point
-    return solution, torch.stack(path)
-
-
-def _times_inverse_hessian(
-    gradient: Tensor, steps: Sequence[tuple[Tensor, Tensor, Tensor]]
-) -> Tensor:
-    """The two-loop recursion: the remembered curvature's inverse times the gradient."""
-    result: Tensor = gradient.clone()
-    if not steps:
-        result /= gradient.flatten(1).norm(dim=1).clamp_min(1.0)[:, None, None]
-        return result
-    shares = []
-    for step, change, inverse in reversed(steps):
-        share = inverse * (step * result).sum(dim=(1, 2))
-        shares.append(share)
-        result -= share[:, None, None] * change
-    _, change, inverse = steps[-1]
-    curvature = inverse * change.square().sum(dim=(1, 2))
-    result *= torch.where(curvature > 0, 1 / curvature, 1.0)[:, None, None]
-    for (step, change, inverse), share in zip(steps, reversed(shares), strict=True):
-        back = share - inverse * (change * result).sum(dim=(1, 2))
-        result += back[:, None, None] * step
-    return result
-
-
-def _backtrack(
-    problem: _Problem,
-    which: Tensor,
-    point: Tensor,
-    loss: Tensor,
-    gradient: Tensor,
-    direction: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Shorten each problem's own step until its objective falls enough (Armijo's condition)."""
-    slope = (gradient * direction).sum(dim=(1, 2))
-    length = torch.ones_like(loss)
-    trial = point + direction
-    trial_loss, trial_gradient = problem(trial, which)
-    for _ in range(20):
-        # Float32 cannot tell objectives apart below a share of 1e-7.
-        failed = (trial_loss > loss + 1e-4 * length * slope + 1e-7 * loss).nonzero()[:, 0]
-        if len(failed) == 0:
-            break
-        length[failed] *= 0.4
-        trial[failed] = point[failed] + length[failed, None, None] * direction[failed]
-        trial_loss[failed], trial_gradient[failed] = problem(trial[failed], which[failed])
-    return trial, trial_loss, trial_gradient
+    typical = deviations.where(deviations > _NONE, torch.nan).nanmedian().nan_to_num(0.0)
+    scale = torch.maximum(deviations, LEAST_DEVIATION * typical)
+    return torch.where(scale > _NONE, scale, 1.0)

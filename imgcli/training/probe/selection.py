@@ -1,11 +1,15 @@
-"""Heads on frozen features: linear layers, many at once, and the choice of their regularisation."""
+"""The choice of heads' regularisation and temperature, by held-out rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from imgcli.training.metrics import Metrics, compute_metrics
+from imgcli.training.probe.heads import Heads
+from imgcli.training.probe.logistic import SoftmaxRegression, in_budget
 
 L2_PENALTIES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # tried in this order
 TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(8, -25, -1))  # tried; 4 to 1/64
@@ -13,42 +17,9 @@ TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(8, -25, -1))  # tried; 
 # with the least loss made 0.4 points more errors than one 0.1 % above it (10 folds, 4 seeds).
 _NEAR = 1.03
 _FAIR = 3e-2  # tolerance of the objective that is enough to rank penalties that differ threefold
+_CACHED = 2**17  # logits whose log loss is computed at once
 
-
-@dataclass(frozen=True, eq=False)
-class Heads:
-    """Solutions of P problems, as plain linear layers on unstandardised features."""
-
-    weight: Tensor  # (P, K, D)
-    bias: Tensor  # (P, K)
-    path: Tensor  # (iterations + 1, P) the objectives on the way; the last are the ones reached
-
-    def __getitem__(self, chosen: slice) -> "Heads":
-        """Some of the solutions."""
-        return Heads(self.weight[chosen], self.bias[chosen], self.path[:, chosen])
-
-    def logits(self, features: Tensor) -> Tensor:
-        """Logits `(P, M, K)` of features `(M, D)`."""
-        return torch.einsum("md,pkd->pmk", features, self.weight) + self.bias[:, None]
-
-    def calibrated(self, temperatures: Tensor) -> "Heads":
-        """The same heads with their logits divided by a temperature each, `(P,)`."""
-        weight, bias = self.weight / temperatures[:, None, None], self.bias / temperatures[:, None]
-        return Heads(weight, bias, self.path)
-
-
-def mean_heads(each: Sequence[Heads]) -> Heads:
-    """One head for each of some sets of heads, the mean of the set; near their joint solution."""
-    return Heads(
-        torch.stack([heads.weight.mean(0) for heads in each]),
-        torch.stack([heads.bias.mean(0) for heads in each]),
-        torch.stack([heads.path[-1].mean() for heads in each])[None],
-    )
-
-
-# `fit_softmax` on given features and targets: what is left are rows `(P, M)`, L2 penalties `(P,)`,
-# `start`, and `tolerance`.
-Solver = Callable[..., Heads]
+Problem = Sequence[tuple[Tensor, Tensor]]  # (fit rows, held rows) of each validation, `(M,)` both
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +29,8 @@ class Choice:
     l2_penalty: float
     temperature: float  # that the logits are divided by, which calibrates their probabilities
     errors: int  # held-out rows predicted wrongly
-    loss: float  # held-out log loss, with the temperature
-    held: Tensor  # (M,) bool, the rows that were held out
-    logits: Tensor  # (M, K) their logits, with the temperature; zero for other rows
-    heads: Heads  # of its fit rows, one or several, without the temperature
+    val: Metrics  # of the held-out rows, with the temperature
+    head: Heads  # one, the mean of those of its fit rows, without the temperature
 
     def to_json(self) -> dict[str, float]:
         """What a run keeps; `factor` is 1 / temperature, as in its `calibration.json`."""
@@ -73,10 +42,8 @@ class Choice:
 
 
 def select_l2(
-    solve: Solver,
-    features: Tensor,
-    targets: Tensor,
-    problems: Sequence[Sequence[tuple[Tensor, Tensor]]],
+    regression: SoftmaxRegression,
+    problems: Sequence[Problem],
     l2_penalties: Sequence[float] = L2_PENALTIES,
 ) -> list[Choice]:
     """Choose each problem's regularisation and temperature by held-out rows.
@@ -85,54 +52,92 @@ def select_l2(
     is that of the logits at their best temperature (Guo et al., On Calibration of Modern Neural
     Networks, 2017); without it ever weaker regularisation would win, only because strong
     regularisation makes timid probabilities. The loss has one valley along the penalties, so the
-    search ends where all problems are past theirs.
+    search ends where it is past it.
 
     Args:
         problems: T problems, each a list of (fit rows, held rows): sample weights, bool or
             float, and a mask, `(M,)` both; a problem's held rows do not overlap.
     """
-    pairs = [pair for problem in problems for pair in problem]
-    rows = torch.stack([fit for fit, _ in pairs])
-    near: list[list[Choice]] = [[] for _ in problems]
-    heads: Heads | None = None
-    for l2_penalty in l2_penalties:
-        heads = solve(
-            rows, features.new_full((len(pairs),), l2_penalty), start=heads, tolerance=_FAIR
-        )
-        past, last = True, 0
-        for t, problem in enumerate(problems):
-            first, last = last, last + len(problem)
-            found = _evaluated(l2_penalty, heads[first:last], features, targets, problem)
-            least = min(choice.loss for choice in [*near[t], found])
-            past &= found.loss > _NEAR * least
-            near[t] = [choice for choice in [*near[t], found] if choice.loss <= _NEAR * least]
-        if past:
-            break
-    return [min(choices, key=lambda choice: (choice.errors, choice.loss)) for choices in near]
-
-
-def _evaluated(
-    l2_penalty: float,
-    heads: Heads,
-    features: Tensor,
-    targets: Tensor,
-    problem: Sequence[tuple[Tensor, Tensor]],
-) -> Choice:
-    """A problem's heads, evaluated on their held-out rows."""
-    logits = features.new_zeros(len(features), heads.bias.shape[1])
-    for (_, rows), weight, bias in zip(problem, heads.weight, heads.bias, strict=True):
-        logits[rows] = features[rows] @ weight.T + bias
-    held = torch.stack([rows for _, rows in problem]).any(0)
-    temperature, loss = _calibrate(logits[held], targets[held])
-    errors = int((logits[held].argmax(1) != targets[held]).sum())
-    return Choice(l2_penalty, temperature, errors, loss, held, logits / temperature, heads)
-
-
-def _calibrate(logits: Tensor, targets: Tensor) -> tuple[float, float]:
-    """The temperature with the least log loss of logits / temperature, and that loss."""
-    losses = [
-        float(functional.cross_entropy(logits / temperature, targets))
-        for temperature in TEMPERATURES
+    rows = [sum(int((fit > 0).sum()) for fit, _ in problem) for problem in problems]
+    return [
+        choice
+        for some in in_budget(rows, regression.features.shape[1])
+        for choice in _select_together(regression, problems[some], l2_penalties)
     ]
-    best = min(range(len(losses)), key=losses.__getitem__)
-    return TEMPERATURES[best], losses[best]
+
+
+def _select_together(
+    regression: SoftmaxRegression, problems: Sequence[Problem], l2_penalties: Sequence[float]
+) -> Iterator[Choice]:
+    """Choose for some problems, solved side by side."""
+    searches = [_Search(regression, problem) for problem in problems]
+    fits = regression.on(torch.stack([fit for problem in problems for fit, _ in problem]))
+    variables = None
+    for l2_penalty in l2_penalties:
+        penalties = regression.features.new_full((len(fits),), l2_penalty)
+        variables, path = fits.solve(penalties, variables, _FAIR)
+        heads, last = fits.as_heads(variables, path), 0
+        for search in searches:
+            first, last = last, last + len(search.held)
+            if not search.past:
+                search.add(l2_penalty, heads[first:last])
+        if all(search.past for search in searches):
+            break
+    return (search.best() for search in searches)
+
+
+class _Search:
+    """One problem's candidates that are near the best."""
+
+    def __init__(self, regression: SoftmaxRegression, problem: Problem) -> None:
+        self.held = [rows.nonzero()[:, 0] for _, rows in problem]
+        self.past = False
+        self._features = regression.features
+        self._targets = regression.targets[torch.cat(self.held)]
+        self._near: list[Choice] = []
+        self._temperature = TEMPERATURES.index(1.0)
+
+    def add(self, l2_penalty: float, heads: Heads) -> None:
+        """Evaluate the heads of each fit on its held-out rows."""
+        each = zip(self.held, heads.weight, heads.bias, strict=True)
+        logits = torch.cat([torch.addmm(b, self._features[rows], w.T) for rows, w, b in each])
+        self._temperature = calibrate(logits, self._targets, self._temperature)
+        temperature = TEMPERATURES[self._temperature]
+        errors = int((logits.argmax(1) != self._targets).sum())
+        val = compute_metrics(logits.div_(temperature), self._targets)
+        choice = Choice(l2_penalty, temperature, errors, val, heads.mean())
+        candidates = [*self._near, choice]
+        least = min(one.val.loss for one in candidates)
+        self.past = val.loss > _NEAR * least
+        self._near = [one for one in candidates if one.val.loss <= _NEAR * least]
+
+    def best(self) -> Choice:
+        return min(self._near, key=lambda choice: (choice.errors, choice.val.loss))
+
+
+def calibrate(logits: Tensor, targets: Tensor, start: int) -> int:
+    """Which of TEMPERATURES has the least log loss of logits / temperature.
+
+    The log loss is convex in 1 / temperature: one valley, followed down from `start`.
+    """
+    losses: dict[int, float] = {}
+
+    def loss(i: int) -> float:
+        if i not in losses:
+            losses[i] = _log_loss(logits, targets, TEMPERATURES[i])
+        return losses[i]
+
+    best = start
+    for step in (1, -1):
+        while 0 <= best + step < len(TEMPERATURES) and loss(best + step) < loss(best):
+            best += step
+    return best
+
+
+def _log_loss(logits: Tensor, targets: Tensor, temperature: float) -> float:
+    """The mean cross-entropy, some rows at a time that stay in the cache."""
+    rows = max(1, _CACHED // logits.shape[1])
+    total = logits.new_zeros(())  # float32: mps knows no double
+    for some, wanted in zip(torch.split(logits, rows), torch.split(targets, rows), strict=True):
+        total += functional.cross_entropy(some / temperature, wanted, reduction="sum")
+    return float(total / len(targets))

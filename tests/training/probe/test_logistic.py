@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from imgcli.training.probe.logistic import LEAST_DEVIATION, fit_softmax
+from imgcli.training.probe.logistic import LEAST_DEVIATION, SoftmaxRegression, fit_softmax
 from tests.support.features import K, M, masks, problem
 
 
@@ -24,6 +26,45 @@ def test_every_fold_reaches_the_objective_that_scikit_learn_reaches(l2_penalty: 
         log_probs = oracle.predict_log_proba(x)[np.arange(len(y)), y]
         objective = -log_probs.mean() + l2_penalty / 2 * np.square(oracle.coef_).sum()
         assert float(heads.path[-1, fold]) == pytest.approx(objective, rel=1e-4)
+
+
+def test_the_minimum_is_that_of_smoothed_labels_and_of_rows_taken_several_times() -> None:
+    features, targets = problem()
+    counts = torch.arange(M) % 3
+    regression = SoftmaxRegression(features, targets, K, label_smoothing=0.2)
+    heads = regression.solve(counts[None], torch.full((1,), 0.05), tolerance=1e-7)
+    taken = torch.arange(M).repeat_interleave(counts)
+    x = features[taken]
+    deviations = x.std(0, unbiased=False)
+    scale = deviations.clamp_min(LEAST_DEVIATION * float(deviations.median()))
+    weight, bias = heads.weight[0].requires_grad_(), heads.bias[0].requires_grad_()
+    loss = functional.cross_entropy(x @ weight.T + bias, targets[taken], label_smoothing=0.2)
+    objective = loss + 0.05 / 2 * (weight * scale).square().sum()
+    assert float(objective.detach()) == pytest.approx(float(heads.path[-1, 0]), rel=1e-5)
+    by_weight, by_bias = torch.autograd.grad(objective, (weight, bias))
+    torch.testing.assert_close(by_weight / scale, torch.zeros(K, x.shape[1]), rtol=0, atol=2e-3)
+    torch.testing.assert_close(by_bias, torch.zeros(K), rtol=0, atol=2e-3)
+
+
+class _Largest(TorchDispatchMode):
+    """The most numbers that any tensor made meanwhile holds."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.numbers = max(self.numbers, result.numel())
+        return result
+
+
+def test_the_logits_of_all_rows_never_stand_whole() -> None:
+    m, k = 6000, 300
+    features = torch.randn(m, 3, generator=torch.Generator().manual_seed(0))
+    rows, l2_penalties = torch.ones(1, m, dtype=torch.bool), torch.full((1,), 0.1)
+    with _Largest() as largest:
+        fit_softmax(features, torch.arange(m) % k, rows, l2_penalties, classes=k)
+    assert largest.numbers < m * k / 8
 
 
 def test_a_head_is_fitted_to_its_own_rows_only() -> None:
