@@ -24,7 +24,7 @@ _FINE_TUNING = 0.3  # of the default rate, for weights that are pretrained
 # What a linear probe has no use for: it takes all rows at once and its own step lengths.
 _BY_STEPS = (
     *("batch_size", "grow_batch", "lr", "momentum", "dampening", "nesterov", "patience"),
-    *("schedule", "warmup", "decay_every", "decay_factor", "l1", "clip_norm", "ema", "balance"),
+    *("schedule", "warmup", "decay_every", "decay_factor", "l1", "clip_norm", "ema"),
 )
 # What features of a frozen backbone have no use for: they are not photos any more.
 _OF_PHOTOS = (

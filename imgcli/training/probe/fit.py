@@ -16,6 +16,7 @@ from imgcli.training.metrics import Metrics
 from imgcli.training.probe.heads import joined
 from imgcli.training.probe.logistic import MAX_ITERATIONS, SoftmaxRegression
 from imgcli.training.probe.selection import L2_PENALTIES, Choice, select_l2
+from imgcli.training.training_loop import balanced_weights
 
 _INNER_FOLDS = 3  # that choose the L2 penalty, inside the training rows
 _DEFAULT_L2 = 0.1  # where one photo per class leaves nothing to choose it by
@@ -108,9 +109,17 @@ def _history_of(
 
 
 def _sample_weights(context: TrainingContext, rows: IntArray) -> Tensor:
-    """Sample weights: how often each labelled row is among `rows`, `(M,)` on the device."""
+    """Sample weights: how often each labelled row is among `rows`, `(M,)` on the device.
+
+    With `balance` times a weight of its class. To weigh photos and to draw them more often is the
+    same for a head that is fitted to its optimum.
+    """
     counts = np.bincount(rows, minlength=len(context.labelled))
-    return torch.from_numpy(counts[context.labelled]).float().to(context.device)
+    weights = torch.from_numpy(counts[context.labelled]).float().to(context.device)
+    if context.config.optim.balance is not None:
+        of_classes = balanced_weights(context.targets, rows[context.labelled[rows]])
+        weights *= of_classes[context.targets[context.labelled]]
+    return weights
 
 
 def validation_folds(context: TrainingContext, spec: FitSpec) -> list[tuple[IntArray, IntArray]]:
