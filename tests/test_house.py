@@ -19,7 +19,7 @@ GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
     *("folder_names", "tree_readings", "class_folders", "compute"),
-    *("photo_sizes", "parquet_tables", "tables", "photo_files"),
+    *("photo_sizes", "parquet_tables", "tables", "photo_files", "locations"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking", "export"}
 ALLOWED = {
@@ -29,7 +29,8 @@ ALLOWED = {
     "image_types": set(),
     "compute": {"compute", "errors", "progress", "text"},
     "config": {"errors"},
-    "records": {"config"},
+    "records": {"config", "locations"},
+    "locations": {"reading"},
     "reading": {"errors", "text"},
     "documents": {"reading"},
     "run_documents": {"config", "documents", "records"},

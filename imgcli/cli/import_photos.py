@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import ClassesAt, Force, Json, Parts, PathColumn, Quiet, Seed, TableRoot
+from imgcli.cli.options import (
+    ClassesAt,
+    Force,
+    Json,
+    LabelColumn,
+    Parts,
+    PathColumn,
+    Quiet,
+    Seed,
+    TableRoot,
+)
 from imgcli.commands.import_photos import ImportResult, Multi, OnConflict
 from imgcli.commands.import_photos import import_photos as copy_photos
 from imgcli.report.terminal.photos import imported
@@ -28,15 +38,6 @@ LabelFrom = Annotated[
         show_default=False,
         help="Regular expression that finds the class in a photo's path: its group named label, or "
         "its first one.",
-    ),
-]
-LabelColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--label-column",
-        metavar="NAME",
-        show_default="label, class, …",
-        help="Column of a table with the classes.",
     ),
 ]
 KeepSplit = Annotated[

@@ -158,3 +158,12 @@ PathColumn = Annotated[
         help="Column of a table with the photos' paths.",
     ),
 ]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        metavar="NAME",
+        show_default="label, class, …",
+        help="Column of a table with the classes.",
+    ),
+]

@@ -110,6 +110,11 @@ def file_key(status: os.stat_result) -> bytes:
     return hashlib.blake2b(packed, digest_size=16).digest()
 
 
+def part_key(file: bytes, offset: int, size: int) -> bytes:
+    """The key of some bytes of a file, by the key of the file."""
+    return hashlib.blake2b(file + struct.pack("<2q", offset, size), digest_size=16).digest()
+
+
 def _vouched(file: bytes, digest: bytes) -> bytes:
     """A digest with a checksum of it and of its file in front."""
     return struct.pack("<I", zlib.crc32(file + digest)) + digest

@@ -4,17 +4,26 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TypeVar
 
 from imgcli import reading
 from imgcli.image_types import EMPTY
-from imgcli.photos.digest_memory import DigestMemory, digest_memory, file_key
+from imgcli.locations import (
+    Location,
+    Member,
+    Where,
+    locations_of,
+    read_each,
+    reading_order,
+    status_of,
+)
+from imgcli.photos.digest_memory import DigestMemory, digest_memory, file_key, part_key
 from imgcli.progress import track
 from imgcli.records import Rejected
 from imgcli.runs import CACHE
@@ -30,14 +39,15 @@ CHUNK = 128  # files per task: handing over a single small file takes longer tha
 SMALL = 1 << 20  # bytes; larger files are hashed piece by piece
 
 
-def digest_files(files: Sequence[Path | str], cache: Path = CACHE) -> list[str | Rejected]:
+def digest_files(files: Sequence[Location], cache: Path = CACHE) -> list[str | Rejected]:
     """SHA-256 of each file's bytes as hexadecimal, or why there is none, in the order given.
 
     An empty file is rejected: it is no photo, and all empty files would pass for the same one.
     """
     fresh: dict[bytes, bytes] = {}
     found: list[str | Rejected] = []
-    chunks = (files[start : start + CHUNK] for start in range(0, len(files), CHUNK))
+    order = reading_order(files)
+    chunks = ([files[i] for i in order[at : at + CHUNK]] for at in range(0, len(files), CHUNK))
     with digest_memory(cache) as memory:
         digests = chain.from_iterable(in_threads(partial(_digests, memory, fresh), chunks))
         saved, known = time.monotonic(), 0
@@ -51,17 +61,19 @@ def digest_files(files: Sequence[Path | str], cache: Path = CACHE) -> list[str |
         finally:
             if len(fresh) > known:
                 memory.add(dict(islice(fresh.items(), known, None)))
-    return found
+    given: list[str | Rejected] = [""] * len(files)
+    for i, digest in zip(order, found, strict=True):
+        given[i] = digest
+    return given
 
 
 def digests_by_path(
-    root: Path, paths: Sequence[str], cache: Path = CACHE
+    where: Where, paths: Sequence[str], cache: Path = CACHE
 ) -> tuple[dict[str, str], list[Rejected]]:
-    """As `digest_files`, of files below `root`: the digests by path, and the paths without one."""
+    """As `digest_files`, of photos by their paths: the digests, and the paths without one."""
     digests: dict[str, str] = {}
     rejected: list[Rejected] = []
-    files = [f"{root}/{path}" for path in paths]  # a Path for each takes a second for 100,000
-    for path, found in zip(paths, digest_files(files, cache), strict=True):
+    for path, found in zip(paths, digest_files(locations_of(where, paths), cache), strict=True):
         if isinstance(found, Rejected):
             rejected.append(Rejected(path, found.reason))
         else:
@@ -70,7 +82,7 @@ def digests_by_path(
 
 
 def remember(
-    files: Iterable[Path | str], digests: Sequence[str], before: int, cache: Path = CACHE
+    files: Iterable[Location], digests: Sequence[str], before: int, cache: Path = CACHE
 ) -> None:
     """Remember digests that are known without reading, as of files that were linked since.
 
@@ -80,9 +92,9 @@ def remember(
     fresh = {}
     for file, digest in zip(files, digests, strict=True):
         with suppress(OSError):
-            status = os.stat(file)
+            status = status_of(file)
             if before - status.st_mtime_ns > RACY_NS:
-                fresh[file_key(status)] = bytes.fromhex(digest)
+                fresh[_key(status, file)] = bytes.fromhex(digest)
     if fresh:
         with digest_memory(cache) as memory:
             memory.add(fresh)
@@ -115,20 +127,56 @@ def cores() -> int:
 
 
 def _digests(
-    memory: DigestMemory, fresh: dict[bytes, bytes], files: Sequence[Path | str]
+    memory: DigestMemory, fresh: dict[bytes, bytes], files: Sequence[Location]
 ) -> list[str | Rejected]:
     """The digests of some files, from memory or by reading; what was read goes into `fresh`."""
     keys: list[bytes | None] = []
     for file in files:
         try:
-            keys.append(file_key(os.stat(file)))
+            keys.append(_key(status_of(file), file))
         except OSError:  # reading it says why
             keys.append(None)
     known = memory.known([key for key in keys if key])
+    unknown = [file for file, key in zip(files, keys, strict=True) if key not in known]
+    members = [file for file in unknown if isinstance(file, Member)]
+    read = _digests_of_members(members, fresh)
     return [
-        known[key].hex() if key in known else _digest(file, fresh)
+        known[key].hex()
+        if key in known
+        else next(read)
+        if isinstance(file, Member)
+        else _digest(file, fresh)
         for file, key in zip(files, keys, strict=True)
     ]
+
+
+def _key(status: os.stat_result, location: Location) -> bytes:
+    """What changes when a photo does: its file, and for a member of a shard where it is in that."""
+    if not isinstance(location, Member):
+        return file_key(status)
+    return part_key(file_key(status), location.offset, location.size)
+
+
+def _digests_of_members(
+    members: Sequence[Member], fresh: dict[bytes, bytes]
+) -> Iterator[str | Rejected]:
+    """The digests of some members of shards, by reading them, in order."""
+    for shard, some in groupby(members, lambda member: member.shard):
+        began, group = time.time_ns(), list(some)
+        try:
+            status = os.stat(shard)  # before it is read, so that a change meanwhile shows
+        except OSError:
+            status = None
+        for member, data in zip(group, read_each(group, reading.MAX_PHOTO), strict=True):
+            if isinstance(data, OSError):
+                yield Rejected(str(member), f"cannot be read: {data.strerror or data}")
+            elif not data:
+                yield Rejected(str(member), EMPTY)
+            else:
+                digest = hashlib.sha256(data).digest()
+                if status and began - status.st_mtime_ns > RACY_NS:
+                    fresh[_key(status, member)] = digest
+                yield digest.hex()
 
 
 def _digest(file: Path | str, fresh: dict[bytes, bytes]) -> str | Rejected:

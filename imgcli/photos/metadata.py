@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imgcli.errors import DataError
+from imgcli.locations import Location, open_location
 from imgcli.photos import decode, resize
 from imgcli.photos.decode import FORMATS, ORIENTATION, open_photo, raw_mode
 from imgcli.photos.hashing import in_threads
@@ -26,7 +27,7 @@ from imgcli.photos.pipeline import Photo, Transform, Undecodable, fill
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.sample_range import find_range
 from imgcli.photos.views import store_of
-from imgcli.reading import open_regular
+from imgcli.reading import MAX_PHOTO
 from imgcli.records import FloatArray, Preprocess
 
 Number = TypeVar("Number")
@@ -67,7 +68,7 @@ FLAGS = ("exif_orientation", "gps", "animated", "cmyk", "more_than_8_bits", "alp
 
 
 def read_metadata(
-    files: Sequence[Path | str], digests: Sequence[str], cache: Path
+    files: Sequence[Location], digests: Sequence[str], cache: Path
 ) -> Metadata[FloatArray]:
     """The metadata of N files that can be decoded, as arrays (N,). Ctrl-C keeps what is done.
 
@@ -144,14 +145,14 @@ def _header(data: bytes) -> Metadata[float]:
         )
 
 
-def taken_of(files: Sequence[Path | str]) -> list[tuple[str, float] | None]:
+def taken_of(files: Sequence[Location]) -> list[tuple[str, float] | None]:
     """The camera of each photo, and when it was taken, in seconds; None where EXIF does not say."""
     with warnings.catch_warnings(action="ignore"):
         return list(in_threads(_read_taken, files))
 
 
-def _read_taken(file: Path | str) -> tuple[str, float] | None:
-    with suppress(Exception), open_regular(file) as data:
+def _read_taken(file: Location) -> tuple[str, float] | None:
+    with suppress(Exception), open_location(file, MAX_PHOTO) as data:
         with Image.open(data, formats=FORMATS) as image:
             return _taken(Image.Image.getexif(image))
     return None

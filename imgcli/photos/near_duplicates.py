@@ -27,6 +27,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.locations import Location, Where, locations_of
 from imgcli.photos import decode, fingerprint, pipeline, resize
 from imgcli.photos.decode import Fault
 from imgcli.photos.fingerprint import Array, Fingerprints
@@ -56,7 +57,7 @@ STAGES = ((True, 1, 1.6), (True, 1, 1.25), (False, 3, 1.0))
 
 
 def duplicate_groups(
-    files: Sequence[Path | str],
+    files: Sequence[Location],
     digests: Sequence[str],
     mode: Mode,
     cache: Path = CACHE,
@@ -85,15 +86,15 @@ def duplicate_groups(
 
 
 def groups_by_path(
-    root: Path, digests: Mapping[str, str], mode: Mode, cache: Path = CACHE
+    where: Where, digests: Mapping[str, str], mode: Mode, cache: Path = CACHE
 ) -> tuple[dict[str, int], list[Rejected]]:
-    """As `duplicate_groups`, of files below `root`: by path, without those not decoded, and these.
+    """As `duplicate_groups`, of photos by their paths, without those not decoded; and these.
 
     Args:
         digests: SHA-256 of each file, by path.
     """
     paths = list(digests)
-    files = [f"{root}/{path}" for path in paths]
+    files = locations_of(where, paths)
     numbers, faults = duplicate_groups(files, list(digests.values()), mode, cache)
     groups = dict(zip(paths, numbers.tolist(), strict=True))
     for index, _ in faults:
@@ -124,7 +125,7 @@ class FileFingerprints:
 
 
 def fingerprint_files(
-    files: Sequence[Path | str], digests: Sequence[str], cache: Path
+    files: Sequence[Location], digests: Sequence[str], cache: Path
 ) -> FileFingerprints:
     """Fingerprint the files, from the cache or decoded now; Ctrl-C keeps what is done."""
     unique, first, content = np.unique(np.array(digests), return_index=True, return_inverse=True)
@@ -169,7 +170,7 @@ def _parts(items: Sliceable, size: int) -> Iterator[Sliceable]:
 
 
 def _filled_store(
-    files: Sequence[Path | str], digests: Sequence[str], view: Preprocess, cache: Path
+    files: Sequence[Location], digests: Sequence[str], view: Preprocess, cache: Path
 ) -> tuple[RowStore, dict[int, Fault]]:
     """The store of the files' fingerprints, and why some have none, by position.
 

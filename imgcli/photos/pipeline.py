@@ -12,18 +12,18 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgcli.photos.decode import Fault, decode, read_photo, reduction
+from imgcli.locations import Location, reading_order
+from imgcli.photos.decode import Fault, decode, read_photo, read_photos, reduction
 from imgcli.photos.hashing import in_threads
 from imgcli.photos.row_cache import RowStore
 from imgcli.progress import track
-from imgcli.records import SampleRange
+from imgcli.records import IntArray, SampleRange
 
 Bools = NDArray[np.bool_]
 
@@ -82,7 +82,7 @@ Derived = dict[int, Any]  # by the position of the transform
 def fill(
     stores: Sequence[RowStore],
     transforms: Sequence[Transform],
-    files: Sequence[Path | str],
+    files: Sequence[Location],
     digests: Sequence[str],
     label: str,
 ) -> dict[int, Fault]:
@@ -106,7 +106,8 @@ def fill(
                 rows.clear()
 
     try:
-        with closing(derive(transforms, files, digests, label, lacking)) as derived:
+        order = np.array(reading_order(files), dtype=np.int64)
+        with closing(derive(transforms, files, digests, label, lacking, order)) as derived:
             for done, (i, made) in enumerate(derived, 1):
                 if isinstance(made, Fault):
                     faults[i] = made
@@ -124,10 +125,11 @@ def fill(
 
 def derive(
     transforms: Sequence[Transform],
-    files: Sequence[Path | str],
+    files: Sequence[Location],
     digests: Sequence[str | None] | None,
     label: str | None = None,
     wanted: Bools | None = None,
+    order: IntArray | None = None,
 ) -> Generator[tuple[int, Derived | Fault], None, None]:
     """Apply the transforms to files, in order, only a little ahead of the reader.
 
@@ -135,20 +137,23 @@ def derive(
         digests: SHA-256 that each file must have, if known; a file that has another is a fault.
         label: name of the work, for the progress bar; None shows none.
         wanted: (transforms, files) which to apply; None applies all.
+        order: (files,) positions in the order in which they are read; None reads them as given.
 
     Yields:
         The position of each file, and what is derived from it or why nothing is.
     """
     if wanted is None:
         wanted = np.ones((len(transforms), len(files)), dtype=bool)
-    todo = np.flatnonzero(wanted.any(axis=0))
+    some_wanted: Bools = np.any(wanted, axis=0)
+    todo = np.flatnonzero(some_wanted) if order is None else order[some_wanted[order]]
 
     def derive_chunk(chunk: NDArray[np.int64]) -> list[tuple[int, Derived | Fault]]:
         found: list[tuple[int, Derived | Fault]] = []
-        for i in chunk.tolist():
+        rows = chunk.tolist()
+        for i, data in zip(rows, read_photos(files[i] for i in rows), strict=True):
             some = np.flatnonzero(wanted[:, i]).tolist()
             digest = digests[i] if digests else None
-            found.append((i, _derive_one(i, files[i], digest, {k: transforms[k] for k in some})))
+            found.append((i, _derive_one(i, data, digest, {k: transforms[k] for k in some})))
         return found
 
     chunks = (todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK))
@@ -158,7 +163,7 @@ def derive(
 
 def derive_stream(
     transforms: Sequence[Transform],
-    photos: Iterable[Path | str | bytes | Fault],
+    photos: Iterable[Location | bytes | Fault],
     total: int,
     label: str,
 ) -> Generator[tuple[int, Derived | Fault], None, None]:
@@ -170,7 +175,7 @@ def derive_stream(
     by_position = dict(enumerate(transforms))
 
     def derive_chunk(
-        chunk: Sequence[tuple[int, Path | str | bytes | Fault]],
+        chunk: Sequence[tuple[int, Location | bytes | Fault]],
     ) -> list[tuple[int, Derived | Fault]]:
         return [(i, _derive_one(i, photo, None, by_position)) for i, photo in chunk]
 
@@ -182,7 +187,7 @@ def derive_stream(
 
 def _derive_one(
     index: int,
-    file: Path | str | bytes | Fault,
+    file: Location | bytes | Fault,
     digest: str | None,
     transforms: dict[int, Transform],
 ) -> Derived | Fault:

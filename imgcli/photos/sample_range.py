@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcli.image_types import HEAD, photo_format
+from imgcli.locations import Location, read_each, reading_order
 from imgcli.photos import decode, pipeline
 from imgcli.photos.decode import KINDS, SAID, SIXTEEN, bits_for, common_range, sample_extremes
 from imgcli.photos.hashing import in_threads
 from imgcli.photos.pipeline import Photo, Transform
 from imgcli.photos.row_cache import RowStore
 from imgcli.progress import note_once
-from imgcli.reading import open_regular
+from imgcli.reading import MAX_PHOTO
 from imgcli.records import FloatArray, SampleRange
 from imgcli.text import count
 
@@ -30,7 +31,7 @@ _NONE = (0.0, 0.0, 0.0)  # the row of a photo of 8 bits
 
 
 def range_of_files(
-    files: Sequence[Path | str], digests: Sequence[str], cache: Path
+    files: Sequence[Location], digests: Sequence[str], cache: Path
 ) -> SampleRange | None:
     """The range of all files together, which is said; None where none has more than 8 bits.
 
@@ -47,7 +48,7 @@ def range_of_files(
 
 
 def find_range(
-    files: Sequence[Path | str], digests: Sequence[str], cache: Path
+    files: Sequence[Location], digests: Sequence[str], cache: Path
 ) -> tuple[SampleRange | None, list[str]]:
     """As `range_of_files`, with the sentences about it."""
     if not files:
@@ -72,8 +73,9 @@ def own_range(data: bytes) -> SampleRange | None:
     return SampleRange(bits_for(extremes.high))
 
 
-def _fill(store: RowStore, files: Sequence[Path | str], digests: Sequence[str]) -> None:
-    lacking = np.flatnonzero(store.rows(digests) < 0).tolist()
+def _fill(store: RowStore, files: Sequence[Location], digests: Sequence[str]) -> None:
+    missing = np.flatnonzero(store.rows(digests) < 0).tolist()
+    lacking = [missing[k] for k in reading_order([files[i] for i in missing])]
     chunks = (lacking[start : start + CHUNK] for start in range(0, len(lacking), CHUNK))
     deep = set(chain.from_iterable(in_threads(lambda rows: _deep(files, rows), chunks)))
     others = [digests[i] for i in lacking if i not in deep]
@@ -89,19 +91,14 @@ def _fill(store: RowStore, files: Sequence[Path | str], digests: Sequence[str]) 
     )
 
 
-def _deep(files: Sequence[Path | str], rows: Sequence[int]) -> list[int]:
+def _deep(files: Sequence[Location], rows: Sequence[int]) -> list[int]:
     """The files that may have more than 8 bits, and those that cannot be read."""
-    found = []
-    for i in rows:
-        try:
-            with open_regular(files[i]) as file:
-                head = file.read(HEAD)
-        except OSError:
-            found.append(i)
-            continue
-        if _may_exceed_8_bits(head):
-            found.append(i)
-    return found
+    heads = read_each((files[i] for i in rows), MAX_PHOTO, HEAD)
+    return [
+        i
+        for i, head in zip(rows, heads, strict=True)
+        if isinstance(head, OSError) or _may_exceed_8_bits(head)
+    ]
 
 
 def _may_exceed_8_bits(head: bytes) -> bool:

@@ -55,6 +55,7 @@ class Entry:
     size: int  # bytes, as the source states it
     open: Callable[[], AbstractContextManager[Readable]]
     limits: Limits = LIMITS
+    offset: int | None = None  # bytes, in the tar it is in; None where it cannot be read there
 
     @property
     def path(self) -> str:
@@ -97,6 +98,8 @@ class LabelledPhoto:
     origin: str
     read: Callable[[], bytes]
     part: str = ""  # train, val or test where the source was split already
+    offset: int | None = None  # as of its entry
+    size: int = 0  # bytes, where there is an offset
     provenance: Mapping[str, Any] = field(default_factory=dict)  # further fields of its line
 
 
