@@ -6,6 +6,7 @@ label: int64                                  its name is in the schema's b"hugg
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 
 from imgcli.errors import DataError, Refused
 from imgcli.reading import open_regular
+from imgcli.remote.path import RemotePath
 
 SUFFIX = ".parquet"
 MAGIC = b"PAR1"
 ROWS = 16  # read at a time: some may have 100 MB
+BUFFER = 4 << 20  # bytes of a column
 SAMPLE = 200  # rows that tell what a column holds
 
 
@@ -67,7 +70,7 @@ def open_parquet(path: Path) -> ParquetTable:
             "Parquet tables need pyarrow. Get it with: pip install 'imgcli[parquet]'"
         ) from None
     try:
-        with pq.ParquetFile(path) as file:
+        with _opened(pq, path) as file:
             schema, count = file.schema_arrow, file.metadata.num_rows
     except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
         raise DataError(f"'{path}' is damaged or no Parquet file ({first_line(error)}).") from None
@@ -108,9 +111,20 @@ def rows_of(
     """The rows with these columns, the first `most` of them."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with _opened(pq, path) as file:
         batches = file.iter_batches(ROWS, columns=list(columns))
         yield from islice((row for batch in batches for row in batch.to_pylist()), most)
+
+
+@contextmanager
+def _opened(pq: Any, path: Path) -> Iterator[Any]:
+    """A Parquet file; of one behind a URI a little is read at a time."""
+    if not isinstance(path, RemotePath):
+        with pq.ParquetFile(path) as file:
+            yield file
+        return
+    with open_regular(path) as raw, pq.ParquetFile(raw, buffer_size=BUFFER) as file:
+        yield file
 
 
 def first_line(error: Exception) -> str:

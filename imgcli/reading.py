@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcli.errors import WrongUsage
+from imgcli.remote.path import RemotePath
 from imgcli.text import megabytes
 
 # Bytes of the largest file of each kind that is read at all; a file of more is refused unread.
@@ -50,7 +51,7 @@ UNREADABLE = (
 
 
 def open_regular(path: Path | str, most: int | None = None) -> BufferedReader:
-    """Open a regular file to read its bytes; nothing is waited for.
+    """Open a regular file, or an object behind a URI, to read its bytes; no pipe is waited for.
 
     Args:
         most: bytes; a larger file is refused.
@@ -58,6 +59,9 @@ def open_regular(path: Path | str, most: int | None = None) -> BufferedReader:
     Raises:
         OSError: no such file, not a regular one, or too large; `strerror` is the reason.
     """
+    if isinstance(path, RemotePath):
+        refuse(path.stat(), path, most)
+        return path.open_object()
     return open(path, "rb", opener=partial(only_regular, most=most))
 
 
@@ -119,6 +123,8 @@ def matching(pattern: Path) -> list[Path]:
     Brackets and stars in the names of folders that exist are no pattern; in a file's name they are
     only where something matches so.
     """
+    if isinstance(pattern, RemotePath):
+        return list(pattern.matching())
     if os.path.lexists(pattern) or not has_magic(str(pattern)):
         return [pattern]
     there = next(around for around in pattern.parents if os.path.lexists(around))

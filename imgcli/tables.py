@@ -10,13 +10,14 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
 from imgcli.errors import DataError
 from imgcli.image_types import is_photo_name
 from imgcli.parquet_tables import first_line, is_parquet, open_parquet
-from imgcli.reading import only_regular, open_regular
+from imgcli.reading import open_regular
 from imgcli.records import Rejected
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -60,7 +61,7 @@ def table_rows(path: Path) -> Iterator[Row]:
         yield from _parquet_rows(path)
         return
     encoding = _encoding(path)
-    with open(path, encoding=encoding, errors="replace", newline="", opener=only_regular) as file:
+    with TextIOWrapper(open_regular(path), encoding, errors="replace", newline="") as file:
         head = file.readline()
         marked = re.fullmatch(r"sep=(.)\s*", head.lstrip("\ufeff"))  # Excel's own first line
         if marked:
@@ -78,7 +79,7 @@ def table_rows(path: Path) -> Iterator[Row]:
             return
         if suffix in LISTS and (columns := _columns_of_list(_first_line(file))):
             file.seek(0)
-            yield from _listed_rows(file, columns)
+            yield from _listed_rows(path, file, columns)
             return
         file.seek(0 if not marked else start)
         delimiter = marked[1] if marked else max("\t,;|", key=head.count)
@@ -146,7 +147,7 @@ def _columns_of_list(head: str) -> tuple[str, ...] | None:
     return None
 
 
-def _listed_rows(file: IO[str], columns: tuple[str, ...]) -> Iterator[Row]:
+def _listed_rows(path: Path, file: IO[str], columns: tuple[str, ...]) -> Iterator[Row]:
     """The lines of a list; the path in it may have blanks."""
     last = len(columns) - 1
     for number, line in enumerate(file, 1):
@@ -156,7 +157,7 @@ def _listed_rows(file: IO[str], columns: tuple[str, ...]) -> Iterator[Row]:
         if len(steps) == len(columns):
             yield number, dict(zip(columns, (step.strip() for step in steps), strict=True))
         elif steps:
-            yield number, Rejected(f"{file.name}:{number}", f"not {' and '.join(columns)}")
+            yield number, Rejected(f"{path}:{number}", f"not {' and '.join(columns)}")
 
 
 def _json_table(path: Path, file: IO[str]) -> Iterator[Row]:
@@ -189,7 +190,7 @@ def _encoding(path: Path) -> str:
         if raw.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             return "utf-16"  # as Excel's "Unicode text"
     try:
-        with open(path, encoding="utf-8", opener=only_regular) as file:
+        with TextIOWrapper(open_regular(path), "utf-8") as file:
             while file.read(CHUNK):
                 pass
     except UnicodeDecodeError:

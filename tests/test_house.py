@@ -19,7 +19,7 @@ GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
     *("folder_names", "tree_readings", "class_folders", "compute"),
-    *("photo_sizes", "parquet_tables", "tables", "photo_files", "locations"),
+    *("photo_sizes", "parquet_tables", "tables", "photo_files", "locations", "remote"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking", "export"}
 ALLOWED = {
@@ -27,11 +27,12 @@ ALLOWED = {
     "text": set(),
     "progress": {"text"},
     "image_types": set(),
+    "remote": {"remote", "errors", "progress", "text"},
     "compute": {"compute", "errors", "progress", "text"},
     "config": {"errors"},
     "records": {"config", "locations"},
-    "locations": {"reading"},
-    "reading": {"errors", "text"},
+    "locations": {"reading", "remote"},
+    "reading": {"errors", "remote", "text"},
     "documents": {"reading"},
     "run_documents": {"config", "documents", "records"},
     "files": {"errors", "progress", "text", "reading", "documents"},
@@ -43,7 +44,7 @@ ALLOWED = {
     "tree_readings": {"folder_names"},
     "class_folders": {"errors", "folder_names", "text", "tree_readings"},
     "photo_sizes": set(),
-    "parquet_tables": {"errors", "reading"},
+    "parquet_tables": {"errors", "reading", "remote"},
     "tables": {"errors", "image_types", "parquet_tables", "reading", "records"},
     "photo_files": {"errors", "folder_names", "image_types", "tables", "text"},
     "runs": GROUND - {"ledger"},

@@ -1,4 +1,4 @@
-"""`imgcli import`: labelled photos from folders, archives and tables."""
+"""`imgcli import`: labelled photos from folders, archives and tables, on disk or at a URI."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +21,13 @@ from imgcli.commands.import_photos import ImportResult, Multi, OnConflict
 from imgcli.commands.import_photos import import_photos as copy_photos
 from imgcli.report.terminal.photos import imported
 
-Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, archives, tables.")]
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SRC...",
+        help="Folders, archives, tables, or their URIs.",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -137,11 +143,11 @@ def import_photos(
 
     SRC is a folder, zip or tar of class folders; or of MNIST's idx files, of
     CIFAR's binary batches, of photos with COCO's annotations; a WebDataset
-    tar; or a CSV, TSV, JSON lines or Parquet table with a row per photo.
-    Sources are only read. Photos already in OUT are skipped, nothing in it is
-    overwritten: after an interruption give the same command again. Skipped
-    files are listed with their reasons. OUT/provenance.jsonl records the
-    source of each photo.
+    tar; or a CSV, TSV, JSON lines or Parquet table with a row per photo; on
+    disk, or at s3://, gs://, hf:// or https://. Sources are only read. Photos
+    already in OUT are skipped, nothing in it is overwritten: after an
+    interruption give the same command again. Skipped files are listed with
+    their reasons. OUT/provenance.jsonl records the source of each photo.
 
     Examples:
 
@@ -151,7 +157,7 @@ def import_photos(
 
       imgcli import labels.csv --label-column species --rename crabe=crab
 
-      imgcli import data/train-*.parquet --only cat,dog --limit 500
+      imgcli import s3://bucket/photos --only cat,dog --limit 500
 
       imgcli import mnist/ --keep-split
     """

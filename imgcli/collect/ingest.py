@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, NamedTuple
 
 from imgcli import provenance
 from imgcli.aside import files_in, is_own_page
@@ -38,6 +38,14 @@ BLOCK_BYTES = 256 * MB
 REJECTED = ".rejected"  # hidden, so that no command takes it for a class
 DOCUMENTS = (provenance.NAME, JOURNAL)  # imgcli's own, and what SQLite puts beside the journal
 CREDITS = "credits.html"
+
+
+class Fetched(NamedTuple):
+    """A photo from a URI, as its line has it."""
+
+    etag: str
+    path: str
+    digest: str  # SHA-256
 
 
 class Store:
@@ -64,6 +72,8 @@ class Store:
         self._unrecorded: set[str] = set()  # photos without a provenance line
         self._unverified: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)  # by size
         self._former: defaultdict[str, set[str]] = defaultdict(set)  # class folder -> SHA-256
+        # Of photos from URIs that are here: by their first class folder and origin.
+        self._fetched: dict[tuple[str, str], Fetched] = {}
         self._added: set[str] = set()  # photos placed since the store was opened
         self._lines: list[dict[str, Any]] = []
         self._batch = Batch(folder)
@@ -83,11 +93,19 @@ class Store:
         Raises:
             NotTaken: it is not a photo, or cannot be read within the limits.
         """
+        fetched = self._fetched_as(photo)
+        if fetched is not None and fetched.etag == photo.etag:
+            return False
         data = photo.read()
         image_format, reason = photo_format(data[:HEAD]), refusal(data[:HEAD])
         if image_format is None or reason:
             raise NotTaken(reason)
         digest = hashlib.sha256(data).hexdigest()
+        if fetched is not None and fetched.digest != digest:
+            raise NotTaken(
+                f"it has changed since it was imported as '{fetched.path}'; to have the new one, "
+                "remove that photo, or import everything again with --force"
+            )
         folder = self._class_folder(photo.part, photo.label)
         line = {
             "label": photo.label,
@@ -97,8 +115,12 @@ class Store:
             "size": len(data),
             "format": image_format,
             "imported_at": self._now,
+            **({"etag": photo.etag} if photo.etag else {}),
             **photo.provenance,
         }
+        if fetched is not None:  # the same bytes under another ETag
+            self._record(fetched.path, line)
+            return False
         here = self._path_in(folder, digest)
         if here is None:
             self._verify(len(data))
@@ -122,6 +144,11 @@ class Store:
         if len(self._batch) >= BLOCK_PHOTOS or self._batch.bytes >= BLOCK_BYTES:
             self.commit()
         return True
+
+    def has(self, photo: LabelledPhoto) -> bool:
+        """Whether an object behind a URI was placed before and has not changed since."""
+        fetched = self._fetched_as(photo)
+        return fetched is not None and fetched.etag == photo.etag
 
     def begin(self) -> None:
         """Mark the folder as imgcli's, before it has photos."""
@@ -198,8 +225,13 @@ class Store:
             known[path] = (digest, entry["size"])
             if os.path.basename(os.path.dirname(path)) in _folders_of(entry.get("label")):
                 former[path] = digest
-            if isinstance(before := entry.get(provenance.FROM), str):
+            before = entry.get(provenance.FROM)
+            if isinstance(before, str):
                 former.setdefault(before, digest)
+            etag, origin = entry.get("etag"), entry.get("origin")
+            if isinstance(etag, str) and isinstance(origin, str):
+                first = before if isinstance(before, str) else path
+                self._fetched[os.path.dirname(first), origin] = Fetched(etag, path, digest)
         self._refuse_other_layout(known)
         tops = [self.folder / part for part in PARTS] if self.split else [self.folder]
         for top in tops:
@@ -276,17 +308,28 @@ class Store:
             return False
         return any(is_alike(former, digest) for former in self._former.get(folder, ()))
 
+    def _fetched_as(self, photo: LabelledPhoto) -> "Fetched | None":
+        """What an object behind a URI was when it was placed, if that photo is still here."""
+        if not photo.etag:
+            return None
+        folder = self._folder_name(photo.part, photo.label)
+        found = self._fetched.get((folder, photo.origin))
+        return found if found and found.path in self._paths.get(found.digest, ()) else None
+
     # --- placing --------------------------------------------------------------------------------
 
     def _class_folder(self, part: str, label: str) -> str:
         """The class's folder; it is made if there is none."""
         if (part, label) not in self._folders:
             self.begin()
-            folder = f"{part}/{class_name(label)}" if self.split else class_name(label)
+            folder = self._folder_name(part, label)
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
             _refuse_other_spelling(self.folder / folder)
             self._folders[part, label] = folder
         return self._folders[part, label]
+
+    def _folder_name(self, part: str, label: str) -> str:
+        return f"{part}/{class_name(label)}" if self.split else class_name(label)
 
     def _path_in(self, folder: str, digest: str) -> str | None:
         """The path of the photo with these bytes in a class's folder."""

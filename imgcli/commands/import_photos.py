@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgcli.commands.folders import optional_path
 from imgcli.commands.results import Result
 from imgcli.folder_names import Levels
 
@@ -97,11 +96,12 @@ def import_photos(
     from imgcli.collect.imports import run
     from imgcli.collect.imports.formats.source import Reading
     from imgcli.collect.imports.selection import Selection, read_renames
+    from imgcli.remote.path import source_path
 
     target = Path(out or ("dataset" if keep_split else "raw"))
     renames = rename if isinstance(rename, Mapping) else read_renames(list(rename))
     done = run.import_photos(
-        [Path(one) for one in ([sources] if isinstance(sources, str | Path) else sources)],
+        [source_path(one) for one in ([sources] if isinstance(sources, str | Path) else sources)],
         target,
         force,
         reading=Reading(
@@ -110,9 +110,9 @@ def import_photos(
             label_column=label_column,
             keep_split=keep_split,
             levels=Levels.of(classes_at, parts),
-            root=optional_path(root),
+            root=None if root is None else source_path(root),
             path_template=path_template,
-            join=tuple(map(Path, join)),
+            join=tuple(map(source_path, join)),
             multi=multi,
             encoding=encoding,
         ),

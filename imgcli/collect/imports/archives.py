@@ -10,8 +10,10 @@ import gzip
 import lzma
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from imgcli.collect.imports.labelled_photo import (
     LIMITS,
@@ -29,6 +31,12 @@ _TARS: dict[bytes, Callable[..., Any]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\0": lzma.open,
 }
+
+
+@contextmanager
+def _unpacked(unpack: Callable[..., Any], path: Path) -> Iterator[IO[bytes]]:
+    with open_regular(path) as file, unpack(file) as stream:
+        yield stream
 
 
 def is_archive(path: Path) -> bool:
@@ -62,7 +70,7 @@ def archive_entries(
         return zip_entries(path, limits, encoding)
     for start, unpack in _TARS.items():
         if head.startswith(start):
-            return tar_entries(path, unpack, limits)
+            return tar_entries(path, partial(_unpacked, unpack), limits)
     if head[257:262] == b"ustar":
         return tar_entries(path, open_regular, limits)
     raise DataError(

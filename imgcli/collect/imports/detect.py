@@ -1,6 +1,7 @@
 """Detect what a source is: each format recognises its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -22,18 +23,20 @@ from imgcli.collect.imports.formats.source import (
     PIXELS,
     TABLES,
     Files,
-    Kind,
     LabelledPhotos,
     Reading,
     Source,
 )
-from imgcli.collect.imports.labelled_photo import LIMITS, LabelledPhoto
+from imgcli.collect.imports.labelled_photo import LIMITS, Entry, LabelledPhoto
 from imgcli.collect.imports.survey import class_names, survey
 from imgcli.collect.imports.zip_names import checked
 from imgcli.errors import DataError, Refused, WrongUsage
 from imgcli.folder_names import Folder, are_numbered
 from imgcli.parquet_tables import is_parquet
 from imgcli.progress import track
+from imgcli.records import Rejected
+from imgcli.remote.objects import nothing_at
+from imgcli.remote.path import RemotePath, etag_of
 from imgcli.staging import recover
 from imgcli.tables import LISTS, SPREADSHEETS, SUFFIXES
 from imgcli.text import listed
@@ -48,7 +51,11 @@ def open_source(path: Path, reading: Reading) -> Source:
         DataError: it does not exist, is damaged, of no known format, or without photos.
         WrongUsage: it is of two formats, split already, or the options are for another kind.
     """
-    recover(path)
+    if isinstance(path, RemotePath):
+        if not path.exists():
+            raise nothing_at(str(path))
+    else:
+        recover(path)
     if not path.exists():
         raise DataError(f"There is no '{path}'. Name a folder, a zip or a tar of class folders.")
     source = _open_table(path, reading) or _open_annotations(path, reading)
@@ -102,9 +109,18 @@ def _survey(path: Path, encoding: str | None) -> Files:
     if path.is_dir():
         entries = partial(folder_entries, path)
     else:
-        entries = partial(archive_entries, path, encoding=encoding and checked(encoding))
+        entries = partial(_members, path, encoding and checked(encoding))
     found = survey(track(entries(), "list files", unit="files"), str(path), LIMITS.files)
     return Files(path, entries, found)
+
+
+def _members(path: Path, encoding: str | None) -> Iterator[Entry | Rejected]:
+    """The members of an archive; of one behind a URI with its ETag."""
+    members = archive_entries(path, encoding=encoding)
+    etag = etag_of(path)
+    if not etag:
+        return members
+    return (replace(one, etag=etag) if isinstance(one, Entry) else one for one in members)
 
 
 def _recognised(files: Files, reading: Reading) -> Source:
@@ -120,6 +136,9 @@ def _recognised(files: Files, reading: Reading) -> Source:
         )
     if marked:
         return marked[0]
+    if inner := classes.shards(files):
+        opened = [open_source(files.path.joinpath(*parts), reading) for parts in inner]
+        return _together(files.path, opened, "its files")
     classes.refuse_without_photos(files)
     source = _by_tables(files, reading)
     if source is not None:
@@ -181,8 +200,8 @@ def _tables(files: Files) -> list[Folder]:
     )
 
 
-def _together(path: Path, sources: Sequence[Source]) -> Source:
-    """Several tables as one source."""
+def _together(path: Path, sources: Sequence[Source], what: str = "labels by") -> Source:
+    """Several tables or archives as one source."""
 
     def photos() -> LabelledPhotos:
         return chain.from_iterable(source.photos() for source in sources)
@@ -190,12 +209,12 @@ def _together(path: Path, sources: Sequence[Source]) -> Source:
     named = listed([str(source.path.relative_to(path)) for source in sources], 4)
     return Source(
         path,
-        Kind.TABLE,
+        sources[0].kind,
         photos,
         sum(source.count for source in sources),
         sum(source.size for source in sources),
         tuple(sorted({part for source in sources for part in source.parts})),
-        (f"'{path}': labels by {named}.", *(note for one in sources for note in one.notes)),
+        (f"'{path}': {what} {named}.", *(note for one in sources for note in one.notes)),
     )
 
 

@@ -1,4 +1,4 @@
-"""A folder of class folders as a source."""
+"""A folder of class folders as a source, on disk or behind a URI."""
 
 import os
 import stat
@@ -10,8 +10,11 @@ from typing import IO
 
 from imgcli.collect.imports.labelled_photo import Entry, NotTaken
 from imgcli.folder_names import hidden, is_system_file, may_be_class, photos_below
-from imgcli.image_types import ANNEX, broken_link, placeholder
+from imgcli.image_types import ANNEX, broken_link, is_photo_name, placeholder
 from imgcli.records import Rejected
+from imgcli.remote.objects import list_folder, list_uris, open_uri
+from imgcli.remote.path import RemotePath
+from imgcli.remote.storage import RemoteObject
 
 
 def folder_entries(source: Path) -> Iterator[Entry | Rejected]:
@@ -21,6 +24,9 @@ def folder_entries(source: Path) -> Iterator[Entry | Rejected]:
     a folder is followed at the first level only, where it is a class folder, and never to a folder
     around `source`, so there are no loops. Pipes, sockets and devices are not opened.
     """
+    if isinstance(source, RemotePath):
+        yield from remote_entries(source)
+        return
     folders: list[tuple[str, ...]] = [()]
     while folders:
         parts = folders.pop()
@@ -47,6 +53,47 @@ def folder_entries(source: Path) -> Iterator[Entry | Rejected]:
             else:
                 yield item
         folders += reversed(below)
+
+
+def remote_entries(source: RemotePath) -> Iterator[Entry | Rejected]:
+    """Every object below a URI, in the order that a folder of them would have."""
+    folders: list[tuple[str, ...]] = [()]
+    while folders:
+        parts = folders.pop()
+        below = []
+        for one in list_folder("/".join((source.uri, *parts))):
+            origin = _origin(source, (*parts, one.name))
+            if is_system_file(one.name):
+                if reason := placeholder(one.name):
+                    yield Rejected(origin, reason)
+                elif may_be_class(one.name) and one.is_folder:
+                    if n := sum(is_photo_name(inner.name) for inner in list_uris(one.uri)):
+                        yield Rejected(origin, hidden(n))
+            elif one.is_folder:
+                below.append((*parts, one.name))
+            else:
+                yield remote_entry((*parts, one.name), origin, one)
+        folders += reversed(below)
+
+
+def remote_entry(parts: tuple[str, ...], origin: str, one: RemoteObject) -> Entry:
+    """An object as a file of a source."""
+    return Entry(parts, origin, one.size, partial(_open_object, one), etag=one.etag, apart=True)
+
+
+@contextmanager
+def _open_object(one: RemoteObject) -> Iterator[IO[bytes]]:
+    """Open an object to read.
+
+    Raises:
+        NotTaken: it is gone, has changed since it was listed, or may not be read.
+    """
+    whole = one.size if is_photo_name(one.name) else None  # in one request
+    try:
+        with open_uri(one, first=whole) as file:
+            yield file
+    except OSError as error:
+        raise NotTaken(f"cannot be read ({error.strerror or error})") from None
 
 
 def _entry(

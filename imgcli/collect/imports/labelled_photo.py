@@ -55,6 +55,8 @@ class Entry:
     size: int  # bytes, as the source states it
     open: Callable[[], AbstractContextManager[Readable]]
     limits: Limits = LIMITS
+    etag: str = ""  # of the object behind a URI that it is or is in; "" for files
+    apart: bool = False  # it may be read before those before it, by another thread
     offset: int | None = None  # bytes, in the tar it is in; None where it cannot be read there
 
     @property
@@ -70,6 +72,22 @@ class Entry:
         self._refuse_large()
         with self.open() as file:
             return read_photo(file, self.limits)
+
+    def labelled(self, label: str, part: str = "") -> "LabelledPhoto":
+        """This file as a photo of a class."""
+        ahead = max(self.size, 1) if self.apart else 0
+        name = self.parts[-1]
+        return LabelledPhoto(
+            label,
+            name,
+            self.origin,
+            self.read,
+            part,
+            offset=self.offset,
+            size=self.size,
+            etag=self.etag,
+            ahead=ahead,
+        )
 
     def content(self) -> bytes:
         """All bytes of a file that need not be a photo, such as a list of labels.
@@ -98,9 +116,11 @@ class LabelledPhoto:
     origin: str
     read: Callable[[], bytes]
     part: str = ""  # train, val or test where the source was split already
-    offset: int | None = None  # as of its entry
-    size: int = 0  # bytes, where there is an offset
+    offset: int | None = None  # as of its `Entry`
+    size: int = 0  # bytes, where they are known
     provenance: Mapping[str, Any] = field(default_factory=dict)  # further fields of its line
+    etag: str = ""  # as of its `Entry`
+    ahead: int = 0  # bytes that reading it early takes; 0 where it is to be read in its turn
 
 
 @dataclass

@@ -8,6 +8,7 @@ from imgcli.collect.imports.conflicts import OnConflict, resolve_conflicts
 from imgcli.collect.imports.detect import open_source
 from imgcli.collect.imports.formats.source import LabelledPhotos, Reading, Source
 from imgcli.collect.imports.labelled_photo import LabelledPhoto, NotTaken
+from imgcli.collect.imports.read_ahead import read_ahead
 from imgcli.collect.imports.selection import Selection
 from imgcli.collect.imports.survey import split_into
 from imgcli.collect.ingest import Store, open_store
@@ -18,6 +19,7 @@ from imgcli.image_types import FORMATS_READ
 from imgcli.progress import track
 from imgcli.reading import MAX_PIXELS_VARIABLE, matching, pixel_limit
 from imgcli.records import Rejected
+from imgcli.remote.path import RemotePath
 from imgcli.staging import named
 from imgcli.text import count, listed
 
@@ -63,10 +65,12 @@ def import_photos(
     _refuse_overlap(sources, out)
     opened = [open_source(path, reading) for path in sources]
 
-    def selected() -> LabelledPhotos:
-        return selection.of(lambda: _all_of(opened, reading.keep_split))
-
     with open_store(out, force, reading.keep_split) as store:
+
+        def selected() -> LabelledPhotos:
+            found = selection.of(lambda: _all_of(opened, reading.keep_split))
+            return read_ahead(found, store.has)
+
         if selection.limit is None and not selection.only:
             size = sum(source.size for source in opened)
             need_space(store.folder, size - store.bytes_found, "The import")
@@ -164,6 +168,8 @@ def _refuse_overlap(sources: Sequence[Path], out: Path) -> None:
         raise WrongUsage(f"--out '{out}' is the root of the disk. Name a folder such as --out raw.")
     place = named(out).resolve()
     for source in sources:
+        if isinstance(source, RemotePath):
+            continue
         real = source.resolve()
         if place.is_relative_to(real):
             raise WrongUsage(

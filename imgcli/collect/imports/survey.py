@@ -121,7 +121,7 @@ def labelled(item: Entry | Rejected, found: ClassFolders) -> LabelledPhoto | Rej
         return item
     folder = item.parts[:-1]
     if place := found.place(folder):
-        return LabelledPhoto(place.label, item.parts[-1], item.origin, item.read, place.part or "")
+        return item.labelled(place.label, place.part or "")
     parts = found.parts
     if parts and not any(folder[: len(part)] == part for part in parts):
         names = sorted("/".join(part) for part in parts)

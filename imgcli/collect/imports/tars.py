@@ -4,7 +4,7 @@ import io
 import posixpath
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, cast
@@ -59,12 +59,12 @@ class _Counted:
 
 
 def tar_entries(
-    path: Path, unpack: Callable[[Path], IO[bytes]], limits: Limits = LIMITS
+    path: Path, unpack: Callable[[Path], AbstractContextManager[IO[bytes]]], limits: Limits = LIMITS
 ) -> Iterator[Entry | Rejected]:
     """The members of a tar, in their order; a truncated one gives those before the cut.
 
     Args:
-        unpack: opens the tar's bytes, such as `gzip.open`.
+        unpack: opens the tar's bytes.
 
     Raises:
         DataError: not a tar.
@@ -111,7 +111,7 @@ def _target(member: tarfile.TarInfo) -> str | None:
 
 def _linked(
     path: Path,
-    unpack: Callable[[Path], IO[bytes]],
+    unpack: Callable[[Path], AbstractContextManager[IO[bytes]]],
     limits: Limits,
     links: Mapping[str, Sequence[str]],
 ) -> Iterator[Entry | Rejected]:

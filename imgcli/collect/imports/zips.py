@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from imgcli.collect.imports.archive_members import (
     BROKEN,
@@ -26,6 +27,7 @@ from imgcli.collect.imports.labelled_photo import (
 )
 from imgcli.collect.imports.zip_names import NAMES, encoding_of
 from imgcli.progress import note_once
+from imgcli.reading import open_regular
 from imgcli.records import Rejected
 
 _BYTES_AT_ONCE = {  # packed, by compression method
@@ -48,12 +50,8 @@ def zip_entries(
         DataError: the archive's directory is damaged.
     """
     whole = whole_budget(path, limits)
-    try:
-        archive = zipfile.ZipFile(path)
-    except BROKEN as error:
-        raise damaged(path, error) from None
     inside, unseen = f"{path}!", Unseen()
-    with archive:
+    with open_regular(path) as file, _directory(path, file) as archive:
         members = archive.infolist()
         encoding = encoding or _encoding(path, members)
         for info in members:
@@ -74,6 +72,13 @@ def zip_entries(
                 yield Rejected(str(path), f"{whole.reason}; the rest was not read")
                 return
         yield from unseen.rejected(inside)
+
+
+def _directory(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except BROKEN as error:
+        raise damaged(path, error) from None
 
 
 def _encoding(path: Path, members: Sequence[zipfile.ZipInfo]) -> str:

@@ -14,12 +14,15 @@ from shlex import quote
 from imgcli.class_folders import ClassFolders
 from imgcli.collect.imports import survey
 from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Reading, Source
-from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
+from imgcli.collect.imports.labelled_photo import Entry
 from imgcli.collect.imports.survey import labelled, split_into
 from imgcli.errors import DataError, WrongUsage
-from imgcli.folder_names import part_named
+from imgcli.folder_names import Folder, part_named
 from imgcli.records import Rejected
+from imgcli.remote.path import RemotePath
 from imgcli.text import listed
+
+SHARDS = (".parquet", ".tar", ".tgz", ".gz", ".zip")
 
 
 def class_folders(files: Files, reading: Reading) -> Source:
@@ -48,11 +51,14 @@ def _split_already(files: Files, found: ClassFolders) -> WrongUsage:
     folders = ["/".join(folder) for folder in found.parts]
     around = os.path.commonpath(folders)
     where = str(files.path / around)
-    use = f"`imgcli train --freeze --data {quote(where)}`"
+    command = f"`imgcli train --freeze --data {quote(where)}`"
+    use = f"; or give it to the later commands as it is: {command}"
+    if isinstance(files.path, RemotePath):
+        use = ""  # they read no bucket
     parts = sorted(folder.removeprefix(around).strip("/") for folder in folders)
     if not files.path.is_dir():
         afresh = "To mix the parts, unpack it and import each."
-        use = f"unpacked, {use}"
+        use = f"; or give it to the later commands as it is: unpacked, {command}"
     elif all(parts) and len(parts) < 6:
         each = " ".join(quote(f"{where}/{part}") for part in parts)
         afresh = f"To mix the parts and split afresh: `imgcli import {each}`."
@@ -60,8 +66,7 @@ def _split_already(files: Files, found: ClassFolders) -> WrongUsage:
         afresh = f"To mix the parts: `imgcli import {quote(str(files.path))} --parts none`."
     return WrongUsage(
         f"'{where}' looks like a dataset that is already split into {', '.join(parts[:6])}. "
-        f"To keep that: `imgcli import {quote(str(files.path))} --keep-split`; or give it to the "
-        f"later commands as it is: {use}. {afresh}"
+        f"To keep that: `imgcli import {quote(str(files.path))} --keep-split`{use}. {afresh}"
     )
 
 
@@ -106,7 +111,7 @@ def _found_in_path(regex: re.Pattern[str], entry: Entry) -> LabelledPhotos:
         yield Rejected(entry.origin, "--label-from finds an empty label")
         return
     part = part_named(entry.parts[:-1])
-    yield LabelledPhoto(label.strip(), entry.parts[-1], entry.origin, entry.read, part)
+    yield entry.labelled(label.strip(), part)
 
 
 def refuse_without_photos(files: Files) -> None:
@@ -118,7 +123,7 @@ def refuse_without_photos(files: Files) -> None:
     found = files.found
     inner = [
         parts
-        for suffix in (".tar", ".tgz", ".gz", ".zip", ".parquet", ".csv", ".tsv", ".jsonl")
+        for suffix in (*SHARDS, ".csv", ".tsv", ".jsonl")
         for parts in found.others.get(suffix, [])
     ]
     if files.path.is_dir() and inner and not found.photos:
@@ -127,6 +132,34 @@ def refuse_without_photos(files: Files) -> None:
             f"'{files.path}' holds no photos, but {listed(names, 3)}: import these themselves, as "
             f"many as you like in one go: imgcli import {names[0]}"
         )
+
+
+def shards(files: Files) -> list[Folder]:
+    """The archives or Parquet tables of a bucket or hub folder with nothing else in it, sorted.
+
+    That is how data sets are published there; on disk the shell names several with a pattern.
+
+    Raises:
+        WrongUsage: they are several datasets: each in a folder of its own, all of one name.
+    """
+    found = files.found
+    kinds = [suffix for suffix in SHARDS if found.others.get(suffix)]
+    tables = any(found.others.get(suffix) for suffix in (".csv", ".tsv", ".jsonl"))
+    if not isinstance(files.path, RemotePath) or not files.path.is_dir():
+        return []
+    if found.photos or tables or len(kinds) != 1:
+        return []
+    parts = sorted(one.parts for one in files.readable() if one.path.lower().endswith(kinds[0]))
+    around = sorted({folder[:-1] for folder in parts})
+    if len(around) > 1 and not all(part_named(folder) for folder in around):
+        named = [str(files.path.joinpath(*folder)) for folder in around]
+        each = " or ".join(f"imgcli import {quote(name)}" for name in named[:4])
+        raise WrongUsage(
+            f"'{files.path}' holds {kinds[0]} files in {len(around)} folders, which may be as many "
+            f"datasets: {listed(named, 4)}. Import one of them, or each with an --out of its own: "
+            f"{each}"
+        )
+    return parts
 
 
 def refuse_boxes(files: Files) -> None:

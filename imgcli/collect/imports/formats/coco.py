@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source
-from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken
+from imgcli.collect.imports.labelled_photo import Entry, NotTaken
 from imgcli.collect.imports.survey import split_into
 from imgcli.errors import DataError
 from imgcli.folder_names import Folder, part_named
@@ -118,7 +118,7 @@ def _photos(files: Files, read: list[_Annotations], entry: Entry) -> LabelledPho
     labels = sorted(set().union(*found)) if found else []
     if len(labels) == 1:
         part = part_named(entry.parts[:-1])
-        yield LabelledPhoto(labels[0], entry.parts[-1], entry.origin, entry.read, part)
+        yield entry.labelled(labels[0], part)
     elif labels:
         yield Rejected(entry.origin, f"shows several categories: {', '.join(labels)}")
     else:

@@ -6,12 +6,14 @@ label: int64                                  its name is in the schema's b"hugg
 
 import io
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from imgcli.collect.imports.formats.source import Kind, LabelledPhotos, Reading, Source
 from imgcli.collect.imports.formats.tables import (
     Columns,
+    files_of,
     find_columns,
     photo_of,
     refuse_long,
@@ -23,6 +25,7 @@ from imgcli.errors import WrongUsage
 from imgcli.parquet_tables import first_line, open_parquet, rows_of
 from imgcli.photo_files import PhotoFiles
 from imgcli.records import Rejected
+from imgcli.remote.path import RemotePath, etag_of
 from imgcli.tables import label_text
 
 
@@ -47,7 +50,10 @@ def parquet_source(path: Path, reading: Reading) -> Source:
     labels = [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"]
     if len(labels) == 1 and reading.label_column is None:
         reading = replace(reading, label_column=labels[0])
-    files = PhotoFiles(reading.root or path.parent, reading.path_template)
+    if image is not None and isinstance(path, RemotePath):  # nothing beside it is to be listed
+        files = PhotoFiles(path.parent, reading.path_template, names=())
+    else:
+        files = files_of(path, reading)
     columns = find_columns(path, table.sample(), reading, files, image)
     names = features.get(columns.label or "", {}).get("names")
     rows = _Table(path, columns, reading, files, names)
@@ -101,7 +107,12 @@ class _Table:
         stem = f"{self.path.stem}-{where[len(str(self.path)) :]}"
         name = Path(name).name if isinstance(name, str) else stem
         part = self.columns.part_of(cells)
-        return LabelledPhoto(text, name, where, lambda: read_photo(io.BytesIO(data)), part)
+        read = partial(_photo_in, data)
+        return LabelledPhoto(text, name, where, read, part, etag=etag_of(self.path))
+
+
+def _photo_in(data: bytes) -> bytes:
+    return read_photo(io.BytesIO(data))
 
 
 def _label_name(label: Any, names: list[str]) -> str:

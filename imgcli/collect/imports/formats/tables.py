@@ -21,7 +21,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from imgcli.collect.imports.folders import open_file
+from imgcli.collect.imports.folders import open_file, remote_entry
 from imgcli.collect.imports.formats.joined_tables import (
     in_order_sentence,
     joined,
@@ -31,9 +31,14 @@ from imgcli.collect.imports.formats.source import Kind, LabelledPhotos, Reading,
 from imgcli.collect.imports.labelled_photo import LIMITS, LabelledPhoto, read_photo
 from imgcli.collect.imports.survey import split_into
 from imgcli.errors import DataError, WrongUsage
-from imgcli.folder_names import AS_FOUND, PARTS, part_named
+from imgcli.folder_names import AS_FOUND, PARTS, is_system_file, part_named
 from imgcli.photo_files import PhotoFiles, photo_column
+from imgcli.progress import track
 from imgcli.records import Rejected
+from imgcli.remote.objects import list_uris
+from imgcli.remote.path import RemotePath
+from imgcli.remote.storage import BUCKETS, RemoteObject
+from imgcli.remote.uris import is_uri, shown, split_uri
 from imgcli.tables import (
     FLAGS,
     IDS,
@@ -100,7 +105,7 @@ def table_source(path: Path, reading: Reading) -> Source:
             one nearly all of whose photos are missing.
         WrongUsage: an option names a column or a table that is not there.
     """
-    files = PhotoFiles(reading.root or path.parent, reading.path_template)
+    files = files_of(path, reading)
     rows, said = _rows(path, reading, files)
     sample = [cells for _, cells in islice(rows(), SAMPLE) if not isinstance(cells, Rejected)]
     if not sample:
@@ -118,6 +123,17 @@ def table_source(path: Path, reading: Reading) -> Source:
     if not columns.label:
         said.append(f"'{path}': a class per column, {_named(columns.one_hot)}.")
     return Source(path, Kind.TABLE, photos, n, size, parts, tuple(said))
+
+
+def files_of(path: Path, reading: Reading) -> PhotoFiles:
+    """The photos that a table may mean; of a bucket by one listing."""
+    root = reading.root or path.parent
+    if not isinstance(root, RemotePath):
+        return PhotoFiles(root, reading.path_template)
+    top = len(root.uri.rstrip("/")) + 1
+    listed = track(list_uris(root.uri), "list files", unit="files")
+    names = {one.uri[top:]: one for one in listed if not is_system_file(one.name)}
+    return PhotoFiles(root, reading.path_template, names)
 
 
 def _rows(
@@ -210,15 +226,43 @@ def photo_of(
     if not isinstance(named, str) or not named.strip() or "\0" in named:
         return Rejected(where, "names no photo")
     named = named.strip()
-    if re.match(r"[a-z][a-z0-9+.-]+://", named, re.IGNORECASE):
-        raise _web_address(table)
+    if is_uri(named):
+        named = _below(files.root, named, table)
     try:
         label = columns.label_of(cells, reading.multi)
         file = files.find(named, cells)
     except ValueError as reason:
         return Rejected(f"{where} ({named})", str(reason))
-    name = os.path.basename(file)
-    return LabelledPhoto(label, name, file, partial(_read, file), columns.part_of(cells))
+    name, part = os.path.basename(file), columns.part_of(cells)
+    one = _object_at(file, files)
+    if one is not None:
+        return remote_entry((name,), file, one).labelled(label, part)
+    return LabelledPhoto(label, name, file, partial(_read, file), part)
+
+
+def _below(root: Path, uri: str, table: Path) -> str:
+    """The path below the root that a row's URI means.
+
+    Raises:
+        DataError: it is of the web, or not below the root.
+    """
+    around = f"{root}/"
+    if isinstance(root, RemotePath) and uri.startswith(around):
+        return uri[len(around) :]
+    if split_uri(uri)[0] not in BUCKETS:
+        raise _web_address(table)
+    raise DataError(
+        f"'{table}' names photos in a bucket, such as '{shown(uri)}'. Say what is above all of "
+        f"them: --root {quote(shown(uri).rpartition('/')[0])}"
+    )
+
+
+def _object_at(file: str, files: PhotoFiles) -> RemoteObject | None:
+    """The object that a photo of a bucket is; None on disk, or if it is not there."""
+    if not isinstance(files.names, Mapping):
+        return None
+    found = files.names.get(file[len(str(files.root)) + 1 :])
+    return found if isinstance(found, RemoteObject) else None
 
 
 def labels_in(value: Any, name: str) -> list[Any]:
@@ -319,7 +363,7 @@ def _count(path: Path, photos: LabelledPhotos) -> tuple[int, int, tuple[str, ...
         if not isinstance(item, LabelledPhoto):
             continue
         try:
-            size += os.stat(item.origin).st_size
+            size += item.ahead or os.stat(item.origin).st_size
         except OSError:  # it is listed when its turn comes
             missing.append(item.origin)
         else:

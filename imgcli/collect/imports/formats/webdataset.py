@@ -10,11 +10,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from os.path import splitext
 
 from imgcli.collect.imports.formats.source import Files, Kind, LabelledPhotos, Source
-from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto, NotTaken
+from imgcli.collect.imports.labelled_photo import Entry, NotTaken
 from imgcli.folder_names import Folder
 from imgcli.image_types import PHOTO_SUFFIXES
 from imgcli.records import Rejected
@@ -119,14 +120,7 @@ def _labelled(members: list[_Member]) -> LabelledPhotos:
                 raise ValueError("a second photo of its key")
             if note is None:
                 raise ValueError("no .cls, .json or .txt of its key beside it")
-            yield LabelledPhoto(
-                _label(note),
-                entry.parts[-1],
-                entry.origin,
-                member.read,
-                offset=entry.offset,
-                size=entry.size,
-            )
+            yield replace(entry.labelled(_label(note)), read=member.read, ahead=0)
         except (ValueError, NotTaken) as reason:
             yield Rejected(entry.origin, str(reason))
 

@@ -1,0 +1,9 @@
+"""Files and folders behind URIs: s3://, gs://, hf:// and whatever else fsspec knows.
+
+    uris.py       what is a URI, and how it may be shown: without passwords and signatures
+    faults.py     what libraries and hosts refuse: a sentence with the remedy
+    storage.py    a bucket, or a repository on the hub: list, look up, read a range
+    objects.py    list_uris, stat_uri, read_uri, open_uri
+
+Credentials are found by each library in its own places; none is asked for, shown or stored here.
+"""

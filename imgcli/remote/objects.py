@@ -1,0 +1,139 @@
+"""Objects by their URIs, for whoever reads photos from a bucket.
+
+    list_uris("s3://bucket/shards")     every object below, sorted, with size and ETag
+    stat_uri("s3://bucket/a.tar")       one of them
+    read_uri(found, 0, 512)             some bytes of it, or all
+    open_uri(found)                     a file that reads ahead, and may be sought in
+
+What could not be listed is a sentence (`Refused`), and so is a server that does not answer; an
+object that alone cannot be read, or has changed since it was listed, is an `OSError`.
+"""
+
+import io
+from collections.abc import Iterator
+from functools import partial
+
+from imgcli.errors import DataError
+from imgcli.remote.storage import RemoteObject, storage_of, walk
+from imgcli.remote.uris import shown
+
+BLOCK = 4 << 20  # bytes read at once in a file that is read forwards
+_MOST_FIRST = 64 << 20
+_FIRST = 64 << 10  # bytes read at first, and after a jump: many files are only looked into
+
+
+def list_uris(prefix: str) -> Iterator[RemoteObject]:
+    """Every object below a folder: of each folder its files by name, then its folders.
+
+    Raises:
+        DataError: there is nothing.
+        Refused: it cannot be listed.
+    """
+    found = None
+    for found in walk(storage_of(prefix), RemoteObject(prefix.rstrip("/"), is_folder=True)):
+        yield found
+    if found is None:
+        raise nothing_at(prefix)
+
+
+def list_folder(uri: str) -> list[RemoteObject]:
+    """The objects and folders directly in a folder, sorted by name; empty where there is none.
+
+    Raises:
+        Refused: it cannot be listed.
+    """
+    return storage_of(uri).listing(uri)
+
+
+def stat_uri(uri: str) -> RemoteObject:
+    """The object or folder at a URI.
+
+    Raises:
+        DataError: there is nothing.
+        Refused: it may not be looked at.
+    """
+    found = storage_of(uri).look_up(uri.rstrip("/"))
+    if found is None:
+        raise nothing_at(uri)
+    return found
+
+
+def nothing_at(uri: str) -> DataError:
+    """The error on a URI that leads to nothing."""
+    return DataError(
+        f"There is nothing at '{shown(uri)}'. Check the path: it is told apart by case, and a part "
+        "of a name is no folder."
+    )
+
+
+def read_uri(one: RemoteObject, start: int = 0, end: int | None = None) -> bytes:
+    """The bytes from `start` to before `end`, all of them, as the object was when it was listed.
+
+    Raises:
+        OSError: it has changed, is gone or may not be read; `strerror` is the reason.
+        Refused: the server does not answer.
+    """
+    stop = one.size if end is None else min(end, one.size)
+    return storage_of(one.uri).read(one, start, stop)
+
+
+def open_uri(
+    one: RemoteObject | str, block: int = BLOCK, first: int | None = None
+) -> io.BufferedReader:
+    """An object as a file, of which never more than a block is in memory.
+
+    Args:
+        block: bytes asked for at once where it is read forwards; less is asked for after a jump.
+        first: bytes asked for first, for a file that is to be read whole; at most 64 MB.
+
+    Raises:
+        as `stat_uri`; reading raises as `read_uri`.
+    """
+    found = stat_uri(one) if isinstance(one, str) else one
+    return io.BufferedReader(_Raw(found, block, min(first or _FIRST, _MOST_FIRST)), _FIRST)
+
+
+class _Raw(io.RawIOBase):
+    """Reads ranges: small ones where it is sought in, twice as large with each read forwards."""
+
+    def __init__(self, one: RemoteObject, block: int, first: int) -> None:
+        super().__init__()
+        self._read = partial(read_uri, one)
+        self._size = one.size
+        self._block = block
+        self._at = 0
+        self._start = 0  # of the bytes at hand
+        self._data = b""
+        self._next = min(_FIRST, block)
+        self._first = first
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"no position {base + offset}")
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        if self._at >= self._size:
+            return 0
+        if not self._start <= self._at < self._start + len(self._data):
+            forwards = self._data and self._at == self._start + len(self._data)
+            self._next = min(2 * self._next, self._block) if forwards else min(_FIRST, self._block)
+            size = max(self._next, min(len(buffer), self._block), self._first)
+            self._first = 0
+            self._data = self._read(self._at, self._at + size)
+            self._start = self._at
+        data = self._data[self._at - self._start :][: len(buffer)]
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
