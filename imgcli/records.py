@@ -35,7 +35,8 @@ class LabelledLocation(NamedTuple):
     label: str  # the name of its class, which can be a folder's
     source: str  # see `locations`
     offset: int | None = None  # bytes, of a member of a shard
-    size: int = 0  # bytes, of a member of a shard
+    size: int = 0  # bytes, of a member of a shard or an object behind a URI
+    etag: str = ""  # of the object that it is, or is in
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from imgcli.commands.folders import optional_path
 from imgcli.commands.results import Result
 from imgcli.errors import WrongUsage
 from imgcli.folder_names import Levels
 from imgcli.progress import note
+from imgcli.remote.path import source_path
 
 if TYPE_CHECKING:
     from imgcli.records import PhotosInPlace, Rejected
@@ -95,9 +95,10 @@ def split(
     """
     from imgcli.photos.split import split_folder
 
-    in_place = photos_in_place(Path(raw), path_column, label_column, optional_path(root))
+    source = source_path(raw)
+    in_place = photos_in_place(source, path_column, label_column, root)
     done = split_folder(
-        in_place or Path(raw),
+        in_place or source,
         Path(out),
         ratio=ratio,
         val=val,
@@ -118,7 +119,7 @@ def photos_in_place(
     raw: Path,
     path_column: str | None = None,
     label_column: str | None = None,
-    root: Path | None = None,
+    root: str | Path | None = None,
 ) -> "PhotosInPlace | None":
     """The photos that shards or a table name, which is said; None for a folder of photos.
 
@@ -128,7 +129,11 @@ def photos_in_place(
     from imgcli.collect.imports.formats.source import Reading
     from imgcli.collect.imports.in_place import find_in_place
 
-    reading = Reading(path_column=path_column, label_column=label_column, root=root)
+    reading = Reading(
+        path_column=path_column,
+        label_column=label_column,
+        root=None if root is None else source_path(root),
+    )
     found = find_in_place(raw, reading)
     if found is None and (path_column or label_column or root):
         raise WrongUsage(

@@ -19,10 +19,11 @@ import numpy as np
 from imgcli import provenance
 from imgcli.class_folders import Place
 from imgcli.folder_names import AS_FOUND, Levels
-from imgcli.locations import Location, Where, locations_of, size_of
+from imgcli.locations import Location, Where, as_listed, locations_of, size_of
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.fingerprint import thumbnails
+from imgcli.photos.first_reading import read_once
 from imgcli.photos.grouping import names_of
 from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.layout import Layout, find_photos
@@ -42,6 +43,7 @@ from imgcli.photos.quality import (
 from imgcli.photos.quarantine import Move
 from imgcli.photos.shortcuts import find_shortcuts
 from imgcli.records import FloatArray, IntArray
+from imgcli.remote.uris import is_uri
 from imgcli.runs import CACHE
 
 
@@ -90,9 +92,13 @@ def check_folder(root: Path, cache: Path = CACHE, levels: Levels = AS_FOUND) -> 
     layout = find_photos(root, levels)
     places, made = layout.photos, layout.manifest
     paths = sorted(places)
-    digests, unread = digests_by_path(layout.where, paths, cache)
+    where = layout.where
+    if layout.in_place and is_uri(layout.in_place.folder):
+        where = as_listed(layout.in_place.locations, layout.in_place.folder)
+        read_once(list(where.values()), cache)
+    digests, unread = digests_by_path(where, paths, cache)
     unreadable = [Unreadable(item.path, "read", item.reason) for item in unread]
-    photos = _Photos.look(layout.where, digests, cache, unreadable)
+    photos = _Photos.look(where, digests, cache, unreadable)
     used = {path: places[path] for path in photos.paths}
     recorded, sources = _recorded(layout)
     exact, near = photos.groups()

@@ -35,6 +35,7 @@ from imgcli.photos.manifest import NAME, Manifest, user_files
 from imgcli.photos.near_duplicates import duplicate_groups, groups_by_path
 from imgcli.progress import note_once
 from imgcli.records import IntArray, Rejected, Samples, Split
+from imgcli.remote.uris import is_uri
 from imgcli.runs import CACHE
 from imgcli.staging import recover
 from imgcli.text import count, listed
@@ -99,7 +100,7 @@ def load_dataset(
     made, places = layout.manifest, layout.photos
     rejected = [item for item in layout.rejected if item.path not in layout.errors]
     where = layout.where
-    digests, unread = digests_by_path(where, sorted(places), cache)
+    digests, unread = _digests(layout, cache)
     groups, unused = (
         _as_split(root, made, digests) if made else groups_by_path(where, digests, "near", cache)
     )
@@ -122,6 +123,17 @@ def load_dataset(
     split = _split(parts, made)
     by = tuple(dict.fromkeys((*own, *group_by.specs)))
     return Dataset(samples, split, tuple(rejected), leaks(samples, split), by)
+
+
+def _digests(layout: Layout, cache: Path) -> tuple[dict[str, str], list[Rejected]]:
+    """SHA-256 of each photo, and the photos without one.
+
+    Of objects behind URIs it is that of the split: no server is asked for what the cache has, and
+    bytes that are read are compared with it.
+    """
+    if layout.manifest and layout.in_place and is_uri(layout.in_place.folder):
+        return {photo.path: photo.sha256 for photo in layout.manifest.photos}, []
+    return digests_by_path(layout.where, sorted(layout.photos), cache)
 
 
 def _grouped(

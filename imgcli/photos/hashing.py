@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,13 +17,15 @@ from imgcli.image_types import EMPTY
 from imgcli.locations import (
     Location,
     Member,
+    Remote,
     Where,
+    is_remote,
     locations_of,
     read_each,
     reading_order,
     status_of,
 )
-from imgcli.photos.digest_memory import DigestMemory, digest_memory, file_key, part_key
+from imgcli.photos.digest_memory import DigestMemory, digest_memory, file_key, object_key, part_key
 from imgcli.progress import track
 from imgcli.records import Rejected
 from imgcli.runs import CACHE
@@ -82,7 +84,7 @@ def digests_by_path(
 
 
 def remember(
-    files: Iterable[Location], digests: Sequence[str], before: int, cache: Path = CACHE
+    files: Iterable[Path | str], digests: Sequence[str], before: int, cache: Path = CACHE
 ) -> None:
     """Remember digests that are known without reading, as of files that were linked since.
 
@@ -92,9 +94,9 @@ def remember(
     fresh = {}
     for file, digest in zip(files, digests, strict=True):
         with suppress(OSError):
-            status = status_of(file)
+            status = os.stat(file)
             if before - status.st_mtime_ns > RACY_NS:
-                fresh[_key(status, file)] = bytes.fromhex(digest)
+                fresh[file_key(status)] = bytes.fromhex(digest)
     if fresh:
         with digest_memory(cache) as memory:
             memory.add(fresh)
@@ -130,53 +132,67 @@ def _digests(
     memory: DigestMemory, fresh: dict[bytes, bytes], files: Sequence[Location]
 ) -> list[str | Rejected]:
     """The digests of some files, from memory or by reading; what was read goes into `fresh`."""
-    keys: list[bytes | None] = []
-    for file in files:
-        try:
-            keys.append(_key(status_of(file), file))
-        except OSError:  # reading it says why
-            keys.append(None)
+    keys = [content_key(file) for file in files]
     known = memory.known([key for key in keys if key])
     unknown = [file for file, key in zip(files, keys, strict=True) if key not in known]
-    members = [file for file in unknown if isinstance(file, Member)]
-    read = _digests_of_members(members, fresh)
+    read = _read_digests([file for file in unknown if isinstance(file, Member | Remote)], fresh)
     return [
         known[key].hex()
         if key in known
         else next(read)
-        if isinstance(file, Member)
+        if isinstance(file, Member | Remote)
         else _digest(file, fresh)
         for file, key in zip(files, keys, strict=True)
     ]
 
 
-def _key(status: os.stat_result, location: Location) -> bytes:
-    """What changes when a photo does: its file, and for a member of a shard where it is in that."""
-    if not isinstance(location, Member):
-        return file_key(status)
-    return part_key(file_key(status), location.offset, location.size)
+def content_key(location: Location) -> bytes | None:
+    """What changes when a photo does: its file or object, and where in a shard it is.
 
-
-def _digests_of_members(
-    members: Sequence[Member], fresh: dict[bytes, bytes]
-) -> Iterator[str | Rejected]:
-    """The digests of some members of shards, by reading them, in order."""
-    for shard, some in groupby(members, lambda member: member.shard):
-        began, group = time.time_ns(), list(some)
+    None where there is nothing, or nothing is known of its content without reading it: reading it
+    says why.
+    """
+    if is_remote(location):
+        etag = location.etag  # type: ignore[union-attr]
+        whole = object_key(str(location.shard if isinstance(location, Member) else location), etag)
+        if not etag:
+            return None
+    else:
         try:
-            status = os.stat(shard)  # before it is read, so that a change meanwhile shows
+            whole = file_key(status_of(location))
         except OSError:
-            status = None
-        for member, data in zip(group, read_each(group, reading.MAX_PHOTO), strict=True):
-            if isinstance(data, OSError):
-                yield Rejected(str(member), f"cannot be read: {data.strerror or data}")
-            elif not data:
-                yield Rejected(str(member), EMPTY)
-            else:
-                digest = hashlib.sha256(data).digest()
-                if status and began - status.st_mtime_ns > RACY_NS:
-                    fresh[_key(status, member)] = digest
-                yield digest.hex()
+            return None
+    if isinstance(location, Member):
+        return part_key(whole, location.offset, location.size)
+    return whole
+
+
+def _read_digests(
+    photos: Sequence[Member | Remote], fresh: dict[bytes, bytes]
+) -> Iterator[str | Rejected]:
+    """The digests of some objects and members of shards, by reading them, in order."""
+    began = time.time_ns()
+    keys = [content_key(photo) for photo in photos]  # before they are read, so that a change shows
+    for photo, key, data in zip(photos, keys, read_each(photos, reading.MAX_PHOTO), strict=True):
+        if isinstance(data, OSError):
+            yield Rejected(str(photo), f"cannot be read: {data.strerror or data}")
+        elif not data:
+            yield Rejected(str(photo), EMPTY)
+        else:
+            digest = hashlib.sha256(data).digest()
+            if key and _is_old(photo, began):
+                fresh[key] = digest
+            yield digest.hex()
+
+
+def _is_old(location: Location, now: int) -> bool:
+    """Whether a photo would show that it has changed since."""
+    if is_remote(location):
+        return True
+    try:
+        return now - status_of(location).st_mtime_ns > RACY_NS
+    except OSError:
+        return False
 
 
 def _digest(file: Path | str, fresh: dict[bytes, bytes]) -> str | Rejected:

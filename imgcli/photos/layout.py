@@ -171,7 +171,7 @@ def layout_in_place(found: PhotosInPlace) -> Layout:
         if path in sources:  # in another shard
             path = f"{photo.label}/{photo.source}"
         sources[path] = photo.source
-        locations[path] = location_in(found.folder, photo.source, photo.offset, photo.size)
+        locations[path] = location_in(found.folder, *photo[1:])
     photos = {path: Place(path.split("/")[0], None, 1) for path in sorted(sources)}
     in_place = InPlace(found.name, found.folder, sources, locations)
     return Layout(Path(found.folder), None, {}, photos, list(found.rejected), {}, in_place)

@@ -37,6 +37,7 @@ from imgcli.folder_names import PARTS
 from imgcli.locations import Location, location_in
 from imgcli.photos.hashing import digests_by_path
 from imgcli.progress import track
+from imgcli.remote.uris import is_uri
 from imgcli.runs import CACHE
 
 NAME = "split.json"
@@ -155,8 +156,8 @@ class Manifest:
 
     def folder(self, dataset: Path) -> str | None:
         """The folder that the sources of photos in place are relative to; None for others."""
-        if self.read_from is None:
-            return None
+        if self.read_from is None or is_uri(self.read_from):
+            return self.read_from
         return os.path.normpath(os.path.join(os.path.realpath(dataset), self.read_from))
 
     def write(self, folder: Path) -> None:

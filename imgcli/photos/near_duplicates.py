@@ -174,8 +174,22 @@ def _filled_store(
 ) -> tuple[RowStore, dict[int, Fault]]:
     """The store of the files' fingerprints, and why some have none, by position.
 
+    Ctrl-C keeps what is done.
+    """
+    stores, transforms = fingerprint_stores(view, cache, digests)
+    return stores[0], pipeline.fill(stores, transforms, files, digests, "Fingerprinting")
+
+
+def fingerprint_stores(
+    view: Preprocess, cache: Path, digests: Sequence[str] | int
+) -> tuple[list[RowStore], list[Transform]]:
+    """Where fingerprints are kept, and how they are made of photos.
+
     The photos that are decoded for it leave the view that most networks have in the cache as well,
-    where there is room: training finds it there. Ctrl-C keeps what is done.
+    where there is room: training finds it there.
+
+    Args:
+        digests: SHA-256 of the photos, or the number of those that lack one.
     """
     samples = f"-{view.sample_range.key()}" if view.sample_range else ""
     made_by = f"v{fingerprint.VERSION}-{resize.BY}-decode{decode.VERSION}{samples}"
@@ -184,11 +198,11 @@ def _filled_store(
         folder, (fingerprint.LENGTH,), "uint8", about="fingerprints, to find near-duplicates"
     )
     stores, transforms = [store], [Transform(partial(_derive_fingerprint, view))]
-    missing = int((store.rows(digests) < 0).sum())
+    missing = digests if isinstance(digests, int) else int((store.rows(digests) < 0).sum())
     if _is_room(cache, missing * DEFAULT_VIEW.size**2 * 3):
         stores.append(store_of(view, cache))
         transforms.append(Transform(partial(_default_view, view), opportunistic=True))
-    return store, pipeline.fill(stores, transforms, files, digests, "Fingerprinting")
+    return stores, transforms
 
 
 def _derive_fingerprint(view: Preprocess, photo: Photo) -> Fingerprints:

@@ -55,8 +55,7 @@ def find_range(
         return None, []
     unique, first = np.unique(np.array(digests), return_index=True)
     keys = unique.tolist()
-    about = "lowest and highest samples of photos of more than 8 bits"
-    store = RowStore(cache / "ranges" / f"decode{decode.VERSION}", (3,), "float64", about=about)
+    store = range_store(cache)
     _fill(store, [files[i] for i in first], keys)
     rows = store.rows(keys)
     extremes = store.take(rows[rows >= 0])
@@ -65,7 +64,7 @@ def find_range(
 
 def own_range(data: bytes) -> SampleRange | None:
     """The range of one photo by itself; None where a folder's would make no difference."""
-    if not _may_exceed_8_bits(data[:HEAD]):
+    if not may_exceed_8_bits(data[:HEAD]):
         return None
     extremes = sample_extremes(data)
     if extremes is None or KINDS[extremes.kind] != SIXTEEN:
@@ -84,7 +83,7 @@ def _fill(store: RowStore, files: Sequence[Location], digests: Sequence[str]) ->
     rest = sorted(deep)
     pipeline.fill(
         [store],
-        [Transform(_row)],
+        [Transform(range_row)],
         [files[i] for i in rest],
         [digests[i] for i in rest],
         "Reading samples",
@@ -97,17 +96,26 @@ def _deep(files: Sequence[Location], rows: Sequence[int]) -> list[int]:
     return [
         i
         for i, head in zip(rows, heads, strict=True)
-        if isinstance(head, OSError) or _may_exceed_8_bits(head)
+        if isinstance(head, OSError) or may_exceed_8_bits(head)
     ]
 
 
-def _may_exceed_8_bits(head: bytes) -> bool:
-    name = photo_format(head)
+def may_exceed_8_bits(head: bytes) -> bool:
+    """Whether a photo may have more than 8 bits, by its first bytes."""
+    name = photo_format(head[:HEAD])
     return name in ("TIFF", "PPM") or (name == "PNG" and head[24:25] == b"\x10")
 
 
-def _row(photo: Photo) -> FloatArray | None:
-    return np.array(sample_extremes(photo.data) or _NONE, dtype=np.float64)
+def range_store(cache: Path) -> RowStore:
+    """Where the lowest and highest sample of each photo are kept, (N, 3)."""
+    about = "lowest and highest samples of photos of more than 8 bits"
+    return RowStore(cache / "ranges" / f"decode{decode.VERSION}", (3,), "float64", about=about)
+
+
+def range_row(photo: Photo) -> FloatArray:
+    """The row (3,) of a photo in that store."""
+    found = sample_extremes(photo.data) if may_exceed_8_bits(photo.data) else None
+    return np.array(found or _NONE, dtype=np.float64)
 
 
 def _of(extremes: NDArray[np.float64], mode: str) -> NDArray[np.float64]:

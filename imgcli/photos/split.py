@@ -20,12 +20,14 @@ from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.locations import Member, as_words, locations_of, size_of
 from imgcli.photos import grouping, manifest
 from imgcli.photos.assign import DEFAULT_FOLDS, choose_parts, suggested_folds
+from imgcli.photos.first_reading import read_once
 from imgcli.photos.grouping import check_group_by, join_groups
 from imgcli.photos.hashing import digests_by_path, remember
 from imgcli.photos.layout import ARE_CLASSES, Layout, layout_in_place, not_usable, read_layout
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
 from imgcli.photos.near_duplicates import groups_by_path
 from imgcli.records import IntArray, PhotosInPlace, Rejected
+from imgcli.remote.uris import is_uri
 from imgcli.runs import CACHE
 from imgcli.text import count, listed
 
@@ -284,6 +286,8 @@ def _remember(plan: SplitPlan, out: Path, copied: int, began: int, cache: Path) 
 
 def _check_places(raw: Path | PhotosInPlace, out: Path) -> None:
     if isinstance(raw, PhotosInPlace):
+        if is_uri(raw.name):
+            return
         raw = Path(raw.name)
     source, target = raw.resolve(), out.resolve()
     if target.is_relative_to(source):
@@ -322,6 +326,8 @@ def _check_classes(
 
 def _readable(layout: Layout, recipe: Recipe, cache: Path) -> tuple[_Photos, list[Rejected]]:
     """Read every photo: its digest and its group, or why it cannot be used."""
+    if layout.in_place and recipe.duplicates == "near":
+        read_once(list(layout.in_place.locations.values()), cache)
     digests, unread = digests_by_path(layout.where, list(layout.photos), cache)
     duplicates, undecodable = groups_by_path(layout.where, digests, recipe.duplicates, cache)
     rejected = sorted(unread + undecodable, key=lambda item: item.path)
@@ -382,6 +388,8 @@ def _read_from(layout: Layout, out: Path) -> str | None:
     if layout.in_place is None:
         return None
     folder = layout.in_place.folder
+    if is_uri(folder):
+        return folder
     if os.path.isabs(layout.name):
         return os.path.abspath(folder)
     return os.path.relpath(os.path.realpath(folder), out.parent.resolve() / out.name)

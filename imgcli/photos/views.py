@@ -83,6 +83,13 @@ def load_pixels(samples: Samples, views: Sequence[Preprocess], cache: Path = CAC
             f"{len(changed)} of {len(samples)} photos in '{samples.root}' have changed since the "
             f"split: {listed(changed)}. Run `imgcli split` again."
         )
+    if samples.locations and (gone := {i: f for i, f in faults.items() if f.stage == "read"}):
+        i, fault = next(iter(gone.items()))
+        raise DataError(
+            f"{len(gone)} of {len(samples)} photos of '{samples.root}' cannot be read where they "
+            f"are: '{samples.paths[i]}' ({samples.locations[i]}): {fault.reason}. Put them back, "
+            "or run `imgcli split` again."
+        )
     return [_pixels_in(store, samples, faults) for store in stores]
 
 

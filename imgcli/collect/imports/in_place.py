@@ -14,11 +14,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shlex import quote
 
 from imgcli.collect.imports.archives import is_archive
+from imgcli.collect.imports.detect import open_source
 from imgcli.collect.imports.formats import tables, webdataset
 from imgcli.collect.imports.formats.parquet import parquet_source
 from imgcli.collect.imports.formats.source import LabelledPhotos, Reading
@@ -34,7 +36,11 @@ from imgcli.parquet_tables import is_parquet, open_parquet
 from imgcli.progress import track
 from imgcli.reading import open_regular, read_regular
 from imgcli.records import LabelledLocation, PhotosInPlace, Rejected
-from imgcli.tables import LISTS, SUFFIXES
+from imgcli.remote.objects import list_uris, nothing_at
+from imgcli.remote.path import RemotePath, etag_of
+from imgcli.remote.storage import BUCKETS
+from imgcli.remote.uris import is_uri, split_uri
+from imgcli.tables import LISTS, SUFFIXES, table_rows
 from imgcli.text import count, listed
 
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -50,8 +56,12 @@ def find_in_place(path: Path, reading: Reading) -> PhotosInPlace | None:
     """
     if path.is_dir():
         shards = _shards_in(path)
+        if not shards and isinstance(path, RemotePath):
+            return _of_folder(path, reading)
         found = _of_shards(path, path, shards) if shards else None
     elif not path.is_file():
+        if isinstance(path, RemotePath):
+            raise nothing_at(path.uri)
         return None
     elif path.suffix == SHARD:
         found = _of_shards(path, path.parent, [path])
@@ -81,18 +91,26 @@ def _shards_in(folder: Path) -> list[Path]:
     """
     shards: list[Path] = []
     packed: list[Path] = []
-    for around, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_system_file(name))
-        for name in sorted(names):
-            if is_photo_name(name):
-                return []
-            if name.endswith(SHARD) and not is_system_file(name):
-                shards.append(Path(around, name))
-            elif name.lower().endswith(PACKED):
-                packed.append(Path(around, name))
+    for path in _files_below(folder):
+        if is_photo_name(path.name):
+            return []
+        if path.name.endswith(SHARD) and not is_system_file(path.name):
+            shards.append(path)
+        elif path.name.lower().endswith(PACKED):
+            packed.append(path)
     if packed and not shards:
         raise DataError(_packed(packed[0]))
     return shards
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """The files of a folder, which may be behind a URI, in the order of their names."""
+    if isinstance(folder, RemotePath):
+        yield from (RemotePath(one.uri) for one in list_uris(folder.uri))
+        return
+    for around, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not is_system_file(name))
+        yield from (Path(around, name) for name in sorted(names))
 
 
 def _packed(path: Path) -> str:
@@ -153,7 +171,7 @@ def _in_shard(shard: Path, folder: Path) -> Iterator[LabelledLocation | Rejected
             else:
                 seen.add(origin)
                 label = class_name(item.label)
-                yield LabelledLocation(label, source, item.offset, item.size)
+                yield LabelledLocation(label, source, item.offset, item.size, etag_of(shard))
     except (DataError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no tar, or damaged"
         yield Rejected(relative, f"{reason}; none of its photos is used")
@@ -206,7 +224,15 @@ def _class_names(file: Path) -> dict[int, str]:
         ) from None
 
 
-# --- tables -------------------------------------------------------------------------------------
+# --- folders and tables --------------------------------------------------------------------------
+
+
+def _of_folder(path: RemotePath, reading: Reading) -> PhotosInPlace:
+    """The photos in class folders behind a URI."""
+    source = open_source(path, reading)
+    photos, rejected, _ = _located(source.photos(), path)
+    said = f"'{path}': {count(len(photos), 'photo')}, read in place; none is copied."
+    return PhotosInPlace(str(path), str(path), photos, rejected, (*source.notes, said))
 
 
 def _of_table(path: Path, reading: Reading) -> PhotosInPlace:
@@ -216,18 +242,11 @@ def _of_table(path: Path, reading: Reading) -> PhotosInPlace:
             f"'{path}' holds the photos themselves, which cannot be read in place. Import it: "
             f"imgcli import {quote(str(path))}"
         )
+    if reading.root is None and (above := _above_uris(path)):
+        reading = replace(reading, root=RemotePath(above))
     source = (parquet_source if is_parquet(path) else tables.table_source)(path, reading)
     folder = reading.root or path.parent
-    photos: list[LabelledLocation] = []
-    rejected: list[Rejected] = []
-    parts: set[str] = set()
-    for item in _once(source.photos()):
-        if isinstance(item, Rejected):
-            rejected.append(item)
-            continue
-        parts.add(item.part)
-        name = _relative(item.origin, folder)
-        photos.append(LabelledLocation(class_name(item.label), name))
+    photos, rejected, parts = _located(source.photos(), folder)
     notes = [
         *source.notes,
         f"'{path}': a table of {count(len(photos), 'photo')}, read in place; none is copied.",
@@ -237,7 +256,50 @@ def _of_table(path: Path, reading: Reading) -> PhotosInPlace:
             f"'{path}' puts photos into {listed(kept)}, which a split does not keep. To keep "
             f"them: imgcli import {quote(str(path))} --keep-split"
         )
-    return PhotosInPlace(str(path), str(folder), photos, tuple(rejected), tuple(notes))
+    return PhotosInPlace(str(path), str(folder), photos, rejected, tuple(notes))
+
+
+def _located(
+    items: LabelledPhotos, folder: Path
+) -> tuple[list[LabelledLocation], tuple[Rejected, ...], set[str]]:
+    """The photos, those that cannot be used, and the parts that they are in."""
+    photos: list[LabelledLocation] = []
+    rejected: list[Rejected] = []
+    parts: set[str] = set()
+    for item in _once(items):
+        if isinstance(item, Rejected):
+            rejected.append(item)
+            continue
+        if isinstance(folder, RemotePath) and not item.ahead:
+            rejected.append(Rejected(item.origin, "there is no such object"))
+            continue
+        parts.add(item.part)
+        name = _relative(item.origin, folder)
+        label = class_name(item.label)
+        photos.append(LabelledLocation(label, name, None, item.ahead, item.etag))
+    return photos, tuple(rejected), parts
+
+
+def _above_uris(table: Path) -> str | None:
+    """The folder above all objects that a table names by their URIs; None where it names none.
+
+    Raises:
+        DataError: they are in several buckets.
+    """
+    above: str | None = None
+    for _, cells in table_rows(table):
+        for cell in () if isinstance(cells, Rejected) else cells.values():
+            if isinstance(cell, str) and is_uri(uri := cell.strip()):
+                if split_uri(uri)[0] not in BUCKETS:
+                    continue  # of the web, which is refused with what to do
+                folder = uri.rpartition("/")[0]
+                above = folder if above is None else os.path.commonpath([above, folder])
+    if above is None:
+        return None
+    scheme, _, rest = above.partition(":/")
+    if not rest.strip("/"):
+        raise DataError(f"'{table}' names photos of several buckets. Make a table for each.")
+    return f"{scheme}://{rest.lstrip('/')}"
 
 
 def _once(photos: LabelledPhotos) -> Iterator[LabelledPhoto | Rejected]:
@@ -255,6 +317,8 @@ def _once(photos: LabelledPhotos) -> Iterator[LabelledPhoto | Rejected]:
 
 def _relative(file: str, folder: Path) -> str:
     """A file relative to the folder that a table's paths are below, if it is inside."""
+    if isinstance(folder, RemotePath):
+        return file.removeprefix(f"{folder}/")
     path = os.path.normpath(file)
     base = os.path.normpath(folder)
     if os.path.isabs(path) and not os.path.isabs(base):

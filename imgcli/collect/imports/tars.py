@@ -181,7 +181,7 @@ def _tar_member(
         return
     opened = partial(_open_tar_member, tar, member)
     offset = member.offset_data if plain else None
-    yield Entry(parts, origin, member.size, opened, limits, offset)
+    yield Entry(parts, origin, member.size, opened, limits, offset=offset)
 
 
 @contextmanager
