@@ -19,7 +19,7 @@ GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
     *("folder_names", "tree_readings", "class_folders", "compute"),
-    *("photo_sizes", "parquet_tables", "tables", "photo_files", "locations", "remote"),
+    *("photo_sizes", "parquet_tables", "tables", "photo_files", "locations", "http", "remote"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking", "export"}
 ALLOWED = {
@@ -27,7 +27,8 @@ ALLOWED = {
     "text": set(),
     "progress": {"text"},
     "image_types": set(),
-    "remote": {"remote", "errors", "progress", "text"},
+    "http": {"http", "errors", "progress", "text"},
+    "remote": {"remote", "errors", "http", "progress", "text"},
     "compute": {"compute", "errors", "progress", "text"},
     "config": {"errors"},
     "records": {"config", "locations"},
@@ -136,8 +137,8 @@ CLOCKS = {
     "compute/leading.py": "as in compute/helping.py",
     "compute/team.py": "as in compute/helping.py",
     "files.py": "how old a temporary file of another machine is, before it is removed",
-    "collect/http/robots.py": "how long the robots.txt of a host holds",
-    "collect/http/host.py": "pauses between requests",
+    "http/robots.py": "how long the robots.txt of a host holds",
+    "http/host.py": "pauses between requests",
     "training/benchmark.py": "`imgcli bench`, which measures",
     "training/pipeline.py": "how long a training took, for people",
     "training/choosing.py": "choose --minutes: what is begun; what it finds is the same",
@@ -299,7 +300,7 @@ ASKS = {
 
 def test_only_the_polite_client_speaks_to_the_network() -> None:
     for _, path, tree in modules():
-        if path.is_relative_to(PACKAGE / "collect/http"):
+        if path.is_relative_to(PACKAGE / "http"):
             continue
         used = {name.partition(".")[0] for name in imported(tree)} & NETWORK
         assert not used - ASKS.get(path.relative_to(PACKAGE).as_posix(), set()), path

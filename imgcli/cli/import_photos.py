@@ -7,6 +7,7 @@ import typer
 
 from imgcli.cli.console import render
 from imgcli.cli.options import (
+    AllowHosts,
     ClassesAt,
     Force,
     Json,
@@ -134,6 +135,7 @@ def import_photos(
     only: Only = [],  # noqa: B006
     limit: Limit = None,
     on_conflict: Conflict = "keep",
+    allow_host: AllowHosts = [],  # noqa: B006
     seed: Seed = 0,
     force: Force = False,
     json: Json = False,
@@ -158,8 +160,6 @@ def import_photos(
       imgcli import labels.csv --label-column species --rename crabe=crab
 
       imgcli import s3://bucket/photos --only cat,dog --limit 500
-
-      imgcli import mnist/ --keep-split
     """
     result = copy_photos(
         sources,
@@ -179,6 +179,7 @@ def import_photos(
         only=only,
         limit=limit,
         on_conflict=on_conflict,
+        allow_host=allow_host,
         seed=seed,
         force=force,
     )

@@ -167,3 +167,12 @@ LabelColumn = Annotated[
         help="Column of a table with the classes.",
     ),
 ]
+AllowHosts = Annotated[
+    list[str],
+    typer.Option(
+        "--allow-host",
+        metavar="HOST:PORT",
+        show_default=False,
+        help="Allow this host, although it is not on the public internet; may be repeated.",
+    ),
+]

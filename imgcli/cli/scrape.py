@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Json, Quiet
+from imgcli.cli.options import AllowHosts, Json, Quiet
 from imgcli.commands.scrape import scrape as download
 from imgcli.report.terminal.photos import scraped
 
@@ -71,15 +71,6 @@ Contact = Annotated[
         metavar="ADDRESS",
         show_default="IMGCLI_CONTACT",
         help="Your mail address or page, sent to the hosts; some require it.",
-    ),
-]
-AllowHosts = Annotated[
-    list[str],
-    typer.Option(
-        "--allow-host",
-        metavar="HOST:PORT",
-        show_default=False,
-        help="Allow this host, although it is not on the public internet; may be repeated.",
     ),
 ]
 Endpoint = Annotated[

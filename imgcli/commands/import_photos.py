@@ -61,13 +61,15 @@ def import_photos(
     only: Sequence[str] = (),
     limit: int | None = None,
     on_conflict: OnConflict = "keep",
+    allow_host: Sequence[str] = (),
     seed: int = 0,
     force: bool = False,
 ) -> ImportResult:
     """Copy labelled photos into `out`/<class>/; the sources are only read.
 
     Args:
-        sources: folders, archives, tables, or patterns such as "shards/*.tar".
+        sources: folders, archives, tables, patterns such as "shards/*.tar", or their URIs:
+            s3://, gs://, hf://, az:// and https://.
         out: raw by default; with `keep_split` dataset.
         label_from: regular expression that finds the class in a photo's path.
         path_column: column of a table with the photos' paths.
@@ -86,10 +88,12 @@ def import_photos(
         limit: photos per class at most, drawn at random by `seed`.
         on_conflict: one photo in two classes: "keep" both, keep the "first", "skip" both, or stop
             with an "error".
+        allow_host: "host:port" of web servers outside the public internet.
         force: replace `out` instead of adding to it.
 
     Raises:
         DataError: a source cannot be used, or none holds a photo.
+        Refused: a URI's server denies it, cannot be reached, or needs a package not installed.
         StorageError: `out` is not imgcli's, is in use, or the disk is too small.
         WrongUsage: `out` and a source are inside one another, or choices out of range.
     """
@@ -97,26 +101,30 @@ def import_photos(
     from imgcli.collect.imports.formats.source import Reading
     from imgcli.collect.imports.selection import Selection, read_renames
     from imgcli.remote.path import source_path
+    from imgcli.remote.storage import connecting
 
     target = Path(out or ("dataset" if keep_split else "raw"))
     renames = rename if isinstance(rename, Mapping) else read_renames(list(rename))
-    done = run.import_photos(
-        [source_path(one) for one in ([sources] if isinstance(sources, str | Path) else sources)],
-        target,
-        force,
-        reading=Reading(
-            label_from=label_from,
-            path_column=path_column,
-            label_column=label_column,
-            keep_split=keep_split,
-            levels=Levels.of(classes_at, parts),
-            root=None if root is None else source_path(root),
-            path_template=path_template,
-            join=tuple(map(source_path, join)),
-            multi=multi,
-            encoding=encoding,
-        ),
-        selection=Selection(renames, tuple(only), limit, seed),
-        on_conflict=on_conflict,
+    several = [sources] if isinstance(sources, str | Path) else sources
+    reading = Reading(
+        label_from=label_from,
+        path_column=path_column,
+        label_column=label_column,
+        keep_split=keep_split,
+        levels=Levels.of(classes_at, parts),
+        root=None if root is None else source_path(root),
+        path_template=path_template,
+        join=tuple(map(source_path, join)),
+        multi=multi,
+        encoding=encoding,
     )
+    with connecting(allow_host):
+        done = run.import_photos(
+            [source_path(one) for one in several],
+            target,
+            force,
+            reading=reading,
+            selection=Selection(renames, tuple(only), limit, seed),
+            on_conflict=on_conflict,
+        )
     return ImportResult(out=target, **vars(done))

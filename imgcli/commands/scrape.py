@@ -83,12 +83,12 @@ def scrape(
         WrongUsage: no such source, no query, or choices out of range.
         DataError: a file or a host's answer that cannot be used, or a missing API key.
     """
-    from imgcli.collect.http.client import Client
     from imgcli.collect.scrape import engine
     from imgcli.collect.scrape.host_state import open_host_state
     from imgcli.collect.scrape.job import make_job
     from imgcli.collect.scrape.licences import licence_codes
     from imgcli.collect.scrape.search_result import Terms
+    from imgcli.http.client import Client
 
     if max_size is not None and max_size < MIN_SIZE:
         raise WrongUsage(f"--max-size {max_size} must be at least {MIN_SIZE} pixels.")

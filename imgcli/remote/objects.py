@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from functools import partial
 
 from imgcli.errors import DataError
-from imgcli.remote.storage import RemoteObject, storage_of, walk
-from imgcli.remote.uris import shown
+from imgcli.remote.storage import WEB, RemoteObject, storage_of, walk
+from imgcli.remote.uris import shown, split_uri
 
 BLOCK = 4 << 20  # bytes read at once in a file that is read forwards
+_WEB_BLOCK = 32 << 20
 _MOST_FIRST = 64 << 20
 _FIRST = 64 << 10  # bytes read at first, and after a jump: many files are only looked into
+_END = 256 << 10  # bytes at the end that are read at once
+
+Kept = dict[int, bytes]  # some bytes of an object, by where they begin
 
 
 def list_uris(prefix: str) -> Iterator[RemoteObject]:
@@ -78,34 +82,38 @@ def read_uri(one: RemoteObject, start: int = 0, end: int | None = None) -> bytes
 
 
 def open_uri(
-    one: RemoteObject | str, block: int = BLOCK, first: int | None = None
+    one: RemoteObject | str, first: int | None = None, kept: Kept | None = None
 ) -> io.BufferedReader:
-    """An object as a file, of which never more than a block is in memory.
+    """An object as a file, of which never more than a few blocks are in memory.
 
     Args:
-        block: bytes asked for at once where it is read forwards; less is asked for after a jump.
         first: bytes asked for first, for a file that is to be read whole; at most 64 MB.
+        kept: its start and end, for several files of one object; filled here.
 
     Raises:
         as `stat_uri`; reading raises as `read_uri`.
     """
     found = stat_uri(one) if isinstance(one, str) else one
-    return io.BufferedReader(_Raw(found, block, min(first or _FIRST, _MOST_FIRST)), _FIRST)
+    return io.BufferedReader(_Raw(found, min(first or _FIRST, _MOST_FIRST), kept), _FIRST)
 
 
 class _Raw(io.RawIOBase):
-    """Reads ranges: small ones where it is sought in, twice as large with each read forwards."""
+    """Reads ranges: small ones where it is sought in, twice as large with each read forwards.
 
-    def __init__(self, one: RemoteObject, block: int, first: int) -> None:
+    The end is read at once, since archives and tables have their directories there.
+    """
+
+    def __init__(self, one: RemoteObject, first: int, kept: Kept | None) -> None:
         super().__init__()
         self._read = partial(read_uri, one)
         self._size = one.size
-        self._block = block
+        # The web's hosts want a second between two requests.
+        self._block = _WEB_BLOCK if split_uri(one.uri)[0] in WEB else BLOCK
+        self._kept: Kept = {} if kept is None else kept
         self._at = 0
         self._start = 0  # of the bytes at hand
         self._data = b""
-        self._next = min(_FIRST, block)
-        self._first = first
+        self._next = max(first, _FIRST)  # bytes
 
     def readable(self) -> bool:
         return True
@@ -127,13 +135,27 @@ class _Raw(io.RawIOBase):
         if self._at >= self._size:
             return 0
         if not self._start <= self._at < self._start + len(self._data):
-            forwards = self._data and self._at == self._start + len(self._data)
-            self._next = min(2 * self._next, self._block) if forwards else min(_FIRST, self._block)
-            size = max(self._next, min(len(buffer), self._block), self._first)
-            self._first = 0
-            self._data = self._read(self._at, self._at + size)
-            self._start = self._at
+            self._start, self._data = self._around()
         data = self._data[self._at - self._start :][: len(buffer)]
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+    def _around(self) -> tuple[int, bytes]:
+        """The next bytes at hand, from before or at the position, and where they begin."""
+        for start, data in self._kept.items():
+            if start <= self._at < start + len(data):
+                return start, data
+        end = max(0, self._size - _END)
+        if self._at >= end:
+            self._kept[end] = self._read(end, self._size)
+            return end, self._kept[end]
+        if self._data and self._at == self._start + len(self._data):
+            self._next = max(self._next, min(2 * self._next, self._block))
+        elif self._data:
+            self._next = _FIRST  # a jump
+        stop = self._at + self._next
+        data = self._read(self._at, stop if stop >= self._size else min(stop, end))
+        if self._at == 0 and len(data) <= _END:
+            self._kept[0] = data
+        return self._at, data

@@ -26,6 +26,7 @@ class RemotePath(PosixPath):
     """
 
     _found: "RemoteObject | None"
+    _kept: dict[int, bytes]  # its start and end
 
     def __str__(self) -> str:
         return _SLASHES.sub(r"\1://", super().__str__())
@@ -64,7 +65,8 @@ class RemotePath(PosixPath):
         self.stat()
         if self.found is None or self.found.is_folder:
             raise IsADirectoryError(21, os.strerror(21), str(self))
-        return open_uri(self.found)
+        self._kept = getattr(self, "_kept", {})
+        return open_uri(self.found, kept=self._kept)
 
     def matching(self) -> Iterator["RemotePath"]:
         """The paths that it means as a pattern, sorted; itself if it is none."""

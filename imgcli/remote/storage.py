@@ -9,11 +9,12 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from time import sleep
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from imgcli.errors import DataError, Refused, WrongUsage
 from imgcli.progress import note_once
@@ -30,6 +31,7 @@ FIRST_ANSWER = (
 )
 # Schemes whose URIs are a bucket and a path in it; others know hosts, users and folders by id.
 BUCKETS = {"s3", "s3a", "gs", "gcs", "hf", "az", "abfs", "abfss", "oss", "memory"}
+WEB = {"http", "https"}
 _FAST = 2  # tries of the first request
 
 # They log tracebacks of errors that end in a sentence here.
@@ -246,19 +248,53 @@ class Storage:
         return {"refresh": True} if self._kind == "s3" else {}
 
 
+class Place(Protocol):
+    """What is asked of a `Storage`, and of the web."""
+
+    def listing(self, uri: str) -> list[RemoteObject]: ...
+    def look_up(self, uri: str) -> RemoteObject | None: ...
+    def matching(self, pattern: str) -> list[str]: ...
+    def read(self, one: RemoteObject, start: int, end: int) -> bytes: ...
+
+
 @cache
-def _storage_at(top: str, process: int) -> Storage:
+def _storage_at(top: str, process: int) -> Place:
+    if top in WEB:
+        from imgcli.remote.web import Web
+
+        return Web(_allowed)
     return Storage(top)
 
 
-def storage_of(uri: str) -> Storage:
+_allowed: tuple[str, ...] = ()
+
+
+@contextmanager
+def connecting(allow_hosts: Sequence[str] = ()) -> Iterator[None]:
+    """Connect afresh for one command: credentials and contents may have changed since another.
+
+    Args:
+        allow_hosts: HOST:PORT of the web that are not on the open internet.
+    """
+    global _allowed
+    before, _allowed = _allowed, tuple(allow_hosts)
+    _storage_at.cache_clear()
+    try:
+        yield
+    finally:
+        _allowed = before
+        _storage_at.cache_clear()
+
+
+def storage_of(uri: str) -> Place:
     """The storage of a URI; each is connected once in a process.
 
     Raises:
         Refused: the library for it is not installed.
     """
     scheme, rest = split_uri(uri)
-    return _storage_at(f"{scheme}://{_top(scheme, rest)}", os.getpid())
+    top = scheme if scheme in WEB else f"{scheme}://{_top(scheme, rest)}"
+    return _storage_at(top, os.getpid())
 
 
 def _top(scheme: str, rest: str) -> str:
@@ -449,7 +485,7 @@ _READERS: dict[str, Reader] = {
 }
 
 
-def walk(storage: Storage, folder: RemoteObject) -> Iterator[RemoteObject]:
+def walk(storage: Place, folder: RemoteObject) -> Iterator[RemoteObject]:
     """Every object below a folder: of each folder its files by name, then its folders by name."""
     ahead = [folder]
     while ahead:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imgcli.collect.http import client
+from imgcli.http import client
 from tests.support.fake_host import FakeHost, Reply
 from tests.support.photos import photo
 from tests.support.providers import FAST, openverse, openverse_result

@@ -24,7 +24,7 @@ HOUSE = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import os, signal, sys
 from functools import partial
-from imgcli.collect.http import client
+from imgcli.http import client
 from tests.support.providers import FAST
 client.Client = partial(client.Client, limits=FAST)
 left, where = int(sys.argv.pop(1)), sys.argv.pop(1)

@@ -20,8 +20,8 @@ import sys
 from functools import partial
 from imgcli.cli.main import main
 from imgcli.collect.scrape import engine, host_state, job
-from imgcli.collect.http import client
-from imgcli.collect.http.request import NetLimits
+from imgcli.http import client
+from imgcli.http.request import NetLimits
 from imgcli.photos import decode
 client.Client = partial(client.Client, limits=NetLimits(delay=float(sys.argv.pop(1))))
 print("ready", flush=True)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.collect.http import client
 from imgcli.commands.credits import credits
 from imgcli.commands.scrape import scrape
 from imgcli.errors import DataError, WrongUsage
+from imgcli.http import client
 from tests.support.fake_host import FakeHost
 from tests.support.photos import photo
 from tests.support.providers import FAST

@@ -114,7 +114,7 @@ def test_a_host_that_answers_anything_is_reached(scheme: str) -> None:
 
 
 def test_a_host_whose_certificate_is_unknown_is_reached() -> None:
-    own = Path(__file__).parents[1] / "collect/http/photos.test.pem"
+    own = Path(__file__).parents[1] / "http/photos.test.pem"
     with FakeHost(certificate=str(own)) as host:
         assert is_reachable(host.url("/weights.pth"))
 

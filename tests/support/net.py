@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from imgcli.collect.http.client import Client
-from imgcli.collect.http.request import NetLimits, NotFetched
+from imgcli.http.client import Client
+from imgcli.http.request import NetLimits, NotFetched
 from tests.support.fake_host import Answers, FakeHost
 
 PHOTO = b"\xff\xd8\xff" + bytes(1000)

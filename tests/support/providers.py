@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from imgcli.collect.http.client import Client
-from imgcli.collect.http.request import NetLimits
+from imgcli.http.client import Client
+from imgcli.http.request import NetLimits
 from tests.support.fake_host import FakeHost, Reply
 
 FAST = NetLimits(delay=0.005, connect=1.0, read=1.0, seconds=3.0, backoff=0.01)

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from imgcli.collect.http.client import Client
-from imgcli.collect.http.request import NotFetched, host_of
 from imgcli.collect.ingest import open_store
 from imgcli.collect.scrape.accept import Acceptance, Check, Fetched
 from imgcli.collect.scrape.fetch import (
@@ -31,6 +29,8 @@ from imgcli.collect.scrape.host_queue import ClassGoal, HostQueue
 from imgcli.collect.scrape.journal import OPEN, Item, Journal, State, open_journal
 from imgcli.collect.scrape.search_result import Job, Page, Search, Terms
 from imgcli.collect.scrape.spool import Spool
+from imgcli.http.client import Client
+from imgcli.http.request import NotFetched, host_of
 from imgcli.progress import counter, note
 from imgcli.records import Rejected
 from imgcli.text import count, printable

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from imgcli.collect.http.client import Client
-from imgcli.collect.http.request import Denied, NotFetched
 from imgcli.collect.imports.labelled_photo import NotTaken
 from imgcli.collect.scrape.accept import Check, Fetched
 from imgcli.collect.scrape.host_queue import ClassGoal
@@ -18,6 +16,8 @@ from imgcli.collect.scrape.journal import Item
 from imgcli.collect.scrape.search_result import Page, Provider, Search
 from imgcli.collect.scrape.spool import Received, Spool
 from imgcli.errors import DataError
+from imgcli.http.client import Client
+from imgcli.http.request import Denied, NotFetched
 from imgcli.image_types import HEAD, refusal
 
 Retry = Literal["next run", "other options", "never"]  # what may end otherwise

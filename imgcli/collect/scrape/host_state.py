@@ -16,8 +16,8 @@ from pathlib import Path
 from threading import Lock
 from time import time
 
-from imgcli.collect.http.host_state import Pace
 from imgcli.collect.scrape.database import in_sentences, open_database, transaction
+from imgcli.http.host_state import Pace
 from imgcli.runs import CACHE
 
 PATH = CACHE.parent / "hosts.sqlite"

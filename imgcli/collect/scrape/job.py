@@ -4,7 +4,6 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from imgcli.collect.http.client import Client
 from imgcli.collect.scrape.providers.api import ApiProvider
 from imgcli.collect.scrape.providers.flickr import FLICKR
 from imgcli.collect.scrape.providers.gallery import Gallery
@@ -14,6 +13,7 @@ from imgcli.collect.scrape.providers.urls import Urls
 from imgcli.collect.scrape.providers.wikimedia import WIKIMEDIA
 from imgcli.collect.scrape.search_result import Job, Search, Terms
 from imgcli.errors import DataError, WrongUsage
+from imgcli.http.client import Client
 from imgcli.reading import read_regular
 from imgcli.text import listed
 

@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.journal import Item
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.documents import as_type
 from imgcli.files import sweep_temporaries, write_atomic
+from imgcli.http.request import NotFetched
 
 NAME = ".received"  # hidden, so that no command takes it for a class
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.collect.http.client import Client
 from imgcli.collect.imports.labelled_photo import NotTaken
 from imgcli.collect.scrape import engine
 from imgcli.collect.scrape import host_queue as hosts_module
@@ -15,6 +14,7 @@ from imgcli.collect.scrape.accept import Checked
 from imgcli.collect.scrape.engine import Scraped, scrape
 from imgcli.collect.scrape.licences import licence
 from imgcli.collect.scrape.search_result import Job, Page, Search, SearchResult, Terms
+from imgcli.http.client import Client
 from tests.support.fake_host import FakeHost, Reply
 from tests.support.photos import photo
 from tests.support.providers import FAST

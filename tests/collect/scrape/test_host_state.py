@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.collect.http.client import Client
-from imgcli.collect.http.host_state import Pace
-from imgcli.collect.http.request import NetLimits
 from imgcli.collect.scrape.host_state import KEEP_SECONDS, open_host_state
 from imgcli.errors import StorageError
+from imgcli.http.client import Client
+from imgcli.http.host_state import Pace
+from imgcli.http.request import NetLimits
 from tests.support.fake_host import FakeHost
 
 A, B = "http://a.test:80", "https://b.test:443"

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.collect.http.client import Client
 from imgcli.collect.scrape.job import make_job
 from imgcli.collect.scrape.search_result import Job, Search, Terms
 from imgcli.errors import DataError, ImgcliError, WrongUsage
+from imgcli.http.client import Client
 
 
 def order(

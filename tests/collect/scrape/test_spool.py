@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.journal import Item
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.collect.scrape.spool import NAME, Received, Spool
+from imgcli.http.request import NotFetched
 
 CAT = Search("cat", "cats")
 ITEM = Item(1, "s", CAT, SearchResult("1", "https://a.test/1.jpg"))

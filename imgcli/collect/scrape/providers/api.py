@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from imgcli.collect.http.client import Client
-from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.search_result import Page, Search, Terms
 from imgcli.errors import DataError
+from imgcli.http.client import Client
+from imgcli.http.request import NotFetched
 
 Answered = Mapping[str, Any]
 Ask = Callable[[Mapping[str, str]], Answered]  # the answer to these parameters

@@ -3,14 +3,14 @@
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from imgcli.collect.http.client import Client
-from imgcli.collect.http.request import Answer
-from imgcli.collect.http.robots import forbidden_use
 from imgcli.collect.scrape.licences import Licence, licence
 from imgcli.collect.scrape.providers.api import text
 from imgcli.collect.scrape.providers.markup import Markup, Photo, read_markup
 from imgcli.collect.scrape.search_result import Page, Search, SearchResult
 from imgcli.errors import DataError
+from imgcli.http.client import Client
+from imgcli.http.request import Answer
+from imgcli.http.robots import forbidden_use
 
 MAX_PAGE_BYTES = 5_000_000
 

@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 
-from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.providers import flickr as module
 from imgcli.collect.scrape.providers.api import ApiProvider
 from imgcli.collect.scrape.providers.flickr import FLICKR
 from imgcli.collect.scrape.search_result import Search, SearchResult, Terms
 from imgcli.errors import DataError
+from imgcli.http.request import NotFetched
 from tests.support.fake_host import FakeHost
 from tests.support.providers import api, asked, client_of, encoded, flickr, flickr_photo
 

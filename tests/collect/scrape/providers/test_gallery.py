@@ -1,9 +1,9 @@
 import pytest
 
-from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.providers.gallery import Gallery
 from imgcli.collect.scrape.search_result import Search
 from imgcli.errors import DataError
+from imgcli.http.request import NotFetched
 from tests.support.fake_host import FakeHost, Reply
 from tests.support.providers import client_of
 

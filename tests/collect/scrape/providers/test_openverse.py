@@ -1,10 +1,10 @@
 import pytest
 
-from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.licences import Licence
 from imgcli.collect.scrape.providers.api import ApiProvider
 from imgcli.collect.scrape.providers.openverse import OPENVERSE
 from imgcli.collect.scrape.search_result import Search, Terms
+from imgcli.http.request import NotFetched
 from tests.support.fake_host import FakeHost, Reply
 from tests.support.providers import asked, client_of, openverse, openverse_result
 

@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from imgcli.collect.http.request import NotFetched
 from imgcli.collect.scrape.licences import Licence
 from imgcli.collect.scrape.providers.api import ApiProvider
 from imgcli.collect.scrape.providers.wikimedia import WIKIMEDIA
 from imgcli.collect.scrape.search_result import Search, Terms
 from imgcli.errors import DataError
+from imgcli.http.request import NotFetched
 from tests.support.fake_host import FakeHost, Reply
 from tests.support.providers import api, asked, client_of, encoded, wikimedia_page
 

@@ -8,9 +8,9 @@ import traceback
 import pytest
 
 from imgcli import __version__
-from imgcli.collect.http.client import Client
-from imgcli.collect.http.request import NetLimits
 from imgcli.errors import WrongUsage
+from imgcli.http.client import Client
+from imgcli.http.request import NetLimits
 from tests.support.fake_host import FakeHost, Reply
 from tests.support.net import PHOTO, Net, refused
 
@@ -72,7 +72,7 @@ def test_a_connection_that_the_host_closed_is_opened_anew(net: Net) -> None:
 def test_connections_that_are_not_used_do_not_pile_up(
     net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgcli.collect.http.client.MAX_IDLE", 4)
+    monkeypatch.setattr("imgcli.http.client.MAX_IDLE", 4)
     hosts = [net.host({"/a.jpg": PHOTO, "/robots.txt": b""}) for _ in range(12)]
     client = net.client(*hosts)
     before = len(os.listdir("/dev/fd"))

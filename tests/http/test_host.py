@@ -3,8 +3,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from imgcli.collect.http.host import backoff, retriable, retry_after
-from imgcli.collect.http.request import Answer
+from imgcli.http.host import backoff, retriable, retry_after
+from imgcli.http.request import Answer
 
 
 def wait(value: str) -> float | None:

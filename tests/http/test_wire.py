@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from imgcli.collect.http.request import NetLimits, target_of
+from imgcli.http.request import NetLimits, target_of
 from tests.support.net import Net, refused
 from tests.support.raw_host import END, GOOD, PHOTO, Answer, RawHost
 

@@ -10,7 +10,7 @@ from tests.support.fake_host import Reply
 from tests.support.net import PHOTO, Net, refused
 from tests.support.raw_host import RawHost
 
-BUNDLE = "imgcli.collect.http.client.DEFAULT_CA_BUNDLE_PATH"
+BUNDLE = "imgcli.http.client.DEFAULT_CA_BUNDLE_PATH"
 
 
 def test_proxies_of_the_environment_are_not_used(

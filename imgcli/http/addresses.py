@@ -7,7 +7,7 @@ in its NAT64 and 6to4 forms. So this is a list of our own.
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from imgcli.collect.http.request import Denied, NotConnected, Target
+from imgcli.http.request import Denied, NotConnected, Target
 
 Address = IPv4Address | IPv6Address
 

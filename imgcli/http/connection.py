@@ -23,8 +23,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from imgcli.collect.http.addresses import addresses_of
-from imgcli.collect.http.request import (
+from imgcli.http.addresses import addresses_of
+from imgcli.http.request import (
     MB,
     Answer,
     Broken,
@@ -192,6 +192,8 @@ class HostSession(requests.Session):
     def _answer(self, request: Request) -> Answer:
         timeout = (self._limits.connect, self._limits.read)
         url, headers = request.target.url, {**request.headers, **self._fixed}
+        if request.part is not None:
+            headers["Range"] = "bytes={}-{}".format(*request.part)
         got = self.get(url, headers=headers, timeout=timeout, stream=True, allow_redirects=False)
         with closing(got):
             head = Answer(url, got.status_code, got.headers)

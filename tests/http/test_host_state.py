@@ -5,8 +5,8 @@ from threading import Timer
 
 import pytest
 
-from imgcli.collect.http.host_state import InMemoryHostState
-from imgcli.collect.http.request import NetLimits
+from imgcli.http.host_state import InMemoryHostState
+from imgcli.http.request import NetLimits
 from tests.support.fake_host import Answers, FakeHost, Reply
 from tests.support.net import DELAY, PHOTO, QUICK, Net, refused
 
@@ -56,7 +56,7 @@ def test_robots_hold_for_a_day(net: Net, monkeypatch: pytest.MonkeyPatch) -> Non
     host, state = net.host({"/a.jpg": PHOTO}), InMemoryHostState()
     now = time.time()
     for hours, asked in ((0, 1), (23, 1), (25, 2)):
-        monkeypatch.setattr("imgcli.collect.http.robots.time", lambda h=hours: now + h * 3600)
+        monkeypatch.setattr("imgcli.http.robots.time", lambda h=hours: now + h * 3600)
         net.client(host, state=state).get(host.url("/a.jpg"))
         assert host.asked("/robots.txt") == asked
 

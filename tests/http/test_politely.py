@@ -8,7 +8,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from imgcli.collect.http.request import Answer, NetLimits, NotFetched
+from imgcli.http.request import Answer, NetLimits, NotFetched
 from tests.support.fake_host import Answers, FakeHost, Reply
 from tests.support.net import DELAY, PHOTO, Net, only, refused
 

@@ -14,9 +14,10 @@ from typing import Self
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from imgcli import __version__
-from imgcli.collect.http.host import OVERLOADED, Host, backoff, retriable
-from imgcli.collect.http.host_state import HostState, InMemoryHostState
-from imgcli.collect.http.request import (
+from imgcli.errors import WrongUsage
+from imgcli.http.host import OVERLOADED, Host, backoff, retriable
+from imgcli.http.host_state import HostState, InMemoryHostState
+from imgcli.http.request import (
     MAX_BYTES,
     Answer,
     Broken,
@@ -28,10 +29,10 @@ from imgcli.collect.http.request import (
     redirected,
     target_of,
 )
-from imgcli.collect.http.robots import MAX_ROBOTS_BYTES, Rules, closed_by, forbidden_use, rules_of
-from imgcli.errors import WrongUsage
+from imgcli.http.robots import MAX_ROBOTS_BYTES, Rules, closed_by, forbidden_use, rules_of
 
 WHOLE = (200, 203)
+PART = 206
 REDIRECTS = (301, 302, 303, 307, 308)
 MAX_IDLE = 100  # connections that may be open without being used
 AGENT = f"imgcli/{__version__}"
@@ -97,6 +98,26 @@ class Client:
             raise NotFetched(f"{at} answered {_status(answer)}")
         if not answer.body:
             raise NotFetched(f"{at} sent no bytes")
+        return answer
+
+    def get_part(self, url: str, start: int, end: int, max_bytes: int = MAX_BYTES) -> Answer:
+        """Fetch the bytes from `start` to before `end` of a file that a person named.
+
+        No robots.txt is asked, which is for programs that find URLs by themselves.
+
+        Args:
+            max_bytes: of a body that comes whole (status 200) although a part was asked for.
+
+        Returns:
+            An answer of status 206, or one with the whole body.
+
+        Raises:
+            NotFetched: with the reason.
+        """
+        request = Request(target_of(url), _accept_part, max_bytes=max_bytes, part=(start, end - 1))
+        answer = self._follow(request, obey_robots=False)
+        if answer.status not in (PART, *WHOLE):
+            raise NotFetched(f"{target_of(answer.url).at} answered {_status(answer)}")
         return answer
 
     def close(self) -> None:
@@ -198,6 +219,10 @@ def _accept(head: Answer) -> bool:
     if directive is not None:
         raise NotFetched(f"the host marks it '{directive}'")
     return True
+
+
+def _accept_part(head: Answer) -> bool:
+    return head.status == PART or _accept(head)
 
 
 def _is_2xx(head: Answer) -> bool:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.collect.http.addresses import addresses_of, denied
-from imgcli.collect.http.request import Broken, NotFetched, Target
+from imgcli.http.addresses import addresses_of, denied
+from imgcli.http.request import Broken, NotFetched, Target
 
 INSIDE = (  # as the rules name them, apart from the program's own list
     *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),

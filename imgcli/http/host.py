@@ -10,9 +10,9 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from imgcli import progress
-from imgcli.collect.http.connection import HostSession
-from imgcli.collect.http.host_state import HostState
-from imgcli.collect.http.request import (
+from imgcli.http.connection import HostSession
+from imgcli.http.host_state import HostState
+from imgcli.http.request import (
     Answer,
     NetLimits,
     NotConnected,
@@ -21,7 +21,7 @@ from imgcli.collect.http.request import (
     Target,
     Unreachable,
 )
-from imgcli.collect.http.robots import RobotsFile
+from imgcli.http.robots import RobotsFile
 from imgcli.text import duration
 
 OVERLOADED = (429, 503)

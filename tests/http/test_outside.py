@@ -102,7 +102,7 @@ def test_tls_verifies_the_name_of_the_host_not_its_address(
     allowed = [f"{name}:{host.port}" for name in names] + [host.at]
     stranger = refused(net.client(*allowed), host.url("/a.jpg", "photos.test"))
     assert "self-signed certificate" in str(stranger) and stranger.later
-    monkeypatch.setattr("imgcli.collect.http.client.DEFAULT_CA_BUNDLE_PATH", certificate)
+    monkeypatch.setattr("imgcli.http.client.DEFAULT_CA_BUNDLE_PATH", certificate)
     client = net.client(*allowed)
     assert client.get(host.url("/a.jpg", "photos.test")).body == PHOTO
     assert host.names[-1] == "photos.test"

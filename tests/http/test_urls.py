@@ -1,7 +1,7 @@
 import pytest
 
-from imgcli.collect.http.request import NotFetched, allowed_host, host_of, redirected, target_of
 from imgcli.errors import WrongUsage
+from imgcli.http.request import NotFetched, allowed_host, host_of, redirected, target_of
 
 
 def test_a_url_is_read_into_what_is_asked_for() -> None:

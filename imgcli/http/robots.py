@@ -9,8 +9,8 @@ from time import time
 
 from protego import Protego
 
-from imgcli.collect.http.host_state import HostState
-from imgcli.collect.http.request import MB, Answer, NotFetched, Unreachable
+from imgcli.http.host_state import HostState
+from imgcli.http.request import MB, Answer, NotFetched, Unreachable
 
 MAX_ROBOTS_BYTES = MB  # RFC 9309 wants at least 500 KiB to be read
 ROBOTS_HOLD = 86_400.0  # seconds for which a robots.txt that was read holds

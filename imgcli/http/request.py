@@ -160,7 +160,7 @@ class NetLimits:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer of a host. `Client.get` returns only whole ones of status 200 or 203."""
+    """The answer of a host; `Client.get` returns only whole ones, of status 200 or 203."""
 
     url: str  # after redirects, with its query, which may hold a key: never show or store an API's
     status: int
@@ -177,6 +177,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     max_bytes: int = MAX_BYTES
     api_origin: str | None = None  # of an API made for programs, to which robots.txt does not apply
+    part: tuple[int, int] | None = None  # first and last byte to ask for, along redirects too
 
     def redirected(self, location: str) -> "Request":
         """The request that a redirect leads to; the headers are for the first origin alone.

@@ -1,7 +1,7 @@
 import pytest
 
-from imgcli.collect.http.request import Answer, NotFetched, Unreachable
-from imgcli.collect.http.robots import Rules, closed_by, forbidden_use, rules_of
+from imgcli.http.request import Answer, NotFetched, Unreachable
+from imgcli.http.robots import Rules, closed_by, forbidden_use, rules_of
 
 AGENT = "imgcli/0.1.0"
 

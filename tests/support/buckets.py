@@ -1,0 +1,102 @@
+"""An S3 on loopback that throttles, cuts connections and changes objects when it is told to.
+
+with fake_s3() as s3:
+    s3.put("photos/cat/1.jpg", data)
+    s3.faults["cat/1.jpg"] = [BUSY, CUT]      what comes before the true answer
+    … imgcli import s3://bucket/photos …
+    assert s3.asked["GET bucket/photos/cat/1.jpg"] == 3
+"""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote
+
+BUCKET = "bucket"
+Fault = Callable[[Any, Any], Iterable[bytes]]
+App = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def _refusal(status: str, code: str) -> Fault:
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
+
+    def answer(app: App, start: Any) -> Iterable[bytes]:
+        start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+        return [body.encode()]
+
+    return answer
+
+
+BUSY = _refusal("503 Slow Down", "SlowDown")
+TOO_MANY = _refusal("429 Too Many Requests", "TooManyRequests")
+DENIED = _refusal("403 Forbidden", "AccessDenied")
+EXPIRED = _refusal("400 Bad Request", "ExpiredToken")
+
+
+def CUT(app: App, start: Any) -> Iterable[bytes]:
+    """Half of the bytes that were announced."""
+    start("206 Partial Content", [("Content-Length", "1000")])
+    return [b"\x89PNG" + bytes(400)]
+
+
+class FakeS3:
+    """One bucket; `faults` by a part of the path are taken in turn, `asked` counts requests."""
+
+    def __init__(self) -> None:
+        from moto.backends import get_backend
+
+        self.faults: dict[str, list[Fault]] = {}
+        self.asked: Counter[str] = Counter()
+        self.before: dict[str, Callable[[], None]] = {}  # done before a key is read
+        self._backend: Any = get_backend("s3")["123456789012"]["aws"]
+        self._backend.create_bucket(BUCKET, "us-east-1")
+
+    def put(self, key: str, data: bytes) -> None:
+        self._backend.put_object(BUCKET, key, data)
+
+    def put_all(self, files: Mapping[str, bytes], under: str = "photos") -> str:
+        """Put a tree; its URI."""
+        for name, data in files.items():
+            self.put(f"{under}/{name}", data)
+        return f"s3://{BUCKET}/{under}"
+
+    def gets(self) -> int:
+        """How often an object was read."""
+        return sum(n for what, n in self.asked.items() if what.startswith(f"GET {BUCKET}/"))
+
+    def wrapped(self, app: App) -> App:
+        def answer(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+            path = unquote(environ["PATH_INFO"].encode("latin-1").decode()).strip("/")
+            query = unquote(environ.get("QUERY_STRING", ""))
+            self.asked[f"{environ['REQUEST_METHOD']} {path}"] += 1
+            for part, faults in self.faults.items():
+                if part in f"{path}?{query}" and faults:
+                    return faults.pop(0)(app, start)
+            if path in self.before:
+                self.before.pop(path)()
+            return app(environ, start)
+
+        return answer
+
+
+@contextmanager
+def fake_s3() -> Iterator[tuple[FakeS3, str]]:
+    """An S3 and its address."""
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    s3 = FakeS3()
+    app = s3.wrapped(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield s3, f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
