@@ -103,7 +103,8 @@ def test_training_asks_a_bucket_once_and_comes_to_the_figures_of_a_folder(s3: Fa
 
 def test_throttling_and_cut_connections_change_nothing(s3: FakeS3) -> None:
     s3.faults["photos/blue/blue-01.png"] = [BUSY, CUT]
-    s3.faults["shards/s-001.tar"] = [BUSY, BUSY]
+    shard = "bucket/shards/s-001.tar"
+    s3.before[shard] = lambda: s3.faults.update({shard: [BUSY, CUT]})  # once it was looked up
     split("raw", out="a")
     split("s3://bucket/photos", out="b")
     shutil.rmtree(".imgcli")

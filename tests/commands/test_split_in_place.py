@@ -212,6 +212,29 @@ def test_a_table_names_photos_and_labels(shards: Path, suffix: str) -> None:
     assert len(load_dataset(Path("dataset")).samples) == 16
 
 
+def test_a_table_may_name_members_of_shards(shards: Path) -> None:
+    """With labels of its own; the labels in the shards are passed over."""
+    split("shards", ratio=0.75, out="a")
+    document = json.loads(Path("a/split.json").read_text())
+    rows = [{"path": f"shards/{row['source']}", "label": row["path"].split("/")[1][:3]}
+            for row in document["photos"]]  # fmt: skip
+    rows += [{"path": "shards/s-000.tar!gone.png", "label": "blu"}, rows[0],
+             {"path": "shards/none.tar!1.png", "label": "gre"}]  # fmt: skip
+    table = Path("photos.csv")
+    table.write_text("\n".join(["path,label", *(",".join(row.values()) for row in rows)]))
+    result = split(table, ratio=0.75)
+    assert sorted(item.reason for item in result.rejected) == [
+        "No such file or directory",
+        "named a second time for its class",
+        "no member of a shard is called so",
+    ]
+    samples = load_dataset(Path("dataset")).samples
+    assert samples.classes == ("blu", "gre") and len(samples) == 16
+    assert {(row[1], row[4]) for row in split_photos()} == {
+        (row[1], row[4]) for row in split_photos("a")
+    }
+
+
 def test_columns_and_root_of_a_table_can_be_named(shards: Path) -> None:
     files = sorted(Path("raw").rglob("*.png"))
     rows = [{"a": str(file.relative_to("raw")), "b": file.parent.name} for file in files]

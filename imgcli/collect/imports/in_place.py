@@ -24,7 +24,7 @@ from imgcli.collect.imports.detect import open_source
 from imgcli.collect.imports.formats import tables, webdataset
 from imgcli.collect.imports.formats.parquet import parquet_source
 from imgcli.collect.imports.formats.source import LabelledPhotos, Reading
-from imgcli.collect.imports.labelled_photo import LabelledPhoto
+from imgcli.collect.imports.labelled_photo import Entry, LabelledPhoto
 from imgcli.collect.imports.survey import split_into
 from imgcli.collect.imports.tars import tar_entries
 from imgcli.collect.ingest import class_name
@@ -33,6 +33,7 @@ from imgcli.folder_names import is_system_file
 from imgcli.image_types import is_photo_name
 from imgcli.locations import SHARD
 from imgcli.parquet_tables import is_parquet, open_parquet
+from imgcli.photo_files import PhotoFiles
 from imgcli.progress import track
 from imgcli.reading import open_regular, read_regular
 from imgcli.records import LabelledLocation, PhotosInPlace, Rejected
@@ -242,6 +243,8 @@ def _of_table(path: Path, reading: Reading) -> PhotosInPlace:
             f"'{path}' holds the photos themselves, which cannot be read in place. Import it: "
             f"imgcli import {quote(str(path))}"
         )
+    if members := _members_named(path):
+        return _of_members(path, reading, members)
     if reading.root is None and (above := _above_uris(path)):
         reading = replace(reading, root=RemotePath(above))
     source = (parquet_source if is_parquet(path) else tables.table_source)(path, reading)
@@ -278,6 +281,67 @@ def _located(
         label = class_name(item.label)
         photos.append(LabelledLocation(label, name, None, item.ahead, item.etag))
     return photos, tuple(rejected), parts
+
+
+def _members_named(table: Path) -> set[str]:
+    """The members of shards that a table names, such as "000.tar!0001.jpg"."""
+    rows = (cells for _, cells in table_rows(table) if not isinstance(cells, Rejected))
+    return {
+        cell.strip()
+        for cells in rows
+        for cell in cells.values()
+        if isinstance(cell, str) and f"{SHARD}!" in cell
+    }
+
+
+def _of_members(path: Path, reading: Reading, named: set[str]) -> PhotosInPlace:
+    """The members of shards that a table names, with its labels; each shard is indexed once."""
+    folder = reading.root or path.parent
+    places: dict[str, LabelledLocation] = {}
+    gone: dict[str, str] = {}
+    shards = sorted({name.partition(f"{SHARD}!")[0] + SHARD for name in named})
+    for shard in track(shards, "Reading shards", unit="shards"):
+        try:
+            for entry in tar_entries(folder / shard, open_regular):
+                if isinstance(entry, Entry) and entry.offset is not None:
+                    source = f"{shard}!{entry.origin.removeprefix(f'{folder / shard}!')}"
+                    if source in named and source not in places:
+                        etag = etag_of(folder / shard)
+                        places[source] = LabelledLocation(
+                            "", source, entry.offset, entry.size, etag
+                        )
+        except (DataError, OSError) as error:
+            gone[shard] = getattr(error, "strerror", None) or "no tar, or damaged"
+    rows = list(table_rows(path))
+    sample = [cells for _, cells in rows[: tables.SAMPLE] if not isinstance(cells, Rejected)]
+    columns = tables.find_columns(path, sample, reading, PhotoFiles(Path(), names=named))
+    photos: list[LabelledLocation] = []
+    rejected: list[Rejected] = []
+    seen: set[tuple[str, str]] = set()
+    for number, cells in rows:
+        if isinstance(cells, Rejected):
+            rejected.append(cells)
+            continue
+        name = str(cells.get(columns.photo) or "").strip()
+        where = f"{path}:{number} ({name})"
+        try:
+            label = class_name(columns.label_of(cells, reading.multi))
+            place = places.get(name)
+            if place is None:
+                shard = name.partition(f"{SHARD}!")[0] + SHARD
+                raise ValueError(gone.get(shard) or "no member of a shard is called so")
+            if (label, name) in seen:
+                raise ValueError("named a second time for its class")
+        except ValueError as reason:
+            rejected.append(Rejected(where, str(reason)))
+            continue
+        seen.add((label, name))
+        photos.append(place._replace(label=label))
+    said = (
+        f"'{path}': a table of {count(len(photos), 'photo')} in {count(len(shards), 'shard')}, "
+        "read in place; none is copied."
+    )
+    return PhotosInPlace(str(path), str(folder), photos, tuple(rejected), (said,))
 
 
 def _above_uris(table: Path) -> str | None:
