@@ -292,6 +292,7 @@ def _range(uri: str, etag: str, span: tuple[int, int, int], most: int) -> bytes 
     Args:
         span: the first byte, the one behind the photo, and the one behind what is read.
     """
+    from imgcli.remote.faults import Changed
     from imgcli.remote.objects import read_uri
     from imgcli.remote.storage import RemoteObject
 
@@ -299,5 +300,7 @@ def _range(uri: str, etag: str, span: tuple[int, int, int], most: int) -> bytes 
     try:
         refuse_size(size - start, uri, most)
         return read_uri(RemoteObject(uri, size, etag), start, end)
+    except Changed:
+        return OSError(errno.ESTALE, "it has changed since it was listed", uri)
     except OSError as error:
         return error

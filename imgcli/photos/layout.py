@@ -38,10 +38,11 @@ from imgcli.folder_names import (
     photos_below,
 )
 from imgcli.image_types import OTHER_SUFFIXES, broken_link, is_photo_name, placeholder
-from imgcli.locations import Location, Where, location_in, name_of
+from imgcli.locations import SHARD, Location, Where, location_in, name_of
 from imgcli.photos.manifest import Manifest, read_manifest, user_files
 from imgcli.progress import note_once
 from imgcli.records import NewPhotos, PhotosInPlace, Rejected
+from imgcli.tables import SUFFIXES
 from imgcli.text import listed
 
 # Compared in lower case; whatever begins with a dot is hidden besides.
@@ -437,14 +438,25 @@ def _identity(folder: str | Path) -> tuple[int, int]:
 
 def _not_a_folder(root: Path) -> DataError:
     if root.exists():
+        split = f", or split it in place: {_in_place(root)}" if _is_named(root.name) else ""
         return DataError(
             f"'{root}' is a file, not a folder of class folders. "
-            f"Import it first: imgcli import {shlex.quote(str(root))} --out raw"
+            f"Import it first: imgcli import {shlex.quote(str(root))} --out raw{split}"
         )
     return DataError(
         f"No folder '{root}'. Name a folder of class folders ({TREE}), "
         "or make one with `imgcli import`."
     )
+
+
+def _in_place(path: Path) -> str:
+    """The command that makes a dataset of photos in place."""
+    return f"imgcli split {shlex.quote(str(path))}"
+
+
+def _is_named(name: str) -> bool:
+    """Whether a file names photos, or holds them as a shard."""
+    return name.lower().endswith((SHARD, *SUFFIXES, ".parquet"))
 
 
 def _no_photos(root: Path, walk: _Walk, error: DataError) -> DataError:
@@ -461,6 +473,11 @@ def _no_photos(root: Path, walk: _Walk, error: DataError) -> DataError:
     if "train" in walk.folders:
         return DataError(
             f"'{root}' holds no photos in train/<class>/ or test/<class>/. {ARE_CLASSES}"
+        )
+    if shards := sorted(item.path for item in walk.rejected if item.path.endswith(SHARD)):
+        return DataError(
+            f"'{root}' holds shards ({listed(shards, 3)}) and no photos in class folders. Make a "
+            f"dataset of them, which later commands take: {_in_place(root)}"
         )
     rejected = sorted(item.path for item in walk.rejected)
     others = f" (only {listed(rejected, 3)})" if rejected else ""

@@ -13,11 +13,12 @@ import webdataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from imgcli.commands.check import check
 from imgcli.commands.split import split
 from imgcli.errors import DataError, ImgcliError, StorageError, WrongUsage
 from imgcli.image_types import EMPTY
 from imgcli.photos.dataset import load_dataset
-from tests.support.photos import coloured_photo, photo, png, write_classes
+from tests.support.photos import COLOURS, coloured_photo, photo, png, write_classes
 from tests.support.shards import as_shards, named_apart, write_shard
 from tests.support.shell import Shell, imgcli
 
@@ -128,6 +129,27 @@ def test_every_command_takes_such_a_dataset(shards: Path, shell: Shell) -> None:
     assert len(list(Path("sorted").rglob("*.png"))) == 16
     assert imgcli("restore", "sorted") == 0 and not Path("sorted").exists()
     assert b"<img" in Path("runs/latest/report.html").read_bytes()
+
+
+def test_a_run_is_evaluated_on_other_photos_in_place(shards: Path, shell: Shell) -> None:
+    for number, name in enumerate(("blue", "green")):
+        Path("more", name).mkdir(parents=True)
+        for i in range(4):
+            picture = coloured_photo(COLOURS[name], 500 + 10 * number + i)
+            picture.save(Path("more", name, f"{name}-{i}.png"))
+    as_shards(Path("more"), Path("others"))
+    split("shards")
+    split("others", out="other", ratio=0.5)
+    words = ("--arch", "8C3-P2", "--image-size", "16", "--epochs", "1", "--lr", "0.01", "--quiet")
+    assert imgcli("train", *words) == 0
+    document = shell.json("evaluate", "--data", "other")
+    assert (document["on"], document["n"]) == ("other", 4)
+
+
+def test_a_shard_or_table_is_named_with_what_makes_a_dataset_of_it(shards: Path) -> None:
+    for name in ("shards", "shards/s-000.tar"):
+        with pytest.raises(DataError, match=f"imgcli split {name}$"):
+            check(name)
 
 
 def test_a_merge_of_such_a_dataset_is_its_manifest(shards: Path) -> None:
