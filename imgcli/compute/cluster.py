@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from imgcli.compute import launch
 from imgcli.compute.addresses import answers, host_and_port, recorded
 from imgcli.compute.local import cores
-from imgcli.compute.nodes import Caller, look, needed_versions, of_this_machine
+from imgcli.compute.nodes import PACKAGES, Caller, look, of_this_machine
 from imgcli.errors import Refused, WrongUsage
 
 T = TypeVar("T")
@@ -145,17 +145,16 @@ class Cluster:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        ask = ray.remote(num_cpus=0)(look())
-        answers = {
-            node.host: ask.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=True)
-            ).remote(needed_versions(), os.getcwd(), list(files))
-            for node in self.nodes
-        }
+        ask: Any = ray.remote(num_cpus=0)(look())
+        there = [NodeAffinitySchedulingStrategy(node.id, soft=True) for node in self.nodes]
+        answers = [
+            ask.options(scheduling_strategy=one).remote(PACKAGES, os.getcwd(), list(files))
+            for one in there
+        ]
         own = of_this_machine(files)
         with sentences():
-            for host, answer in answers.items():
-                own.refuse_other(host, ray.get(answer))
+            for answer in answers:
+                own.refuse_other(ray.get(answer))
         self.seen.add(tuple(files))
 
     def in_order(
@@ -271,6 +270,9 @@ def _init(address: str) -> None:
     try:
         with warnings.catch_warnings(action="ignore"):
             ray.init(address=address, **options)
+        # What it says of a dying node would come on stdout, between the lines of a result.
+        with suppress(AttributeError):
+            ray._private.worker._worker_logs_enabled = False
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise _refusal(address, error) from None
     finally:
