@@ -95,6 +95,12 @@ def locations_of(where: Where, paths: Iterable[str]) -> list[Location]:
     return [where[path] for path in paths]
 
 
+def paths_in(locations: Iterable[Location]) -> list[str]:
+    """The files on a disk that photos are in, which another machine may not see."""
+    files = (one.shard if isinstance(one, Member) else str(one) for one in locations)
+    return [file for file in files if not is_uri(file)]
+
+
 def reading_order(locations: Sequence[Location]) -> list[int]:
     """Positions in the order in which photos are best read: members of a shard as they follow."""
     if not any(isinstance(location, Member) for location in locations):

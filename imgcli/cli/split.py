@@ -8,6 +8,7 @@ import typer
 from imgcli.cli.console import render
 from imgcli.cli.options import (
     ClassesAt,
+    Cluster,
     Force,
     GroupBys,
     GroupTable,
@@ -104,6 +105,7 @@ def split(
     label_column: LabelColumn = None,
     root: TableRoot = None,
     max_pixels: MaxPixels = None,
+    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.compute.engine import in_order
 from imgcli.image_types import HEAD, photo_format
-from imgcli.locations import Location, read_each, reading_order
+from imgcli.locations import Location, paths_in, read_each, reading_order
 from imgcli.photos import decode, pipeline
 from imgcli.photos.decode import KINDS, SAID, SIXTEEN, bits_for, common_range, sample_extremes
-from imgcli.photos.hashing import in_threads
 from imgcli.photos.pipeline import Photo, Transform
 from imgcli.photos.row_cache import RowStore
 from imgcli.progress import note_once
@@ -75,8 +75,9 @@ def own_range(data: bytes) -> SampleRange | None:
 def _fill(store: RowStore, files: Sequence[Location], digests: Sequence[str]) -> None:
     missing = np.flatnonzero(store.rows(digests) < 0).tolist()
     lacking = [missing[k] for k in reading_order([files[i] for i in missing])]
-    chunks = (lacking[start : start + CHUNK] for start in range(0, len(lacking), CHUNK))
-    deep = set(chain.from_iterable(in_threads(lambda rows: _deep(files, rows), chunks)))
+    parts = (lacking[start : start + CHUNK] for start in range(0, len(lacking), CHUNK))
+    chunks = ([(i, files[i]) for i in part] for part in parts)
+    deep = set(chain.from_iterable(in_order(_deep, chunks, _names)))
     others = [digests[i] for i in lacking if i not in deep]
     if others:
         store.append(others, np.tile(np.array(_NONE), (len(others), 1)))
@@ -90,12 +91,16 @@ def _fill(store: RowStore, files: Sequence[Location], digests: Sequence[str]) ->
     )
 
 
-def _deep(files: Sequence[Location], rows: Sequence[int]) -> list[int]:
-    """The files that may have more than 8 bits, and those that cannot be read."""
-    heads = read_each((files[i] for i in rows), MAX_PHOTO, HEAD)
+def _names(files: Sequence[tuple[int, Location]]) -> list[str]:
+    return paths_in(file for _, file in files)
+
+
+def _deep(files: Sequence[tuple[int, Location]]) -> list[int]:
+    """Those of the files that may have more than 8 bits, or cannot be read, by their positions."""
+    heads = read_each((file for _, file in files), MAX_PHOTO, HEAD)
     return [
         i
-        for i, head in zip(rows, heads, strict=True)
+        for (i, _), head in zip(files, heads, strict=True)
         if isinstance(head, OSError) or may_exceed_8_bits(head)
     ]
 
