@@ -24,6 +24,7 @@ from imgcli.photos.pipeline import Photo, Transform, derive
 from imgcli.photos.row_cache import RowStore
 from imgcli.reading import pixel_limit, pixels_up_to
 from tests.support.photos import photo, write_classes
+from tests.support.shards import as_shards, named_apart
 from tests.support.shell import Shell
 
 # What ray leaves open in this process, and what it warns of to programmers.
@@ -118,6 +119,19 @@ def test_what_work_raises_comes_as_it_was(head: Cluster) -> None:
             list(engine.in_order(refuse, range(100)))
         with pytest.raises(Refused, match="No node of the cluster has a GPU; use --device cpu"):
             list(engine.by_holders(lambda: refuse, range(3), threads=1, gpu=True))
+
+
+def test_nodes_read_photos_in_shards(here: Path, shell: Shell, head: Cluster) -> None:
+    as_shards(named_apart(write_classes(here / "raw")), here / "shards", per_shard=7)
+    shell.json("split", "shards", "--out", "a")
+    shutil.rmtree(here / ".imgcli")
+    shell.json("split", "shards", "--out", "b", "--cluster", head.address)
+    assert (here / "a/split.json").read_bytes() == (here / "b/split.json").read_bytes()
+    words = ("--arch", "resnet18", "--no-pretrained", "--freeze", "--image-size", "32")
+    shell.json("train", "--data", "b", *words, "--cluster", head.address)
+    found = shell.json("predict", "b", "--cluster", head.address)
+    shutil.rmtree(here / ".imgcli")
+    assert shell.json("predict", "b") == found and len(found["predictions"]) == 36
 
 
 COMMANDS = (
