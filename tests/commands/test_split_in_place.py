@@ -112,6 +112,16 @@ def test_a_network_learns_the_same_from_shards_as_from_folders(
     assert imgcli("evaluate", "--run", "of-shards/latest", "--folds", "3", "--quiet") == 0
 
 
+def test_a_pattern_means_some_of_the_shards(shards: Path) -> None:
+    split("shards/s-00[0-2].tar", duplicates="off", ratio=0.5)
+    document = json.loads(Path("dataset/split.json").read_text())
+    found = {row["source"].partition("!")[0] for row in document["photos"]}
+    assert found == {"s-000.tar", "s-001.tar", "s-002.tar"}
+    assert len(load_dataset(Path("dataset")).samples) == 15
+    with pytest.raises(DataError, match=r"No folder 'shards/x\*.tar'"):
+        split("shards/x*.tar")
+
+
 # --- later commands -----------------------------------------------------------------------------
 
 

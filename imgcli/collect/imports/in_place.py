@@ -15,6 +15,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
+from glob import has_magic
 from pathlib import Path
 from shlex import quote
 
@@ -30,7 +31,7 @@ from imgcli.image_types import is_photo_name
 from imgcli.locations import SHARD
 from imgcli.parquet_tables import is_parquet
 from imgcli.progress import track
-from imgcli.reading import open_regular, read_regular
+from imgcli.reading import matching, open_regular, read_regular
 from imgcli.records import LabelledLocation, PhotosInPlace, Rejected
 from imgcli.remote.objects import list_uris, nothing_at
 from imgcli.remote.path import RemotePath, etag_of
@@ -53,6 +54,9 @@ def find_in_place(path: Path, reading: Reading) -> PhotosInPlace | None:
         if not shards and isinstance(path, RemotePath):
             return of_folder(path, reading)
         found = _of_shards(path, path, shards) if shards else None
+    elif has_magic(str(path)) and (shards := _matching_shards(path)):
+        around = next(one for one in path.parents if not has_magic(str(one)))
+        found = _of_shards(path, around, shards)
     elif not path.is_file():
         if isinstance(path, RemotePath):
             raise nothing_at(path.uri)
@@ -95,6 +99,12 @@ def _shards_in(folder: Path) -> list[Path]:
     if packed and not shards:
         raise DataError(_packed(packed[0]))
     return shards
+
+
+def _matching_shards(pattern: Path) -> list[Path]:
+    """The shards that a pattern such as 'shards/0*.tar' means; none where it means other files."""
+    found = matching(pattern)
+    return found if all(one.suffix == SHARD and one.is_file() for one in found) else []
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
