@@ -3,6 +3,8 @@
     {"path": "crab/1.jpg", "label": "crab", "origin": "photos.zip!photos/crab/1.jpg",
      "source": "import", "sha256": "…", "size": 15302, "format": "JPEG", "imported_at": "…"}
 
+A photo that came from a URI has its `etag` as well, the content's mark at its server.
+
 Lines are only ever appended (by `imgcli.batch`), after their photos have their names. Of two lines
 of one photo the later one holds. A line whose photo is gone records only that its class had these
 bytes. A photo that `imgcli check --fix relabel.csv` moves within the folder gets another line,

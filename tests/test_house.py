@@ -327,10 +327,8 @@ TORCH = {"torch", "torchvision", "timm", "sympy"}
 MODELS = {"torchvision", "timm", "sympy"}  # of a network that is imgcli's own
 FITTING = {"sklearn", "scipy.stats"}
 DRAWING = {"matplotlib"}
-EXTRAS = {
-    *("optuna", "pyarrow", "pandas", "onnx", "onnxruntime", "tensorboard", "mlflow", "wandb"),
-    "ray",
-}
+EXTRAS = {"optuna", "pyarrow", "pandas", "onnx", "onnxruntime", "tensorboard", "mlflow", "wandb"}
+EXTRAS |= {"s3fs", "gcsfs", "aiobotocore", "ray"}  # fsspec comes with torch
 # What these import themselves where it is installed.
 THEIRS = {"sklearn": {"pyarrow", "pandas"}, "timm": {"wandb"}}
 IMPORTS_NOT: dict[str, set[str]] = {

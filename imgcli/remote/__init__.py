@@ -2,6 +2,7 @@
 
     uris.py       what is a URI, and how it may be shown: without passwords and signatures
     faults.py     what libraries and hosts refuse: a sentence with the remedy
+    libraries.py  what fsspec makes of a URI, and how each library reads a range
     storage.py    a bucket, or a repository on the hub: list, look up, read a range
     web.py        files of the web, by imgcli's own client
     path.py       a URI where a path is expected

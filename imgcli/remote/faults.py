@@ -71,6 +71,11 @@ _ERRNO = {
     errno.EACCES: Kind.DENIED,
 }
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s\"'<>]+")
+_OFFLINE = "OfflineModeIsEnabled"
+_NOT_ON_HUB = {
+    *("RepositoryNotFoundError", "RevisionNotFoundError", "EntryNotFoundError"),
+    "HFValidationError",
+}
 RETRIED = {Kind.UNREACHABLE, Kind.BUSY, Kind.BROKEN}
 
 
@@ -85,11 +90,15 @@ class Short(OSError):
 def kind_of(error: BaseException) -> Kind:
     """What kind of fault an error is, by it and what it came from."""
     each = list(_chain(error))
+    names = [{kind.__name__ for kind in type(one).__mro__} for one in each]
+    if any({"GatedRepoError", _OFFLINE} & found for found in names):
+        return Kind.DENIED
+    if any(_NOT_ON_HUB & found for found in names):  # of status 401, if it may be a private one
+        return Kind.MISSING
     for one in each:
         for code in _codes(one):
             if code in _CODES:
                 return _CODES[code]
-    names = [{kind.__name__ for kind in type(one).__mro__} for one in each]
     for kind, known in _NAMES.items():
         if any(known & found for found in names):
             return kind
@@ -145,7 +154,10 @@ def sentence(error: BaseException, uri: str, has_key: bool = True) -> str:
     """
     scheme, rest = split_uri(uri)
     name, top = shown(uri), f"{scheme}://{rest.split('/')[0].rpartition('@')[2]}"
-    match kind_of(error):
+    kind = kind_of(error)
+    if scheme == "hf" and kind in (Kind.MISSING, Kind.DENIED):
+        return _on_hub(error, name, has_token=has_key)
+    match kind:
         case Kind.MISSING:
             return (
                 f"There is no '{name}'. Check the name of the bucket and the path in it; names "
@@ -172,6 +184,27 @@ def sentence(error: BaseException, uri: str, has_key: bool = True) -> str:
                 "though asked several times. Run the command again in some minutes."
             )
     return f"'{name}' cannot be read ({words(error, uri)}). Check the address."
+
+
+def _on_hub(error: BaseException, name: str, has_token: bool) -> str:
+    names = {kind.__name__ for one in _chain(error) for kind in type(one).__mro__}
+    login = "set HF_TOKEN to a token of yours, or log in once with `hf auth login`"
+    if _OFFLINE in names:
+        return (
+            f"'{name}' is on the hub, and HF_HUB_OFFLINE is set, which forbids to ask it. Unset "
+            "HF_HUB_OFFLINE and run the command again."
+        )
+    if "GatedRepoError" in names:
+        return f"'{name}' is gated. Ask for access on its page on the hub, and {login}."
+    if "RevisionNotFoundError" in names:
+        return (
+            f"'{name}' has no such revision. Name a branch, a tag or a commit of it after the @, "
+            "or leave it out."
+        )
+    private = f"; if it is private, {login}"
+    if has_token:
+        private = "; if it is private, take a token that may read it"
+    return f"There is no '{name}' on the hub. Check its owner, its name and the path{private}."
 
 
 def _endpoint(scheme: str) -> str:

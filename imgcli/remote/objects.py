@@ -150,10 +150,13 @@ class _Raw(io.RawIOBase):
         if self._at >= end:
             self._kept[end] = self._read(end, self._size)
             return end, self._kept[end]
-        if self._data and self._at == self._start + len(self._data):
+        skipped = (
+            self._at - self._start - len(self._data)
+        )  # a little, between members of an archive
+        if self._data and 0 <= skipped <= self._next:
             self._next = max(self._next, min(2 * self._next, self._block))
         elif self._data:
-            self._next = _FIRST  # a jump
+            self._next = _FIRST
         stop = self._at + self._next
         data = self._read(self._at, stop if stop >= self._size else min(stop, end))
         if self._at == 0 and len(data) <= _END:

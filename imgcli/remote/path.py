@@ -119,14 +119,15 @@ def source_path(text: str | Path) -> Path:
     """
     if isinstance(text, RemotePath):
         return text
-    text = _SLASHES.sub(r"\1://", str(text)) if isinstance(text, Path) else text
+    if isinstance(text, Path) and not os.path.lexists(text):
+        text = _SLASHES.sub(r"\1://", str(text))
+    text = str(text)
     if not is_uri(text):
         return Path(text)
     if has_user(text):
         raise WrongUsage(
-            f"'{shown(text)}' was given with a user name or password in it, which would end up in "
-            "the history of the shell. Leave it out; see `imgcli guide collecting` for where "
-            "credentials are looked for."
+            f"'{shown(text)}' was given with a user name or password in it, where others can read "
+            "them. Leave them out; `imgcli guide collecting` says where credentials are looked for."
         )
     path = RemotePath(shown(text))
     if shown(text) != text.rstrip("/"):

@@ -63,6 +63,21 @@ class FakeS3:
             self.put(f"{under}/{name}", data)
         return f"s3://{BUCKET}/{under}"
 
+    def make_public(self) -> None:
+        """Let anybody read what is here."""
+        from moto.s3.models import get_canned_acl
+
+        for key in self._backend.buckets[BUCKET].keys.values():
+            key.set_acl(get_canned_acl("public-read"))
+
+    def clear(self) -> None:
+        """Forget all objects, faults and requests."""
+        for key in list(self._backend.buckets[BUCKET].keys):
+            self._backend.delete_object(BUCKET, key)
+        self.faults.clear()
+        self.before.clear()
+        self.asked.clear()
+
     def gets(self) -> int:
         """How often an object was read."""
         return sum(n for what, n in self.asked.items() if what.startswith(f"GET {BUCKET}/"))

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote
 
 import pytest
 
@@ -32,6 +33,7 @@ class Repo:
     """A repository: its commits, the oldest first, each a tree of files."""
 
     private: bool = False
+    gated: bool = False
     commits: list[dict[str, bytes]] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
@@ -100,6 +102,9 @@ class _Handler(BaseHTTPRequestHandler):
         ("upload", "PUT", r"/large/([0-9a-f]{64})", "_upload"),
         ("commit", "POST", r"/api/models/([^/]+/[^/]+)/commit/([^/]+)", "_commit"),
         ("info", "GET", r"/api/models/([^/]+/[^/]+)", "_info"),
+        ("dataset", "GET", r"/api/(datasets/[^/]+/[^/]+)(?:/revision/([^/]+))?", "_dataset"),
+        ("tree", "GET", r"/api/(datasets/[^/]+/[^/]+)/tree/([^/]+)(?:/(.+))?", "_tree"),
+        ("file", "GET", r"/(datasets/[^/]+/[^/]+)/resolve/([^/]+)/(.+)", "_file"),
         ("resolve", "HEAD", r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", "_resolve"),
         ("download", "GET", r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", "_resolve"),
     )
@@ -226,6 +231,48 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             etag = f'"{hashlib.sha256(content).hexdigest()}"'
             self._say(content, 200, {"ETag": etag, "X-Repo-Commit": oid(number)})
+
+    def _dataset(self, name: str, revision: str | None) -> None:
+        """What a data set is at a revision; `repos` has it as "datasets/owner/name"."""
+        repo = self.server.hub.repos.get(name)
+        allowed = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+        if repo is None or (repo.private and not allowed):
+            self._say({"error": "no"}, 401, {"X-Error-Code": "RepoNotFound"})
+        elif repo.gated and not allowed:
+            self._say({"error": "ask first"}, 403, {"X-Error-Code": "GatedRepo"})
+        elif (number := repo.at(revision or "main")) is None:
+            self._say({"error": "no"}, 404, {"X-Error-Code": "RevisionNotFound"})
+        else:
+            about = {"id": name.removeprefix("datasets/"), "sha": oid(number), "siblings": []}
+            self._say({**about, "private": repo.private, "downloads": 0, "likes": 0, "tags": []})
+
+    def _tree(self, name: str, revision: str, folder: str | None) -> None:
+        repo = self.server.hub.repos[name]
+        number = repo.at(revision)
+        assert number is not None
+        around = f"{unquote(folder)}/" if folder else ""
+        found: dict[str, dict[str, Any]] = {}
+        for path, data in repo.commits[number].items():
+            step, _, deeper = path.removeprefix(around).partition("/")
+            if path.startswith(around):
+                content = hashlib.sha1(data).hexdigest()
+                what = {"type": "directory"} if deeper else {"type": "file", "size": len(data)}
+                found[step] = {**what, "path": around + step, "oid": content}
+        if found:
+            self._say(list(found.values()))
+        else:
+            self._say({"error": "no"}, 404, {"X-Error-Code": "EntryNotFound"})
+
+    def _file(self, name: str, revision: str, path: str) -> None:
+        repo = self.server.hub.repos[name]
+        number = repo.at(revision)
+        assert number is not None
+        data = repo.commits[number][unquote(path)]
+        part = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if part is None:
+            self._say(data)
+        else:
+            self._say(data[int(part[1]) : int(part[2]) + 1], 206)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

@@ -27,8 +27,8 @@ from imgcli.photo_files import PhotoFiles
 from imgcli.progress import track
 from imgcli.reading import open_regular
 from imgcli.records import LabelledLocation, PhotosInPlace, Rejected
+from imgcli.remote.libraries import BUCKETS
 from imgcli.remote.path import RemotePath, etag_of
-from imgcli.remote.storage import BUCKETS
 from imgcli.remote.uris import is_uri, split_uri
 from imgcli.tables import table_rows
 from imgcli.text import count, listed

@@ -11,7 +11,7 @@ import pytest
 
 from imgcli.remote import storage
 from imgcli.remote.objects import list_uris
-from tests.support.buckets import BUCKET, BUSY, CUT, DENIED, EXPIRED, TOO_MANY, FakeS3, fake_s3
+from tests.support.buckets import BUSY, CUT, DENIED, EXPIRED, TOO_MANY, FakeS3, fake_s3
 from tests.support.photos import photo
 from tests.support.shell import Shell
 from tests.support.trees import TWO_CLASSES, make_tar, make_tree, make_zip, provenance_lines, tree
@@ -43,13 +43,8 @@ def s3(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_ENDPOINT_URL", server[1])
     monkeypatch.setattr(storage, "FIRST_PAUSE", 0.01)
-    s3 = server[0]
-    s3.faults.clear()
-    s3.before.clear()
-    s3.asked.clear()
-    yield s3
-    for key in list(s3._backend.buckets[BUCKET].keys):
-        s3._backend.delete_object(BUCKET, key)
+    yield server[0]
+    server[0].clear()
 
 
 def without_times(out: Path, around: str) -> list[dict[str, object]]:
@@ -159,6 +154,7 @@ def test_more_objects_than_a_page_holds_are_listed(s3: FakeS3) -> None:
 def test_a_server_that_is_busy_or_breaks_off_is_asked_again(shell: Shell, s3: FakeS3) -> None:
     uri = s3.put_all(TWO_CLASSES)
     s3.faults = {
+        "max-keys=1": [BUSY, BUSY, BUSY],  # the first request of all
         "prefix=photos/a/": [BUSY],  # a listing
         "photos/a/1.png": [BUSY, TOO_MANY],
         "photos/a/2.png": [CUT],
@@ -274,8 +270,7 @@ def test_a_public_bucket_wants_no_credentials(
     shell: Shell, s3: FakeS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = s3.put_all(TWO_CLASSES)
-    for key in s3._backend.buckets[BUCKET].keys.values():
-        key.set_acl(public())
+    s3.make_public()
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     code, _, err = shell("import", uri)
@@ -287,12 +282,6 @@ def test_a_public_bucket_wants_no_credentials(
     assert code == 1
     assert "no valid credentials were found" in err
     assert "AWS_PROFILE, AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, or ~/.aws" in err
-
-
-def public() -> object:
-    from moto.s3.models import get_canned_acl
-
-    return get_canned_acl("public-read")
 
 
 def test_a_server_that_cannot_be_reached_is_said(
