@@ -66,11 +66,11 @@ class OtherVersion(DocumentError):
         self.found = found
 
 
-def read_document(path: Path, kind: type[T], version: int | None = None) -> T:
+def read_document(path: Path, kind: type[T], version: int | tuple[int, ...] | None = None) -> T:
     """The document in a file, as its type says.
 
     Args:
-        version: what its "format" must be; None for documents that have none.
+        version: what its "format" must be, or one of several; None for documents that have none.
 
     Raises:
         OSError: no such file, not a regular one, or too large.
@@ -80,7 +80,9 @@ def read_document(path: Path, kind: type[T], version: int | None = None) -> T:
     return as_type(read_json(path, version), kind)
 
 
-def read_json(path: Path, version: int | None = None, *, finite: bool = True) -> Any:
+def read_json(
+    path: Path, version: int | tuple[int, ...] | None = None, *, finite: bool = True
+) -> Any:
     """The JSON in a file, found unchanged; errors and arguments as of `read_document` and `parse`.
 
     For documents of which a type says only what is needed, and all is passed on.
@@ -91,7 +93,8 @@ def read_json(path: Path, version: int | None = None, *, finite: bool = True) ->
         raise DocumentError("its content has changed since it was written")
     if version is not None and "format" not in known:
         raise DocumentError("it says no format")
-    if version is not None and known["format"] != version:
+    versions = version if isinstance(version, tuple) else (version,)
+    if version is not None and known["format"] not in versions:
         raise OtherVersion(known["format"])
     return document
 

@@ -92,9 +92,19 @@ def refuse(status: os.stat_result, path: Path | str, most: int | None = None) ->
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    if most is not None and status.st_size > most:
-        size = f"{megabytes(status.st_size)}, the limit is {megabytes(most)}"
-        raise OSError(errno.EFBIG, size, str(path))
+    if most is not None:
+        refuse_size(status.st_size, path, most)
+
+
+def refuse_size(size: int, path: Path | str, most: int) -> None:
+    """Refuse a file, or a part of one, of more than `most` bytes.
+
+    Raises:
+        OSError: the reason is its `strerror`.
+    """
+    if size > most:
+        why = f"{megabytes(size)}, the limit is {megabytes(most)}"
+        raise OSError(errno.EFBIG, why, str(path))
 
 
 def read_regular(path: Path | str, most: int = MAX_DOCUMENT) -> bytes:

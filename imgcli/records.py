@@ -4,16 +4,18 @@ A photo is its row number *i* all the way: `samples.paths[i]`, `samples.targets[
 features, `probs` row with `indices == i`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgcli.config import Fit
+from imgcli.locations import Location
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -25,6 +27,27 @@ class Rejected:
 
     path: str
     reason: str
+
+
+class LabelledLocation(NamedTuple):
+    """A photo that stays where it is, and its label."""
+
+    label: str  # the name of its class, which can be a folder's
+    source: str  # see `locations`
+    offset: int | None = None  # bytes, of a member of a shard
+    size: int = 0  # bytes, of a member of a shard or an object behind a URI
+    etag: str = ""  # of the object that it is, or is in
+
+
+@dataclass(frozen=True, eq=False)
+class PhotosInPlace:
+    """Labelled photos that are to be read where they are."""
+
+    name: str  # of the shards or the table, as it was typed
+    folder: str  # that the sources are relative to
+    photos: Sequence[LabelledLocation]
+    rejected: tuple[Rejected, ...]
+    notes: tuple[str, ...] = ()  # what was taken for what, in sentences
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +64,11 @@ class Samples:
     groups: IntArray  # (N,) photos with one number are the same photo, or nearly
     digests: tuple[str, ...]  # (N,) SHA-256 of the file's bytes, hexadecimal
     classes: tuple[str, ...]  # (K,)
+    locations: tuple[Location, ...] | None = None  # (N,) of photos in place, not below root
 
     def __post_init__(self) -> None:
         n = len(self.paths)
+        assert self.locations is None or len(self.locations) == n
         assert self.targets.shape == self.groups.shape == (n,) and len(self.digests) == n
         assert list(self.classes) == sorted(set(self.classes))
 
@@ -58,11 +83,18 @@ class Samples:
             targets=self.targets[rows],
             groups=self.groups[rows],
             digests=tuple(self.digests[row] for row in rows),
+            locations=self.locations and tuple(self.locations[row] for row in rows),
         )
 
-    def file(self, index: int) -> Path:
-        """The photo of row `index` on disk."""
-        return self.root / self.paths[index]
+    def file(self, index: int) -> Location:
+        """Where the photo of row `index` is."""
+        return self.locations[index] if self.locations else self.root / self.paths[index]
+
+    def files(self) -> list[Location]:
+        """Where each photo is."""
+        if self.locations is not None:
+            return list(self.locations)
+        return [os.path.join(self.root, path) for path in self.paths]  # a Path takes a kilobyte
 
     def counts(self, indices: IntArray | None = None) -> IntArray:
         """Photos per class, (K,), of all rows or of `indices`."""
@@ -349,6 +381,6 @@ class NewPhotos:
 
     names: tuple[str, ...]  # their paths; "photos.zip!cat/1.jpg" for a member of an archive
     inner: tuple[str, ...]  # their paths below the folder, archive or table that was named
-    # The file of each, or its bytes, or why it cannot be read, in order; each call starts over.
-    contents: Callable[[], Iterable[str | bytes | Rejected]]
+    # The location of each, or its bytes, or why it cannot be read, in order; each call starts over.
+    contents: Callable[[], Iterable[Location | bytes | Rejected]]
     rejected: tuple[Rejected, ...] = ()  # files that are no photos, and photos that are not there

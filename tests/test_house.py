@@ -19,8 +19,7 @@ GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
     *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
     *("folder_names", "tree_readings", "class_folders", "compute"),
-    *("photo_sizes", "parquet_tables", "tables", "photo_files"),
-    *("http", "remote"),
+    *("photo_sizes", "parquet_tables", "tables", "photo_files", "locations", "http", "remote"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking", "export"}
 ALLOWED = {
@@ -32,7 +31,8 @@ ALLOWED = {
     "remote": {"remote", "errors", "http", "progress", "text"},
     "compute": {"compute", "errors", "progress", "text"},
     "config": {"errors"},
-    "records": {"config"},
+    "records": {"config", "locations"},
+    "locations": {"reading", "remote"},
     "reading": {"errors", "remote", "text"},
     "documents": {"reading"},
     "run_documents": {"config", "documents", "records"},
@@ -295,6 +295,7 @@ NETWORK = {"requests", "urllib3", "http", "socket", "httpx", "aiohttp"}
 ASKS = {
     "models/hub.py": {"socket"},  # whether the hub can be reached, before it is tried
     "compute/interface.py": {"socket"},  # by which interface another host is reached
+    "compute/addresses.py": {"socket"},  # whether a cluster answers where --cluster says
 }
 
 
@@ -327,7 +328,7 @@ MODELS = {"torchvision", "timm", "sympy"}  # of a network that is imgcli's own
 FITTING = {"sklearn", "scipy.stats"}
 DRAWING = {"matplotlib"}
 EXTRAS = {"optuna", "pyarrow", "pandas", "onnx", "onnxruntime", "tensorboard", "mlflow", "wandb"}
-EXTRAS |= {"s3fs", "gcsfs", "aiobotocore"}  # fsspec comes with torch
+EXTRAS |= {"s3fs", "gcsfs", "aiobotocore", "ray"}  # fsspec comes with torch
 # What these import themselves where it is installed.
 THEIRS = {"sklearn": {"pyarrow", "pandas"}, "timm.optim": {"wandb", "pandas"}}
 IMPORTS_NOT: dict[str, set[str]] = {

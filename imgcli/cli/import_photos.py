@@ -11,6 +11,7 @@ from imgcli.cli.options import (
     ClassesAt,
     Force,
     Json,
+    LabelColumn,
     Parts,
     PathColumn,
     Quiet,
@@ -44,15 +45,6 @@ LabelFrom = Annotated[
         show_default=False,
         help="Regular expression that finds the class in a photo's path: its group named label, or "
         "its first one.",
-    ),
-]
-LabelColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--label-column",
-        metavar="NAME",
-        show_default="label, class, …",
-        help="Column of a table with the classes.",
     ),
 ]
 KeepSplit = Annotated[

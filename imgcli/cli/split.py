@@ -1,4 +1,4 @@
-"""`imgcli split`: train, test and validation parts from a folder of class folders."""
+"""`imgcli split`: train, test and validation parts of photos in class folders, shards, tables."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,12 +6,31 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import ClassesAt, Force, GroupBys, GroupTable, Json, MaxPixels, Parts, Quiet
+from imgcli.cli.options import (
+    ClassesAt,
+    Cluster,
+    Force,
+    GroupBys,
+    GroupTable,
+    Json,
+    LabelColumn,
+    MaxPixels,
+    Parts,
+    PathColumn,
+    Quiet,
+    TableRoot,
+)
 from imgcli.commands.split import Duplicates, Link, SplitResult
 from imgcli.commands.split import split as split_photos
 from imgcli.report.terminal import photos
 
-Raw = Annotated[Path, typer.Argument(help="Folder of class folders. Nothing in it is changed.")]
+Raw = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder of class folders; or of WebDataset's shards, a shard (.tar), or a table of "
+        "paths and labels, to be read in place. Nothing in it is changed."
+    ),
+]
 Ratio = Annotated[
     float | None,
     typer.Option(
@@ -82,7 +101,11 @@ def split(
     force: Force = False,
     classes_at: ClassesAt = None,
     parts: Parts = [],  # noqa: B006  typer copies it
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    root: TableRoot = None,
     max_pixels: MaxPixels = None,
+    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -92,7 +115,9 @@ def split(
     default, which take no space. Each class is within one photo of the ratio.
     The same photos and seed give the same parts on every machine.
     --group-by keeps further photos together, such as those of one patient.
-    OUT/split.json records the source of each photo.
+    OUT/split.json records the source of each photo. Photos in shards, or
+    named by a table, are not copied or linked: OUT is split.json alone, and
+    later commands read each photo once, where it is, into the cache.
 
     Examples:
 
@@ -101,6 +126,10 @@ def split(
       imgcli split raw/ --group-by '(patient[0-9]+)_'
 
       imgcli split raw/ --update
+
+      imgcli split shards/
+
+      imgcli split photos.csv --label-column species
     """
     result = split_photos(
         raw,
@@ -117,6 +146,9 @@ def split(
         force=force,
         classes_at=classes_at,
         parts=parts,
+        path_column=path_column,
+        label_column=label_column,
+        root=root,
     )
     show_result(result, raw, json=json)
 

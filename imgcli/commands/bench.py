@@ -61,10 +61,10 @@ def bench(
         raise WrongUsage("--epochs goes with --no-freeze: a frozen backbone sees photos once.")
     folder = Path(photos) if photos else default_folder("imgcli bench PHOTOS")
 
-    from imgcli.photos.layout import photos_under
+    from imgcli.photos.layout import new_photos
 
     check_device(device)
-    if not photos_under(folder)[0]:
+    if not new_photos(folder).names:
         raise DataError(f"'{folder}' holds no photo. Name a folder of photos: imgcli bench PHOTOS")
 
     from imgcli.training.benchmark import measure_speeds

@@ -180,7 +180,10 @@ def _write_sheet(result: CheckResult, sheet: Path | None, levels: Levels) -> Pat
     # Photos of wrong labels, maybe of another folder, are in the dataset: see `relabel.origins`.
     labelled = (one["path"] for one in shown.get("labels", ()))
     among = {*layout.photos, *(item.path for item in layout.rejected), *labelled}
-    page = contact_sheet.page(shown, partial(thumbnails, root, digests={}, among=among))
+    photos = layout.manifest.photos if layout.manifest and layout.in_place else ()
+    digests = {photo.path: photo.sha256 for photo in photos}
+    made = partial(thumbnails, layout.where, digests=digests, among=among)
+    page = contact_sheet.page(shown, made)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         kept = aside.write_page(file, page)

@@ -287,7 +287,7 @@ def _draw(
     run: "Run", explained: "Sequence[Explained]", classes: Sequence[str], folder: Path
 ) -> Iterator[Path]:
     """Draw and store the figure of each photo; other files of that name stay as they are."""
-    from imgcli.photos.dataset import listed_photos
+    from imgcli.photos.dataset import listed_photos, where_of
     from imgcli.photos.views import thumbnails
     from imgcli.progress import track
     from imgcli.report.plots.explanation import EvidencePicture, NearPhoto, explanation
@@ -295,7 +295,7 @@ def _draw(
 
     wanted = [near.path for one in explained for near in one.nearest]
     among = listed_photos(run.data, run.config.data) if wanted else frozenset()
-    pictures = thumbnails(run.data, wanted, _NEAR_SIDE, {}, among)
+    pictures = thumbnails(where_of(run.data), wanted, _NEAR_SIDE, {}, among)
     taken: set[Path] = set()
     for one in track(explained, "Drawing", len(explained), "photos"):
         nearest = [

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from imgcli.export.classifier import Exported
     from imgcli.export.gate import Gate, Predict
     from imgcli.export.held_out import HeldOut
+    from imgcli.locations import Location
     from imgcli.photos.dataset import Dataset
     from imgcli.records import FloatArray, IntArray
     from imgcli.runs import Run
@@ -321,7 +322,9 @@ class _Check:
                 "cannot be compared with imgcli. Name the dataset: --data DIR"
             )
         files = [photos.files[row] for row in kept]
-        found = gate.compare(ours, theirs, files, photos.part, strict=strict)
+        samples = self.dataset.samples
+        names = [f"{samples.root}/{samples.paths[row]}" for row in photos.rows[kept]]
+        found = gate.compare(ours, theirs, names, photos.part, strict=strict)
         notes = []
         if photos.part == "train":
             notes.append(
@@ -383,14 +386,15 @@ class _Check:
         found = np.stack(theirs) if theirs else none
         return predicted.rows[kept], predicted.probs[kept], found
 
-    def _by_imgcli(self, files: list[str], precision: str | None) -> Any:
+    def _by_imgcli(self, files: "list[Location]", precision: str | None) -> Any:
         from imgcli.records import NewPhotos
         from imgcli.training.predict import predict_photos
 
-        named = NewPhotos(tuple(files), tuple(files), lambda: files)
+        names = tuple(map(str, files))
+        named = NewPhotos(names, names, lambda: files)
         return predict_photos(self.runs, named, "cpu", self.temperatures, precision)
 
-    def _of_own_precision(self, files: list[str], theirs: "FloatArray") -> str | None:
+    def _of_own_precision(self, files: "list[Location]", theirs: "FloatArray") -> str | None:
         """How far `imgcli predict` is from the file where it computes in bf16 here."""
         import numpy as np
 

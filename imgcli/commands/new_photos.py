@@ -8,6 +8,7 @@ from typing import Any
 
 from imgcli.collect.imports.unlabelled import listed_photos, photos_named_in
 from imgcli.errors import DataError, WrongUsage
+from imgcli.locations import Location
 from imgcli.photos.layout import new_photos
 from imgcli.reading import matching
 from imgcli.records import NewPhotos, Rejected
@@ -88,7 +89,7 @@ def _once(given: Sequence[NewPhotos]) -> NewPhotos:
             first.setdefault(os.path.abspath(name), (i, j))
     kept = set(first.values())
 
-    def contents() -> Iterator[str | bytes | Rejected]:
+    def contents() -> Iterator[Location | bytes | Rejected]:
         for i, photos in enumerate(given):
             for j, content in enumerate(photos.contents()):
                 if (i, j) in kept:

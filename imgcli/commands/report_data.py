@@ -21,7 +21,7 @@ from imgcli.evaluation.calibration import reliability
 from imgcli.evaluation.evaluate import gap_sentence
 from imgcli.evaluation.label_errors import labels_sample_size
 from imgcli.evaluation.merges.suggest import confused_classes, merges_sample_size
-from imgcli.photos.dataset import leaks, listed_photos, manifest_samples
+from imgcli.photos.dataset import leaks, listed_photos, manifest_samples, where_of
 from imgcli.photos.layout import find_manifest
 from imgcli.photos.manifest import Manifest
 from imgcli.photos.views import thumbnails
@@ -87,7 +87,7 @@ def thumbnails_of(report: Report, run: Run) -> Thumbnails:
     digests = {} if samples is None else dict(zip(samples.paths, samples.digests, strict=True))
     return partial(
         thumbnails,
-        Path(report.data),
+        where_of(Path(report.data)),
         digests={path: digest for path, digest in digests.items() if digest},
         among=listed_photos(Path(report.data), run.config.data),
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from imgcli.collect.names import safe_name
 from imgcli.commands.results import Result
+from imgcli.locations import Location, Member
+from imgcli.photos.decode import read_photo
 from imgcli.photos.manifest import Link
 from imgcli.photos.sorting import UNSURE, ToSort, refuse_place, sort_into
 from imgcli.reading import matching
@@ -39,6 +41,16 @@ def refuse_target(target: Path, words: Sequence[str]) -> None:
     refuse_place(target, [path for word in words for path in matching(Path(word))])
 
 
+def _of_sorted(content: Location | bytes | Rejected) -> str | bytes:
+    """The file of a photo, or its bytes; none of one that cannot be read by now."""
+    if isinstance(content, Member):
+        data = read_photo(content)
+        return data if isinstance(data, bytes) else b""
+    if isinstance(content, Rejected):
+        return b""
+    return content if isinstance(content, bytes) else str(content)
+
+
 def sort_photos(
     photos: NewPhotos, found: "Predicted", sure: "NDArray[np.bool_]", target: Path, link: Link
 ) -> Sorted:
@@ -61,7 +73,7 @@ def sort_photos(
     def contents() -> Iterator[str | bytes]:
         for i, content in enumerate(photos.contents()):
             if i in chosen:
-                yield b"" if isinstance(content, Rejected) else content
+                yield _of_sorted(content)
 
     done = sort_into(target, to_sort, contents, link)
     counts = Counter(path.split("/")[0] for path in (*done.placed, *done.already))

@@ -1,4 +1,4 @@
-"""`imgcli.split`: train, test and validation parts from a folder of class folders."""
+"""`imgcli.split`: train, test and validation parts of photos in class folders, shards, tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from imgcli.commands.results import Result
+from imgcli.errors import WrongUsage
 from imgcli.folder_names import Levels
+from imgcli.progress import note
+from imgcli.remote.path import source_path
 
 if TYPE_CHECKING:
-    from imgcli.records import Rejected
+    from imgcli.records import PhotosInPlace, Rejected
 
 Link = Literal["auto", "hard", "symlink", "copy"]
 Duplicates = Literal["near", "exact", "off"]
@@ -17,7 +20,10 @@ Duplicates = Literal["near", "exact", "off"]
 
 @dataclass(frozen=True, repr=False)
 class SplitResult(Result):
-    """A dataset folder with train/, test/ and, where asked for, val/."""
+    """A dataset folder with train/, test/ and, where asked for, val/.
+
+    Of photos in place it has `split.json` alone, which says where they are.
+    """
 
     _keys = (
         *("out", "seed", "ratio", "classes", "groups_kept_together", "groups", "grouped_by"),
@@ -52,11 +58,16 @@ def split(
     force: bool = False,
     classes_at: str | int | None = None,
     parts: Mapping[str, str] | Sequence[str] = (),
+    path_column: str | None = None,
+    label_column: str | None = None,
+    root: str | Path | None = None,
 ) -> SplitResult:
-    """Split class folders into train and test, stratified by class; duplicates stay together.
+    """Split photos into train and test, stratified by class; duplicates stay together.
 
-    Nothing in `raw` changes. A choice that is None takes its default or, with `update`, the choice
-    that the dataset was split with.
+    `raw` is a folder of class folders, whose photos are linked into `out`; or a folder of
+    WebDataset's shards (.tar), one shard, or a table of paths and labels, whose photos are read
+    where they are: `out` is `split.json` alone. Nothing in `raw` changes. A choice that is None
+    takes its default or, with `update`, the choice that the dataset was split with.
 
     Args:
         ratio: share of each class's photos outside the test part; 0.9 by default.
@@ -73,6 +84,9 @@ def split(
         force: replace an `out` that exists.
         classes_at: the level of the class folders below `raw`, or a pattern of them.
         parts: as of `import_photos`; ["none"] mixes the parts that folder names mean.
+        path_column: column of a table with the photos' paths; found by default.
+        label_column: column of a table with the classes; found by default.
+        root: the folder that the paths in a table are below; by default the table's own.
 
     Raises:
         WrongUsage: a choice that cannot be meant, or `update` with `force`.
@@ -81,8 +95,10 @@ def split(
     """
     from imgcli.photos.split import split_folder
 
+    source = source_path(raw)
+    in_place = photos_in_place(source, path_column, label_column, root)
     done = split_folder(
-        Path(raw),
+        in_place or source,
         Path(out),
         ratio=ratio,
         val=val,
@@ -97,3 +113,33 @@ def split(
         levels=Levels.of(classes_at, parts),
     )
     return SplitResult(**vars(done))
+
+
+def photos_in_place(
+    raw: Path,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    root: str | Path | None = None,
+) -> "PhotosInPlace | None":
+    """The photos that shards or a table name, which is said; None for a folder of photos.
+
+    Raises:
+        DataError, WrongUsage: as `split`.
+    """
+    from imgcli.collect.imports.formats.source import Reading
+    from imgcli.collect.imports.in_place import find_in_place
+
+    reading = Reading(
+        path_column=path_column,
+        label_column=label_column,
+        root=None if root is None else source_path(root),
+    )
+    found = find_in_place(raw, reading)
+    if found is None and (path_column or label_column or root):
+        raise WrongUsage(
+            f"--path-column, --label-column and --root are for tables; '{raw}' is a folder of "
+            "photos."
+        )
+    for sentence in found.notes if found else ():
+        note(sentence)
+    return found

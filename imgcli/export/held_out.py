@@ -7,6 +7,7 @@ import numpy as np
 
 from imgcli import ledger
 from imgcli.errors import DataError
+from imgcli.locations import Location
 from imgcli.photos.dataset import Dataset, load_dataset
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.runs import Run
@@ -24,15 +25,15 @@ class HeldOut:
     rows: IntArray
 
     @property
-    def files(self) -> list[str]:
-        return [str(self.dataset.samples.file(int(row))) for row in self.rows]
+    def files(self) -> list[Location]:
+        return [self.dataset.samples.file(int(row)) for row in self.rows]
 
     @property
-    def calibration(self) -> list[str]:
+    def calibration(self) -> list[Location]:
         """Training photos, some of every class."""
         samples = self.dataset.samples
         rows = spread(self.dataset.split.train, CALIBRATION)
-        return [str(samples.file(int(row))) for row in rows]
+        return [samples.file(int(row)) for row in rows]
 
 
 def dataset_of(run: Run, data: Path | None) -> Dataset:

@@ -6,20 +6,21 @@ on what other programs will give it.
 
 import warnings
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from imgcli.locations import Location, open_location
 from imgcli.photos.decode import Fault, decode, read_photo
+from imgcli.reading import MAX_PHOTO
 from imgcli.records import SampleRange
 
 DEEP = ("I", "F")  # what modes of more than 8 bits begin with
 
 
 def plain_photo(
-    file: str | Path, least_side: int, sample_range: SampleRange | None = None
+    file: Location, least_side: int, sample_range: SampleRange | None = None
 ) -> NDArray[np.uint8] | None:
     """A photo `(H, W, 3)`: upright, RGB, what is transparent white; None if it cannot be read.
 
@@ -31,7 +32,11 @@ def plain_photo(
         sample_range: the run's, of photos of more than 8 bits.
     """
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(file) as photo:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            open_location(file, MAX_PHOTO) as opened,
+            Image.open(opened) as photo,
+        ):
             if not _is_deep(photo):
                 photo.draft(None, (least_side, least_side))
                 return np.asarray(_in_rgb(ImageOps.exif_transpose(photo)))
@@ -43,7 +48,7 @@ def plain_photo(
 
 
 def plain_photos(
-    files: Iterable[str | Path], least_side: int, sample_range: SampleRange | None = None
+    files: Iterable[Location], least_side: int, sample_range: SampleRange | None = None
 ) -> Iterator[NDArray[np.uint8]]:
     """Those of the photos that can be read."""
     for file in files:

@@ -5,7 +5,6 @@ only read. Photos go through the pass that `split` makes, so what either has dec
 not to decode again.
 """
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -20,9 +19,11 @@ import numpy as np
 from imgcli import provenance
 from imgcli.class_folders import Place
 from imgcli.folder_names import AS_FOUND, Levels
+from imgcli.locations import Location, Where, as_listed, locations_of, size_of
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
 from imgcli.photos.fingerprint import thumbnails
+from imgcli.photos.first_reading import read_once
 from imgcli.photos.grouping import names_of
 from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.layout import Layout, find_photos
@@ -42,6 +43,7 @@ from imgcli.photos.quality import (
 from imgcli.photos.quarantine import Move
 from imgcli.photos.shortcuts import find_shortcuts
 from imgcli.records import FloatArray, IntArray
+from imgcli.remote.uris import is_uri
 from imgcli.runs import CACHE
 
 
@@ -90,11 +92,15 @@ def check_folder(root: Path, cache: Path = CACHE, levels: Levels = AS_FOUND) -> 
     layout = find_photos(root, levels)
     places, made = layout.photos, layout.manifest
     paths = sorted(places)
-    digests, unread = digests_by_path(root, paths, cache)
+    where = layout.where
+    if layout.in_place and is_uri(layout.in_place.folder):
+        where = as_listed(layout.in_place.locations, layout.in_place.folder)
+        read_once(list(where.values()), cache)
+    digests, unread = digests_by_path(where, paths, cache)
     unreadable = [Unreadable(item.path, "read", item.reason) for item in unread]
-    photos = _Photos.look(root, digests, cache, unreadable)
+    photos = _Photos.look(where, digests, cache, unreadable)
     used = {path: places[path] for path in photos.paths}
-    recorded, sources = _recorded(root, made)
+    recorded, sources = _recorded(layout)
     exact, near = photos.groups()
     same = joined(exact, near)
     issues = [
@@ -134,11 +140,12 @@ def check_folder(root: Path, cache: Path = CACHE, levels: Levels = AS_FOUND) -> 
 # --- what they were when they came --------------------------------------------------------------
 
 
-def _recorded(root: Path, made: Manifest | None) -> tuple[dict[str, str], dict[str, str]]:
+def _recorded(layout: Layout) -> tuple[dict[str, str], dict[str, str]]:
     """The SHA-256 that each path had when it was placed, and where each content came from."""
+    made = layout.manifest
     lines: list[Mapping[str, Any]] = []
     with suppress(OSError):
-        lines = list(provenance.read(Path(made.source) if made else root))
+        lines = list(provenance.read(layout.folders[-1]))
     sources = {line["sha256"]: str(line["source"]) for line in lines if line.get("source")}
     if made:
         return {photo.path: photo.sha256 for photo in made.photos}, sources
@@ -164,8 +171,8 @@ def _changed(
 class _Photos:
     """The N photos that can be decoded."""
 
-    root: Path
     paths: list[str]
+    locations: list[Location]
     digests: list[str]
     metadata: Metadata[FloatArray]
     found: FileFingerprints  # of all files, in the order of `file`
@@ -174,18 +181,18 @@ class _Photos:
 
     @classmethod
     def look(
-        cls, root: Path, digests: Mapping[str, str], cache: Path, unreadable: list[Unreadable]
+        cls, where: Where, digests: Mapping[str, str], cache: Path, unreadable: list[Unreadable]
     ) -> "_Photos":
         """Decode the files, or find what is kept of them; what gives no picture is added."""
         names, shas = list(digests), list(digests.values())
-        files = [f"{root}/{path}" for path in names]
+        files = locations_of(where, names)
         found = fingerprint_files(files, shas, cache)
         unreadable += (Unreadable(names[i], f.stage, f.sentence) for i, f in found.faults.items())
         good = np.flatnonzero(found.row >= 0)
         metadata = read_metadata([files[i] for i in good], [shas[i] for i in good], cache)
         return cls(
-            root=root,
             paths=[names[i] for i in good],
+            locations=[files[i] for i in good],
             digests=[shas[i] for i in good],
             metadata=metadata,
             found=found,
@@ -229,7 +236,7 @@ class _Photos:
         )
 
     def _rank(self, i: int) -> tuple[float, int, str]:
-        size = os.stat(f"{self.root}/{self.paths[i]}").st_size
+        size = size_of(self.locations[i])
         return -min(self.metadata.width[i], self.metadata.height[i]), -size, self.paths[i]
 
 
@@ -273,7 +280,7 @@ def _likely_groups(photos: _Photos, layout: Layout) -> Iterator[Issue]:
     taken = [(str(photos.metadata.camera[i]), float(photos.metadata.taken[i])) for i in rows]
     creators: dict[str, str | None] = {}
     with suppress(OSError):
-        lines = provenance.read(Path(made.source) if made else root)
+        lines = provenance.read(layout.folders[-1])
         creators = {line["sha256"]: line.get("creator") for line in lines}
     found = likely_groups(
         [names[photos.paths[i]] for i in rows],

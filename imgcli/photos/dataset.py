@@ -19,12 +19,14 @@ from imgcli.class_folders import NoClassFolders, Place
 from imgcli.config import NO_GROUP_BY, DataConfig, GroupBy
 from imgcli.errors import DataError
 from imgcli.folder_names import AS_FOUND, PARTS, Levels
-from imgcli.photos.grouping import Photos, check_group_by, join_groups, names_of
+from imgcli.locations import Where, locations_of
+from imgcli.photos.grouping import Photos, check_group_by, join_groups
 from imgcli.photos.hashing import digest_files, digests_by_path
 from imgcli.photos.layout import (
     Layout,
     find_manifest,
     has_files,
+    layout_of_manifest,
     not_usable,
     photos_under,
     read_layout,
@@ -33,6 +35,7 @@ from imgcli.photos.manifest import NAME, Manifest, user_files
 from imgcli.photos.near_duplicates import duplicate_groups, groups_by_path
 from imgcli.progress import note_once
 from imgcli.records import IntArray, Rejected, Samples, Split
+from imgcli.remote.uris import is_uri
 from imgcli.runs import CACHE
 from imgcli.staging import recover
 from imgcli.text import count, listed
@@ -96,14 +99,15 @@ def load_dataset(
         _check_layout(layout, levels)
     made, places = layout.manifest, layout.photos
     rejected = [item for item in layout.rejected if item.path not in layout.errors]
-    digests, unread = digests_by_path(root, sorted(places), cache)
+    where = layout.where
+    digests, unread = _digests(layout, cache)
     groups, unused = (
-        _as_split(root, made, digests) if made else groups_by_path(root, digests, "near", cache)
+        _as_split(root, made, digests) if made else groups_by_path(where, digests, "near", cache)
     )
     own = made.recipe.group_by if made else ()
     if own and group_by.only_duplicates:
         only = {path: digests[path] for path in groups}
-        groups, _ = groups_by_path(root, only, made.recipe.duplicates if made else "near", cache)
+        groups, _ = groups_by_path(where, only, made.recipe.duplicates if made else "near", cache)
         own = ()
     if group_by.specs:
         groups = _grouped(layout, groups, digests, group_by)
@@ -114,21 +118,29 @@ def load_dataset(
         groups = {path: g for path, g in groups.items() if digests[path] not in other.sealed}
     groups, unknown = _in_train(groups, places)
     rejected = sorted(rejected + unread + unused + unknown, key=lambda item: item.path)
-    samples, parts = _numbered(root, places, digests, groups)
+    samples, parts = _numbered(layout, places, digests, groups)
     _check_usable(samples, parts, unread + unused)
     split = _split(parts, made)
     by = tuple(dict.fromkeys((*own, *group_by.specs)))
     return Dataset(samples, split, tuple(rejected), leaks(samples, split), by)
 
 
+def _digests(layout: Layout, cache: Path) -> tuple[dict[str, str], list[Rejected]]:
+    """SHA-256 of each photo, and the photos without one.
+
+    Of objects behind URIs it is that of the split: no server is asked for what the cache has, and
+    bytes that are read are compared with it.
+    """
+    if layout.manifest and layout.in_place and is_uri(layout.in_place.folder):
+        return {photo.path: photo.sha256 for photo in layout.manifest.photos}, []
+    return digests_by_path(layout.where, sorted(layout.photos), cache)
+
+
 def _grouped(
     layout: Layout, groups: Mapping[str, int], digests: Mapping[str, str], group_by: GroupBy
 ) -> dict[str, int]:
     """The groups joined by what the user says belongs together; what they are is noted."""
-    root, made = layout.root, layout.manifest
-    names, sources = names_of(layout)
-    folders = (root, Path(made.source)) if made else (root,)
-    found = join_groups(groups, group_by, Photos(root, names, sources, digests, folders))
+    found = join_groups(groups, group_by, Photos.of(layout, digests))
     for sentence in found.notes:
         note_once(sentence)
     return found.groups
@@ -136,15 +148,7 @@ def _grouped(
 
 def restricted_to(dataset: Dataset, rows: IntArray) -> Dataset:
     """A dataset of some photos alone, all of them in its train part; their groups stay."""
-    samples = dataset.samples
-    chosen = Samples(
-        samples.root,
-        tuple(samples.paths[row] for row in rows),
-        samples.targets[rows],
-        samples.groups[rows],
-        tuple(samples.digests[row] for row in rows),
-        samples.classes,
-    )
+    chosen = dataset.samples.at(rows)
     return Dataset(chosen, Split({"train": np.arange(len(rows))}), (), 0, dataset.grouped_by)
 
 
@@ -161,10 +165,10 @@ def refuse_missing(root: Path) -> None:
 
 def manifest_samples(root: Path, made: Manifest) -> tuple[Samples, Split]:
     """The photos and parts of a manifest as they were split; no photo is read."""
-    places = {photo.path: Place(photo.label, photo.part, 2) for photo in made.photos}
+    layout = layout_of_manifest(root, made)
     digests = {photo.path: photo.sha256 for photo in made.photos}
     groups = {photo.path: photo.group for photo in made.photos}
-    samples, parts = _numbered(root, places, digests, groups)
+    samples, parts = _numbered(layout, layout.photos, digests, groups)
     return samples, _split(parts, made)
 
 
@@ -184,6 +188,17 @@ def leaks(samples: Samples, split: Split) -> int:
     groups = {part: set(samples.groups[rows].tolist()) for part, rows in split.parts.items()}
     tested = groups.pop("test", set())
     return len(tested & set().union(*groups.values()))
+
+
+def where_of(root: Path) -> Where:
+    """Where the photos of a dataset are.
+
+    Raises:
+        DataError: its manifest is damaged.
+    """
+    made = find_manifest(root) if root.is_dir() else None
+    folder = made.folder(root) if made else None
+    return root if made is None or folder is None else made.locations(folder)
 
 
 def listed_photos(root: Path, config: DataConfig) -> frozenset[str]:
@@ -301,7 +316,7 @@ def _in_train(
 
 
 def _numbered(
-    root: Path,
+    layout: Layout,
     places: Mapping[str, Place],
     digests: Mapping[str, str],
     groups: Mapping[str, int],
@@ -315,12 +330,13 @@ def _numbered(
     }
     position = {name: i for i, name in enumerate(classes)}
     samples = Samples(
-        root=root,
+        root=layout.root,
         paths=tuple(paths),
         targets=np.array([position[places[path].label] for path in paths], np.int64),
         groups=np.array([groups[path] for path in paths], np.int64),
         digests=tuple(digests[path] for path in paths),
         classes=tuple(classes),
+        locations=tuple(locations_of(layout.where, paths)) if layout.in_place else None,
     )
     return samples, {part: rows for part, rows in parts.items() if len(rows)}
 
@@ -377,7 +393,7 @@ def with_unlabelled(
             known.add(found)
             paths.append(str(Path(name).absolute()))
             digests.append(found)
-    files = [*(f"{samples.root}/{path}" for path in samples.paths), *paths]
+    files = [*samples.files(), *paths]
     groups, _ = duplicate_groups(files, [*samples.digests, *digests], "near", cache)
     old, new = np.split(groups, [len(samples)])
     fresh = np.flatnonzero(~np.isin(new, old)).tolist()
@@ -393,5 +409,6 @@ def with_unlabelled(
         targets=np.concatenate([samples.targets, np.full(len(fresh), -1)]),
         groups=np.concatenate([samples.groups, samples.groups.max(initial=0) + 1 + new[fresh]]),
         digests=samples.digests + tuple(digests[i] for i in fresh),
+        locations=samples.locations and samples.locations + tuple(paths[i] for i in fresh),
     )
     return replace(dataset, samples=joined, rejected=(*dataset.rejected, *refused)), rows

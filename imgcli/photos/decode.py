@@ -11,10 +11,10 @@ import math
 import sys
 import threading
 import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -38,8 +38,9 @@ from imgcli.image_types import (
     other_type,
     photo_format,
 )
+from imgcli.locations import Location, read_each
 from imgcli.photos.resize import MARGIN, resize
-from imgcli.reading import MAX_PHOTO, MAX_PIXELS_VARIABLE, open_regular, pixel_limit
+from imgcli.reading import MAX_PHOTO, MAX_PIXELS_VARIABLE, pixel_limit
 from imgcli.records import Preprocess, SampleRange
 
 VERSION = 2  # of the rules below; a change of pixels raises it, and stored pixels are made again
@@ -74,15 +75,22 @@ class Fault:
         return f"{what}: {self.reason}"
 
 
-def read_photo(file: Path | str, max_bytes: int = MAX_PHOTO) -> bytes | Fault:
-    """All bytes of a regular file; pipes and devices are never waited for."""
-    try:
-        with open_regular(file, max_bytes) as stream:
-            return stream.read()
-    except OSError as error:
-        if error.errno == errno.EFBIG:
-            return Fault("limit", "TooManyBytes", error.strerror or "")
-        return Fault("read", type(error).__name__, error.strerror or str(error))
+def read_photo(location: Location, max_bytes: int = MAX_PHOTO) -> bytes | Fault:
+    """All bytes of a photo; pipes and devices are never waited for."""
+    return next(read_photos([location], max_bytes))
+
+
+def read_photos(
+    locations: Iterable[Location], max_bytes: int = MAX_PHOTO
+) -> Iterator[bytes | Fault]:
+    """As `read_photo` of each, one at a time; members of one shard take one open file."""
+    for data in read_each(locations, max_bytes):
+        if not isinstance(data, OSError):
+            yield data
+        elif data.errno == errno.EFBIG:
+            yield Fault("limit", "TooManyBytes", data.strerror or "")
+        else:
+            yield Fault("read", type(data).__name__, data.strerror or str(data))
 
 
 def decode(

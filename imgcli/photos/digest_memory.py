@@ -110,6 +110,17 @@ def file_key(status: os.stat_result) -> bytes:
     return hashlib.blake2b(packed, digest_size=16).digest()
 
 
+def object_key(uri: str, etag: str) -> bytes:
+    """The key of an object behind a URI, by what its server says of its content."""
+    text = f"{uri}\n{etag}".encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def part_key(file: bytes, offset: int, size: int) -> bytes:
+    """The key of some bytes of a file, by the key of the file."""
+    return hashlib.blake2b(file + struct.pack("<2q", offset, size), digest_size=16).digest()
+
+
 def _vouched(file: bytes, digest: bytes) -> bytes:
     """A digest with a checksum of it and of its file in front."""
     return struct.pack("<I", zlib.crc32(file + digest)) + digest

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from imgcli import parquet_tables, provenance
+from imgcli.class_folders import Place
 from imgcli.config import GroupBy
 from imgcli.errors import DataError, Refused, WrongUsage
+from imgcli.locations import Where, locations_of, name_of
 from imgcli.photo_files import Ambiguous, PhotoFiles, photo_column
 from imgcli.photos.layout import Layout
 from imgcli.photos.metadata import taken_of
@@ -42,19 +44,28 @@ Keys = dict[str, list[Hashable]]  # what each photo shares with others of its gr
 class Photos:
     """The photos to be grouped, and where what is known of them is."""
 
-    root: Path
+    name: str  # of their folder, for messages
     names: Mapping[str, str]  # what a pattern sees of each, "<class>/<photo>", by path
     sources: Mapping[str, str]  # where each was in the folder that it came from, by path
     digests: Mapping[str, str]  # SHA-256 of each, by path
     folders: tuple[Path, ...]  # that the photos came from, with tables and provenance
+    where: Where
+
+    @classmethod
+    def of(cls, layout: Layout, digests: Mapping[str, str]) -> "Photos":
+        names, sources = names_of(layout)
+        return cls(layout.name, names, sources, digests, layout.folders, layout.where)
 
 
 def names_of(layout: Layout) -> tuple[dict[str, str], dict[str, str]]:
     """What a pattern sees of each photo, and where it came from, by path.
 
     Paths begin at the class folder, without the part, so that no group depends on one; of a
-    dataset of `imgcli split` they are those of the folder that was split.
+    dataset of `imgcli split` they are those of the folder that was split. Of photos in place they
+    are made of the class and of the path in a shard or table.
     """
+    if layout.in_place:
+        return _names_in_place(layout.photos, layout.in_place.sources)
     if layout.manifest:
         sources = {photo.path: photo.source for photo in layout.manifest.photos}
         return sources, sources
@@ -63,6 +74,18 @@ def names_of(layout: Layout) -> tuple[dict[str, str], dict[str, str]]:
         for path, place in layout.photos.items()
     }
     return names, {path: path for path in layout.photos}
+
+
+def _names_in_place(
+    photos: Mapping[str, Place], sources: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    inner = {path: name_of(source) for path, source in sources.items()}
+    if len(set(inner.values())) < len(inner):  # one name in two shards
+        inner = dict(sources)
+    labels = {path: place.label for path, place in photos.items()}
+    names = {path: f"{labels[path]}/{name.removeprefix(f'{labels[path]}/')}"
+             for path, name in inner.items()}  # fmt: skip
+    return names, inner
 
 
 @dataclass(frozen=True)
@@ -196,7 +219,7 @@ def _by_pattern(spec: str, paths: Sequence[str], photos: Photos) -> Keys:
     if not keys:
         raise DataError(
             f"--group-by '{spec}' matches none of the {count(len(paths), 'path')} in "
-            f"'{photos.root}', such as '{photos.names[paths[0]]}'."
+            f"'{photos.name}', such as '{photos.names[paths[0]]}'."
         )
     return keys
 
@@ -246,7 +269,7 @@ def _by_column(name: str, table: str | None, paths: Sequence[str], photos: Photo
     file, keys = max(found, key=lambda one: len(one[1]))
     if not keys:
         raise DataError(
-            f"No row of '{file}' names a photo of '{photos.root}' and its '{name}'. A column is to "
+            f"No row of '{file}' names a photo of '{photos.name}' and its '{name}'. A column is to "
             f"hold paths, file names or ids of photos such as '{photos.sources[paths[0]]}'."
         )
     same = [other for other, theirs in found if other != file and len(theirs) == len(keys)]
@@ -295,7 +318,7 @@ def _no_column(
         return f"--group-by column:{name}: {have[0] if have else f'{table!r} has no rows'}."
     if not have:
         return (
-            f"--group-by column:{name}: no table inside or beside '{photos.root}'. Name one with "
+            f"--group-by column:{name}: no table inside or beside '{photos.name}'. Name one with "
             "--group-table FILE."
         )
     return f"--group-by column:{name}: {'; '.join(have[:3])}. Name another with --group-table FILE."
@@ -318,7 +341,8 @@ def _of_rows(file: Path, own: str, files: PhotoFiles, path_of: Mapping[str, str]
         if not value or not named:
             continue
         try:
-            path = path_of.get(os.path.normpath(files.find(named, row)))
+            found = files.find(named, row)
+            path = path_of.get(found) or path_of.get(os.path.normpath(found))
         except Ambiguous as error:
             raise DataError(
                 f"'{file}' names '{named}', and {error}. Give paths with their folders."
@@ -360,7 +384,7 @@ def _by_provenance(field: str, paths: Sequence[str], photos: Photos) -> Keys:
     }
     keys: Keys = {path: [value] for path, value in found.items() if value}
     if not keys:
-        raise DataError(f"--group-by provenance:{field}: no photo of '{photos.root}' has one.")
+        raise DataError(f"--group-by provenance:{field}: no photo of '{photos.name}' has one.")
     return keys
 
 
@@ -375,11 +399,11 @@ def _lines(folder: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _by_burst(spec: str, paths: Sequence[str], photos: Photos) -> Keys:
-    taken = taken_of([f"{photos.root}/{path}" for path in paths])
+    taken = taken_of(locations_of(photos.where, paths))
     known = {path: one for path, one in zip(paths, taken, strict=True) if one is not None}
     if not known:
         raise DataError(
-            f"--group-by {spec}: no photo of '{photos.root}' says in its EXIF when it was taken."
+            f"--group-by {spec}: no photo of '{photos.name}' says in its EXIF when it was taken."
         )
     numbers = bursts(list(known.values()), _burst_seconds(spec))
     return {path: [number] for path, number in zip(known, numbers, strict=True)}

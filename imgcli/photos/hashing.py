@@ -3,24 +3,33 @@
 import hashlib
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 from imgcli import reading
+from imgcli.compute.engine import in_order
+from imgcli.compute.local import in_threads
 from imgcli.image_types import EMPTY
-from imgcli.photos.digest_memory import DigestMemory, digest_memory, file_key
-from imgcli.progress import track
+from imgcli.locations import (
+    Location,
+    Member,
+    Remote,
+    Where,
+    is_remote,
+    locations_of,
+    paths_in,
+    read_each,
+    reading_order,
+    status_of,
+)
+from imgcli.photos.digest_memory import DigestMemory, digest_memory, file_key, object_key, part_key
+from imgcli.progress import counter
 from imgcli.records import Rejected
 from imgcli.runs import CACHE
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 # Git's rule: a file changed again in the very tick of the clock in which it was hashed keeps its
 # times. So one modified this shortly before it was hashed is not remembered.
@@ -30,24 +39,42 @@ CHUNK = 128  # files per task: handing over a single small file takes longer tha
 SMALL = 1 << 20  # bytes; larger files are hashed piece by piece
 
 
-def digest_files(files: Sequence[Path | str], cache: Path = CACHE) -> list[str | Rejected]:
+def digest_files(files: Sequence[Location], cache: Path = CACHE) -> list[str | Rejected]:
     """SHA-256 of each file's bytes as hexadecimal, or why there is none, in the order given.
 
     An empty file is rejected: it is no photo, and all empty files would pass for the same one.
     """
+    found: list[str | Rejected] = [""] * len(files)
+    order = reading_order(files)
     fresh: dict[bytes, bytes] = {}
-    found: list[str | Rejected] = []
-    chunks = (files[start : start + CHUNK] for start in range(0, len(files), CHUNK))
-    with digest_memory(cache) as memory:
-        digests = chain.from_iterable(in_threads(partial(_digests, memory, fresh), chunks))
+    with digest_memory(cache) as memory, counter("Hashing", len(files), "photos") as bar:
+
+        def unknown() -> Iterator[tuple[int, Location]]:
+            parts = [order[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+            chunks = ([files[i] for i in part] for part in parts)
+            with closing(in_threads(partial(_remembered, memory), chunks)) as remembered:
+                for part, digests in zip(parts, remembered, strict=True):
+                    for i, digest in zip(part, digests, strict=True):
+                        if digest is None:
+                            yield i, files[i]
+                        else:
+                            found[i] = digest
+                            bar.update()
+
+        left = unknown()
+        chunks = iter(lambda: list(islice(left, CHUNK)), [])
         saved, known = time.monotonic(), 0
         try:
-            for digest in track(digests, "Hashing", total=len(files), unit="photos"):
-                found.append(digest)
-                if time.monotonic() - saved > SAVE_SECONDS and len(fresh) > known:
-                    added = dict(islice(fresh.copy().items(), known, None))
-                    memory.add(added)
-                    saved, known = time.monotonic(), known + len(added)
+            with closing(in_order(partial(_read_all, fresh), chunks, _names, _unread)) as read:
+                for one in chain.from_iterable(read):
+                    found[one.position] = one.digest
+                    if one.key:
+                        fresh[one.key] = bytes.fromhex(str(one.digest))
+                    bar.update()
+                    if time.monotonic() - saved > SAVE_SECONDS and len(fresh) > known:
+                        added = dict(islice(fresh.copy().items(), known, None))
+                        memory.add(added)
+                        saved, known = time.monotonic(), known + len(added)
         finally:
             if len(fresh) > known:
                 memory.add(dict(islice(fresh.items(), known, None)))
@@ -55,13 +82,12 @@ def digest_files(files: Sequence[Path | str], cache: Path = CACHE) -> list[str |
 
 
 def digests_by_path(
-    root: Path, paths: Sequence[str], cache: Path = CACHE
+    where: Where, paths: Sequence[str], cache: Path = CACHE
 ) -> tuple[dict[str, str], list[Rejected]]:
-    """As `digest_files`, of files below `root`: the digests by path, and the paths without one."""
+    """As `digest_files`, of photos by their paths: the digests, and the paths without one."""
     digests: dict[str, str] = {}
     rejected: list[Rejected] = []
-    files = [f"{root}/{path}" for path in paths]  # a Path for each takes a second for 100,000
-    for path, found in zip(paths, digest_files(files, cache), strict=True):
+    for path, found in zip(paths, digest_files(locations_of(where, paths), cache), strict=True):
         if isinstance(found, Rejected):
             rejected.append(Rejected(path, found.reason))
         else:
@@ -88,61 +114,109 @@ def remember(
             memory.add(fresh)
 
 
-def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
-    """`work(item)` for each item, in order, on all cores, only a few items ahead of the reader.
+def content_key(location: Location) -> bytes | None:
+    """What changes when a photo does: its file or object, and where in a shard it is.
 
-    A reader that stops, by Ctrl-C too, waits for what has begun and nothing more is begun.
+    None where there is nothing, or nothing is known of its content without reading it: reading it
+    says why.
     """
-    threads = cores()
-    pool = ThreadPoolExecutor(threads)
-    ahead: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            ahead.append(pool.submit(work, item))
-            if len(ahead) > threads + 1:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def cores() -> int:
-    """Cores this process may use, where the system tells; a container's share is smaller."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _digests(
-    memory: DigestMemory, fresh: dict[bytes, bytes], files: Sequence[Path | str]
-) -> list[str | Rejected]:
-    """The digests of some files, from memory or by reading; what was read goes into `fresh`."""
-    keys: list[bytes | None] = []
-    for file in files:
+    if is_remote(location):
+        etag = location.etag  # type: ignore[union-attr]
+        if not etag:
+            return None
+        whole = object_key(str(location.shard if isinstance(location, Member) else location), etag)
+    else:
         try:
-            keys.append(file_key(os.stat(file)))
-        except OSError:  # reading it says why
-            keys.append(None)
+            whole = file_key(status_of(location))
+        except OSError:
+            return None
+    if isinstance(location, Member):
+        return part_key(whole, location.offset, location.size)
+    return whole
+
+
+def _remembered(memory: DigestMemory, files: Sequence[Location]) -> list[str | None]:
+    """The digests of some files, as far as they are remembered."""
+    keys = [content_key(file) for file in files]
     known = memory.known([key for key in keys if key])
+    return [known[key].hex() if key in known else None for key in keys]
+
+
+class _Read(NamedTuple):
+    """A file that was hashed by reading it."""
+
+    position: int
+    digest: str | Rejected
+    key: bytes | None = None  # to remember it by; None for one that changed a moment ago
+
+
+def _read_all(fresh: dict[bytes, bytes], files: Sequence[tuple[int, Location]]) -> list[_Read]:
+    """The digests of some files, by reading them.
+
+    Args:
+        fresh: gets what is to be remembered at once, so that in this process it outlives Ctrl-C
+            in the middle of some files; a node has a copy.
+    """
+    parts = [file for _, file in files if isinstance(file, Member | Remote)]
+    read = _digest_parts(parts, fresh)
     return [
-        known[key].hex() if key in known else _digest(file, fresh)
-        for file, key in zip(files, keys, strict=True)
+        next(read)._replace(position=i)
+        if isinstance(file, Member | Remote)
+        else _digest(i, file, fresh)
+        for i, file in files
     ]
 
 
-def _digest(file: Path | str, fresh: dict[bytes, bytes]) -> str | Rejected:
+def _digest_parts(photos: Sequence[Member | Remote], fresh: dict[bytes, bytes]) -> Iterator[_Read]:
+    """The digests of some objects and members of shards, by reading them, in order."""
+    began = time.time_ns()
+    keys = [content_key(photo) for photo in photos]  # before they are read, so that a change shows
+    for photo, key, data in zip(photos, keys, read_each(photos, reading.MAX_PHOTO), strict=True):
+        if isinstance(data, OSError):
+            reason = f"cannot be read: {data.strerror or data}"
+            yield _Read(0, Rejected(str(photo), reason))
+        elif not data:
+            yield _Read(0, Rejected(str(photo), EMPTY))
+        else:
+            digest = hashlib.sha256(data).digest()
+            key = key if _is_old(photo, began) else None
+            if key:
+                fresh[key] = digest
+            yield _Read(0, digest.hex(), key)
+
+
+def _is_old(location: Location, now: int) -> bool:
+    """Whether a photo would show that it has changed since."""
+    if is_remote(location):
+        return True
+    try:
+        return now - status_of(location).st_mtime_ns > RACY_NS
+    except OSError:
+        return False
+
+
+def _names(files: Sequence[tuple[int, Location]]) -> list[str]:
+    return paths_in(file for _, file in files)
+
+
+def _unread(read: Sequence[_Read]) -> bool:
+    """Whether a file could not be read."""
+    return any(isinstance(one.digest, Rejected) for one in read)
+
+
+def _digest(index: int, file: Path | str, fresh: dict[bytes, bytes]) -> _Read:
     """The digest of one file, by reading it."""
     try:
         began = time.time_ns()
         status, digest = _read(os.fspath(file))
     except OSError as error:
-        return Rejected(str(file), f"cannot be read: {error.strerror or error}")
+        return _Read(index, Rejected(str(file), f"cannot be read: {error.strerror or error}"))
     if status.st_size == 0:
-        return Rejected(str(file), EMPTY)
-    if began - status.st_mtime_ns > RACY_NS:
-        fresh[file_key(status)] = digest
-    return digest.hex()
+        return _Read(index, Rejected(str(file), EMPTY))
+    key = file_key(status) if began - status.st_mtime_ns > RACY_NS else None
+    if key:
+        fresh[key] = digest
+    return _Read(index, digest.hex(), key)
 
 
 def _read(path: str) -> tuple[os.stat_result, bytes]:

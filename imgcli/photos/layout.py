@@ -38,9 +38,11 @@ from imgcli.folder_names import (
     photos_below,
 )
 from imgcli.image_types import OTHER_SUFFIXES, broken_link, is_photo_name, placeholder
+from imgcli.locations import SHARD, Location, Where, location_in, name_of
 from imgcli.photos.manifest import Manifest, read_manifest, user_files
 from imgcli.progress import note_once
-from imgcli.records import NewPhotos, Rejected
+from imgcli.records import NewPhotos, PhotosInPlace, Rejected
+from imgcli.tables import SUFFIXES
 from imgcli.text import listed
 
 # Compared in lower case; whatever begins with a dot is hidden besides.
@@ -60,6 +62,16 @@ _INSIDE = "a link to a folder inside a class folder; only class folders may be l
 
 
 @dataclass(frozen=True, eq=False)
+class InPlace:
+    """Photos that are read where they are."""
+
+    name: str  # of the shards or the table that name them, as it was typed
+    folder: str  # that their sources are relative to
+    sources: Mapping[str, str]  # by path; see `locations`
+    locations: Mapping[str, Location]  # by path
+
+
+@dataclass(frozen=True, eq=False)
 class Layout:
     """The photos of a folder and their places; all paths relative to it, with "/"."""
 
@@ -69,6 +81,28 @@ class Layout:
     photos: dict[str, Place]
     rejected: list[Rejected]
     errors: Mapping[str, DataError]  # of part folders without photos; "" stands for `root`
+    in_place: "InPlace | None" = None  # of photos that are read where they are, outside of `root`
+
+    @property
+    def name(self) -> str:
+        """What the folder is called in messages: as it was typed."""
+        return self.in_place.name if self.in_place and not self.manifest else str(self.root)
+
+    @property
+    def where(self) -> Where:
+        """Where the photos are, by their paths."""
+        return self.in_place.locations if self.in_place else self.root
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that the photos came from, which may hold tables and provenance."""
+        if self.in_place:
+            return (Path(self.in_place.folder),)
+        return (self.root, Path(self.manifest.source)) if self.manifest else (self.root,)
+
+    def source(self, path: str) -> str:
+        """Where a photo is, for people."""
+        return self.in_place.sources[path] if self.in_place else path
 
     @property
     def classes(self) -> list[str]:
@@ -106,6 +140,8 @@ def find_photos(root: Path, levels: Levels = AS_FOUND) -> Layout:
 def read_layout(root: Path, levels: Levels = AS_FOUND) -> Layout:
     """As `find_photos`; a folder without photos is an error in the layout, which is not raised."""
     made = None if root.is_file() else find_manifest(root)
+    if made is not None and made.read_from is not None:
+        return layout_of_manifest(root, made)
     if not root.is_dir():
         return Layout(root, made, {}, {}, [], {"": _not_a_folder(root)})
     walk = _Walk.of(root)
@@ -124,6 +160,33 @@ def read_layout(root: Path, levels: Levels = AS_FOUND) -> Layout:
     if made:  # a part that lost all its photos is one still
         parts = {name: name for name in PARTS if name in walk.folders}
     return Layout(root, made, parts, photos, sorted(rejected, key=lambda r: r.path), errors)
+
+
+def layout_in_place(found: PhotosInPlace) -> Layout:
+    """The layout of photos in place, as if each were in a class folder: `<class>/<name>`."""
+    sources: dict[str, str] = {}
+    locations: dict[str, Location] = {}
+    for photo in sorted(found.photos):
+        name = name_of(photo.source).lstrip("./")
+        path = f"{photo.label}/{name.removeprefix(f'{photo.label}/')}"
+        if path in sources:  # in another shard
+            path = f"{photo.label}/{photo.source}"
+        sources[path] = photo.source
+        locations[path] = location_in(found.folder, *photo[1:])
+    photos = {path: Place(path.split("/")[0], None, 1) for path in sorted(sources)}
+    in_place = InPlace(found.name, found.folder, sources, locations)
+    return Layout(Path(found.folder), None, {}, photos, list(found.rejected), {}, in_place)
+
+
+def layout_of_manifest(root: Path, made: Manifest) -> Layout:
+    """The layout of a dataset as its manifest has it; nothing is walked."""
+    photos = {photo.path: Place(photo.label, photo.part, 2) for photo in made.photos}
+    parts = {part: part for part in PARTS if any(p.part == part for p in made.photos)}
+    in_place = None
+    if (folder := made.folder(root)) is not None:
+        sources = {photo.path: photo.source for photo in made.photos}
+        in_place = InPlace(made.source, folder, sources, made.locations(folder))
+    return Layout(root, made, parts, photos, [], {}, in_place)
 
 
 def not_usable(rejected: Sequence[Rejected]) -> str:
@@ -173,7 +236,13 @@ def photos_under(path: Path) -> tuple[list[str], list[Rejected]]:
 
 
 def new_photos(path: Path) -> NewPhotos:
-    """As `photos_under`, to be predicted."""
+    """As `photos_under`, to be predicted; of a dataset of photos in place those that it names."""
+    made = read_manifest(path) if path.is_dir() else None
+    if made is not None and (folder := made.folder(path)) is not None:
+        locations = made.locations(folder)
+        shown = folder if os.path.isabs(made.source) else os.path.relpath(folder)
+        names = tuple(os.path.join(shown, photo.source) for photo in made.photos)
+        return NewPhotos(names, tuple(locations), lambda: locations.values())
     found, rejected = photos_under(path)
     inner = [os.path.relpath(name, path) if path.is_dir() else path.name for name in found]
     return NewPhotos(tuple(found), tuple(inner), lambda: found, tuple(rejected))
@@ -369,14 +438,25 @@ def _identity(folder: str | Path) -> tuple[int, int]:
 
 def _not_a_folder(root: Path) -> DataError:
     if root.exists():
+        split = f", or split it in place: {_in_place(root)}" if _is_named(root.name) else ""
         return DataError(
             f"'{root}' is a file, not a folder of class folders. "
-            f"Import it first: imgcli import {shlex.quote(str(root))} --out raw"
+            f"Import it first: imgcli import {shlex.quote(str(root))} --out raw{split}"
         )
     return DataError(
         f"No folder '{root}'. Name a folder of class folders ({TREE}), "
         "or make one with `imgcli import`."
     )
+
+
+def _in_place(path: Path) -> str:
+    """The command that makes a dataset of photos in place."""
+    return f"imgcli split {shlex.quote(str(path))}"
+
+
+def _is_named(name: str) -> bool:
+    """Whether a file names photos, or holds them as a shard."""
+    return name.lower().endswith((SHARD, *SUFFIXES, ".parquet"))
 
 
 def _no_photos(root: Path, walk: _Walk, error: DataError) -> DataError:
@@ -393,6 +473,11 @@ def _no_photos(root: Path, walk: _Walk, error: DataError) -> DataError:
     if "train" in walk.folders:
         return DataError(
             f"'{root}' holds no photos in train/<class>/ or test/<class>/. {ARE_CLASSES}"
+        )
+    if shards := sorted(item.path for item in walk.rejected if item.path.endswith(SHARD)):
+        return DataError(
+            f"'{root}' holds shards ({listed(shards, 3)}) and no photos in class folders. Make a "
+            f"dataset of them, which later commands take: {_in_place(root)}"
         )
     rejected = sorted(item.path for item in walk.rejected)
     others = f" (only {listed(rejected, 3)})" if rejected else ""

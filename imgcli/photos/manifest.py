@@ -4,6 +4,12 @@
     dataset/train/cat/a__b.jpg     of raw/cat/a/b.jpg
     dataset/split.json             the manifest: where each photo came from and what it held
 
+Photos in shards or named by a table are read where they are: then `split.json` is all there is, of
+format 2, and says where each photo is:
+
+    {"format": 2, "read_from": "../shards", …
+     "photos": [{"path": "train/cat/017.jpg", "source": "000.tar!017.jpg", "offset": 1536, …
+
 The manifest follows from the photos, their names and the choices of the split alone, so two
 machines write the same bytes: no time, no absolute path. One photo per line, for people and `diff`.
 """
@@ -17,23 +23,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from shlex import quote
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from imgcli import __version__, documents
 from imgcli.aside import files_in
 from imgcli.config import GroupBy
-from imgcli.documents import Count, Relative, Sha256, Share
+from imgcli.documents import Count, Relative, Sha256, Share, stays_inside
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.files import need_space, write_atomic, writing
 from imgcli.folder_names import PARTS
+from imgcli.locations import Location, location_in
 from imgcli.photos.hashing import digests_by_path
 from imgcli.progress import track
+from imgcli.remote.uris import is_uri
 from imgcli.runs import CACHE
 
 NAME = "split.json"
-FORMAT = 1  # a reader refuses any other
+FORMAT = 1  # a reader refuses any other, but
+IN_PLACE = 2  # of photos that are read where they are
 
 Duplicates = Literal["near", "exact", "off"]
 Link = Literal["auto", "hard", "symlink", "copy"]
@@ -93,16 +102,20 @@ class Recipe:
         return {"train": self.ratio - self.val, "val": self.val, "test": 1 - self.ratio}
 
 
+Source = Annotated[str, Meta(min_length=1)]
+
+
 @dataclass(frozen=True)
 class PlacedPhoto:
     """One photo of the dataset, and where it came from."""
 
     path: Relative  # to the dataset, "train/cat/017.jpg"
-    source: Relative  # to the folder that was split
+    source: Source  # relative to the folder that was split; read in place, see `locations`
     size: Count  # bytes
     sha256: Sha256  # of the file's bytes
     group: Count  # photos with one number belong together: one photo, or nearly, or by group_by
     part: str  # "train", "val" or "test"
+    offset: Count | None = None  # bytes, in the shard that it is in
 
     def __post_init__(self) -> None:
         if (
@@ -117,6 +130,12 @@ class PlacedPhoto:
         """The name of its class."""
         return self.path.split("/")[1]
 
+    def to_json(self) -> dict[str, Any]:
+        document = dict(vars(self))  # asdict() would take ten times as long
+        if self.offset is None:
+            del document["offset"]
+        return document
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -126,18 +145,32 @@ class Manifest:
     source: str  # the folder that was split, as it was typed
     classes: tuple[str, ...]
     photos: tuple[PlacedPhoto, ...]  # sorted by path
+    read_from: str | None = None  # the folder of photos in place, from the dataset or absolute
+
+    def locations(self, folder: str) -> dict[str, Location]:
+        """The locations of photos in place, by their paths."""
+        return {
+            photo.path: location_in(folder, photo.source, photo.offset, photo.size)
+            for photo in self.photos
+        }
+
+    def folder(self, dataset: Path) -> str | None:
+        """The folder that the sources of photos in place are relative to; None for others."""
+        if self.read_from is None or is_uri(self.read_from):
+            return self.read_from
+        return os.path.normpath(os.path.join(os.path.realpath(dataset), self.read_from))
 
     def write(self, folder: Path) -> None:
         head = {
-            "format": FORMAT,
+            "format": FORMAT if self.read_from is None else IN_PLACE,
             "imgcli": __version__,
             **self.recipe.chosen(),
             "source": self.source,
+            **({} if self.read_from is None else {"read_from": self.read_from}),
             "classes": self.classes,
         }
         opening = json.dumps(head, indent=2).removesuffix("\n}")
-        # vars(), where asdict() would take ten times as long: there may be a million photos.
-        rows = ",\n    ".join(json.dumps(vars(photo)) for photo in self.photos)
+        rows = ",\n    ".join(json.dumps(photo.to_json()) for photo in self.photos)
         write_atomic(folder / NAME, f'{opening},\n  "photos": [\n    {rows}\n  ]\n}}\n')
 
     def parts_of(self, digests: Sequence[str], sources: Sequence[str]) -> dict[int, str]:
@@ -170,8 +203,11 @@ class _Document(Struct):
     group_by: tuple[str, ...] = ()
     group_table: str | None = None
     min_photos: Count = 1
+    read_from: str | None = None
 
     def __post_init__(self) -> None:
+        if self.read_from is None and not all(stays_inside(p.source) for p in self.photos):
+            raise ValueError("a photo's source is outside the folder that was split")
         if len({photo.path for photo in self.photos}) < len(self.photos):
             raise ValueError("two photos have one path")
         known = set(self.classes)
@@ -188,19 +224,19 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / NAME
     again = f"split again with `imgcli split RAW --out {quote(str(folder))} --force`"
     try:
-        found = documents.read_document(path, _Document, FORMAT)
+        found = documents.read_document(path, _Document, (FORMAT, IN_PLACE))
     except FileNotFoundError:
         return None
     except documents.OtherVersion as error:
         raise DataError(
-            f"'{path}' has format {error.found}; this imgcli ({__version__}) reads format "
-            f"{FORMAT}. Use the imgcli that made it, or {again}."
+            f"'{path}' has format {error.found}; this imgcli ({__version__}) reads formats "
+            f"{FORMAT} and {IN_PLACE}. Use the imgcli that made it, or {again}."
         ) from None
     except (OSError, documents.DocumentError) as error:
         reason = documents.reason_of(error)
         raise DataError(f"'{path}' cannot be read ({reason}). Restore it, or {again}.") from None
     recipe = Recipe(**{field.name: getattr(found, field.name) for field in fields(Recipe)})
-    return Manifest(recipe, found.source, found.classes, found.photos)
+    return Manifest(recipe, found.source, found.classes, found.photos, found.read_from)
 
 
 def flat_names(sources: Mapping[str, tuple[str, str]]) -> dict[str, str]:
@@ -283,6 +319,8 @@ def user_files(folder: Path, cache: Path = CACHE) -> list[str]:
         made = None
     if made is None:
         return files_in(folder)
+    if made.read_from is not None:
+        return [path for path in files_in(folder) if path != NAME]
     placed = {photo.path: photo for photo in made.photos}
     files = [path for path in files_in(folder) if path != NAME]
     digests, _ = digests_by_path(folder, [path for path in files if path in placed], cache)

@@ -186,6 +186,8 @@ def _first_of_parts(layout: Layout) -> Iterator[tuple[str, Place]]:
 
 def _files_of(tree: Layout) -> list[str]:
     """The files to be placed: photos and others, without imgcli's documents, which are written."""
+    if tree.in_place:
+        return []  # the manifest says where they are
     others = [item.path for item in tree.rejected if (tree.root / item.path).is_file()]
     return [*tree.photos, *others]
 
@@ -235,7 +237,7 @@ def _make(
     files = {moved.get(path, path): path for path in _files_of(tree)}
     labelled = {old: (new, labels[old]) for old, new in moved.items()}
     documents = _Documents(
-        document, _manifest(root, moved), provenance.copied_lines(root, labelled)
+        document, _manifest(root, out, moved), provenance.copied_lines(root, labelled)
     )
 
     def user_files(old: Path) -> list[str]:
@@ -284,7 +286,7 @@ def _is_made(root: Path, out: Path, files: Mapping[str, str], documents: _Docume
         return False
 
 
-def _manifest(root: Path, moved: Mapping[str, str]) -> Manifest | None:
+def _manifest(root: Path, out: Path, moved: Mapping[str, str]) -> Manifest | None:
     """`split.json` of the new tree: the same photos in the same parts, under their new classes."""
     made = read_manifest(root)
     if made is None:
@@ -292,7 +294,10 @@ def _manifest(root: Path, moved: Mapping[str, str]) -> Manifest | None:
     photos = [replace(photo, path=moved.get(photo.path, photo.path)) for photo in made.photos]
     photos.sort(key=lambda photo: photo.path)
     classes = tuple(sorted({photo.label for photo in photos}))
-    return replace(made, photos=tuple(photos), classes=classes)
+    read_from = made.read_from
+    if read_from is not None and not os.path.isabs(read_from):
+        read_from = os.path.relpath(str(made.folder(root)), out.parent.resolve() / out.name)
+    return replace(made, photos=tuple(photos), classes=classes, read_from=read_from)
 
 
 def _read_merge(root: Path) -> dict[str, Any]:

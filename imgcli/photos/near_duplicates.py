@@ -27,10 +27,11 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.compute.local import in_threads
+from imgcli.locations import Location, Where, locations_of
 from imgcli.photos import decode, fingerprint, pipeline, resize
 from imgcli.photos.decode import Fault
 from imgcli.photos.fingerprint import Array, Fingerprints
-from imgcli.photos.hashing import in_threads
 from imgcli.photos.pipeline import Photo, Transform
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.sample_range import find_range
@@ -56,7 +57,7 @@ STAGES = ((True, 1, 1.6), (True, 1, 1.25), (False, 3, 1.0))
 
 
 def duplicate_groups(
-    files: Sequence[Path | str],
+    files: Sequence[Location],
     digests: Sequence[str],
     mode: Mode,
     cache: Path = CACHE,
@@ -85,15 +86,15 @@ def duplicate_groups(
 
 
 def groups_by_path(
-    root: Path, digests: Mapping[str, str], mode: Mode, cache: Path = CACHE
+    where: Where, digests: Mapping[str, str], mode: Mode, cache: Path = CACHE
 ) -> tuple[dict[str, int], list[Rejected]]:
-    """As `duplicate_groups`, of files below `root`: by path, without those not decoded, and these.
+    """As `duplicate_groups`, of photos by their paths, without those not decoded; and these.
 
     Args:
         digests: SHA-256 of each file, by path.
     """
     paths = list(digests)
-    files = [f"{root}/{path}" for path in paths]
+    files = locations_of(where, paths)
     numbers, faults = duplicate_groups(files, list(digests.values()), mode, cache)
     groups = dict(zip(paths, numbers.tolist(), strict=True))
     for index, _ in faults:
@@ -124,7 +125,7 @@ class FileFingerprints:
 
 
 def fingerprint_files(
-    files: Sequence[Path | str], digests: Sequence[str], cache: Path
+    files: Sequence[Location], digests: Sequence[str], cache: Path
 ) -> FileFingerprints:
     """Fingerprint the files, from the cache or decoded now; Ctrl-C keeps what is done."""
     unique, first, content = np.unique(np.array(digests), return_index=True, return_inverse=True)
@@ -169,12 +170,26 @@ def _parts(items: Sliceable, size: int) -> Iterator[Sliceable]:
 
 
 def _filled_store(
-    files: Sequence[Path | str], digests: Sequence[str], view: Preprocess, cache: Path
+    files: Sequence[Location], digests: Sequence[str], view: Preprocess, cache: Path
 ) -> tuple[RowStore, dict[int, Fault]]:
     """The store of the files' fingerprints, and why some have none, by position.
 
+    Ctrl-C keeps what is done.
+    """
+    stores, transforms = fingerprint_stores(view, cache, digests)
+    return stores[0], pipeline.fill(stores, transforms, files, digests, "Fingerprinting")
+
+
+def fingerprint_stores(
+    view: Preprocess, cache: Path, digests: Sequence[str] | int
+) -> tuple[list[RowStore], list[Transform]]:
+    """Where fingerprints are kept, and how they are made of photos.
+
     The photos that are decoded for it leave the view that most networks have in the cache as well,
-    where there is room: training finds it there. Ctrl-C keeps what is done.
+    where there is room: training finds it there.
+
+    Args:
+        digests: SHA-256 of the photos, or the number of those that lack one.
     """
     samples = f"-{view.sample_range.key()}" if view.sample_range else ""
     made_by = f"v{fingerprint.VERSION}-{resize.BY}-decode{decode.VERSION}{samples}"
@@ -183,11 +198,11 @@ def _filled_store(
         folder, (fingerprint.LENGTH,), "uint8", about="fingerprints, to find near-duplicates"
     )
     stores, transforms = [store], [Transform(partial(_derive_fingerprint, view))]
-    missing = int((store.rows(digests) < 0).sum())
+    missing = digests if isinstance(digests, int) else int((store.rows(digests) < 0).sum())
     if _is_room(cache, missing * DEFAULT_VIEW.size**2 * 3):
         stores.append(store_of(view, cache))
         transforms.append(Transform(partial(_default_view, view), opportunistic=True))
-    return store, pipeline.fill(stores, transforms, files, digests, "Fingerprinting")
+    return stores, transforms
 
 
 def _derive_fingerprint(view: Preprocess, photo: Photo) -> Fingerprints:

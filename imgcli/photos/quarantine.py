@@ -33,6 +33,7 @@ from imgcli import __version__, documents, provenance
 from imgcli.documents import Name, Relative, Sha256, stays_inside
 from imgcli.errors import DataError
 from imgcli.files import locked, sweep_temporaries, sync_folder, write_json
+from imgcli.locations import as_words
 from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.manifest import NAME as MANIFEST
 from imgcli.photos.manifest import Manifest, read_manifest
@@ -179,6 +180,13 @@ def refuse_split(root: Path) -> None:
     """
     for folder in (root, root.resolve().parent):
         made = read_manifest(folder)
+        if isinstance(made, Manifest) and made.read_from is not None:
+            raise DataError(
+                f"'{root}' reads its photos where they are, in '{made.source}', and nothing is "
+                f"moved there. Leave photos out of that, then imgcli split {quote(made.source)} "
+                f"--out {quote(str(folder))} --update; or make files of them, and fix those: "
+                f"imgcli import {as_words(made.source)}"
+            )
         if isinstance(made, Manifest):
             raise DataError(
                 f"'{root}' was made by imgcli split, and its {MANIFEST} vouches for every photo. "

@@ -17,12 +17,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from imgcli.class_folders import Place
 from imgcli.errors import DataError, StorageError
 from imgcli.files import write_atomic
 from imgcli.folder_names import AS_FOUND, Levels
+from imgcli.locations import Where, as_words, name_of
 from imgcli.photos.hashing import digests_by_path
 from imgcli.photos.layout import find_manifest, find_photos
 from imgcli.photos.quarantine import Move, refuse_split
@@ -50,12 +52,15 @@ def origins(data: Path, paths: Sequence[str]) -> tuple[Path, list[Origin]]:
         DataError: the dataset does not have one of them.
     """
     made = find_manifest(data)
+    where: Where = data
     if made:
+        if (folder := made.folder(data)) is not None:
+            where = made.locations(folder)
         known = {photo.path: photo.source for photo in made.photos}
     else:
         known = {path: path for path in (find_photos(data).photos if data.is_dir() else ())}
     # Only what the dataset has is opened: the paths come from a file.
-    digests, _ = digests_by_path(data, [path for path in paths if path in known])
+    digests, _ = digests_by_path(where, [path for path in paths if path in known])
     found = []
     for path in paths:
         if path not in digests:
@@ -137,6 +142,12 @@ def planned(
     if not rows:
         return root, []
     refuse_split(root)
+    if root.is_file() or any(name_of(row.path) != row.path for row in rows):
+        raise DataError(
+            f"The plan '{file}' is about photos that are read in place, and imgcli changes nothing "
+            f"in '{root}'. Correct the labels there, then imgcli split {quote(str(root))} "
+            f"--update; or make files of them: imgcli import {as_words(str(root))}"
+        )
     layout = find_photos(root, levels)
     places = layout.photos
     for row in rows:

@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.compute.engine import in_order
 from imgcli.image_types import HEAD, photo_format
+from imgcli.locations import Location, paths_in, read_each, reading_order
 from imgcli.photos import decode, pipeline
 from imgcli.photos.decode import KINDS, SAID, SIXTEEN, bits_for, common_range, sample_extremes
-from imgcli.photos.hashing import in_threads
 from imgcli.photos.pipeline import Photo, Transform
 from imgcli.photos.row_cache import RowStore
 from imgcli.progress import note_once
-from imgcli.reading import open_regular
+from imgcli.reading import MAX_PHOTO
 from imgcli.records import FloatArray, SampleRange
 from imgcli.text import count
 
@@ -30,7 +31,7 @@ _NONE = (0.0, 0.0, 0.0)  # the row of a photo of 8 bits
 
 
 def range_of_files(
-    files: Sequence[Path | str], digests: Sequence[str], cache: Path
+    files: Sequence[Location], digests: Sequence[str], cache: Path
 ) -> SampleRange | None:
     """The range of all files together, which is said; None where none has more than 8 bits.
 
@@ -47,15 +48,14 @@ def range_of_files(
 
 
 def find_range(
-    files: Sequence[Path | str], digests: Sequence[str], cache: Path
+    files: Sequence[Location], digests: Sequence[str], cache: Path
 ) -> tuple[SampleRange | None, list[str]]:
     """As `range_of_files`, with the sentences about it."""
     if not files:
         return None, []
     unique, first = np.unique(np.array(digests), return_index=True)
     keys = unique.tolist()
-    about = "lowest and highest samples of photos of more than 8 bits"
-    store = RowStore(cache / "ranges" / f"decode{decode.VERSION}", (3,), "float64", about=about)
+    store = range_store(cache)
     _fill(store, [files[i] for i in first], keys)
     rows = store.rows(keys)
     extremes = store.take(rows[rows >= 0])
@@ -64,7 +64,7 @@ def find_range(
 
 def own_range(data: bytes) -> SampleRange | None:
     """The range of one photo by itself; None where a folder's would make no difference."""
-    if not _may_exceed_8_bits(data[:HEAD]):
+    if not may_exceed_8_bits(data[:HEAD]):
         return None
     extremes = sample_extremes(data)
     if extremes is None or KINDS[extremes.kind] != SIXTEEN:
@@ -72,45 +72,55 @@ def own_range(data: bytes) -> SampleRange | None:
     return SampleRange(bits_for(extremes.high))
 
 
-def _fill(store: RowStore, files: Sequence[Path | str], digests: Sequence[str]) -> None:
-    lacking = np.flatnonzero(store.rows(digests) < 0).tolist()
-    chunks = (lacking[start : start + CHUNK] for start in range(0, len(lacking), CHUNK))
-    deep = set(chain.from_iterable(in_threads(lambda rows: _deep(files, rows), chunks)))
+def _fill(store: RowStore, files: Sequence[Location], digests: Sequence[str]) -> None:
+    missing = np.flatnonzero(store.rows(digests) < 0).tolist()
+    lacking = [missing[k] for k in reading_order([files[i] for i in missing])]
+    parts = (lacking[start : start + CHUNK] for start in range(0, len(lacking), CHUNK))
+    chunks = ([(i, files[i]) for i in part] for part in parts)
+    deep = set(chain.from_iterable(in_order(_deep, chunks, _names)))
     others = [digests[i] for i in lacking if i not in deep]
     if others:
         store.append(others, np.tile(np.array(_NONE), (len(others), 1)))
     rest = sorted(deep)
     pipeline.fill(
         [store],
-        [Transform(_row)],
+        [Transform(range_row)],
         [files[i] for i in rest],
         [digests[i] for i in rest],
         "Reading samples",
     )
 
 
-def _deep(files: Sequence[Path | str], rows: Sequence[int]) -> list[int]:
-    """The files that may have more than 8 bits, and those that cannot be read."""
-    found = []
-    for i in rows:
-        try:
-            with open_regular(files[i]) as file:
-                head = file.read(HEAD)
-        except OSError:
-            found.append(i)
-            continue
-        if _may_exceed_8_bits(head):
-            found.append(i)
-    return found
+def _names(files: Sequence[tuple[int, Location]]) -> list[str]:
+    return paths_in(file for _, file in files)
 
 
-def _may_exceed_8_bits(head: bytes) -> bool:
-    name = photo_format(head)
+def _deep(files: Sequence[tuple[int, Location]]) -> list[int]:
+    """Those of the files that may have more than 8 bits, or cannot be read, by their positions."""
+    heads = read_each((file for _, file in files), MAX_PHOTO, HEAD)
+    return [
+        i
+        for (i, _), head in zip(files, heads, strict=True)
+        if isinstance(head, OSError) or may_exceed_8_bits(head)
+    ]
+
+
+def may_exceed_8_bits(head: bytes) -> bool:
+    """Whether a photo may have more than 8 bits, by its first bytes."""
+    name = photo_format(head[:HEAD])
     return name in ("TIFF", "PPM") or (name == "PNG" and head[24:25] == b"\x10")
 
 
-def _row(photo: Photo) -> FloatArray | None:
-    return np.array(sample_extremes(photo.data) or _NONE, dtype=np.float64)
+def range_store(cache: Path) -> RowStore:
+    """Where the lowest and highest sample of each photo are kept, (N, 3)."""
+    about = "lowest and highest samples of photos of more than 8 bits"
+    return RowStore(cache / "ranges" / f"decode{decode.VERSION}", (3,), "float64", about=about)
+
+
+def range_row(photo: Photo) -> FloatArray:
+    """The row (3,) of a photo in that store."""
+    found = sample_extremes(photo.data) if may_exceed_8_bits(photo.data) else None
+    return np.array(found or _NONE, dtype=np.float64)
 
 
 def _of(extremes: NDArray[np.float64], mode: str) -> NDArray[np.float64]:

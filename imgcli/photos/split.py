@@ -17,14 +17,17 @@ from imgcli.class_folders import Place
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.files import refuse_case_twins
 from imgcli.folder_names import AS_FOUND, Levels
+from imgcli.locations import Member, as_words, locations_of, size_of
 from imgcli.photos import grouping, manifest
 from imgcli.photos.assign import DEFAULT_FOLDS, choose_parts, suggested_folds
+from imgcli.photos.first_reading import read_once
 from imgcli.photos.grouping import check_group_by, join_groups
 from imgcli.photos.hashing import digests_by_path, remember
-from imgcli.photos.layout import ARE_CLASSES, Layout, not_usable, read_layout
+from imgcli.photos.layout import ARE_CLASSES, Layout, layout_in_place, not_usable, read_layout
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
 from imgcli.photos.near_duplicates import groups_by_path
-from imgcli.records import IntArray, Rejected
+from imgcli.records import IntArray, PhotosInPlace, Rejected
+from imgcli.remote.uris import is_uri
 from imgcli.runs import CACHE
 from imgcli.text import count, listed
 
@@ -49,7 +52,8 @@ class SplitResult:
 class _Photos:
     """The photos of the raw folder that can be used."""
 
-    sources: list[str]  # (N,) relative to the raw folder, sorted
+    paths: list[str]  # (N,) relative to the raw folder, sorted
+    sources: list[str]  # (N,) the same, or where those in place are
     inner: list[str]  # (N,) relative to the class folder
     classes: tuple[str, ...]  # (K,) sorted
     targets: IntArray  # (N,)
@@ -63,7 +67,7 @@ class _Photos:
 class SplitPlan:
     """Where each photo goes."""
 
-    raw: Path
+    raw: str  # the folder, the shards or the table, as it was typed
     old: Manifest | None  # of the dataset that is updated
     manifest: Manifest  # of the dataset that is to be made
     rejected: tuple[Rejected, ...]  # by their paths in `raw`, sorted
@@ -73,7 +77,7 @@ class SplitPlan:
 
 
 def split_folder(
-    raw: Path,
+    raw: Path | PhotosInPlace,
     out: Path = Path("dataset"),
     *,
     ratio: float | None = None,
@@ -91,6 +95,7 @@ def split_folder(
 ) -> SplitResult:
     """Make `out/{train,test[,val]}/<class>/<photo>` from `raw/<class>/<photo>`.
 
+    Of photos in place, which a shard or table names, `out` has `split.json` alone.
     Nothing under `raw` changes. A choice that is None is as in `Recipe` or, with `update`, as the
     dataset was split before. Stopped half way, by Ctrl-C or a full disk, it leaves no `out`, or the
     old one as it was.
@@ -129,6 +134,12 @@ def split_folder(
         raise WrongUsage(f"--min-photos {recipe.min_photos} must be at least 1.")
     _check_places(raw, out)
     layout = _class_folders(raw, levels)
+    if layout.in_place and recipe.link != "auto":
+        raise WrongUsage(
+            f"--link {recipe.link} places photos, and those of '{layout.name}' are read where "
+            "they are. Leave it out; to have files, import them: imgcli import "
+            f"{as_words(layout.name)}"
+        )
     began = time.time_ns()
     if not (force or update) and staging.is_occupied(out):
         plan = _plan_made(layout, recipe, out, cache)
@@ -136,21 +147,22 @@ def split_folder(
     with staging.staged_folder(out, replace=force or update, user_files=user_files) as staged:
         if old is not None and manifest.read_manifest(out) != old:
             raise StorageError(f"'{out}' was split again by another imgcli. Run this again.")
-        plan = plan_split(layout, recipe, old, cache)
+        plan = plan_split(layout, recipe, out, old, cache)
         copied = write_split(plan, out, staged.folder)
-    _remember(plan, out, copied, began, cache)
+    if not layout.in_place:
+        _remember(plan, out, copied, began, cache)
     return describe(plan, out, copied, staged.kept)
 
 
 def plan_split(
-    layout: Layout, recipe: Recipe, old: Manifest | None = None, cache: Path = CACHE
+    layout: Layout, recipe: Recipe, out: Path, old: Manifest | None = None, cache: Path = CACHE
 ) -> SplitPlan:
     """Read every photo, find duplicates and assign each photo to a part.
 
     Args:
+        out: the dataset folder.
         old: keeps the parts of the photos in it.
     """
-    raw = layout.root
     photos, unreadable = _readable(layout, recipe, cache)
     before = old.parts_of(photos.digests, photos.sources) if old else {}
     parts = choose_parts(
@@ -162,10 +174,11 @@ def plan_split(
         before,
         large_groups=bool(recipe.group_by),
     )
+    placed = _placed(layout, photos, parts)
     return SplitPlan(
-        raw=raw,
+        raw=layout.name,
         old=old,
-        manifest=Manifest(recipe, str(raw), photos.classes, _placed(raw, photos, parts)),
+        manifest=Manifest(recipe, layout.name, photos.classes, placed, _read_from(layout, out)),
         rejected=tuple(sorted(layout.rejected + unreadable, key=lambda item: item.path)),
         lost=tuple(sorted(set(layout.classes) - {*photos.classes, *photos.left_out})),
         left_out=photos.left_out,
@@ -180,8 +193,11 @@ def write_split(plan: SplitPlan, out: Path, folder: Path) -> int:
         How many photos had to be copied though links were asked for.
     """
     made = plan.manifest
+    if made.read_from is not None:
+        made.write(folder)
+        return 0
     refuse_case_twins([photo.path for photo in made.photos], out, folder)
-    copied = manifest.place_photos(made.photos, plan.raw, out, folder, made.recipe.link)
+    copied = manifest.place_photos(made.photos, Path(plan.raw), out, folder, made.recipe.link)
     made.write(folder)
     return copied
 
@@ -224,9 +240,9 @@ def _old_manifest(out: Path) -> Manifest:
     raise DataError(f"{missing} Split without --update.")
 
 
-def _class_folders(raw: Path, levels: Levels) -> Layout:
+def _class_folders(raw: Path | PhotosInPlace, levels: Levels) -> Layout:
     """The layout of a folder to be split; a dataset, or one without photos, is refused."""
-    layout = read_layout(raw, levels)
+    layout = read_layout(raw, levels) if isinstance(raw, Path) else layout_in_place(raw)
     if layout.parts:
         raise DataError(
             f"'{raw}' is split already, into {listed(sorted(layout.parts))}. Give it to the later "
@@ -234,7 +250,7 @@ def _class_folders(raw: Path, levels: Levels) -> Layout:
         )
     if "" in layout.errors:
         raise layout.errors[""]
-    _check_classes(raw, layout.photos)
+    _check_classes(layout.name, layout.photos, layout.rejected if layout.in_place else ())
     return layout
 
 
@@ -246,12 +262,13 @@ def _plan_made(layout: Layout, recipe: Recipe, out: Path, cache: Path) -> SplitP
     """
     made = manifest.read_manifest(out)
     # These are quickly seen, before all photos are read.
-    if made is None or (made.recipe, made.source) != (recipe, str(layout.root)):
+    if made is None or (made.recipe, made.source) != (recipe, layout.name):
         raise staging.occupied(out)
-    if not layout.photos.keys() >= {photo.source for photo in made.photos}:
+    if not set(map(layout.source, layout.photos)) >= {photo.source for photo in made.photos}:
         raise staging.occupied(out)
-    plan = plan_split(layout, recipe, cache=cache)
-    whole = {manifest.NAME, *(photo.path for photo in made.photos)} == set(aside.files_in(out))
+    plan = plan_split(layout, recipe, out, cache=cache)
+    placed = () if layout.in_place else (photo.path for photo in made.photos)
+    whole = {manifest.NAME, *placed} == set(aside.files_in(out))
     if plan.manifest != made or not whole or manifest.user_files(out, cache):
         raise staging.occupied(out)
     return plan
@@ -267,7 +284,11 @@ def _remember(plan: SplitPlan, out: Path, copied: int, began: int, cache: Path) 
         remember([f"{out}/{photo.path}" for photo in placed], digests, began, cache)
 
 
-def _check_places(raw: Path, out: Path) -> None:
+def _check_places(raw: Path | PhotosInPlace, out: Path) -> None:
+    if isinstance(raw, PhotosInPlace):
+        if is_uri(raw.name):
+            return
+        raw = Path(raw.name)
     source, target = raw.resolve(), out.resolve()
     if target.is_relative_to(source):
         raise StorageError(
@@ -280,7 +301,7 @@ def _check_places(raw: Path, out: Path) -> None:
 
 
 def _check_classes(
-    raw: Path,
+    raw: str,
     photos: Mapping[str, Place],
     unreadable: Sequence[Rejected] = (),
     left_out: Mapping[str, int] = MappingProxyType({}),
@@ -305,23 +326,25 @@ def _check_classes(
 
 def _readable(layout: Layout, recipe: Recipe, cache: Path) -> tuple[_Photos, list[Rejected]]:
     """Read every photo: its digest and its group, or why it cannot be used."""
-    raw = layout.root
-    digests, unread = digests_by_path(raw, list(layout.photos), cache)
-    duplicates, undecodable = groups_by_path(raw, digests, recipe.duplicates, cache)
+    if layout.in_place and recipe.duplicates == "near":
+        read_once(list(layout.in_place.locations.values()), cache)
+    digests, unread = digests_by_path(layout.where, list(layout.photos), cache)
+    duplicates, undecodable = groups_by_path(layout.where, digests, recipe.duplicates, cache)
     rejected = sorted(unread + undecodable, key=lambda item: item.path)
+    if layout.in_place:
+        rejected = [Rejected(layout.source(item.path), item.reason) for item in rejected]
     sizes = Counter(layout.photos[path].label for path in duplicates)
     left_out = {label: n for label, n in sorted(sizes.items()) if n < recipe.min_photos}
     kept = {path: n for path, n in duplicates.items() if layout.photos[path].label not in left_out}
     used = {path: layout.photos[path] for path in kept}
-    _check_classes(raw, used, rejected, left_out)
-    names = {path: path for path in used}
-    about = grouping.Photos(raw, names, names, digests, (raw,))
-    found = join_groups(kept, recipe.grouping, about)
+    _check_classes(layout.name, used, rejected, left_out)
+    found = join_groups(kept, recipe.grouping, grouping.Photos.of(layout, digests))
     groups = found.groups
     classes = tuple(sorted({place.label for place in used.values()}))
     position = {name: i for i, name in enumerate(classes)}
     photos = _Photos(
-        sources=list(used),
+        paths=list(used),
+        sources=[layout.source(path) for path in used],
         inner=[layout.inner(path) for path in used],
         classes=classes,
         targets=np.array([position[place.label] for place in used.values()]),
@@ -333,30 +356,46 @@ def _readable(layout: Layout, recipe: Recipe, cache: Path) -> tuple[_Photos, lis
     return photos, rejected
 
 
-def _placed(raw: Path, photos: _Photos, parts: Mapping[str, IntArray]) -> tuple[PlacedPhoto, ...]:
+def _placed(
+    layout: Layout, photos: _Photos, parts: Mapping[str, IntArray]
+) -> tuple[PlacedPhoto, ...]:
     """Where each photo goes, sorted by path."""
     labels = [photos.classes[target] for target in photos.targets.tolist()]
     inner = zip(labels, photos.inner, strict=True)
-    names = manifest.flat_names(dict(zip(photos.sources, inner, strict=True)))
+    names = manifest.flat_names(dict(zip(photos.paths, inner, strict=True)))
+    locations = locations_of(layout.where, photos.paths)
     groups = photos.groups.tolist()
     placed = []
     for part, rows in parts.items():
         for row in rows.tolist():
-            source = photos.sources[row]
+            location = locations[row]
             placed.append(
                 PlacedPhoto(
-                    path=f"{part}/{labels[row]}/{names[source]}",
-                    source=source,
-                    size=os.stat(f"{raw}/{source}").st_size,
+                    path=f"{part}/{labels[row]}/{names[photos.paths[row]]}",
+                    source=photos.sources[row],
+                    size=size_of(location),
                     sha256=photos.digests[row],
                     group=groups[row],
                     part=part,
+                    offset=location.offset if isinstance(location, Member) else None,
                 )
             )
     return tuple(sorted(placed, key=lambda photo: photo.path))
 
 
-def _what_changed(old: Manifest, new: Manifest, raw: Path) -> str:
+def _read_from(layout: Layout, out: Path) -> str | None:
+    """The folder of photos in place, as the dataset names it: relative, where it was typed so."""
+    if layout.in_place is None:
+        return None
+    folder = layout.in_place.folder
+    if is_uri(folder):
+        return folder
+    if os.path.isabs(layout.name):
+        return os.path.abspath(folder)
+    return os.path.relpath(os.path.realpath(folder), out.parent.resolve() / out.name)
+
+
+def _what_changed(old: Manifest, new: Manifest, raw: str) -> str:
     before, now = (Counter(photo.sha256 for photo in made.photos) for made in (old, new))
     kept = (before & now).total()
     return (

@@ -7,7 +7,6 @@ again; a photo that has changed is. `imgcli split` leaves the default view.
 """
 
 import io
-import os
 from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcli.errors import DataError
+from imgcli.locations import Location, Where, locations_of
 from imgcli.photos import pipeline, resize
 from imgcli.photos.decode import VERSION, Fault, needed, to_input
 from imgcli.photos.pipeline import BLOCK, Photo, Transform
@@ -75,14 +75,20 @@ def load_pixels(samples: Samples, views: Sequence[Preprocess], cache: Path = CAC
         missing = int((store.rows(samples.digests) < 0).sum())
         if missing:
             store.reserve(missing)
-    files = [os.path.join(samples.root, path) for path in samples.paths]  # a Path takes a kilobyte
     transforms = [view_of(view) for view in views]
-    faults = pipeline.fill(stores, transforms, files, samples.digests, "Decoding")
+    faults = pipeline.fill(stores, transforms, samples.files(), samples.digests, "Decoding")
     changed = [samples.paths[i] for i, fault in faults.items() if fault.kind == pipeline.CHANGED]
     if changed:
         raise DataError(
             f"{len(changed)} of {len(samples)} photos in '{samples.root}' have changed since the "
             f"split: {listed(changed)}. Run `imgcli split` again."
+        )
+    if samples.locations and (gone := {i: f for i, f in faults.items() if f.stage == "read"}):
+        i, fault = next(iter(gone.items()))
+        raise DataError(
+            f"{len(gone)} of {len(samples)} photos of '{samples.root}' cannot be read where they "
+            f"are: '{samples.paths[i]}' ({samples.locations[i]}): {fault.reason}. Put them back, "
+            "or run `imgcli split` again."
         )
     return [_pixels_in(store, samples, faults) for store in stores]
 
@@ -98,13 +104,13 @@ def enlarged(view: Preprocess, factor: float = 1.25) -> Preprocess:
     return replace(view, size=round(view.size * factor))
 
 
-def decode_files(files: Sequence[Path], preprocess: Preprocess) -> Generator[Block, None, None]:
+def decode_files(files: Sequence[Location], preprocess: Preprocess) -> Generator[Block, None, None]:
     """Decode files in threads over all cores, in order, a block at a time."""
     return decode_photos(files, len(files), preprocess)
 
 
 def decode_photos(
-    photos: Iterable[Path | str | bytes | Fault], total: int, preprocess: Preprocess
+    photos: Iterable[Location | bytes | Fault], total: int, preprocess: Preprocess
 ) -> Generator[Block, None, None]:
     """As `decode_files`, of files and of bytes that come one by one.
 
@@ -147,7 +153,7 @@ QUALITY = 50  # of WebP; a photo of 96 pixels takes about 1.2 kB
 
 
 def thumbnails(
-    root: Path,
+    where: Where,
     paths: Iterable[str],
     side: int,
     digests: Mapping[str, str],
@@ -156,7 +162,7 @@ def thumbnails(
     """A thumbnail of each photo, in order, made in threads only a little ahead of the reader.
 
     Args:
-        paths: relative to `root`.
+        where: the folder that the paths are below, or the place of each.
         digests: SHA-256 of the bytes that a file must still hold, by path, where that is known.
         among: the photos that the folder itself has. Paths come from files that a stranger may have
             written, to have any picture of this machine shown; no other file is opened.
@@ -166,8 +172,11 @@ def thumbnails(
         changed or cannot be decoded.
     """
     paths = list(paths)
+    among = among if isinstance(where, Path) else where
     wanted = np.array([[path in among for path in paths]], dtype=bool)
-    files, known = [f"{root}/{path}" for path in paths], [digests.get(path) for path in paths]
+    shown = iter(locations_of(where, (path for path in paths if path in among)))
+    files = [next(shown) if is_wanted else "" for is_wanted in wanted[0].tolist()]
+    known = [digests.get(path) for path in paths]
     with closing(pipeline.derive([_thumbnail_of(side)], files, known, wanted=wanted)) as derived:
         for is_wanted in wanted[0].tolist():
             made = next(derived)[1] if is_wanted else {}

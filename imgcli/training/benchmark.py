@@ -9,16 +9,17 @@ from pathlib import Path
 
 import torch
 
+from imgcli.compute.local import cores
 from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import DataError
+from imgcli.locations import Location
 from imgcli.models.create import create_network
 from imgcli.models.folding import fuse_for_inference
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
-from imgcli.photos.hashing import cores
-from imgcli.photos.layout import photos_under
+from imgcli.photos.layout import new_photos
 from imgcli.photos.views import decode_files
-from imgcli.records import Preprocess
+from imgcli.records import Preprocess, Rejected
 from imgcli.training.device import autocast, choose_device, forward
 from imgcli.training.precision import choose_precision, has_bf16
 from imgcli.training.probe.heads import joined
@@ -71,7 +72,9 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
     Raises:
         DataError: no photo in the folder, or none that can be read.
     """
-    names, _ = photos_under(folder)
+    photos = new_photos(folder)
+    names = photos.names
+    locations = [one for one in photos.contents() if not isinstance(one, bytes | Rejected)]
     classes = max(2, len({Path(name).parent.name for name in names}))
     device = choose_device(device_name)
     model = ModelConfig(
@@ -82,7 +85,7 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
         pretrained=False,
     )
     network = create_network(model, classes)
-    decode = _decoding(names[:: max(1, len(names) // DECODED)], network, folder)
+    decode = _decoding(locations[:: max(1, len(names) // DECODED)], network, folder)
     look, learn = {}, {}
     for precision in ("fp32", "bf16") if has_bf16(device) else ("fp32",):
         look[precision] = inference_rate(network, config.model.frozen, device, precision)
@@ -104,9 +107,9 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
     )
 
 
-def _decoding(names: list[str], network: Network, folder: Path) -> float:
+def _decoding(photos: list[Location], network: Network, folder: Path) -> float:
     start = time.perf_counter()
-    blocks = decode_files([Path(name) for name in names], network.preprocess)
+    blocks = decode_files(photos, network.preprocess)
     read = sum(len(block.indices) for block in blocks)
     if not read:
         raise DataError(f"'{folder}' holds no photo that can be read. Name a folder of photos.")

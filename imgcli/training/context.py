@@ -5,7 +5,6 @@ FitSpec            which rows are trained on, and which validate
 FitResult          a trained module, its history and metrics
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -157,7 +156,7 @@ def range_of(dataset: Dataset) -> SampleRange | None:
     """The range of a dataset's photos of more than 8 bits; the test part has no say in it."""
     samples = dataset.samples
     rows = np.setdiff1d(np.arange(len(samples)), dataset.split.parts.get("test", [])).tolist()
-    files = [os.path.join(samples.root, samples.paths[row]) for row in rows]
+    files = [samples.file(row) for row in rows]
     return range_of_files(files, [samples.digests[row] for row in rows], CACHE)
 
 

@@ -397,14 +397,7 @@ class _TrainingPhotos:
             note(f"No training photos to compare with: {error}")
             return None
         samples, part = dataset.samples, dataset.split.train
-        train = Samples(
-            samples.root,
-            tuple(samples.paths[i] for i in part),
-            samples.targets[part],
-            samples.groups[part],
-            tuple(samples.digests[i] for i in part),
-            samples.classes,
-        )
+        train = samples.at(part)
         features, _ = frozen_features(network, train, device, precision)
         readable = np.flatnonzero(~features[:, 0].isnan().cpu().numpy())
         directions = torch.nn.functional.normalize(features[torch.from_numpy(readable)], dim=1)

@@ -17,6 +17,7 @@ from imgcli.config import GroupBy
 from imgcli.errors import DataError
 from imgcli.files import locked
 from imgcli.folder_names import AS_FOUND, Levels
+from imgcli.locations import locations_of
 from imgcli.models.memory import within_memory
 from imgcli.models.network import network_key
 from imgcli.photos.dataset import SEALED
@@ -148,11 +149,12 @@ def score_other(run: Run, data: Path, device: str = "auto", levels: Levels = AS_
         WrongUsage: `data` can be read in more than one way.
         RunError: the run is damaged.
     """
-    places = find_photos(data, levels).photos
+    layout = find_photos(data, levels)
+    places = layout.photos
     tested = {path: place for path, place in places.items() if place.part == "test"}
     places = tested or places
     classes = tuple(run.read_json("model.json")["classes"])
-    digests, unread = digests_by_path(data, sorted(places), CACHE)
+    digests, unread = digests_by_path(layout.where, sorted(places), CACHE)
     own = own_photos(run)
     unknown = Counter(places[p].label for p in digests if places[p].label not in classes)
     named = {p: digest for p, digest in digests.items() if places[p].label in classes}
@@ -174,9 +176,10 @@ def score_other(run: Run, data: Path, device: str = "auto", levels: Levels = AS_
             "evaluate scores the test part"
         )
         raise DataError(f"No photo of '{data}' can be scored: {why}.")
-    groups, faults = groups_by_path(data, left, "near")
+    groups, faults = groups_by_path(layout.where, left, "near")
     files = tuple(str(data / path) for path in groups)
-    predicted = predict_photos([run], NewPhotos(files, files, lambda: files), device)
+    locations = locations_of(layout.where, groups)
+    predicted = predict_photos([run], NewPhotos(files, files, lambda: locations), device)
     by_path = {str(data / path): path for path in groups}
     paths = [by_path[path] for path in predicted.paths]
     predictions = Predictions(

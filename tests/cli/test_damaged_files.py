@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ from imgcli.errors import DataError, ImgcliError, RunError
 from imgcli.evaluation import predictions_io
 from imgcli.evaluation.calibration import temperature_of
 from imgcli.files import save_arrays
+from imgcli.locations import Location
 from imgcli.photos import pipeline, relabel
 from imgcli.photos.dataset import load_dataset
+from imgcli.photos.decode import Fault
 from imgcli.photos.hashing import digest_files
 from imgcli.photos.layout import find_photos
 from imgcli.photos.merge import undo_merge
@@ -428,8 +430,14 @@ def test_a_strangers_run_shows_no_picture_from_outside_the_dataset(
     strangers_run([path, "secret.png"] if way == "beside the parts" else [path])
     thumbnail_of_it = thumbnail(secret, 24)
     opened: list[str] = []
-    read = pipeline.read_photo
-    monkeypatch.setattr(pipeline, "read_photo", lambda f: opened.append(str(f)) or read(f))
+    read = pipeline.read_photos
+
+    def noted(files: Iterable[Location]) -> Iterator[bytes | Fault]:
+        for file in files:
+            opened.append(str(file))
+            yield from read([file])
+
+    monkeypatch.setattr(pipeline, "read_photos", noted)
     code = imgcli("report", "--out", "r.html", "--quiet")
     assert thumbnail_of_it is not None
     assert not any("secret" in file for file in opened)

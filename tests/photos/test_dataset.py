@@ -241,8 +241,8 @@ def test_a_damaged_manifest_is_said(made: Path, text: str) -> None:
 
 def test_a_manifest_of_another_format_is_said(made: Path) -> None:
     document = json.loads((made / "split.json").read_text())
-    (made / "split.json").write_text(json.dumps({**document, "format": 2}))
-    with pytest.raises(DataError, match=r"has format 2; this imgcli .* reads format 1"):
+    (made / "split.json").write_text(json.dumps({**document, "format": 3}))
+    with pytest.raises(DataError, match=r"has format 3; this imgcli .* reads formats 1 and 2"):
         load_dataset(made)
 
 

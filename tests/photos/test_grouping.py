@@ -189,7 +189,7 @@ def test_bursts_of_one_camera_are_groups(tmp_path: Path) -> None:
         exif.get_ifd(EXIF)[TAKEN] = f"2024:05:01 {time}"
         make_photo(number, (40, 30)).save(tmp_path / f"{name}.jpg", exif=exif)
     paths = {f"{name}.jpg": f"{name}.jpg" for name in shots}
-    photos = Photos(tmp_path, paths, paths, {}, (tmp_path,))
+    photos = Photos(str(tmp_path), paths, paths, {}, (tmp_path,), tmp_path)
     alone = {path: number for number, path in enumerate(paths)}
     found = join_groups(alone, GroupBy(("exif:burst",)), photos)
     assert list(found.groups.values()) == [0, 0, 0, 1, 2, 3]
@@ -204,7 +204,7 @@ def test_choices_and_duplicates_are_joined(tmp_path: Path) -> None:
         path: path
         for path in ("a/p1_d1.jpg", "a/p1_d2.jpg", "b/p2_d2.jpg", "b/p3_d3.jpg", "b/x.jpg")
     }
-    photos = Photos(tmp_path, names, names, {}, (tmp_path,))
+    photos = Photos(str(tmp_path), names, names, {}, (tmp_path,), tmp_path)
     duplicates = {
         "a/p1_d1.jpg": 0,
         "a/p1_d2.jpg": 1,

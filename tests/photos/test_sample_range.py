@@ -57,7 +57,7 @@ def test_photos_of_8_bits_have_no_range_and_are_opened_once(
 ) -> None:
     files = write(tmp_path / "a", [np.asarray(make_photo(i)) for i in range(3)])
     assert found(files, tmp_path / "cache") == (None, [])
-    monkeypatch.setattr("imgcli.photos.sample_range.open_regular", None)
+    monkeypatch.setattr("imgcli.photos.sample_range.read_each", None)
     assert found(files, tmp_path / "cache") == (None, [])
 
 

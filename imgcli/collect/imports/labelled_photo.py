@@ -57,6 +57,7 @@ class Entry:
     limits: Limits = LIMITS
     etag: str = ""  # of the object behind a URI that it is or is in; "" for files
     apart: bool = False  # it may be read before those before it, by another thread
+    offset: int | None = None  # bytes, in the tar it is in; None where it cannot be read there
 
     @property
     def path(self) -> str:
@@ -76,7 +77,17 @@ class Entry:
         """This file as a photo of a class."""
         ahead = max(self.size, 1) if self.apart else 0
         name = self.parts[-1]
-        return LabelledPhoto(label, name, self.origin, self.read, part, etag=self.etag, ahead=ahead)
+        return LabelledPhoto(
+            label,
+            name,
+            self.origin,
+            self.read,
+            part,
+            offset=self.offset,
+            size=self.size,
+            etag=self.etag,
+            ahead=ahead,
+        )
 
     def content(self) -> bytes:
         """All bytes of a file that need not be a photo, such as a list of labels.
@@ -105,6 +116,8 @@ class LabelledPhoto:
     origin: str
     read: Callable[[], bytes]
     part: str = ""  # train, val or test where the source was split already
+    offset: int | None = None  # as of its `Entry`
+    size: int = 0  # bytes, where they are known
     provenance: Mapping[str, Any] = field(default_factory=dict)  # further fields of its line
     etag: str = ""  # as of its `Entry`
     ahead: int = 0  # bytes that reading it early takes; 0 where it is to be read in its turn

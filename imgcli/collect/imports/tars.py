@@ -26,6 +26,7 @@ from imgcli.collect.imports.labelled_photo import (
     NotTaken,
 )
 from imgcli.folder_names import is_system_file
+from imgcli.reading import open_regular
 from imgcli.records import Rejected
 
 _MAX_TAR_READ = 16 * MB  # bytes at once; only a hostile header asks for more
@@ -85,7 +86,8 @@ def tar_entries(
                 if target := _target(member):
                     links.setdefault(target, []).append(member.name)
                 else:
-                    yield from _tar_member(path, tar, member, unseen, limits)
+                    plain = unpack is open_regular and not member.issparse()
+                    yield from _tar_member(path, tar, member, unseen, limits, plain)
         except (NotTaken, *BROKEN) as error:
             yield Rejected(str(path), f"{reason_of(error)}; the rest was not read")
             return
@@ -158,7 +160,12 @@ class _Kept:
 
 
 def _tar_member(
-    path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, unseen: Unseen, limits: Limits
+    path: Path,
+    tar: tarfile.TarFile,
+    member: tarfile.TarInfo,
+    unseen: Unseen,
+    limits: Limits,
+    plain: bool,
 ) -> Iterator[Entry | Rejected]:
     if member.isdir():
         return
@@ -172,7 +179,9 @@ def _tar_member(
     except NotTaken as reason:
         yield Rejected(origin, str(reason))
         return
-    yield Entry(parts, origin, member.size, partial(_open_tar_member, tar, member), limits)
+    opened = partial(_open_tar_member, tar, member)
+    offset = member.offset_data if plain else None
+    yield Entry(parts, origin, member.size, opened, limits, offset=offset)
 
 
 @contextmanager

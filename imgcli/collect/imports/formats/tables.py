@@ -226,11 +226,12 @@ def photo_of(
     if not isinstance(named, str) or not named.strip() or "\0" in named:
         return Rejected(where, "names no photo")
     named = named.strip()
-    if is_uri(named):
+    exact = is_uri(named)  # and no other machine's path, which may be found by its end
+    if exact:
         named = _below(files.root, named, table)
     try:
         label = columns.label_of(cells, reading.multi)
-        file = files.find(named, cells)
+        file = os.path.join(files.root, named) if exact else files.find(named, cells)
     except ValueError as reason:
         return Rejected(f"{where} ({named})", str(reason))
     name, part = os.path.basename(file), columns.part_of(cells)

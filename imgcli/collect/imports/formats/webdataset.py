@@ -9,7 +9,7 @@ Format: https://github.com/webdataset/webdataset
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from os.path import splitext
@@ -38,7 +38,8 @@ def find(files: Files) -> Source | None:
     photos = sum(found.photos.values())
     if not photos or not (notes[".cls"] or (flat and _beside(found.others, found.photos))):
         return None
-    return Source(files.path, Kind.WEBDATASET, partial(_photos, files), photos, found.size)
+    photos_of = partial(labelled_photos, files.entries)
+    return Source(files.path, Kind.WEBDATASET, photos_of, photos, found.size)
 
 
 def _beside(others: dict[str, list[Folder]], photos: Counter[Folder]) -> bool:
@@ -49,8 +50,15 @@ def _beside(others: dict[str, list[Folder]], photos: Counter[Folder]) -> bool:
     return 2 * n > min(photos[folder], 100) and len(inside) >= n
 
 
-def _photos(files: Files) -> LabelledPhotos:
-    for sample in _samples(files):
+def labelled_photos(
+    entries: Callable[[], Iterable[Entry | Rejected]], *, read: bool = True
+) -> LabelledPhotos:
+    """The photo of each sample, with its label.
+
+    Args:
+        read: whether the bytes of photos are wanted, and not only their places.
+    """
+    for sample in _samples(entries(), read):
         if isinstance(sample, Rejected):
             yield sample
         else:
@@ -60,14 +68,14 @@ def _photos(files: Files) -> LabelledPhotos:
 class _Member:
     """A member of a sample, read in its turn: its bytes, or why it cannot be used."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, read: bool) -> None:
         self.entry = entry
         self.suffix = splitext(entry.parts[-1])[1].lower()
         self.fault: NotTaken | None = None
         self.data = b""
         try:
             if self.suffix in PHOTO_SUFFIXES:
-                self.data = entry.read()
+                self.data = entry.read() if read else b""
             elif self.suffix in LABEL_SUFFIXES:
                 if entry.size > MAX_LABEL_FILE:
                     raise NotTaken("no label: too long")
@@ -81,11 +89,11 @@ class _Member:
         return self.data
 
 
-def _samples(files: Files) -> Iterator[list[_Member] | Rejected]:
+def _samples(entries: Iterable[Entry | Rejected], read: bool) -> Iterator[list[_Member] | Rejected]:
     """The members of each key, one sample in memory at a time."""
     key: Folder = ()
     members: list[_Member] = []
-    for item in files.entries():
+    for item in entries:
         if isinstance(item, Rejected):
             yield item
             continue
@@ -94,7 +102,7 @@ def _samples(files: Files) -> Iterator[list[_Member] | Rejected]:
             yield members
             members = []
         key = here
-        members.append(_Member(item))
+        members.append(_Member(item, read))
     if members:
         yield members
 
