@@ -110,7 +110,7 @@ def quality_issues(
         ),
         _Mark(
             "blurred",
-            (metadata.sharpness < BLURRED) & _softer_than_its_class(metadata.sharpness, classes),
+            (metadata.sharpness < BLURRED) & softer_than_its_class(metadata.sharpness, classes),
             lambda i: f"no sharp edge anywhere (sharpness {metadata.sharpness[i]:.2f} of 1)",
             "without a sharp edge",
         ),
@@ -165,7 +165,7 @@ def _usual(mark: _Mark, labels: Sequence[str], classes: IntArray) -> Iterator[tu
         yield Issue(mark.kind, detail, label=labels[int(np.argmax(among))]), among
 
 
-def _softer_than_its_class(sharpness: FloatArray, classes: IntArray) -> Bools:
+def softer_than_its_class(sharpness: FloatArray, classes: IntArray) -> Bools:
     """Which of N photos have softer edges than their class leads one to expect, (N,).
 
     Clouds and cells have soft edges. A photo is softer if the logarithm of its sharpness lies more

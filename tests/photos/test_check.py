@@ -142,7 +142,7 @@ def test_a_photo_is_blurred_beside_its_class() -> None:
     soft, sharp = np.exp(rng.normal(np.log([[0.3], [0.6]]), [[0.3], [0.15]], (2, 200)))
     sharpness = np.concatenate([soft, sharp, [0.2, 0.2, 0.1, np.nan]])
     classes = np.array([0] * 200 + [1] * 200 + [0, 1, 2, 2])
-    softer = quality._softer_than_its_class(sharpness, classes)
+    softer = quality.softer_than_its_class(sharpness, classes)
     assert softer[-4:].tolist() == [False, True, True, False]  # the third by all photos
     assert softer[:400].mean() < 0.02
 
