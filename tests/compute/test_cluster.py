@@ -210,11 +210,20 @@ def test_nodes_that_differ_are_refused_with_both_versions(
         cluster = connected()
         assert cluster and cluster.cpus >= 1 and cluster.gpus == 0
         cluster.need(["photo.jpg"])
-        monkeypatch.setattr("importlib.metadata.version", lambda name: f"9 of {name}")
-        with pytest.raises(
-            Refused, match=r"and '.*', which runs the command, has imgcli 9 of imgc"
-        ):
+        monkeypatch.setattr("imgcli.compute.cluster.of_this_machine", lambda _: nodes.Own(other))
+        with pytest.raises(Refused, match=r"has torch [0-9.+a-z]*, and 'b', which .* has no torch"):
             cluster.need(["photo.jpg", "photo.jpg"])
+
+
+def test_auto_starts_a_cluster_where_there_is_none_and_leaves_nothing(
+    quick_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(quick_path))
+    with on_cluster("auto"):
+        assert list(engine.in_order(abs, iter([]))) == [] and not ray.is_initialized()
+        assert list(engine.in_order(abs, [-2, 1])) == [2, 1] and ray.is_initialized()
+    assert not ray.is_initialized() and not list(quick_path.iterdir())
 
 
 # --- no cluster ---------------------------------------------------------------------------------
