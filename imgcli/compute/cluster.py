@@ -218,7 +218,7 @@ def sentences() -> Iterator[None]:
             ) from None
         raise (error.cause or error) from None
     except (RayError, RayActorError, ConnectionError) as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
         left = "" if ray.is_initialized() else " This machine is no longer connected to it."
         raise Refused(
             f"The cluster could not do its work ({reason}).{left} What is finished is kept: run "

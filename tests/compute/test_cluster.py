@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -62,6 +63,7 @@ def places() -> Transform:
     """
 
     def apply(photo: Photo) -> tuple[str, int, int]:
+        time.sleep(0.005)  # so that a node dies in the middle of a block
         return ray.get_runtime_context().get_node_id(), cores(), len(photo.data)
 
     return Transform(apply)
@@ -95,7 +97,12 @@ def test_an_actor_that_dies_is_replaced(head: Cluster, monkeypatch: pytest.Monke
 
     def make() -> Callable[[int], tuple[str, int]]:
         node = ray.get_runtime_context().get_node_id()
-        return lambda i: (node, i * i)
+
+        def square(i: int) -> tuple[str, int]:
+            time.sleep(0.05)
+            return node, i * i
+
+        return square
 
     with on_cluster(head.address):
         second = with_second(head)
