@@ -26,7 +26,10 @@ def look() -> Callable[[Sequence[str], str, Sequence[str]], Looked]:
     def ask(packages: Sequence[str], folder: str, files: Sequence[str]) -> Looked:
         import os
         import platform
+        from hashlib import sha256
         from importlib.metadata import PackageNotFoundError, version
+        from importlib.util import find_spec
+        from pathlib import Path
 
         versions: dict[str, str | None] = {"Python": platform.python_version()}
         for name in packages:
@@ -34,6 +37,11 @@ def look() -> Callable[[Sequence[str], str, Sequence[str]], Looked]:
                 versions[name] = version(name)
             except PackageNotFoundError:
                 versions[name] = None
+        own = find_spec("imgcli") if "imgcli" in packages else None
+        if own and own.origin:  # copies of one version may differ
+            code = sorted(Path(own.origin).parent.rglob("*.py"))
+            found = sha256(b"".join(file.read_bytes() for file in code)).hexdigest()
+            versions["imgcli"] = f"{versions['imgcli']} of {found[:8]}"
         sizes: dict[str, int | None] = {}
         for file in files:
             try:
@@ -75,14 +83,15 @@ class Own:
                 )
 
 
-def of_this_machine(files: Sequence[str]) -> Own:
+def of_this_machine(files: Sequence[str] = ()) -> Own:
     """What this machine has of all that nodes are asked for."""
-    return Own(look()(PACKAGES, os.getcwd(), files))
+    sizes = look()((), os.getcwd(), files)["sizes"]
+    return Own({**_versions_here(), "sizes": sizes})
 
 
 @cache
-def _of_this_node() -> Own:
-    return of_this_machine(())
+def _versions_here() -> Looked:
+    return look()(PACKAGES, os.getcwd(), ())
 
 
 def _named(name: str, version: str | None) -> str:
@@ -101,7 +110,7 @@ class Caller:
 
     @classmethod
     def of(cls, work: Callable[..., Any], cpus: float) -> "Caller":
-        return cls(of_this_machine(()), work, max(1, int(cpus)), os.getcwd(), _environment())
+        return cls(of_this_machine(), work, max(1, int(cpus)), os.getcwd(), _environment())
 
     @staticmethod
     def run(caller: "Caller", *items: Any) -> Any:
@@ -110,7 +119,7 @@ class Caller:
         Raises:
             Refused: the node has other versions, as one that has joined since may have.
         """
-        caller.own.refuse_other(_of_this_node().looked)
+        caller.own.refuse_other(of_this_machine().looked)
         try:
             os.chdir(caller.folder)
         except OSError:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -63,6 +64,7 @@ def places() -> Transform:
     """
 
     def apply(photo: Photo) -> tuple[str, int, int]:
+        time.sleep(0.005)  # so that a node dies in the middle of a block
         return ray.get_runtime_context().get_node_id(), cores(), len(photo.data)
 
     return Transform(apply)
@@ -96,7 +98,12 @@ def test_an_actor_that_dies_is_replaced(head: Cluster, monkeypatch: pytest.Monke
 
     def make() -> Callable[[int], tuple[str, int]]:
         node = ray.get_runtime_context().get_node_id()
-        return lambda i: (node, i * i)
+
+        def square(i: int) -> tuple[str, int]:
+            time.sleep(0.05)
+            return node, i * i
+
+        return square
 
     with on_cluster(head.address):
         second = with_second(head)
@@ -224,11 +231,20 @@ def test_nodes_that_differ_are_refused_with_both_versions(
         cluster = connected()
         assert cluster and cluster.cpus >= 1 and cluster.gpus == 0
         cluster.need(["photo.jpg"])
-        monkeypatch.setattr("importlib.metadata.version", lambda name: f"9 of {name}")
-        with pytest.raises(
-            Refused, match=r"and '.*', which runs the command, has imgcli 9 of imgc"
-        ):
+        monkeypatch.setattr("imgcli.compute.cluster.of_this_machine", lambda _: nodes.Own(other))
+        with pytest.raises(Refused, match=r"has torch [0-9.+a-z]*, and 'b', which .* has no torch"):
             cluster.need(["photo.jpg", "photo.jpg"])
+
+
+def test_auto_starts_a_cluster_where_there_is_none_and_leaves_nothing(
+    quick_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(quick_path))
+    with on_cluster("auto"):
+        assert list(engine.in_order(abs, iter([]))) == [] and not ray.is_initialized()
+        assert list(engine.in_order(abs, [-2, 1])) == [2, 1] and ray.is_initialized()
+    assert not ray.is_initialized() and not list(quick_path.iterdir())
 
 
 # --- no cluster ---------------------------------------------------------------------------------
