@@ -7,6 +7,7 @@ leave next to nothing anywhere, while another frame of the same scene leaves a s
 fit. So what counts is the worst spot, in units of the photo's contrast: the registration residual.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -128,15 +129,14 @@ def place(a: Planes, b: Planes, p: Array, steps: int) -> Array:
     """Improve the placement of each b in its a (M, n, n) by steps of Gauss-Newton, (M, 4)."""
     m, n = len(a), a.shape[-1]
     smooth = _gaussian(n, 0.7)
-    a, seen = smooth @ a @ smooth.T, (smooth @ b @ smooth.T).reshape(m, n * n)
+    a, seen = smooth @ a @ smooth.T, smooth @ b @ smooth.T
     x = _middles(n)
     for _ in range(steps):
         shown, rows, columns = _warp(a, p)
         down, across = _slope(shown.swapaxes(1, 2)).swapaxes(1, 2), _slope(shown)
         # Offset and gain of the tones, then how b changes as p does: (M, 6, n²).
-        terms = [np.full_like(shown, 100), shown, across * x, across, down * x[:, None], down]
-        table = np.stack(terms, axis=1).reshape(m, 6, n * n)
-        found = _least_squares(table, seen, _outer(rows, columns))
+        terms = (np.float32(100), shown, across * x, across, down * x[:, None], down)
+        found = _least_squares(terms, seen, _outer(rows, columns))
         moves = found[:, 2:] / np.maximum(found[:, 1:2], 0.3)
         moves = np.clip(moves, -0.06, 0.06)  # 1 or 2 pixels; further the gradient misleads
         scale = np.clip(p[:, ::2] * (1 + moves[:, ::2]), 0.7, 1.4)
@@ -157,10 +157,11 @@ def residual(a: Planes, b: Planes, p: Array) -> Array:
         inside[:, [0, -1]] = 0  # the rim knows only half of its surroundings
     mask = _outer(rows, columns)
     tone, seen = shown.reshape(m, n * n) / 64 - 2, b.reshape(m, n * n)
-    parabola = np.stack([np.ones_like(tone), tone, tone**2], axis=1)
-    fitted = (_least_squares(parabola, seen, mask)[:, None] @ parabola)[:, 0]
+    parabola = (np.float32(1), tone, tone * tone)
+    offset, slope, bend = _least_squares(parabola, seen, mask).T[:, :, None]
     blur = _gaussian(n, 1.0)
-    rest = blur @ ((seen - fitted) * mask).reshape(m, n, n) @ blur.T
+    rest = (seen - ((bend * tone + slope) * tone + offset)) * mask
+    rest = blur @ rest.reshape(m, n, n) @ blur.T
     share = _outer(rows @ blur.T, columns @ blur.T)  # of the blur that fell inside
     rest *= (mask / np.maximum(share, 0.3)).reshape(m, n, n)
     spot = ((np.tri(n, k=1) - np.tri(n, k=-2)) / 3).astype(np.float32)
@@ -199,11 +200,27 @@ def _reader(n: int, scale: Array, shift: Array) -> tuple[Array, Array]:
     """
     at = (scale[:, None] * _middles(n) + shift[:, None] + 1) * n / 2 - 0.5
     inside = ((at > -0.25) & (at < n - 0.75)).astype(np.float32)
-    x = np.abs(np.clip(at, 0, n - 1)[:, :, None] - np.arange(n, dtype=np.float32))
-    far = np.where(x < 2, ((-0.5 * x + 2.5) * x - 4) * x + 2, 0)
-    weights = np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, far)
-    weights /= weights.sum(axis=2, keepdims=True)
-    return weights.astype(np.float32), inside
+    at = np.clip(at, 0, n - 1)
+    left = at.astype(np.int64)
+    x = at - left
+    taps = np.stack([_far(1 + x), _near(x), _near(1 - x), _far(2 - x)])
+    taps[0][left == 0] = taps[2][left == n - 1] = taps[3][left >= n - 2] = 0
+    taps /= taps.sum(axis=0)
+    weights = np.zeros((len(at), n, n + 3), np.float32)
+    begin = np.arange(at.size).reshape(at.shape) * (n + 3) + left
+    for step, tap in enumerate(taps):
+        weights.reshape(-1)[begin + step] = tap
+    return weights[:, :, 1:-2], inside
+
+
+def _near(x: Array) -> Array:
+    """The weight of a pixel at a distance of 0 to 1."""
+    return (1.5 * x - 2.5) * x * x + 1
+
+
+def _far(x: Array) -> Array:
+    """The weight of a pixel at a distance of 1 to 2."""
+    return ((-0.5 * x + 2.5) * x - 4) * x + 2
 
 
 def _middles(n: int) -> Array:
@@ -215,6 +232,7 @@ def _gaussian(n: int, sigma: float) -> Array:
     """Blurs a line of n pixels, (n, n)."""
     x = np.arange(n)
     weights = np.exp(-0.5 * ((x[:, None] - x) / sigma) ** 2)
+    weights[weights < 1e-12] = 0  # subnormal numbers slow the products down to a tenth
     return cast(Array, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
@@ -240,13 +258,24 @@ def _slope(planes: Planes) -> Planes:
     return slope
 
 
-def _least_squares(terms: Array, y: Array, weights: Array) -> Array:
-    """The coefficients (M, k) with which terms (M, k, Q) make up y (M, Q) best."""
-    weighted = terms * weights[:, None]
-    normal = weighted @ terms.swapaxes(1, 2)
+def _least_squares(terms: Sequence[Array | np.float32], y: Array, mask: Array) -> Array:
+    """The coefficients (M, k) with which k terms make up y best; each of them (M, ...), Q values.
+
+    Args:
+        mask: (M, Q) 1 where the two are to agree, else 0.
+    """
+    m, q = mask.shape
+    k = len(terms)
+    table = np.empty((m, k + 1, *y.shape[1:]), np.float32)
+    for row, term in enumerate((*terms, y)):
+        table[:, row] = term
+    table = table.reshape(m, k + 1, q)
+    table *= mask[:, None]
+    products = table[:, :k] @ table.swapaxes(1, 2)
+    normal, right = products[:, :, :k], products[:, :, k:]
     ridge = 1e-6 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-6
-    normal += ridge * np.eye(terms.shape[1], dtype=np.float32)  # a flat picture has no gradient
-    return np.linalg.solve(normal, weighted @ y[:, :, None])[:, :, 0]
+    normal += ridge * np.eye(k, dtype=np.float32)  # a flat picture has no gradient
+    return np.linalg.solve(normal, right)[:, :, 0]
 
 
 # --- many photos --------------------------------------------------------------------------------
