@@ -104,7 +104,8 @@ def find_shortcuts(
     if len(classes) < 2 or len(rows) - counts.max(initial=0) < FEWEST:
         return []
     found = []
-    for k, one in _maps(thumbnails[rows], targets, rows, wanted, seed):
+    sample = _maps(thumbnails[rows], targets[rows], np.arange(len(rows)), wanted, seed)
+    for k, one in ((k, one._replace(rows=rows[one.rows])) for k, one in sample):
         alone = _marked(one, str(classes[k]), len(wanted)) or _framed(
             one, str(classes[k]), len(wanted)
         )
@@ -138,7 +139,7 @@ def _maps(
     margins = [np.empty((CELLS, CELLS, int((targets == k).sum()))) for k in wanted]
     for y in range(CELLS):
         for x in range(CELLS):
-            cell = thumbnails[:, y * side : (y + 1) * side, x * side : (x + 1) * side]
+            cell = thumbnails[rows, y * side : (y + 1) * side, x * side : (x + 1) * side]
             scores = _held_out_scores(cell.reshape(len(rows), -1).astype(np.float32), targets, fold)
             for place, k in enumerate(wanted.tolist()):
                 own = targets == k
