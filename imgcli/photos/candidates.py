@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcli.photos.fingerprint import (
-    SIDE,
     Array,
     Fingerprints,
     Planes,
@@ -137,9 +136,11 @@ def blocks(items: Sliceable, size: int) -> Iterator[Sliceable]:
 
 def descriptors_of(grey: Planes, views: Sequence[View] = VIEWS) -> Array:
     """The low frequencies of each view of pictures (N, SIDE, SIDE), of unit length, (N, V, D)."""
-    cuts = sorted({cut for _, across, down in views for cut in (across, down)})
+    cuts = sorted({cut for _, across, down in VIEWS for cut in (across, down)})
     basis = np.concatenate([cosines(WAVES, *cut) for cut in cuts])
-    waves = (basis @ grey).reshape(-1, SIDE) @ basis.T
+    # All cuts and a product for each picture, whatever is asked for: a product's last bit depends
+    # on its size, and of views that are equally close it decides.
+    waves = basis @ grey @ basis.T
     waves = waves.reshape(-1, len(cuts), WAVES, len(cuts), WAVES)
     descriptors = np.empty((len(grey), len(views), len(ROW)), np.float32)
     for view, (turn, across, down) in enumerate(views):
@@ -188,9 +189,9 @@ class Coder:
         return cls(mixing, middle * (len(rows) / (len(rows) + 100)))
 
     def codes(self, descriptors: Array) -> Codes:
-        """Of descriptors (M, D), (M,)."""
-        packed = np.packbits(descriptors @ self.mixing > self.middle, axis=1)
-        return packed.view(">u8")[:, 0].astype(np.uint64)
+        """Of descriptors (..., D), (...)."""
+        packed = np.packbits(descriptors @ self.mixing > self.middle, axis=-1)
+        return packed.view(">u8")[..., 0].astype(np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +209,7 @@ class Tables:
     def of(cls, codes: Codes) -> "Tables":
         def sort(table: int) -> tuple[Codes, NDArray[np.int32]]:
             rotated = _rotated(codes, table)
-            order = _sorting(rotated)
+            order = _sorting(rotated, table)
             return rotated[order], order
 
         made = list(in_threads(sort, range(TABLES)))
@@ -240,14 +241,22 @@ def _rotated(codes: Codes, table: int) -> Codes:
     return (codes << shift) | (codes >> (np.uint64(BITS) - shift)) if table else codes
 
 
-def _sorting(codes: Codes) -> NDArray[np.int32]:
-    """The order of the codes; equal ones by position, whatever sort this processor has."""
+def _sorting(codes: Codes, table: int) -> NDArray[np.int32]:
+    """The order of the codes, the same whatever sort this processor has.
+
+    Equal ones are in another order in each table, so that each meets several of the others.
+    """
     order = np.argsort(codes)  # with kind="stable" it takes eight times as long
     ordered = codes[order]
     same = ordered[1:] == ordered[:-1]
     tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
-    order[tied] = order[tied][np.lexsort((order[tied], ordered[tied]))]
+    order[tied] = order[tied][np.lexsort((scattered(order[tied], table), ordered[tied]))]
     return order.astype(np.int32)
+
+
+def scattered(positions: IntArray, table: int) -> Codes:
+    """A number for each position, none twice (Fibonacci hashing)."""
+    return positions.astype(np.uint64) * np.uint64(pow(0x9E3779B97F4A7C15, table + 1, 1 << 64))
 
 
 # --- the second reading -------------------------------------------------------------------------
@@ -259,22 +268,21 @@ def candidates(fingerprints: FingerprintRows, known: Survey, order: IntArray) ->
     coder = Coder.of(known.uncut, rich)
     codes = np.empty((len(rich), INDEXED), np.uint64)
     for part in blocks(np.arange(len(rich)), 1 << 14):
-        uncut = known.uncut[rich[part]]
-        for view, sign in enumerate(SIGNS):
-            codes[part, view] = coder.codes(uncut * sign)
+        codes[part] = coder.codes(known.uncut[rich[part], None] * SIGNS)
     tables = Tables.of(codes.reshape(-1))
     del codes
     most = np.rint(MAX_BITS * known.tolerance).astype(np.uint8)
 
     def look_up(block: IntArray) -> tuple[Pairs, Array]:
         block = block[known.tolerance[block] > 0]
-        descriptors = descriptors_of(luma(fingerprints[block])).reshape(-1, len(ROW))
-        rows, entries = tables.look_up(coder.codes(descriptors), most[block].repeat(len(VIEWS)))
+        descriptors = descriptors_of(luma(fingerprints[block]))
+        asked = coder.codes(descriptors).reshape(-1)
+        rows, entries = tables.look_up(asked, most[block].repeat(len(VIEWS)))
         first, second = block[rows // len(VIEWS)], rich[entries // INDEXED]
         other = first != second
         rows, entries, first, second = rows[other], entries[other], first[other], second[other]
         b = known.uncut[second] * SIGNS[entries % INDEXED]
-        distance = 1 - np.einsum("md,md->m", descriptors[rows], b)
+        distance = 1 - np.einsum("md,md->m", descriptors.reshape(-1, len(ROW))[rows], b)
         # 98 % of each kind of planted copies are closer than this in their nearest view.
         limit = np.minimum(known.tolerance[first], known.tolerance[second])
         close = distance < limit**2

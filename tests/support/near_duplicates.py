@@ -37,12 +37,13 @@ def pairs_of(fingerprints: Fingerprints, tolerance: fingerprint.Array) -> list[P
     descriptors = candidates.descriptors_of(fingerprint.luma(fingerprints))
     n = len(descriptors)
     codes = candidates.Coder.of(descriptors[:, 0], np.arange(n)).codes
-    asked = codes(descriptors.reshape(n * len(VIEWS), -1)).tolist()
+    asked = codes(descriptors).reshape(-1).tolist()
     indexed = [asked[i * len(VIEWS) + view] for i in range(n) for view in range(INDEXED)]
     best: dict[tuple[int, int], tuple[float, Pair]] = {}
     for query, place in sorted(close_codes(asked, indexed, tolerance)):
         first, view, second, other = *divmod(query, len(VIEWS)), *divmod(place, INDEXED)
-        distance = 1 - np.einsum("d,d", descriptors[first, view], descriptors[second, other])
+        a, b = descriptors[first, view, None], descriptors[second, other, None]
+        distance = (1 - np.einsum("md,md->m", a, b))[0]  # to the last bit
         key = (min(first, second), max(first, second))
         if first == second or not distance < min(tolerance[first], tolerance[second]) ** 2:
             continue
@@ -62,7 +63,8 @@ def close_codes(
         def rotated(code: int, shift: int = shift) -> int:
             return ((code << shift) | (code >> (64 - shift))) & (2**64 - 1)
 
-        order = sorted(range(len(indexed)), key=lambda i: rotated(indexed[i]))
+        tie = candidates.scattered(np.arange(len(indexed)), table).tolist()
+        order = sorted(range(len(indexed)), key=lambda i: (rotated(indexed[i]), tie[i]))
         ordered = np.array([rotated(indexed[i]) for i in order], np.uint64)
         for query, code in enumerate(asked):
             most = round(36 * float(tolerance[query // len(VIEWS)]))

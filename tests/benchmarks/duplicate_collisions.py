@@ -1,0 +1,163 @@
+"""How many photos the search proposes for a photo by chance, among up to a hundred million.
+
+    python -m tests.benchmarks.duplicate_collisions --upto 10000000
+
+That number decides what the close comparison costs. A sample of photos is looked up, with the
+search's own codes and tables, among photos that are drawn as in duplicate_scaling.py. Of those only
+the descriptors are drawn, which is exact: low frequencies of a mixture are the mixture of the low
+frequencies. They pass by in chunks, of which only the nearest codes of each table are kept: so
+memory does not grow with their number. No copy is among them: whatever is proposed is by chance.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from imgcli.photos import candidates as search
+from imgcli.photos.candidates import BITS, INDEXED, REACH, SIGNS, TABLES, UNCUT, VIEWS
+from imgcli.photos.fingerprint import Fingerprints, cosines, luma
+from tests.benchmarks import machine
+from tests.benchmarks.duplicate_scaling import MIX, drawn, real
+from tests.benchmarks.material import SHARED
+
+CHUNK = 500_000
+MARKS = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 30_000_000, 100_000_000)
+
+
+class Neighbours(NamedTuple):
+    """The nearest codes of Q queries on one side in one table, nearest first; (Q, REACH) each."""
+
+    gap: NDArray[np.uint64]  # between the codes, as numbers
+    photo: NDArray[np.int64]
+    alike: NDArray[np.bool_]  # in all bits but a few
+    close: NDArray[np.bool_]  # by their descriptors as well
+
+
+def population(own: Fingerprints, seed: int) -> Iterator[tuple[NDArray[np.float32], ...]]:
+    """Chunks of descriptors (CHUNK, D) and tolerances (CHUNK,), without end."""
+    turns = [(turn, UNCUT, UNCUT) for turn in range(8)]
+    parts = []
+    for rows in search.blocks(np.arange(len(own)), 2048):
+        grey = luma(own[rows])
+        waves = (cosines(search.WAVES) @ grey @ cosines(search.WAVES).T)[
+            :, search.ROW, search.COLUMN
+        ] * np.hypot(search.ROW, search.COLUMN)
+        length = np.linalg.norm(waves, axis=1)[:, None, None]
+        parts.append((search.descriptors_of(grey, turns) * length).astype(np.float32))
+    waves = np.concatenate(parts)
+    tolerance = search.survey(own, np.arange(len(own))).tolerance
+    rng = np.random.default_rng(seed)
+    while True:
+        one, other = rng.integers(0, len(own), (2, CHUNK))
+        a, b = (waves[rows, rng.integers(0, 8, CHUNK)] for rows in (one, other))
+        b -= a
+        b *= rng.uniform(*MIX, (CHUNK, 1)).astype(np.float32)
+        a += b
+        a /= np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-6)
+        yield a, tolerance[one]
+
+
+def measure(own: Fingerprints, sample: int, upto: int) -> Iterator[str]:
+    """Rows of a table, one for each of MARKS."""
+    asked = drawn(own, sample, 7)
+    known = search.survey(asked, np.arange(sample))
+    some = np.flatnonzero(known.tolerance)
+    descriptors = search.descriptors_of(luma(asked[some])).reshape(-1, len(search.ROW))
+    limit = known.tolerance[some].repeat(len(VIEWS))
+    most = np.rint(search.MAX_BITS * limit).astype(np.uint8)
+    chunks = population(own, 1)
+    coder = search.Coder.of(next(chunks)[0], np.arange(CHUNK))
+    queries = coder.codes(descriptors)
+    best: dict[tuple[int, int], Neighbours] = {}
+    n, cpu = 0, time.process_time()
+    while n < upto:
+        uncut, tolerance = next(chunks)
+        stop = min(len(uncut), min(mark for mark in MARKS if mark > n) - n)
+        uncut, tolerance = uncut[:stop], tolerance[:stop]
+        codes = np.stack([coder.codes(uncut * sign) for sign in SIGNS], axis=1).reshape(-1)
+        for table in range(TABLES):
+            rotated = search._rotated(codes, table)
+            order = np.argsort(rotated)
+            ordered, wanted = rotated[order], search._rotated(queries, table)
+            place = np.searchsorted(ordered, wanted)
+            for side, steps in ((0, range(-1, -REACH - 1, -1)), (1, range(REACH))):
+                found = [
+                    _at(place + step, ordered, order, wanted, descriptors, uncut, limit, tolerance)
+                    for step in steps
+                ]
+                new = [
+                    Neighbours(gap, n + photo, bits <= most, (bits <= most) & close)
+                    for gap, photo, bits, close in found
+                ]
+                stacked = Neighbours(*(np.stack(part, axis=1) for part in zip(*new, strict=True)))
+                best[table, side] = _nearest(best.get((table, side)), stacked)
+        n += stop
+        if n in MARKS:
+            yield _row(n, best, len(some), time.process_time() - cpu)
+
+
+def _at(place, ordered, order, wanted, descriptors, uncut, limit, tolerance):  # type: ignore[no-untyped-def]
+    """One neighbour of each query: gap, photo, bits that differ, whether descriptors are close."""
+    inside = (place >= 0) & (place < len(ordered))
+    place = np.clip(place, 0, len(ordered) - 1)
+    code, entry = ordered[place], order[place]
+    gap = np.where(code > wanted, code - wanted, wanted - code)
+    photo, sign = entry // INDEXED, SIGNS[entry % INDEXED]
+    distance = 1 - np.einsum("md,md->m", descriptors, uncut[photo] * sign)
+    close = distance < np.minimum(limit, tolerance[photo]) ** 2
+    bits = np.where(inside, np.bitwise_count(code ^ wanted), BITS)
+    return np.where(inside, gap, np.uint64(2**64 - 1)), photo, bits, close
+
+
+def _nearest(old: Neighbours | None, new: Neighbours) -> Neighbours:
+    """The nearest of those so far and those of another chunk."""
+    if old is None:
+        return new
+    both = [np.concatenate(pair, axis=1) for pair in zip(old, new, strict=True)]
+    order = np.argsort(both[0], axis=1, kind="stable")[:, :REACH]
+    return Neighbours(*(np.take_along_axis(part, order, axis=1) for part in both))
+
+
+def _row(n: int, best: dict[tuple[int, int], Neighbours], sample: int, cpu: float) -> str:
+    """What the sample has been offered among n photos, per photo, with 95 % intervals."""
+    counts = []
+    for field in ("alike", "close"):
+        pairs = set()
+        for some in best.values():
+            query, place = np.nonzero(getattr(some, field))
+            pairs |= set(
+                zip((query // len(VIEWS)).tolist(), some.photo[query, place].tolist(), strict=True)
+            )
+        count = len(pairs)
+        low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
+        high = chi2.ppf(0.975, 2 * count + 2) / 2
+        counts.append(f"{count / sample:.3g} ({low / sample:.2g}–{high / sample:.2g})")
+    return f"| {n:,} | {' | '.join(counts)} | {cpu:.0f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, default=SHARED, metavar="PATH")
+    parser.add_argument("--kind", default="small", choices=("photos", "small", "digits"))
+    parser.add_argument("--sample", type=int, default=2000)
+    parser.add_argument("--upto", type=int, default=10_000_000)
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keep the photos here")
+    asked = parser.parse_args()
+    print("\n".join([machine.title(), *machine.facts(), ""]), flush=True)
+    with TemporaryDirectory(prefix="imgcli-collisions-") as temporary:
+        own = real(asked.kind, asked.data.resolve(), (asked.work or Path(temporary)).resolve())
+    print("| photos | with similar codes, per photo | with similar descriptors too | CPU s |")
+    print("|---|---|---|---|", flush=True)
+    for row in measure(own, asked.sample, asked.upto):
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
