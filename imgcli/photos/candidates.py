@@ -208,7 +208,7 @@ class Tables:
     @classmethod
     def of(cls, codes: Codes) -> "Tables":
         def sort(table: int) -> tuple[Codes, NDArray[np.int32]]:
-            rotated = _rotated(codes, table)
+            rotated = rotated_by(codes, table)
             order = _sorting(rotated, table)
             return rotated[order], order
 
@@ -223,7 +223,7 @@ class Tables:
         """
         n, found = len(self.codes[0]), []
         for table, (codes, order) in enumerate(zip(self.codes, self.order, strict=True)):
-            rotated = _rotated(asked, table)
+            rotated = rotated_by(asked, table)
             rows = np.argsort(rotated)  # sorted they are looked up in half the time
             some, limit = rotated[rows], most[rows]
             place = np.searchsorted(codes, some)
@@ -236,7 +236,7 @@ class Tables:
         return pairs // n, pairs % n
 
 
-def _rotated(codes: Codes, table: int) -> Codes:
+def rotated_by(codes: Codes, table: int) -> Codes:
     shift = np.uint64(BITS // TABLES * table)
     return (codes << shift) | (codes >> (np.uint64(BITS) - shift)) if table else codes
 

@@ -7,6 +7,8 @@ search's own codes and tables, among photos that are drawn as in duplicate_scali
 the descriptors are drawn, which is exact: low frequencies of a mixture are the mixture of the low
 frequencies. They pass by in chunks, of which only the nearest codes of each table are kept: so
 memory does not grow with their number. No copy is among them: whatever is proposed is by chance.
+And each photo of the sample has a planted copy, of the kinds of duplicate_scaling.py in turn, that
+counts as found where the others leave it among the nearest codes of some table.
 """
 
 import argparse
@@ -20,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from imgcli.evaluation.metrics import wilson_interval
 from imgcli.photos import candidates as search
 from imgcli.photos.candidates import BITS, INDEXED, REACH, SIGNS, TABLES, UNCUT, VIEWS
 from imgcli.photos.fingerprint import Fingerprints, cosines, luma
 from tests.benchmarks import machine
-from tests.benchmarks.duplicate_scaling import MIX, drawn, real
+from tests.benchmarks.duplicate_scaling import MIX, copies, drawn, real
 from tests.benchmarks.material import SHARED
 
 CHUNK = 500_000
@@ -75,6 +78,7 @@ def measure(own: Fingerprints, sample: int, upto: int) -> Iterator[str]:
     chunks = population(own, 1)
     coder = search.Coder.of(next(chunks)[0], np.arange(CHUNK))
     queries = coder.codes(descriptors)
+    copied = search.survey(copies(asked[some]), np.arange(len(some)))
     best: dict[tuple[int, int], Neighbours] = {}
     n, cpu = 0, time.process_time()
     while n < upto:
@@ -83,9 +87,9 @@ def measure(own: Fingerprints, sample: int, upto: int) -> Iterator[str]:
         uncut, tolerance = uncut[:stop], tolerance[:stop]
         codes = np.stack([coder.codes(uncut * sign) for sign in SIGNS], axis=1).reshape(-1)
         for table in range(TABLES):
-            rotated = search._rotated(codes, table)
+            rotated = search.rotated_by(codes, table)
             order = np.argsort(rotated)
-            ordered, wanted = rotated[order], search._rotated(queries, table)
+            ordered, wanted = rotated[order], search.rotated_by(queries, table)
             place = np.searchsorted(ordered, wanted)
             for side, steps in ((0, range(-1, -REACH - 1, -1)), (1, range(REACH))):
                 found = [
@@ -100,10 +104,20 @@ def measure(own: Fingerprints, sample: int, upto: int) -> Iterator[str]:
                 best[table, side] = _nearest(best.get((table, side)), stacked)
         n += stop
         if n in MARKS:
-            yield _row(n, best, len(some), time.process_time() - cpu)
+            offered = _copies_found(best, copied, coder, queries, descriptors, limit)
+            yield _row(n, best, len(some), offered, time.process_time() - cpu)
 
 
-def _at(place, ordered, order, wanted, descriptors, uncut, limit, tolerance):  # type: ignore[no-untyped-def]
+def _at(
+    place: NDArray[np.int64],
+    ordered: search.Codes,
+    order: NDArray[np.int64],
+    wanted: search.Codes,
+    descriptors: NDArray[np.float32],
+    uncut: NDArray[np.float32],
+    limit: NDArray[np.float32],
+    tolerance: NDArray[np.float32],
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """One neighbour of each query: gap, photo, bits that differ, whether descriptors are close."""
     inside = (place >= 0) & (place < len(ordered))
     place = np.clip(place, 0, len(ordered) - 1)
@@ -125,7 +139,34 @@ def _nearest(old: Neighbours | None, new: Neighbours) -> Neighbours:
     return Neighbours(*(np.take_along_axis(part, order, axis=1) for part in both))
 
 
-def _row(n: int, best: dict[tuple[int, int], Neighbours], sample: int, cpu: float) -> str:
+def _copies_found(
+    best: dict[tuple[int, int], Neighbours],
+    copied: search.Survey,
+    coder: search.Coder,
+    queries: search.Codes,
+    descriptors: NDArray[np.float32],
+    limit: NDArray[np.float32],
+) -> int:
+    """How many of the sample's photos are offered their copy."""
+    views, found = len(VIEWS), np.zeros(len(copied.uncut), bool)
+    for sign in SIGNS:
+        uncut = copied.uncut * sign
+        codes, uncut = coder.codes(uncut).repeat(views), uncut.repeat(views, axis=0)
+        own = np.minimum(limit, copied.tolerance.repeat(views))
+        close = 1 - np.einsum("md,md->m", descriptors, uncut) < own**2
+        close &= np.bitwise_count(codes ^ queries) <= np.rint(search.MAX_BITS * limit)
+        for table in range(TABLES):
+            copy, wanted = search.rotated_by(codes, table), search.rotated_by(queries, table)
+            above = copy >= wanted
+            gap = np.where(above, copy - wanted, wanted - copy)
+            last = np.where(above, *(best[table, side].gap[:, -1] for side in (1, 0)))
+            found |= (close & (gap < last)).reshape(-1, views).any(axis=1)
+    return int(found.sum())
+
+
+def _row(
+    n: int, best: dict[tuple[int, int], Neighbours], sample: int, found: int, cpu: float
+) -> str:
     """What the sample has been offered among n photos, per photo, with 95 % intervals."""
     counts = []
     for field in ("alike", "close"):
@@ -139,6 +180,8 @@ def _row(n: int, best: dict[tuple[int, int], Neighbours], sample: int, cpu: floa
         low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
         high = chi2.ppf(0.975, 2 * count + 2) / 2
         counts.append(f"{count / sample:.3g} ({low / sample:.2g}–{high / sample:.2g})")
+    low, high = wilson_interval(found / sample, sample)
+    counts.append(f"{found} of {sample} ({low:.1%}–{high:.1%})")
     return f"| {n:,} | {' | '.join(counts)} | {cpu:.0f} |"
 
 
@@ -153,8 +196,8 @@ def main() -> None:
     print("\n".join([machine.title(), *machine.facts(), ""]), flush=True)
     with TemporaryDirectory(prefix="imgcli-collisions-") as temporary:
         own = real(asked.kind, asked.data.resolve(), (asked.work or Path(temporary)).resolve())
-    print("| photos | with similar codes, per photo | with similar descriptors too | CPU s |")
-    print("|---|---|---|---|", flush=True)
+    print("| photos | similar codes per photo | similar descriptors too | copies offered | CPU s |")
+    print("|---|---|---|---|---|", flush=True)
     for row in measure(own, asked.sample, asked.upto):
         print(row, flush=True)
 
