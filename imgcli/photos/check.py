@@ -22,7 +22,6 @@ from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.locations import Location, Where, as_listed, locations_of, size_of
 from imgcli.photos.associations import Association, associations, in_bins, uneven
 from imgcli.photos.decode import FORMATS
-from imgcli.photos.fingerprint import thumbnails
 from imgcli.photos.first_reading import read_once
 from imgcli.photos.grouping import names_of
 from imgcli.photos.hashing import digests_by_path
@@ -30,7 +29,7 @@ from imgcli.photos.layout import Layout, find_photos
 from imgcli.photos.likely_groups import each_sentence, likely_groups
 from imgcli.photos.manifest import Manifest
 from imgcli.photos.metadata import FLAGS, Metadata, read_metadata
-from imgcli.photos.near_duplicates import FileFingerprints, fingerprint_files
+from imgcli.photos.near_duplicates import FileFingerprints, StoredThumbnails, fingerprint_files
 from imgcli.photos.quality import (
     Conflict,
     Group,
@@ -261,7 +260,7 @@ def _associations(
 def _shortcuts(photos: _Photos, places: Mapping[str, Place]) -> Iterator[Issue]:
     """Classes that a mark at one place gives away, with the photos that have it."""
     labels = [places[path].label for path in photos.paths]
-    pictures = thumbnails(photos.found.fingerprints[photos.row])
+    pictures = StoredThumbnails(photos.found.fingerprints, photos.row)
     for one in find_shortcuts(pictures, labels, photos.group):
         some = tuple(photos.paths[i] for i in one.rows)
         yield Issue("shortcut", one.sentence, label=one.label, paths=some)

@@ -7,20 +7,18 @@ leave next to nothing anywhere, while another frame of the same scene leaves a s
 fit. So what counts is the worst spot, in units of the photo's contrast: the registration residual.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgcli.compute.local import in_threads
 from imgcli.photos.resize import resize
-from imgcli.records import IntArray
 
 Fingerprints = NDArray[np.uint8]  # (N, LENGTH)
 Array = NDArray[np.floating[Any]]  # float32 throughout
 Planes = Array  # (M, n, n) square pictures of one channel
-Codes = NDArray[np.uint64]
 
 VERSION = 2  # a change of the fingerprints raises it
 SIDE = 40
@@ -90,10 +88,21 @@ def turned(planes: Array, turn: int) -> Array:
     return planes[..., ::-1, :] if turn & 1 else planes
 
 
+def half_luma(fingerprints: Fingerprints) -> Planes:
+    """The thumbnails in grey at half their size, (N, SIDE / 2, SIDE / 2)."""
+    rows = thumbnails(fingerprints)
+    rows = rows[:, ::2].astype(np.uint16) + rows[:, 1::2]
+    return (rows[:, :, ::2] + rows[:, :, 1::2]).astype(np.float32) @ (LUMA / 4)
+
+
 def tolerance(fingerprints: Fingerprints) -> Array:
     """The largest residual (N,) of the same photo; 0 for a flat photo."""
-    grey = luma(fingerprints)
-    limit = np.where(fingerprints[:, 0] < TINY, TINY_TOLERANCE, TOLERANCE)
+    return tolerance_of(luma(fingerprints), fingerprints[:, 0])
+
+
+def tolerance_of(grey: Planes, short: NDArray[np.uint8]) -> Array:
+    """As `tolerance`, of thumbnails in grey and the photos' short sides (N,)."""
+    limit = np.where(short < TINY, TINY_TOLERANCE, TOLERANCE)
     limit *= np.minimum(1, _details(grey) / DETAILS)
     flat = grey.std(axis=(1, 2)) < FLAT
     return np.where(flat, 0, np.maximum(limit, MIN_TOLERANCE)).astype(np.float32)
@@ -128,15 +137,14 @@ def place(a: Planes, b: Planes, p: Array, steps: int) -> Array:
     """Improve the placement of each b in its a (M, n, n) by steps of Gauss-Newton, (M, 4)."""
     m, n = len(a), a.shape[-1]
     smooth = _gaussian(n, 0.7)
-    a, seen = smooth @ a @ smooth.T, (smooth @ b @ smooth.T).reshape(m, n * n)
+    a, seen = smooth @ a @ smooth.T, smooth @ b @ smooth.T
     x = _middles(n)
     for _ in range(steps):
         shown, rows, columns = _warp(a, p)
         down, across = _slope(shown.swapaxes(1, 2)).swapaxes(1, 2), _slope(shown)
         # Offset and gain of the tones, then how b changes as p does: (M, 6, n²).
-        terms = [np.full_like(shown, 100), shown, across * x, across, down * x[:, None], down]
-        table = np.stack(terms, axis=1).reshape(m, 6, n * n)
-        found = _least_squares(table, seen, _outer(rows, columns))
+        terms = (np.float32(100), shown, across * x, across, down * x[:, None], down)
+        found = _least_squares(terms, seen, _outer(rows, columns))
         moves = found[:, 2:] / np.maximum(found[:, 1:2], 0.3)
         moves = np.clip(moves, -0.06, 0.06)  # 1 or 2 pixels; further the gradient misleads
         scale = np.clip(p[:, ::2] * (1 + moves[:, ::2]), 0.7, 1.4)
@@ -157,10 +165,11 @@ def residual(a: Planes, b: Planes, p: Array) -> Array:
         inside[:, [0, -1]] = 0  # the rim knows only half of its surroundings
     mask = _outer(rows, columns)
     tone, seen = shown.reshape(m, n * n) / 64 - 2, b.reshape(m, n * n)
-    parabola = np.stack([np.ones_like(tone), tone, tone**2], axis=1)
-    fitted = (_least_squares(parabola, seen, mask)[:, None] @ parabola)[:, 0]
+    parabola = (np.float32(1), tone, tone * tone)
+    offset, slope, bend = _least_squares(parabola, seen, mask).T[:, :, None]
     blur = _gaussian(n, 1.0)
-    rest = blur @ ((seen - fitted) * mask).reshape(m, n, n) @ blur.T
+    rest = (seen - ((bend * tone + slope) * tone + offset)) * mask
+    rest = blur @ rest.reshape(m, n, n) @ blur.T
     share = _outer(rows @ blur.T, columns @ blur.T)  # of the blur that fell inside
     rest *= (mask / np.maximum(share, 0.3)).reshape(m, n, n)
     spot = ((np.tri(n, k=1) - np.tri(n, k=-2)) / 3).astype(np.float32)
@@ -199,11 +208,27 @@ def _reader(n: int, scale: Array, shift: Array) -> tuple[Array, Array]:
     """
     at = (scale[:, None] * _middles(n) + shift[:, None] + 1) * n / 2 - 0.5
     inside = ((at > -0.25) & (at < n - 0.75)).astype(np.float32)
-    x = np.abs(np.clip(at, 0, n - 1)[:, :, None] - np.arange(n, dtype=np.float32))
-    far = np.where(x < 2, ((-0.5 * x + 2.5) * x - 4) * x + 2, 0)
-    weights = np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, far)
-    weights /= weights.sum(axis=2, keepdims=True)
-    return weights.astype(np.float32), inside
+    at = np.clip(at, 0, n - 1)
+    left = at.astype(np.int64)
+    x = at - left
+    taps = np.stack([_far(1 + x), _near(x), _near(1 - x), _far(2 - x)])
+    taps[0][left == 0] = taps[2][left == n - 1] = taps[3][left >= n - 2] = 0
+    taps /= taps.sum(axis=0)
+    weights = np.zeros((len(at), n, n + 3), np.float32)
+    begin = np.arange(at.size).reshape(at.shape) * (n + 3) + left
+    for step, tap in enumerate(taps):
+        weights.reshape(-1)[begin + step] = tap
+    return weights[:, :, 1:-2], inside
+
+
+def _near(x: Array) -> Array:
+    """The weight of a pixel at a distance of 0 to 1."""
+    return (1.5 * x - 2.5) * x * x + 1
+
+
+def _far(x: Array) -> Array:
+    """The weight of a pixel at a distance of 1 to 2."""
+    return ((-0.5 * x + 2.5) * x - 4) * x + 2
 
 
 def _middles(n: int) -> Array:
@@ -215,6 +240,7 @@ def _gaussian(n: int, sigma: float) -> Array:
     """Blurs a line of n pixels, (n, n)."""
     x = np.arange(n)
     weights = np.exp(-0.5 * ((x[:, None] - x) / sigma) ** 2)
+    weights[weights < 1e-12] = 0  # subnormal numbers slow the products down to a tenth
     return cast(Array, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
@@ -240,111 +266,21 @@ def _slope(planes: Planes) -> Planes:
     return slope
 
 
-def _least_squares(terms: Array, y: Array, weights: Array) -> Array:
-    """The coefficients (M, k) with which terms (M, k, Q) make up y (M, Q) best."""
-    weighted = terms * weights[:, None]
-    normal = weighted @ terms.swapaxes(1, 2)
-    ridge = 1e-6 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-6
-    normal += ridge * np.eye(terms.shape[1], dtype=np.float32)  # a flat picture has no gradient
-    return np.linalg.solve(normal, weighted @ y[:, :, None])[:, :, 0]
+def _least_squares(terms: Sequence[Array | np.float32], y: Array, mask: Array) -> Array:
+    """The coefficients (M, k) with which k terms make up y best; each of them (M, ...), Q values.
 
-
-# --- many photos --------------------------------------------------------------------------------
-
-# A view is a turn and what is cut off across and down, before and after, as shares of a side. All
-# photos are indexed in the first two views and looked up in every one: so each of the eight turns
-# meets, and a crop by 5 % is 2.5 % of a side away from some view, or less.
-UNCUT = (0.0, 0.0)
-CUTS = ((0.0, 0.05), (0.025, 0.025), (0.05, 0.0))
-VIEWS = (
-    *((turn, UNCUT, UNCUT) for turn in (0, 2, 1, 4, 5)),
-    *((0, across, down) for across in CUTS for down in CUTS),
-    (0, (0.05, 0.05), (0.05, 0.05)),
-)
-INDEXED = 2
-TURNS = np.array([turn for turn, _, _ in VIEWS])
-PLACEMENTS = np.array(
-    [(1 - sum(x), x[0] - x[1], 1 - sum(y), y[0] - y[1]) for _, x, y in VIEWS], np.float32
-)
-
-WAVES = 8  # frequencies per axis, of which those that add up to less than this
-ROW, COLUMN = (axis[1:] for axis in np.nonzero(np.tri(WAVES)[::-1]))  # all but the mean
-
-# Of planted copies among 50,000 photos of CIFAR-10 these find 98 to 100 % of each kind; half of
-# TABLES or of REACH would lose another 0.5 %, random codes differ in 32 bits.
-BITS = 64
-TABLES = 8
-REACH = 2  # neighbours on each side
-MAX_BITS = 36  # by which codes may differ, times the tolerance: 10 for a photo
-
-
-def descriptors_of(fingerprints: Fingerprints) -> Array:
-    """The low frequencies of each view, of unit length, (N, V, D)."""
-    cuts = sorted({cut for _, across, down in VIEWS for cut in (across, down)})
-    basis = np.concatenate([cosines(WAVES, *cut) for cut in cuts])
-    waves = basis @ luma(fingerprints) @ basis.T
-    waves = waves.reshape(-1, len(cuts), WAVES, len(cuts), WAVES)
-    descriptors = np.empty((len(fingerprints), len(VIEWS), len(ROW)), np.float32)
-    for view, (turn, across, down) in enumerate(VIEWS):
-        uncut = waves[:, cuts.index(down), :, cuts.index(across), :]
-        # Photos have less power the higher the frequency.
-        descriptors[:, view] = _turned_waves(uncut, turn)[:, ROW, COLUMN] * np.hypot(ROW, COLUMN)
-    return cast(
-        Array, descriptors / np.maximum(np.linalg.norm(descriptors, axis=2, keepdims=True), 1e-6)
-    )
-
-
-def _turned_waves(waves: Array, turn: int) -> Array:
-    """`turned` of pictures that are given by their frequencies, (N, WAVES, WAVES)."""
-    signs = np.where(np.arange(WAVES) % 2, -1, 1).astype(np.float32)
-    if turn & 4:
-        waves = waves.swapaxes(1, 2)
-    if turn & 2:
-        waves = waves * signs
-    return waves * signs[:, None] if turn & 1 else waves
-
-
-def codes_of(descriptors: Array) -> Codes:
-    """64 bits for each descriptor, (N, V): on which side of the middle each of 64 mixtures is."""
-    mixing = np.random.default_rng(BITS).standard_normal((descriptors.shape[2], BITS), np.float32)
-    # Photos of one kind have much in common, so that their middle is not zero. That of a few
-    # photos would be between two copies.
-    middle = np.median(descriptors[:, 0] @ mixing, axis=0) * (
-        len(descriptors) / (len(descriptors) + 100)
-    )
-    packed = [
-        np.packbits(descriptors[start : start + 4096] @ mixing > middle, axis=-1)
-        for start in range(0, len(descriptors), 4096)
-    ]
-    return np.concatenate(packed).view(">u8")[:, :, 0].astype(np.uint64)
-
-
-def neighbours(codes: Codes, tolerance: Array) -> tuple[IntArray, IntArray]:
-    """Positions, in codes (N, V) and in codes[:, :INDEXED], of pairs that differ in a few bits.
-
-    As Manku, Jain and Das Sarma (2007) do it, but with a fixed number of neighbours in place of all
-    codes that begin alike: among handwritten digits those are millions.
+    Args:
+        mask: (M, Q) 1 where the two are to agree, else 0.
     """
-    queries, indexed = codes.reshape(-1), codes[:, :INDEXED].reshape(-1)
-    limits = np.rint(MAX_BITS * tolerance).astype(np.uint8).repeat(codes.shape[1])
-
-    def look_up(table: int) -> IntArray:
-        some, every = _rotated(queries, table), _rotated(indexed, table)
-        rows, order = np.argsort(some), np.argsort(every)  # sorted queries: half the time
-        some, every, limit = some[rows], every[order], limits[rows]
-        place, last = np.searchsorted(every, some), len(every) - 1
-        found = []
-        for step in range(-REACH, REACH):
-            beside = np.clip(place + step, 0, last)
-            near = np.flatnonzero(np.bitwise_count(every[beside] ^ some) <= limit)
-            found.append(rows[near] * len(indexed) + order[beside[near]])
-        return np.concatenate(found)
-
-    pairs = np.sort(np.concatenate(list(in_threads(look_up, range(TABLES)))))
-    pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # 15 times as fast as numpy.unique
-    return pairs // len(indexed), pairs % len(indexed)
-
-
-def _rotated(codes: Codes, table: int) -> Codes:
-    shift = np.uint64(BITS // TABLES * table)
-    return (codes << shift) | (codes >> (np.uint64(BITS) - shift)) if table else codes
+    m, q = mask.shape
+    k = len(terms)
+    table = np.empty((m, k + 1, *y.shape[1:]), np.float32)
+    for row, term in enumerate((*terms, y)):
+        table[:, row] = term
+    table = table.reshape(m, k + 1, q)
+    table *= mask[:, None]
+    products = table[:, :k] @ table.swapaxes(1, 2)
+    normal, right = products[:, :, :k], products[:, :, k:]
+    ridge = 1e-6 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-6
+    normal += ridge * np.eye(k, dtype=np.float32)  # a flat picture has no gradient
+    return np.linalg.solve(normal, right)[:, :, 0]

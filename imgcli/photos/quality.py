@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from imgcli.class_folders import Place
 from imgcli.image_types import SUFFIXES
 from imgcli.photos import fingerprint
+from imgcli.photos.candidates import BLOCK, blocks
 from imgcli.photos.decode import FORMATS
-from imgcli.photos.fingerprint import Fingerprints
 from imgcli.photos.metadata import Metadata
+from imgcli.photos.near_duplicates import StoredFingerprints
 from imgcli.records import FloatArray, IntArray
 from imgcli.text import count, listed, percent
 
@@ -49,11 +50,10 @@ class Issue:
     group_by: str | None = None  # the option that uses it
 
 
-def _brightness(fingerprints: Fingerprints) -> tuple[FloatArray, FloatArray]:
+def _brightness(fingerprints: StoredFingerprints) -> tuple[FloatArray, FloatArray]:
     """Of N thumbnails, in grey levels: the standard deviation, what nearly all is below; (N,)."""
     spread, highest = np.empty(len(fingerprints)), np.empty(len(fingerprints))
-    for start in range(0, len(fingerprints), 4096):
-        some = slice(start, start + 4096)
+    for some in blocks(fingerprints.order, BLOCK):
         grey = fingerprint.luma(fingerprints[some]).reshape(-1, fingerprint.SIDE**2)
         spread[some] = grey.std(axis=1)
         highest[some] = np.quantile(grey, NEARLY_ALL, axis=1)
@@ -74,7 +74,7 @@ def quality_issues(
     paths: Sequence[str],
     labels: Sequence[str],
     metadata: Metadata[FloatArray],
-    fingerprints: Fingerprints,
+    fingerprints: StoredFingerprints,
     row: IntArray,
 ) -> Iterator[Issue]:
     """The issues of N photos, kind by kind.

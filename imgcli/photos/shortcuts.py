@@ -16,7 +16,7 @@ A network that is trained on the photos does learn it.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +82,14 @@ class _Map(NamedTuple):
     margins: FloatArray  # (CELLS, CELLS, n) how far each is beyond 99 % of the others
 
 
+class Thumbnails(Protocol):
+    """Thumbnails by row, in memory (an array) or on disk."""
+
+    def __getitem__(self, rows: IntArray) -> NDArray[np.uint8]: ...
+
+
 def find_shortcuts(
-    thumbnails: NDArray[np.uint8], labels: Sequence[str], groups: IntArray, seed: int = 0
+    thumbnails: Thumbnails, labels: Sequence[str], groups: IntArray, seed: int = 0
 ) -> list[Shortcut]:
     """The classes that a mark gives away.
 
@@ -99,7 +105,8 @@ def find_shortcuts(
     if len(classes) < 2 or len(rows) - counts.max(initial=0) < FEWEST:
         return []
     found = []
-    for k, one in _maps(thumbnails, targets, rows, wanted, seed):
+    sample = _maps(thumbnails[rows], targets[rows], np.arange(len(rows)), wanted, seed)
+    for k, one in ((k, one._replace(rows=rows[one.rows])) for k, one in sample):
         alone = _marked(one, str(classes[k]), len(wanted)) or _framed(
             one, str(classes[k]), len(wanted)
         )

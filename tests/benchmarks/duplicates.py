@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image, ImageOps
 from PIL.Image import Transpose
 
+from imgcli.photos.candidates import candidates, survey
 from imgcli.photos.decode import ORIENTATION
-from imgcli.photos.fingerprint import tolerance
 from imgcli.photos.hashing import digest_files
-from imgcli.photos.near_duplicates import Comparison, duplicate_groups, fingerprint_files
+from imgcli.photos.near_duplicates import duplicate_groups, fingerprint_files
 from tests.benchmarks.machine import run
 from tests.benchmarks.material import Photos
 from tests.benchmarks.script import Setting, main
@@ -149,11 +149,14 @@ def search(pictures: Photos, setting: Setting) -> Result:
         [str(d) for d in digest_files(pictures.files, setting.work)],
     )
     sketches = fingerprint_files(files, digests, setting.work / "sketched").fingerprints
-    limit = tolerance(sketches)
-    comparison = Comparison(sketches[limit > 0], limit[limit > 0])
+    order = sketches.order
+
+    def find(folder: Path) -> None:
+        candidates(sketches, survey(sketches, order), order)
+
     return Result(
         f"search for pairs by hashes, {pictures}",
-        repeat(lambda folder: comparison.candidates(), setting.rounds(3), setting.work),
+        repeat(find, setting.rounds(3), setting.work),
         goal=Goal("below", 1.0),
     )
 

@@ -17,7 +17,9 @@ from PIL.Image import Resampling, Transpose
 from sklearn.datasets import load_digits
 
 from imgcli.photos import decode, fingerprint
-from imgcli.photos.near_duplicates import DEFAULT_VIEW, duplicate_groups, group_fingerprints, join
+from imgcli.photos.candidates import INDEXED, SIGNS, Tables, descriptors_of
+from imgcli.photos.links import join
+from imgcli.photos.near_duplicates import DEFAULT_VIEW, duplicate_groups, group_fingerprints
 from imgcli.photos.views import Pixels, load_pixels
 from imgcli.records import IntArray, Samples
 from tests.support.photos import jpeg, make_photo, png
@@ -378,17 +380,14 @@ def test_tiny_and_simple_photos_must_fit_better() -> None:
 
 def test_the_search_finds_codes_that_differ_in_a_few_bits_and_no_others() -> None:
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, 2**64, (20_000, len(fingerprint.VIEWS)), dtype=np.uint64)
-    codes[-1000:, 1] = codes[
-        :1000, 7
-    ]  # the last are indexed as what the first look like in a view,
-    for _ in range(5):  # but for five bits
-        codes[-1000:, 1] ^= np.uint64(1) << rng.integers(0, 64, 1000, dtype=np.uint64)
-    asked, indexed = fingerprint.neighbours(codes, np.full(len(codes), 0.28))
-    as_indexed = codes[:, : fingerprint.INDEXED].reshape(-1)
-    assert np.bitwise_count(codes.reshape(-1)[asked] ^ as_indexed[indexed]).max() == 10
-    found = set(zip(asked // len(fingerprint.VIEWS), indexed // fingerprint.INDEXED, strict=True))
-    assert sum((i, 19_000 + i) in found for i in range(1000)) > 950
+    indexed, asked = rng.integers(0, 2**64, (2, 40_000), dtype=np.uint64)
+    asked[:1000] = indexed[-1000:]
+    for _ in range(5):
+        asked[:1000] ^= np.uint64(1) << rng.integers(0, 64, 1000, dtype=np.uint64)
+    rows, places = Tables.of(indexed).look_up(asked, np.full(len(asked), 10, np.uint8))
+    assert np.bitwise_count(asked[rows] ^ indexed[places]).max() <= 10
+    found = set(zip(rows.tolist(), places.tolist(), strict=True))
+    assert sum((i, 39_000 + i) in found for i in range(1000)) > 950
 
 
 @pytest.mark.parametrize("turn", [0, 1, 4, 5])
@@ -398,8 +397,9 @@ def test_every_turn_of_a_photo_looks_like_one_of_the_filed_views(turn: int) -> N
     way = ways[turn]
     other = photo if way is None else photo.transpose(way)
     for second in (other, ImageOps.mirror(other)):
-        descriptors = fingerprint.descriptors_of(fingerprints_of([photo, second]))
-        assert (descriptors[0] @ descriptors[1, : fingerprint.INDEXED].T).max() > 0.999
+        descriptors = descriptors_of(fingerprint.luma(fingerprints_of([photo, second])))
+        assert (descriptors[0] @ descriptors[1, :INDEXED].T).max() > 0.999
+        assert (descriptors[:, :1] * SIGNS == descriptors[:, :INDEXED]).all()
 
 
 # --- joining ------------------------------------------------------------------------------------
