@@ -28,9 +28,7 @@ BLOCK = 1 << 17  # probabilities worked on at once: 1 MB, which a processor's ca
 # --- temperature --------------------------------------------------------------------------------
 
 
-def best_temperature(
-    scores: FloatArray, targets: IntArray, rows: IntArray | None = None
-) -> float:
+def best_temperature(scores: FloatArray, targets: IntArray, rows: IntArray | None = None) -> float:
     """The T for which softmax(scores / T) has the least log loss, of scores `(M, K)`.
 
     Args:

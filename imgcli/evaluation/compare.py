@@ -211,8 +211,7 @@ def _draws(predictions: Predictions, seed: int, figures: Sequence[str]) -> dict[
     """Each figure in bootstrap samples; one seed draws the same groups for every aligned run."""
     chunks = list(resampled_margins(predictions, DRAWS, seed))
     return {
-        name: np.concatenate([FIGURES[name](margins) for margins in chunks])
-        for name in figures
+        name: np.concatenate([FIGURES[name](margins) for margins in chunks]) for name in figures
     }
 
 

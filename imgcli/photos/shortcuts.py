@@ -156,8 +156,8 @@ def _limits(scores: NDArray[np.float32], targets: IntArray) -> FloatArray:
     others = len(targets) - np.bincount(targets, minlength=scores.shape[1])
     depth = np.maximum(others - 1, 0) * OTHERS  # of the limit below the highest score
     deepest = min(len(targets), int(depth.max()) + 2)
-    highest = np.partition(scores.T, len(targets) - deepest, axis=1)[:, -deepest:]
-    highest = -np.sort(-highest.astype(np.float64), axis=1)
+    some = np.partition(scores.T, len(targets) - deepest, axis=1)[:, -deepest:]
+    highest = -np.sort(-some.astype(np.float64), axis=1)
     above = depth.astype(np.int64)
     columns, below = np.arange(len(depth)), np.minimum(above + 1, deepest - 1)
     upper, lower = highest[columns, above], highest[columns, below]
