@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -48,8 +49,27 @@ class PredictResult(Tabular):
     rejected: "tuple[Rejected, ...]"  # photos that cannot be read
     csv: Path | None
     sorted: "Sorted | None"  # with sort_into
-    table: str  # the predictions as CSV
-    document: Mapping[str, Any]  # of the JSON contract
+    _found: "Predicted"
+    _top: int  # classes per photo in the document and the table
+
+    @cached_property
+    def table(self) -> str:
+        """The predictions as CSV."""
+        return self._found.csv(self._top, self.threshold)
+
+    @cached_property
+    def document(self) -> Mapping[str, Any]:
+        """The document of the JSON contract."""
+        sure = self.sure if self.threshold is not None else None
+        return {
+            "run": self._run,
+            **_document(self._found, self._top, sure, self.promise),
+            **({"sorted": self.sorted.to_json()} if self.sorted else {}),
+        }
+
+    @property
+    def _run(self) -> str:
+        return " + ".join(map(str, self.runs))
 
     def to_json(self) -> dict[str, Any]:
         return dict(self.document)
@@ -81,7 +101,7 @@ class PredictResult(Tabular):
         return super()._repr_html_() + "".join(shown)
 
     def _rows(self) -> Iterator[tuple[str, str]]:
-        yield "run", str(self.document["run"])
+        yield "run", self._run
         for i, path in enumerate(self.paths[:MOST_SHOWN]):
             unsure = "" if self.sure[i] else "unsure; "
             yield path, f"{unsure}{self.predictions[i]} ({percent(self.confidence[i])})"
@@ -175,11 +195,8 @@ def predict(
 
         found = predict_by(loaded.networks, photos)
     sure = found.sure(threshold or 0.0)
-    table = found.csv(top, threshold)
     if csv is not None:
-        from imgcli.files import write_atomic
-
-        write_atomic(csv, table)
+        found.write_csv(csv, top, threshold)
     placed = None
     if target is not None:
         from imgcli.commands.sort_photos import sort_photos
@@ -198,12 +215,8 @@ def predict(
         rejected=tuple(found.rejected),
         csv=csv,
         sorted=placed,
-        table=table,
-        document={
-            "run": " + ".join(str(one.folder) for one in runs),
-            **_document(found, top, sure if threshold is not None else None, promised),
-            **({"sorted": placed.to_json()} if placed else {}),
-        },
+        _found=found,
+        _top=top,
     )
 
 

@@ -220,7 +220,7 @@ def left_out_sentence(run: Run, predictions: Predictions) -> str | None:
 
 def not_in(data: Path, predictions: Predictions) -> int:
     """The number of evaluated photos that are not in a dataset's folder."""
-    return sum(not (data / path).is_file() for path in predictions.paths)
+    return sum(not os.path.isfile(f"{data}/{path}") for path in predictions.paths)
 
 
 # --- folds --------------------------------------------------------------------------------------

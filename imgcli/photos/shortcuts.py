@@ -40,7 +40,7 @@ _LARGEST = 24  # cells of a mark
 _EDGE = 2  # cells from the edge that a mark is looked for in
 _MIDDLE = slice(3, -3)
 _SAMPLE = 12_000  # photos that are looked at; more only where that is under 20 of a class
-_COMPARED = 3_000  # of them, with which each class is compared: else K classes would cost K²
+COMPARED = 3_000  # of them, with which each class is compared: else K classes would cost K²
 _PER_CLASS = 200
 _FOLDS = 5
 _RIDGE = 0.05  # of the mean variance of a cell's pixels
@@ -138,21 +138,21 @@ def _maps(
     fold = _folds(targets, seed)
     side = SIDE // CELLS
     own_rows = [np.flatnonzero(targets == k) for k in wanted]
-    compared = _spread(len(rows), _COMPARED, seed)
+    compared = _spread(len(rows), COMPARED, seed)
     margins = [np.empty((CELLS, CELLS, len(own))) for own in own_rows]
     for y in range(CELLS):
         for x in range(CELLS):
             cell = thumbnails[rows, y * side : (y + 1) * side, x * side : (x + 1) * side]
             pixels = cell.reshape(len(rows), -1).astype(np.float32)
-            scores, against = _held_out_scores(pixels, targets, fold, compared)
-            limits = _limits(against, targets[compared])
+            scores, against = held_out_scores(pixels, targets, fold, compared)
+            limits = score_limits(against, targets[compared])
             for place, k in enumerate(wanted.tolist()):
                 margins[place][y, x] = scores[own_rows[place]] - limits[k]
     for k, own, margin in zip(wanted.tolist(), own_rows, margins, strict=True):
         yield k, _Map((margin > 0).mean(axis=2), rows[own], margin)
 
 
-def _limits(scores: NDArray[np.float32], targets: IntArray) -> FloatArray:
+def score_limits(scores: NDArray[np.float32], targets: IntArray) -> FloatArray:
     """The score that `OTHERS` of the photos of other classes reach, of each class `(K,)`.
 
     Args:
@@ -163,8 +163,8 @@ def _limits(scores: NDArray[np.float32], targets: IntArray) -> FloatArray:
     others = len(targets) - np.bincount(targets, minlength=scores.shape[1])
     depth = np.maximum(others - 1, 0) * OTHERS  # of the limit below the highest score
     deepest = min(len(targets), int(depth.max()) + 2)
-    highest = np.partition(scores.T, len(targets) - deepest, axis=1)[:, -deepest:]
-    highest = -np.sort(-highest.astype(np.float64), axis=1)
+    some = np.partition(scores.T, len(targets) - deepest, axis=1)[:, -deepest:]
+    highest = -np.sort(-some.astype(np.float64), axis=1)
     above = depth.astype(np.int64)
     columns, below = np.arange(len(depth)), np.minimum(above + 1, deepest - 1)
     upper, lower = highest[columns, above], highest[columns, below]
@@ -188,7 +188,7 @@ def _folds(targets: IntArray, seed: int) -> IntArray:
     return fold
 
 
-def _held_out_scores(
+def held_out_scores(
     pixels: NDArray[np.float32], targets: IntArray, fold: IntArray, compared: IntArray
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Scores of a class against the rest, by classifiers that have not seen the photo.

@@ -27,6 +27,7 @@ NAMES = (
     "shortcuts",
     "labels",
     "merges",
+    "scaling",
 )
 RESULTS = Path(__file__).parent / "RESULTS.md"
 TITLE = """# How fast, measured

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NamedTuple
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "torchvision", "timm", "pillow", "numpy", "scikit-learn")
@@ -15,8 +16,16 @@ FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
 # Asked of a process of its own: one that has grown large passes its size on to its children.
 _MEASURE = (
     "import resource, subprocess, sys; r = subprocess.run(sys.argv[1:], stdout=sys.stderr);"
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(r.returncode)"
+    "u = resource.getrusage(resource.RUSAGE_CHILDREN);"
+    "print(u.ru_maxrss, u.ru_utime + u.ru_stime); sys.exit(r.returncode)"
 )
+
+
+class Cost(NamedTuple):
+    """What a command and its children took."""
+
+    seconds: float  # of processor time, user and system: other programs change it little
+    megabytes: float  # the most that one process held at once, mapped files included
 
 
 def imgcli(*words: str | Path) -> list[str]:
@@ -41,8 +50,14 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None)
 
 def peak_megabytes(command: Sequence[str], cwd: Path) -> float:
     """The most memory that a command's process holds at once, mapped files included."""
-    most = int(run([sys.executable, "-c", _MEASURE, *command], cwd).split()[-1])
-    return most * (1 if platform.system() == "Darwin" else 1024) / 1e6
+    return cost(command, cwd).megabytes
+
+
+def cost(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Cost:
+    """What a command costs, run as a process of its own."""
+    most, seconds = run([sys.executable, "-c", _MEASURE, *command], cwd, env).split()[-2:]
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return Cost(float(seconds), int(most) * unit / 1e6)
 
 
 def has_gpu() -> bool:

@@ -140,16 +140,16 @@ def test_the_scores_of_many_classes_are_made_for_some_photos_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # 20 photos of each of K classes, compared in all of them, would cost K².
-    monkeypatch.setattr(shortcuts, "_COMPARED", 300)
+    monkeypatch.setattr(shortcuts, "COMPARED", 300)
     sizes = []
-    made = shortcuts._held_out_scores
+    made = shortcuts.held_out_scores
 
     def counted(*given: Any) -> Any:
         own, scores = made(*given)
         sizes.append((own.shape, scores.shape))
         return own, scores
 
-    monkeypatch.setattr(shortcuts, "_held_out_scores", counted)
+    monkeypatch.setattr(shortcuts, "held_out_scores", counted)
     pictures = np.random.default_rng(0).integers(0, 255, (800, SIDE, SIDE, 3), dtype=np.uint8)
     shortcuts.find_shortcuts(pictures, [str(i % 40) for i in range(800)], np.arange(800))
     assert set(sizes) == {((800,), (300, 40))}
@@ -159,4 +159,4 @@ def test_a_limit_is_the_quantile_of_the_other_classes_photos() -> None:
     rng = np.random.default_rng(0)
     scores, targets = rng.normal(size=(500, 7)).astype(np.float32), rng.integers(0, 7, 500)
     wanted = [np.quantile(scores[targets != k, k], 1 - shortcuts.OTHERS) for k in range(7)]
-    np.testing.assert_allclose(shortcuts._limits(scores, targets), wanted, rtol=1e-5)
+    np.testing.assert_allclose(shortcuts.score_limits(scores, targets), wanted, rtol=1e-5)

@@ -17,6 +17,7 @@ from imgcli.records import FloatArray, Predictions
 
 OTHERS = 30  # classes that a pair is compared with, where there are more
 RESAMPLES = 200  # enough for a standard error
+CHUNK = 1_000_000  # photos resampled at once: some ten arrays of 8 MB
 AMONG = 0.05  # share of a class that looks more like a photo's own class than the photo does
 
 
@@ -44,10 +45,15 @@ def separability(predictions: Predictions, a: int, b: int, seed: int = 0) -> Sep
     of_a, of_b = log_odds(predictions, a, b)
     passed_a, passed_b = passed(of_a, of_b)
     auc = 1.0 - float(passed_a.mean())
-    again_a, again_b = passed(
-        rng.choice(of_a, (RESAMPLES, len(of_a))), rng.choice(of_b, (RESAMPLES, len(of_b)))
-    )
-    difference = (again_b >= AMONG).mean(axis=1) - (again_a >= AMONG).mean(axis=1)
+    at_once = min(RESAMPLES, max(1, CHUNK // (len(of_a) + len(of_b))))
+    differences = []
+    for start in range(0, RESAMPLES, at_once):
+        n = min(at_once, RESAMPLES - start)
+        again_a, again_b = passed(
+            rng.choice(of_a, (n, len(of_a))), rng.choice(of_b, (n, len(of_b)))
+        )
+        differences.append((again_b >= AMONG).mean(axis=1) - (again_a >= AMONG).mean(axis=1))
+    difference = np.concatenate(differences)
     return Separability(
         auc=auc,
         auc_ci95=auc_interval(auc, len(of_a), len(of_b)),

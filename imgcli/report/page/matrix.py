@@ -9,6 +9,7 @@ from imgcli.records import Evaluation, IntArray, Predictions
 from imgcli.report.plots import confusion
 
 LEVELS = 10  # of each colour scale
+MAX_PHOTOS = 30_000  # behind all cells together; names of a million would be a page of 100 MB
 
 # On a dark page frequent cells are bright, so that a rare error stays dim there too.
 HITS_DARK = LinearSegmentedColormap.from_list("hits_dark", ["#1C2733", "#2F6C9E"])
@@ -30,8 +31,8 @@ class Cell:
 class MatrixTable:
     """The matrix with its classes by similarity, and its photos cell by cell.
 
-    The photos of cell c are `rows[first[c] : first[c] + n[c]]`, the most instructive first: a
-    class's least confident hits and its most confident errors.
+    The photos of cell c that are shown are `rows[first[c] : first[c] + shown[c]]`, the most
+    instructive first: a class's least confident hits and its most confident errors.
     """
 
     order: IntArray  # (S,) the classes that are shown, in order
@@ -40,7 +41,8 @@ class MatrixTable:
     true: IntArray  # (C,) positions in `order`, per cell
     predicted: IntArray  # (C,)
     first: IntArray  # (C,)
-    n: IntArray  # (C,)
+    n: IntArray  # (C,) photos
+    shown: IntArray  # (C,) of them, those that can be looked at
     rows: IntArray  # (P,) rows of the predictions
 
     def urgency(self) -> IntArray:
@@ -48,8 +50,8 @@ class MatrixTable:
 
         Errors before hits; the first photo of each cell, then the second of each.
         """
-        depth = np.arange(len(self.rows)) - np.repeat(self.first, self.n)
-        correct = np.repeat(self.true == self.predicted, self.n)
+        depth = _depths(self.shown)
+        correct = np.repeat(self.true == self.predicted, self.shown)
         return np.lexsort((depth, correct)).astype(np.int64)
 
 
@@ -60,6 +62,8 @@ def matrix_table(evaluation: Evaluation, predictions: Predictions) -> MatrixTabl
     rows = _rows_by_cell(predictions, order)
     true, predicted = np.nonzero(counts)
     n = counts[true, predicted]
+    shown = np.minimum(n, _deepest(n))
+    rows = rows[_depths(n) < np.repeat(shown, n)]
     shares = confusion.row_shares(evaluation.confusion)[np.ix_(order, order)]
     most = confusion.worst_share(shares)
     levels = np.ceil(LEVELS * np.sqrt(shares / most)).astype(int)
@@ -68,7 +72,24 @@ def matrix_table(evaluation: Evaluation, predictions: Predictions) -> MatrixTabl
     for number, (i, j) in enumerate(zip(true.tolist(), predicted.tolist(), strict=True)):
         level = f"{'h' if i == j else 'e'}{min(levels[i, j], LEVELS)}"
         table[i][j] = Cell(number, int(counts[i, j]), level)
-    return MatrixTable(order, table, most, true, predicted, np.cumsum(n) - n, n, rows)
+    first = np.cumsum(shown) - shown
+    return MatrixTable(order, table, most, true, predicted, first, n, shown, rows)
+
+
+def _depths(n: IntArray) -> IntArray:
+    """The position of each photo in its cell, of cells of n photos."""
+    return np.asarray(np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n), dtype=np.int64)
+
+
+def _deepest(n: IntArray) -> int:
+    """So many photos of each cell are `MAX_PHOTOS` in all; at least the first of each."""
+    low, high = 1, int(n.max(initial=1))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (
+            (middle, high) if np.minimum(n, middle).sum() <= MAX_PHOTOS else (low, middle - 1)
+        )
+    return low
 
 
 def _rows_by_cell(predictions: Predictions, order: IntArray) -> IntArray:

@@ -80,6 +80,7 @@ def _cell_data(table: MatrixTable, predictions: Predictions) -> dict[str, Any]:
         "predicted": table.predicted.tolist(),
         "first": table.first.tolist(),
         "n": table.n.tolist(),
+        "shown": table.shown.tolist(),
         "paths": [printable(predictions.paths[i]) for i in table.rows],
         "probability": [percent(p) for p in probability.tolist()],
     }

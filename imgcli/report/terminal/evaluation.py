@@ -336,6 +336,9 @@ def _ledger_line(times: int | None) -> str:
     )
 
 
+MAX_PREDICTED = 1_000  # photos in a table on the terminal; of a million it takes ten minutes
+
+
 def predicted(
     paths: Sequence[str],
     classes: Sequence[str],
@@ -348,11 +351,17 @@ def predicted(
         probs: (M, K), rows in the order of `paths`.
         sure: (M,) which photos are confident enough to be answered.
     """
-    for rows, title in ((sure, ""), (~sure, "Unsure; most probable:")):
-        if rows.any():
-            chosen = [path for path, row in zip(paths, rows, strict=True) if row]
+    for wanted, title in ((sure, ""), (~sure, "Unsure; most probable:")):
+        rows = np.flatnonzero(wanted)
+        if len(rows):
+            some = rows[:MAX_PREDICTED]
             yield from [title] if title else []
-            yield predictions(chosen, classes, probs[rows])
+            yield predictions([paths[row] for row in some], classes, probs[some])
+            if len(rows) > len(some):
+                yield (
+                    f"The first {len(some):,} of {count(len(rows), 'photo')}; --csv FILE or --json "
+                    "has all."
+                )
 
 
 def sorted_table(document: Document) -> Table:

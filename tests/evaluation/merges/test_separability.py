@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
+from imgcli.evaluation.merges import separability as module
 from imgcli.evaluation.merges.separability import (
     ExpectedAuc,
     auc_interval,
@@ -176,3 +177,23 @@ def test_hard_classes_and_popular_names_rarely_make_a_pair() -> None:
         preds = (shares[targets].cumsum(axis=1) > rng.random((len(targets), 1))).argmax(axis=1)
         alarms += bool(suggest_merges(predictions(targets, sure(preds, k))))
     assert alarms <= 6  # of 120 data sets
+
+
+def test_resamples_are_compared_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    targets = np.repeat([0, 1], 100)
+    some = predictions(targets, rng.dirichlet(np.ones(2), 200))
+    whole = separability(some, 0, 1)
+    sizes = []
+    compare = passed
+
+    def counted(of_a: np.ndarray, of_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sizes.append(of_a.size + of_b.size)
+        return compare(of_a, of_b)
+
+    monkeypatch.setattr(module, "passed", counted)
+    monkeypatch.setattr(module, "CHUNK", 2_000)
+    chunked = separability(some, 0, 1)
+    assert sum(sizes) == 200 * (1 + module.RESAMPLES) and max(sizes) == 2_000
+    assert chunked.among == whole.among
+    assert chunked.among_error == pytest.approx(whole.among_error, rel=0.3)

@@ -9,7 +9,7 @@ from imgcli.report.page import matrix
 from imgcli.report.page.matrix import MatrixTable, matrix_table
 from imgcli.report.plots import style
 from tests.support.figures import lightness
-from tests.support.predictions import photo_predictions
+from tests.support.predictions import of_confusion, photo_predictions
 
 COUNTS = ((5, 2, 0), (0, 3, 0), (1, 0, 0))
 
@@ -91,3 +91,16 @@ def test_the_colours_of_cells_run_one_way_for_grey_print_and_on_dark_paper() -> 
             ]
             assert len(ladder) == 10
             assert all(step * direction > 0 for step in np.diff(ladder))
+
+
+def test_of_many_photos_the_first_of_each_cell_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = of_confusion([[40, 3], [2, 60]])
+    whole = matrix_table(evaluate(said), said)
+    monkeypatch.setattr("imgcli.report.page.matrix.MAX_PHOTOS", 27)
+    table = matrix_table(evaluate(said), said)
+    assert table.n.tolist() == whole.n.tolist()
+    assert sorted(table.shown.tolist()) == [2, 3, 11, 11] and len(table.rows) == 27
+    for cell, (first, n) in enumerate(zip(table.first, table.shown, strict=True)):
+        of_whole = whole.rows[whole.first[cell] : whole.first[cell] + n]
+        assert table.rows[first : first + n].tolist() == of_whole.tolist()
+    assert sorted(table.urgency().tolist()) == list(range(27))

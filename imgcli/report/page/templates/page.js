@@ -49,12 +49,15 @@
   }
 
   function open(cell) {
-    const photos = Array.from({ length: data.n[cell] }, (_, i) => data.first[cell] + i);
+    const photos = Array.from({ length: data.shown[cell] }, (_, i) => data.first[cell] + i);
     const seen = photos.filter((photo) => thumbs[photo]).length;
     const order = data.true[cell] === data.predicted[cell] ? "lowest" : "highest";
     document.getElementById("photos-title").textContent = sentence(cell);
     document.getElementById("photos-note").textContent =
       `Probability of the predicted class, ${order} first.` +
+      (photos.length < data.n[cell]
+        ? ` The first ${photos.length.toLocaleString("en")} of ${data.n[cell].toLocaleString("en")}.`
+        : "") +
       (seen < photos.length ? ` ${photos.length - seen} without a picture: by name.` : "");
     dialog.querySelector("ul").replaceChildren(...photos.map(item));
     dialog.showModal();
