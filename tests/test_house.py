@@ -27,7 +27,7 @@ ALLOWED = {
     "text": set(),
     "progress": {"text"},
     "image_types": set(),
-    "compute": {"compute", "errors", "progress", "text"},
+    "compute": {"compute", "errors", "progress", "reading", "text"},
     "config": {"errors"},
     "records": {"config"},
     "reading": {"errors", "text"},

@@ -66,6 +66,8 @@ def _open_store() -> None:
 def team_for(device: str) -> Team | None:
     """The processes that this one leads, all of them ready to help; None where it is alone.
 
+    In the middle of a task that they do together it is alone too: what that calls is not shared.
+
     Args:
         device: what the command computes on, "cpu" or "cuda".
 
@@ -75,6 +77,8 @@ def team_for(device: str) -> Team | None:
     if not _leading:
         return None
     team = _lead()
+    if team.busy:
+        return None
     team.device = device
     if not team.ready:
         _need_helpers(team)

@@ -16,13 +16,14 @@ from imgcli.progress import note
 from imgcli.records import IntArray
 from imgcli.text import count
 from imgcli.training.augment import mixing
-from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by, probs_by
+from imgcli.training.context import FitResult, FitSpec, TrainingContext
 from imgcli.training.folds import bootstrap, few_labels, hold_out
 from imgcli.training.inputs import FeatureInputs, PixelInputs, logits_of
 from imgcli.training.lr_finder import find_rate
 from imgcli.training.metrics import Metrics, compute_metrics
+from imgcli.training.outputs import logits_by, probs_by
 from imgcli.training.probe.fit import fit_probes, validation_folds
-from imgcli.training.shared_fits import fit_dealt, fit_shared
+from imgcli.training.shared_fits import fit_shared
 from imgcli.training.shared_photos import team_on
 from imgcli.training.training_loop import train
 
@@ -72,13 +73,11 @@ def _fit_labelled(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterato
             yield fitted
         return
     team = team_on(context.device) if isinstance(context.inputs, PixelInputs) else None
-    if team is None:
-        for spec in specs:
+    for spec in specs:
+        if team is None:
             yield fit_by_loop(context, spec)
-    elif len(specs) == 1:
-        yield fit_shared(team, context, specs[0], fit_by_loop)
-    else:
-        yield from fit_dealt(team, context, specs, fit_by_loop)
+        else:
+            yield fit_shared(team, context, spec, fit_by_loop)
 
 
 def _fit_with_pseudo_labels(

@@ -13,6 +13,7 @@ import torch
 
 from imgcli import __version__
 from imgcli.runs import Run
+from imgcli.training import inputs
 from imgcli.training.augment import RECIPES, Share, augment, erase
 from tests.support.photos import write_classes
 from tests.support.processes import COMMANDS, helping, place_of, torchrun
@@ -30,7 +31,20 @@ FOLDS = f"evaluate --folds 3 {ONCE.removeprefix('--precision fp32 ')}"
 HEAD = (
     f"train --arch resnet18 --no-pretrained --freeze --image-size 32 --seed 1 --out frozen {ONCE}"
 )
+SCORE = f"evaluate --run given --data dataset {ONCE.removeprefix('--precision fp32 ')}"
 COMMANDS_OF_ALL = [BY_STEPS, FOLDS, HEAD]
+# Few photos at once, so that these few are several batches; and what is done together is kept.
+FIRST = """
+from imgcli.compute.team import Team
+from imgcli.training import inputs, outputs
+inputs.BATCH = outputs.BATCH = 2
+call = Team.call
+def listed(team, function, *arguments, **own):
+    with open("tasks", "a") as file:
+        print(function.__name__, file=file)
+    return call(team, function, *arguments, **own)
+Team.call = listed
+"""
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +55,16 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(one)
         assert imgcli("split", "raw", "--ratio", "0.85", "--quiet") == 0
+        patch.setattr(inputs, "BATCH", 2)
         shutil.copytree(one, two, dirs_exist_ok=True)
         for words in COMMANDS_OF_ALL:
             assert imgcli(*words.split()) == 0
+        for folder in (one, two):
+            shutil.copytree((one / "runs/latest").resolve(), folder / "given")
+        assert imgcli(*SCORE.split()) == 0
     script = two / "commands.py"
-    script.write_text(COMMANDS)
-    todo = json.dumps([[str(two), words.split()] for words in COMMANDS_OF_ALL])
+    script.write_text(FIRST + COMMANDS)
+    todo = json.dumps([[str(two), words.split()] for words in [*COMMANDS_OF_ALL, SCORE]])
     done = torchrun([str(script), todo], two)
     assert done.returncode == 0, done.stderr
     return one, two
@@ -77,6 +95,18 @@ def test_folds_are_the_same_bits(both: tuple[Path, Path]) -> None:
         assert alone.read_bytes() == dealt.read_bytes()
     alone, dealt = (Run(run).load_predictions("predictions-folds.npz") for run in (one, two))
     assert (alone.probs == dealt.probs).all() and alone.paths == dealt.paths
+
+
+def test_photos_are_scored_in_shares_to_the_same_bits(both: tuple[Path, Path]) -> None:
+    one, two = (Run(folder / "given").load_predictions("predictions-test.npz") for folder in both)
+    assert (one.probs == two.probs).all() and one.paths == two.paths
+    tasks = (both[1] / "tasks").read_text().split()
+    assert tasks == [
+        *("_fit_together", "_logits_together"),  # train, and its figures on the training photos
+        *("_run_each", "_run_each"),  # three folds
+        "extract_together",
+        "_logits_together",
+    ]
 
 
 def test_features_and_heads_are_the_same_bits(both: tuple[Path, Path]) -> None:
