@@ -30,7 +30,7 @@ def test_the_functions_are_those_of_the_commands() -> None:
     }
     commands = {names.get(name, name.replace("-", "_")) for name in COMMANDS}
     commands -= {"demo", "guide"}  # for the terminal alone
-    assert set(imgcli.__all__) == commands | {"describe_arch", "load_run", "prune_runs"}
+    assert set(imgcli.__all__) == commands | {"describe_arch", "load_run", "prune_runs", "together"}
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

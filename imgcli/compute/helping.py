@@ -18,9 +18,9 @@ from imgcli.progress import be_quiet
 from imgcli.reading import pixels_up_to
 
 
-def serve(words: list[str]) -> NoReturn:
-    """Help process 0 until it ends, silently."""
-    if not launch.shares(words):
+def serve(shares: bool) -> NoReturn:
+    """Help process 0 until it ends, silently; where there is nothing to share, end now."""
+    if not shares:
         sys.exit(0)
     with suppress(AttributeError):  # one that the terminal sends goes to process 0 as well
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)

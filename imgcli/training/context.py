@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imgcli.compute.leading import refuse_each_alone
 from imgcli.config import GroupBy, TrainConfig
 from imgcli.errors import RunError
 from imgcli.models.create import starts_from_published
@@ -107,6 +108,7 @@ def make_context(
     Raises:
         ImgcliError: in every way that a dataset, an arch or its weights can be wrong.
     """
+    refuse_each_alone()
     config = resolve_defaults(config)
     device = choose_device(device_name)
     if network is None and starts_from_published(config.model) and (data / "train").is_dir():

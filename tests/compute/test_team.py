@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
+import imgcli as imgcli_api
 from imgcli import __version__
+from imgcli.errors import Refused
 from imgcli.runs import Run
 from imgcli.training import inputs
 from imgcli.training.augment import RECIPES, Share, augment, erase
-from tests.support.photos import write_classes
+from tests.support.photos import coloured_photo, write_classes, write_dataset
 from tests.support.processes import COMMANDS, helping, place_of, torchrun
 from tests.support.shell import Shell, imgcli
 
@@ -203,6 +205,27 @@ def test_photos_that_a_process_cannot_see_are_refused(dataset: Path, shell: Shel
     code, out, err = shell(*STEPS.split())
     assert (code, out) == (1, "") and ended(helper) == (1, "", "")
     assert f"Process 1 of 2: there is no folder '{elsewhere}/dataset'." in err
+
+
+def test_a_photo_too_large_for_process_0_is_so_for_all(dataset: Path, shell: Shell) -> None:
+    write_dataset(dataset / "plain", train=4, test=1)
+    coloured_photo((200, 50, 40), seed=7, size=60).save(dataset / "plain/train/red/00.png")
+    elsewhere = dataset / "elsewhere"  # without the decoded photos of process 0
+    shutil.copytree(dataset / "plain", elsewhere / "plain")
+    words = [
+        *STEPS.replace("epochs 3", "epochs 1").split(),
+        *"--data plain --max-pixels 900".split(),
+    ]
+    helper = helping(*words, folder=elsewhere)
+    code, _, err = shell(*words)
+    assert (code, *ended(helper)) == (0, 0, "", ""), err
+    assert "60×60" in err or "3,600" in err
+
+
+def test_a_script_that_does_not_share_is_told_how(dataset: Path) -> None:
+    with pytest.raises(Refused, match=r"with imgcli\.together\(\):"):
+        imgcli_api.train("8C3V-P2", image_size=16, epochs=1)
+    assert not [*dataset.glob("runs/*")]
 
 
 DIES = """
