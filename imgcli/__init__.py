@@ -4,7 +4,8 @@ The commands as functions: `imgcli.split(...)`, `imgcli.train(...)`, ... Each ta
 prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` and
 `imgcli.export_run` are the commands `report` and `export`, because `imgcli.report` and
 `imgcli.export` are packages, and `imgcli.list_runs` is `runs`.
-`imgcli.load_run` gives a trained run to work with. A function is imported at its first use.
+`imgcli.load_run` gives a trained run to work with; inside `with imgcli.on_cluster("auto"):` a Ray
+cluster does the work. A function is imported at its first use.
 """
 
 from importlib import import_module
@@ -39,10 +40,11 @@ if TYPE_CHECKING:
     from imgcli.commands.train import train
     from imgcli.commands.tune import tune
     from imgcli.commands.write_report import write_report
+    from imgcli.compute.cluster import on_cluster
 
 __version__ = "0.1.0"
 
-__all__ = [  # each in the module of that name in imgcli.commands
+__all__ = [  # each in the module of that name in imgcli.commands, but for on_cluster
     "archs",
     "bench",
     "cache",
@@ -59,6 +61,7 @@ __all__ = [  # each in the module of that name in imgcli.commands
     "list_runs",
     "load_run",
     "merge",
+    "on_cluster",
     "predict",
     "prune_runs",
     "push",
@@ -77,7 +80,8 @@ __all__ = [  # each in the module of that name in imgcli.commands
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'imgcli' has no attribute {name!r}")
-    function = getattr(import_module(f"imgcli.commands.{name}"), name)
+    module = "compute.cluster" if name == "on_cluster" else f"commands.{name}"
+    function = getattr(import_module(f"imgcli.{module}"), name)
     globals()[name] = function
     return function
 

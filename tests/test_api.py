@@ -14,7 +14,8 @@ from imgcli.cli.command_group import COMMANDS
 @pytest.mark.parametrize("name", imgcli.__all__)
 def test_each_function_is_documented_and_typed(name: str) -> None:
     function = getattr(imgcli, name)
-    assert function is getattr(import_module(f"imgcli.commands.{name}"), name)
+    module = "compute.cluster" if name == "on_cluster" else f"commands.{name}"
+    assert function is getattr(import_module(f"imgcli.{module}"), name)
     assert name in dir(imgcli) and function.__doc__
     found = signature(function)
     assert all(p.annotation is not Parameter.empty for p in found.parameters.values())
@@ -30,7 +31,13 @@ def test_the_functions_are_those_of_the_commands() -> None:
     }
     commands = {names.get(name, name.replace("-", "_")) for name in COMMANDS}
     commands -= {"demo", "guide"}  # for the terminal alone
-    assert set(imgcli.__all__) == commands | {"describe_arch", "load_run", "prune_runs", "together"}
+    assert set(imgcli.__all__) == commands | {
+        "describe_arch",
+        "load_run",
+        "on_cluster",
+        "prune_runs",
+        "together",
+    }
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -292,6 +292,7 @@ NETWORK = {"requests", "urllib3", "http", "socket", "httpx", "aiohttp"}
 ASKS = {
     "models/hub.py": {"socket"},  # whether the hub can be reached, before it is tried
     "compute/interface.py": {"socket"},  # by which interface another host is reached
+    "compute/addresses.py": {"socket"},  # whether a cluster answers where --cluster says
 }
 
 
@@ -323,7 +324,10 @@ TORCH = {"torch", "torchvision", "timm", "sympy"}
 MODELS = {"torchvision", "timm", "sympy"}  # of a network that is imgcli's own
 FITTING = {"sklearn", "scipy.stats"}
 DRAWING = {"matplotlib"}
-EXTRAS = {"optuna", "pyarrow", "pandas", "onnx", "onnxruntime", "tensorboard", "mlflow", "wandb"}
+EXTRAS = {
+    *("optuna", "pyarrow", "pandas", "onnx", "onnxruntime", "tensorboard", "mlflow", "wandb"),
+    "ray",
+}
 # What these import themselves where it is installed.
 THEIRS = {"sklearn": {"pyarrow", "pandas"}, "timm": {"wandb"}}
 IMPORTS_NOT: dict[str, set[str]] = {

@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import ClassesAt, Json, MaxPixels, Parts, Quiet, RunData, RunName
+from imgcli.cli.options import ClassesAt, Cluster, Json, MaxPixels, Parts, Quiet, RunData, RunName
 from imgcli.commands.check import SHEET, CheckResult
 from imgcli.commands.check import check as check_photos
 from imgcli.commands.check_fix import after_relabelling
@@ -77,6 +77,7 @@ def check(
     classes_at: ClassesAt = None,
     parts: Parts = [],  # noqa: B006  typer copies it
     max_pixels: MaxPixels = None,
+    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -7,7 +7,7 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Data, Device, GroupBys, GroupTable, Json, Quiet, Seed, Track
+from imgcli.cli.options import Cluster, Data, Device, GroupBys, GroupTable, Json, Quiet, Seed, Track
 from imgcli.commands import choose as command
 
 Archs = Annotated[
@@ -58,6 +58,7 @@ def choose(
     group_table: GroupTable = None,
     device: Device = "auto",
     track: Track = [],  # noqa: B006
+    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

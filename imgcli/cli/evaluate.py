@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from imgcli.cli.console import render_tables
 from imgcli.cli.options import (
     ClassesAt,
+    Cluster,
     Device,
     FoldSeed,
     Form,
@@ -81,6 +82,7 @@ def evaluate(
     max_pixels: MaxPixels = None,
     form: Form = None,
     table: Table = None,
+    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from imgcli.cli.console import render_tables
 from imgcli.cli.options import (
+    Cluster,
     Device,
     FoldSeed,
     Form,
@@ -35,6 +36,7 @@ def learning_curve(
     track: Track = [],  # noqa: B006
     form: Form = None,
     table: Table = None,
+    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

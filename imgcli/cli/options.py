@@ -1,7 +1,7 @@
 """The options that mean the same in every command, each declared once.
 
-`--quiet` and `--max-pixels` are carried out here, for the time of the command; no command has to do
-anything for them.
+`--quiet`, `--max-pixels` and `--cluster` are carried out here, for the time of the command; no
+command has to do anything for them.
 """
 
 from pathlib import Path
@@ -26,6 +26,14 @@ def _allow_pixels(context: typer.Context, limit: int | None) -> int | None:
 
         context.with_resource(pixels_up_to(limit))
     return limit
+
+
+def _use_cluster(context: typer.Context, address: str | None) -> str | None:
+    if address is not None:
+        from imgcli.compute.cluster import on_cluster
+
+        context.with_resource(on_cluster(address))
+    return address
 
 
 Data = Annotated[Path, typer.Option("--data", help="Dataset folder with train/ and test/.")]
@@ -112,6 +120,18 @@ MaxPixels = Annotated[
         show_default="200 million",
         help="Pixels of the largest photo to decode; of a JPEG at the size it is reduced to.",
         callback=_allow_pixels,
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        envvar="IMGCLI_CLUSTER",
+        show_default="this process",
+        help="Ray cluster that does the work: auto (this machine's, started if there is none), "
+        "ray://HOST:10001, or HOST:6379 on one of its nodes; none turns it off. Changes no result.",
+        callback=_use_cluster,
     ),
 ]
 ClassesAt = Annotated[

@@ -8,7 +8,16 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Device, Json, MaxPixels, PathColumn, Quiet, RunNames, TableRoot
+from imgcli.cli.options import (
+    Cluster,
+    Device,
+    Json,
+    MaxPixels,
+    PathColumn,
+    Quiet,
+    RunNames,
+    TableRoot,
+)
 from imgcli.commands import predict as command
 from imgcli.errors import WrongUsage
 from imgcli.progress import note
@@ -83,6 +92,7 @@ def predict(
     path_column: PathColumn = None,
     device: Device = "auto",
     max_pixels: MaxPixels = None,
+    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import ClassesAt, Force, GroupBys, GroupTable, Json, MaxPixels, Parts, Quiet
+from imgcli.cli.options import (
+    ClassesAt,
+    Cluster,
+    Force,
+    GroupBys,
+    GroupTable,
+    Json,
+    MaxPixels,
+    Parts,
+    Quiet,
+)
 from imgcli.commands.split import Duplicates, Link, SplitResult
 from imgcli.commands.split import split as split_photos
 from imgcli.report.terminal import photos
@@ -83,6 +93,7 @@ def split(
     classes_at: ClassesAt = None,
     parts: Parts = [],  # noqa: B006  typer copies it
     max_pixels: MaxPixels = None,
+    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

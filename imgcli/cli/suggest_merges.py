@@ -6,7 +6,7 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render_tables
-from imgcli.cli.options import Form, Json, Quiet, RunData, RunName, check_form
+from imgcli.cli.options import Cluster, Form, Json, Quiet, RunData, RunName, check_form
 
 if TYPE_CHECKING:
     from imgcli.commands.suggest_merges import MergesResult
@@ -25,6 +25,7 @@ def suggest_merges(
     retrain: Retrain = False,
     data: RunData = None,
     form: Form = None,
+    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from imgcli.cli.console import show, show_json
-from imgcli.cli.options import Data, Device, Json, MaxPixels, Quiet, Seed, Track
+from imgcli.cli.options import Cluster, Data, Device, Json, MaxPixels, Quiet, Seed, Track
 from imgcli.cli.training_options import parsed, with_training_options
 from imgcli.commands import train as command
 from imgcli.errors import WrongUsage
@@ -49,6 +49,7 @@ def train(
     run: Resumed = None,
     track: Track = [],  # noqa: B006
     max_pixels: MaxPixels = None,
+    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
     **chosen: Any,
@@ -116,7 +117,8 @@ def _next(result: command.TrainResult, out: Path) -> list[str]:
 
 def _refuse_typed(context: typer.Context) -> None:
     """Refuse an option beside --resume, even one with the value of its default."""
-    allowed = {"resume", "run", "data", "out", "device", "max_pixels", "track", "json", "quiet"}
+    allowed = {"resume", "run", "data", "out", "device", "max_pixels", "cluster", "track", "json"}
+    allowed |= {"quiet"}
     for one in context.command.params:
         if one.name not in allowed and _is_typed(context, str(one.name)):
             raise WrongUsage(command.not_with_resume(one.opts[0]))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from imgcli.cli.console import show, show_json
-from imgcli.cli.options import Data, Device, Json, Quiet, Seed, Track
+from imgcli.cli.options import Cluster, Data, Device, Json, Quiet, Seed, Track
 from imgcli.cli.training_options import parsed, with_training_options
 from imgcli.commands import tune as command
 from imgcli.config import choices
@@ -92,6 +92,7 @@ def tune(
     seed: Seed = 0,
     device: Device = "auto",
     track: Track = [],  # noqa: B006
+    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
     **chosen: Any,

@@ -1,1 +1,1 @@
-"""Where work runs: in this process, or in all that torchrun has started."""
+"""Where work runs: in this process, in all that torchrun has started, or on a Ray cluster."""

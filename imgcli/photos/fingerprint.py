@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgcli.photos.hashing import in_threads
+from imgcli.compute.local import in_threads
 from imgcli.photos.resize import resize
 from imgcli.records import IntArray
 

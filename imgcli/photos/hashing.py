@@ -3,24 +3,19 @@
 import hashlib
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
 
 from imgcli import reading
+from imgcli.compute.local import in_threads
 from imgcli.image_types import EMPTY
 from imgcli.photos.digest_memory import DigestMemory, digest_memory, file_key
 from imgcli.progress import track
 from imgcli.records import Rejected
 from imgcli.runs import CACHE
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 # Git's rule: a file changed again in the very tick of the clock in which it was hashed keeps its
 # times. So one modified this shortly before it was hashed is not remembered.
@@ -86,32 +81,6 @@ def remember(
     if fresh:
         with digest_memory(cache) as memory:
             memory.add(fresh)
-
-
-def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
-    """`work(item)` for each item, in order, on all cores, only a few items ahead of the reader.
-
-    A reader that stops, by Ctrl-C too, waits for what has begun and nothing more is begun.
-    """
-    threads = cores()
-    pool = ThreadPoolExecutor(threads)
-    ahead: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            ahead.append(pool.submit(work, item))
-            if len(ahead) > threads + 1:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def cores() -> int:
-    """Cores this process may use, where the system tells; a container's share is smaller."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _digests(

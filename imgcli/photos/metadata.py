@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgcli.compute.local import in_threads
 from imgcli.errors import DataError
 from imgcli.photos import decode, resize
 from imgcli.photos.decode import FORMATS, ORIENTATION, open_photo, raw_mode
-from imgcli.photos.hashing import in_threads
 from imgcli.photos.near_duplicates import DEFAULT_VIEW
 from imgcli.photos.pipeline import Photo, Transform, Undecodable, fill
 from imgcli.photos.row_cache import RowStore

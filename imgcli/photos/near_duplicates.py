@@ -27,10 +27,10 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.compute.local import in_threads
 from imgcli.photos import decode, fingerprint, pipeline, resize
 from imgcli.photos.decode import Fault
 from imgcli.photos.fingerprint import Array, Fingerprints
-from imgcli.photos.hashing import in_threads
 from imgcli.photos.pipeline import Photo, Transform
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.sample_range import find_range

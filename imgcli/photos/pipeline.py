@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgcli.compute.local import in_threads
 from imgcli.photos.decode import Fault, decode, read_photo, reduction
-from imgcli.photos.hashing import in_threads
 from imgcli.photos.row_cache import RowStore
 from imgcli.progress import track
 from imgcli.records import SampleRange

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcli.compute.local import in_threads
 from imgcli.image_types import HEAD, photo_format
 from imgcli.photos import decode, pipeline
 from imgcli.photos.decode import KINDS, SAID, SIXTEEN, bits_for, common_range, sample_extremes
-from imgcli.photos.hashing import in_threads
 from imgcli.photos.pipeline import Photo, Transform
 from imgcli.photos.row_cache import RowStore
 from imgcli.progress import note_once

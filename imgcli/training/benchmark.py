@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
+from imgcli.compute.local import cores
 from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import DataError
 from imgcli.models.create import create_network
 from imgcli.models.folding import fuse_for_inference
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
-from imgcli.photos.hashing import cores
 from imgcli.photos.layout import photos_under
 from imgcli.photos.views import decode_files
 from imgcli.records import Preprocess

@@ -11,7 +11,7 @@ import pytest
 from imgcli.image_types import EMPTY
 from imgcli.photos import digest_memory, hashing
 from imgcli.photos.digest_memory import MEMORY
-from imgcli.photos.hashing import digest_files, in_threads, remember
+from imgcli.photos.hashing import digest_files, remember
 from imgcli.records import Rejected
 
 
@@ -266,22 +266,3 @@ def test_an_interrupted_pass_keeps_what_it_hashed(
     reads.clear()
     digest_files(files[: 2 * hashing.CHUNK], tmp_path / "cache")
     assert reads == []
-
-
-def test_in_threads_keeps_the_order_and_stays_close_to_its_reader() -> None:
-    begun: list[int] = []
-
-    def work(i: int) -> int:
-        begun.append(i)
-        time.sleep(0.001 * (i % 3 == 0))
-        return i * i
-
-    results = in_threads(work, range(1000))
-    assert [next(results) for _ in range(20)] == [i * i for i in range(20)]
-    time.sleep(0.05)  # in which they could have run far ahead
-    assert len(begun) <= 20 + hashing.cores() + 2
-    results.close()
-    stopped = len(begun)
-    time.sleep(0.02)
-    assert len(begun) == stopped
-    assert list(in_threads(work, [])) == []

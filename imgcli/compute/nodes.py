@@ -1,0 +1,116 @@
+"""What runs on a node of a cluster, and what a node must have to give the results of this machine.
+
+A node may have another imgcli or none, so what asks for its versions travels as code.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from imgcli.errors import Refused
+
+# What decides results, as by which library a photo is decoded and resized.
+_PACKAGES = (
+    *("imgcli", "ray", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn"),
+    *("pillow", "cykooz.resizer", "pillow-heif", "pillow-jxl-plugin"),
+)
+Looked = dict[str, Any]  # versions of packages by name, and files with their sizes
+
+
+def look() -> Callable[[Sequence[str], str, Sequence[str]], Looked]:
+    """A function that tells of the node that it runs on."""
+
+    def ask(packages: Sequence[str], folder: str, files: Sequence[str]) -> Looked:
+        import os
+        import platform
+        from importlib.metadata import PackageNotFoundError, version
+
+        versions: dict[str, str | None] = {"Python": platform.python_version()}
+        for name in packages:
+            try:
+                versions[name] = version(name)
+            except PackageNotFoundError:
+                versions[name] = None
+        sizes: dict[str, int | None] = {}
+        for file in files:
+            try:
+                sizes[file] = os.stat(os.path.join(folder, file)).st_size
+            except OSError:
+                sizes[file] = None
+        return {"versions": versions, "sizes": sizes}
+
+    return ask
+
+
+def needed_versions() -> Sequence[str]:
+    """The packages whose versions must be the same everywhere."""
+    return _PACKAGES
+
+
+@dataclass(frozen=True)
+class Own:
+    """What this machine has."""
+
+    host: str
+    looked: Looked
+
+    def refuse_other(self, host: str, other: Looked) -> None:
+        """Go on if a node has the same versions and sees the same files.
+
+        Raises:
+            Refused: it does not.
+        """
+        for name, version in self.looked["versions"].items():
+            found = other["versions"][name]
+            if found != version:
+                raise Refused(
+                    f"Node '{host}' of the cluster has {_named(name, found)}, and '{self.host}', "
+                    f"which runs the command, has {_named(name, version)}. Install the same "
+                    "version on both."
+                )
+        for file, size in self.looked["sizes"].items():
+            if size is not None and other["sizes"][file] != size:
+                what = "another" if other["sizes"][file] is not None else "no"
+                raise Refused(
+                    f"Node '{host}' of the cluster sees {what} file '{os.path.abspath(file)}'. Put "
+                    "the photos on a file system that all nodes have at the same path."
+                )
+
+
+def of_this_machine(files: Sequence[str]) -> Own:
+    """What this machine has of all that nodes are asked for."""
+    return Own(os.uname().nodename, look()(_PACKAGES, os.getcwd(), files))
+
+
+def _named(name: str, version: str | None) -> str:
+    return f"{name} {version}" if version else f"no {name}"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Work for a node, with what of this process's surroundings it depends on."""
+
+    work: Callable[[Any], Any]
+    folder: str  # that relative paths start from
+    environment: dict[str, str]  # imgcli's own variables, such as the largest photo to decode
+
+    @classmethod
+    def of(cls, work: Callable[[Any], Any]) -> "Caller":
+        return cls(work, os.getcwd(), _environment())
+
+    @staticmethod
+    def run(caller: "Caller", item: Any) -> Any:
+        """The result of the work for an item, on a node."""
+        try:
+            os.chdir(caller.folder)
+        except OSError:
+            os.chdir("/")  # where no relative path is
+        for name in _environment().keys() - caller.environment.keys():
+            del os.environ[name]
+        os.environ.update(caller.environment)
+        return caller.work(item)
+
+
+def _environment() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name.startswith("IMGCLI_")}
