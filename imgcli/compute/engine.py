@@ -8,7 +8,8 @@ Photos are mapped in chunks by `in_order`: under torchrun by the threads of proc
 their order are the same on all three.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain, islice
@@ -31,29 +32,43 @@ def engine() -> Literal["local", "distributed", "ray"]:
 
 
 def in_order(
-    work: Callable[[T], R], chunks: Iterable[T], files: Sequence[object] = ()
+    work: Callable[[T], R],
+    chunks: Iterable[T],
+    files: Callable[[T], Sequence[str]] | None = None,
+    unsure: Callable[[R], bool] | None = None,
 ) -> Generator[R, None, None]:
     """`work(chunk)` for each chunk, in order, only a little ahead of the reader.
 
     Args:
         work: pure, and such that it can be sent elsewhere; of chunks that can.
-        files: that it reads; a cluster whose nodes do not see them is refused.
+        files: those of a chunk that it reads; a cluster whose nodes do not see those of the first
+            is refused.
+        unsure: whether a result may be the node's fault, as of a file that it cannot read: this
+            process does such a chunk again.
     """
     if engine() != "ray":
         yield from in_threads(work, chunks)
         return
     chunks = iter(chunks)
-    some = list(islice(chunks, CHUNKS))
-    if not some:
+    blocks = iter(lambda: list(islice(chunks, CHUNKS)), [])
+    first = next(blocks, None)
+    if first is None:
         return
     nodes = cluster.connected()
     assert nodes
-    nodes.need([str(file) for file in (*files[:1], *files[-1:])])
-    blocks = iter(lambda: list(islice(chunks, CHUNKS)), [])
+    nodes.need(files(first[0])[:1] if files else ())
+    sent: deque[list[T]] = deque()
+
+    def sending() -> Iterator[list[T]]:
+        for block in chain([first], blocks):
+            sent.append(block)
+            yield block
+
     done: Generator[list[R], None, None]
-    with closing(nodes.in_order(partial(_each, work), chain([some], blocks))) as done:
+    with closing(nodes.in_order(partial(_each, work), sending())) as done:
         for results in done:
-            yield from results
+            for chunk, result in zip(sent.popleft(), results, strict=True):
+                yield work(chunk) if unsure and unsure(result) else result
 
 
 def _each(work: Callable[[T], R], chunks: list[T]) -> list[R]:

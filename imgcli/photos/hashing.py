@@ -3,17 +3,19 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from imgcli import reading
+from imgcli.compute.engine import in_order
 from imgcli.compute.local import in_threads
 from imgcli.image_types import EMPTY
 from imgcli.photos.digest_memory import DigestMemory, digest_memory, file_key
-from imgcli.progress import track
+from imgcli.progress import counter
 from imgcli.records import Rejected
 from imgcli.runs import CACHE
 
@@ -30,19 +32,36 @@ def digest_files(files: Sequence[Path | str], cache: Path = CACHE) -> list[str |
 
     An empty file is rejected: it is no photo, and all empty files would pass for the same one.
     """
+    found: list[str | Rejected] = [""] * len(files)
     fresh: dict[bytes, bytes] = {}
-    found: list[str | Rejected] = []
-    chunks = (files[start : start + CHUNK] for start in range(0, len(files), CHUNK))
-    with digest_memory(cache) as memory:
-        digests = chain.from_iterable(in_threads(partial(_digests, memory, fresh), chunks))
+    with digest_memory(cache) as memory, counter("Hashing", len(files), "photos") as bar:
+
+        def unknown() -> Iterator[tuple[int, Path | str]]:
+            starts = range(0, len(files), CHUNK)
+            chunks = (files[start : start + CHUNK] for start in starts)
+            with closing(in_threads(partial(_remembered, memory), chunks)) as remembered:
+                for start, digests in zip(starts, remembered, strict=True):
+                    for i, digest in enumerate(digests, start):
+                        if digest is None:
+                            yield i, files[i]
+                        else:
+                            found[i] = digest
+                            bar.update()
+
+        left = unknown()
+        chunks = iter(lambda: list(islice(left, CHUNK)), [])
         saved, known = time.monotonic(), 0
         try:
-            for digest in track(digests, "Hashing", total=len(files), unit="photos"):
-                found.append(digest)
-                if time.monotonic() - saved > SAVE_SECONDS and len(fresh) > known:
-                    added = dict(islice(fresh.copy().items(), known, None))
-                    memory.add(added)
-                    saved, known = time.monotonic(), known + len(added)
+            with closing(in_order(partial(_read_all, fresh), chunks, _names, _unread)) as read:
+                for one in chain.from_iterable(read):
+                    found[one.position] = one.digest
+                    if one.key:
+                        fresh[one.key] = bytes.fromhex(str(one.digest))
+                    bar.update()
+                    if time.monotonic() - saved > SAVE_SECONDS and len(fresh) > known:
+                        added = dict(islice(fresh.copy().items(), known, None))
+                        memory.add(added)
+                        saved, known = time.monotonic(), known + len(added)
         finally:
             if len(fresh) > known:
                 memory.add(dict(islice(fresh.items(), known, None)))
@@ -83,10 +102,8 @@ def remember(
             memory.add(fresh)
 
 
-def _digests(
-    memory: DigestMemory, fresh: dict[bytes, bytes], files: Sequence[Path | str]
-) -> list[str | Rejected]:
-    """The digests of some files, from memory or by reading; what was read goes into `fresh`."""
+def _remembered(memory: DigestMemory, files: Sequence[Path | str]) -> list[str | None]:
+    """The digests of some files, as far as they are remembered."""
     keys: list[bytes | None] = []
     for file in files:
         try:
@@ -94,24 +111,49 @@ def _digests(
         except OSError:  # reading it says why
             keys.append(None)
     known = memory.known([key for key in keys if key])
-    return [
-        known[key].hex() if key in known else _digest(file, fresh)
-        for file, key in zip(files, keys, strict=True)
-    ]
+    return [known[key].hex() if key in known else None for key in keys]
 
 
-def _digest(file: Path | str, fresh: dict[bytes, bytes]) -> str | Rejected:
+class _Read(NamedTuple):
+    """A file that was hashed by reading it."""
+
+    position: int
+    digest: str | Rejected
+    key: bytes | None = None  # to remember it by; None for one that changed a moment ago
+
+
+def _read_all(fresh: dict[bytes, bytes], files: Sequence[tuple[int, Path | str]]) -> list[_Read]:
+    """The digests of some files, by reading them.
+
+    Args:
+        fresh: gets what is to be remembered at once, so that in this process it outlives Ctrl-C
+            in the middle of some files; a node has a copy.
+    """
+    return [_digest(i, file, fresh) for i, file in files]
+
+
+def _names(files: Sequence[tuple[int, Path | str]]) -> list[str]:
+    return [os.fspath(file) for _, file in files]
+
+
+def _unread(read: Sequence[_Read]) -> bool:
+    """Whether a file could not be read."""
+    return any(isinstance(one.digest, Rejected) for one in read)
+
+
+def _digest(index: int, file: Path | str, fresh: dict[bytes, bytes]) -> _Read:
     """The digest of one file, by reading it."""
     try:
         began = time.time_ns()
         status, digest = _read(os.fspath(file))
     except OSError as error:
-        return Rejected(str(file), f"cannot be read: {error.strerror or error}")
+        return _Read(index, Rejected(str(file), f"cannot be read: {error.strerror or error}"))
     if status.st_size == 0:
-        return Rejected(str(file), EMPTY)
-    if began - status.st_mtime_ns > RACY_NS:
-        fresh[file_key(status)] = digest
-    return digest.hex()
+        return _Read(index, Rejected(str(file), EMPTY))
+    key = file_key(status) if began - status.st_mtime_ns > RACY_NS else None
+    if key:
+        fresh[key] = digest
+    return _Read(index, digest.hex(), key)
 
 
 def _read(path: str) -> tuple[os.stat_result, bytes]:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -17,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgcli.compute.local import in_threads
+from imgcli.compute.engine import in_order
 from imgcli.errors import DataError
 from imgcli.photos import decode, resize
 from imgcli.photos.decode import FORMATS, ORIENTATION, open_photo, raw_mode
@@ -31,6 +33,7 @@ from imgcli.records import FloatArray, Preprocess
 
 Number = TypeVar("Number")
 
+CHUNK = 64  # headers per task
 VERSION = 2  # a change of what is kept raises it
 GPS = 0x8825
 # EXIF: its own directory, times in the order in which they are believed, and the camera.
@@ -84,22 +87,26 @@ def read_metadata(
     views = store_of(default, cache)
     view_rows = views.rows(unique.tolist())
 
-    def derive(photo: Photo) -> FloatArray:
-        row = view_rows[[photo.index]]
-        view = views.take(row)[0] if row[0] >= 0 else None
-        return np.array(_metadata(photo, view, default), dtype=np.float64)
+    def view_of(i: int) -> NDArray[np.uint8] | None:
+        return views.take(view_rows[[i]])[0] if view_rows[i] >= 0 else None
 
+    transform = Transform(partial(_derive, default))
     with warnings.catch_warnings(action="ignore"):  # Pillow's, about broken metadata
         unique_files = [files[i] for i in first]
-        faults = fill([store], [Transform(derive)], unique_files, unique.tolist(), "Measuring")
+        faults = fill([store], [transform], unique_files, unique.tolist(), "Measuring", view_of)
     if faults:
         file = unique_files[min(faults)]
         raise DataError(f"'{file}' changed while it was being looked at. Run the command again.")
     return Metadata(*store.take(store.rows(digests)).T)
 
 
-def _metadata(photo: Photo, view: NDArray[np.uint8] | None, default: Preprocess) -> Metadata[float]:
+def _derive(default: Preprocess, photo: Photo) -> FloatArray:
+    return np.array(_metadata(photo, default), dtype=np.float64)
+
+
+def _metadata(photo: Photo, default: Preprocess) -> Metadata[float]:
     """The metadata of a photo, whose default view is decoded if it is not given."""
+    view: NDArray[np.uint8] | None = photo.given
     header = _header(photo.data)
     if min(header.width, header.height) < MIN_SIDE:
         return header
@@ -147,7 +154,13 @@ def _header(data: bytes) -> Metadata[float]:
 def taken_of(files: Sequence[Path | str]) -> list[tuple[str, float] | None]:
     """The camera of each photo, and when it was taken, in seconds; None where EXIF does not say."""
     with warnings.catch_warnings(action="ignore"):
-        return list(in_threads(_read_taken, files))
+        chunks = (files[start : start + CHUNK] for start in range(0, len(files), CHUNK))
+        taken = in_order(_read_all_taken, chunks, lambda chunk: [str(file) for file in chunk])
+        return list(chain.from_iterable(taken))
+
+
+def _read_all_taken(files: Sequence[Path | str]) -> list[tuple[str, float] | None]:
+    return [_read_taken(file) for file in files]
 
 
 def _read_taken(file: Path | str) -> tuple[str, float] | None:

@@ -2,24 +2,26 @@
 
     bytes -> SHA-256 as recorded -> decoded when first needed -> view, fingerprint, metadata, …
 
-Photos stream through threads over all cores, so the memory needed depends on the number of cores
-and not on the number of photos. `fill` keeps what is derived in RowStores, under the photo's
-SHA-256; `derive` hands it on.
+Photos stream through threads over all cores, or through the nodes of a cluster, so the memory
+needed depends on the number of cores and not on the number of photos. `fill` keeps what is derived
+in RowStores, under the photo's SHA-256; `derive` hands it on. A transform may be sent to another
+machine: it holds what it needs, and changes nothing.
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgcli.compute.local import in_threads
+from imgcli.compute import engine
 from imgcli.photos.decode import Fault, decode, read_photo, reduction
 from imgcli.photos.row_cache import RowStore
 from imgcli.progress import track
@@ -45,6 +47,7 @@ class Photo:
 
     index: int  # in the sequence of files
     data: bytes
+    given: Any = None  # what its transforms need of it beside that
     _decoded: dict[tuple[int, SampleRange | None], Image.Image] = field(default_factory=dict)
 
     def decoded(self, at_least: int, sample_range: SampleRange | None = None) -> Image.Image:
@@ -85,10 +88,14 @@ def fill(
     files: Sequence[Path | str],
     digests: Sequence[str],
     label: str,
+    given: Callable[[int], Any] | None = None,
 ) -> dict[int, Fault]:
     """Derive the rows of these files that the stores, one per transform, lack.
 
     Ctrl-C keeps the photos that are done, SIGKILL the blocks.
+
+    Args:
+        given: as of `derive`.
 
     Returns:
         The fault of each file that cannot be read or decoded, by its position.
@@ -106,7 +113,7 @@ def fill(
                 rows.clear()
 
     try:
-        with closing(derive(transforms, files, digests, label, lacking)) as derived:
+        with closing(derive(transforms, files, digests, label, lacking, given)) as derived:
             for done, (i, made) in enumerate(derived, 1):
                 if isinstance(made, Fault):
                     faults[i] = made
@@ -128,6 +135,7 @@ def derive(
     digests: Sequence[str | None] | None,
     label: str | None = None,
     wanted: Bools | None = None,
+    given: Callable[[int], Any] | None = None,
 ) -> Generator[tuple[int, Derived | Fault], None, None]:
     """Apply the transforms to files, in order, only a little ahead of the reader.
 
@@ -135,6 +143,7 @@ def derive(
         digests: SHA-256 that each file must have, if known; a file that has another is a fault.
         label: name of the work, for the progress bar; None shows none.
         wanted: (transforms, files) which to apply; None applies all.
+        given: what the transforms need of a photo beside the file, by its position.
 
     Yields:
         The position of each file, and what is derived from it or why nothing is.
@@ -143,16 +152,13 @@ def derive(
         wanted = np.ones((len(transforms), len(files)), dtype=bool)
     todo = np.flatnonzero(wanted.any(axis=0))
 
-    def derive_chunk(chunk: NDArray[np.int64]) -> list[tuple[int, Derived | Fault]]:
-        found: list[tuple[int, Derived | Fault]] = []
-        for i in chunk.tolist():
-            some = np.flatnonzero(wanted[:, i]).tolist()
-            digest = digests[i] if digests else None
-            found.append((i, _derive_one(i, files[i], digest, {k: transforms[k] for k in some})))
-        return found
+    def task(i: int) -> _Task:
+        some = np.flatnonzero(wanted[:, i]).tolist()
+        return _Task(
+            i, files[i], some, digests[i] if digests else None, given(i) if given else None
+        )
 
-    chunks = (todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK))
-    derived = chain.from_iterable(in_threads(derive_chunk, chunks))
+    derived = _derived(transforms, (task(i) for i in todo.tolist()))
     yield from track(derived, label, total=len(todo), unit="photos") if label else derived
 
 
@@ -167,34 +173,61 @@ def derive_stream(
     Args:
         total: how many there are.
     """
-    by_position = dict(enumerate(transforms))
-
-    def derive_chunk(
-        chunk: Sequence[tuple[int, Path | str | bytes | Fault]],
-    ) -> list[tuple[int, Derived | Fault]]:
-        return [(i, _derive_one(i, photo, None, by_position)) for i, photo in chunk]
-
-    numbered = enumerate(photos)
-    chunks = iter(lambda: list(islice(numbered, CHUNK)), [])
-    derived = chain.from_iterable(in_threads(derive_chunk, chunks))
-    yield from track(derived, label, total=total, unit="photos")
+    every = list(range(len(transforms)))
+    tasks = (_Task(i, photo, every) for i, photo in enumerate(photos))
+    yield from track(_derived(transforms, tasks), label, total=total, unit="photos")
 
 
-def _derive_one(
-    index: int,
-    file: Path | str | bytes | Fault,
-    digest: str | None,
-    transforms: dict[int, Transform],
-) -> Derived | Fault:
+class _Task(NamedTuple):
+    """A photo to derive something from."""
+
+    position: int
+    photo: Path | str | bytes | Fault
+    wanted: list[int]  # positions of the transforms to apply
+    digest: str | None = None  # that it must have
+    given: Any = None
+
+
+def _derived(
+    transforms: Sequence[Transform], tasks: Iterator[_Task]
+) -> Generator[tuple[int, Derived | Fault], None, None]:
+    """What is derived for each task, in order, by whatever engine does the work."""
+    chunks = iter(lambda: list(islice(tasks, CHUNK)), [])
+    work = partial(_derive_chunk, transforms)
+    with closing(engine.in_order(work, chunks, _files_of, _unread)) as derived:
+        for found in derived:
+            yield from found
+
+
+def _files_of(chunk: Sequence[_Task]) -> list[str]:
+    return [str(task.photo) for task in chunk if isinstance(task.photo, Path | str)]
+
+
+def _unread(found: Sequence[tuple[int, Derived | Fault]]) -> bool:
+    """Whether a photo could not be read, or not as it was hashed."""
+    return any(isinstance(made, Fault) and made.stage == "read" for _, made in found)
+
+
+def _derive_chunk(
+    transforms: Sequence[Transform], chunk: Sequence[_Task]
+) -> list[tuple[int, Derived | Fault]]:
+    return [
+        (task.position, _derive_one(task, {k: transforms[k] for k in task.wanted}))
+        for task in chunk
+    ]
+
+
+def _derive_one(task: _Task, transforms: dict[int, Transform]) -> Derived | Fault:
     """Apply transforms to one photo, which is hashed and decoded from the same bytes."""
-    data = file if isinstance(file, bytes | Fault) else read_photo(file)
+    photo = task.photo
+    data = photo if isinstance(photo, bytes | Fault) else read_photo(photo)
     if isinstance(data, Fault):
         return data
-    if digest is not None and hashlib.sha256(data).hexdigest() != digest:
+    if task.digest is not None and hashlib.sha256(data).hexdigest() != task.digest:
         return Fault("read", CHANGED, "it changed while it was being read")
-    photo = Photo(index, data)
+    read = Photo(task.position, data, task.given)
     try:
-        made = {k: transform.apply(photo) for k, transform in transforms.items()}
+        made = {k: transform.apply(read) for k, transform in transforms.items()}
     except Undecodable as error:
         return error.fault
     return {k: row for k, row in made.items() if row is not None}

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcli.compute.local import in_threads
+from imgcli.compute.engine import in_order
 from imgcli.image_types import HEAD, photo_format
 from imgcli.photos import decode, pipeline
 from imgcli.photos.decode import KINDS, SAID, SIXTEEN, bits_for, common_range, sample_extremes
@@ -74,8 +74,9 @@ def own_range(data: bytes) -> SampleRange | None:
 
 def _fill(store: RowStore, files: Sequence[Path | str], digests: Sequence[str]) -> None:
     lacking = np.flatnonzero(store.rows(digests) < 0).tolist()
-    chunks = (lacking[start : start + CHUNK] for start in range(0, len(lacking), CHUNK))
-    deep = set(chain.from_iterable(in_threads(lambda rows: _deep(files, rows), chunks)))
+    parts = (lacking[start : start + CHUNK] for start in range(0, len(lacking), CHUNK))
+    chunks = ([(i, files[i]) for i in part] for part in parts)
+    deep = set(chain.from_iterable(in_order(_deep, chunks, _names)))
     others = [digests[i] for i in lacking if i not in deep]
     if others:
         store.append(others, np.tile(np.array(_NONE), (len(others), 1)))
@@ -89,13 +90,17 @@ def _fill(store: RowStore, files: Sequence[Path | str], digests: Sequence[str]) 
     )
 
 
-def _deep(files: Sequence[Path | str], rows: Sequence[int]) -> list[int]:
-    """The files that may have more than 8 bits, and those that cannot be read."""
+def _names(files: Sequence[tuple[int, Path | str]]) -> list[str]:
+    return [str(file) for _, file in files]
+
+
+def _deep(files: Sequence[tuple[int, Path | str]]) -> list[int]:
+    """Those of the files that may have more than 8 bits, or cannot be read, by their positions."""
     found = []
-    for i in rows:
+    for i, file in files:
         try:
-            with open_regular(files[i]) as file:
-                head = file.read(HEAD)
+            with open_regular(file) as opened:
+                head = opened.read(HEAD)
         except OSError:
             found.append(i)
             continue
