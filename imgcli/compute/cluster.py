@@ -127,6 +127,11 @@ class Cluster:
         ]
 
     @property
+    def is_this_machine(self) -> bool:
+        """Whether there is no other."""
+        return {node.host for node in self.nodes} == {os.uname().nodename}
+
+    @property
     def cpus(self) -> int:
         return sum(node.cpus for node in self.nodes)
 
@@ -159,17 +164,17 @@ class Cluster:
         self.seen.add(tuple(files))
 
     def in_order(
-        self, work: Callable[[T], R], items: Iterable[T], cpus: float = 1
+        self, work: Callable[[T], R], items: Iterable[T], cpus: float = 1, gpus: float = 0
     ) -> Generator[R, None, None]:
         """`work(item)` for each item, in order, on all nodes, only a little ahead of the reader.
 
         Args:
             work: pure; what it raises is raised here.
-            cpus: that one item takes.
+            cpus: that one item takes; and gpus.
         """
         import ray
 
-        run = ray.remote(num_cpus=cpus, max_retries=RETRIES)(Caller.run)
+        run = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(Caller.run)
         caller = ray.put(Caller.of(work))
         ahead: deque[Any] = deque()
         try:

@@ -177,6 +177,10 @@ class Team:
         set_timeout(_SILENCE)
         self._joined = True
 
+    def connected(self, device: str) -> None:
+        """Something else has connected all processes, for work on that device."""
+        self.device, self._joined = device, True
+
     def leave(self) -> None:
         """Disconnect; between GPUs the end of the process does it, for NCCL may wait for others."""
         if self._joined and self.device == "cpu":

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -28,7 +28,6 @@ from imgcli.records import IntArray, Rejected, SampleRange
 from imgcli.runs import CACHE, Run
 from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.augment import recipe_of
-from imgcli.training.checkpoint import State
 from imgcli.training.device import choose_device
 from imgcli.training.features import frozen_features
 from imgcli.training.inputs import FeatureInputs, PixelInputs, pixel_inputs
@@ -51,6 +50,7 @@ class TrainingContext:
     unlabelled: IntArray  # rows without a label; in no part
     rejected: tuple[Rejected, ...]
     device: torch.device
+    asked_device: str = "auto"  # which the machines of a cluster have in their own way
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -141,6 +141,7 @@ def make_context(
         unlabelled,
         (*dataset.rejected, *unreadable),
         device,
+        device_name,
     )
 
 
@@ -233,6 +234,14 @@ def fresh_context(
 # --- one training of a context ------------------------------------------------------------------
 
 
+class Progress(Protocol):
+    """How far a training has come, wherever that runs: what `checkpoint.State` says of it."""
+
+    epoch: int  # finished
+    steps: int
+    history: list[dict[str, Any]]
+
+
 @dataclass(frozen=True, eq=False)
 class FitSpec:
     """The rows of one training, and what goes with it."""
@@ -245,7 +254,7 @@ class FitSpec:
     watched: Mapping[str, IntArray] = field(default_factory=dict)  # evaluated, deciding nothing
     label: str = "Training"
     checkpoint: Path | None = None
-    after_epoch: Callable[[State], None] = lambda state: None  # of a training by steps
+    after_epoch: Callable[[Progress], None] = lambda progress: None  # of a training by steps
     tracked: TrackedRun = NOT_TRACKED
 
 

@@ -24,8 +24,7 @@ from imgcli.text import count
 from imgcli.tracking.about import settings_of
 from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.cache_keys import photos_key
-from imgcli.training.checkpoint import State
-from imgcli.training.context import FitSpec, TrainingContext, make_context
+from imgcli.training.context import FitSpec, Progress, TrainingContext, make_context
 from imgcli.training.cross_validation import (
     FoldFit,
     cross_validate,
@@ -254,7 +253,7 @@ class _Objective:
 
         epochs = itertools.count(1)  # counts on over a second fit
 
-        def report(state: State) -> None:
+        def report(state: Progress) -> None:
             epoch = [row for row in state.history if row["epoch"] == state.epoch]
             accuracy = next(r["accuracy"] for r in epoch if r["part"] in ("val", "held"))
             _report(trial, accuracy, next(epochs), last=state.epoch == context.config.optim.epochs)
