@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def fit_on(nodes: Cluster, context: TrainingContext, spec: FitSpec, fit: Fit) ->
                 spec.tracked.steps_begin()
                 result = together_on(nodes, workers, work, hear)
             result.module.to(context.device)
-            return result
+            return replace(result, trained_on=result.trained_on.copy())  # Ray's is read-only
         except KeyboardInterrupt:
             if spec.checkpoint is None:
                 raise

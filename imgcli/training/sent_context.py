@@ -56,5 +56,5 @@ class SentContext:
 
     def with_inputs(self, inputs: PixelInputs, device: torch.device) -> TrainingContext:
         """The context in this process."""
-        targets = torch.from_numpy(self.samples.targets).to(device)
+        targets = torch.from_numpy(self.samples.targets.copy()).to(device)  # Ray's are read-only
         return TrainingContext(**self.values, inputs=inputs, targets=targets, device=device)
