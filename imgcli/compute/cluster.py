@@ -175,7 +175,7 @@ class Cluster:
         import ray
 
         run = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(Caller.run)
-        caller = ray.put(Caller.of(work))
+        caller = ray.put(Caller.of(work, cpus))
         ahead: deque[Any] = deque()
         try:
             with sentences():

@@ -71,5 +71,53 @@ def in_order(
                 yield work(chunk) if unsure and unsure(result) else result
 
 
+def by_holders(
+    make: Callable[[], Callable[[T], R]],
+    items: Iterable[T],
+    *,
+    threads: int,
+    gpu: bool,
+    files: Callable[[T], Sequence[str]] | None = None,
+    unsure: Callable[[R], bool] | None = None,
+) -> Generator[R, None, None]:
+    """`make()(item)` for each item, in order: of work that begins by making something heavy.
+
+    Args:
+        make: such that it can be sent elsewhere; each holder calls it once. A cluster has as many
+            as it has room for; else this process is the only one.
+        threads: that a holder computes with.
+        gpu: whether each needs one.
+        files: as of `in_order`.
+        unsure: as of `in_order`.
+    """
+    items = iter(items)
+    begun = list(islice(items, 2))
+    nodes = cluster.connected() if len(begun) > 1 else None
+    if nodes is None:
+        if begun:
+            yield from map(make(), chain(begun, items))
+        return
+    from imgcli.compute.holders import Holders
+
+    nodes.need(files(begun[0])[:1] if files else ())
+    sent: deque[T] = deque()
+
+    def sending() -> Iterator[T]:
+        for item in chain(begun, items):
+            sent.append(item)
+            yield item
+
+    here: Callable[[T], R] | None = None
+    done: Generator[R, None, None] = Holders(nodes, make, threads, gpu=gpu).in_order(sending())
+    with closing(done):
+        for result in done:
+            item = sent.popleft()
+            if unsure and unsure(result):
+                here = here or make()
+                yield here(item)
+            else:
+                yield result
+
+
 def _each(work: Callable[[T], R], chunks: list[T]) -> list[R]:
     return [work(chunk) for chunk in chunks]

@@ -9,6 +9,8 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+_most = 1 << 16  # cores to use
+
 
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
     """`work(item)` for each item, in order, on all cores, only a few items ahead of the reader.
@@ -32,5 +34,11 @@ def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None,
 def cores() -> int:
     """Cores this process may use, where the system tells; a container's share is smaller."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(len(os.sched_getaffinity(0)), _most)
+    return min(os.cpu_count() or 1, _most)
+
+
+def use_cores(n: int) -> None:
+    """Use no more than n from now on: the others of this machine are for other processes."""
+    global _most
+    _most = max(1, n)

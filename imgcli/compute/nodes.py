@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from imgcli.compute.local import use_cores
 from imgcli.errors import Refused
 
 # What decides results, as by which library a photo is decoded and resized.
@@ -91,16 +92,17 @@ def _named(name: str, version: str | None) -> str:
 class Caller:
     """Work for a node, with what of this process's surroundings it depends on."""
 
-    work: Callable[[Any], Any]
+    work: Callable[..., Any]
+    cpus: int  # of the node that it may use
     folder: str  # that relative paths start from
     environment: dict[str, str]  # imgcli's own variables, such as the largest photo to decode
 
     @classmethod
-    def of(cls, work: Callable[[Any], Any]) -> "Caller":
-        return cls(work, os.getcwd(), _environment())
+    def of(cls, work: Callable[..., Any], cpus: float) -> "Caller":
+        return cls(work, max(1, int(cpus)), os.getcwd(), _environment())
 
     @staticmethod
-    def run(caller: "Caller", item: Any) -> Any:
+    def run(caller: "Caller", *items: Any) -> Any:
         """The result of the work for an item, on a node."""
         try:
             os.chdir(caller.folder)
@@ -109,7 +111,21 @@ class Caller:
         for name in _environment().keys() - caller.environment.keys():
             del os.environ[name]
         os.environ.update(caller.environment)
-        return caller.work(item)
+        use_cores(caller.cpus)
+        return caller.work(*items)
+
+
+class Holder:
+    """Work on a node that keeps something heavy from one item to the next: an actor of Ray's."""
+
+    def __init__(self) -> None:
+        self.work: Callable[[Any], Any] | None = None
+
+    def do(self, make: Caller, item: Any) -> Any:
+        """The result for an item; the first one makes what does the work."""
+        if self.work is None:
+            self.work = Caller.run(make)
+        return self.work(item)
 
 
 def _environment() -> dict[str, str]:

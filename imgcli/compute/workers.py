@@ -84,7 +84,7 @@ def together_on(nodes: Cluster, workers: Workers, work: Work[R], hear: Tell) -> 
     trainer = TorchTrainer(
         _work,
         train_loop_config={
-            "caller": Caller.of(partial(_call, work)),
+            "caller": Caller.of(work, workers.cpus),
             "queue": queue,
             "device": workers.device,
         },
@@ -210,7 +210,7 @@ def _work(config: dict[str, Any]) -> None:
         queue.put((kind, value))
 
     try:
-        result = Caller.run(config["caller"], (team, partial(tell, "told")))
+        result = Caller.run(config["caller"], team, partial(tell, "told"))
     except Exception as error:
         why = str(error) if isinstance(error, ImgcliError) else f"{type(error).__name__}: {error}."
         with suppress(Exception):
@@ -219,10 +219,6 @@ def _work(config: dict[str, Any]) -> None:
         raise
     if team.leads:
         tell("done", result)
-
-
-def _call(work: Work[R], given: tuple[Team, Tell]) -> R:
-    return work(*given)
 
 
 def _team(device: str) -> Team:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from imgcli.compute.cluster import Cluster
 from imgcli.compute.team import Lost, Team
 from imgcli.compute.workers import Tell, Workers, max_failures, together_on
@@ -17,7 +15,7 @@ from imgcli.runs import CACHE
 from imgcli.text import count
 from imgcli.training.cluster_share import share_of
 from imgcli.training.context import FitResult, FitSpec, TrainingContext
-from imgcli.training.device import choose_device
+from imgcli.training.device import as_many_threads, choose_device
 from imgcli.training.sent_context import SentContext
 from imgcli.training.shared_fits import Fit, sent_spec
 from imgcli.training.shared_photos import same_photos
@@ -122,7 +120,7 @@ class _Work:
     fit: Fit
 
     def __call__(self, team: Team, tell: Tell) -> FitResult:
-        torch.set_num_threads(self.threads)
+        as_many_threads(self.threads)
         device, own = choose_device(team.device), self.sent
         pixels = same_photos(team, own.samples, own.views, CACHE, own.readable)
         context = own.with_inputs(own.inputs(pixels, device), device)

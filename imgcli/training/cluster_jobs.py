@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import torch
-
 from imgcli.compute.cluster import Cluster
 from imgcli.progress import be_quiet, note_once, track
 from imgcli.runs import CACHE
 from imgcli.text import count
 from imgcli.training.cluster_share import Share, share_of
 from imgcli.training.context import TrainingContext
-from imgcli.training.device import choose_device
+from imgcli.training.device import as_many_threads, choose_device
 from imgcli.training.sent_context import SentContext
 from imgcli.training.shared_photos import known_photos
 
@@ -54,7 +52,7 @@ class _Work:
 
     def __call__(self, job: Job[Any]) -> Any:
         be_quiet()
-        torch.set_num_threads(self.share.cpus)
+        as_many_threads(self.share.cpus)
         if self.name not in _opened:
             _opened.clear()  # a process has one at a time
             device, own = choose_device(self.share.device), self.sent

@@ -64,6 +64,12 @@ def keep_freed_memory() -> None:
         set_option(_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
+def as_many_threads(n: int) -> None:
+    """Compute on n threads of the CPU: with another number, sums are added in another order."""
+    if torch.get_num_threads() != n:
+        torch.set_num_threads(n)
+
+
 def to_device(values: NDArray[Any] | Tensor, device: torch.device) -> Tensor:
     """Values of this machine's memory as a tensor on a device.
 

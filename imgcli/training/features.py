@@ -10,7 +10,9 @@ same kind of machine, with as many threads.
 
 import copy
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imgcli.compute import engine
 from imgcli.compute.team import Team
 from imgcli.errors import DataError
 from imgcli.models.folding import fuse_for_inference
@@ -26,12 +29,12 @@ from imgcli.models.memory import Batches, within_memory
 from imgcli.models.network import Network, feature_count, module_key
 from imgcli.photos.dataset import load_dataset
 from imgcli.photos.row_cache import RowStore
-from imgcli.photos.views import Pixels, load_pixels
+from imgcli.photos.views import Images, Pixels, load_pixels
 from imgcli.progress import counter
 from imgcli.records import FloatArray, IntArray, Predictions, Preprocess, Rejected, Samples
 from imgcli.runs import CACHE, Run
 from imgcli.training.cache_keys import changed_photos, view_key
-from imgcli.training.device import BATCH, choose_device, forward, to_device
+from imgcli.training.device import BATCH, as_many_threads, choose_device, forward, to_device
 from imgcli.training.inputs import to_images
 from imgcli.training.model_io import load_model
 from imgcli.training.precision import usable_precision
@@ -93,7 +96,6 @@ def _features(
         rejected = pixels.rejected
         missing = np.flatnonzero((store.rows(samples.digests) < 0) & pixels.readable)
         task = _Extraction(backbone, preprocess, precision, batch)
-        extract = task.on(device, pixels)
         try:
             with counter("Extracting features", total=len(missing), unit="photos") as bar:
 
@@ -103,14 +105,13 @@ def _features(
 
                 team = team_on(device) if len(missing) > batch else None
                 if team is None:
-                    for rows in task.batches(missing):
-                        keep(rows, extract(rows))
+                    _extract(task, device, pixels, missing, keep)
                 else:
+                    extract = task.on(device, pixels)
                     readable = np.ones(len(missing), dtype=bool)
-                    sent = replace(task, backbone=copy.deepcopy(backbone).cpu())
                     team.call(
                         extract_together,
-                        sent,
+                        task.to_send(),
                         samples.at(missing),
                         readable,
                         cache,
@@ -137,18 +138,63 @@ class _Extraction:
     def batches(self, rows: IntArray) -> list[IntArray]:
         return [rows[start : start + self.batch] for start in range(0, len(rows), self.batch)]
 
-    def on(self, device: torch.device, pixels: Pixels) -> Callable[[IntArray], Tensor]:
-        """What gives the features `(B, D)` of up to a batch of rows, on the CPU."""
+    def of_images(self, device: torch.device) -> Callable[[Images], Tensor]:
+        """What gives the features `(B, D)` of a batch of photos `(B, S, S, 3)`, on the CPU."""
         module = fuse_for_inference(self.backbone, self.preprocess, device)
-        extract = Batches(
-            lambda rows: forward(
+        return Batches(
+            lambda images: forward(
                 module,
-                _images(pixels, rows, self.preprocess, device),
+                to_images(to_device(images, device), self.preprocess),
                 self.precision,
                 self.preprocess.test_flip,
             ).cpu()
         )
-        return lambda rows: extract(np.resize(rows, self.batch))[: len(rows)]
+
+    def on(self, device: torch.device, pixels: Pixels) -> Callable[[IntArray], Tensor]:
+        """What gives the features `(B, D)` of up to a batch of rows, on the CPU."""
+        extract = self.of_images(device)
+        return lambda rows: extract(self.images(pixels, rows))[: len(rows)]
+
+    def images(self, pixels: Pixels, rows: IntArray) -> Images:
+        """A whole batch of photos, of up to as many rows."""
+        return pixels.gather(np.resize(rows, self.batch))
+
+    def to_send(self) -> "_Extraction":
+        """The same for another machine."""
+        return replace(self, backbone=copy.deepcopy(self.backbone).cpu())
+
+
+def _extract(
+    task: _Extraction,
+    device: torch.device,
+    pixels: Pixels,
+    missing: IntArray,
+    keep: Callable[[IntArray, Tensor], None],
+) -> None:
+    """Extract features in whole batches, by this process or the nodes of a cluster.
+
+    Args:
+        keep: gets the rows and features of each batch, in order.
+    """
+    batches = task.batches(missing)
+    images = (task.images(pixels, rows) for rows in batches)
+    sent = task.to_send() if engine.engine() == "ray" else task
+    threads = torch.get_num_threads()
+    make = partial(_extractor, sent, device.type, threads)
+    with closing(
+        engine.by_holders(make, images, threads=threads, gpu=device.type == "cuda")
+    ) as found:
+        for rows, features in zip(batches, found, strict=True):
+            keep(rows, torch.from_numpy(features[: len(rows)].copy()))  # Ray's are read-only
+
+
+def _extractor(
+    task: _Extraction, device: str, threads: int
+) -> Callable[[Images], NDArray[np.float32]]:
+    """What gives the features of whole batches of photos, in this process."""
+    as_many_threads(threads)
+    extract = task.of_images(choose_device(device))
+    return lambda images: extract(images).numpy()
 
 
 def extract_together(
@@ -175,10 +221,6 @@ def extract_together(
         if keep:
             for rows, features in zip(some, found, strict=False):
                 keep(rows, features)
-
-
-def _images(pixels: Pixels, rows: IntArray, preprocess: Preprocess, device: torch.device) -> Tensor:
-    return to_images(to_device(pixels.gather(rows), device), preprocess)
 
 
 @within_memory()

@@ -1,23 +1,31 @@
 """New photos, through a run's own preprocessing and network."""
 
-from collections.abc import Iterable, Sequence
+import copy
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from imgcli.compute import engine
 from imgcli.errors import RunError
 from imgcli.files import write_atomic
 from imgcli.models.memory import Batches, within_memory
 from imgcli.models.network import Classifier
 from imgcli.photos.decode import Fault
-from imgcli.photos.views import Images, decode_photos
+from imgcli.photos.pipeline import BLOCK
+from imgcli.photos.views import Block, Images, decode_photos
+from imgcli.progress import counter, quietly
 from imgcli.records import FloatArray, IntArray, NewPhotos, Preprocess, Rejected
 from imgcli.runs import Run
 from imgcli.text import csv_text
-from imgcli.training.device import choose_device, forward, to_device
+from imgcli.training.device import as_many_threads, choose_device, forward, to_device
 from imgcli.training.inputs import to_images
 from imgcli.training.model_io import load_model
 from imgcli.training.precision import usable_precision
@@ -165,28 +173,18 @@ def refuse_other_classes(runs: Sequence[Run], classes: Sequence[tuple[str, ...]]
 
 def _predict(network: LoadedNetwork, photos: NewPhotos) -> Predicted:
     """One run's predictions of photos, in the order named; those that cannot be read are listed."""
-    view = network.preprocess
     read: list[int] = []
     rejected: list[Rejected] = []
     probs = [np.empty((0, len(network.classes)))]
 
-    def logits_of(images: Images) -> torch.Tensor:
-        prepared = to_images(to_device(images, network.device), view)
-        return forward(network.classifier, prepared, network.precision, view.test_flip)
-
-    compute = Batches(logits_of)
-    contents = (
-        Fault("read", "Rejected", one.reason) if isinstance(one, Rejected) else one
-        for one in photos.contents()
-    )
-    for block in decode_photos(contents, len(photos.names), view):
-        rejected += [Rejected(photos.names[i], fault.sentence) for i, fault in block.faults]
-        if len(block.indices) == 0:
-            continue
-        logits = compute(block.images)
-        scaled = logits.double() / network.temperature
-        probs.append(torch.softmax(scaled, dim=1).cpu().numpy())
-        read.extend(block.indices.tolist())
+    with closing(_logits(network, photos)) as blocks:
+        for block in blocks:
+            rejected += [Rejected(photos.names[i], fault.sentence) for i, fault in block.faults]
+            if block.logits is None:
+                continue
+            scaled = torch.tensor(block.logits, dtype=torch.float64) / network.temperature
+            probs.append(torch.softmax(scaled, dim=1).numpy())
+            read.extend(block.indices.tolist())
     order = np.argsort(read)
     rows = np.asarray(read, dtype=np.int64)[order]
     return Predicted(
@@ -196,3 +194,79 @@ def _predict(network: LoadedNetwork, photos: NewPhotos) -> Predicted:
         rejected,
         rows,
     )
+
+
+class _Block(NamedTuple):
+    """Some photos, as a network sees them."""
+
+    indices: IntArray  # (B,) of those that can be decoded
+    logits: NDArray[np.float32] | None  # (B, K); None where none can be
+    faults: list[tuple[int, Fault]]
+
+
+Contents = Sequence[tuple[int, str | bytes | Fault]]  # photos with their positions
+
+
+def _logits(network: LoadedNetwork, photos: NewPhotos) -> Generator[_Block, None, None]:
+    """What the network gives for the photos, block by block, in this process or on a cluster."""
+    contents = (
+        Fault("read", "Rejected", one.reason) if isinstance(one, Rejected) else one
+        for one in photos.contents()
+    )
+    if engine.engine() != "ray":
+        compute = _computing(network)
+        for block in decode_photos(contents, len(photos.names), network.preprocess):
+            yield compute(block)
+        return
+    numbered = enumerate(contents)
+    blocks = iter(lambda: list(islice(numbered, BLOCK)), [])
+    sent = replace(network, classifier=copy.deepcopy(network.classifier).cpu())
+    threads = torch.get_num_threads()
+    found = engine.by_holders(
+        partial(_decoding_and_computing, sent, threads),
+        blocks,
+        threads=threads,
+        gpu=network.device.type == "cuda",
+        files=lambda block: [photo for _, photo in block if isinstance(photo, str)],
+        unsure=lambda block: any(fault.stage == "read" for _, fault in block.faults),
+    )
+    with closing(found), counter("Predicting", len(photos.names), "photos") as bar:
+        for made in found:
+            yield made
+            bar.update(len(made.indices) + len(made.faults))
+
+
+def _computing(network: LoadedNetwork) -> Callable[[Block], _Block]:
+    """What gives the logits of decoded photos."""
+    view = network.preprocess
+
+    def logits_of(images: Images) -> torch.Tensor:
+        prepared = to_images(to_device(images, network.device), view)
+        return forward(network.classifier, prepared, network.precision, view.test_flip)
+
+    compute = Batches(logits_of)
+
+    def work(block: Block) -> _Block:
+        logits = compute(block.images).cpu().numpy() if len(block.indices) else None
+        return _Block(block.indices, logits, block.faults)
+
+    return work
+
+
+def _decoding_and_computing(network: LoadedNetwork, threads: int) -> Callable[[Contents], _Block]:
+    """What decodes up to a block of photos and gives their logits, in this process."""
+    as_many_threads(threads)
+    classifier = network.classifier.to(choose_device(network.device.type))
+    here = replace(network, classifier=classifier.to(memory_format=torch.channels_last))
+    compute = _computing(here)
+
+    def work(contents: Contents) -> _Block:
+        with quietly(True):  # the process that runs the command counts them
+            (block,) = decode_photos(
+                [photo for _, photo in contents], len(contents), here.preprocess
+            )
+        made, first = compute(block), contents[0][0]
+        faults = [(first + i, fault) for i, fault in made.faults]
+        return _Block(first + made.indices, made.logits, faults)
+
+    return work

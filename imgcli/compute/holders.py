@@ -1,0 +1,112 @@
+"""A map by actors of a Ray cluster, each of which keeps something heavy, such as a network."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+
+from imgcli.compute.cluster import RETRIES, Cluster, sentences
+from imgcli.compute.nodes import Caller, Holder
+from imgcli.errors import Refused
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AHEAD = 2  # items that an actor has: one to work on, and the next
+
+
+class _Sent(NamedTuple):
+    item: Any
+    actor: Any
+    result: Any  # a reference
+
+
+class Holders:
+    """Actors that do items, as many as the nodes have room for and the items need.
+
+    Args:
+        make: gives what does an item; each actor calls it once.
+        threads: that an actor computes with, where it has no GPU.
+        gpu: whether each has one, and its share of the CPUs beside it.
+
+    Raises:
+        Refused: no node has a GPU.
+    """
+
+    def __init__(
+        self, cluster: Cluster, make: Callable[[], Callable[[T], R]], threads: int, *, gpu: bool
+    ) -> None:
+        import ray
+
+        gpus = int(gpu)
+        nodes = [node for node in cluster.nodes if node.gpus >= gpus]
+        if not nodes:
+            raise Refused("No node of the cluster has a GPU; use --device cpu.")
+        if gpu:
+            cpus = min(max(1, node.cpus // node.gpus) for node in nodes)
+        else:
+            cpus = min(threads, max(node.cpus for node in nodes))
+        self._cluster, self._cpus, self._gpus = cluster, cpus, gpus
+        self._kind: Any = ray.remote(num_cpus=cpus, num_gpus=gpus)(Holder)
+        self._make = ray.put(Caller.of(make, cpus))
+        self._load: dict[Any, int] = {}  # items that each actor has
+        self._ahead: deque[_Sent] = deque()
+        self._room = self._places()
+
+    def in_order(self, items: Iterable[T]) -> Generator[R, None, None]:
+        """The result of each item, in order, only a little ahead of the reader."""
+        try:
+            with sentences():
+                for n, item in enumerate(items, 1):
+                    self._ahead.append(self._send(item))
+                    if n % 64 == 0:  # nodes come and go
+                        self._room = self._places()
+                    while len(self._ahead) >= AHEAD * max(1, self._room):
+                        yield self._next()
+                while self._ahead:
+                    yield self._next()
+        finally:
+            self._end()
+
+    def _places(self) -> int:
+        """Actors that the nodes have room for."""
+        return sum(
+            min(node.cpus // self._cpus, node.gpus // self._gpus if self._gpus else node.cpus)
+            for node in self._cluster.nodes
+        )
+
+    def _send(self, item: T) -> _Sent:
+        """Give an item to the actor with the fewest, or to a new one where all have some."""
+        actor = min(self._load, key=lambda one: self._load[one], default=None)
+        if actor is None or (self._load[actor] and len(self._load) < self._room):
+            actor = self._kind.remote()
+            self._load[actor] = 0
+        self._load[actor] += 1
+        return _Sent(item, actor, actor.do.remote(self._make, item))
+
+    def _next(self) -> Any:
+        """The result of the item that was sent first; again where its actor's node has died."""
+        import ray
+        from ray.exceptions import ObjectLostError, RayActorError
+
+        one = self._ahead.popleft()
+        for left in range(RETRIES, -1, -1):
+            try:
+                found = ray.get(one.result)
+                if one.actor in self._load:
+                    self._load[one.actor] -= 1
+                return found
+            except (RayActorError, ObjectLostError):  # before or after it had done it
+                if not left:
+                    raise
+                self._load.pop(one.actor, None)
+                self._room = self._places()
+                one = self._send(one.item)
+        raise AssertionError
+
+    def _end(self) -> None:
+        import ray
+
+        for actor in self._load:
+            with suppress(Exception):
+                ray.kill(actor)
