@@ -111,8 +111,10 @@ def test_a_command_line_that_is_wrong_does_not_parse(line: str) -> None:
         parsed(line.split())
 
 
-# What is typed for torchrun and Slurm, before or around a command of imgcli.
-OF_OTHERS = re.compile(r"torchrun\b[^`]*?(?= -- | …)|#SBATCH.*")
+# What is typed for torchrun, Slurm and Ray, before or around a command of imgcli.
+OF_OTHERS = re.compile(
+    r"torchrun\b[^`]*?(?= -- | …)|#SBATCH.*|(?:srun )?[^\n`]*\bray start\b[^`\n]*|`ray job [^`]*`"
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

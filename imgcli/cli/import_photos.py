@@ -6,17 +6,7 @@ from typing import Annotated
 import typer
 
 from imgcli.cli.console import render
-from imgcli.cli.options import (
-    ClassesAt,
-    Cluster,
-    Force,
-    Json,
-    Parts,
-    PathColumn,
-    Quiet,
-    Seed,
-    TableRoot,
-)
+from imgcli.cli.options import ClassesAt, Force, Json, Parts, PathColumn, Quiet, Seed, TableRoot
 from imgcli.commands.import_photos import ImportResult, Multi, OnConflict
 from imgcli.commands.import_photos import import_photos as copy_photos
 from imgcli.report.terminal.photos import imported
@@ -139,7 +129,6 @@ def import_photos(
     on_conflict: Conflict = "keep",
     seed: Seed = 0,
     force: Force = False,
-    cluster: Cluster = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

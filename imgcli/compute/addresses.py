@@ -35,12 +35,11 @@ def answers(host: str, port: int) -> str | None:
     return None if head[3:] == bytes([_SETTINGS]) else "something else listens there"
 
 
-def recorded() -> str | None:
-    """The address of the cluster that `ray start` has started on this machine and that answers."""
+def recorded() -> bool:
+    """Whether `ray start` has started a cluster on this machine that answers."""
     with suppress(OSError, UnicodeDecodeError):
         folder = Path(os.environ.get("RAY_TMPDIR") or "/tmp")
         address = (folder / "ray/ray_current_cluster").read_text().strip()
         found = host_and_port(address)
-        if found and answers(*found) is None:
-            return address
-    return None
+        return found is not None and answers(*found) is None
+    return False

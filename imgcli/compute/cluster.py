@@ -18,12 +18,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, TypeVar
 
 from imgcli.compute import launch
 from imgcli.compute.addresses import answers, host_and_port, recorded
 from imgcli.compute.local import cores
-from imgcli.compute.nodes import Caller, look, needed_versions, of_this_machine
+from imgcli.compute.nodes import PACKAGES, Caller, look, of_this_machine
 from imgcli.errors import Refused, WrongUsage
 
 T = TypeVar("T")
@@ -66,10 +67,8 @@ def on_cluster(address: str | None) -> Iterator[None]:
 
 
 def _leave() -> None:
-    if _cluster and _cluster.own:
-        import ray
-
-        ray.shutdown()
+    if _cluster:
+        _cluster.leave()
 
 
 def wanted() -> bool:
@@ -104,11 +103,21 @@ class Cluster:
 
     Args:
         own: this command connected to it, and disconnects.
+        folder: of the processes that this command has started.
     """
 
-    def __init__(self, own: bool) -> None:
-        self.own = own
+    def __init__(self, own: bool, folder: "TemporaryDirectory[str] | None" = None) -> None:
+        self.own, self._folder = own, folder
         self.seen: set[tuple[str, ...]] = set()  # files that all nodes were asked about
+
+    def leave(self) -> None:
+        """Disconnect, and end what this command has started."""
+        if self.own:
+            import ray
+
+            ray.shutdown()
+        if self._folder:
+            self._folder.cleanup()
 
     @property
     def nodes(self) -> list[Node]:
@@ -150,17 +159,16 @@ class Cluster:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        ask = ray.remote(num_cpus=0)(look())
-        answers = {
-            node.host: ask.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=True)
-            ).remote(needed_versions(), os.getcwd(), list(files))
-            for node in self.nodes
-        }
+        ask: Any = ray.remote(num_cpus=0)(look())
+        there = [NodeAffinitySchedulingStrategy(node.id, soft=True) for node in self.nodes]
+        answers = [
+            ask.options(scheduling_strategy=one).remote(PACKAGES, os.getcwd(), list(files))
+            for one in there
+        ]
         own = of_this_machine(files)
         with sentences():
-            for host, answer in answers.items():
-                own.refuse_other(host, ray.get(answer))
+            for answer in answers:
+                own.refuse_other(ray.get(answer))
         self.seen.add(tuple(files))
 
     def in_order(
@@ -207,9 +215,13 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except RayTaskError as error:
-        if isinstance(error.cause, Exception):
-            raise error.cause from None
-        raise
+        if isinstance(error.cause, RayError):  # it could not even begin
+            reason = str(error.cause).strip().splitlines()[-1]
+            raise Refused(
+                f"A node of the cluster cannot do the work ({reason}). Install the same imgcli, "
+                "and all it needs, on every node."
+            ) from None
+        raise (error.cause or error) from None
     except (RayError, RayActorError, ConnectionError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         left = "" if ray.is_initialized() else " This machine is no longer connected to it."
@@ -241,6 +253,8 @@ def _connect(address: str) -> Cluster:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    if address != "auto":  # seconds, to be told soon that it cannot be used
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "8")
     try:
         with warnings.catch_warnings(action="ignore"):
             import ray
@@ -251,42 +265,73 @@ def _connect(address: str) -> Cluster:
     if ray.is_initialized():  # by the program that calls imgcli
         cluster = Cluster(own=False)
     else:
-        if address == "auto":
-            address = os.environ.get("RAY_ADDRESS") or recorded() or "local"
-        if address != "local":
+        if address == "auto" and not (address := os.environ.get("RAY_ADDRESS", "")):
+            address = "auto" if recorded() else "local"
+        if address not in ("auto", "local"):
             _need_answer(address)
-        _init(address)
-        cluster = Cluster(own=True)
+        cluster = Cluster(own=True, folder=_init(address))
     try:
         cluster.need()
     except BaseException:
-        if cluster.own:
-            ray.shutdown()
+        cluster.leave()
         raise
     return cluster
 
 
-def _init(address: str) -> None:
+def _init(address: str) -> "TemporaryDirectory[str] | None":
+    """Connect; the folder of the processes that were started for it, if any."""
     import ray
+
+    folder: TemporaryDirectory[str] | None = None
 
     options: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False}
     if address == "local":
-        options |= {"num_cpus": cores(), "include_dashboard": False}
+        # Not wherever TMPDIR says: the names of sockets may have 107 bytes.
+        parent = os.environ.get("RAY_TMPDIR") or "/tmp"
+        folder = TemporaryDirectory(prefix="ray-", dir=parent, ignore_cleanup_errors=True)
+        options |= {"num_cpus": cores(), "include_dashboard": False, "_temp_dir": folder.name}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    said: list[str] = []
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"), _stderr_into(said):
             ray.init(address=address, **options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise _refusal(address, error) from None
+    except (ConnectionError, RuntimeError, ValueError, OSError, SystemExit) as error:
+        raise _refusal(address, f"{error} {' '.join(said)}") from None
     finally:
         with suppress(ValueError):  # not the main thread
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+    # What it says of a dying node would come on stdout, between the lines of a result.
+    with suppress(AttributeError):
+        ray._private.worker._worker_logs_enabled = False
+    return folder
 
 
-def _refusal(address: str, error: Exception) -> Refused:
+@contextmanager
+def _stderr_into(said: list[str]) -> Iterator[None]:
+    """Keep from the user what Ray's own code, which is not Python, says of each of its tries."""
+    own = os.dup(2)
+    try:
+        with TemporaryFile() as file:
+            os.dup2(file.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(own, 2)
+                file.seek(0)
+                said.append(file.read().decode(errors="replace"))
+    finally:
+        os.close(own)
+
+
+def _refusal(address: str, said: str) -> Refused:
     """Why Ray does not connect, in a sentence."""
-    text = " ".join(str(error).split())
+    text = " ".join(said.split())
+    if "AuthToken" in text or "authentication token" in text.lower():
+        return Refused(
+            f"The cluster at '{address}' asks for a token. Set RAY_AUTH_MODE=token, with the token "
+            "of its head in RAY_AUTH_TOKEN or ~/.ray/auth_token."
+        )
     if address == "local":
         return Refused(f"Ray cannot be started on this machine: {text[:300]}")
     if "ersion mismatch" in text:

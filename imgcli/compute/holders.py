@@ -1,11 +1,12 @@
 """A map by actors of a Ray cluster, each of which keeps something heavy, such as a network."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
-from imgcli.compute.cluster import RETRIES, Cluster, sentences
+from imgcli.compute.cluster import Cluster, sentences
 from imgcli.compute.nodes import Caller, Holder
 from imgcli.errors import Refused
 
@@ -13,6 +14,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AHEAD = 2  # items that an actor has: one to work on, and the next
+PATIENCE = 20.0  # seconds for an actor to begin, before another one does what it was given
+LOSSES = 12  # of the actors of one item; the cluster takes half a minute to notice a dead node
 
 
 class _Sent(NamedTuple):
@@ -50,6 +53,7 @@ class Holders:
         self._kind: Any = ray.remote(num_cpus=cpus, num_gpus=gpus)(Holder)
         self._make = ray.put(Caller.of(make, cpus))
         self._load: dict[Any, int] = {}  # items that each actor has
+        self._begun: set[Any] = set()  # those that have done an item
         self._ahead: deque[_Sent] = deque()
         self._room = self._places()
 
@@ -77,7 +81,8 @@ class Holders:
 
     def _send(self, item: T) -> _Sent:
         """Give an item to the actor with the fewest, or to a new one where all have some."""
-        actor = min(self._load, key=lambda one: self._load[one], default=None)
+        known = [one for one in self._load if one in self._begun] or list(self._load)
+        actor = min(known, key=lambda one: self._load[one], default=None)
         if actor is None or (self._load[actor] and len(self._load) < self._room):
             actor = self._kind.remote()
             self._load[actor] = 0
@@ -89,20 +94,36 @@ class Holders:
         import ray
         from ray.exceptions import ObjectLostError, RayActorError
 
-        one = self._ahead.popleft()
-        for left in range(RETRIES, -1, -1):
+        one, lost = self._ahead.popleft(), 0
+        while True:
+            while not ray.wait([one.result], timeout=PATIENCE)[0]:
+                if one.actor not in self._begun and self._begun:  # there is no room for it
+                    one = self._instead(one)
             try:
                 found = ray.get(one.result)
-                if one.actor in self._load:
-                    self._load[one.actor] -= 1
-                return found
             except (RayActorError, ObjectLostError):  # before or after it had done it
-                if not left:
+                lost += 1
+                if lost > LOSSES:
                     raise
-                self._load.pop(one.actor, None)
-                self._room = self._places()
-                one = self._send(one.item)
-        raise AssertionError
+                if not self._begun:  # a new one may come to the same dead node
+                    time.sleep(min(lost, 5))
+                one = self._instead(one)
+                continue
+            self._begun.add(one.actor)
+            if one.actor in self._load:
+                self._load[one.actor] -= 1
+            return found
+
+    def _instead(self, one: _Sent) -> _Sent:
+        """Do without an actor: another one gets what it was to do."""
+        import ray
+
+        if self._load.pop(one.actor, None) is not None:
+            with suppress(Exception):
+                ray.kill(one.actor)
+        self._begun.discard(one.actor)
+        self._room = max(1, len(self._load))  # the nodes' own is looked at again later
+        return self._send(one.item)
 
     def _end(self) -> None:
         import ray

@@ -6,17 +6,18 @@ A node may have another imgcli or none, so what asks for its versions travels as
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from imgcli.compute.local import use_cores
 from imgcli.errors import Refused
 
 # What decides results, as by which library a photo is decoded and resized.
-_PACKAGES = (
+PACKAGES = (
     *("imgcli", "ray", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn"),
     *("pillow", "cykooz.resizer", "pillow-heif", "pillow-jxl-plugin"),
 )
-Looked = dict[str, Any]  # versions of packages by name, and files with their sizes
+Looked = dict[str, Any]  # the host, versions of packages by name, files with their sizes
 
 
 def look() -> Callable[[Sequence[str], str, Sequence[str]], Looked]:
@@ -25,7 +26,10 @@ def look() -> Callable[[Sequence[str], str, Sequence[str]], Looked]:
     def ask(packages: Sequence[str], folder: str, files: Sequence[str]) -> Looked:
         import os
         import platform
+        from hashlib import sha256
         from importlib.metadata import PackageNotFoundError, version
+        from importlib.util import find_spec
+        from pathlib import Path
 
         versions: dict[str, str | None] = {"Python": platform.python_version()}
         for name in packages:
@@ -33,42 +37,42 @@ def look() -> Callable[[Sequence[str], str, Sequence[str]], Looked]:
                 versions[name] = version(name)
             except PackageNotFoundError:
                 versions[name] = None
+        own = find_spec("imgcli") if "imgcli" in packages else None
+        if own and own.origin:  # copies of one version may differ
+            code = sorted(Path(own.origin).parent.rglob("*.py"))
+            found = sha256(b"".join(file.read_bytes() for file in code)).hexdigest()
+            versions["imgcli"] = f"{versions['imgcli']} of {found[:8]}"
         sizes: dict[str, int | None] = {}
         for file in files:
             try:
                 sizes[file] = os.stat(os.path.join(folder, file)).st_size
             except OSError:
                 sizes[file] = None
-        return {"versions": versions, "sizes": sizes}
+        return {"host": os.uname().nodename, "versions": versions, "sizes": sizes}
 
     return ask
-
-
-def needed_versions() -> Sequence[str]:
-    """The packages whose versions must be the same everywhere."""
-    return _PACKAGES
 
 
 @dataclass(frozen=True)
 class Own:
     """What this machine has."""
 
-    host: str
     looked: Looked
 
-    def refuse_other(self, host: str, other: Looked) -> None:
+    def refuse_other(self, other: Looked) -> None:
         """Go on if a node has the same versions and sees the same files.
 
         Raises:
             Refused: it does not.
         """
+        host, here = other["host"], self.looked["host"]
         for name, version in self.looked["versions"].items():
             found = other["versions"][name]
             if found != version:
                 raise Refused(
-                    f"Node '{host}' of the cluster has {_named(name, found)}, and '{self.host}', "
-                    f"which runs the command, has {_named(name, version)}. Install the same "
-                    "version on both."
+                    f"Node '{host}' of the cluster has {_named(name, found)}, and '{here}', which "
+                    f"runs the command, has {_named(name, version)}. Install the same version on "
+                    "both."
                 )
         for file, size in self.looked["sizes"].items():
             if size is not None and other["sizes"][file] != size:
@@ -79,9 +83,15 @@ class Own:
                 )
 
 
-def of_this_machine(files: Sequence[str]) -> Own:
+def of_this_machine(files: Sequence[str] = ()) -> Own:
     """What this machine has of all that nodes are asked for."""
-    return Own(os.uname().nodename, look()(_PACKAGES, os.getcwd(), files))
+    sizes = look()((), os.getcwd(), files)["sizes"]
+    return Own({**_versions_here(), "sizes": sizes})
+
+
+@cache
+def _versions_here() -> Looked:
+    return look()(PACKAGES, os.getcwd(), ())
 
 
 def _named(name: str, version: str | None) -> str:
@@ -92,6 +102,7 @@ def _named(name: str, version: str | None) -> str:
 class Caller:
     """Work for a node, with what of this process's surroundings it depends on."""
 
+    own: "Own"  # of the process that runs the command
     work: Callable[..., Any]
     cpus: int  # of the node that it may use
     folder: str  # that relative paths start from
@@ -99,11 +110,16 @@ class Caller:
 
     @classmethod
     def of(cls, work: Callable[..., Any], cpus: float) -> "Caller":
-        return cls(work, max(1, int(cpus)), os.getcwd(), _environment())
+        return cls(of_this_machine(), work, max(1, int(cpus)), os.getcwd(), _environment())
 
     @staticmethod
     def run(caller: "Caller", *items: Any) -> Any:
-        """The result of the work for an item, on a node."""
+        """The result of the work for an item, on a node.
+
+        Raises:
+            Refused: the node has other versions, as one that has joined since may have.
+        """
+        caller.own.refuse_other(of_this_machine().looked)
         try:
             os.chdir(caller.folder)
         except OSError:
