@@ -138,6 +138,7 @@ CLOCKS = {
     "collect/http/host.py": "pauses between requests",
     "training/benchmark.py": "`imgcli bench`, which measures",
     "training/pipeline.py": "how long a training took, for people",
+    "training/cluster_fits.py": "how long a cluster may take to notice that a node is gone",
     "training/choosing.py": "choose --minutes: what is begun; what it finds is the same",
     "training/tuning/search.py": "--timeout: no new trial begins; those that began are the same",
     "photos/hashing.py": "a file changed a moment ago is hashed again, not remembered",

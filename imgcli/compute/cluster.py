@@ -145,6 +145,14 @@ class Cluster:
         return sum(node.cpus for node in self.nodes)
 
     @property
+    def free_gpus(self) -> int:
+        """GPUs that no other work of the cluster has, nor the job that this process is of."""
+        import ray
+
+        free = ray.available_resources()  # type: ignore[no-untyped-call]
+        return int(free.get("GPU", 0))
+
+    @property
     def gpus(self) -> int:
         return sum(node.gpus for node in self.nodes)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from imgcli.compute.cluster import Cluster
+from imgcli.compute.cluster import Cluster, Node
 from imgcli.compute.team import Lost, Team
 from imgcli.compute.workers import Tell, Workers, max_failures, together_on
 from imgcli.errors import Interrupted
@@ -21,7 +21,7 @@ from imgcli.training.shared_fits import Fit, sent_spec
 from imgcli.training.shared_photos import same_photos
 from imgcli.training.training_loop import Row, how_to_resume
 
-_SETTLING = 10.0  # seconds, in which the cluster notices which of its nodes are gone
+_SETTLING = 30.0  # seconds, in which the cluster notices that one of its nodes is gone
 
 
 def fit_on(nodes: Cluster, context: TrainingContext, spec: FitSpec, fit: Fit) -> FitResult | None:
@@ -42,7 +42,8 @@ def fit_on(nodes: Cluster, context: TrainingContext, spec: FitSpec, fit: Fit) ->
     assert epochs
     sent = SentContext.of(context)
     while True:
-        share = share_of(nodes, context.asked_device)
+        machines = nodes.nodes
+        share = share_of(nodes, context.device.type)
         if share.at_once == 1 and nodes.is_this_machine:
             return None
         nodes.need(_files(context, spec))
@@ -73,7 +74,14 @@ def fit_on(nodes: Cluster, context: TrainingContext, spec: FitSpec, fit: Fit) ->
                 raise Lost(f"{error} This was {where}") from None
             failures -= 1
             note(f"{error} Going on after epoch {seen.epoch}.")
-            time.sleep(_SETTLING)
+            _settle(nodes, machines)
+
+
+def _settle(nodes: Cluster, before: list[Node]) -> None:
+    """Wait until the cluster has noticed that a node is gone, if it is one: a worker may be."""
+    until = time.monotonic() + _SETTLING
+    while time.monotonic() < until and nodes.nodes == before:
+        time.sleep(0.5)
 
 
 def _files(context: TrainingContext, spec: FitSpec) -> list[str]:

@@ -30,7 +30,7 @@ def run_on(nodes: Cluster, context: TrainingContext, jobs: Sequence[Job[T]]) -> 
     Raises:
         Refused: a node cannot see the photos.
     """
-    share = share_of(nodes, context.asked_device)
+    share = share_of(nodes, context.device.type)
     if share.at_once == 1 and nodes.is_this_machine:
         return None
     samples = context.dataset.samples

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from imgcli.compute.cluster import Cluster
-from imgcli.errors import WrongUsage
+from imgcli.errors import Refused
 from imgcli.text import count
 
 
@@ -21,22 +21,22 @@ class Share(NamedTuple):
         return "a GPU each" if self.gpus else f"{count(self.cpus, 'CPU')} each"
 
 
-def share_of(nodes: Cluster, asked: str) -> Share:
-    """The share of a training on all GPUs, or on all CPUs.
+def share_of(nodes: Cluster, device: str) -> Share:
+    """The share of a training on all GPUs that are free, or on all CPUs.
 
     On CPUs it computes in as many threads as it would in this process, so that it comes out with
     the same bits, unless no node has so many.
 
     Args:
-        asked: the device that was asked for; "auto", "cpu" or "cuda".
+        device: that this process computes on, "cpu" or "cuda".
 
     Raises:
-        WrongUsage: a GPU was, and there is none.
+        Refused: a GPU, and no node has one.
     """
     machines = nodes.nodes
-    if asked != "cpu" and (gpus := sum(node.gpus for node in machines)):
-        return Share("cuda", 1, 1, gpus)
-    if asked == "cuda":
-        raise WrongUsage("--device cuda: no node of the cluster has a GPU; use cpu.")
+    if device == "cuda":
+        if not nodes.gpus:
+            raise Refused("No node of the cluster has a GPU; use --device cpu.")
+        return Share("cuda", 1, 1, max(1, nodes.free_gpus))
     cpus = max(1, min(torch.get_num_threads(), max(node.cpus for node in machines)))
     return Share("cpu", cpus, 0, max(1, sum(node.cpus // cpus for node in machines)))

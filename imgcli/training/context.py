@@ -50,7 +50,6 @@ class TrainingContext:
     unlabelled: IntArray  # rows without a label; in no part
     rejected: tuple[Rejected, ...]
     device: torch.device
-    asked_device: str = "auto"  # which the machines of a cluster have in their own way
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -141,7 +140,6 @@ def make_context(
         unlabelled,
         (*dataset.rejected, *unreadable),
         device,
-        device_name,
     )
 
 

@@ -14,7 +14,6 @@ from ray.cluster_utils import Cluster
 
 from imgcli.compute.workers import FAILURES_NAME, max_failures
 from imgcli.errors import WrongUsage
-from imgcli.training import cluster_fits
 from tests.support.cluster import RAY_WARNS, simulated
 from tests.support.photos import write_classes
 from tests.support.shell import Shell, imgcli
@@ -110,9 +109,7 @@ def test_a_training_goes_on_without_the_node_that_dies(
     elsewhere: Path,
     two_nodes: Cluster,
     shell: Shell,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cluster_fits, "_SETTLING", 1.0)
     out = ("--out", "shared")
     removal = removing(two_nodes, lambda: bool([*elsewhere.glob("shared/2*/checkpoint.*")]))
     code, _, err = shell(*STEPS.split(), *out, "--cluster", two_nodes.address)
