@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from imgcli.commands.show import show
     from imgcli.commands.split import split
     from imgcli.commands.suggest_merges import suggest_merges
+    from imgcli.commands.together import together
     from imgcli.commands.train import train
     from imgcli.commands.tune import tune
     from imgcli.commands.write_report import write_report
@@ -69,6 +70,7 @@ __all__ = [  # each in the module of that name in imgcli.commands, but for on_cl
     "show",
     "split",
     "suggest_merges",
+    "together",
     "train",
     "tune",
     "write_report",

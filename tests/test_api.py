@@ -36,6 +36,7 @@ def test_the_functions_are_those_of_the_commands() -> None:
         "load_run",
         "on_cluster",
         "prune_runs",
+        "together",
     }
 
 

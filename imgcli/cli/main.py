@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from imgcli.cli.command_group import CommandGroup
-from imgcli.compute.launch import processes
+from imgcli.compute.launch import processes, shares
 from imgcli.errors import ImgcliError, Interrupted
 from imgcli.text import printable
 
@@ -44,7 +44,7 @@ def main() -> None:
         return
     from imgcli.compute.leading import together
 
-    with together(sys.argv[1:]):
+    with together(shares(sys.argv[1:])):
         _main()
 
 

@@ -136,8 +136,21 @@ class Cluster:
         ]
 
     @property
+    def is_this_machine(self) -> bool:
+        """Whether there is no other."""
+        return {node.host for node in self.nodes} == {os.uname().nodename}
+
+    @property
     def cpus(self) -> int:
         return sum(node.cpus for node in self.nodes)
+
+    @property
+    def free_gpus(self) -> int:
+        """GPUs that no other work of the cluster has, nor the job that this process is of."""
+        import ray
+
+        free = ray.available_resources()  # type: ignore[no-untyped-call]
+        return int(free.get("GPU", 0))
 
     @property
     def gpus(self) -> int:
@@ -167,17 +180,17 @@ class Cluster:
         self.seen.add(tuple(files))
 
     def in_order(
-        self, work: Callable[[T], R], items: Iterable[T], cpus: float = 1
+        self, work: Callable[[T], R], items: Iterable[T], cpus: float = 1, gpus: float = 0
     ) -> Generator[R, None, None]:
         """`work(item)` for each item, in order, on all nodes, only a little ahead of the reader.
 
         Args:
             work: pure; what it raises is raised here.
-            cpus: that one item takes.
+            cpus: that one item takes; and gpus.
         """
         import ray
 
-        run = ray.remote(num_cpus=cpus, max_retries=RETRIES)(Caller.run)
+        run = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(Caller.run)
         caller = ray.put(Caller.of(work, cpus))
         ahead: deque[Any] = deque()
         try:

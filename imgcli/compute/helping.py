@@ -15,11 +15,12 @@ from imgcli.compute.meeting import about_this, connect, join_seconds, torchrun_h
 from imgcli.compute.team import LOOK, PATIENCE, SIGNALS, Stopped, Team
 from imgcli.errors import ImgcliError, Interrupted
 from imgcli.progress import be_quiet
+from imgcli.reading import pixels_up_to
 
 
-def serve(words: list[str]) -> NoReturn:
-    """Help process 0 until it ends, silently."""
-    if not launch.shares(words):
+def serve(shares: bool) -> NoReturn:
+    """Help process 0 until it ends, silently; where there is nothing to share, end now."""
+    if not shares:
         sys.exit(0)
     with suppress(AttributeError):  # one that the terminal sends goes to process 0 as well
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -55,7 +56,9 @@ def _help(team: Team, number: int) -> None:
     try:
         assert module.startswith("imgcli."), module
         team.join()
-        getattr(import_module(module), name)(team, *team.from_first(None))
+        limit, arguments = team.from_first(None)
+        with pixels_up_to(limit):
+            getattr(import_module(module), name)(team, *arguments)
         failed = False
     except Stopped:
         pass

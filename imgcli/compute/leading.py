@@ -21,22 +21,29 @@ _STUCK = (
     "continues with `imgcli train --resume`, all else with the same command."
 )
 
-_leading = False  # this process is process 0 of a command that others can help with
+_EACH_ALONE = (
+    "torchrun has started {:,} processes, and each of them does the whole work of this script. Put "
+    "its calls inside `with imgcli.together():`, and they share it; or start one process."
+)
+
+_inside = False  # this process knows that others were started with it
+_leading = False  # it is process 0 of a command that others can help with
 _team: Team | None = None
 
 
 @contextmanager
-def together(words: list[str]) -> Iterator[None]:
+def together(shares: bool = True) -> Iterator[None]:
     """Run the command in process 0, and end all processes with it; never returns in the others.
 
     Args:
-        words: of the command line, after the program.
+        shares: whether the command has anything that several processes can do together.
     """
-    global _leading
+    global _inside, _leading
+    _inside = True
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its warnings are for programmers
     if launch.is_helper():
-        serve(words)
-    _leading = launch.shares(words)
+        serve(shares)
+    _leading = shares
     code: object = 1
     if _leading:
         _answer_signals()
@@ -51,7 +58,17 @@ def together(words: list[str]) -> Iterator[None]:
     finally:
         if _leading:
             _end(code if isinstance(code, int) else 1)
-        _leading = False
+        _inside = _leading = False
+
+
+def refuse_each_alone() -> None:
+    """Refuse work that each process would do by itself, as in a script that shares nothing.
+
+    Raises:
+        Refused: nothing has said that this process leads the others or helps.
+    """
+    if not _inside and launch.processes() > 1:
+        raise Refused(_EACH_ALONE.format(launch.processes()))
 
 
 def _open_store() -> None:
@@ -66,6 +83,8 @@ def _open_store() -> None:
 def team_for(device: str) -> Team | None:
     """The processes that this one leads, all of them ready to help; None where it is alone.
 
+    In the middle of a task that they do together it is alone too: what that calls is not shared.
+
     Args:
         device: what the command computes on, "cpu" or "cuda".
 
@@ -75,6 +94,8 @@ def team_for(device: str) -> Team | None:
     if not _leading:
         return None
     team = _lead()
+    if team.busy:
+        return None
     team.device = device
     if not team.ready:
         _need_helpers(team)

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from imgcli.compute.interface import choose_interface
 from imgcli.compute.meeting import JOIN_NAME, join_seconds
 from imgcli.errors import Interrupted, Refused
+from imgcli.reading import pixel_limit
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -59,6 +60,7 @@ class Team:
         self._joined = False
         self._tasks = self._meetings = 0
         self.ready = False  # all processes have said that they are there
+        self.busy = False  # in the middle of a task
         self.broken: str | None = None  # why nothing can be shared any more
         self.kept: dict[str, Any] = {}  # what helpers keep from one task to the next
 
@@ -82,12 +84,13 @@ class Team:
         if self.broken:
             raise Lost(self.broken)
         self._tasks += 1
-        number = self._tasks
+        number, limit = self._tasks, pixel_limit()
+        self.busy = True
         try:
             name = f"{function.__module__}:{function.__qualname__}:{self.device}"
             self.store.set(f"task/{number}", name)
             self.join()
-            self.from_first([*arguments])
+            self.from_first((limit, arguments))
             result = function(self, *arguments, **own)
         except Interrupted as error:  # as by torchrun, when another process has failed
             self.broken = str(error)
@@ -102,6 +105,8 @@ class Team:
             if why := self._reasons(number):
                 raise Lost(why) from None
             raise
+        finally:
+            self.busy = False
         self.store.set(f"done/{number}/0", "")
         return result
 
@@ -171,6 +176,10 @@ class Team:
             set_timeout = distributed.distributed_c10d._set_pg_timeout
         set_timeout(_SILENCE)
         self._joined = True
+
+    def connected(self, device: str) -> None:
+        """Something else has connected all processes, for work on that device."""
+        self.device, self._joined = device, True
 
     def leave(self) -> None:
         """Disconnect; between GPUs the end of the process does it, for NCCL may wait for others."""

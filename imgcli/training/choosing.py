@@ -33,7 +33,7 @@ from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.benchmark import inference_rate
 from imgcli.training.cache_keys import candidate_key
 from imgcli.training.context import TrainingContext, make_context, range_of
-from imgcli.training.cross_validation import cross_validate, folds_of, predictions_of
+from imgcli.training.cross_validation import FoldFit, cross_validate, folds_of, predictions_of
 from imgcli.training.device import choose_device
 from imgcli.training.folds import evaluation_folds
 from imgcli.training.model_io import initial_network
@@ -208,9 +208,9 @@ class Judge:
         with quietly(True) if len(rows) < len(self._dataset.split.train) else nullcontext():
             fold = evaluation_folds(context, part, self._folds, self._config.seed)
         folds = folds_of(part, fold, f"{candidate.arch}, fold")
-        fits = [fit.result() for fit in cross_validate(context, folds)]
+        results = [*cross_validate(context, folds, FoldFit.result)]
         fitted = time.perf_counter()
-        predictions = predictions_of(context, "train", fits)
+        predictions = predictions_of(context, "train", results)
         precision = context.config.optim.precision
         speed = Speed(
             inference_rate(context.network, True, context.device, precision),

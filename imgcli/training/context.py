@@ -8,13 +8,14 @@ FitResult          a trained module, its history and metrics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imgcli.compute.leading import refuse_each_alone
 from imgcli.config import GroupBy, TrainConfig
 from imgcli.errors import RunError
 from imgcli.models.create import starts_from_published
@@ -22,15 +23,14 @@ from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import Dataset, load_dataset, with_unlabelled
 from imgcli.photos.sample_range import range_of_files
-from imgcli.records import FloatArray, IntArray, Rejected, SampleRange
+from imgcli.records import IntArray, Rejected, SampleRange
 from imgcli.runs import CACHE, Run
 from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.augment import recipe_of
-from imgcli.training.checkpoint import State
 from imgcli.training.device import choose_device
 from imgcli.training.features import frozen_features
-from imgcli.training.inputs import FeatureInputs, PixelInputs, logits_of, pixel_inputs
-from imgcli.training.metrics import Metrics, compute_metrics
+from imgcli.training.inputs import FeatureInputs, PixelInputs, pixel_inputs
+from imgcli.training.metrics import Metrics
 from imgcli.training.model_io import initial_network, load_model
 from imgcli.training.precision import choose_precision
 from imgcli.training.resolve_defaults import resolve_defaults
@@ -106,6 +106,7 @@ def make_context(
     Raises:
         ImgcliError: in every way that a dataset, an arch or its weights can be wrong.
     """
+    refuse_each_alone()
     config = resolve_defaults(config)
     device = choose_device(device_name)
     if network is None and starts_from_published(config.model) and (data / "train").is_dir():
@@ -230,6 +231,14 @@ def fresh_context(
 # --- one training of a context ------------------------------------------------------------------
 
 
+class Progress(Protocol):
+    """How far a training has come, wherever that runs: what `checkpoint.State` says of it."""
+
+    epoch: int  # finished
+    steps: int
+    history: list[dict[str, Any]]
+
+
 @dataclass(frozen=True, eq=False)
 class FitSpec:
     """The rows of one training, and what goes with it."""
@@ -242,7 +251,7 @@ class FitSpec:
     watched: Mapping[str, IntArray] = field(default_factory=dict)  # evaluated, deciding nothing
     label: str = "Training"
     checkpoint: Path | None = None
-    after_epoch: Callable[[State], None] = lambda state: None  # of a training by steps
+    after_epoch: Callable[[Progress], None] = lambda progress: None  # of a training by steps
     tracked: TrackedRun = NOT_TRACKED
 
 
@@ -258,23 +267,3 @@ class FitResult:
     samples_seen: int  # training samples of all epochs in this process
     val: Metrics | None
     chosen: Mapping[str, float]  # by validation; and how many photos got a pseudo-label
-
-
-def logits_by(context: TrainingContext, module: nn.Module, rows: IntArray) -> Tensor:
-    """Logits `(M, K)` of some rows, by a module from the context's inputs to logits."""
-    return logits_of(module, context.inputs, rows, context.config.optim.precision)
-
-
-def metrics_by(context: TrainingContext, module: nn.Module, rows: IntArray) -> Metrics:
-    """The metrics of a module's logits of some rows."""
-    return compute_metrics(logits_by(context, module, rows), context.targets[rows])
-
-
-def probs_by(context: TrainingContext, module: nn.Module, rows: IntArray) -> FloatArray:
-    """Probabilities `(M, K)` that sum to 1 in double precision."""
-    return probs_of(logits_by(context, module, rows))
-
-
-def probs_of(logits: Tensor) -> FloatArray:
-    """Probabilities `(M, K)` of logits, in double precision: in single, many would be 1."""
-    return np.asarray(torch.softmax(logits.double(), dim=1).cpu().numpy(), dtype=np.float64)

@@ -1,14 +1,15 @@
 """Stratified k-fold error estimation with a run's own recipe."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from imgcli import __version__, reading
 from imgcli.errors import WrongUsage
@@ -18,12 +19,17 @@ from imgcli.reading import digest_of
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.cache_keys import photos_key, view_key
-from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by, probs_of
+from imgcli.training.context import FitResult, FitSpec, TrainingContext
 from imgcli.training.fitting import fit_all
 from imgcli.training.folds import evaluation_folds
+from imgcli.training.inputs import FeatureInputs
 from imgcli.training.metrics import Metrics, compute_metrics
 from imgcli.training.model_io import ancestors, save_history
 from imgcli.training.other_data import own_photos
+from imgcli.training.outputs import logits_by, probs_of
+from imgcli.training.spread import spread
+
+T = TypeVar("T")
 
 
 class Fold(NamedTuple):
@@ -43,10 +49,13 @@ class FoldFit:
     fitted: FitResult
     logits: Tensor  # (M, K)
 
-    @property
+    def module_and_preds(self) -> tuple[nn.Module, IntArray]:
+        """The network, and the classes that it predicts of the held-out rows, `(M,)`."""
+        return self.fitted.module, self.logits.argmax(1).cpu().numpy()
+
     def correct(self) -> NDArray[np.bool_]:
         """Which held-out rows are predicted as they are labelled, `(M,)`."""
-        preds = self.logits.argmax(1).cpu().numpy()
+        _, preds = self.module_and_preds()
         return np.asarray(preds == self.context.dataset.samples.targets[self.held])
 
     def metrics(self) -> Metrics:
@@ -61,6 +70,13 @@ class FoldFit:
         cells = context.dataset.samples.targets[rows] * k + preds
         confusion = np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
         return FoldResult(self.held, probs_of(self.logits), confusion)
+
+    def result_and_history(self) -> "tuple[FoldResult, list[dict[str, Any]]]":
+        """What is kept of the fold, and how it was trained."""
+        return self.result(), self.fitted.history
+
+
+Want = Callable[[FoldFit], T]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,27 +99,72 @@ def folds_of(rows: IntArray, fold: IntArray, label: str = "Fold") -> list[Fold]:
 
 
 def cross_validate(
-    context: TrainingContext, folds: Sequence[Fold], tracked: TrackedRun = NOT_TRACKED
-) -> Iterator[FoldFit]:
-    """Train a network per fold and predict its held-out rows, one fold after the other.
+    context: TrainingContext,
+    folds: Sequence[Fold],
+    want: Want[T],
+    tracked: TrackedRun = NOT_TRACKED,
+) -> Iterator[T]:
+    """Train a network per fold and predict its held-out rows; what is wanted of each, in order.
 
     The config's own validation, if any, is inside the training rows of each fold. Heads on frozen
-    features are fitted together, as one problem.
+    features are fitted together, as one problem. Other networks are trained one after the other, or
+    whole ones each by other processes, which gives the same bits.
 
     Args:
+        want: takes from a fold what is needed of it, where it was trained.
         tracked: the run that the folds are parts of.
     """
-    specs = [
-        FitSpec(fold.train, label=fold.label, tracked=tracked.child(fold.label, "fold"))
-        for fold in folds
-    ]
-    for fold, spec, fitted in zip(folds, specs, fit_all(context, specs), strict=True):
+    parts = [tracked.child(fold.label, "fold") for fold in folds]
+    for part, done in zip(parts, _done(context, folds, parts, want), strict=True):
+        if part.followed:
+            with part:
+                part.summary({f"held/{name}": v for name, v in done.held.to_json().items()})
+        yield done.wanted
+
+
+@dataclass(frozen=True, eq=False)
+class _Done(Generic[T]):
+    """What is left of a fold when its network is gone."""
+
+    wanted: T
+    held: Metrics
+    history: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, fold: Fold, context: TrainingContext, fitted: FitResult, want: Want[T]) -> Self:
         logits = logits_by(context, fitted.module, fold.held)
         fit = FoldFit(context, fold.held, fitted, logits)
-        if spec.tracked.followed:
-            with spec.tracked as part:
-                part.summary({f"held/{name}": v for name, v in fit.metrics().to_json().items()})
-        yield fit
+        return cls(want(fit), fit.metrics(), fitted.history)
+
+
+def _done(
+    context: TrainingContext, folds: Sequence[Fold], parts: Sequence[TrackedRun], want: Want[T]
+) -> Iterator[_Done[T]]:
+    if isinstance(context.inputs, FeatureInputs):
+        specs = [_spec(fold, part) for fold, part in zip(folds, parts, strict=True)]
+        for fold, fitted in zip(folds, fit_all(context, specs), strict=True):
+            yield _Done.of(fold, context, fitted, want)
+        return
+    jobs = [partial(_fit, fold=fold, want=want) for fold in folds]
+    elsewhere = spread(context, jobs)
+    if elsewhere is None:
+        for job, part in zip(jobs, parts, strict=True):
+            yield job(context, tracked=part)
+        return
+    for part, done in zip(parts, elsewhere, strict=True):
+        part.history(done.history, sum("step" in row for row in done.history))
+        yield done
+
+
+def _fit(
+    context: TrainingContext, *, fold: Fold, want: Want[T], tracked: TrackedRun = NOT_TRACKED
+) -> _Done[T]:
+    (fitted,) = fit_all(context, [_spec(fold, tracked)])
+    return _Done.of(fold, context, fitted, want)
+
+
+def _spec(fold: Fold, tracked: TrackedRun) -> FitSpec:
+    return FitSpec(fold.train, label=fold.label, tracked=tracked)
 
 
 def out_of_fold(
@@ -143,11 +204,11 @@ def out_of_fold(
     if pending and context.config.optim.is_probe:
         pending = list(range(k))  # fitted together, so that they come out the same again
     folds = folds_of(rows, fold)
-    fits = cross_validate(context, [folds[f] for f in pending], tracked)
-    for f, fit in zip(pending, fits, strict=True):
-        results[f] = fit.result()
+    fits = cross_validate(context, [folds[f] for f in pending], FoldFit.result_and_history, tracked)
+    for f, (result, rows_of_history) in zip(pending, fits, strict=True):
+        results[f] = result
         history = folder / f"history-{f:02d}.csv"
-        save_history(history, fit.fitted.history)
+        save_history(history, rows_of_history)
         vouched = {**vars(results[f]), "history_sha256": digest_of(history)}
         save_arrays(folder / f"fold-{f:02d}.npz", vouched)
     in_order = [results[f] for f in range(k)]

@@ -30,7 +30,7 @@ from imgcli.records import FloatArray, IntArray, NewPhotos, Predictions, Rejecte
 from imgcli.runs import CACHE, Run
 from imgcli.text import listed
 from imgcli.training.context import fresh_context
-from imgcli.training.cross_validation import cross_validate, folds_of
+from imgcli.training.cross_validation import FoldFit, cross_validate, folds_of
 from imgcli.training.device import choose_device, forward, to_device
 from imgcli.training.features import frozen_features
 from imgcli.training.inputs import to_images
@@ -176,8 +176,7 @@ def fold_heads(
         return None
     folds = folds_of(rows, predictions.fold)
     heads: dict[int, nn.Linear] = {}
-    for f, fit in enumerate(cross_validate(context, folds)):
-        module, preds = fit.fitted.module, fit.logits.argmax(1).cpu().numpy()
+    for f, (module, preds) in enumerate(cross_validate(context, folds, FoldFit.module_and_preds)):
         if not isinstance(module, nn.Linear):
             return None
         if (preds != predictions.preds[predictions.fold == f]).mean() > _OTHERWISE:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from imgcli.compute.cluster import connected
 from imgcli.compute.team import Team
 from imgcli.errors import DataError, WrongUsage
 from imgcli.models.layers import Whitening
@@ -16,13 +17,15 @@ from imgcli.progress import note
 from imgcli.records import IntArray
 from imgcli.text import count
 from imgcli.training.augment import mixing
-from imgcli.training.context import FitResult, FitSpec, TrainingContext, logits_by, probs_by
+from imgcli.training.cluster_fits import fit_on
+from imgcli.training.context import FitResult, FitSpec, TrainingContext
 from imgcli.training.folds import bootstrap, few_labels, hold_out
 from imgcli.training.inputs import FeatureInputs, PixelInputs, logits_of
 from imgcli.training.lr_finder import find_rate
 from imgcli.training.metrics import Metrics, compute_metrics
+from imgcli.training.outputs import logits_by, probs_by
 from imgcli.training.probe.fit import fit_probes, validation_folds
-from imgcli.training.shared_fits import fit_dealt, fit_shared
+from imgcli.training.shared_fits import fit_shared
 from imgcli.training.shared_photos import team_on
 from imgcli.training.training_loop import train
 
@@ -71,14 +74,19 @@ def _fit_labelled(context: TrainingContext, specs: Sequence[FitSpec]) -> Iterato
             spec.tracked.history(fitted.history, fitted.epochs)
             yield fitted
         return
-    team = team_on(context.device) if isinstance(context.inputs, PixelInputs) else None
-    if team is None:
-        for spec in specs:
-            yield fit_by_loop(context, spec)
-    elif len(specs) == 1:
-        yield fit_shared(team, context, specs[0], fit_by_loop)
-    else:
-        yield from fit_dealt(team, context, specs, fit_by_loop)
+    for spec in specs:
+        yield _fit_elsewhere(context, spec) or fit_by_loop(context, spec)
+
+
+def _fit_elsewhere(context: TrainingContext, spec: FitSpec) -> FitResult | None:
+    """A training that other processes share; None where there are none, or it is a head's."""
+    if isinstance(context.inputs, FeatureInputs):
+        return None
+    if nodes := connected():
+        return fit_on(nodes, context, spec, fit_by_loop)
+    if team := team_on(context.device):
+        return fit_shared(team, context, spec, fit_by_loop)
+    return None
 
 
 def _fit_with_pseudo_labels(

@@ -12,7 +12,7 @@ from imgcli.models.memory import within_memory
 from imgcli.records import FloatArray, IntArray
 from imgcli.runs import Run
 from imgcli.training.context import TrainingContext, fresh_context
-from imgcli.training.cross_validation import cross_validate, folds_of
+from imgcli.training.cross_validation import FoldFit, cross_validate, folds_of
 from imgcli.training.folds import evaluation_folds
 
 SHARES = (0.1, 0.18, 0.32, 0.56, 1.0)  # of each class's training photos in a fold
@@ -61,9 +61,9 @@ def answers_by_share(
     ]
     rows, fold = rows[fold >= 0], fold[fold >= 0]  # the others are trained on only
     right = np.zeros((len(SHARES), len(rows)), dtype=np.bool_)
-    for place, fit in enumerate(cross_validate(context, folds)):
+    for place, correct in enumerate(cross_validate(context, folds, FoldFit.correct)):
         f, share = divmod(place, len(SHARES))
-        right[share, fold == f] = fit.correct
+        right[share, fold == f] = correct
     samples = context.dataset.samples
     photos = np.array([len(one.train) for one in folds]).reshape(k, -1).mean(axis=0)
     return Answers(

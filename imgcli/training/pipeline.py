@@ -23,7 +23,7 @@ from imgcli.text import listed
 from imgcli.tracking.about import about_run
 from imgcli.tracking.session import NO_TRACKERS, TrackedRun, Trackers
 from imgcli.training.cache_keys import photos_of
-from imgcli.training.context import FitResult, FitSpec, TrainingContext, make_context, metrics_by
+from imgcli.training.context import FitResult, FitSpec, TrainingContext, make_context
 from imgcli.training.device import choose_device
 from imgcli.training.fitting import fit_all, with_rate
 from imgcli.training.folds import groups_per_class
@@ -35,6 +35,7 @@ from imgcli.training.model_io import (
     save_model,
     trained_on_validation,
 )
+from imgcli.training.outputs import metrics_by
 from imgcli.training.precision import has_bf16, refuse_emulated
 
 _FACTS = (  # of a finished run, for its JSON document

@@ -16,7 +16,7 @@ from imgcli.runs import Run
 from imgcli.text import count, duration
 from imgcli.training.cache_keys import changed_photos
 from imgcli.training.context import TrainingContext, make_context
-from imgcli.training.cross_validation import cross_validate, folds_of, predictions_of
+from imgcli.training.cross_validation import FoldFit, cross_validate, folds_of, predictions_of
 from imgcli.training.model_io import load_model
 
 
@@ -50,8 +50,8 @@ def _out_of_fold(context: TrainingContext, before: Predictions) -> Predictions:
     rows = np.union1d(before.indices, context.rows(before.on))
     fold = np.full(len(rows), -1)  # photos that are trained on and never held out, as before
     fold[np.searchsorted(rows, before.indices)] = before.fold
-    fits = cross_validate(context, folds_of(rows, fold))
-    return predictions_of(context, before.on, [fit.result() for fit in fits])
+    results = cross_validate(context, folds_of(rows, fold), FoldFit.result)
+    return predictions_of(context, before.on, [*results])
 
 
 def _merged(context: TrainingContext, names: Sequence[str]) -> TrainingContext:

@@ -30,10 +30,11 @@ from imgcli.runs import CACHE, Run
 from imgcli.text import count, listed
 from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.cache_keys import evaluation_key, score_key
-from imgcli.training.context import fresh_context, probs_by, trained_context
+from imgcli.training.context import fresh_context, trained_context
 from imgcli.training.cross_validation import as_predictions, out_of_fold
 from imgcli.training.inputs import FeatureInputs
 from imgcli.training.other_data import other_dataset, own_photos, place_of_other
+from imgcli.training.outputs import probs_by
 from imgcli.training.predict import predict_photos
 
 FOLDS_LOCK = ".folds.lock"  # in a run: of who writes its out-of-fold predictions

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from imgcli.compute.launch import local_rank
 from imgcli.compute.leading import team_for
 from imgcli.compute.team import Team
-from imgcli.errors import ImgcliError
+from imgcli.errors import ImgcliError, Refused
 from imgcli.photos.views import Pixels, load_pixels
 from imgcli.records import Preprocess, Samples
 from imgcli.text import count
@@ -57,13 +57,27 @@ def _loaded(
 ) -> tuple[list[Pixels], str | None]:
     """The pixels, and what is wrong with them."""
     try:
-        loaded = load_pixels(samples, views, cache)
+        return known_photos(samples, views, cache, readable), None
     except ImgcliError as error:
         return [], str(error)
+
+
+def known_photos(
+    samples: Samples, views: Sequence[Preprocess], cache: Path, readable: NDArray[np.bool_]
+) -> list[Pixels]:
+    """The pixels of photos that the process of the command has seen, in another process.
+
+    Args:
+        readable: which of them that one can read, `(N,)`.
+
+    Raises:
+        ImgcliError: this process cannot see them, or cannot read the same ones.
+    """
+    loaded = load_pixels(samples, views, cache)
     differ = np.flatnonzero(loaded[0].readable != readable)
-    if not len(differ):
-        return loaded, None
-    return loaded, (
-        f"'{samples.paths[differ[0]]}' in '{Path.cwd() / samples.root}' is not as process 0 has "
-        f"it, one of {count(len(differ), 'such photo')}. Give all hosts the same folder."
-    )
+    if len(differ):
+        raise Refused(
+            f"'{samples.paths[differ[0]]}' in '{Path.cwd() / samples.root}' is not as process 0 "
+            f"has it, one of {count(len(differ), 'such photo')}. Give all hosts the same folder."
+        )
+    return loaded

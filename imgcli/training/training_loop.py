@@ -364,14 +364,26 @@ def _resumable(state: State, checkpoint: Path | None, epochs: int) -> Iterator[N
     except (KeyboardInterrupt, Lost) as error:
         if checkpoint is None:
             raise
-        kept = f"{count(state.epoch, 'finished epoch')} kept" if state.epoch else "none finished"
-        folder = checkpoint.parent
-        elsewhere = f" --out {quote(str(folder.parent))}" if folder.parent != RUNS else ""
-        resume = f"Go on with `imgcli train --resume --run {folder.name}{elsewhere}`."
-        where = f"in epoch {state.epoch + 1} of {epochs}; {kept}. {resume}"
+        where = how_to_resume(checkpoint, state.epoch, epochs)
         if isinstance(error, Lost):
             raise Lost(f"{error} This was {where}") from None
         raise Interrupted(f"Interrupted {where}") from None
+
+
+def how_to_resume(checkpoint: Path | None, epoch: int, epochs: int) -> str:
+    """Where a training was stopped, and the command that goes on with it.
+
+    Args:
+        epoch: finished epochs.
+    """
+    kept = f"{count(epoch, 'finished epoch')} kept" if epoch and checkpoint else "none finished"
+    where = f"in epoch {min(epoch + 1, epochs)} of {epochs}"
+    if checkpoint is None:
+        return f"{where}. Run the command again."
+    folder = checkpoint.parent
+    elsewhere = f" --out {quote(str(folder.parent))}" if folder.parent != RUNS else ""
+    resume = f"Go on with `imgcli train --resume --run {folder.name}{elsewhere}`."
+    return f"{where}; {kept}. {resume}"
 
 
 def batch_size_in(epoch: int, optim: OptimConfig) -> int:

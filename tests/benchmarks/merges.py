@@ -31,11 +31,12 @@ from imgcli.evaluation.merges.suggest import suggest_merges
 from imgcli.evaluation.metrics import confusion_matrix
 from imgcli.evaluation.subclasses import suggest_splits
 from imgcli.records import FloatArray, IntArray, Predictions
-from imgcli.training.context import FitSpec, TrainingContext, make_context, probs_by
+from imgcli.training.context import FitSpec, TrainingContext, make_context
 from imgcli.training.cross_validation import FoldResult, predictions_of
 from imgcli.training.fitting import fit_all
 from imgcli.training.folds import stratified_folds
 from imgcli.training.inputs import FeatureInputs
+from imgcli.training.outputs import probs_by
 from tests.support.predictions import predictions
 
 FOLDS = 5

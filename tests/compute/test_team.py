@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
+import imgcli as imgcli_api
 from imgcli import __version__
+from imgcli.errors import Refused
 from imgcli.runs import Run
+from imgcli.training import inputs
 from imgcli.training.augment import RECIPES, Share, augment, erase
-from tests.support.photos import write_classes
+from tests.support.photos import coloured_photo, write_classes, write_dataset
 from tests.support.processes import COMMANDS, helping, place_of, torchrun
 from tests.support.shell import Shell, imgcli
 
@@ -30,7 +33,20 @@ FOLDS = f"evaluate --folds 3 {ONCE.removeprefix('--precision fp32 ')}"
 HEAD = (
     f"train --arch resnet18 --no-pretrained --freeze --image-size 32 --seed 1 --out frozen {ONCE}"
 )
+SCORE = f"evaluate --run given --data dataset {ONCE.removeprefix('--precision fp32 ')}"
 COMMANDS_OF_ALL = [BY_STEPS, FOLDS, HEAD]
+# Few photos at once, so that these few are several batches; and what is done together is kept.
+FIRST = """
+from imgcli.compute.team import Team
+from imgcli.training import inputs, outputs
+inputs.BATCH = outputs.BATCH = 2
+call = Team.call
+def listed(team, function, *arguments, **own):
+    with open("tasks", "a") as file:
+        print(function.__name__, file=file)
+    return call(team, function, *arguments, **own)
+Team.call = listed
+"""
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +57,16 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(one)
         assert imgcli("split", "raw", "--ratio", "0.85", "--quiet") == 0
+        patch.setattr(inputs, "BATCH", 2)
         shutil.copytree(one, two, dirs_exist_ok=True)
         for words in COMMANDS_OF_ALL:
             assert imgcli(*words.split()) == 0
+        for folder in (one, two):
+            shutil.copytree((one / "runs/latest").resolve(), folder / "given")
+        assert imgcli(*SCORE.split()) == 0
     script = two / "commands.py"
-    script.write_text(COMMANDS)
-    todo = json.dumps([[str(two), words.split()] for words in COMMANDS_OF_ALL])
+    script.write_text(FIRST + COMMANDS)
+    todo = json.dumps([[str(two), words.split()] for words in [*COMMANDS_OF_ALL, SCORE]])
     done = torchrun([str(script), todo], two)
     assert done.returncode == 0, done.stderr
     return one, two
@@ -77,6 +97,18 @@ def test_folds_are_the_same_bits(both: tuple[Path, Path]) -> None:
         assert alone.read_bytes() == dealt.read_bytes()
     alone, dealt = (Run(run).load_predictions("predictions-folds.npz") for run in (one, two))
     assert (alone.probs == dealt.probs).all() and alone.paths == dealt.paths
+
+
+def test_photos_are_scored_in_shares_to_the_same_bits(both: tuple[Path, Path]) -> None:
+    one, two = (Run(folder / "given").load_predictions("predictions-test.npz") for folder in both)
+    assert (one.probs == two.probs).all() and one.paths == two.paths
+    tasks = (both[1] / "tasks").read_text().split()
+    assert tasks == [
+        *("_fit_together", "_logits_together"),  # train, and its figures on the training photos
+        *("_run_each", "_run_each"),  # three folds
+        "extract_together",
+        "_logits_together",
+    ]
 
 
 def test_features_and_heads_are_the_same_bits(both: tuple[Path, Path]) -> None:
@@ -173,6 +205,27 @@ def test_photos_that_a_process_cannot_see_are_refused(dataset: Path, shell: Shel
     code, out, err = shell(*STEPS.split())
     assert (code, out) == (1, "") and ended(helper) == (1, "", "")
     assert f"Process 1 of 2: there is no folder '{elsewhere}/dataset'." in err
+
+
+def test_a_photo_too_large_for_process_0_is_so_for_all(dataset: Path, shell: Shell) -> None:
+    write_dataset(dataset / "plain", train=4, test=1)
+    coloured_photo((200, 50, 40), seed=7, size=60).save(dataset / "plain/train/red/00.png")
+    elsewhere = dataset / "elsewhere"  # without the decoded photos of process 0
+    shutil.copytree(dataset / "plain", elsewhere / "plain")
+    words = [
+        *STEPS.replace("epochs 3", "epochs 1").split(),
+        *"--data plain --max-pixels 900".split(),
+    ]
+    helper = helping(*words, folder=elsewhere)
+    code, _, err = shell(*words)
+    assert (code, *ended(helper)) == (0, 0, "", ""), err
+    assert "60×60" in err or "3,600" in err
+
+
+def test_a_script_that_does_not_share_is_told_how(dataset: Path) -> None:
+    with pytest.raises(Refused, match=r"with imgcli\.together\(\):"):
+        imgcli_api.train("8C3V-P2", image_size=16, epochs=1)
+    assert not [*dataset.glob("runs/*")]
 
 
 DIES = """

@@ -12,10 +12,10 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 # All commands of a script in one launch: torch is imported once.
 COMMANDS = """
 import json, os, sys
+import imgcli
 from imgcli.cli.main import app
-from imgcli.compute.leading import together
 
-with together(["train"]):
+with imgcli.together():
     for folder, words in json.loads(sys.argv[1]):
         os.chdir(folder)
         app(words, standalone_mode=False)

@@ -10,11 +10,12 @@ from imgcli.config import TrainConfig
 from imgcli.errors import DataError, WrongUsage
 from imgcli.photos.assign import choose_parts
 from imgcli.records import IntArray
-from imgcli.training.context import FitSpec, TrainingContext, probs_by
+from imgcli.training.context import FitSpec, TrainingContext
 from imgcli.training.cross_validation import folds_of
 from imgcli.training.fitting import fit_all
 from imgcli.training.folds import evaluation_folds
 from imgcli.training.learning_curve import answers_by_share
+from imgcli.training.outputs import probs_by
 from imgcli.training.pipeline import train_run
 from imgcli.training.scoring import score_folds
 from tests.support.features import HEAD, blobs, context_of

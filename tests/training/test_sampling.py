@@ -6,10 +6,11 @@ import torch
 from torch.nn import functional
 
 from imgcli.errors import DataError
-from imgcli.training.context import FitSpec, logits_by
+from imgcli.training.context import FitSpec
 from imgcli.training.fitting import fit_all
 from imgcli.training.folds import bootstrap, few_labels, nearness
 from imgcli.training.metrics import compute_metrics
+from imgcli.training.outputs import logits_by
 from tests.support.features import HEAD, blobs, context_of
 
 

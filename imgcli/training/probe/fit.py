@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from imgcli.errors import DataError
 from imgcli.records import IntArray
-from imgcli.training.context import FitResult, FitSpec, TrainingContext, metrics_by
+from imgcli.training.context import FitResult, FitSpec, TrainingContext
 from imgcli.training.folds import bootstrap, groups_per_class, stratified_folds
 from imgcli.training.inputs import FeatureInputs
 from imgcli.training.metrics import Metrics
+from imgcli.training.outputs import metrics_by
 from imgcli.training.probe.heads import joined
 from imgcli.training.probe.logistic import MAX_ITERATIONS, SoftmaxRegression
 from imgcli.training.probe.selection import L2_PENALTIES, Choice, select_l2

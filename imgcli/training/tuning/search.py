@@ -24,13 +24,18 @@ from imgcli.text import count
 from imgcli.tracking.about import settings_of
 from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.cache_keys import photos_key
-from imgcli.training.checkpoint import State
-from imgcli.training.context import FitSpec, TrainingContext, make_context, metrics_by
-from imgcli.training.cross_validation import cross_validate, folds_of, refuse_known_photos
+from imgcli.training.context import FitSpec, Progress, TrainingContext, make_context
+from imgcli.training.cross_validation import (
+    FoldFit,
+    cross_validate,
+    folds_of,
+    refuse_known_photos,
+)
 from imgcli.training.device import choose_device
 from imgcli.training.fitting import fit_all, with_rate
 from imgcli.training.folds import evaluation_folds, hold_out
 from imgcli.training.metrics import Metrics
+from imgcli.training.outputs import metrics_by
 from imgcli.training.precision import refuse_emulated
 from imgcli.training.resolve_defaults import resolve_defaults
 from imgcli.training.tuning.search_space import Space, sample
@@ -248,7 +253,7 @@ class _Objective:
 
         epochs = itertools.count(1)  # counts on over a second fit
 
-        def report(state: State) -> None:
+        def report(state: Progress) -> None:
             epoch = [row for row in state.history if row["epoch"] == state.epoch]
             accuracy = next(r["accuracy"] for r in epoch if r["part"] in ("val", "held"))
             _report(trial, accuracy, next(epochs), last=state.epoch == context.config.optim.epochs)
@@ -274,9 +279,9 @@ class _Objective:
         fold = evaluation_folds(context, rows, self.folds, self.config.seed)
         folds = folds_of(rows, fold, f"Trial {trial.number}, fold")
         metrics = []
-        for f, fit in enumerate(cross_validate(context, folds, tracked)):
-            metrics.append(fit.metrics())
-            _report(trial, metrics[-1].accuracy, f, last=f == self.folds - 1)
+        for f, own in enumerate(cross_validate(context, folds, FoldFit.metrics, tracked)):
+            metrics.append(own)
+            _report(trial, own.accuracy, f, last=f == self.folds - 1)
         return metrics
 
 
