@@ -45,7 +45,7 @@ def test_json_is_the_contract(runs: list[Run], shell: Shell) -> None:
     assert first["accuracy"]["value"] == 0.9 and first["accuracy"]["n"] == 60
     assert (first["accuracy"]["on"], first["accuracy"]["folds"]) == ("folds", 3)
     low, high = first["accuracy"]["ci95"]
-    assert 0.79 < low < 0.9 < high < 0.96
+    assert 0.75 < low < 0.9 < high < 0.97
     assert (second["accuracy"]["value"], second["accuracy"]["on"]) == (0.8, "test")
     assert Path(second["starts_from"]).name == runs[0].folder.name
     assert third["accuracy"] is None and third["latest"] and not begun["finished"]

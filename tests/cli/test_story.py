@@ -35,7 +35,8 @@ def test_the_five_commands_find_what_the_one_before_them_left(shell: Shell, tmp_
     assert judged["run"] == trained["run"]
     assert (judged["on"], judged["folds"], judged["n"]) == ("train", 3, 54)
     assert set(judged["accuracy"]) == {
-        *("value", "ci95", "folds", "mean", "std", "median", "iqr", "min", "max")
+        *("value", "ci95", "folds", "mean", "std", "median", "iqr", "min", "max"),
+        "effective_n",
     }
     assert len(judged["accuracy"]["folds"]) == 3
     assert sum(map(sum, judged["confusion"]["matrix"])) == 54

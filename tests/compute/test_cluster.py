@@ -24,29 +24,19 @@ from imgcli.photos import pipeline
 from imgcli.photos.pipeline import Photo, Transform, derive
 from imgcli.photos.row_cache import RowStore
 from imgcli.reading import pixel_limit, pixels_up_to
+from tests.support.cluster import RAY_WARNS, simulated
 from tests.support.photos import photo, write_classes
 from tests.support.shards import as_shards, named_apart
 from tests.support.shell import Shell
 
-# What ray leaves open in this process, and what it warns of to programmers.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:.*ray.*:FutureWarning"),
-]
+pytestmark = RAY_WARNS
 
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[Cluster]:
     """A cluster whose head has one CPU; tests add a second node."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        made = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
-        )
+    with simulated(1) as made:
         yield made
-        made.shutdown()
 
 
 def with_second(head: Cluster) -> Any:

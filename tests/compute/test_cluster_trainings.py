@@ -30,7 +30,7 @@ FOLDS = "evaluate --folds 4 --on all"
 
 @pytest.fixture(scope="module")
 def two_nodes() -> Iterator[Cluster]:
-    with simulated() as made:
+    with simulated(2) as made:
         yield made
 
 

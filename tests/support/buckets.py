@@ -52,7 +52,10 @@ class FakeS3:
         self.asked: Counter[str] = Counter()
         self.before: dict[str, Callable[[], None]] = {}  # done before a key is read
         self._backend: Any = get_backend("s3")["123456789012"]["aws"]
-        self._backend.create_bucket(BUCKET, "us-east-1")
+        if BUCKET in self._backend.buckets:  # of another test file in this process
+            self.clear()
+        else:
+            self._backend.create_bucket(BUCKET, "us-east-1")
 
     def put(self, key: str, data: bytes) -> None:
         self._backend.put_object(BUCKET, key, data)

@@ -16,13 +16,24 @@ RAY_WARNS = [
 ]
 
 
+# A head that notices within a second or two that a node has gone, not within twenty.
+SOON = {
+    "health_check_initial_delay_ms": 1000,
+    "health_check_period_ms": 500,
+    "health_check_timeout_ms": 5000,
+    "health_check_failure_threshold": 2,
+}
+
+
 @contextmanager
-def simulated() -> Iterator[Cluster]:
-    """A cluster whose head has one CPU, and a second node with another."""
+def simulated(nodes: int) -> Iterator[Cluster]:
+    """A cluster of nodes of one CPU each, the first of them its head."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        made = Cluster(True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        made.add_node(num_cpus=1)
+        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": SOON}
+        made = Cluster(True, head_node_args=head)
+        for _ in range(nodes - 1):
+            made.add_node(num_cpus=1)
         yield made
         made.shutdown()
