@@ -10,6 +10,7 @@ from imgcli.compute.cluster import Cluster, Node
 from imgcli.compute.team import Lost, Team
 from imgcli.compute.workers import Tell, Workers, max_failures, together_on
 from imgcli.errors import Interrupted
+from imgcli.locations import paths_in
 from imgcli.progress import counter, note
 from imgcli.runs import CACHE
 from imgcli.text import count
@@ -87,7 +88,7 @@ def _settle(nodes: Cluster, before: list[Node]) -> None:
 def _files(context: TrainingContext, spec: FitSpec) -> list[str]:
     """Files that all nodes must see: a photo, and one of the run."""
     samples = context.dataset.samples
-    photos = [f"{samples.root}/{path}" for path in samples.paths[:1]]
+    photos = paths_in([samples.file(0)])
     return [*photos, *([str(spec.checkpoint.parent / "config.json")] if spec.checkpoint else [])]
 
 

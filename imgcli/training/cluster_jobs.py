@@ -4,13 +4,13 @@ A node that dies costs the jobs that it was doing: they are done again on anothe
 gives depends on neither, so that it has the same bits.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from imgcli.compute.cluster import Cluster
+from imgcli.locations import paths_in
 from imgcli.progress import be_quiet, note_once, track
 from imgcli.runs import CACHE
 from imgcli.text import count
@@ -34,7 +34,7 @@ def run_on(nodes: Cluster, context: TrainingContext, jobs: Sequence[Job[T]]) -> 
     if share.at_once == 1 and nodes.is_this_machine:
         return None
     samples = context.dataset.samples
-    nodes.need([os.path.join(samples.root, path) for path in samples.paths[:1]])
+    nodes.need(paths_in([samples.file(0)]))
     at_once = min(share.at_once, len(jobs))
     note_once(f"On the cluster: {count(at_once, 'training')} at once, {share}.")
     work = _Work(SentContext.of(context), uuid4().hex, share)
