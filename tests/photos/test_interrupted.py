@@ -20,8 +20,12 @@ LAST = 200  # of one pass over the photos, when the signal comes
 
 # The command as it is typed, on one core; it sends itself a signal at its n-th opening of a photo.
 PROGRAM = """
-import os, sys
+import os, signal, sys
 number, left = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+if number == signal.SIGINT:  # ignored in what a shell starts in the background
+    signal.signal(number, signal.default_int_handler)
+elif number != signal.SIGKILL:
+    signal.signal(number, signal.SIG_DFL)
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
 
