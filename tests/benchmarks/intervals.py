@@ -12,6 +12,7 @@ benchmarks.
 """
 
 import argparse
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -128,6 +129,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--n", type=int, nargs="+", default=[150, 400, 1600])
     chosen = parser.parse_args()
+    warnings.simplefilter("ignore")  # scikit-learn's, of classes of fewer photos than folds
     features, targets = population(chosen.dataset, chosen.weights)
     head_row = [f"{name}{end}" for name in FIGURES for end in ("", ", without")]
     print(f"| photos, head, accuracy | {' | '.join(head_row)} |\n|{'---|' * (len(head_row) + 1)}")
