@@ -12,8 +12,7 @@ import pytest
 from imgcli.commands.split import split
 from imgcli.errors import DataError, ImgcliError
 from imgcli.photos.dataset import load_dataset
-from imgcli.remote import storage
-from tests.support.buckets import BUSY, CUT, DENIED, FakeS3, fake_s3
+from tests.support.buckets import BUSY, CUT, DENIED, FakeS3, fake_s3, point_to
 from tests.support.photos import write_classes
 from tests.support.shards import as_shards, named_apart
 from tests.support.shell import Shell, imgcli
@@ -33,20 +32,7 @@ def s3(
     server: tuple[FakeS3, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[FakeS3]:
     """A bucket with photos/ and shards/ of the same photos, which are in raw/ as well."""
-    values = {
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "a secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-        "AWS_ENDPOINT_URL": server[1],
-        "NO_PROXY": "127.0.0.1",
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.setattr(storage, "FIRST_PAUSE", 0.01)
+    point_to(server[1], monkeypatch, tmp_path / "none")
     named_apart(write_classes(Path("raw"), per_class=8, classes=2))
     as_shards(Path("raw"), Path("made"))
     s3 = server[0]

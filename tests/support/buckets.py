@@ -12,8 +12,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+import pytest
 
 BUCKET = "bucket"
 Fault = Callable[[Any, Any], Iterable[bytes]]
@@ -40,6 +43,28 @@ def CUT(app: App, start: Any) -> Iterable[bytes]:
     """Half of the bytes that were announced."""
     start("206 Partial Content", [("Content-Length", "1000")])
     return [b"\x89PNG" + bytes(400)]
+
+
+def point_to(url: str, patch: pytest.MonkeyPatch, nothing: Path) -> None:
+    """Have s3fs ask that server, with credentials of no one, and wait hardly before it asks again.
+
+    Args:
+        nothing: where there is no file.
+    """
+    values = {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "a secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",  # which has an address of its own
+        "AWS_CONFIG_FILE": str(nothing),
+        "AWS_SHARED_CREDENTIALS_FILE": str(nothing),
+        "AWS_ENDPOINT_URL": url,
+        "NO_PROXY": "127.0.0.1",
+    }
+    for name, value in values.items():
+        patch.setenv(name, value)
+    patch.delenv("AWS_PROFILE", raising=False)
+    patch.setattr("imgcli.remote.storage.FIRST_PAUSE", 0.01)
 
 
 class FakeS3:

@@ -11,19 +11,12 @@ import pytest
 
 from imgcli.remote import storage
 from imgcli.remote.objects import list_uris
-from tests.support.buckets import BUSY, CUT, DENIED, EXPIRED, TOO_MANY, FakeS3, fake_s3
+from tests.support.buckets import BUSY, CUT, DENIED, EXPIRED, TOO_MANY, FakeS3, fake_s3, point_to
 from tests.support.photos import photo
 from tests.support.shell import Shell
 from tests.support.trees import TWO_CLASSES, make_tar, make_tree, make_zip, provenance_lines, tree
 
 pytestmark = pytest.mark.usefixtures("here")
-AWS = {
-    "AWS_ACCESS_KEY_ID": "key",
-    "AWS_SECRET_ACCESS_KEY": "a secret",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",  # which is asked for credentials at an address of its own
-    "NO_PROXY": "127.0.0.1",
-}
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +29,7 @@ def server() -> Iterator[tuple[FakeS3, str]]:
 def s3(
     server: tuple[FakeS3, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[FakeS3]:
-    for name, value in AWS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server[1])
-    monkeypatch.setattr(storage, "FIRST_PAUSE", 0.01)
+    point_to(server[1], monkeypatch, tmp_path / "none")
     yield server[0]
     server[0].clear()
 
