@@ -1,7 +1,7 @@
 """Intervals by a bootstrap over near-duplicate groups, and the sample-size check.
 
 An interval of out-of-fold figures is for the network that is trained on all the photos, on photos
-like them. The bootstrap draws the held-out photos anew and keeps the networks of the folds; that
+like them. The bootstrap draws other held-out photos and keeps the networks of the folds; that
 other photos would have trained another network, it does not see. With heads really retrained on
 features of 150 photos of MNIST its intervals held the accuracy of the delivered one in 88 to 94 %
 of draws; with `retraining` in 96 to 98 % (`tests/benchmarks/intervals.py`).
@@ -24,7 +24,6 @@ from imgcli.evaluation.metrics import (
     independent,
     independent_per_class,
     margins_of,
-    wilson_interval,
 )
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.text import count
@@ -38,28 +37,6 @@ SHARES_OF: dict[str, Callable[[Margins], Counts]] = {
 CHUNK = 4_000_000  # numbers held at once in each of two arrays: 32 MB
 
 
-def intervals(
-    predictions: Predictions,
-    figures: Mapping[str, Figure],
-    values: Mapping[str, float],
-    draws: int = 1000,
-    seed: int = 0,
-    repeats: Sequence[Predictions] = (),
-) -> dict[str, tuple[float, float]]:
-    """95 % intervals of figures of the confusion matrix, each a share between 0 and 1.
-
-    They are Wilson's, for the effective number of photos (Franco et al. 2019). Unlike the
-    bootstrap's own percentiles they hold near 0 and 1 and do not shrink to nothing where every
-    photo is correct.
-
-    Args:
-        repeats: the same photos predicted again, in other folds. The predictions of a photo are
-            drawn together, so repeats add no photos.
-    """
-    sizes = effective_sizes(predictions, figures, values, draws, seed, repeats)
-    return {name: wilson_interval(values[name], n) for name, n in sizes.items()}
-
-
 def effective_sizes(
     predictions: Predictions,
     figures: Mapping[str, Figure],
@@ -68,11 +45,17 @@ def effective_sizes(
     seed: int = 0,
     repeats: Sequence[Predictions] = (),
 ) -> dict[str, float]:
-    """How many independent photos would tell as much about each figure.
+    """How many independent photos would tell as much about each figure, a share between 0 and 1.
 
-    The bootstrap gives the figure's variance; that of each class's share with a success and a
-    failure added is taken where it is more: of a class of which four photos are all correct the
-    bootstrap knows no other outcome.
+    Wilson's interval of so many (Franco et al. 2019), unlike the bootstrap's own percentiles, holds
+    near 0 and 1 and does not shrink to nothing where every photo is correct. The bootstrap gives
+    the figure's variance; that of each class's share with a success and a failure added is taken
+    where it is more: of a class of which four photos are all correct the bootstrap knows no other
+    outcome.
+
+    Args:
+        repeats: the same photos predicted again, in other folds. The predictions of a photo are
+            drawn together, so repeats add no photos.
     """
     drawn: dict[str, list[FloatArray]] = {name: [] for name in figures}
     for margins in resampled_margins(predictions, draws, seed, repeats):
@@ -87,11 +70,11 @@ def effective_sizes(
 
 
 def retraining(predictions: Predictions) -> float:
-    """How many times larger a variance is where the networks are trained anew, too.
+    """How many times larger a variance is where the networks are retrained, too.
 
     Of k folds Nadeau and Bengio (Inference for the Generalization Error, 2003) put 1/k + 1/(k - 1)
     in the place of 1/k, which was too wide in simulation; half of that correction was enough:
-    1.56 with ten folds. A network that is given, as for a test part, is not trained anew: 1.
+    1.56 with ten folds. A network that is given, as for a test part, is not retrained: 1.
     """
     k = predictions.folds or 0
     return 1 + k / (2 * (k - 1)) if k > 1 else 1.0

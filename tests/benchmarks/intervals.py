@@ -7,7 +7,7 @@ their frozen features are the population. Each draw takes n photos of it, trains
 and the head that is delivered, and measures that one on photos that were not drawn. Classes are
 even, or of sizes up to 1:8. A row has the accuracy delivered, then for each figure how often the
 interval held it and how wide the interval is beside one of the true spread, 1.96 √(mean squared
-error); and the same without the correction for networks trained anew. Not among the timed
+error); and the same without the correction for retrained networks. Not among the timed
 benchmarks.
 """
 
@@ -21,12 +21,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from imgcli.config import TrainConfig
-from imgcli.evaluation.intervals import intervals
 from imgcli.evaluation.metrics import FIGURES, Z95, Margins, confusion_of, wilson_interval
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.training.context import make_context
 from imgcli.training.inputs import FeatureInputs
-from tests.support.predictions import predictions, sure
+from tests.support.predictions import intervals_of, predictions, sure
 
 FOLDS = 10
 COMPONENTS = 128  # of the features, so that a thousand draws end
@@ -106,17 +105,17 @@ def report(features: FloatArray, targets: IntArray, n: int, uneven: bool, chosen
     shares = np.geomspace(1, UNEVEN if uneven else 1, k)
     shares /= shares.sum()
     for strength in (30.0, 3000.0):
-        tallies = {(name, anew): Tally() for name in FIGURES for anew in (True, False)}
+        tallies = {(name, retrained): Tally() for name in FIGURES for retrained in (True, False)}
         accuracies = []
         for seed in range(chosen):
             some, delivered = draw(features, targets, n, shares, strength, seed)
             values = {name: float(f(confusion_of(some))) for name, f in FIGURES.items()}
             accuracies.append(float(FIGURES["accuracy"](delivered)))
             given = replace(some, fold=np.full(len(some), -1))
-            for anew, which in ((True, some), (False, given)):
-                for name, bounds in intervals(which, FIGURES, values, draws=300).items():
+            for retrained, which in ((True, some), (False, given)):
+                for name, bounds in intervals_of(which, draws=300).items():
                     truth = float(FIGURES[name](delivered))
-                    tallies[name, anew].add(values[name], bounds, truth)
+                    tallies[name, retrained].add(values[name], bounds, truth)
         sizes = "uneven" if uneven else "even"
         print(f"| {n:,} {sizes}, C {strength:g}, {np.mean(accuracies):.3f} ", end="")
         print("|", " | ".join(str(tally) for tally in tallies.values()), "|", flush=True)

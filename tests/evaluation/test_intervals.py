@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from imgcli.evaluation import metrics
-from imgcli.evaluation.intervals import intervals, resampled_margins
+from imgcli.evaluation.intervals import effective_sizes, resampled_margins
 from imgcli.evaluation.metrics import FIGURES
 from imgcli.records import FloatArray, IntArray
-from tests.support.predictions import of_confusion, predictions, sure
+from tests.support.predictions import intervals_of, of_confusion, predictions, sure
 
 
 def test_groups_are_drawn_whole_and_every_draw_has_as_many_groups() -> None:
@@ -37,7 +37,7 @@ def test_the_memory_of_the_bootstrap_grows_with_the_classes_and_not_with_their_s
     preds = np.arange(2_000) % 1_000
     some = predictions((preds + (preds % 7 == 0)) % 1_000, sure(preds, 1_000))
     tracemalloc.start()
-    intervals(some, FIGURES, dict.fromkeys(FIGURES, 0.5), draws=100)
+    effective_sizes(some, FIGURES, dict.fromkeys(FIGURES, 0.5), draws=100)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 40e6
@@ -69,10 +69,7 @@ def coverage(copies: int, grouped: bool, repeats: int = 400) -> dict[str, float]
         preds = (FIXED[targets].cumsum(axis=1) > rng.random((len(targets), 1))).argmax(axis=1)
         group = np.repeat(np.arange(len(targets)), copies)
         some = predictions(targets[group], sure(preds[group], 4), groups=group if grouped else None)
-        matrix = metrics.fold_confusions(some)[0]
-        values = {name: float(figure(matrix)) for name, figure in FIGURES.items()}
-        bounds = intervals(some, FIGURES, values, draws=200)
-        for name, (low, high) in bounds.items():
+        for name, (low, high) in intervals_of(some, draws=200).items():
             held[name] += low <= truth[name] <= high
     return {name: count / repeats for name, count in held.items()}
 
@@ -83,7 +80,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
         assert 0.92 <= held <= 0.98
 
 
-def test_intervals_of_folds_hold_the_accuracy_of_a_network_trained_anew() -> None:
+def test_intervals_of_folds_hold_the_accuracy_of_a_retrained_network() -> None:
     """Linear classifiers of 120 points, really fitted: ten of the folds and the one delivered."""
     rng, (k, size, n) = np.random.default_rng(0), (4, 30, 120)
     centres = 0.45 * rng.normal(size=(k, size))
@@ -106,19 +103,18 @@ def test_intervals_of_folds_hold_the_accuracy_of_a_network_trained_anew() -> Non
         of_folds = predictions(targets, sure(preds, k), fold=fold)
         as_if_given = predictions(targets, sure(preds, k))  # as if these networks were delivered
         truth = metrics.confusion_matrix(labels, delivered, k)
-        values = {name: float(f(metrics.confusion_of(of_folds))) for name, f in FIGURES.items()}
         for which, some in enumerate((of_folds, as_if_given)):
-            for name, (low, high) in intervals(some, FIGURES, values, draws=200).items():
+            for name, (low, high) in intervals_of(some, draws=200).items():
                 held[name][which] += low <= float(FIGURES[name](truth)) <= high
-    for of_networks_trained_anew, of_given_ones in held.values():
-        assert 0.93 <= of_networks_trained_anew / 300 <= 0.98
+    for of_retrained_networks, of_given_ones in held.values():
+        assert 0.93 <= of_retrained_networks / 300 <= 0.98
         assert of_given_ones / 300 < 0.92
 
 
 def test_a_class_of_few_photos_that_are_all_correct_is_not_certain() -> None:
     matrix = np.diag([4, 4, 4, 100])
     some = of_confusion(matrix.tolist())
-    low, high = intervals(some, FIGURES, dict.fromkeys(FIGURES, 1.0))["macro_precision"]
+    low, high = intervals_of(some)["macro_precision"]
     assert high == 1.0 and low < 0.85
 
 

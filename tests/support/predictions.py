@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from imgcli.evaluation import metrics
+from imgcli.evaluation.intervals import effective_sizes
 from imgcli.records import FloatArray, IntArray, Predictions
 
 # What a class may be called, and what HTML, a script or a line of text would make of it.
@@ -166,3 +168,11 @@ def noisy(
         )
         for share, u in zip((first, second), lucks, strict=True)
     ]
+
+
+def intervals_of(some: Predictions, draws: int = 1000) -> dict[str, tuple[float, float]]:
+    """The 95 % intervals of its figures, as `evaluate` gives them."""
+    matrix = metrics.confusion_of(some)
+    values = {name: float(figure(matrix)) for name, figure in metrics.FIGURES.items()}
+    sizes = effective_sizes(some, metrics.FIGURES, values, draws)
+    return {name: metrics.wilson_interval(values[name], n) for name, n in sizes.items()}
