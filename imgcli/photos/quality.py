@@ -32,7 +32,7 @@ NEARLY_ALL = 0.98
 BLURRED = 0.225  # sharpness; see metadata.py
 FAR = 2.5  # robust standard deviations of log sharpness below the median of its class
 ENOUGH = 20  # photos of a class to judge one by; those of smaller ones are judged by all photos
-USUAL = 0.1  # share of the photos of a class, or of all, from which a mark is how they are
+COMMON = 0.1  # share of the photos of a class, or of all, from which a mark is how they are
 FEWEST = 10  # such photos
 
 FORMAT_OF = {suffix: name.upper() for name, some in SUFFIXES.items() for suffix in some}
@@ -132,23 +132,23 @@ def quality_issues(
     for mark in found:
         outliers = mark.marked
         if mark.are:
-            usual = list(_usual(mark, labels, classes))
-            yield from (issue for issue, _ in usual)
-            for _, among in usual:
+            common = list(_common(mark, labels, classes))
+            yield from (issue for issue, _ in common)
+            for _, among in common:
                 outliers = outliers & ~among
         for i in np.flatnonzero(outliers).tolist():
             yield Issue(mark.kind, mark.detail(i), paths[i])
     yield from _misnamed(paths, metadata)
 
 
-def _usual(mark: _Mark, labels: Sequence[str], classes: IntArray) -> Iterator[tuple[Issue, Bools]]:
+def _common(mark: _Mark, labels: Sequence[str], classes: IntArray) -> Iterator[tuple[Issue, Bools]]:
     """The groups of photos of which many have a mark: all photos, else single classes.
 
     Yields:
         The issue that says it, and which photos (N,) it is about.
     """
     n, total = len(classes), int(mark.marked.sum())
-    if total >= max(FEWEST, USUAL * n):
+    if total >= max(FEWEST, COMMON * n):
         detail = (
             f"{total:,} of {count(n, 'photo')} are {mark.are}. So many are no outliers: the photos "
             "are like that, and none is taken out."
@@ -156,7 +156,7 @@ def _usual(mark: _Mark, labels: Sequence[str], classes: IntArray) -> Iterator[tu
         yield Issue(mark.kind, detail), np.ones(n, dtype=bool)
         return
     marked, sizes = np.bincount(classes, mark.marked), np.bincount(classes)
-    for k in np.flatnonzero(marked >= np.maximum(FEWEST, USUAL * sizes)).tolist():
+    for k in np.flatnonzero(marked >= np.maximum(FEWEST, COMMON * sizes)).tolist():
         among = classes == k
         detail = (
             f"{int(marked[k]):,} of {count(int(sizes[k]), 'photo')} are {mark.are}; the class is "
@@ -173,8 +173,8 @@ def softer_than_its_class(sharpness: FloatArray, classes: IntArray) -> Bools:
     """
     log = np.log(np.maximum(sharpness, 1e-6))
     known = ~np.isnan(log)
-    usual = _lowest(log[known]) if known.sum() >= ENOUGH else np.inf
-    lowest = np.full(int(classes.max()) + 1, usual)
+    of_all = _lowest(log[known]) if known.sum() >= ENOUGH else np.inf
+    lowest = np.full(int(classes.max()) + 1, of_all)
     order = np.argsort(classes[known], kind="stable")
     ends = np.cumsum(np.bincount(classes[known], minlength=len(lowest)))
     for k, of_class in enumerate(np.split(log[known][order], ends[:-1])):
