@@ -303,7 +303,7 @@ def draw(series: Sequence[Series], file: Path) -> None:
     from matplotlib.figure import Figure
 
     kinds = [kind for kind in ("photos", "classes") if any(one.of == kind for one in series)]
-    figure = Figure(figsize=(11, 4.2 * len(kinds)), layout="constrained")
+    figure = Figure(figsize=(14, 4.2 * len(kinds)), layout="constrained")
     axes = np.atleast_2d(figure.subplots(len(kinds), 2))
     for row, kind in zip(axes, kinds, strict=True):
         for place, (what, label) in zip(
@@ -316,14 +316,20 @@ def draw(series: Sequence[Series], file: Path) -> None:
                 place.plot(
                     [*points],
                     [*points.values()],
-                    "osv^D"[number % 5] + "-",
-                    color=f"C{number % 10}",
+                    "osv^D"[number // 5 % 5] + "-",  # with the colour, another for each of 25
+                    color=f"C{number % 5}",
                     label=name,
                     linewidth=1,
                     markersize=4,
                 )
             place.set(xscale="log", yscale="log", xlabel=kind, ylabel=f"{label}, beyond the start")
-            place.legend(fontsize=6, title="command (exponent)", title_fontsize=6)
+            place.legend(
+                loc="center left",
+                bbox_to_anchor=(1, 0.5),
+                fontsize=7,
+                title="command (exponent)",
+                title_fontsize=7,
+            )
     figure.savefig(file, dpi=110)
 
 
