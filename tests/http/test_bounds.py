@@ -6,15 +6,15 @@ import time
 import pytest
 
 from tests.support.fake_host import Reply
-from tests.support.net import DELAY, PHOTO, Net, only, refused
+from tests.support.net import DELAY, IMPATIENT, PHOTO, Net, only, refused
 
 
 @pytest.mark.parametrize("drips", ["body", "headers"])
 def test_an_answer_that_drips_is_given_up_by_our_own_clock(net: Net, drips: str) -> None:
     start = time.monotonic()
-    host, error = only(Reply(drips=drips), net)
+    host, error = only(Reply(drips=drips), net, IMPATIENT)
     assert error.later and "took more than 0.5 s to answer" in str(error)
-    assert host.asked("/a.jpg") == 1 and time.monotonic() - start < 1.5
+    assert host.asked("/a.jpg") == 1 and time.monotonic() - start < 15
 
 
 @pytest.mark.parametrize(

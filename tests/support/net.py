@@ -11,7 +11,8 @@ from tests.support.fake_host import Answers, FakeHost
 
 PHOTO = b"\xff\xd8\xff" + bytes(1000)
 DELAY = 0.02
-QUICK = NetLimits(delay=DELAY, connect=1.0, read=0.3, seconds=0.5, backoff=0.004)
+QUICK = NetLimits(delay=DELAY, connect=20, read=20, seconds=20, backoff=0.004)
+IMPATIENT = NetLimits(delay=DELAY, connect=20, read=0.3, seconds=0.5, backoff=0.004)
 
 
 class Net:
@@ -43,9 +44,11 @@ def refused(client: Client, url: str, **kwargs: Any) -> NotFetched:
     return caught.value
 
 
-def only(reply: Answers, net: Net, **kwargs: Any) -> tuple[FakeHost, NotFetched]:
+def only(
+    reply: Answers, net: Net, limits: NetLimits = QUICK, **kwargs: Any
+) -> tuple[FakeHost, NotFetched]:
     """What comes of a photo that is answered so."""
     host = net.host({"/a.jpg": reply})
-    error = refused(net.client(host), host.url("/a.jpg"), **kwargs)
+    error = refused(net.client(host, limits=limits), host.url("/a.jpg"), **kwargs)
     assert min(host.gaps(), default=1.0) >= DELAY
     return host, error
