@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from imgcli.compute import engine
 from imgcli.locations import Location, paths_in, reading_order
-from imgcli.photos.decode import Fault, decode, read_photos, reduction
+from imgcli.photos.decode import Fault, decode_picture, read_photos, reduction
+from imgcli.photos.resize import Picture
 from imgcli.photos.row_cache import RowStore
 from imgcli.progress import track
 from imgcli.records import IntArray, SampleRange
@@ -48,9 +48,9 @@ class Photo:
     index: int  # in the sequence of files
     data: bytes
     given: Any = None  # what its transforms need of it beside that
-    _decoded: dict[tuple[int, SampleRange | None], Image.Image] = field(default_factory=dict)
+    _decoded: dict[tuple[int, SampleRange | None], Picture] = field(default_factory=dict)
 
-    def decoded(self, at_least: int, sample_range: SampleRange | None = None) -> Image.Image:
+    def decoded(self, at_least: int, sample_range: SampleRange | None = None) -> Picture:
         """The picture, not to be changed, with at least so many pixels on its short side.
 
         It is decoded once for all needs that reduce it alike. Needs that differ get a picture each:
@@ -64,7 +64,7 @@ class Photo:
                 continue
             if at_least == other or reduction(self.data, at_least) == reduction(self.data, other):
                 return image
-        made = decode(self.data, at_least, sample_range=sample_range)
+        made = decode_picture(self.data, at_least, sample_range=sample_range)
         if isinstance(made, Fault):
             raise Undecodable(made)
         self._decoded[at_least, sample_range] = made
