@@ -6,7 +6,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.Image import Transpose
@@ -70,6 +70,8 @@ AT_LEAST = st.sampled_from([None, 1, 20, 45])
     options=OPTIONS,
     at_least=AT_LEAST,
 )
+@example(3, 3, 0, "RGB", {"quality": 1, "subsampling": "4:4:4"}, 1)  # 3/8 of it is as large as 1/2
+@example(5, 16, 0, "RGB", {"quality": 1, "subsampling": "4:4:4"}, 1)  # 1/4 of it is 2/5 as wide
 def test_the_pixels_are_those_of_pillow(
     width: int, height: int, seed: int, mode: str, options: dict, at_least: int | None
 ) -> None:
