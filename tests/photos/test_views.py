@@ -207,12 +207,12 @@ def test_an_interrupted_pass_is_taken_up_where_it_stopped(
     append = RowStore.append
     calls = 0
 
-    def ctrl_c(self: RowStore, keys: list[str], array: np.ndarray) -> None:
+    def ctrl_c(self: RowStore, *rows: Any) -> None:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise KeyboardInterrupt
-        append(self, keys, array)
+        append(self, *rows)
 
     with monkeypatch.context() as patch:
         patch.setattr(RowStore, "append", ctrl_c)
