@@ -18,6 +18,7 @@ from imgcli.photos import pipeline
 from imgcli.photos.pipeline import CHUNK, Photo, Transform, derive_stream, fill
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.row_cache_files import INDEX, ROWS, checksum, open_file, write_all
+from tests.support.disk import small_files
 
 
 def first_bytes(photo: Photo) -> NDArray[np.uint8] | None:
@@ -51,6 +52,25 @@ def test_rows_are_in_the_order_of_the_files_on_any_number_of_threads(
                 folder / "expected" / name
             ).read_bytes()
     assert len(store) == len(expected)
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_pass_loses_no_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [bytes([i]) * 4 for i in range(40)]
+    files = [tmp_path / str(i) for i in range(40)]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
+    digests = [hashlib.sha256(content).hexdigest() for content in contents]
+    wide = Transform(lambda photo: np.repeat(np.frombuffer(photo.data, np.uint8), 64))
+    store = RowStore(tmp_path / "store", (256,), "uint8")
+    monkeypatch.setattr(pipeline, "BLOCK", 8)
+    with small_files(20 * 256 + 100):  # in the middle of the third block
+        assert fill([store], [wide], files, digests, "") == {}
+    rows = store.take(store.rows(digests))
+    assert (rows == np.arange(40)[:, None]).all()
+    assert capsys.readouterr().err.count("stays in memory") == 1
+    assert (RowStore(tmp_path / "store", (256,), "uint8").rows(digests) >= 0).sum() == 16
 
 
 @pytest.mark.parametrize(("size", "at_once"), [(10, CHUNK), (pipeline.WORK, 1)])
