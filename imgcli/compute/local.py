@@ -12,10 +12,15 @@ R = TypeVar("R")
 _most = 1 << 16  # cores to use
 
 
-def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
+def in_threads(
+    work: Callable[[T], R], items: Iterable[T], ahead_each: int = 1
+) -> Generator[R, None, None]:
     """`work(item)` for each item, in order, on all cores, only a few items ahead of the reader.
 
     A reader that stops, by Ctrl-C too, waits for what has begun and nothing more is begun.
+
+    Args:
+        ahead_each: items per core to be ahead of the reader.
     """
     threads = cores()
     pool = ThreadPoolExecutor(threads)
@@ -23,7 +28,7 @@ def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None,
     try:
         for item in items:
             ahead.append(pool.submit(work, item))
-            if len(ahead) > threads + 1:
+            if len(ahead) > ahead_each * threads + 1:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()

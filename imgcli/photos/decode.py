@@ -11,7 +11,7 @@ import math
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -39,7 +39,8 @@ from imgcli.image_types import (
     photo_format,
 )
 from imgcli.locations import Location, read_each
-from imgcli.photos.resize import MARGIN, resize
+from imgcli.photos.jpeg import decode_jpeg
+from imgcli.photos.resize import MARGIN, Picture, as_image, resize, size_of
 from imgcli.reading import MAX_PHOTO, MAX_PIXELS_VARIABLE, pixel_limit
 from imgcli.records import Preprocess, SampleRange
 
@@ -99,6 +100,17 @@ def decode(
     max_pixels: int | None = None,
     sample_range: SampleRange | None = None,
 ) -> Image.Image | Fault:
+    """As `decode_picture`, for Pillow to work on."""
+    found = decode_picture(data, at_least, max_pixels, sample_range)
+    return found if isinstance(found, Fault) else as_image(found)
+
+
+def decode_picture(
+    data: bytes,
+    at_least: int | None = None,
+    max_pixels: int | None = None,
+    sample_range: SampleRange | None = None,
+) -> Picture | Fault:
     """Decode a picture fully: upright, RGB, of 8 bits, the first frame where there are several.
 
     Samples of more than 8 bits are scaled: by what the file says of their range, else by
@@ -130,6 +142,10 @@ def decode(
                 return Fault("limit", "TooManyPixels", _too_many(size, held, limit))
             stage = "decode"
             with _one_at_a_time if held > LARGE else nullcontext():
+                if isinstance(image, JpegImageFile):
+                    pixels = decode_jpeg(data, image)
+                    if pixels is not None:
+                        return _upright_pixels(pixels, _orientation(image))
                 _match_transparent_colour(image)
                 white = _white(image, data)
                 rawmode = raw_mode(image)
@@ -139,7 +155,7 @@ def decode(
                     if not _is_too_much_text(error):
                         raise
                     bare = _without_text(data)
-                    return decode(bare, at_least, limit, sample_range)
+                    return decode_picture(bare, at_least, limit, sample_range)
                 if 0 in image.size:
                     return Fault("decode", "NoPixels", f"{size[0]} × {size[1]} pixels")
                 stage = "convert"
@@ -226,14 +242,14 @@ def needed(preprocess: Preprocess) -> int:
     return math.ceil(MARGIN * short)
 
 
-def to_input(photo: Image.Image, preprocess: Preprocess) -> NDArray[np.uint8]:
+def to_input(photo: Picture, preprocess: Preprocess) -> NDArray[np.uint8]:
     """The network's view of a decoded photo: (size, size, 3), antialiased where it shrinks."""
     size = preprocess.size
     match preprocess.fit:
         case "squash":
             return resize(photo, (size, size), preprocess.interpolation)
         case "crop":
-            box = _centre(photo, size, preprocess.crop)
+            box = _centre(size_of(photo), size, preprocess.crop)
             return resize(photo, (size, size), preprocess.interpolation, box)
         case "pad":
             return _padded(photo, size, preprocess.interpolation)
@@ -249,7 +265,7 @@ def view_box(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, floa
         case "squash":
             return 0.0, 0.0, 1.0, 1.0
         case "crop":
-            box = _centre(Image.new("1", size), preprocess.size, preprocess.crop)
+            box = _centre(size, preprocess.size, preprocess.crop)
             (width, height), (left, top, right, bottom) = size, box
             return left / width, top / height, right / width, bottom / height
         case "pad":
@@ -257,25 +273,29 @@ def view_box(size: tuple[int, int], preprocess: Preprocess) -> tuple[float, floa
             return -across, -down, 1 + across, 1 + down
 
 
-def _centre(photo: Image.Image, size: int, crop: float) -> tuple[float, float, float, float]:
-    """The box of `photo` that resizing the short side and cutting out the centre would keep.
+def _centre(photo: tuple[int, int], size: int, crop: float) -> tuple[float, float, float, float]:
+    """The box that resizing a photo's short side and cutting out the centre would keep.
 
     Resizing the box alone gives the same pixels (the filter looks beyond the box) without making
     those that would be cut away. Rounding follows torchvision's Resize and CenterCrop.
+
+    Args:
+        photo: its width and height.
     """
     short = round(size / crop)
     box = []
-    for length in photo.size:
-        resized = short * length // min(photo.size)
+    for length in photo:
+        resized = short * length // min(photo)
         start = round((resized - size) / 2)
         box += [start * length / resized, (start + size) * length / resized]
     left, right, top, bottom = box
-    return left, top, min(right, photo.width), min(bottom, photo.height)
+    return left, top, min(right, photo[0]), min(bottom, photo[1])
 
 
-def _padded(photo: Image.Image, size: int, interpolation: str) -> NDArray[np.uint8]:
-    scale = size / max(photo.size)
-    width, height = (max(1, round(length * scale)) for length in photo.size)
+def _padded(photo: Picture, size: int, interpolation: str) -> NDArray[np.uint8]:
+    across, down = size_of(photo)
+    scale = size / max(across, down)
+    width, height = (max(1, round(length * scale)) for length in (across, down))
     left, top = (size - width) // 2, (size - height) // 2
     canvas = np.zeros((size, size, 3), np.uint8)
     canvas[top : top + height, left : left + width] = resize(photo, (width, height), interpolation)
@@ -527,6 +547,15 @@ TURNS = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
+_TURNED: dict[Transpose, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    Transpose.FLIP_LEFT_RIGHT: lambda pixels: pixels[:, ::-1],
+    Transpose.ROTATE_180: lambda pixels: pixels[::-1, ::-1],
+    Transpose.FLIP_TOP_BOTTOM: lambda pixels: pixels[::-1],
+    Transpose.TRANSPOSE: lambda pixels: pixels.swapaxes(0, 1),
+    Transpose.ROTATE_270: lambda pixels: pixels[::-1].swapaxes(0, 1),
+    Transpose.TRANSVERSE: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    Transpose.ROTATE_90: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
+}
 
 
 def _orientation(image: Image.Image) -> Transpose | None:
@@ -539,6 +568,13 @@ def _orientation(image: Image.Image) -> Transpose | None:
         return TURNS.get(cast(int, image.getexif().get(ORIENTATION)))
     except Exception:  # a photo with broken EXIF is still a photo
         return None
+
+
+def _upright_pixels(pixels: NDArray[np.uint8], turn: Transpose | None) -> NDArray[np.uint8]:
+    """As `_upright`, of pixels (H, W, 3)."""
+    if turn is None:
+        return pixels
+    return np.ascontiguousarray(_TURNED[turn](pixels))
 
 
 def _upright(image: Image.Image, turn: Transpose | None) -> Image.Image:

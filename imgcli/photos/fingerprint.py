@@ -12,9 +12,8 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from imgcli.photos.resize import resize
+from imgcli.photos.resize import Picture, resize, size_of
 
 Fingerprints = NDArray[np.uint8]  # (N, LENGTH)
 Array = NDArray[np.floating[Any]]  # float32 throughout
@@ -51,10 +50,10 @@ WHOLE = np.array([1, 0, 1, 0], np.float32)
 # --- one photo ----------------------------------------------------------------------------------
 
 
-def fingerprint_of(photo: Image.Image) -> Fingerprints:
+def fingerprint_of(photo: Picture) -> Fingerprints:
     """The fingerprint of an upright RGB photo, (LENGTH,)."""
     thumbnail = resize(photo, (SIDE, SIDE), "bilinear")
-    short = np.array([min(*photo.size, 255)], np.uint8)
+    short = np.array([min(*size_of(photo), 255)], np.uint8)
     return np.concatenate([short, thumbnail.reshape(-1)])
 
 

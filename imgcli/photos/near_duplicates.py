@@ -244,7 +244,7 @@ def _derive_fingerprint(view: Preprocess, photo: Photo) -> Fingerprints:
 def _default_view(view: Preprocess, photo: Photo) -> NDArray[np.uint8] | None:
     """The default view; None for a photo that is so small that the view is unlikely to be used."""
     image = photo.decoded(decode.needed(view), view.sample_range)
-    return decode.to_input(image, view) if max(image.size) >= view.size // 2 else None
+    return decode.to_input(image, view) if max(resize.size_of(image)) >= view.size // 2 else None
 
 
 def _is_room(cache: Path, size: int) -> bool:

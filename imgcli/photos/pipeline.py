@@ -10,27 +10,30 @@ machine: it holds what it needs, and changes nothing.
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from imgcli.compute import engine
-from imgcli.locations import Location, paths_in, reading_order
-from imgcli.photos.decode import Fault, decode, read_photos, reduction
+from imgcli.locations import Location, paths_in, reading_order, size_of
+from imgcli.photos.decode import Fault, decode_picture, read_photos, reduction
+from imgcli.photos.resize import Picture
 from imgcli.photos.row_cache import RowStore
+from imgcli.photos.row_cache_files import checksum
 from imgcli.progress import track
 from imgcli.records import IntArray, SampleRange
 
 Bools = NDArray[np.bool_]
 
 BLOCK = 64  # photos stored at once
-CHUNK = 8  # photos per task: enough to outweigh handing them over, few enough to end together
+# A task has so many photos at most, or so many bytes of them: enough to outweigh handing it over,
+# few enough for tasks to end together and for what they derive to be small.
+CHUNK = 16
+WORK = 1 << 20
 CHANGED = "Changed"  # kind of the fault of a file whose digest is another
 
 
@@ -47,10 +50,11 @@ class Photo:
 
     index: int  # in the sequence of files
     data: bytes
+    digest: str | None = None  # SHA-256, where it is known
     given: Any = None  # what its transforms need of it beside that
-    _decoded: dict[tuple[int, SampleRange | None], Image.Image] = field(default_factory=dict)
+    _decoded: dict[tuple[int, SampleRange | None], Picture] = field(default_factory=dict)
 
-    def decoded(self, at_least: int, sample_range: SampleRange | None = None) -> Image.Image:
+    def decoded(self, at_least: int, sample_range: SampleRange | None = None) -> Picture:
         """The picture, not to be changed, with at least so many pixels on its short side.
 
         It is decoded once for all needs that reduce it alike. Needs that differ get a picture each:
@@ -64,7 +68,7 @@ class Photo:
                 continue
             if at_least == other or reduction(self.data, at_least) == reduction(self.data, other):
                 return image
-        made = decode(self.data, at_least, sample_range=sample_range)
+        made = decode_picture(self.data, at_least, sample_range=sample_range)
         if isinstance(made, Fault):
             raise Undecodable(made)
         self._decoded[at_least, sample_range] = made
@@ -80,6 +84,23 @@ class Transform:
 
 
 Derived = dict[int, Any]  # by the position of the transform
+
+
+class _Row(NamedTuple):
+    """A row to be stored."""
+
+    values: NDArray[Any]
+    checksum: bytes
+
+
+def _row(transform: Transform, photo: Photo) -> _Row | None:
+    """What a transform derives, as a row: made ready by the thread that derives it."""
+    values = transform.apply(photo)
+    if values is None:
+        return None
+    assert photo.digest is not None, "rows are kept under the digest"
+    values = np.ascontiguousarray(values)
+    return _Row(values, checksum(bytes.fromhex(photo.digest), values.data))
 
 
 def fill(
@@ -104,17 +125,19 @@ def fill(
     opportunistic = np.array([transform.opportunistic for transform in transforms])
     lacking[opportunistic] &= lacking[~opportunistic].any(axis=0)
     faults: dict[int, Fault] = {}
-    waiting: list[dict[str, NDArray[Any]]] = [{} for _ in stores]
+    waiting: list[dict[str, _Row]] = [{} for _ in stores]
+    rows_of = [replace(one, apply=partial(_row, one)) for one in transforms]
 
     def store_waiting() -> None:
         for store, rows in zip(stores, waiting, strict=True):
             if rows:
-                store.append(list(rows), np.stack(list(rows.values())))
+                made = rows.values()
+                store.append(list(rows), [r.values for r in made], [r.checksum for r in made])
                 rows.clear()
 
     try:
         order = np.array(reading_order(files), dtype=np.int64)
-        with closing(derive(transforms, files, digests, label, lacking, given, order)) as derived:
+        with closing(derive(rows_of, files, digests, label, lacking, given, order)) as derived:
             for done, (i, made) in enumerate(derived, 1):
                 if isinstance(made, Fault):
                     faults[i] = made
@@ -196,11 +219,33 @@ def _derived(
     transforms: Sequence[Transform], tasks: Iterator[_Task]
 ) -> Generator[tuple[int, Derived | Fault], None, None]:
     """What is derived for each task, in order, by whatever engine does the work."""
-    chunks = iter(lambda: list(islice(tasks, CHUNK)), [])
+    chunks = _chunks(tasks)
     work = partial(_derive_chunk, transforms)
     with closing(engine.in_order(work, chunks, _files_of, _unread)) as derived:
         for found in derived:
             yield from found
+
+
+def _chunks(tasks: Iterable[_Task]) -> Iterator[list[_Task]]:
+    """Tasks in parts of about equal work."""
+    chunk, work = [], 0
+    for task in tasks:
+        chunk.append(task)
+        work += _bytes_of(task.photo)
+        if len(chunk) >= CHUNK or work >= WORK:
+            yield chunk
+            chunk, work = [], 0
+    if chunk:
+        yield chunk
+
+
+def _bytes_of(photo: Location | bytes | Fault) -> int:
+    """How much there is to read and decode."""
+    if isinstance(photo, bytes):
+        return len(photo)
+    with suppress(OSError):  # which reading it says
+        return 0 if isinstance(photo, Fault) else size_of(photo)
+    return 0
 
 
 def _files_of(chunk: Sequence[_Task]) -> list[str]:
@@ -232,7 +277,7 @@ def _derive_one(
         return data
     if task.digest is not None and hashlib.sha256(data).hexdigest() != task.digest:
         return Fault("read", CHANGED, "it changed while it was being read")
-    read = Photo(task.position, data, task.given)
+    read = Photo(task.position, data, task.digest, task.given)
     try:
         made = {k: transform.apply(read) for k, transform in transforms.items()}
     except Undecodable as error:

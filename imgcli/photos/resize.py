@@ -9,6 +9,7 @@ other grows, and what overshoots is clipped in between.
 """
 
 import threading
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ try:
 except ImportError:  # no wheel for this machine
     simd = None
 
+# RGB; of most JPEGs the array (H, W, 3), of what Pillow decodes its image.
+Picture: TypeAlias = Image.Image | NDArray[np.uint8]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -39,29 +42,43 @@ _of_thread = threading.local()
 
 
 def resize(
-    photo: Image.Image, size: tuple[int, int], interpolation: str, box: Box | None = None
+    photo: Picture, size: tuple[int, int], interpolation: str, box: Box | None = None
 ) -> NDArray[np.uint8]:
     """An RGB photo, or the box cut out of it, at `size` (width, height): (height, width, 3).
 
     Args:
         interpolation: "bilinear" or "bicubic".
     """
-    large = photo.width * photo.height > LARGE
+    width, height = size_of(photo)
+    large = width * height > LARGE
     # Boxes crash it (4.0.1: a photo of 23 × 45 is enough). Whole photos came out right 200,000
     # times.
     if simd is None or box is not None:
         gap = MARGIN if large else None
-        return np.asarray(photo.resize(size, Resampling[interpolation.upper()], box, gap))
+        filter = Resampling[interpolation.upper()]
+        return np.asarray(as_image(photo).resize(size, filter, box, gap))
     if large:
-        factors = [n // (m * MARGIN) or 1 for n, m in zip(photo.size, size, strict=True)]
-        photo = photo.reduce((factors[0], factors[1]))  # a sixth of the time and memory
+        factors = [n // (m * MARGIN) or 1 for n, m in zip((width, height), size, strict=True)]
+        photo = as_image(photo).reduce((factors[0], factors[1]))  # a sixth of the time and memory
     return _vectorised(photo, size, interpolation)
 
 
-def _vectorised(photo: Image.Image, size: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:
+def size_of(photo: Picture) -> tuple[int, int]:
+    """Width and height."""
+    if isinstance(photo, Image.Image):
+        return photo.size
+    return photo.shape[1], photo.shape[0]
+
+
+def as_image(photo: Picture) -> Image.Image:
+    """The picture for Pillow to work on."""
+    return photo if isinstance(photo, Image.Image) else Image.fromarray(photo)
+
+
+def _vectorised(photo: Picture, size: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:
     kernel = {"bilinear": simd.FilterType.bilinear, "bicubic": simd.FilterType.catmull_rom}
     options = simd.ResizeOptions(simd.ResizeAlg.convolution(kernel[interpolation]))
-    source = simd.ImageData(*photo.size, simd.PixelType.U8x3, photo.tobytes())
+    source = simd.ImageData(*size_of(photo), simd.PixelType.U8x3, photo.tobytes())
     target = simd.ImageData(*size, simd.PixelType.U8x3)
     if not hasattr(_of_thread, "resizer"):
         _of_thread.resizer = simd.Resizer()  # it keeps its buffers, and is for one thread

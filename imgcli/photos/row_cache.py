@@ -241,18 +241,27 @@ class RowStore:
         if self._in_memory:
             self._need_memory(size)
 
-    def append(self, keys: Sequence[str], array: NDArray[Any]) -> None:
+    def append(
+        self,
+        keys: Sequence[str],
+        array: NDArray[Any] | Sequence[NDArray[Any]],
+        checksums: Sequence[bytes] | None = None,
+    ) -> None:
         """Add rows (len(keys), *shape) under their keys; those already there stay as they are.
+
+        Args:
+            checksums: of each row, by `checksum`; None works them out here.
 
         Raises:
             StorageError: neither the disk nor the memory can hold them.
         """
-        assert array.shape == (len(keys), *self.shape) and array.dtype == self.dtype
+        assert len(array) == len(keys)
+        assert all(row.shape == self.shape and row.dtype == self.dtype for row in array)
         packed = [bytes.fromhex(key) for key in keys]
         if not self._in_memory:
             try:
                 with self._writing() as (rows, index):
-                    self._write(packed, array, rows, index)
+                    self._write(packed, array, checksums, rows, index)
                 return
             except OSError as error:
                 self._go_on_in_memory(error)
@@ -310,19 +319,24 @@ class RowStore:
         write_json(self.folder / META, self._meta())
 
     def _write(
-        self, keys: Sequence[bytes], array: NDArray[Any], rows: FileIO, index: FileIO
+        self,
+        keys: Sequence[bytes],
+        array: NDArray[Any] | Sequence[NDArray[Any]],
+        checksums: Sequence[bytes] | None,
+        rows: FileIO,
+        index: FileIO,
     ) -> None:
         new = self._missing(keys)
         if not new:
             return
         known = len(self._sound)
-        chosen = array if len(new) == len(array) else array[list(new.values())]
-        block = np.ascontiguousarray(chosen)
-        records = b"".join(
-            key + checksum(key, row.data) for key, row in zip(new, block, strict=True)
+        block = [np.ascontiguousarray(array[i]).data for i in new.values()]
+        checks = (
+            map(checksum, new, block) if checksums is None else (checksums[i] for i in new.values())
         )
-        write_all(rows, block.data.cast("B"), known * self._row_bytes)
-        write_all(index, memoryview(records), known * RECORD)
+        records = b"".join(key + check for key, check in zip(new, checks, strict=True))
+        write_all(rows, block, known * self._row_bytes)
+        write_all(index, [memoryview(records)], known * RECORD)
         self._catch_up(index)
         self._stamp = stamp_of(rows.fileno())  # changed by us: what we know still holds
         self._sound[known:] = True

@@ -12,7 +12,10 @@ Readers and the writer may be different processes.
 import os
 import stat
 import zlib
+from collections import deque
+from collections.abc import Sequence
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ VERSION = 2
 META, ROWS, INDEX, LOCK = "meta.json", "rows.bin", "index.bin", "lock"
 KEY = 32  # bytes
 RECORD = KEY + 4  # bytes
+PIECES = 64  # written at once; systems take 1,024 or more
 MAX_META = 1 << 16  # bytes; ours has about a hundred
 
 
@@ -77,8 +81,13 @@ def cut_to(file: FileIO, size: int) -> None:
         os.ftruncate(file.fileno(), size)
 
 
-def write_all(file: FileIO, data: memoryview, offset: int) -> None:
-    """Write all of `data` at `offset`, in as many pieces as the system takes it in."""
-    while data:
-        written = os.pwrite(file.fileno(), data, offset)
-        data, offset = data[written:], offset + written
+def write_all(file: FileIO, pieces: Sequence[memoryview], offset: int) -> None:
+    """Write pieces one after the other from `offset` on, in as many steps as the system takes."""
+    left = deque(piece.cast("B") for piece in pieces)
+    while left:
+        written = os.pwritev(file.fileno(), list(islice(left, PIECES)), offset)
+        offset += written
+        while left and written >= len(left[0]):
+            written -= len(left.popleft())
+        if written:
+            left[0] = left[0][written:]

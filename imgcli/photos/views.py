@@ -191,7 +191,7 @@ def thumbnail(file: Path, side: int, sha256: str | None = None) -> bytes | None:
 
 def _thumbnail_of(side: int) -> Transform:
     def apply(photo: Photo) -> bytes:
-        small = photo.decoded(side, own_range(photo.data)).copy()
+        small = resize.as_image(photo.decoded(side, own_range(photo.data))).copy()
         small.thumbnail((side, side))
         made = io.BytesIO()
         small.save(made, "WEBP", quality=QUALITY)

@@ -23,6 +23,7 @@ from imgcli.photos.decode import Fault, view_box
 from imgcli.photos.fingerprint import Fingerprints, fingerprint_of
 from imgcli.photos.near_duplicates import fingerprint_files, group_fingerprints
 from imgcli.photos.pipeline import Photo, Transform, derive_stream
+from imgcli.photos.resize import as_image, size_of
 from imgcli.photos.sample_range import own_range
 from imgcli.photos.views import Images, view_of
 from imgcli.progress import note
@@ -230,7 +231,7 @@ def _read(photos: NewPhotos, network: Network) -> Iterator[tuple[list[_Read], li
 
 
 def _picture(photo: Photo) -> bytes:
-    small = photo.decoded(PICTURE, own_range(photo.data)).copy()
+    small = as_image(photo.decoded(PICTURE, own_range(photo.data))).copy()
     small.thumbnail((PICTURE, PICTURE))
     made = io.BytesIO()
     small.save(made, "JPEG", quality=92)
@@ -238,8 +239,7 @@ def _picture(photo: Photo) -> bytes:
 
 
 def _size(photo: Photo) -> tuple[int, int]:
-    found: tuple[int, int] = photo.decoded(PICTURE, own_range(photo.data)).size
-    return found
+    return size_of(photo.decoded(PICTURE, own_range(photo.data)))
 
 
 def _print(photo: Photo) -> Fingerprints:

@@ -166,8 +166,8 @@ def test_commands_give_the_same_figures_and_rows_though_a_node_dies(
     append = RowStore.append
     left: list[Any] = []
 
-    def appended(store: RowStore, keys: list[str], array: Any) -> None:
-        append(store, keys, array)
+    def appended(store: RowStore, *rows: Any) -> None:
+        append(store, *rows)
         if left:  # in the middle of a pass over the photos
             head.remove_node(left.pop(), allow_graceful=False)
 

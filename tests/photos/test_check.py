@@ -232,7 +232,7 @@ def test_a_check_after_a_split_decodes_nothing(raw: Path, monkeypatch: pytest.Mo
         raise AssertionError("decoded")
 
     monkeypatch.setattr(decode, "decode", refuse)
-    monkeypatch.setattr("imgcli.photos.pipeline.decode", refuse)
+    monkeypatch.setattr("imgcli.photos.pipeline.decode_picture", refuse)
     assert checked(raw).classes == {"cat": 6, "dog": 6}
     assert checked(raw.parent / "dataset").classes == {"cat": 6, "dog": 6}
 

@@ -14,8 +14,9 @@ from PIL import Image
 from imgcli.errors import DataError, StorageError
 from imgcli.photos import pipeline
 from imgcli.photos import views as pixels_module
-from imgcli.photos.decode import Fault, decode, needed, to_input
+from imgcli.photos.decode import Fault, decode, decode_picture, needed, to_input
 from imgcli.photos.pipeline import BLOCK
+from imgcli.photos.resize import Picture
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.views import Pixels, decode_files, enlarged, load_pixels
 from imgcli.records import Preprocess, Rejected, Samples
@@ -54,11 +55,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What is really decoded, as it is."""
     seen: list[bytes] = []
 
-    def spy(data: bytes, at_least: int, **more: Any) -> Image.Image | Fault:
+    def spy(data: bytes, at_least: int, **more: Any) -> Picture | Fault:
         seen.append(data)
-        return decode(data, at_least, **more)
+        return decode_picture(data, at_least, **more)
 
-    monkeypatch.setattr(pipeline, "decode", spy)
+    monkeypatch.setattr(pipeline, "decode_picture", spy)
     return seen
 
 
@@ -206,12 +207,12 @@ def test_an_interrupted_pass_is_taken_up_where_it_stopped(
     append = RowStore.append
     calls = 0
 
-    def ctrl_c(self: RowStore, keys: list[str], array: np.ndarray) -> None:
+    def ctrl_c(self: RowStore, *rows: Any) -> None:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise KeyboardInterrupt
-        append(self, keys, array)
+        append(self, *rows)
 
     with monkeypatch.context() as patch:
         patch.setattr(RowStore, "append", ctrl_c)
