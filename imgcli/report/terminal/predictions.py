@@ -132,21 +132,27 @@ def set_lines(sets: Document, single: int, n: int) -> list[str]:
         sets: of the JSON contract of `predict --coverage`.
         single: of the `n` photos at hand, those with one class in their set.
     """
-    lowest = [one for one in sets["per_class"] if one["covered_ci95"][1] < sets["coverage"]]
-    lowest.sort(key=lambda one: one["covered"])
+    lowest = sorted(
+        (one for one in sets["per_class"] if one["covered"] < sets["coverage"]),
+        key=lambda one: one["covered"],
+    )
     shown = [f"{printable(one['class'])} ({percent(one['covered'], digits=0)})" for one in lowest]
     lines = [
         f"{single:,} of {count(n, 'photo')} {'has' if single == 1 else 'have'} one class.",
         f"Out-of-fold, sets hold the true class of {percent(sets['covered'])} of "
         f"{count(sets['n'], 'photo')} (95 % interval {interval(sets['covered_ci95'])}), asked for "
         f"were {percent(sets['coverage'])}; {sets['classes_per_photo']:.2f} classes a photo, "
-        f"{percent(sets['single'])} have one. So they do for photos like those.",
+        f"{percent(sets['single'])} have one. The same holds for photos like those.",
     ]
     if shown:
-        lines.append(f"Held less often: {', '.join(shown)}.")
+        lines.append(f"Less often: {', '.join(shown[:5])}{_more(shown[5:])}.")
     if sets["few"]:
         lines.append(f"Too few photos to hold it by themselves: {listed(sets['few'])}.")
     return lines
+
+
+def _more(rest: Sequence[str]) -> str:
+    return f" and {len(rest):,} more" if rest else ""
 
 
 def cost_lines(cost: Document, unsure: int, n: int) -> list[str]:

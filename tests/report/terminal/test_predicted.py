@@ -82,7 +82,7 @@ def test_what_sets_held_is_said_with_the_classes_that_they_hold_less_often() -> 
     assert lines[0] == "9 of 10 photos have one class."
     assert "true class of 95.7 % of 1,850 photos (95 % interval 94.5–96.7 %), asked" in lines[1]
     assert lines[2:] == [
-        "Held less often: owl (80 %).",
+        "Less often: owl (80 %), cat (90 %).",
         "Too few photos to hold it by themselves: 'emu'.",
     ]
 
