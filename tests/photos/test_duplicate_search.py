@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgcli.compute import local
 from imgcli.photos import candidates, links
 from imgcli.photos.fingerprint import LENGTH, SIDE, Fingerprints, cosines
 from imgcli.photos.near_duplicates import StoredFingerprints, group_fingerprints
@@ -117,7 +116,8 @@ def test_a_photo_takes_a_quarter_of_its_fingerprint_which_stays_on_disk(
     monkeypatch.setattr(candidates, "BLOCK", 128)
     monkeypatch.setattr(links, "BLOCK", 128)
     monkeypatch.setattr(links, "PHOTOS", 256)
-    monkeypatch.setattr(local, "_most", 1)  # how many blocks are held at once
+    monkeypatch.setattr(candidates, "in_threads", map)  # one block is held at once
+    monkeypatch.setattr(links, "in_threads", map)
     n, coarse = 6000, np.random.default_rng(0).random((6000, 3, 8, 8), np.float32)
     finer = np.float32(cosines(8))
     fine = (finer.T @ coarse @ finer).reshape(n, 3, -1).transpose(0, 2, 1).reshape(n, -1)
