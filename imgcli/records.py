@@ -20,6 +20,8 @@ from imgcli.locations import Location
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
+UNSURE = "unsure"  # in the place of a class: no answer
+
 
 @dataclass(frozen=True)
 class Rejected:

@@ -12,6 +12,7 @@ from imgcli.cli.console import render_tables
 from imgcli.cli.options import (
     ClassesAt,
     Cluster,
+    CostTable,
     Device,
     FoldSeed,
     Form,
@@ -75,6 +76,7 @@ def evaluate(
     group_by: GroupBys = None,
     group_table: GroupTable = None,
     compare_ungrouped: Ungrouped = False,
+    cost: CostTable = None,
     classes_at: ClassesAt = None,
     parts: Parts = [],  # noqa: B006
     device: Device = "auto",
@@ -105,6 +107,8 @@ def evaluate(
 
       imgcli evaluate --folds 10 --group-by column:patient --compare-ungrouped
 
+      imgcli evaluate --folds 10 --cost costs.csv
+
       imgcli evaluate --run latest
 
       imgcli evaluate --folds 5 --run ONE --run ANOTHER
@@ -132,6 +136,7 @@ def evaluate(
         classes_at=classes_at,
         parts=parts,
         track=track,
+        cost=cost,
     )
     render_tables(result, json=json, form=form, table=table, people=_tables)
 

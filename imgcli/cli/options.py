@@ -122,6 +122,15 @@ MaxPixels = Annotated[
         callback=_allow_pixels,
     ),
 ]
+CostTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--cost",
+        metavar="FILE",
+        show_default=False,
+        help="Table of what mistakes cost: a matrix, rows the true class, columns the answer.",
+    ),
+]
 Cluster = Annotated[
     str | None,
     typer.Option(

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from imgcli.cli.console import render
 from imgcli.cli.options import (
     Cluster,
+    CostTable,
     Device,
     Json,
     MaxPixels,
@@ -77,6 +78,16 @@ MinPrecision = Annotated[
         "precision, such as 0.95. Needs `imgcli evaluate --folds` first.",
     ),
 ]
+Coverage = Annotated[
+    float | None,
+    typer.Option(
+        "--coverage",
+        metavar="SHARE",
+        show_default=False,
+        help="Give each photo the set of classes that holds the true one this often, such as 0.95; "
+        "those with one class are answered. Needs `imgcli evaluate --folds` first.",
+    ),
+]
 
 
 def predict(
@@ -86,6 +97,8 @@ def predict(
     top: Top = 5,
     min_precision: MinPrecision = None,
     unsure: Unsure = None,
+    coverage: Coverage = None,
+    cost: CostTable = None,
     sort_into: SortInto = None,
     link: Linked = "auto",
     root: TableRoot = None,
@@ -111,6 +124,10 @@ def predict(
 
       imgcli predict holiday/ --min-precision 0.95
 
+      imgcli predict holiday/ --coverage 0.95
+
+      imgcli predict holiday/ --cost costs.csv
+
       imgcli predict new.zip --sort-into sorted --unsure 0.6
 
       find . -name '*.jpg' -print0 | imgcli predict - --csv - > found.csv
@@ -127,6 +144,8 @@ def predict(
         top=top,
         min_precision=min_precision,
         unsure=unsure,
+        coverage=coverage,
+        cost=cost,
         sort_into=sort_into,
         link=link,
         root=root,
@@ -147,24 +166,37 @@ def predict(
 
 
 def _tables(result: command.PredictResult) -> Iterator[RenderableType]:
-    from imgcli.report.terminal.evaluation import predicted, sorted_table
+    from imgcli.report.terminal.predictions import predicted, sorted_table
 
     if result.csv:
         yield f"{count(len(result.paths), 'prediction')} in {result.csv}"
     if result.sorted:
         yield sorted_table(result.sorted.to_json())
     if not (result.csv or result.sorted):
-        yield from predicted(result.paths, result.classes, result.probs, result.sure)
+        yield from predicted(
+            *(result.paths, result.classes, result.probs, result.predictions),
+            *(result.sure, result.prediction_sets),
+        )
     yield from texts(_sentences(result))
 
 
 def _sentences(result: command.PredictResult) -> list[str]:
     """What is said of all photos together: the precision, and where they were put."""
-    from imgcli.report.terminal.evaluation import answered_line, promise_lines, sorted_lines
+    from imgcli.report.terminal.predictions import (
+        answered_line,
+        cost_lines,
+        promise_lines,
+        set_lines,
+        sorted_lines,
+    )
 
     answered, n, lines = int(result.sure.sum()), len(result.sure), []
     if result.promise:
         lines += promise_lines(result.promise.to_json(), answered, n)
+    elif result.sets:
+        lines += set_lines(result.sets.to_json(), answered, n)
+    elif result.cost:
+        lines += cost_lines(result.cost.to_json(), n - answered, n)
     elif result.threshold is not None:
         lines.append(answered_line(result.threshold, answered, n))
     if result.sorted:

@@ -1,11 +1,11 @@
 """Estimate the error of a run: by cross-validation, or on the sealed test part."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from imgcli.commands.folders import names
+from imgcli.commands.folders import names, optional_table
 from imgcli.commands.results import Tabular, image_html
 from imgcli.commands.tracked_results import add_evaluation, finished_runs_tracked
 from imgcli.config import check_device
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from imgcli.config import GroupBy
+    from imgcli.evaluation.costs import CostFigures
     from imgcli.records import (
         ClassFigures,
         Evaluation,
@@ -46,6 +47,7 @@ class EvaluateResult(Tabular):
     leaks: int  # groups of duplicates in the test part and outside it
     figures: tuple[Path, ...] = ()  # stored in the run's folder
     ungrouped: "Evaluation | None" = None  # with `compare_ungrouped`
+    cost: "CostFigures | None" = None  # with `cost`
 
     @property
     def run(self) -> Path:
@@ -184,6 +186,7 @@ def evaluate(
     classes_at: str | int | None = None,
     parts: Mapping[str, str] | Sequence[str] = (),
     track: str | Sequence[str] | None = None,
+    cost: str | Path | None = None,
 ) -> EvaluateResult:
     """Estimate the error of a run by K folds, or score the sealed test part.
 
@@ -207,6 +210,7 @@ def evaluate(
             run's own dataset, the run knows it.
         parts: the part that each of its folder names means, as for `import_photos`.
         track: what is told of it beside the trackers of the run, as for `train`; "none": nothing.
+        cost: a table of what mistakes cost; what answers cost is given with its interval.
         compare_ungrouped: cross-validate once more by photos, near-duplicates alone kept together.
 
     Raises:
@@ -235,6 +239,7 @@ def evaluate(
     runs = find_runs(names(run))
     data = None if data is None else Path(data)
     check_device(device)
+    cost = optional_table(cost, "--cost")
     for one in runs:
         refuse_missing(one.data if data is None else data)
         need_writable(one.folder)
@@ -250,7 +255,9 @@ def evaluate(
     for one, own in zip(runs, owns, strict=True):
         _refuse_levels_of_own(one, own, asked)
     with finished_runs_tracked(follow, runs) as tracked:
-        return _evaluated(runs, owns, asked, by, tracked, compare_ungrouped=compare_ungrouped)
+        return _evaluated(
+            runs, owns, asked, by, tracked, compare_ungrouped=compare_ungrouped, cost=cost
+        )
 
 
 def _evaluated(
@@ -261,6 +268,7 @@ def _evaluated(
     tracked: "Sequence[TrackedRun]",
     *,
     compare_ungrouped: bool,
+    cost: Path | None,
 ) -> EvaluateResult:
     from imgcli.evaluation.evaluate import average
     from imgcli.evaluation.evaluate import evaluate as figures_of
@@ -285,6 +293,9 @@ def _evaluated(
     if compare_ungrouped:
         ungrouped = _ungrouped(runs, owns, asked)
         document["ungrouped"] = _beside(ungrouped)
+    paid = None if cost is None else _paid(cost, runs, [one.predictions for one in each])
+    if paid is not None:
+        document["cost"] = paid.to_json()
     figures: tuple[Path, ...] = ()
     if len(runs) == 1:
         document["calibration"] = _calibrate(runs[0], predictions, own)
@@ -302,7 +313,26 @@ def _evaluated(
         leaks=max(one.leaks for one in each),
         figures=figures,
         ungrouped=ungrouped,
+        cost=paid,
     )
+
+
+def _paid(
+    table: Path, runs: "Sequence[Run]", predictions: "Sequence[Predictions]"
+) -> "CostFigures":
+    """What answers to these photos cost, by probabilities calibrated as those of new photos are."""
+    from imgcli.evaluation.calibration import calibrated, helpful_temperature, temperature_of
+    from imgcli.evaluation.costs import cost_figures, read_costs
+    from imgcli.evaluation.evaluate import average
+
+    scaled = [
+        helpful_temperature(one)[1]
+        if one.folds
+        else replace(one, probs=calibrated(one.probs, temperature_of(run)))
+        for run, one in zip(runs, predictions, strict=True)
+    ]
+    together = average(scaled)
+    return cost_figures(together, read_costs(table, together.classes))
 
 
 def _grouping(group_by: str | Sequence[str] | None, table: str | Path | None) -> "GroupBy | None":

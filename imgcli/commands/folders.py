@@ -33,6 +33,17 @@ def optional_path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
 
+def optional_table(path: str | Path | None, option: str) -> Path | None:
+    """A table that may be left out.
+
+    Raises:
+        WrongUsage: there is no such file.
+    """
+    if path is not None and not Path(path).is_file():
+        raise WrongUsage(f"{option} '{path}' is no file.")
+    return optional_path(path)
+
+
 def names(given: str | Path | Sequence[str | Path]) -> list[str]:
     """One name or several, of runs or photos, as a list."""
     return [str(given)] if isinstance(given, str | Path) else [str(one) for one in given]

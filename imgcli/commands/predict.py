@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from imgcli.commands.folders import names, optional_path
+from imgcli.commands.folders import names, optional_path, optional_table
 from imgcli.commands.results import Tabular
 from imgcli.config import check_device
 from imgcli.errors import WrongUsage
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
     from imgcli.commands.load_run import LoadedRun
     from imgcli.commands.sort_photos import Sorted
+    from imgcli.evaluation.costs import CostFigures
+    from imgcli.evaluation.decisions import Decisions
+    from imgcli.evaluation.prediction_sets import PredictionSets
     from imgcli.evaluation.selective import SelectivePrediction
-    from imgcli.records import FloatArray, NewPhotos, Rejected
+    from imgcli.records import FloatArray, NewPhotos, Predictions, Rejected
     from imgcli.report.table_formats import TableRecord
     from imgcli.runs import Run
     from imgcli.training.predict import Predicted
@@ -41,29 +44,38 @@ class PredictResult(Tabular):
     classes: tuple[str, ...]  # (K,) names
     paths: tuple[str, ...]  # (M,) photos
     probs: "FloatArray"  # (M, K) calibrated, if the run has been evaluated by folds
-    predictions: tuple[str, ...]  # (M,) the most probable class of each photo
+    predictions: tuple[str, ...]  # (M,) the answer, or the most probable class where there is none
     confidence: "FloatArray"  # (M,) its probability
-    sure: "NDArray[np.bool_]"  # (M,) whether the confidence is enough
-    threshold: float | None  # the confidence that is enough; None where all are answered
+    sure: "NDArray[np.bool_]"  # (M,) whether there is an answer
+    threshold: float | None  # the confidence that is enough for one; None without such
     promise: "SelectivePrediction | None"  # threshold and precision, with min_precision only
+    sets: "PredictionSets | None"  # thresholds of the classes, with coverage only
+    cost: "CostFigures | None"  # what answers cost on held-out photos, with cost only
     rejected: "tuple[Rejected, ...]"  # photos that cannot be read
     csv: Path | None
     sorted: "Sorted | None"  # with sort_into
     _found: "Predicted"
+    _decided: "Decisions"
     _top: int  # classes per photo in the document and the table
+
+    @property
+    def prediction_sets(self) -> tuple[tuple[str, ...], ...] | None:
+        """(M,) the classes of each photo's set, most probable first; None without coverage."""
+        if self._decided.sets is None:
+            return None
+        return tuple(tuple(self.classes[k] for k in own) for own in self._decided.sets)
 
     @cached_property
     def table(self) -> str:
         """The predictions as CSV."""
-        return self._found.csv(self._top, self.threshold)
+        return self._found.csv(self._top, self._decided.answers, self._decided.columns)
 
     @cached_property
     def document(self) -> Mapping[str, Any]:
         """The document of the JSON contract."""
-        sure = self.sure if self.threshold is not None else None
         return {
             "run": self._run,
-            **_document(self._found, self._top, sure, self.promise),
+            **_document(self._found, self._top, self._decided, self.predictions, self.confidence),
             **({"sorted": self.sorted.to_json()} if self.sorted else {}),
         }
 
@@ -79,7 +91,11 @@ class PredictResult(Tabular):
         from imgcli.report.table_records import prediction_table
 
         return {
-            "photos": prediction_table(self.paths, self.classes, self.probs, self.sure.tolist())
+            "photos": prediction_table(
+                *(self.paths, self.classes, self.probs),
+                self._decided.shown(self.probs).tolist(),
+                self.sure.tolist(),
+            )
         }
 
     def _repr_html_(self) -> str:
@@ -121,6 +137,8 @@ def predict(
     top: int = 5,
     min_precision: float | None = None,
     unsure: float | None = None,
+    coverage: float | None = None,
+    cost: str | Path | None = None,
     sort_into: str | Path | None = None,
     link: Link = "auto",
     root: str | Path | None = None,
@@ -141,6 +159,10 @@ def predict(
         min_precision: answer only with enough confidence for this share of the answers to be
             correct, such as 0.95; estimated from the run's out-of-fold predictions.
         unsure: answer only with at least this confidence.
+        coverage: for each photo the set of classes that holds the true one in this share of photos,
+            such as 0.95, of each class; by the run's out-of-fold predictions. A photo with one
+            class in its set is answered.
+        cost: a table of what mistakes cost; the answer of least expected cost is given.
         sort_into: a folder that gets every photo in a folder of its class, or in unsure/; nothing
             in it is overwritten, and `imgcli.restore` takes them out again.
         link: how photos are placed there; "auto": hard links, copies where there are none.
@@ -159,14 +181,13 @@ def predict(
         )
     if unsure is not None and not 0 < unsure <= 1:
         raise WrongUsage(f"--unsure {unsure:g} is not a confidence between 0 and 1, such as 0.6.")
-    if unsure is not None and min_precision is not None:
-        raise WrongUsage(
-            "--unsure and --min-precision both say which photos are unsure; give the one or the "
-            "other."
-        )
+    if coverage is not None and not 0 < coverage < 1:
+        raise WrongUsage(f"--coverage {coverage:g} is not a share between 0 and 1, such as 0.95.")
+    _refuse_several(unsure=unsure, min_precision=min_precision, coverage=coverage, cost=cost)
     if link != "auto" and sort_into is None:
         raise WrongUsage(f"--link {link} goes with --sort-into.")
     csv, target = optional_path(csv), optional_path(sort_into)
+    cost = optional_table(cost, "--cost")
     if csv is not None and csv.exists():
         raise WrongUsage(f"--csv {csv} exists. Name another file, or move it away.")
 
@@ -182,10 +203,7 @@ def predict(
     from imgcli.evaluation.calibration import temperature_of
 
     temperatures = [temperature_of(one) for one in runs]
-    promised = (
-        None if min_precision is None else selective_threshold(runs, temperatures, min_precision)
-    )
-    threshold = promised.threshold if promised else unsure
+    decide = _Decide(runs, temperatures, unsure, min_precision, coverage, cost)
     if loaded is None:
         from imgcli.training.predict import predict_photos
 
@@ -194,28 +212,32 @@ def predict(
         from imgcli.training.predict import predict_by
 
         found = predict_by(loaded.networks, photos)
-    sure = found.sure(threshold or 0.0)
+    decided = decide(found)
     if csv is not None:
-        found.write_csv(csv, top, threshold)
+        found.write_csv(csv, top, decided.answers, decided.columns)
     placed = None
     if target is not None:
         from imgcli.commands.sort_photos import sort_photos
 
-        placed = sort_photos(photos, found, sure, target, link)
+        placed = sort_photos(photos, found, decided.answers, target, link)
+    shown = decided.shown(found.probs)
     return PredictResult(
         runs=tuple(one.folder for one in runs),
         classes=found.classes,
         paths=tuple(found.paths),
         probs=found.probs,
-        predictions=tuple(best[0][0] for best in found.ranked(1)),
-        confidence=found.probs.max(axis=1),
-        sure=sure,
-        threshold=threshold,
-        promise=promised,
+        predictions=tuple(found.classes[k] for k in shown),
+        confidence=found.probs[range(len(shown)), shown],
+        sure=decided.sure,
+        threshold=decide.threshold,
+        promise=decide.promise,
+        sets=decide.sets,
+        cost=decide.cost,
         rejected=tuple(found.rejected),
         csv=csv,
         sorted=placed,
         _found=found,
+        _decided=decided,
         _top=top,
     )
 
@@ -242,46 +264,111 @@ def _photos(
     return photos
 
 
+def _refuse_several(**given: object) -> None:
+    """Refuse more than one way of deciding which photos are answered and how."""
+    options = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    if len(options) > 1:
+        raise WrongUsage(
+            f"{options[0]} and {options[1]} both say what is answered; give the one or the other."
+        )
+
+
+class _Decide:
+    """What is answered to photos, by what the runs' out-of-fold predictions say of it.
+
+    Raises:
+        RunError: there are none, and they are needed.
+        DataError: they cannot promise what is asked for, or the costs are not of these classes.
+    """
+
+    def __init__(
+        self,
+        runs: "Sequence[Run]",
+        temperatures: Sequence[float],
+        unsure: float | None,
+        min_precision: float | None,
+        coverage: float | None,
+        cost: Path | None,
+    ) -> None:
+        self.threshold = unsure
+        self.promise: SelectivePrediction | None = None
+        self.sets: PredictionSets | None = None
+        self.cost: CostFigures | None = None
+        if min_precision is not None:
+            self.promise = selective_threshold(runs, temperatures, min_precision)
+            self.threshold = self.promise.threshold
+        elif coverage is not None:
+            from imgcli.evaluation.prediction_sets import prediction_sets
+
+            self.sets = prediction_sets(_out_of_fold(runs, temperatures), coverage)
+        elif cost is not None:
+            from imgcli.evaluation.costs import cost_figures, read_costs
+
+            held_out = _out_of_fold(runs, temperatures)
+            self._costs = read_costs(cost, held_out.classes)
+            self.cost = cost_figures(held_out, self._costs)
+
+    def __call__(self, found: "Predicted") -> "Decisions":
+        from imgcli.evaluation import decisions
+
+        if self.sets is not None:
+            return decisions.by_sets(found.probs, found.classes, self.sets)
+        if self.cost is not None:
+            return decisions.by_cost(found.probs, found.classes, self._costs, self.cost)
+        if self.threshold is not None:
+            return decisions.by_confidence(found.probs, found.classes, self.threshold, self.promise)
+        return decisions.most_probable(found.probs)
+
+
 def selective_threshold(
     runs: "Sequence[Run]", temperatures: Sequence[float], min_precision: float
 ) -> "SelectivePrediction":
     """The confidence threshold, from the runs' out-of-fold predictions, calibrated as now."""
+    from imgcli.evaluation.selective import selective_prediction
+
+    return selective_prediction(_out_of_fold(runs, temperatures), min_precision)
+
+
+def _out_of_fold(runs: "Sequence[Run]", temperatures: Sequence[float]) -> "Predictions":
+    """The runs' out-of-fold predictions, calibrated as those of new photos are."""
     from imgcli.evaluation.calibration import calibrated
     from imgcli.evaluation.evaluate import average
     from imgcli.evaluation.predictions_io import out_of_fold
-    from imgcli.evaluation.selective import selective_prediction
 
     each = [out_of_fold(run) for run in runs]
-    scaled = [
-        replace(one, probs=calibrated(one.probs, temperature))
-        for one, temperature in zip(each, temperatures, strict=True)
-    ]
-    return selective_prediction(average(scaled), min_precision)
+    return average(
+        [
+            replace(one, probs=calibrated(one.probs, temperature))
+            for one, temperature in zip(each, temperatures, strict=True)
+        ]
+    )
 
 
 def _document(
     found: "Predicted",
     top: int,
-    sure: "NDArray[np.bool_] | None",
-    promised: "SelectivePrediction | None",
+    decided: "Decisions",
+    classes: Sequence[str],
+    confidence: "FloatArray",
 ) -> dict[str, Any]:
     """What the document says of the photos.
 
     Args:
-        sure: (M,) which photos are answered; None where all are.
+        classes: (M,) the answer to each photo, or its most probable class.
+        confidence: (M,) the probability of that.
     """
     from imgcli.files import as_json
 
-    rows: list[dict[str, Any]] = [
-        {"path": path, "class": best[0][0], "confidence": best[0][1], "top": best}
-        for path, best in zip(found.paths, found.ranked(top), strict=True)
-    ]
-    document: dict[str, Any] = {"predictions": rows}
-    if sure is not None:
-        for row, answered in zip(rows, sure.tolist(), strict=True):
-            row.update({"unsure": not answered, **({} if answered else {"class": None})})
-        if promised:
-            document["promise"] = promised.to_json()
-        document["answered"] = int(sure.sum())
-        document["unsure"] = int((~sure).sum())
-    return {**document, "rejected": [as_json(photo) for photo in found.rejected]}
+    each = zip(
+        *(found.paths, classes, confidence.tolist(), decided.sure.tolist()),
+        *(found.ranked(top), decided.photos),
+        strict=True,
+    )
+    return {
+        "predictions": [
+            {"path": path, "class": name if sure else None, "confidence": p, "top": best, **said}
+            for path, name, p, sure, best, said in each
+        ],
+        **decided.document,
+        "rejected": [as_json(photo) for photo in found.rejected],
+    }

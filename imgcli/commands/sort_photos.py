@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from imgcli.collect.names import safe_name
 from imgcli.commands.results import Result
 from imgcli.locations import Location, Member
 from imgcli.photos.decode import read_photo
 from imgcli.photos.manifest import Link
-from imgcli.photos.sorting import UNSURE, ToSort, refuse_place, sort_into
+from imgcli.photos.sorting import ToSort, refuse_place, sort_into
 from imgcli.reading import matching
-from imgcli.records import NewPhotos, Rejected
+from imgcli.records import UNSURE, IntArray, NewPhotos, Rejected
 from imgcli.text import free_suffixes, percent
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from imgcli.training.predict import Predicted
 
 
@@ -52,20 +51,22 @@ def _of_sorted(content: Location | bytes | Rejected) -> str | bytes:
 
 
 def sort_photos(
-    photos: NewPhotos, found: "Predicted", sure: "NDArray[np.bool_]", target: Path, link: Link
+    photos: NewPhotos, found: "Predicted", answers: IntArray, target: Path, link: Link
 ) -> Sorted:
     """Put every predicted photo into the folder of its class, the unsure ones into unsure/.
 
     Args:
-        sure: (M,) which of the predicted photos are answered.
+        answers: (M,) the class given to each of the predicted photos, -1 for none.
     """
     assert found.rows is not None
     folders = {name: safe_name(name) for name in found.classes}
     taken = {folder.casefold() for folder in folders.values()}
     unsure = next(f"{UNSURE}{end}" for end in free_suffixes() if UNSURE + end not in taken)
     to_sort = []
-    for i, [(name, p)], answered in zip(found.rows, found.ranked(1), sure, strict=True):
-        reason = f"predicted as {name} ({percent(p)})"
+    given = np.where(answers < 0, found.probs.argmax(axis=1), answers)
+    for i, k, p, answered in zip(found.rows, given, found.probs, answers >= 0, strict=True):
+        name = found.classes[k]
+        reason = f"predicted as {name} ({percent(p[k])})"
         folder = folders[name] if answered else unsure
         to_sort.append(ToSort(photos.names[i], photos.inner[i], folder, reason))
     chosen = set(found.rows.tolist())

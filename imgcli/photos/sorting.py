@@ -28,7 +28,6 @@ from imgcli.reading import MAX_PHOTO, digest_of, read_regular
 from imgcli.records import Rejected
 from imgcli.text import free_suffixes
 
-UNSURE = "unsure"  # the folder of photos whose class is not certain enough
 _AT_ONCE = 64_000_000  # bytes of copies that become durable together
 
 

@@ -174,12 +174,17 @@ def _photos(predictions: Predictions, about: str) -> TableRecord:
 
 
 def prediction_table(
-    paths: Sequence[str], classes: Sequence[str], probs: FloatArray, sure: Sequence[bool]
+    paths: Sequence[str],
+    classes: Sequence[str],
+    probs: FloatArray,
+    shown: Sequence[int],
+    sure: Sequence[bool],
 ) -> TableRecord:
-    """A row per photo: its most probable class, whether it is answered, and all probabilities.
+    """A row per photo: its class, whether that is an answer, and all probabilities.
 
     Args:
         probs: (M, K), rows in the order of `paths`.
+        shown: (M,) the class of each photo: its answer, or the most probable one.
     """
     rows = [
         {
@@ -189,9 +194,7 @@ def prediction_table(
             "sure": bool(answered),
             **probabilities(classes, row),
         }
-        for path, row, best, answered in zip(
-            paths, probs, probs.argmax(axis=1).tolist(), sure, strict=True
-        )
+        for path, row, best, answered in zip(paths, probs, shown, sure, strict=True)
     ]
     columns = [
         Column("photo", lambda row: str(row["path"]), name=True),

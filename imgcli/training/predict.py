@@ -1,12 +1,13 @@
 """New photos, through a run's own preprocessing and network."""
 
 import copy
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -23,15 +24,13 @@ from imgcli.photos.decode import Fault
 from imgcli.photos.pipeline import BLOCK
 from imgcli.photos.views import Block, Images, decode_photos
 from imgcli.progress import counter, quietly
-from imgcli.records import FloatArray, IntArray, NewPhotos, Preprocess, Rejected
+from imgcli.records import UNSURE, FloatArray, IntArray, NewPhotos, Preprocess, Rejected
 from imgcli.runs import Run
 from imgcli.text import csv_text
 from imgcli.training.device import as_many_threads, choose_device, forward, to_device
 from imgcli.training.inputs import to_images
 from imgcli.training.model_io import load_model
 from imgcli.training.precision import usable_precision
-
-UNSURE = "unsure"  # in the place of a class
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,32 +51,41 @@ class Predicted:
             for best, p in zip(order, self.probs, strict=True)
         ]
 
-    def sure(self, threshold: float) -> NDArray[np.bool_]:
-        """Which photos are answered, `(M,)`: with at least that confidence."""
-        return np.asarray(self.probs.max(axis=1) >= threshold)
-
-    def csv(self, top: int, threshold: float | None = None) -> str:
+    def csv(
+        self,
+        top: int,
+        answers: IntArray | None = None,
+        further: Mapping[str, Sequence[object]] = MappingProxyType({}),
+    ) -> str:
         """A CSV table with a row per photo: path, class, confidence, and the runners-up.
 
         Args:
-            threshold: below it the class is "unsure", and a last column holds the most probable
-                one.
+            answers: (M,) the class given to each photo, -1 for "unsure"; by default the most
+                probable one.
+            further: columns at the end, (M,) each.
         """
         places = range(2, min(top, len(self.classes)) + 1)
         others = [name for place in places for name in (f"class_{place}", f"confidence_{place}")]
-        likely = [] if threshold is None else ["likely"]
-        rows: list[list[object]] = [["path", "class", "confidence", *others, *likely]]
-        sure = self.sure(threshold or 0.0)
-        for photo, best, answered in zip(self.paths, self.ranked(top), sure, strict=True):
-            (name, p), *rest = best
-            cells = [cell for other, q in rest for cell in (other, f"{q:.6f}")]
-            answer = name if answered else UNSURE
-            rows.append([photo, answer, f"{p:.6f}", *cells, *(name for _ in likely)])
+        rows: list[list[object]] = [["path", "class", "confidence", *others, *further]]
+        best = self.probs.argmax(axis=1)
+        given = best if answers is None else answers
+        confidence = self.probs[np.arange(len(best)), np.where(given < 0, best, given)]
+        ends = list(zip(*further.values(), strict=True)) or [()] * len(best)
+        for i, ranked in enumerate(self.ranked(top)):
+            cells = [cell for other, q in ranked[1:] for cell in (other, f"{q:.6f}")]
+            answer = self.classes[given[i]] if given[i] >= 0 else UNSURE
+            rows.append([self.paths[i], answer, f"{confidence[i]:.6f}", *cells, *ends[i]])
         return csv_text(rows)
 
-    def write_csv(self, path: Path, top: int, threshold: float | None = None) -> None:
+    def write_csv(
+        self,
+        path: Path,
+        top: int,
+        answers: IntArray | None = None,
+        further: Mapping[str, Sequence[object]] = MappingProxyType({}),
+    ) -> None:
         """Write the table of `csv`."""
-        write_atomic(path, self.csv(top, threshold))
+        write_atomic(path, self.csv(top, answers, further))
 
 
 @dataclass(frozen=True, eq=False)

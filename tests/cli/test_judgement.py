@@ -95,6 +95,42 @@ def test_a_precision_is_promised_by_the_folds(
     assert f"Answered {document['answered']} of 12 photos" in capsys.readouterr().out
 
 
+def test_sets_and_costs_decide_by_the_folds(here: Path, shell: Shell) -> None:
+    words = ("predict", "dataset/test", "--coverage", "0.9")
+    assert imgcli("evaluate", "--folds", "3") == 0
+    document = shell.json(*words, "--csv", "found.csv")
+    rows, sets = document["predictions"], document["sets"]
+    assert sets["coverage"] == 0.9 and sets["n"] == sum(one["n"] for one in sets["per_class"])
+    for row in rows:
+        assert row["unsure"] == (len(row["set"]) > 1) and row["set"][0] == row["top"][0][0]
+        assert row["class"] == (None if row["unsure"] else row["set"][0])
+        assert row["set"] == [name for name, _ in row["top"] if name in row["set"]]
+    assert document["answered"] + document["unsure"] == len(rows)
+    head, *lines = Path("found.csv").read_text().splitlines()
+    assert head.endswith(",likely,set")
+    assert [line.split(",")[-1] for line in lines] == [" | ".join(row["set"]) for row in rows]
+    shown = shell(*words).out
+    assert f"{document['answered']} of {len(rows)} photos have one class." in shown
+    assert "Out-of-fold, sets hold the true class of" in shown
+
+    names = ("blue", "green", "red")  # calling anything else blue costs a hundred
+    cost = {(a, b): 0 if a == b else 100 if b == "blue" else 1 for a in names for b in names}
+    table = [("class", *names), *((a, *(cost[a, b] for b in names)) for a in names)]
+    Path("costs.csv").write_text("\n".join(",".join(map(str, row)) for row in table))
+    paid = shell.json("evaluate", "--folds", "3", "--cost", "costs.csv")["cost"]
+    assert paid["least"]["value"] <= paid["most_probable"]["value"]
+    assert paid["decides"] == "least cost"
+    document = shell.json("predict", "dataset/test", "--cost", "costs.csv")
+    assert document["cost"]["decides"] == "least cost"
+    for row in document["predictions"]:
+        p = dict(row["top"])
+        expected = {b: sum(p[a] * cost[a, b] for a in names) for b in names}
+        assert row["expected_cost"] == pytest.approx(min(expected.values()), abs=1e-6)
+        assert expected[row["class"]] == pytest.approx(row["expected_cost"], abs=1e-6)
+        assert row["confidence"] == pytest.approx(p[row["class"]])
+    assert "Mean cost per held-out photo" in shell(*words[:2], "--cost", "costs.csv").out
+
+
 def test_the_learning_curve_is_printed_stored_and_drawn(
     here: Path, capsys: pytest.CaptureFixture[str], shell: Shell
 ) -> None:

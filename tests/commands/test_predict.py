@@ -123,8 +123,8 @@ def test_a_class_that_is_called_unsure_keeps_its_folder(tmp_path: Path) -> None:
     for number, name in enumerate(names):
         Path(name).write_bytes(photo(number))
     photos = NewPhotos(names, ("a.png", "b.png"), lambda: names)
-    sure = np.array([True, False])
-    done = sort_photos(photos, found, sure, tmp_path / "out", "auto")
+    answers = np.array([1, -1])
+    done = sort_photos(photos, found, answers, tmp_path / "out", "auto")
     assert done.classes == {"unsure": 1} and (done.unsure, done.unsure_folder) == (1, "unsure-2")
 
 
@@ -135,6 +135,9 @@ def test_mistakes_of_predict_are_sentences(tmp_path: Path) -> None:
         ({"csv": tmp_path}, "exists. Name another file"),
         ({"unsure": 60}, "--unsure 60 is not a confidence"),
         ({"unsure": 0.5, "min_precision": 0.9}, "give the one or the other"),
+        ({"coverage": 95}, "--coverage 95 is not a share"),
+        ({"coverage": 0.95, "min_precision": 0.9}, "--min-precision and --coverage both say"),
+        ({"cost": tmp_path / "none.csv"}, "none.csv' is no file"),
         ({"link": "copy"}, "--link copy goes with --sort-into"),
     ):
         with pytest.raises(WrongUsage, match=message):

@@ -1,6 +1,7 @@
 """A report to make a page of, and what reaches a file."""
 
 import io
+import re
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -74,3 +75,7 @@ class Parsed(HTMLParser):
     @property
     def text(self) -> str:
         return "".join(self.texts)
+
+
+def words(text: str) -> str:
+    return re.sub(r"\s+", " ", text)

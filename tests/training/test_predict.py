@@ -17,7 +17,8 @@ CLASSES = ("=HYPERLINK(1)", "owl\x1b[31m", "+\n")
 def test_names_that_a_spreadsheet_or_a_terminal_would_run_are_harmless(tmp_path: Path) -> None:
     probs = np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]])
     found = Predicted(CLASSES, ["@a.jpg", "b\udcff.jpg"], probs, [])
-    found.write_csv(tmp_path / "p.csv", top=2, threshold=0.5)
+    likely = [CLASSES[0], CLASSES[2]]
+    found.write_csv(tmp_path / "p.csv", 2, np.array([0, 2]), {"likely": likely})
     with open(tmp_path / "p.csv", encoding="utf-8", newline="") as file:
         head, *rows = csv.reader(file)
     assert head == ["path", "class", "confidence", "class_2", "confidence_2", "likely"]

@@ -66,6 +66,8 @@ class Report:
     merges: Sequence[MergeSuggestion] | None = None  # None: no out-of-fold predictions
     confused: Sequence[str] = ()  # a sentence on each pair of classes that is no merge
     issues: Sequence[Mapping[str, Any]] | None = None  # of labels; None: no such predictions
+    # Photos with more errors than others: a sentence, and paths; None where not looked for.
+    slices: Sequence[tuple[str, Sequence[str]]] | None = None
     merges_sample_size: str | None = None  # the sentence that photos are too few to suggest any
     labels_sample_size: str | None = None  # or to find any
     samples: Samples | None = None  # the dataset on disk
@@ -86,6 +88,7 @@ SECTIONS = {
     "verdict": "Summary",
     "confusion": "Confusion matrix",
     "figures": "Figures",
+    "slices": "Where it fails",
     "worst": "Most confident errors",
     "drawn": "Random sample",
     "merges": "Merges",
@@ -97,7 +100,7 @@ SECTIONS = {
 
 def _has(found: Mapping[str, Any], section: str) -> bool:
     """Whether a section has anything to show."""
-    if section in ("merges", "suspects"):
+    if section in ("merges", "suspects", "slices"):
         return found[section] is not None
     return section in ("verdict", "commands") or bool(found[section])
 
@@ -113,7 +116,7 @@ def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, Any]]:
 
 def _evaluation(report: Report) -> dict[str, Any]:
     if report.evaluated is None:
-        return {"confusion": None, "worst": [], "drawn": []}
+        return {"confusion": None, "worst": [], "drawn": [], "slices": None}
     predictions, evaluation = report.evaluated.predictions, report.evaluated.evaluation
     tested = [] if report.tested is None else [summary.tested(report.tested, report.evaluations)]
     gap = [report.evaluated.gap] if report.evaluated.gap else []
@@ -129,9 +132,20 @@ def _evaluation(report: Report) -> dict[str, Any]:
         "rows": _rows(evaluation, table),
         "pairs": confused_pairs(evaluation, PAIRS),
         "per_class": sorted(evaluation.per_class, key=lambda row: (row.n == 0, row.f1)),
+        "slices": _slices(report, predictions),
         "worst": galleries.worst(predictions),
         "drawn": galleries.drawn(predictions),
     }
+
+
+def _slices(report: Report, predictions: Predictions) -> list[dict[str, Any]] | None:
+    """Photos that the network fails on, with the mistakes among them."""
+    if report.slices is None:
+        return None
+    return [
+        {"sentence": sentence, "photos": galleries.named(predictions, paths)}
+        for sentence, paths in report.slices
+    ]
 
 
 def _sides(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, Summary]]]]:

@@ -42,6 +42,12 @@ def shown(predictions: Predictions, rows: Iterable[int]) -> list[Shown]:
     ]
 
 
+def named(predictions: Predictions, paths: Sequence[str]) -> list[Shown]:
+    """The photos of these paths."""
+    row = {path: i for i, path in enumerate(predictions.paths)}
+    return shown(predictions, (row[path] for path in paths))
+
+
 def worst(predictions: Predictions, most: int = WORST) -> list[Shown]:
     """The most confident errors."""
     wrong = np.flatnonzero(predictions.preds != predictions.targets)

@@ -61,8 +61,8 @@ def page(report: Report, thumbnails: Thumbnails) -> str:
 def _gallery_paths(shown: Mapping[str, Any]) -> Iterator[str]:
     """The photos of all galleries."""
     photos = [*shown["worst"], *shown["drawn"], *(shown["suspects"] or ())]
-    for merge in shown["merges"] or ():
-        photos += merge["photos"]
+    for one in (*(shown["merges"] or ()), *(shown["slices"] or ())):
+        photos += one["photos"]
     yield from (photo.path for photo in photos)
     for group in shown["groups"]:
         yield from group.paths

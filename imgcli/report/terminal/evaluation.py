@@ -4,24 +4,22 @@ Colour and weight only decorate. Every text that comes from the user goes throug
 into a `Text`: no control character and no markup takes effect.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from imgcli.records import ClassFigures, Evaluation, FloatArray, Summary
+from imgcli.records import ClassFigures, Evaluation, Summary
+from imgcli.report.terminal.predictions import cost_line
 from imgcli.report.terminal.runs import leaking
-from imgcli.report.terminal.tables import label, number, reasons, table, text
+from imgcli.report.terminal.tables import label, number, table, text
 from imgcli.text import count, interval, listed, percent, plus_minus, printable
 
 FIGURES = {"accuracy": "accuracy", "macro_precision": "macro precision", "macro_f1": "macro F1"}
-NARROW = 0.005  # of a promised precision to its lower bound
 MAX_CLASSES = 30  # rows of the per-class table
 
 Document = Mapping[str, Any]  # of `evaluate --json`
@@ -151,21 +149,6 @@ def _most_confused(evaluation: Evaluation, i: int) -> str:
     return f"{name} ({confused[other]:,})" if confused[other] else "–"
 
 
-def predictions(paths: Iterable[str], classes: Sequence[str], probs: FloatArray) -> Table:
-    """Each photo's predicted class with its confidence, and the second most probable class.
-
-    Args:
-        probs: (M, K), rows in the order of `paths`.
-    """
-    shown = table(text("photo"), text("class"), number("confidence"), text("second"))
-    order = np.argsort(-probs, axis=1, kind="stable")[:, :2]
-    for path, best, p in zip(paths, order, probs, strict=True):
-        second = f"{printable(classes[best[1]])} ({percent(p[best[1]])})" if len(best) > 1 else "–"
-        cells = (printable(path), printable(classes[best[0]]), percent(p[best[0]]), second)
-        shown.add_row(*map(Text, cells))
-    return shown
-
-
 def comparison_with_ungrouped(evaluation: Evaluation, ungrouped: Evaluation) -> str:
     """The accuracy by groups and by photos, and what the gap between them means."""
     by_groups, by_photos = evaluation.accuracy, ungrouped.accuracy
@@ -242,45 +225,7 @@ def repeats_line(document: Document) -> str | None:
     )
 
 
-def answered_line(threshold: float, answered: int, n: int) -> str:
-    """The coverage of answers with at least some confidence."""
-    return (
-        f"Answered {answered:,} of {count(n, 'photo')}, those with a confidence of at least "
-        f"{percent(threshold)}; the rest is unsure."
-    )
-
-
-def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
-    """The coverage of a selective prediction, and the precision that it was chosen for.
-
-    Args:
-        promise: of the JSON contract of `predict --min-precision`.
-        answered: of the `n` photos at hand.
-    """
-    weak = [f"{printable(name)} ({percent(p, digits=0)})" for name, p in promise["weak"].items()]
-    return [
-        answered_line(promise["threshold"], answered, n),
-        f"Out-of-fold: precision {percent(promise['precision'])} at coverage "
-        f"{percent(promise['share'])} ({promise['answered']:,} of "
-        f"{count(promise['n'], 'photo')}). For photos like those, precision is at least "
-        f"{percent(promise['min_precision'])} with 95 % confidence.",
-        *_margin(promise),
-        *([f"Classes of lower precision: {', '.join(weak)}."] if weak else []),
-    ]
-
-
-def _margin(promise: Document) -> list[str]:
-    """A warning where photos that are a little harder would break the promise."""
-    margin = promise["lower_bound"] - promise["min_precision"]
-    if margin >= NARROW:
-        return []
-    return [
-        f"Its lower bound is {percent(promise['lower_bound'])}: no margin for photos that are a "
-        "little harder than those. A higher --min-precision leaves one."
-    ]
-
-
-# --- what `evaluate` and `predict` print ---------------------------------------------------------
+# --- what `evaluate` prints ---------------------------------------------------------------------
 
 
 def evaluated(
@@ -315,6 +260,7 @@ def evaluated(
     lines = [baseline_line(evaluation), macro_line(evaluation)]
     lines += [scores_line(document), calibration_line(document)]
     lines += [repeats_line(document), document["gap"]]
+    lines += [cost_line(document["cost"])] if document.get("cost") else []
     if evaluation.on != "other" and (evaluation.folds is None or test_evaluations):
         lines += [_ledger_line(test_evaluations)]
     lines += leaking(leaks, grouped=bool(document["grouped_by"]))
@@ -334,65 +280,3 @@ def _ledger_line(times: int | None) -> str:
         f"The test part has now been scored {times} times. Each choice based on test-set "
         "evaluations makes its figures more optimistic."
     )
-
-
-MAX_PREDICTED = 1_000  # photos in a table on the terminal; of a million it takes ten minutes
-
-
-def predicted(
-    paths: Sequence[str],
-    classes: Sequence[str],
-    probs: FloatArray,
-    sure: NDArray[np.bool_],
-) -> Iterator[RenderableType]:
-    """Predictions of new photos: the confident ones, then the unsure ones.
-
-    Args:
-        probs: (M, K), rows in the order of `paths`.
-        sure: (M,) which photos are confident enough to be answered.
-    """
-    for wanted, title in ((sure, ""), (~sure, "Unsure; most probable:")):
-        rows = np.flatnonzero(wanted)
-        if len(rows):
-            some = rows[:MAX_PREDICTED]
-            yield from [title] if title else []
-            yield predictions([paths[row] for row in some], classes, probs[some])
-            if len(rows) > len(some):
-                yield (
-                    f"The first {len(some):,} of {count(len(rows), 'photo')}; --csv FILE or --json "
-                    "has all."
-                )
-
-
-def sorted_table(document: Document) -> Table:
-    """Photos per folder of `predict --sort-into`.
-
-    Args:
-        document: "sorted" of the JSON contract of `predict`.
-    """
-    shown = table(text("sorted into"), number("photos"), gap=2)
-    rows = {**document["classes"], document["unsure_folder"]: document["unsure"]}
-    for name, photos in rows.items():
-        if photos:
-            shown.add_row(Text(printable(name)), f"{photos:,}")
-    return shown
-
-
-def sorted_lines(document: Document) -> list[str]:
-    """Where photos were put, and how to take them out again.
-
-    Args:
-        document: "sorted" of the JSON contract of `predict`.
-    """
-    photos = sum(document["classes"].values()) + document["unsure"]
-    new, lines = photos - document["already"], []
-    lines.append(f"Put {count(new, 'photo')} into {document['out']}; their originals stay.")
-    if document["already"]:
-        lines.append(f"There before, with the same bytes: {document['already']:,}.")
-    if document["copied"]:
-        lines.append(f"Copied: {document['copied']:,}, since hard links do not reach there.")
-    if document["left"]:
-        lines += [f"Not placed: {len(document['left']):,}.", *reasons(document["left"])]
-    if new:
-        lines.append(f"Undo: imgcli restore {quote(document['out'])}")
-    return lines

@@ -1,4 +1,3 @@
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,14 +7,10 @@ from hypothesis import strategies as st
 
 from imgcli.report.terminal import evaluation as evaluation_tables
 from tests.support.evaluations import ODD_NAMES, evaluation, matrix
-from tests.support.reports import piped
+from tests.support.reports import piped, words
 
 FOLDS = (0.92, 0.94, 0.95, 0.97)
 TRAIN = (0.99, 0.995, 1.0, 1.0)
-
-
-def words(text: str) -> str:
-    return re.sub(r"\s+", " ", text)
 
 
 def test_the_verdict_says_how_many_are_right_of_how_many_and_how_sure_that_is() -> None:
@@ -120,24 +115,6 @@ def test_repeated_folds_are_named_so() -> None:
     folds = (0.8, 0.8, 0.9, 0.9)
     twice = replace(evaluation([[9, 1], [2, 8]], folds=folds), folds=2, repeats=2)
     assert evaluation_tables.measured_on(twice) == "2 × 2 folds of the train part, out-of-fold"
-
-
-def test_predictions_name_the_class_its_confidence_and_the_runner_up() -> None:
-    probs = np.array([[0.2, 0.7, 0.1], [0.5, 0.5, 0.0]])
-    text = piped(evaluation_tables.predictions(["x/1.jpg", "[red]\n.png"], ["a", "b", "c"], probs))
-    assert "x/1.jpg b 70.0 % a (20.0 %)" in words(text)
-    assert "[red]\\n.png a 50.0 % b (50.0 %)" in words(text)  # a tie goes to the first
-
-
-def test_a_prediction_between_one_class_has_no_runner_up() -> None:
-    assert "100.0 %  –" in piped(evaluation_tables.predictions(["x.jpg"], ["a"], np.array([[1.0]])))
-
-
-def test_long_paths_fold_and_lose_nothing() -> None:
-    path = "/".join(f"folder_{i}" for i in range(30)) + "/photo.jpg"
-    text = piped(evaluation_tables.predictions([path], ["a", "b"], np.array([[0.25, 0.75]])))
-    assert path in "".join(line[:60].split("  ")[0].strip() for line in text.splitlines()[3:])
-    assert "75.0 %" in text and "a (25.0 %)" in text
 
 
 @pytest.mark.parametrize("width", [80, 40])
