@@ -85,8 +85,8 @@ def require_quiet(*, busy: bool) -> None:
     if not busy and not meter.wait_until_quiet(PATIENCE):
         sys.exit(
             f"Others take {meter.others_share():.0%} of the {meter.cores()} cores (load "
-            f"{meter.load()}), more than {meter.MAX_OTHERS:.0%}. Wait until they are done, or "
-            "measure all the same with --busy: the figures are marked then."
+            f"{meter.load_average()}), more than {meter.MAX_OTHERS:.0%}. Wait until they are done, "
+            "or measure all the same with --busy: the figures are marked then."
         )
 
 
@@ -115,7 +115,7 @@ class Watch:
             f"{date.today().isoformat()}, `{words}`, {QUIET if quiet else BUSY}"
             + (f", {took:.0f} s" if ended else ""),
             *machine.facts(),
-            f"load {meter.load()}; others took {others} of the cores "
+            f"load {meter.load_average()}; others took {others} of the cores "
             f"{'before and after' if ended else 'before'}; SHA-256 on all cores "
             f"{rates} GB/s",
         ]
