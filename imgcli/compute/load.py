@@ -53,29 +53,39 @@ def own_seconds() -> float:
     of a loader, is read from /proc, where there is one.
     """
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages) + sum(_living().values())
+    running = _processes()
+    below = {os.getpid()}
+    while found := {one for one, (parent, _) in running.items() if parent in below} - below:
+        below |= found
+    living = sum(seconds for one, (_, seconds) in running.items() if one in below - {os.getpid()})
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages) + living
 
 
-def _living() -> dict[int, float]:
-    """Processor seconds of each process below this one, with those that it waited for."""
-    parents, seconds = {}, {}
+def kernel_seconds() -> float:
+    """Processor seconds of the system's own threads, which write to disks for whoever asked."""
+    try:
+        if Path("/proc/2/comm").read_text().strip() != "kthreadd":
+            return 0.0  # a container has no view of them
+    except OSError:
+        return 0.0
+    return sum(seconds for parent, seconds in _processes().values() if parent == 2)
+
+
+def _processes() -> dict[int, tuple[int, float]]:
+    """Parent and processor seconds of each process, with those of children it has waited for."""
+    found = {}
     tick = os.sysconf("SC_CLK_TCK")
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = file.read_text().rpartition(")")[2].split()
         except OSError:  # it has just ended
             continue
-        process = int(file.parent.name)
-        parents[process] = int(fields[1])
-        seconds[process] = sum(map(int, fields[11:15])) / tick
-    below = {os.getpid()}
-    while found := {one for one, parent in parents.items() if parent in below} - below:
-        below |= found
-    return {one: seconds[one] for one in below - {os.getpid()} if one in seconds}
+        found[int(file.parent.name)] = int(fields[1]), sum(map(int, fields[11:15])) / tick
+    return found
 
 
 def all_seconds() -> float | None:
-    """Seconds that the cores of this process have worked for anybody; None where unknown."""
+    """Seconds that the cores of this process have worked for any program; None where unknown."""
     mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     try:
         lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
@@ -84,7 +94,9 @@ def all_seconds() -> float | None:
     tick = os.sysconf("SC_CLK_TCK")
     names = {f"cpu{core}" for core in mine}
     worked = [[int(value) for value in line[1:]] for line in lines if line[0] in names]
-    return sum(line[i] for line in worked for i in _BUSY) / tick if worked else None
+    if not worked:
+        return None
+    return sum(line[i] for line in worked for i in _BUSY) / tick - kernel_seconds()
 
 
 def others_share(seconds: float = 1.0) -> float | None:

@@ -172,8 +172,9 @@ def readme_block(results: str, machine: str) -> str:
     if shown:
         days = min(dates) if len(dates) == 1 else f"{min(dates)} to {max(dates)}"
         lines = [
-            f"On {machine}, {days}, imgcli and its peer by turns on the same quiet machine, the",
-            "peer at its best; median (lowest–highest) of n rounds:",
+            f"On {machine}; {days}.",
+            "imgcli and its peer took turns on a quiet machine, the peer with its best options:",
+            "median (lowest–highest) of n rounds.",
             "",
             *(
                 f"| {' | '.join(row)} |"

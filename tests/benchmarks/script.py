@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from imgcli.text import percent
 from tests.benchmarks import machine, meter
 from tests.benchmarks.material import SHARED, Material
 from tests.benchmarks.timing import CONDITIONS, Goal, Result, Timed, table
@@ -84,9 +85,9 @@ def require_quiet(*, busy: bool) -> None:
     """End in a sentence if other programs are at work and that was not allowed."""
     if not busy and not meter.wait_until_quiet(PATIENCE):
         sys.exit(
-            f"Others take {meter.others_share():.0%} of the {meter.cores()} cores (load "
-            f"{meter.load_average()}), more than {meter.MAX_OTHERS:.0%}. Wait until they are done, "
-            "or measure all the same with --busy: the figures are marked then."
+            f"Others take {percent(meter.others_share(), digits=0)} of the {meter.cores()} cores "
+            f"(load {meter.load_average()}), more than {percent(meter.MAX_OTHERS, digits=0)}. Wait "
+            "until they are done, or measure all the same with --busy: the figures are marked then."
         )
 
 
@@ -107,7 +108,7 @@ class Watch:
             self._rates.append(meter.calibrate().rate)
             self._others.append(meter.others_share())
         words = " ".join([f"python -m tests.benchmarks.{script}", *shown(self._options)])
-        others = " and ".join(f"{share:.0%}" for share in self._others)
+        others = " and ".join(percent(share, digits=0) for share in self._others)
         rates = " and ".join(f"{rate / 1e9:.3g}" for rate in self._rates)
         drift = max(self._rates) / min(self._rates) - 1
         quiet = max(self._others) <= meter.MAX_OTHERS and drift <= DRIFT

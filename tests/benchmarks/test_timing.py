@@ -68,7 +68,7 @@ def test_rounds_that_stay_disturbed_are_marked(
     timed = alternate({"a": lambda _: done.append(1)}, 3, tmp_path, warm_up=False)["a"]
     assert len(done) == (3 if busy else 6) and timed.disturbed == 3
     assert Result("w", timed).row()[-1] == "3, 3 disturbed"
-    assert "over 5% of the cores" in timing.table([Result("w", timed)])
+    assert "over 5 % of the cores" in timing.table([Result("w", timed)])
 
 
 def test_time_ends_a_comparison_but_not_before_three_rounds(
@@ -111,7 +111,7 @@ def test_a_busy_machine_is_refused_in_a_sentence_unless_told(
 ) -> None:
     monkeypatch.setattr(meter, "others_share", lambda seconds=1.0: 0.34)
     monkeypatch.setattr(script, "PATIENCE", 0.0)
-    with pytest.raises(SystemExit, match=r"Others take 34% of the \d+ cores .* with --busy"):
+    with pytest.raises(SystemExit, match=r"Others take 34 % of the \d+ cores .* with --busy"):
         script.require_quiet(busy=False)
     script.require_quiet(busy=True)
     monkeypatch.setattr(meter, "others_share", lambda seconds=1.0: 0.01)

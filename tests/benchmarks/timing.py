@@ -10,6 +10,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple
 
+from imgcli.text import percent
 from tests.benchmarks.meter import MAX_OTHERS, Meter, Turn, wait_until_quiet
 
 Contender = Callable[[Path], object]  # does the work once, given an empty folder of its own
@@ -174,7 +175,8 @@ def table(results: Iterable[Result]) -> str:
     lines = [f"| {' | '.join(row)} |" for row in rows]
     notes = [f"- {result.work}: {result.note}" for result in results if result.note]
     if any("disturbed" in result.row()[-1] for result in results):
-        notes.append(f"- disturbed: rounds in which others took over {MAX_OTHERS:.0%} of the cores")
+        most = percent(MAX_OTHERS, digits=0)
+        notes.append(f"- disturbed: rounds in which others took over {most} of the cores")
     return "\n".join([*lines, *(["", *notes] if notes else [])])
 
 

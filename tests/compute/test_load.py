@@ -49,3 +49,9 @@ def test_a_system_without_the_figures_says_nothing_of_others(
 ) -> None:
     monkeypatch.setattr(load, "all_seconds", lambda: None)
     assert load.others_share(0.0) is None
+
+
+@pytest.mark.skipif(not Path("/proc/stat").is_file(), reason="the system keeps no /proc/stat")
+def test_all_programs_have_worked_more_than_this_one() -> None:
+    first = load.all_seconds()
+    assert first is not None and first > load.own_seconds() > 0
