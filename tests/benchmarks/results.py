@@ -166,7 +166,9 @@ def readme_block(results: str, machine: str) -> str:
         row = strongest(results, machine, one)
         if row and row.quiet and "--quick" not in row.run:
             cells = row.cells
-            shown += [(one.words, cells["imgcli"], cells["peer"], cells["ratio"], cells["n"])]
+            amount = re.search(r"[\d,]+ (?:photos|pictures|rows)\b", cells["work"])
+            words = f"{one.words}, {amount[0]}" if amount else one.words
+            shown += [(words, cells["imgcli"], cells["peer"], cells["ratio"], cells["n"])]
             dates.add(row.run[:10])
     lines = [NOTHING]
     if shown:

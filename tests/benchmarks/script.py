@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from imgcli.text import percent
 from tests.benchmarks import machine, meter
 from tests.benchmarks.material import SHARED, Material
 from tests.benchmarks.timing import CONDITIONS, Goal, Result, Timed, table
+
+T = TypeVar("T")
 
 SECONDS = 45.0  # of one comparison: seven scripts of about two each take some twelve minutes
 PATIENCE = 15.0  # seconds that others are given to be done before a script begins
@@ -37,6 +39,10 @@ class Setting:
     def rounds(self, usual: int) -> int:
         """How often everything is done: as asked for, else as a script finds right."""
         return self._rounds or (min(2, usual) if self.quick else usual)
+
+    def amount(self, full: T, usual: T, quick: T) -> T:
+        """How much is done: all of it only with --full, where that takes more than minutes."""
+        return full if self.full else quick if self.quick else usual
 
 
 def options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -42,6 +42,11 @@ def test_a_figure_changed_in_readme_is_noticed() -> None:
     assert results.readme_block(measured, "M, 2 cores") not in changed
 
 
+def test_readme_says_of_how_many_photos_a_figure_is() -> None:
+    measured = written(row(f"{HELP}, caltech30, 2,056 photos", 1, 2, "p"))
+    assert "| `imgcli --help`, 2,056 photos | 1.00" in results.readme_block(measured, "M, 2 cores")
+
+
 def test_of_several_peers_the_strongest_is_shown() -> None:
     measured = written(
         row(HELP, 1.0, 8.0, "slow peer"),
