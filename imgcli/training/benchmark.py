@@ -87,7 +87,7 @@ class Speeds:
     precision: str  # that a training here would choose
     macs: int  # multiply-adds of the network per photo
     peaks: Mapping[str, float]  # operations per second that the device reaches, by precision
-    engine: str  # what computes
+    library: str  # what computes
     decoder: str
     machine: Turn  # meanwhile
 
@@ -147,7 +147,7 @@ class Speeds:
             "precision": self.precision,
             "rates": {name: asdict(rate) for name, rate in rates.items()},
             "peer": self.peer,
-            "engine": self.engine,
+            "library": self.library,
             "decoder": self.decoder,
             "gflops_per_photo": 2 * self.macs / 1e9,
             "peak_gflops": {name: rate / 1e9 for name, rate in self.peaks.items()},

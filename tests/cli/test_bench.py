@@ -49,7 +49,7 @@ def test_every_rate_has_its_n_and_its_range(here: Path, shell: Shell) -> None:
         used = found["look"][precision] * found["gflops_per_photo"]
         assert found["share_of_peak"][precision] == pytest.approx(used / most)
     assert found["load"].keys() == {"average", "others", "busy"}
-    assert "PyTorch" in found["engine"] and "Pillow" in found["decoder"]
+    assert "PyTorch" in found["library"] and "Pillow" in found["decoder"]
 
 
 def test_what_it_prints_names_the_precision_and_the_time(

@@ -120,7 +120,7 @@ def _conditions(document: Mapping[str, Any]) -> Iterator[str]:
     )
     peaks = ", ".join(f"{rate:,.0f} GFLOP/s in {p}" for p, rate in document["peak_gflops"].items())
     yield f"Peak of matrix products and convolutions: {peaks}."
-    yield f"Computed by {document['engine']}; decoded by {document['decoder']}."
+    yield f"Computed by {document['library']}; decoded by {document['decoder']}."
     load = document["load"]
     if load["busy"]:
         yield (
