@@ -89,6 +89,15 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def time_range(low: float, high: float) -> str:
+    """Two times as "17 to 25 s" or "50 s to 2 min"; one where they read the same."""
+    first, last = duration(low), duration(high)
+    if first == last:
+        return last
+    number, _, unit = first.partition(" ")
+    return f"{number if last.endswith(f' {unit}') and last.count(' ') == 1 else first} to {last}"
+
+
 # --- tables for spreadsheets --------------------------------------------------------------------
 
 # What makes a spreadsheet compute a cell (OWASP, "CSV Injection"), also in its full-width form, at

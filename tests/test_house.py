@@ -140,6 +140,8 @@ CLOCKS = {
     "http/robots.py": "how long the robots.txt of a host holds",
     "http/host.py": "pauses between requests",
     "training/benchmark.py": "`imgcli bench`, which measures",
+    "training/peak.py": "as in training/benchmark.py",
+    "compute/load.py": "as in training/benchmark.py",
     "training/pipeline.py": "how long a training took, for people",
     "training/cluster_fits.py": "how long a cluster may take to notice that a node is gone",
     "training/choosing.py": "choose --minutes: what is begun; what it finds is the same",

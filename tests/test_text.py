@@ -18,6 +18,7 @@ from imgcli.text import (
     percent,
     plus_minus,
     printable,
+    time_range,
     times,
 )
 
@@ -79,6 +80,20 @@ def test_factors_and_sizes_are_short() -> None:
 )
 def test_a_time_is_as_exact_as_it_matters(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (17.2, 25, "17 to 25 s"),
+        (50, 120, "50 s to 2 min"),
+        (3600, 7500, "1 h 0 min to 2 h 5 min"),
+        (120, 300, "2 to 5 min"),
+        (121, 122, "2 min"),
+    ],
+)
+def test_a_range_of_times_names_its_unit_once(low: float, high: float, text: str) -> None:
+    assert time_range(low, high) == text
 
 
 # --- tables for spreadsheets --------------------------------------------------------------------

@@ -47,8 +47,10 @@ def bench(
     """Measure this machine and estimate how long cross-validation takes on it.
 
     Measured are decoding, feature extraction and training, on some of the
-    photos. Nothing is stored, and no weights are downloaded: random weights
-    take as long.
+    photos, several times each; what this machine can compute at most; and the
+    same network in a plain loop of PyTorch. Other programs at work are named.
+    Nothing is stored, and no weights are downloaded: random weights take as
+    long.
 
     Examples:
 

@@ -9,7 +9,7 @@ from imgcli.commands.folders import default_folder
 from imgcli.commands.results import Result
 from imgcli.config import TrainConfig, check_device
 from imgcli.errors import DataError, WrongUsage
-from imgcli.text import duration
+from imgcli.text import duration, time_range
 
 if TYPE_CHECKING:
     from imgcli.training.benchmark import Speeds
@@ -22,15 +22,22 @@ class BenchResult(Result):
     speeds: "Speeds"
     folds: int
     seconds: Mapping[str, float]  # by stage, with their "total"
+    expected: tuple[float, float]  # seconds, from and to, of `evaluate` with these folds
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self.speeds), "folds": self.folds, "seconds": dict(self.seconds)}
+        return {
+            **self.speeds.to_json(),
+            "folds": self.folds,
+            "seconds": dict(self.seconds),
+            "expected": list(self.expected),
+        }
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "arch", f"{self.speeds.arch} on {self.speeds.device}, {self.speeds.precision}"
         yield "photos", f"{self.speeds.photos:,}"
         for stage, seconds in self.seconds.items():
             yield stage, duration(seconds)
+        yield "expected", time_range(*self.expected)
 
 
 def bench(
@@ -72,4 +79,5 @@ def bench(
     config = TrainConfig.of(arch=arch, freeze=freeze, image_size=image_size, epochs=epochs)
     speeds = measure_speeds(config, folder, device)
     seconds = speeds.seconds(folds)
-    return BenchResult(speeds, folds, {**seconds, "total": sum(seconds.values())})
+    total = {"total": sum(seconds.values())}
+    return BenchResult(speeds, folds, {**seconds, **total}, speeds.expected(folds))

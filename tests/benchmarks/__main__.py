@@ -1,108 +1,91 @@
-"""Run every benchmark, each in a process of its own, and write the figures down.
+"""Run benchmarks, each in a process of its own; with `--write`, keep the figures in RESULTS.md.
 
-`RESULTS.md` has a section per machine; the one of this machine is written anew.
+python -m tests.benchmarks                    all that README shows, about twelve minutes
+python -m tests.benchmarks pixels features    some
+python -m tests.benchmarks --write --readme   and put them into RESULTS.md and README
 """
 
 import argparse
 import subprocess
 import sys
-from collections.abc import Mapping
-from datetime import date
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.benchmarks import machine
-from tests.benchmarks.script import load, options
-from tests.benchmarks.timing import table
+from tests.benchmarks import machine, results
+from tests.benchmarks.script import load, options, require_quiet
 
-NAMES = (
-    "startup",
-    "files",
-    "pixels",
-    "features",
-    "heads",
-    "folds",
-    "scratch",
-    "duplicates",
-    "shortcuts",
-    "labels",
-    "merges",
-    "scaling",
-)
+SHOWN = tuple(dict.fromkeys(row.script for row in results.ROWS))
+OTHERS = ("duplicates", "shortcuts", "labels", "scaling")
+NAMES = (*SHOWN, *OTHERS)
 RESULTS = Path(__file__).parent / "RESULTS.md"
-TITLE = """# How fast, measured
-
-Written by `python -m tests.benchmarks`; what each row measures is said in the scripts beside this
-file. imgcli and its peer take turns on the same work, n times each, after a first turn that does
-not count; figures and ratios are mean ± standard deviation over the n rounds. A ratio is how many
-times as fast imgcli was, or, where the goal is one of cost, how many times the peer's cost it had.
-"""
-
-
-UNMEASURED = (
-    "No GPU here: what `features` and `scratch` measure on one (frozen ResNet101 beside timm's "
-    "benchmark, cifar-fast to 94 %, photos kept on the device) is unmeasured."
-)
+README = machine.PROJECT / "README.md"
 
 
 def main() -> None:
     parser = options(argparse.ArgumentParser(prog="python -m tests.benchmarks"))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; else all")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; else {', '.join(SHOWN)}"
+    )
+    parser.add_argument("--write", action="store_true", help="put the figures into RESULTS.md")
+    parser.add_argument(
+        "--readme",
+        action="store_true",
+        help="put this machine's figures from RESULTS.md into README; without NAME or --write, "
+        "measure nothing",
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="not RESULTS.md")
     chosen = parser.parse_args()
     unknown = set(chosen.names) - set(NAMES)
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    title, facts = machine.title(), machine.facts()
+    if chosen.names or chosen.write or not chosen.readme:
+        measure(chosen)
+    if chosen.readme:
+        show(chosen.out.read_text("utf-8"))
+
+
+def measure(chosen: argparse.Namespace) -> None:
+    require_quiet(busy=chosen.busy)
+    start = time.perf_counter()
     with TemporaryDirectory(prefix="imgcli-benchmark-") as folder:
         work = chosen.work or Path(folder) / "data"
-        parts = {
-            name: measured(name, forwarded(chosen, work), Path(folder) / f"{name}.json")
-            for name in chosen.names or NAMES
-        }
-    section = as_section([date.today().isoformat(), *facts], parts)
-    old = sections(chosen.out.read_text("utf-8")) if chosen.out.is_file() else {}
-    whole = [f"## {name}\n\n{text}" for name, text in {**old, title: section}.items()]
-    chosen.out.write_text("\n".join([TITLE, *whole]), "utf-8")
-    print(f"\n{section}\nWritten to {chosen.out}.")
+        for name in chosen.names or SHOWN:
+            block = measured(name, forwarded(chosen, work), Path(folder) / f"{name}.json")
+            if chosen.write:  # one by one: what is measured is kept, whatever ends the next
+                old = chosen.out.read_text("utf-8") if chosen.out.is_file() else ""
+                text = results.with_block(old, machine.title(), name, block)
+                chosen.out.write_text(text, "utf-8")
+    print(f"\n{(time.perf_counter() - start) / 60:.1f} minutes in all.")
 
 
 def forwarded(chosen: argparse.Namespace, work: Path) -> list[str]:
     """The options for one script."""
-    words = ["--data", str(chosen.data), "--work", str(work), "--device", chosen.device]
+    words = ["--data", str(chosen.data), "--work", str(work)]
+    words += ["--device", chosen.device] if chosen.device != "auto" else []
     words += ["--rounds", str(chosen.rounds)] if chosen.rounds else []
-    return words + [f"--{name}" for name in ("quick", "full") if getattr(chosen, name)]
+    return words + [f"--{name}" for name in ("quick", "full", "busy") if getattr(chosen, name)]
 
 
 def measured(name: str, words: list[str], file: Path) -> str:
-    """One script's table; with what ended it, if it did not come to its own end."""
+    """One script's figures; with what ended it, if it did not come to its own end."""
     print(f"\n{name}", flush=True)
     command = [sys.executable, "-m", f"tests.benchmarks.{name}", *words, "--json", str(file)]
     done = subprocess.run(command, cwd=machine.PROJECT, stderr=subprocess.PIPE, text=True)
-    results = load(file)
-    shown = table(results) if results else "Nothing was measured."
+    failure = ""
     if done.returncode:
         print(done.stderr, file=sys.stderr)
-        shown += f"\n- ended early: {done.stderr.strip().splitlines()[-1]}"
-    return shown
+        failure = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+    return results.block(*load(file), failure)
 
 
-def as_section(facts: list[str], parts: Mapping[str, str]) -> str:
-    lines = [*(f"- {fact}" for fact in facts), ""]
-    if not machine.has_gpu():
-        lines += [f"{UNMEASURED}\n"]
-    for name, shown in parts.items():
-        lines += [f"### {name}", "", shown, ""]
-    return "\n".join(lines)
-
-
-def sections(text: str) -> dict[str, str]:
-    """What an earlier run wrote, by machine."""
-    found = {}
-    for part in text.split("\n## ")[1:]:
-        name, _, body = part.partition("\n")
-        found[name.strip()] = body.strip() + "\n"
-    return found
+def show(text: str) -> None:
+    """README's table from what RESULTS.md has of this machine; what it lacks is said."""
+    for sentence in results.missing(text, machine.title()):
+        print(f"Not in README: {sentence}", file=sys.stderr)
+    written = results.readme(README.read_text("utf-8"), text, machine.title())
+    README.write_text(written, "utf-8")
+    print(f"README shows the figures of {machine.title()}.")
 
 
 if __name__ == "__main__":

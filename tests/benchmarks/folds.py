@@ -24,7 +24,7 @@ LIBRARIES = "import torch, timm, torchvision, sklearn.linear_model"
 
 
 def measure(setting: Setting) -> Iterator[Result]:
-    photos = setting.material.photos(*((60, 3) if setting.quick else ()))
+    photos = setting.material.photos(*setting.amount((), (600, 12), (60, 3)))
     made = setting.work / "made"
     made.mkdir()
     device = ["--device", setting.device]

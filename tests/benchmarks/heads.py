@@ -69,12 +69,12 @@ def some_features(setting: Setting) -> tuple[str, Floats, NDArray[np.int64]]:
     """Features `(M, D)` of real photos by a trained network, else numbers of that kind."""
     weights = setting.material.weights
     if weights is None:
-        m, d, k = (300, 128, 5) if setting.quick else (2056, 1280, 30)
+        m, d, k = setting.amount((2056, 1280, 30), (600, 1280, 12), (300, 128, 5))
         rng = np.random.default_rng(0)
         targets = np.arange(m) % k
         features = rng.normal(0, 1, (m, d)) + 0.25 * rng.normal(0, 1, (k, d))[targets]
         return f"{m:,} rows drawn at random", features.astype(np.float32), targets
-    photos = setting.material.photos(200, classes=5) if setting.quick else setting.material.photos()
+    photos = setting.material.photos(*setting.amount((), (600, 12), (200, 5)))
     config = TrainConfig.of(
         arch="mobilenetv2_100", model_args={"pad_type": "same"}, freeze=True, weights=str(weights)
     )

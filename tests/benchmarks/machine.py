@@ -9,10 +9,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.benchmarks.meter import cores
+
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "torchvision", "timm", "pillow", "numpy", "scikit-learn")
-# What decides how fast a CPU is at float32 and bfloat16 products.
-FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
+# Peers, and what makes imgcli or a peer faster where it is installed.
+OPTIONAL = (
+    "openvino",
+    "simplejpeg",
+    "split-folders",
+    "imagededup",
+    "cleanlab",
+    "ultralytics",
+)
+# What decides how fast a CPU is at products of float32 and bfloat16, and at SHA-256.
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8", "sha_ni", "neon", "asimd")
 # Asked of a process of its own: one that has grown large passes its size on to its children.
 _MEASURE = (
     "import resource, subprocess, sys; r = subprocess.run(sys.argv[1:], stdout=sys.stderr);"
@@ -67,19 +78,19 @@ def has_gpu() -> bool:
 def title() -> str:
     """One line that tells machines apart."""
     gpu = _gpu()
-    return f"{_cpu_model()}, {_cores()} cores{f', {gpu}' if gpu else ', no GPU'}"
+    return f"{_cpu_model()}, {cores()} cores{f', {gpu}' if gpu else ', no GPU'}"
 
 
 def facts() -> list[str]:
     """What else there is to know, a line each."""
-    versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
-    flags = [flag for flag in FLAGS if flag in _cpu_field("flags").split()]
-    load = f"{os.getloadavg()[0]:.1f}"
+    versions = [f"{name} {_version(name) or 'absent'}" for name in PACKAGES]
+    versions += [f"{name} {found}" for name in OPTIONAL if (found := _version(name))]
+    present = (_cpu_field("flags") or _cpu_field("Features")).split()
+    flags = [flag for flag in FLAGS if flag in present]
     return [
         f"{', '.join(flags) or 'instruction sets unknown'}; {_memory():.0f} GB of memory; "
         f"{platform.system()} {platform.release().split('-')[0]}",
-        f"Python {platform.python_version()}, {versions}",
-        f"load at the start: {load} (what else ran on the machine; quiet is near 0)",
+        f"Python {platform.python_version()}, {', '.join(versions)}",
     ]
 
 
@@ -87,11 +98,7 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "absent"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return ""
 
 
 def _cpu_model() -> str:

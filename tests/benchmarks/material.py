@@ -20,6 +20,7 @@ from zipfile import ZipFile
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from imgcli.compute.local import in_threads
 from tests.benchmarks.machine import PROJECT
 
 _P = TypeVar("_P", bound=PurePath)
@@ -89,12 +90,17 @@ class Material:
         def fill(root: Path) -> None:
             rng = np.random.default_rng(0)
             grain = rng.normal(0, 5, (height, width, 3)).astype(np.int16)
-            for i in range(count):
+            shifts = rng.integers(0, height, (count, 2))
+
+            def one(i: int) -> None:
                 file = small.files[i % len(small)]
                 photo = Image.open(file).convert("RGB").resize(size, Image.Resampling.BICUBIC)
-                noisy = np.asarray(photo) + np.roll(grain, rng.integers(0, height, 2), (0, 1))
+                noisy = np.asarray(photo) + np.roll(grain, shifts[i], (0, 1))
                 image = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
                 image.save(_place(root, file.parent.name, f"{i:05}.jpg"), quality=90)
+
+            for _ in in_threads(one, range(count)):
+                pass
 
         name = f"{small.name} enlarged to {width} × {height}"
         return self._once(f"{small.root.name}-{width}x{height}", name, fill)

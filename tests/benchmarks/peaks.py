@@ -1,38 +1,19 @@
 """What a machine can do at most, measured, and what a network asks of it."""
 
-import time
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-ENOUGH = 0.5  # seconds over which a rate is measured
+from imgcli.training.peak import convolution, gemm, per_second, wait_for
 
-
-def gemm(device: torch.device, dtype: torch.dtype) -> float:
-    """Floating-point operations a second in a square matrix product: two per multiply-add."""
-    n = 8192 if device.type == "cuda" else 2048
-    a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
-    return 2 * n**3 * _per_second(lambda: a @ b, device)
-
-
-def convolution(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second in a 3 × 3 convolution of 256 channels, channels last."""
-    batch = 256 if device.type == "cuda" else 32
-    images = torch.randn(batch, 256, 14, 14, device=device, dtype=dtype)
-    weight = torch.randn(256, 256, 3, 3, device=device, dtype=dtype)
-    images, weight = (x.contiguous(memory_format=torch.channels_last) for x in (images, weight))
-    operations = 2 * batch * 14 * 14 * 256 * 256 * 9
-    return operations * _per_second(lambda: functional.conv2d(images, weight, padding=1), device)
+__all__ = ["bandwidth", "convolution", "gemm", "operations", "traffic", "wait_for"]
 
 
 def bandwidth(device: torch.device) -> float:
     """Bytes a second in a copy much larger than the caches: each is read once and written once."""
     source = torch.zeros(2**28, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    return 2 * source.numel() * _per_second(lambda: target.copy_(source), device)
+    return 2 * source.numel() * per_second(lambda: target.copy_(source), device)
 
 
 def operations(network: nn.Module, image: Tensor) -> int:
@@ -60,25 +41,3 @@ def traffic(network: nn.Module, image: Tensor, bytes_each: int) -> int:
     for hook in hooks:
         hook.remove()
     return moved
-
-
-def wait_for(device: torch.device) -> None:
-    """Until the device has done what it was told."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
-def _per_second(step: Callable[[], object], device: torch.device) -> float:
-    """The best rate of several stretches: what else runs on the machine only makes it slower."""
-    with torch.inference_mode():
-        step()
-        best = 0.0
-        for _ in range(3):
-            wait_for(device)
-            start, steps = time.perf_counter(), 0
-            while (took := time.perf_counter() - start) < ENOUGH:
-                step()
-                wait_for(device)
-                steps += 1
-            best = max(best, steps / took)
-    return best

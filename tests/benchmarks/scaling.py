@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from tests.benchmarks import machine
 from tests.benchmarks.machine import Cost, cost, imgcli
-from tests.benchmarks.script import options, save
+from tests.benchmarks.script import options, require_quiet, save
 from tests.benchmarks.timing import Goal, Result, table
 
 SIZES = (10_000, 30_000, 100_000)  # photos, of 10 classes
@@ -351,6 +351,7 @@ def main() -> None:
         sizes = tuple(int(n) for n in chosen.sizes.split(","))
     if chosen.classes:
         classes = [k for k in map(int, chosen.classes.split(",")) if k]
+    require_quiet(busy=chosen.busy)
     print("\n".join([machine.title(), *machine.facts(), ""]), flush=True)
     os.environ["OMP_NUM_THREADS"] = "1"
     with TemporaryDirectory(prefix="imgcli-scaling-", dir=chosen.work) as folder:

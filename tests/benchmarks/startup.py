@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 from tests.benchmarks.machine import imgcli, run
 from tests.benchmarks.script import Setting, main
@@ -21,7 +22,7 @@ def measure(setting: Setting) -> Iterator[Result]:
         rounds,
         setting.work,
     )
-    bare = 1000 * sum(times["bare"]) / rounds
+    bare = 1000 * median(times["bare"])
     yield Result(
         "`imgcli --help`",
         times["imgcli"],

@@ -4,10 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from imgcli.training import benchmark, peak
 from tests.support.photos import write_classes
 from tests.support.shell import Shell, imgcli
 
 SMALL = ["--arch", "8C3-P2-G", "--image-size", "8", "--quiet"]
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure over a moment: the figures are not looked at."""
+    monkeypatch.setattr(benchmark, "MIN_SECONDS", 0.005)
+    monkeypatch.setattr(peak, "ENOUGH", 0.005)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +31,25 @@ def test_it_foresees_every_stage_of_the_job(
     seconds = found["seconds"]
     assert seconds.keys() == {*stages, "total"} and min(seconds.values()) > 0
     assert seconds["total"] == pytest.approx(sum(seconds[stage] for stage in stages))
+    low, high = found["expected"]
+    assert 0 < low <= seconds["total"] <= high
     assert not (here / ".imgcli").exists(), "nothing is kept"
+
+
+def test_every_rate_has_its_n_and_its_range(here: Path, shell: Shell) -> None:
+    write_classes(here / "raw", per_class=4, classes=2)
+    found = shell.json("bench", *SMALL)
+    assert {"decode", "look_fp32", "heads", "peer"} <= found["rates"].keys()
+    for rate in found["rates"].values():
+        assert rate["n"] >= 2 and 0 < rate["low"] <= rate["median"] <= rate["high"]
+    assert found["decode"] == found["rates"]["decode"]["median"]
+    assert found["look"]["fp32"] == found["rates"]["look_fp32"]["median"]
+    assert found["peer"].startswith("plain PyTorch: eager, channels_last, ")
+    for precision, most in found["peak_gflops"].items():
+        used = found["look"][precision] * found["gflops_per_photo"]
+        assert found["share_of_peak"][precision] == pytest.approx(used / most)
+    assert found["load"].keys() == {"average", "others", "busy"}
+    assert "PyTorch" in found["library"] and "Pillow" in found["decoder"]
 
 
 def test_what_it_prints_names_the_precision_and_the_time(
@@ -32,6 +58,7 @@ def test_what_it_prints_names_the_precision_and_the_time(
     write_classes(here / "photos", per_class=4, classes=2)
     assert imgcli("bench", "photos", *SMALL) == 0
     out = " ".join(capsys.readouterr().out.split())
+    assert "lowest–" in out and "GFLOP/s in fp32" in out and "plain PyTorch: eager" in out
     assert "is used," in out and "10 folds on these 8 photos will take about" in out
 
 

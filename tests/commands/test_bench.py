@@ -6,8 +6,16 @@ import pytest
 
 from imgcli.commands.bench import bench
 from imgcli.errors import WrongUsage
+from imgcli.training import benchmark, peak
 from tests.support.photos import write_classes
 from tests.support.shell import Printed
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure over a moment: the figures are not looked at."""
+    monkeypatch.setattr(benchmark, "MIN_SECONDS", 0.005)
+    monkeypatch.setattr(peak, "ENOUGH", 0.005)
 
 
 def test_it_measures_the_stages_of_cross_validation(

@@ -8,8 +8,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from imgcli.records import Rejected
-from imgcli.report.terminal.tables import label, number, table, text
-from imgcli.text import count, duration, interval, percent, printable, times
+from imgcli.report.terminal.tables import number, table, text
+from imgcli.text import count, duration, interval, percent, printable, time_range, times
 
 MAX_LISTED = 10  # photos that could not be read
 MAX_CLASSES = 10  # of a learning curve, those that gain most
@@ -85,30 +85,58 @@ def speeds(document: Mapping[str, Any]) -> list[RenderableType]:
     Args:
         document: of the JSON contract of `bench`.
     """
-    chosen = document["precision"]
-    shown = table(label("photos per second"), number("fp32"), number("bf16"), gap=2)
-    for key in ("decode", "look", "learn", "heads"):
-        speed = document[key]
-        if isinstance(speed, Mapping) and speed:
-            cells = [Text(f"{speed[p]:,.0f}", "bold" if p == chosen else "") for p in speed]
-            shown.add_row(STAGES[key], *cells)
-        elif speed:
-            shown.add_row(STAGES[key], f"{speed:,.0f}", "")
-    seconds = dict(document["seconds"])
-    total = seconds.pop("total")
-    parts = ", ".join(f"{STAGES[key]} {duration(s)}" for key, s in seconds.items())
-    by = document["learn"] or document["look"]
+    chosen, learns = document["precision"], bool(document["learn"])
+    stages = STAGES | ({"look": "evaluation"} if learns else {})
+    titles = ("photos\nper second", "lowest–\nhighest", "n", "of the\npeak")
+    shown = table(text("stage"), *map(number, titles), gap=2)
+    for name, rate in document["rates"].items():
+        stage, _, precision = name.partition("_")
+        title = document["peer"] if stage == "peer" else stages[stage]
+        share = document["share_of_peak"][precision] if stage == "look" else None
+        shown.add_row(
+            title + (f", {precision}" if precision else ""),
+            _rate(rate["median"]),
+            f"{_rate(rate['low'])}–{_rate(rate['high'])}",
+            str(rate["n"]),
+            percent(share, digits=0) if share else "",
+            style="bold" if precision == chosen else "",
+        )
+    return [shown, Text("\n".join(["", *_conditions(document), *_estimate(document)]))]
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def _conditions(document: Mapping[str, Any]) -> Iterator[str]:
+    """What computes here, how near it comes to what the machine can do, and what disturbs it."""
+    chosen, by = document["precision"], document["learn"] or document["look"]
     others = [f", {times(by[chosen] / by[p])} as fast as {p}" for p in by if p != chosen]
     device = "the CPU" if document["device"] == "cpu" else document["device"]
-    lines = [
-        "",
+    yield (
         f"On {device}, {count(document['cores'], 'core')}; {printable(document['arch'])} at "
-        f"{document['size']} pixels. {chosen} is used{''.join(others)}.",
+        f"{document['size']} pixels, {document['gflops_per_photo']:.3g} GFLOP a photo. {chosen} is "
+        f"used{''.join(others)}."
+    )
+    peaks = ", ".join(f"{rate:,.0f} GFLOP/s in {p}" for p, rate in document["peak_gflops"].items())
+    yield f"Peak of matrix products and convolutions: {peaks}."
+    yield f"Computed by {document['library']}; decoded by {document['decoder']}."
+    load = document["load"]
+    if load["busy"]:
+        yield (
+            f"Other programs took {percent(load['others'], digits=0)} of the cores meanwhile: this "
+            "machine can do more than these figures say. Repeat it when they are done."
+        )
+
+
+def _estimate(document: Mapping[str, Any]) -> Iterator[str]:
+    seconds = {key: value for key, value in document["seconds"].items() if key != "total"}
+    parts = ", ".join(f"{STAGES[key]} {duration(value)}" for key, value in seconds.items())
+    yield (
         f"{count(document['folds'], 'fold')} on these {count(document['photos'], 'photo')} will "
-        f"take about {duration(total)}: {parts}.",
-        "Decoded photos and features are cached for later commands.",
-    ]
-    return [shown, Text("\n".join(lines))]
+        f"take about {time_range(*document['expected'])}: {parts}, and the command itself."
+    )
+    yield "Decoded photos and features are cached for later commands."
 
 
 def learning_curve(document: Mapping[str, Any]) -> list[RenderableType]:
