@@ -254,18 +254,27 @@ def refuse_case_twins(paths: Iterable[str], out: Path, folder: Path) -> None:
         StorageError: two of them differ only in case, and the file system does not tell them apart.
     """
     seen: dict[str, str] = {}
+    for whole in _with_folders(paths):
+        twin = seen.setdefault(unicodedata.normalize("NFC", whole).casefold(), whole)
+        if twin != whole:
+            if tells_case(folder):
+                return
+            raise StorageError(
+                f"'{twin}' and '{whole}' would be one in '{out}', whose file system ignores "
+                "case. Rename one, or name a place on another file system with --out."
+            )
+
+
+def _with_folders(paths: Iterable[str]) -> Iterator[str]:
+    """The paths, and before what is in it each folder, once."""
+    known = {""}
     for path in paths:
-        steps = path.split("/")
-        for depth in range(1, len(steps) + 1):
-            whole = "/".join(steps[:depth])
-            twin = seen.setdefault(unicodedata.normalize("NFC", whole).casefold(), whole)
-            if twin != whole:
-                if tells_case(folder):
-                    return
-                raise StorageError(
-                    f"'{twin}' and '{whole}' would be one in '{out}', whose file system ignores "
-                    "case. Rename one, or name a place on another file system with --out."
-                )
+        folder = path.rpartition("/")[0]
+        if folder not in known:
+            steps = folder.split("/")
+            yield from ("/".join(steps[:depth]) for depth in range(1, len(steps) + 1))
+            known.add(folder)
+        yield path
 
 
 def tells_case(folder: Path) -> bool:

@@ -71,14 +71,20 @@ def only_regular(path: str, flags: int, most: int | None = None) -> int:
     Raises:
         OSError: as `open_regular`.
     """
+    return opened(path, flags, most)[0]
+
+
+def opened(path: str, flags: int, most: int | None = None) -> tuple[int, os.stat_result]:
+    """As `only_regular`, with the status of the file."""
     # A pipe would be waited for until somebody opens its other end.
     handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:
-        refuse(os.fstat(handle), path, most)
+        status = os.fstat(handle)
+        refuse(status, path, most)
     except BaseException:
         os.close(handle)
         raise
-    return handle
+    return handle, status
 
 
 def refuse(status: os.stat_result, path: Path | str, most: int | None = None) -> None:

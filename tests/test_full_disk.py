@@ -83,7 +83,7 @@ def big_photos(folder: Path) -> Path:
 def test_copies_name_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw, out = big_photos(tmp_path / "raw"), tmp_path / "dataset"
 
-    def no_link(*_: object) -> None:
+    def no_link(*_: object, **__: object) -> None:
         raise OSError(errno.EXDEV, "another file system")
 
     monkeypatch.setattr(os, "link", no_link)

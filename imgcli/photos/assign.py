@@ -1,9 +1,10 @@
 """Assigns photos to parts: from labels, groups, digests and a seed; no file is touched."""
 
-import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +32,12 @@ def suggested_folds(groups: Sequence[int]) -> int:
     return 2
 
 
-@dataclass(frozen=True, eq=False)
-class _Group:
+class _Group(NamedTuple):
     """Photos that stay together."""
 
     rank: float  # in [0, 1], a hash of the bytes of its photos and the seed
     rows: list[int]
-    counts: dict[int, int]  # photos per class
+    counts: Mapping[int, int]  # photos per class
 
 
 def choose_parts(
@@ -69,11 +69,9 @@ def choose_parts(
         The rows of each part, ascending.
     """
     part = np.full(len(targets), "train", dtype=object)
-    free = [
-        group
-        for group in _groups_by_rank(targets, groups, digests, seed)
-        if not _follow_placed(part, group.rows, placed or {})
-    ]
+    free = _groups_by_rank(targets, groups, digests, seed)
+    if placed:
+        free = [group for group in free if not _follow_placed(part, group.rows, placed)]
     counts = np.bincount(targets)
     low = 0.0
     for name, enough in (("test", 2), ("val", 3)):
@@ -101,15 +99,18 @@ def _groups_by_rank(
     for row, number in enumerate(groups.tolist()):
         members[number].append(row)
     labels = targets.tolist()
+    single = {label: {label: 1} for label in set(labels)}  # the counts of photos on their own
     ranked = []
+    counts: Mapping[int, int]
     for rows in members.values():
-        key = f"{seed}:{min([digests[row] for row in rows])}"
-        rank = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
-        counts: dict[int, int] = {}
-        for row in rows:
-            counts[labels[row]] = counts.get(labels[row], 0) + 1
+        counts = single[labels[rows[0]]]
+        least = digests[rows[0]]
+        if len(rows) > 1:
+            counts = Counter([labels[row] for row in rows])
+            least = min([digests[row] for row in rows])
+        rank = int.from_bytes(sha256(f"{seed}:{least}".encode()).digest()[:8], "big") / 2**64
         ranked.append(_Group(rank, rows, counts))
-    return sorted(ranked, key=lambda group: (group.rank, group.rows[0]))
+    return sorted(ranked)  # by rank, and where ranks are equal by the first row
 
 
 def _follow_placed(part: NDArray[np.object_], rows: list[int], placed: Mapping[int, str]) -> bool:
@@ -251,13 +252,16 @@ def _nearest_sum(groups: Sequence[_Group], goal: float, minimum: int, most: int)
     of whole numbers: exact, and quick because single photos are counted apart.
     """
     sizes = [len(group.rows) for group in groups]
+    most = min(most, sum(sizes))
     sums = [1]  # bit s of sums[-1]: groups of several photos, from here on, can add up to s
     for size in reversed(sizes):
         if size > 1:
             sums.append(sums[-1] | sums[-1] << size)
     singles = sizes.count(1)
-    possible = [s for s in range(min(most, sum(sizes)) + 1) if _reachable(s, sums[-1], singles)]
+    possible = [s for s in range(most + 1) if _reachable(s, sums[-1], singles)]
     missing = min(possible, key=lambda s: (s < minimum, round(abs(s - goal), 9), s))
+    if singles == len(groups):
+        return list(groups[:missing])
     chosen = []
     for group, size in zip(groups, sizes, strict=True):
         if size > 1:

@@ -19,6 +19,7 @@ from pathlib import Path
 MEMORY = "digests.sqlite"
 MAX_FILES = 5_000_000  # files remembered, those hashed last; some 70 bytes each
 _BUSY_SECONDS = 1.0  # to wait for another process's transaction; without the table it is slower
+_CACHE_KB = 32_768  # of SQLite's own memory at most: pages of half a million files
 _TABLE = """
 CREATE TABLE IF NOT EXISTS digests (
     file BLOB PRIMARY KEY,
@@ -36,6 +37,11 @@ class DigestMemory:
         self._database: sqlite3.Connection | None = None
         if path.exists():
             self._open()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was no table when it was opened, and nothing has been added since."""
+        return self._database is None
 
     def known(self, files: Sequence[bytes]) -> dict[bytes, bytes]:
         """The digests of those of the files that are remembered."""
@@ -77,6 +83,7 @@ class DigestMemory:
             self._database = sqlite3.connect(self._path, _BUSY_SECONDS, check_same_thread=False)
             # Nothing is lost by a kill; what a power cut spoils is begun again.
             self._database.execute("PRAGMA synchronous = OFF")
+            self._database.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
 
     def _insert(self, fresh: Mapping[bytes, bytes]) -> None:
         if self._database is None:
@@ -84,9 +91,9 @@ class DigestMemory:
         with self._database as database:
             database.execute(_TABLE)
             last, n = database.execute("SELECT max(pass), count(*) FROM digests").fetchone()
-            rows = (
-                (file, _vouched(file, digest), (last or 0) + 1) for file, digest in fresh.items()
-            )
+            rows = [  # sorted: pages are then filled one after another
+                (file, _vouched(file, fresh[file]), (last or 0) + 1) for file in sorted(fresh)
+            ]
             database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", rows)
             if n + len(fresh) > MAX_FILES:
                 oldest = "SELECT file FROM digests ORDER BY pass DESC LIMIT -1 OFFSET ?"

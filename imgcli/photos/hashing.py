@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from imgcli import reading
 from imgcli.compute.engine import in_order
@@ -28,7 +30,7 @@ from imgcli.locations import (
 )
 from imgcli.photos.digest_memory import DigestMemory, digest_memory, file_key, object_key, part_key
 from imgcli.progress import counter
-from imgcli.records import Rejected
+from imgcli.records import IntArray, Rejected
 from imgcli.runs import CACHE
 
 # Git's rule: a file changed again in the very tick of the clock in which it was hashed keeps its
@@ -39,12 +41,25 @@ CHUNK = 128  # files per task: handing over a single small file takes longer tha
 SMALL = 1 << 20  # bytes; larger files are hashed piece by piece
 
 
+class Hashed(NamedTuple):
+    """What is known of N files that were hashed."""
+
+    digests: list[str | Rejected]  # (N,) hexadecimal, or why there is none
+    sizes: IntArray  # (N,) bytes, of what was hashed
+
+
 def digest_files(files: Sequence[Location], cache: Path = CACHE) -> list[str | Rejected]:
     """SHA-256 of each file's bytes as hexadecimal, or why there is none, in the order given.
 
     An empty file is rejected: it is no photo, and all empty files would pass for the same one.
     """
+    return hash_files(files, cache).digests
+
+
+def hash_files(files: Sequence[Location], cache: Path = CACHE) -> Hashed:
+    """As `digest_files`, with the sizes, so that nobody has to ask for them again."""
     found: list[str | Rejected] = [""] * len(files)
+    sizes = np.zeros(len(files), np.int64)
     order = reading_order(files)
     fresh: dict[bytes, bytes] = {}
     with digest_memory(cache) as memory, counter("Hashing", len(files), "photos") as bar:
@@ -53,24 +68,25 @@ def digest_files(files: Sequence[Location], cache: Path = CACHE) -> list[str | R
             parts = [order[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
             chunks = ([files[i] for i in part] for part in parts)
             with closing(in_threads(partial(_remembered, memory), chunks)) as remembered:
-                for part, digests in zip(parts, remembered, strict=True):
-                    for i, digest in zip(part, digests, strict=True):
-                        if digest is None:
+                for part, known in zip(parts, remembered, strict=True):
+                    for i, one in zip(part, known, strict=True):
+                        if one is None:
                             yield i, files[i]
                         else:
-                            found[i] = digest
-                            bar.update()
+                            found[i], sizes[i] = one
+                    bar.update(len(known) - known.count(None))
 
         left = unknown()
         chunks = iter(lambda: list(islice(left, CHUNK)), [])
         saved, known = time.monotonic(), 0
         try:
             with closing(in_order(partial(_read_all, fresh), chunks, _names, _unread)) as read:
-                for one in chain.from_iterable(read):
-                    found[one.position] = one.digest
-                    if one.key:
-                        fresh[one.key] = bytes.fromhex(str(one.digest))
-                    bar.update()
+                for chunk in read:
+                    for one in chunk:
+                        found[one.position], sizes[one.position] = one.digest, one.size
+                        if one.key and one.key not in fresh:  # hashed by a node
+                            fresh[one.key] = bytes.fromhex(str(one.digest))
+                    bar.update(len(chunk))
                     if time.monotonic() - saved > SAVE_SECONDS and len(fresh) > known:
                         added = dict(islice(fresh.copy().items(), known, None))
                         memory.add(added)
@@ -78,20 +94,27 @@ def digest_files(files: Sequence[Location], cache: Path = CACHE) -> list[str | R
         finally:
             if len(fresh) > known:
                 memory.add(dict(islice(fresh.items(), known, None)))
-    return found
+    return Hashed(found, sizes)
 
 
 def digests_by_path(
     where: Where, paths: Sequence[str], cache: Path = CACHE
 ) -> tuple[dict[str, str], list[Rejected]]:
     """As `digest_files`, of photos by their paths: the digests, and the paths without one."""
+    return by_path(paths, digest_files(locations_of(where, paths), cache))
+
+
+def by_path(
+    paths: Sequence[str], found: Sequence[str | Rejected]
+) -> tuple[dict[str, str], list[Rejected]]:
+    """The digests by their paths, and the paths without one."""
     digests: dict[str, str] = {}
     rejected: list[Rejected] = []
-    for path, found in zip(paths, digest_files(locations_of(where, paths), cache), strict=True):
-        if isinstance(found, Rejected):
-            rejected.append(Rejected(path, found.reason))
+    for path, one in zip(paths, found, strict=True):
+        if isinstance(one, Rejected):
+            rejected.append(Rejected(path, one.reason))
         else:
-            digests[path] = found
+            digests[path] = one
     return digests, rejected
 
 
@@ -120,26 +143,34 @@ def content_key(location: Location) -> bytes | None:
     None where there is nothing, or nothing is known of its content without reading it: reading it
     says why.
     """
+    return _key_and_size(location)[0]
+
+
+def _key_and_size(location: Location) -> tuple[bytes | None, int]:
+    """As `content_key`; and the bytes of the photo."""
     if is_remote(location):
-        etag = location.etag  # type: ignore[union-attr]
+        etag, size = location.etag, location.size  # type: ignore[union-attr]
         if not etag:
-            return None
+            return None, size
         whole = object_key(str(location.shard if isinstance(location, Member) else location), etag)
     else:
         try:
-            whole = file_key(status_of(location))
+            status = status_of(location)
         except OSError:
-            return None
+            return None, 0
+        whole, size = file_key(status), status.st_size
     if isinstance(location, Member):
-        return part_key(whole, location.offset, location.size)
-    return whole
+        return part_key(whole, location.offset, location.size), location.size
+    return whole, size
 
 
-def _remembered(memory: DigestMemory, files: Sequence[Location]) -> list[str | None]:
-    """The digests of some files, as far as they are remembered."""
-    keys = [content_key(file) for file in files]
-    known = memory.known([key for key in keys if key])
-    return [known[key].hex() if key in known else None for key in keys]
+def _remembered(memory: DigestMemory, files: Sequence[Location]) -> list[tuple[str, int] | None]:
+    """The digests and sizes of some files, as far as they are remembered."""
+    if memory.is_empty:  # the files need not be asked
+        return [None] * len(files)
+    keys = [_key_and_size(file) for file in files]
+    known = memory.known([key for key, _ in keys if key])
+    return [(known[key].hex(), size) if key in known else None for key, size in keys]
 
 
 class _Read(NamedTuple):
@@ -147,6 +178,7 @@ class _Read(NamedTuple):
 
     position: int
     digest: str | Rejected
+    size: int = 0  # bytes that were hashed
     key: bytes | None = None  # to remember it by; None for one that changed a moment ago
 
 
@@ -182,7 +214,7 @@ def _digest_parts(photos: Sequence[Member | Remote], fresh: dict[bytes, bytes]) 
             key = key if _is_old(photo, began) else None
             if key:
                 fresh[key] = digest
-            yield _Read(0, digest.hex(), key)
+            yield _Read(0, digest.hex(), len(data), key)
 
 
 def _is_old(location: Location, now: int) -> bool:
@@ -208,29 +240,29 @@ def _digest(index: int, file: Path | str, fresh: dict[bytes, bytes]) -> _Read:
     """The digest of one file, by reading it."""
     try:
         began = time.time_ns()
-        status, digest = _read(os.fspath(file))
+        status, size, digest = _read(os.fspath(file))
     except OSError as error:
         return _Read(index, Rejected(str(file), f"cannot be read: {error.strerror or error}"))
-    if status.st_size == 0:
+    if size == 0:
         return _Read(index, Rejected(str(file), EMPTY))
     key = file_key(status) if began - status.st_mtime_ns > RACY_NS else None
     if key:
         fresh[key] = digest
-    return _Read(index, digest.hex(), key)
+    return _Read(index, digest.hex(), size, key)
 
 
-def _read(path: str) -> tuple[os.stat_result, bytes]:
-    """The status of a file before it was hashed, so that a change meanwhile shows, and its hash."""
+def _read(path: str) -> tuple[os.stat_result, int, bytes]:
+    """The status of a file before it was hashed, so that a change shows; its size and hash."""
     # `decode` would refuse a larger one, hashed or not.
-    handle = reading.only_regular(path, os.O_RDONLY, reading.MAX_PHOTO)
+    handle, status = reading.opened(path, os.O_RDONLY, reading.MAX_PHOTO)
     try:
-        status = os.fstat(handle)
         if status.st_size <= SMALL:
             data = os.read(handle, status.st_size + 1)
             if len(data) == status.st_size:
-                return status, hashlib.sha256(data).digest()
+                return status, len(data), hashlib.sha256(data).digest()
             os.lseek(handle, 0, os.SEEK_SET)  # it has just grown or shrunk
         with open(handle, "rb", buffering=0, closefd=False) as file:
-            return status, hashlib.file_digest(file, "sha256").digest()
+            digest = hashlib.file_digest(file, "sha256").digest()
+            return status, file.tell(), digest
     finally:
         os.close(handle)

@@ -19,8 +19,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
+from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any, Literal, Self
@@ -105,8 +107,7 @@ class Recipe:
 Source = Annotated[str, Meta(min_length=1)]
 
 
-@dataclass(frozen=True)
-class PlacedPhoto:
+class PlacedPhoto(Struct, frozen=True, gc=False):  # made in a tenth of a dataclass's time
     """One photo of the dataset, and where it came from."""
 
     path: Relative  # to the dataset, "train/cat/017.jpg"
@@ -130,11 +131,14 @@ class PlacedPhoto:
         """The name of its class."""
         return self.path.split("/")[1]
 
-    def to_json(self) -> dict[str, Any]:
-        document = dict(vars(self))  # asdict() would take ten times as long
-        if self.offset is None:
-            del document["offset"]
-        return document
+    def to_json(self) -> str:
+        """Its line of the manifest; `json.dumps` of a dictionary takes ten times as long."""
+        offset = "" if self.offset is None else f', "offset": {self.offset}'
+        return (
+            f'{{"path": {quoted(self.path)}, "source": {quoted(self.source)}, '
+            f'"size": {self.size}, "sha256": "{self.sha256}", "group": {self.group}, '
+            f'"part": "{self.part}"{offset}}}'
+        )
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ class Manifest:
             "classes": self.classes,
         }
         opening = json.dumps(head, indent=2).removesuffix("\n}")
-        rows = ",\n    ".join(json.dumps(photo.to_json()) for photo in self.photos)
+        rows = ",\n    ".join([photo.to_json() for photo in self.photos])
         write_atomic(folder / NAME, f'{opening},\n  "photos": [\n    {rows}\n  ]\n}}\n')
 
     def parts_of(self, digests: Sequence[str], sources: Sequence[str]) -> dict[int, str]:
@@ -253,7 +257,7 @@ def flat_names(sources: Mapping[str, tuple[str, str]]) -> dict[str, str]:
     for source in sorted(sources, key=lambda source: (source.count("/"), source)):
         label, inner = sources[source]
         name = inner.replace("/", "__")
-        if (label, name) in taken or len(os.fsencode(name)) > 255:
+        if (label, name) in taken or (len(name) > 63 and len(os.fsencode(name)) > 255):
             stem, extension = os.path.splitext(name)
             tag = hashlib.sha256(os.fsencode(source)).hexdigest()[:16]
             name = f"{stem[:40]}-{tag}{extension[:10]}"
@@ -280,27 +284,49 @@ def place_photos(
         os.makedirs(staging / folder)
     up = os.path.relpath(raw.resolve(), out.parent.resolve() / out.name)
     copied = 0
-    for photo in track(photos, "Placing photos", unit="photos"):
-        source, target = f"{raw}/{photo.source}", f"{staging}/{photo.path}"
-        with writing(f"{out}/{photo.path}"):
-            if link == "symlink":
-                os.symlink(f"../../{up}/{photo.source}", target)
-            elif link == "copy" or not hard_link(source, target):
-                if link == "hard":
-                    raise StorageError(
-                        f"'{source}' cannot have a hard link in '{out}', which is on another file "
-                        "system or one without such links. Use --link auto, symlink or copy."
-                    )
-                shutil.copyfile(source, target)
-                copied += link == "auto"
+    with folder_handle(raw) as handle:
+        for photo in track(photos, "Placing photos", unit="photos"):
+            target = f"{staging}/{photo.path}"
+            try:
+                if link == "symlink":
+                    os.symlink(f"../../{up}/{photo.source}", target)
+                elif link == "copy" or not hard_link(photo.source, target, handle):
+                    if link == "hard":
+                        raise StorageError(
+                            f"'{raw}/{photo.source}' cannot have a hard link in '{out}', which is "
+                            "on another file system or one without such links. Use --link auto, "
+                            "symlink or copy."
+                        )
+                    shutil.copyfile(f"{raw}/{photo.source}", target)
+                    copied += link == "auto"
+            except Exception:
+                with writing(f"{out}/{photo.path}"):  # around each photo it would take as long
+                    raise
     return copied
 
 
-def hard_link(source: str, target: str) -> bool:
-    """Make a hard link; False where the file system has none for this file."""
+@contextmanager
+def folder_handle(folder: Path) -> Iterator[int]:
+    """A folder, open, for calls that take paths relative to it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # A link to a link would be relative to the wrong folder.
-        os.link(os.path.realpath(source) if os.path.islink(source) else source, target)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def hard_link(source: str, target: str, folder: int | None = None) -> bool:
+    """Make a hard link; False where the file system has none for this file.
+
+    Args:
+        folder: that `source` is relative to, open.
+    """
+    try:
+        # A link to a link would be relative to the wrong folder. With a handle the system follows
+        # links by itself, so that nothing has to be asked before.
+        if folder is None and os.path.islink(source):
+            source = os.path.realpath(source)
+        os.link(source, target, src_dir_fd=folder)
     except OSError as error:
         if error.errno in NO_HARD_LINK:
             return False

@@ -18,7 +18,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from imgcli import documents, provenance, staging
 from imgcli.aside import files_in
@@ -291,7 +291,9 @@ def _manifest(root: Path, out: Path, moved: Mapping[str, str]) -> Manifest | Non
     made = read_manifest(root)
     if made is None:
         return None
-    photos = [replace(photo, path=moved.get(photo.path, photo.path)) for photo in made.photos]
+    photos = [
+        structs.replace(photo, path=moved.get(photo.path, photo.path)) for photo in made.photos
+    ]
     photos.sort(key=lambda photo: photo.path)
     classes = tuple(sorted({photo.label for photo in photos}))
     read_from = made.read_from

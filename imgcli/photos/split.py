@@ -17,12 +17,12 @@ from imgcli.class_folders import Place
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.files import refuse_case_twins
 from imgcli.folder_names import AS_FOUND, Levels
-from imgcli.locations import Member, as_words, locations_of, size_of
+from imgcli.locations import Member, as_words, locations_of
 from imgcli.photos import grouping, manifest
 from imgcli.photos.assign import DEFAULT_FOLDS, choose_parts, suggested_folds
 from imgcli.photos.first_reading import read_once
 from imgcli.photos.grouping import check_group_by, join_groups
-from imgcli.photos.hashing import digests_by_path, remember
+from imgcli.photos.hashing import by_path, hash_files, remember
 from imgcli.photos.layout import ARE_CLASSES, Layout, layout_in_place, not_usable, read_layout
 from imgcli.photos.manifest import Duplicates, Link, Manifest, PlacedPhoto, Recipe
 from imgcli.photos.near_duplicates import groups_by_path
@@ -59,6 +59,7 @@ class _Photos:
     targets: IntArray  # (N,)
     groups: IntArray  # (N,)
     digests: list[str]  # (N,)
+    sizes: list[int]  # (N,) bytes
     left_out: dict[str, int]  # class: photos, of those with fewer than min_photos
     notes: tuple[str, ...]  # about groups
 
@@ -277,11 +278,11 @@ def _plan_made(layout: Layout, recipe: Recipe, out: Path, cache: Path) -> SplitP
 def _remember(plan: SplitPlan, out: Path, copied: int, began: int, cache: Path) -> None:
     """Remember the digests of the photos as they are now."""
     # A hard link changes the times of its file; what was just hashed need not be hashed again.
+    # Copies, and the photos that were copied, are known already or too young to be remembered.
     placed = plan.manifest.photos
-    digests = [photo.sha256 for photo in placed]
-    remember([f"{plan.raw}/{photo.source}" for photo in placed], digests, began, cache)
-    if copied or plan.manifest.recipe.link == "copy":  # two files, no link with two names
-        remember([f"{out}/{photo.path}" for photo in placed], digests, began, cache)
+    if plan.manifest.recipe.link in ("auto", "hard") and copied < len(placed):
+        digests = [photo.sha256 for photo in placed]
+        remember([f"{plan.raw}/{photo.source}" for photo in placed], digests, began, cache)
 
 
 def _check_places(raw: Path | PhotosInPlace, out: Path) -> None:
@@ -328,7 +329,10 @@ def _readable(layout: Layout, recipe: Recipe, cache: Path) -> tuple[_Photos, lis
     """Read every photo: its digest and its group, or why it cannot be used."""
     if layout.in_place and recipe.duplicates == "near":
         read_once(list(layout.in_place.locations.values()), cache)
-    digests, unread = digests_by_path(layout.where, list(layout.photos), cache)
+    paths = list(layout.photos)
+    hashed = hash_files(locations_of(layout.where, paths), cache)
+    digests, unread = by_path(paths, hashed.digests)
+    bytes_of = dict(zip(paths, hashed.sizes.tolist(), strict=True))
     duplicates, undecodable = groups_by_path(layout.where, digests, recipe.duplicates, cache)
     rejected = sorted(unread + undecodable, key=lambda item: item.path)
     if layout.in_place:
@@ -350,6 +354,7 @@ def _readable(layout: Layout, recipe: Recipe, cache: Path) -> tuple[_Photos, lis
         targets=np.array([position[place.label] for place in used.values()]),
         groups=np.array(list(groups.values())),
         digests=[digests[path] for path in used],
+        sizes=[bytes_of[path] for path in used],
         left_out=left_out,
         notes=found.notes,
     )
@@ -363,21 +368,23 @@ def _placed(
     labels = [photos.classes[target] for target in photos.targets.tolist()]
     inner = zip(labels, photos.inner, strict=True)
     names = manifest.flat_names(dict(zip(photos.paths, inner, strict=True)))
-    locations = locations_of(layout.where, photos.paths)
+    offsets = [
+        location.offset if isinstance(location, Member) else None
+        for location in (locations_of(layout.where, photos.paths) if layout.in_place else ())
+    ] or [None] * len(photos.paths)
     groups = photos.groups.tolist()
     placed = []
     for part, rows in parts.items():
         for row in rows.tolist():
-            location = locations[row]
             placed.append(
                 PlacedPhoto(
                     path=f"{part}/{labels[row]}/{names[photos.paths[row]]}",
                     source=photos.sources[row],
-                    size=size_of(location),
+                    size=photos.sizes[row],
                     sha256=photos.digests[row],
                     group=groups[row],
                     part=part,
-                    offset=location.offset if isinstance(location, Member) else None,
+                    offset=offsets[row],
                 )
             )
     return tuple(sorted(placed, key=lambda photo: photo.path))
@@ -432,12 +439,14 @@ def _rare_classes(made: Manifest) -> Iterator[str]:
     """Sentences about classes that cannot be judged, and those that ten folds cannot hold out."""
     groups: dict[str, set[int]] = {name: set() for name in made.classes}
     trained: dict[str, set[int]] = {name: set() for name in made.classes}
-    for photo in made.photos:
-        groups[photo.label].add(photo.group)
+    photos = Counter(labels := [photo.label for photo in made.photos])
+    tested = set()
+    for label, photo in zip(labels, made.photos, strict=True):
+        groups[label].add(photo.group)
         if photo.part == "train":
-            trained[photo.label].add(photo.group)
-    photos = Counter(photo.label for photo in made.photos)
-    tested = {photo.label for photo in made.photos if photo.part == "test"}
+            trained[label].add(photo.group)
+        elif photo.part == "test":
+            tested.add(label)
     untested = [name for name in made.classes if name not in tested]
     if single := [name for name in untested if photos[name] == 1]:
         yield (

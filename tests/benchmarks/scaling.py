@@ -9,8 +9,8 @@ of 16 × 16 pixels that are all different. The network is tiny, and the out-of-f
 `evaluate --folds` are drawn at random and stored as if folds had been trained: what is measured is
 what imgcli does with n photos, not the network. From processor seconds (user and system) and from
 peak memory those of the same command on 300 photos are subtracted; the exponent b of cost = a · n^b
-is fitted to the logarithms by least squares. Beside this file are `scaling.png`, the plot, and
-`scaling.md`, the costs.
+is fitted to the logarithms by least squares. Nothing is removed before the end. Beside this file
+are `scaling.png`, the plot, and `scaling.md`, the costs.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import NamedTuple
 
 import numpy as np
@@ -141,18 +141,21 @@ def store_folds(project: Path) -> None:
         shutil.copytree(run.folder, "runs/other")
 
 
-def remove(*names: str) -> Callable[[Path], None]:
-    """What removes what a step has made and no other needs."""
+def put_aside(name: str) -> Callable[[Path], None]:
+    """What puts aside what a step has made and no other needs.
 
-    def removed(project: Path) -> None:
-        for place in (project / name for name in names):
-            place.unlink() if place.is_file() else shutil.rmtree(place)
+    It is removed at the end of all: for minutes after files were removed ext4 takes up to fifteen
+    times as long to make new ones (`bare_files`), which would count as the next command's cost.
+    """
 
-    return removed
+    def moved(project: Path) -> None:
+        (project / name).rename(project.with_name(f"{project.name}-{name}"))
+
+    return moved
 
 
 STEPS = (
-    Step("import", "import raw --out imported", remove("imported")),
+    Step("import", "import raw --out imported", put_aside("imported")),
     Step("split", "split raw --duplicates exact"),
     Step("check", "check raw"),
     Step("train", TRAIN),
@@ -162,8 +165,8 @@ STEPS = (
     Step("check --labels", "check --labels"),
     Step("report", "report"),
     Step("compare", "compare latest other"),
-    Step("merge", "merge class-0000+class-0001 raw --out merged", remove("merged")),
-    Step("predict", "predict raw --csv predictions.csv", remove("predictions.csv")),
+    Step("merge", "merge class-0000+class-0001 raw --out merged", put_aside("merged")),
+    Step("predict", "predict raw --csv predictions.csv", put_aside("predictions.csv")),
     Step("runs", "runs"),
 )
 NEEDED = ("split", "train", "evaluate")  # by later steps
@@ -209,20 +212,19 @@ def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]
 def costs_of(work: Path, photos: int, classes: int, only: Sequence[str]) -> dict[str, Cost]:
     """What each command costs in a project of so many photos and classes."""
     found = {}
-    with TemporaryDirectory(dir=work) as folder:
-        project = Path(folder)
-        generate(project / "raw", photos, classes)
-        for step in STEPS:
-            if step.name in only or (step.name in NEEDED and not set(only) <= FIRST):
-                words = imgcli(*step.words.split(), "--quiet")
-                found[step.name] = cost(words, project, {"OMP_NUM_THREADS": "1"})
-                step.after(project)
-                one = found[step.name]
-                print(
-                    f"{photos:,} × {classes:,} {step.name}: {one.seconds:.2f} s, "
-                    f"{one.megabytes:.0f} MB",
-                    flush=True,
-                )
+    project = Path(mkdtemp(prefix=f"{photos}-{classes}-", dir=work))
+    generate(project / "raw", photos, classes)
+    for step in STEPS:
+        if step.name in only or (step.name in NEEDED and not set(only) <= FIRST):
+            words = imgcli(*step.words.split(), "--quiet")
+            found[step.name] = cost(words, project, {"OMP_NUM_THREADS": "1"})
+            step.after(project)
+            one = found[step.name]
+            print(
+                f"{photos:,} × {classes:,} {step.name}: {one.seconds:.2f} s, "
+                f"{one.megabytes:.0f} MB",
+                flush=True,
+            )
     return {name: one for name, one in found.items() if name in only}
 
 

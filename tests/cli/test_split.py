@@ -187,7 +187,7 @@ def test_a_full_disk_and_ctrl_c_leave_nothing_half_done(
     code: int,
     sentence: str,
 ) -> None:
-    def link(source: str, target: str) -> None:
+    def link(source: str, target: str, **_: object) -> None:
         raise error
 
     monkeypatch.setattr(os, "link", link)

@@ -11,7 +11,7 @@ import pytest
 from imgcli.image_types import EMPTY
 from imgcli.photos import digest_memory, hashing
 from imgcli.photos.digest_memory import MEMORY
-from imgcli.photos.hashing import digest_files, remember
+from imgcli.photos.hashing import digest_files, hash_files, remember
 from imgcli.records import Rejected
 
 
@@ -59,6 +59,18 @@ def test_an_unchanged_file_is_read_once(tmp_path: Path, reads: list[str]) -> Non
     assert digest_files(files, tmp_path / "cache") == first
     assert digest_files(files[::-1], tmp_path / "cache") == first[::-1]
     assert len(reads) == 3
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_sizes_are_those_of_what_was_hashed(tmp_path: Path, known: bool) -> None:
+    sizes = [1, 1000, hashing.SMALL + 1]
+    files = [old_file(tmp_path / f"{size}.jpg", b"x" * size) for size in sizes]
+    if known:
+        digest_files(files, tmp_path / "cache")
+    files.append(tmp_path / "gone.jpg")
+    found = hash_files(files, tmp_path / "cache")
+    assert found.sizes.tolist() == [*sizes, 0]
+    assert found.digests == digest_files(files, tmp_path / "cache")
 
 
 def test_relative_and_absolute_paths_are_the_same_file(

@@ -125,7 +125,7 @@ def test_a_dataset_made_elsewhere_is_merged_part_by_part(raw: Path, tmp_path: Pa
 def test_where_links_fail_photos_are_copied(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*names: str) -> None:
+    def refuse(*names: str, **_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)

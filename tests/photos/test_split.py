@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from imgcli.errors import DataError, StorageError, WrongUsage
 from imgcli.folder_names import Levels
@@ -349,6 +350,17 @@ def test_photos_of_sub_folders_do_not_overwrite_each_other(here: Path) -> None:
         assert (Path("dataset") / photo.path).read_text() == photo.source.removeprefix("cat/")
 
 
+@settings(max_examples=100, deadline=None)
+@given(name=st.text(st.characters(exclude_characters="/\0"), min_size=1), offset=st.integers(-1, 9))
+def test_a_line_of_the_manifest_is_what_json_writes(name: str, offset: int) -> None:
+    at = None if offset < 0 else offset
+    photo = PlacedPhoto(f"test/a/{name}", name, 3, "0" * 64, 5, "test", at)
+    document = structs.asdict(photo)
+    if at is None:
+        del document["offset"]
+    assert photo.to_json() == json.dumps(document)
+
+
 def test_flat_names_do_not_depend_on_order() -> None:
     sources = ["cat/a/1.jpg", "cat/a__1.jpg", "cat/b/c/1.jpg", "dog/a/1.jpg"]
     steps = {source: (source.split("/")[0], source.split("/", 1)[1]) for source in sources}
@@ -386,7 +398,7 @@ def test_photos_that_are_links_become_hard_links_to_what_they_show(raw: Path, he
 
 
 def refuse_links(monkeypatch: pytest.MonkeyPatch, error: int) -> None:
-    def link(source: str, target: str) -> None:
+    def link(source: str, target: str, **_: object) -> None:
         raise OSError(error, os.strerror(error), source)
 
     monkeypatch.setattr(os, "link", link)
@@ -423,11 +435,11 @@ def test_stopped_half_way_nothing_is_left_and_nothing_is_lost(
     before, photos = files_of(Path("dataset")), files_of(raw)
     link, calls = os.link, []
 
-    def break_off(source: str, target: str) -> None:
+    def break_off(source: str, target: str, **options: Any) -> None:
         calls.append(target)
         if len(calls) == 10:
             raise error
-        link(source, target)
+        link(source, target, **options)
 
     monkeypatch.setattr(os, "link", break_off)
     with pytest.raises(type(error)):
