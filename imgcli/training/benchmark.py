@@ -14,13 +14,14 @@ from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import DataError
 from imgcli.locations import Location
 from imgcli.models.create import create_network
-from imgcli.models.folding import fuse_for_inference
+from imgcli.models.fused_graph import LAYERS, CannotFuse, choose_engine
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
 from imgcli.photos.layout import new_photos
 from imgcli.photos.views import decode_files
 from imgcli.records import Preprocess, Rejected
 from imgcli.training.device import autocast, choose_device, forward
+from imgcli.training.features import for_extraction
 from imgcli.training.precision import choose_precision, has_bf16
 from imgcli.training.probe.heads import joined
 from imgcli.training.probe.logistic import SoftmaxRegression
@@ -48,6 +49,7 @@ class Speeds:
     heads: float | None  # rows per second of ten heads, their L2 penalty chosen
     epochs: int  # of a training; 1 for a frozen backbone
     precision: str  # that a training here would choose
+    engine: str | None = None  # that extracts the features of a frozen backbone in it
 
     def seconds(self, folds: int) -> dict[str, float]:
         """How long error estimation by so many folds will take, by stage, nothing being cached."""
@@ -86,11 +88,15 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
     )
     network = create_network(model, classes)
     decode = _decoding(locations[:: max(1, len(names) // DECODED)], network, folder)
+    precision = choose_precision("auto", device, network, frozen=config.model.frozen)
     look, learn = {}, {}
-    for precision in ("fp32", "bf16") if has_bf16(device) else ("fp32",):
-        look[precision] = inference_rate(network, config.model.frozen, device, precision)
-        if not config.model.frozen:
-            learn[precision] = _training_rate(network, device, precision)
+    engines: dict[str, str] = {}
+    for one in ("fp32", "bf16") if has_bf16(device) else ("fp32",):
+        if config.model.frozen:
+            look[one], engines[one] = extraction_rate(network, device, one)
+        else:
+            look[one] = _inference_rate(network, device, one)
+            learn[one] = _training_rate(network, device, one)
     features = network.classifier.head.in_features
     return Speeds(
         config.model.arch,
@@ -103,7 +109,8 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
         learn,
         _heads(features, classes, device) if config.model.frozen else None,
         1 if config.model.frozen else resolve_defaults(config).optim.epochs or 1,
-        choose_precision("auto", device, network, frozen=config.model.frozen),
+        precision,
+        engines.get(precision),
     )
 
 
@@ -116,17 +123,31 @@ def _decoding(photos: list[Location], network: Network, folder: Path) -> float:
     return read / (time.perf_counter() - start)
 
 
-def inference_rate(network: Network, frozen: bool, device: torch.device, precision: str) -> float:
-    """Photos per second of a whole network, decoded and on the device already.
+def extraction_rate(network: Network, device: torch.device, precision: str) -> tuple[float, str]:
+    """Photos per second of a network with a frozen backbone, and the engine of its backbone.
 
-    Args:
-        frozen: as a frozen backbone runs, its layers fused.
+    The photos are decoded and on the device already.
     """
+    backbone, head = network.classifier.backbone, copy.deepcopy(network.classifier.head).to(device)
+
+    def rate(engine: str) -> float:
+        extract = for_extraction(backbone, network.preprocess, device, precision, engine)
+
+        def step(images: torch.Tensor) -> None:
+            forward(lambda some: head(extract(some)), images, precision).cpu()
+
+        return _rate(step, network.preprocess, device)
+
+    engine = choose_engine(backbone, device)
+    try:
+        return rate(engine), engine
+    except CannotFuse:
+        return rate(LAYERS), LAYERS
+
+
+def _inference_rate(network: Network, device: torch.device, precision: str) -> float:
+    """Photos per second of a whole network, decoded and on the device already."""
     module = copy.deepcopy(network.classifier).eval()
-    if frozen:
-        module.backbone = fuse_for_inference(
-            network.classifier.backbone, network.preprocess, device
-        )
     module.to(device).to(memory_format=torch.channels_last)
 
     def step(images: torch.Tensor) -> None:

@@ -99,11 +99,12 @@ def speeds(document: Mapping[str, Any]) -> list[RenderableType]:
     parts = ", ".join(f"{STAGES[key]} {duration(s)}" for key, s in seconds.items())
     by = document["learn"] or document["look"]
     others = [f", {times(by[chosen] / by[p])} as fast as {p}" for p in by if p != chosen]
+    by_graph = ", by oneDNN's graphs" if document["engine"] == "onednn-graph" else ""
     device = "the CPU" if document["device"] == "cpu" else document["device"]
     lines = [
         "",
         f"On {device}, {count(document['cores'], 'core')}; {printable(document['arch'])} at "
-        f"{document['size']} pixels. {chosen} is used{''.join(others)}.",
+        f"{document['size']} pixels. {chosen} is used{by_graph}{''.join(others)}.",
         f"{count(document['folds'], 'fold')} on these {count(document['photos'], 'photo')} will "
         f"take about {duration(total)}: {parts}.",
         "Decoded photos and features are cached for later commands.",
