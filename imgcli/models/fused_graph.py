@@ -102,12 +102,8 @@ class FusedGraphs:
             torch.randn(shape, generator=generator).contiguous(memory_format=torch.channels_last)
             for _ in range(2)
         )
-        trace: Callable[..., nn.Module] = torch.jit.trace
-        with _onednn_fusion():
-            traced = trace(self._module, shown.to(self._dtype), check_trace=False)
-            graph: Callable[[Tensor], Tensor] = torch.jit.freeze(traced)
-            graph(shown.to(self._dtype))  # shapes are seen
-            found = graph(other.to(self._dtype)).float()  # and used
+        graph = graph_of(self._module, shown.to(self._dtype))
+        found = graph(other.to(self._dtype)).float()
         few = other[: min(2, len(other))]
         with torch.autocast("cpu", torch.bfloat16, enabled=self._precision == "bf16"):
             expected = self._layers(few).float()
@@ -115,6 +111,18 @@ class FusedGraphs:
         if not difference <= _CLOSE[self._precision] * expected.std():
             raise CannotFuse(f"its features differ by {difference:.2g}")
         return graph
+
+
+def graph_of(module: nn.Module, images: Tensor) -> Callable[[Tensor], Tensor]:
+    """The graph of a module in eval mode for images of that shape and type."""
+    trace: Callable[..., nn.Module] = torch.jit.trace
+    with torch.no_grad(), _onednn_fusion():
+        graph: Callable[[Tensor], Tensor] = torch.jit.freeze(
+            trace(module, images, check_trace=False)
+        )
+        graph(images)  # shapes are seen
+        graph(images)  # and used
+    return graph
 
 
 @contextmanager

@@ -43,7 +43,7 @@ from imgcli.training.precision import usable_precision
 from imgcli.training.shared_photos import same_photos, team_on
 
 # Photos at once, the last ones repeated to make as many. Fewer on a CPU: one new photo costs less.
-_BATCH = {"cpu": 16}
+BATCHES = {"cpu": 16}
 
 
 class Extracted(NamedTuple):
@@ -109,7 +109,7 @@ def _features(
         backbone,
         preprocess,
         precision,
-        _BATCH.get(device.type, BATCH),
+        BATCHES.get(device.type, BATCH),
         choose_engine(backbone, device),
     )
     try:
