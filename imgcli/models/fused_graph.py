@@ -87,7 +87,8 @@ class FusedGraphs:
         except Exception as error:  # of tracing, of oneDNN: each raises its own kinds
             if is_out_of_memory(error):
                 raise
-            raise CannotFuse(f"{type(error).__name__}: {error}") from None
+            said = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+            raise CannotFuse(said.rstrip(".")) from None
         self._graphs[images.shape] = graph
         return graph
 
