@@ -96,6 +96,7 @@ class Model(Struct):
     epochs: Count | None = None
     kept_epoch: Count | None = None
     images_per_second: float | None = None
+    engine: str | None = None
     chosen: Chosen | None = None
     files: dict[str, Sha256] = {}
 

@@ -28,6 +28,7 @@ class TrainResult(Result):
 
     _keys = (
         *("run", "arch", "params", "epochs", "kept_epoch", "input", "images_per_second", "seconds"),
+        "engine",
         *("train", "val", "val_learnt_by", "test", "chosen"),
     )
 
@@ -49,6 +50,7 @@ class TrainResult(Result):
     rejected: "tuple[Rejected, ...]"  # photos that could not be used
     bag: "tuple[TrainResult, ...]" = ()
     folds: int = 10  # that an evaluation by folds may have; 0 where there can be none
+    engine: str | None = None  # that extracted the features of a frozen backbone
 
     def to_json(self) -> dict[str, Any]:
         return {"bag": [one.to_json() for one in self.bag]} if self.bag else super().to_json()

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from PIL import features as pillow
-from torch import nn
 
 from imgcli.compute.load import Meter, Turn
 from imgcli.compute.local import cores
@@ -23,13 +22,14 @@ from imgcli.errors import DataError
 from imgcli.locations import Location
 from imgcli.models.create import create_network
 from imgcli.models.describe import work_of
-from imgcli.models.folding import fuse_for_inference
+from imgcli.models.fused_graph import LAYERS, CannotFuse, choose_engine
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
 from imgcli.photos.layout import new_photos
 from imgcli.photos.views import decode_files
 from imgcli.records import Preprocess, Rejected
 from imgcli.training.device import autocast, choose_device, forward
+from imgcli.training.features import for_extraction
 from imgcli.training.peak import peak, wait_for
 from imgcli.training.precision import choose_precision, has_bf16
 from imgcli.training.probe.heads import joined
@@ -87,6 +87,7 @@ class Speeds:
     precision: str  # that a training here would choose
     macs: int  # multiply-adds of the network per photo
     peaks: Mapping[str, float]  # operations per second that the device reaches, by precision
+    engine: str | None  # that extracts the features of a frozen backbone in that precision
     library: str  # what computes
     decoder: str
     machine: Turn  # meanwhile
@@ -147,6 +148,7 @@ class Speeds:
             "precision": self.precision,
             "rates": {name: asdict(rate) for name, rate in rates.items()},
             "peer": self.peer,
+            "engine": self.engine,
             "library": self.library,
             "decoder": self.decoder,
             "gflops_per_photo": 2 * self.macs / 1e9,
@@ -190,7 +192,13 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
     precisions = ("fp32", "bf16") if has_bf16(device) else ("fp32",)
     chosen = choose_precision("auto", device, network, frozen=frozen)
     macs = work_of(network).macs
-    steps: dict[str, Step] = dict(_inference(network, frozen, device, precisions))
+    steps: dict[str, Step] = {}
+    engines: dict[str, str] = {}
+    for precision in precisions:
+        if frozen:
+            steps[precision], engines[precision] = _extraction(network, device, precision)
+        else:
+            steps[precision] = _plain(network, device, precision)
     if frozen:
         steps["peer"] = _plain(network, device, precisions[-1])
     inference = _rates(steps, network.preprocess, device)
@@ -216,6 +224,7 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
         chosen,
         macs,
         {precision: peak(device, _DTYPES[precision]) for precision in precisions},
+        engines.get(chosen),
         f"PyTorch {version('torch')}",
         decoder(),
         meter.read(),
@@ -243,28 +252,37 @@ def _decoding(photos: list[Location], network: Network, folder: Path) -> Rate:
     return Rate.of(1, [1 / rate for rate in rates])
 
 
-def inference_rate(network: Network, frozen: bool, device: torch.device, precision: str) -> float:
-    """Photos per second of a whole network, decoded and on the device already.
+def extraction_rate(network: Network, device: torch.device, precision: str) -> tuple[float, str]:
+    """Photos per second of a network with a frozen backbone, and the engine of its backbone.
 
-    Args:
-        frozen: as a frozen backbone runs, its layers fused.
+    The photos are decoded and on the device already.
     """
-    steps = dict(_inference(network, frozen, device, (precision,)))
-    return _rates(steps, network.preprocess, device, repeats=2)[precision].high
+    step, engine = _extraction(network, device, precision)
+    rates = _rates({precision: step}, network.preprocess, device, repeats=2)
+    return rates[precision].high, engine
 
 
-def _inference(
-    network: Network, frozen: bool, device: torch.device, precisions: tuple[str, ...]
-) -> Iterator[tuple[str, Step]]:
-    """What imgcli does with each batch, by precision."""
-    module = copy.deepcopy(network.classifier).eval()
-    if frozen:
-        module.backbone = fuse_for_inference(
-            network.classifier.backbone, network.preprocess, device
-        )
-    module.to(device).to(memory_format=torch.channels_last)
-    for precision in precisions:
-        yield precision, partial(_logits, module, precision, network.preprocess.test_flip)
+def _extraction(network: Network, device: torch.device, precision: str) -> tuple[Step, str]:
+    """What imgcli does with each batch for a frozen backbone, and the engine that does it."""
+    view, backbone = network.preprocess, network.classifier.backbone
+    head = copy.deepcopy(network.classifier.head).to(device)
+
+    def by(engine: str) -> Step:
+        extract = for_extraction(backbone, view, device, precision, engine)
+
+        def module(images: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = head(extract(images))
+            return logits
+
+        return partial(_logits, module, precision, view.test_flip)
+
+    engine = choose_engine(backbone, device)
+    step = by(engine)
+    try:
+        step(_images(view, device))
+    except CannotFuse:
+        return by(LAYERS), LAYERS
+    return step, engine
 
 
 def _plain(network: Network, device: torch.device, precision: str) -> Step:
@@ -274,7 +292,12 @@ def _plain(network: Network, device: torch.device, precision: str) -> Step:
     return partial(_logits, module, precision, network.preprocess.test_flip)
 
 
-def _logits(module: nn.Module, precision: str, flip: bool, images: torch.Tensor) -> torch.Tensor:
+def _logits(
+    module: Callable[[torch.Tensor], torch.Tensor],
+    precision: str,
+    flip: bool,
+    images: torch.Tensor,
+) -> torch.Tensor:
     return forward(module, images, precision, flip).cpu()
 
 
@@ -316,9 +339,7 @@ def _repeats(most: int) -> Iterator[int]:
 
 def _batch(step: Step, preprocess: Preprocess, device: torch.device) -> torch.Tensor:
     """Random images, so many that a step with them takes long enough to be measured."""
-    size = preprocess.size
-    images = torch.randn(4, preprocess.channels, size, size, device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
+    images = _images(preprocess, device)
     step(images)
     seconds = _seconds(lambda: step(images))
     batch: int = min(
@@ -327,6 +348,12 @@ def _batch(step: Step, preprocess: Preprocess, device: torch.device) -> torch.Te
     images = images.repeat(batch // 4, 1, 1, 1).contiguous(memory_format=torch.channels_last)
     step(images)
     return images
+
+
+def _images(preprocess: Preprocess, device: torch.device) -> torch.Tensor:
+    """A few random images (4, C, S, S)."""
+    images = torch.randn(4, preprocess.channels, preprocess.size, preprocess.size, device=device)
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _heads(features: int, classes: int, device: torch.device) -> Rate:

@@ -22,6 +22,7 @@ from imgcli.run_documents import Photos
 from imgcli.runs import FORMAT, Run
 
 _LIBRARIES = ("torch", "torchvision", "timm", "scikit-learn", "numpy", "pillow")
+_EXTRACTION = 2  # of the code that extracts features; another number where they differ by it
 
 
 def photos_key(samples: Samples, rows: IntArray) -> str:
@@ -108,6 +109,7 @@ def candidate_key(
 def _here(device: str) -> list[str]:
     """This machine and its libraries, by which a device and a precision are chosen."""
     machine = [__version__, platform.node(), device, os.environ.get("CUDA_VISIBLE_DEVICES", "")]
+    machine += [f"features {_EXTRACTION}"]
     return [*machine, *(version(library) for library in _LIBRARIES)]
 
 

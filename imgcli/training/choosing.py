@@ -30,7 +30,7 @@ from imgcli.records import IntArray, Predictions
 from imgcli.runs import Run
 from imgcli.tracking.about import settings_of
 from imgcli.tracking.session import NOT_TRACKED, TrackedRun
-from imgcli.training.benchmark import inference_rate
+from imgcli.training.benchmark import extraction_rate
 from imgcli.training.cache_keys import candidate_key
 from imgcli.training.context import TrainingContext, make_context, range_of
 from imgcli.training.cross_validation import FoldFit, cross_validate, folds_of, predictions_of
@@ -213,7 +213,7 @@ class Judge:
         predictions = predictions_of(context, "train", results)
         precision = context.config.optim.precision
         speed = Speed(
-            inference_rate(context.network, True, context.device, precision),
+            extraction_rate(context.network, context.device, precision)[0],
             max(extracted - start, 1e-3) / len(rows),
             max(fitted - extracted, 1e-3) / len(rows),
         )
@@ -241,7 +241,7 @@ class Judge:
         """
         device, network = choose_device(self._device), self._network(candidate)
         precision = choose_precision(self._config.optim.precision, device, network, frozen=True)
-        return photos / inference_rate(network, True, device, precision)
+        return photos / extraction_rate(network, device, precision)[0]
 
     def _network(self, candidate: Candidate) -> Network:
         config = self._of(candidate)

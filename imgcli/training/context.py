@@ -28,7 +28,7 @@ from imgcli.runs import CACHE, Run
 from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.augment import recipe_of
 from imgcli.training.device import choose_device
-from imgcli.training.features import frozen_features
+from imgcli.training.features import extract_features
 from imgcli.training.inputs import FeatureInputs, PixelInputs, pixel_inputs
 from imgcli.training.metrics import Metrics
 from imgcli.training.model_io import initial_network, load_model
@@ -49,6 +49,7 @@ class TrainingContext:
     unlabelled: IntArray  # rows without a label; in no part
     rejected: tuple[Rejected, ...]
     device: torch.device
+    engine: str | None = None  # that extracted the features; None where pixels are the inputs
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -123,9 +124,10 @@ def make_context(
     network = _with_range_of(dataset, network)
     config = _with_layers_of(network, config, device)
     inputs: PixelInputs | FeatureInputs
+    by: str | None = None
     if config.model.frozen:
-        features, unreadable = frozen_features(network, samples, device, config.optim.precision)
-        inputs = FeatureInputs(features)
+        found = extract_features(network, samples, device, config.optim.precision)
+        inputs, unreadable, by = FeatureInputs(found.features), found.rejected, found.engine
     else:
         recipe = recipe_of(config.augment)
         inputs, unreadable = pixel_inputs(samples, network.preprocess, recipe, device)
@@ -139,6 +141,7 @@ def make_context(
         unlabelled,
         (*dataset.rejected, *unreadable),
         device,
+        by,
     )
 
 

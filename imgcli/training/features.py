@@ -1,11 +1,11 @@
 """Features of a frozen backbone, extracted once per photo and cached.
 
-    .imgcli/cache/features/<weights>-<view>-<precision>-<device>-b<batch>/    a RowStore of (D,)
+    .imgcli/cache/features/<weights>-<view>-<precision>-<device>-b<batch>[-<engine>]/
 
-A row's key is its photo's content. What a row holds depends on nothing else: every batch has the
-same size, the last one too, because a library sums in another order for another size. So a photo's
-features are the same bits whatever its neighbours are, and however many were there already; on the
-same kind of machine, with as many threads.
+each a RowStore of (D,). A row's key is its photo's content. What a row holds depends on nothing
+else: every batch has the same size, the last one too, because a library sums in another order for
+another size. So a photo's features are the same bits whatever its neighbours are, and however many
+were there already; on the same kind of machine, with as many threads.
 """
 
 import copy
@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,13 +25,14 @@ from imgcli.compute import engine
 from imgcli.compute.team import Team
 from imgcli.errors import DataError
 from imgcli.models.folding import fuse_for_inference
+from imgcli.models.fused_graph import GRAPH, LAYERS, CannotFuse, FusedGraphs, choose_engine
 from imgcli.models.joined import power_of, signed_power, single_backbones
 from imgcli.models.memory import Batches, within_memory
 from imgcli.models.network import Network, feature_count, module_key
 from imgcli.photos.dataset import load_dataset
 from imgcli.photos.row_cache import RowStore
 from imgcli.photos.views import Images, Pixels, load_pixels
-from imgcli.progress import counter
+from imgcli.progress import counter, note_once
 from imgcli.records import FloatArray, IntArray, Predictions, Preprocess, Rejected, Samples
 from imgcli.runs import CACHE, Run
 from imgcli.training.cache_keys import changed_photos, view_key
@@ -41,10 +43,17 @@ from imgcli.training.precision import usable_precision
 from imgcli.training.shared_photos import same_photos, team_on
 
 # Photos at once, the last ones repeated to make as many. Fewer on a CPU: one new photo costs less.
-_BATCH = {"cpu": 16}
+BATCHES = {"cpu": 16}
 
 
-@within_memory()
+class Extracted(NamedTuple):
+    """Features of photos, and how they came about."""
+
+    features: Tensor  # (N, D) on the device, NaN for photos that cannot be read
+    rejected: list[Rejected]
+    engine: str  # of `models.fused_graph`; of several networks, each one that is used, joined by +
+
+
 def frozen_features(
     network: Network,
     samples: Samples,
@@ -52,23 +61,35 @@ def frozen_features(
     precision: str,
     cache: Path = CACHE,
 ) -> tuple[Tensor, list[Rejected]]:
-    """Every photo's features `(N, D)` from the backbone in eval mode, from the cache or made now.
+    """Every photo's features `(N, D)` as of `extract_features`, and the unreadable photos."""
+    found = extract_features(network, samples, device, precision, cache)
+    return found.features, found.rejected
+
+
+@within_memory()
+def extract_features(
+    network: Network,
+    samples: Samples,
+    device: torch.device,
+    precision: str,
+    cache: Path = CACHE,
+) -> Extracted:
+    """Every photo's features from the backbone in eval mode, from the cache or made now.
 
     The key is the photo's content, the backbone's weights and layers, the preprocessing, the
-    precision and the kind of device, so a changed photo, weight or layer is never served an old
-    feature. Those of several networks, and of mirror images, are kept for each, and joined here.
-
-    Returns:
-        The features on `device`, NaN for photos that cannot be read, and those photos.
+    precision, the kind of device and the engine, so a changed photo, weight or layer is never
+    served an old feature. Those of several networks, and of mirror images, are kept for each, and
+    joined here.
     """
     backbone, arch = network.classifier.backbone, str(network.notation or network.arch)
     found = [
         _features(name, module, network.preprocess, samples, device, precision, cache)
         for name, module in single_backbones(arch, backbone)
     ]
-    raw = torch.from_numpy(np.concatenate([features for features, _ in found], axis=1))
+    raw = torch.from_numpy(np.concatenate([features for features, *_ in found], axis=1))
     power = power_of(backbone)
-    return (raw if power == 1 else signed_power(raw, power)).to(device), found[0][1]
+    features = (raw if power == 1 else signed_power(raw, power)).to(device)
+    return Extracted(features, found[0][1], "+".join(sorted({engine for *_, engine in found})))
 
 
 def _features(
@@ -79,23 +100,48 @@ def _features(
     device: torch.device,
     precision: str,
     cache: Path,
+) -> tuple[NDArray[np.float32], list[Rejected], str]:
+    """Features `(N, D)` of one network, as of `extract_features`, and the engine.
+
+    Those of a network that has no graph are extracted, and kept, as its layers give them.
+    """
+    task = _Extraction(
+        backbone,
+        preprocess,
+        precision,
+        BATCHES.get(device.type, BATCH),
+        choose_engine(backbone, device),
+    )
+    try:
+        return (*_by_one_engine(task, arch, samples, device, cache), task.engine)
+    except CannotFuse as error:
+        note_once(f"{arch} is computed layer by layer, for oneDNN makes no graph of it: {error}.")
+    task = replace(task, engine=LAYERS)
+    return (*_by_one_engine(task, arch, samples, device, cache), task.engine)
+
+
+def _by_one_engine(
+    task: "_Extraction", arch: str, samples: Samples, device: torch.device, cache: Path
 ) -> tuple[NDArray[np.float32], list[Rejected]]:
-    """Features `(N, D)` of one network, as of `frozen_features`."""
-    batch = _BATCH.get(device.type, BATCH)
-    made_by = f"{precision}-{device.type}-b{batch}"
-    size = feature_count(backbone, preprocess.size, preprocess.channels)
+    """Features `(N, D)` by the engine of a task, and the photos that cannot be read.
+
+    Raises:
+        CannotFuse: photos are missing from the cache, and the network has no graph.
+    """
+    preprocess, batch = task.preprocess, task.batch
+    size = feature_count(task.backbone, preprocess.size, preprocess.channels)
+    weights, view = module_key(arch, task.backbone)[:16], view_key(preprocess)
     store = RowStore(
-        cache / "features" / f"{module_key(arch, backbone)[:16]}-{view_key(preprocess)}-{made_by}",
+        cache / "features" / f"{weights}-{view}-{task.made_by(device)}",
         (size,),
         "float32",
-        about=f"{arch} at {preprocess.size} pixels, {precision}",
+        about=f"{arch} at {preprocess.size} pixels, {task.precision}",
     )
     rejected: list[Rejected] = []
     if (store.rows(samples.digests) < 0).any():
         (pixels,) = load_pixels(samples, [preprocess], cache)
         rejected = pixels.rejected
         missing = np.flatnonzero((store.rows(samples.digests) < 0) & pixels.readable)
-        task = _Extraction(backbone, preprocess, precision, batch)
         try:
             with counter("Extracting features", total=len(missing), unit="photos") as bar:
 
@@ -108,6 +154,8 @@ def _features(
                     _extract(task, device, pixels, missing, keep)
                 else:
                     extract = task.on(device, pixels)
+                    if task.engine == GRAPH:  # what has none is seen before others begin
+                        extract(missing[:batch])
                     readable = np.ones(len(missing), dtype=bool)
                     team.call(
                         extract_together,
@@ -126,6 +174,14 @@ def _features(
     return matrix, rejected
 
 
+def for_extraction(
+    backbone: nn.Module, preprocess: Preprocess, device: torch.device, precision: str, engine: str
+) -> Callable[[Tensor], Tensor]:
+    """Images `(B, C, S, S)` → features `(B, D)`: a copy of a backbone, by an engine."""
+    module = fuse_for_inference(backbone, preprocess, device)
+    return FusedGraphs(module, precision) if engine == GRAPH else module
+
+
 @dataclass(frozen=True, eq=False)
 class _Extraction:
     """How photos become features."""
@@ -134,13 +190,19 @@ class _Extraction:
     preprocess: Preprocess
     precision: str
     batch: int  # photos at once
+    engine: str = LAYERS
+
+    def made_by(self, device: torch.device) -> str:
+        """What decides the last digits of features, for the name of their place."""
+        engine = "" if self.engine == LAYERS else f"-{self.engine}"
+        return f"{self.precision}-{device.type}-b{self.batch}{engine}"
 
     def batches(self, rows: IntArray) -> list[IntArray]:
         return [rows[start : start + self.batch] for start in range(0, len(rows), self.batch)]
 
     def of_images(self, device: torch.device) -> Callable[[Images], Tensor]:
         """What gives the features `(B, D)` of a batch of photos `(B, S, S, 3)`, on the CPU."""
-        module = fuse_for_inference(self.backbone, self.preprocess, device)
+        module = for_extraction(self.backbone, self.preprocess, device, self.precision, self.engine)
         return Batches(
             lambda images: forward(
                 module,
@@ -178,7 +240,11 @@ def _extract(
     """
     batches = task.batches(missing)
     images = (task.images(pixels, rows) for rows in batches)
-    sent = task.to_send() if engine.engine() == "ray" else task
+    sent = task
+    if engine.engine() == "ray":
+        sent = task.to_send()
+        if task.engine == GRAPH and batches:  # what has none is seen before others begin
+            task.on(device, pixels)(batches[0])
     threads = torch.get_num_threads()
     make = partial(_extractor, sent, device.type, threads)
     with closing(

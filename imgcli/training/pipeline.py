@@ -39,7 +39,7 @@ from imgcli.training.outputs import metrics_by
 from imgcli.training.precision import has_bf16, refuse_emulated
 
 _FACTS = (  # of a finished run, for its JSON document
-    *("params", "epochs", "kept_epoch", "input", "images_per_second", "seconds"),
+    *("params", "epochs", "kept_epoch", "input", "images_per_second", "seconds", "engine"),
     *("train", "val", "val_learnt_by", "test", "chosen"),
 )
 
@@ -269,6 +269,7 @@ def _evaluate(
         "input": network.preprocess.describe(),
         "images_per_second": seen / seconds,
         "seconds": seconds,
+        "engine": context.engine,
         "train": train.to_json(),
         "val": fitted.val and fitted.val.to_json(),
         "val_learnt_by": str(knows.folder) if fitted.val and knows else None,

@@ -1,4 +1,7 @@
-"""Frozen features: imgcli's one look at each photo beside PyTorch as it comes, and hand-tuned."""
+"""Frozen features: imgcli's one look at each photo beside PyTorch as it comes, and OpenVINO.
+
+Of one core: `OMP_NUM_THREADS=1 taskset -c 0 python -m tests.benchmarks.features`.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir
@@ -11,25 +14,32 @@ import torch
 from torch import Tensor, nn
 
 from imgcli.config import TrainConfig
-from imgcli.models.folding import fuse_for_inference
 from imgcli.models.memory import Batches
 from imgcli.photos.split import split_folder
 from imgcli.photos.views import load_pixels
 from imgcli.records import Samples
 from imgcli.training.context import TrainingContext, make_context
 from imgcli.training.device import BATCH, choose_device, forward
-from imgcli.training.features import frozen_features
+from imgcli.training.features import BATCHES, for_extraction, frozen_features
 from imgcli.training.inputs import DevicePixels
+from imgcli.training.precision import has_bf16
 from tests.benchmarks import peaks
 from tests.benchmarks.pixels import as_inputs
 from tests.benchmarks.script import Setting, main
 from tests.benchmarks.timing import Contender, Costs, Goal, Result, alternate, repeat
 
 # How many times as fast as the plain peer imgcli is to be; on a GPU that is timm's benchmark.
-CPU_GOALS = {"resnet101": 8.0, "mobilenetv2_100": None}
+CPU_GOALS = {
+    "resnet101": 8.0,
+    "mobilenetv2_100": None,
+    "vit_small_patch16_224": None,
+    "convnext_tiny": None,
+}
 GPU_GOALS = {"resnet101": 2.5, "mobilenetv2_100": None}
 PLAIN = "plain PyTorch eager, fp32"
 BENCHMARK = "timm's benchmark: amp, channels_last, eager"
+OPENVINO = "OpenVINO, batches of 4"
+AT_ONCE = 4  # photos, which OpenVINO was quickest with, of 1, 2, 4 and 16
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 Forward = Callable[[Tensor], Tensor]
@@ -38,7 +48,7 @@ Forward = Callable[[Tensor], Tensor]
 class Peaks(NamedTuple):
     """What the machine was seen to do at most, per second."""
 
-    operations: Mapping[str, float]  # floating-point, by precision, in a matrix product
+    operations: Mapping[str, float]  # floating-point, by precision, in products or convolutions
     moved: float  # bytes
 
 
@@ -48,24 +58,22 @@ def measure(setting: Setting) -> Iterator[Result]:
     photos = (
         setting.material.photos(32, classes=4)
         if setting.quick
-        else setting.material.photos(2048 if gpu else 256)
+        else setting.material.photos(2048 if gpu else 128)
     )
     with chdir(setting.work):
         split_folder(photos.root, duplicates="off")
-    products = {name: peaks.gemm(device, dtype) for name, dtype in DTYPES.items()}
-    limits = Peaks(products, peaks.bandwidth(device))
-    yield from peak_rows(limits, device)
+    best = {name: 0.0 for name in DTYPES}
+    for name, dtype in DTYPES.items():
+        for what, rate in (
+            ("matrix product", peaks.gemm(device, dtype)),
+            ("convolution 3 × 3", peaks.convolution(device, dtype)),
+        ):
+            best[name] = max(best[name], rate)
+            yield _rate(f"{name} {what}, the machine's peak", rate, "FLOP/s")
+    limits = Peaks(best, peaks.bandwidth(device))
+    yield _rate("copy, read and written, the machine's peak", limits.moved, "B/s")
     for arch, goal in (GPU_GOALS if gpu else CPU_GOALS).items():
         yield from frozen(arch, goal, limits, device, setting)
-
-
-def peak_rows(limits: Peaks, device: torch.device) -> Iterator[Result]:
-    """What the machine can do; the shares further down are of the products and the copy."""
-    for name, dtype in DTYPES.items():
-        rate = peaks.convolution(device, dtype)
-        yield _rate(f"{name} matrix product, the machine's peak", limits.operations[name], "FLOP/s")
-        yield _rate(f"{name} convolution 3 × 3, the machine's peak", rate, "FLOP/s")
-    yield _rate("copy, read and written, the machine's peak", limits.moved, "B/s")
 
 
 def _rate(work: str, rate: float, unit: str) -> Result:
@@ -91,11 +99,13 @@ def frozen(
     images = inputs.batch(np.arange(n))
     batches = torch.tensor_split(images, -(-n // (256 if device.type == "cuda" else BATCH)))
     looked: dict[str, Tensor] = {}
-    module = fuse_for_inference(task.network.classifier.backbone, view, device)
+    backbone, engine = task.network.classifier.backbone, str(task.engine)
+    module = for_extraction(backbone, view, device, precision, engine)
     look = Batches(lambda some: forward(module, inputs.batch(some), precision, view.test_flip))
 
     def ours(folder: Path) -> None:
-        rows = [np.arange(n)[start : start + BATCH] for start in range(0, n, BATCH)]
+        size = BATCHES.get(device.type, BATCH)
+        rows = [np.arange(n)[start : start + size] for start in range(0, n, size)]
         looked["imgcli"] = torch.cat([look(some) for some in rows]).cpu()
 
     def one(folder: Path) -> None:
@@ -119,7 +129,12 @@ def frozen(
 
     work = f"frozen features, {arch} (random weights), {n:,} photos at {images.shape[-1]}"
     result = _against(first, seconds, n, Goal("faster", goal) if goal else None)
-    yield result(work, f"imgcli chose {precision}; {difference:.2g} apart from fp32, relatively")
+    chose = f"imgcli chose {precision} by {engine}"
+    yield result(work, f"{chose}; {difference:.2g} apart from fp32, relatively")
+    if OPENVINO in seconds:
+        result = _against(OPENVINO, seconds, n, Goal("faster", 1.0))
+        apart = _apart(looked["imgcli"], looked[OPENVINO])
+        yield result(f"{work}, OpenVINO", f"{apart:.2g} apart from it, relatively")
     result = _against(best, seconds, n, Goal("faster", 1.0))
     yield result(f"{work}, the best by hand", f"photos/s of all: {speeds}{failed}")
     yield from shares(work, task, seconds["imgcli"], limits, batches[0][:1])
@@ -170,10 +185,7 @@ def variants(
     """The same backbone with the same weights, run as people run it; and what does not run here."""
     plans: dict[str, tuple[torch.dtype | None, bool, bool]] = {
         PLAIN: (None, False, False),
-        "channels_last": (None, True, False),
-        "autocast bf16": (torch.bfloat16, False, False),
         "channels_last + autocast bf16": (torch.bfloat16, True, False),
-        "compile + freezing": (None, False, True),
         "compile + freezing + channels_last + autocast bf16": (torch.bfloat16, True, True),
     }
     if device.type == "cuda":
@@ -189,7 +201,42 @@ def variants(
             failed += f"; {name} failed: {type(error).__name__}"
         else:
             found[name] = forward
+    if device.type == "cpu":
+        try:
+            found[OPENVINO] = openvino(_fresh(task).eval(), batches[0][:1])
+        except ImportError:
+            failed += "; OpenVINO is not installed"
     return found, failed
+
+
+def openvino(network: nn.Module, image: Tensor) -> Forward:
+    """OpenVINO as it was quickest: a fixed shape, bf16 where there is any, a stream per thread."""
+    import openvino as ov
+
+    threads, computed = torch.get_num_threads(), "bf16" if has_bf16(image.device) else "f32"
+    with torch.no_grad():
+        model = ov.convert_model(network, example_input=image.contiguous())
+    model.reshape([AT_ONCE, *image.shape[1:]])
+    settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
+    compiled = ov.Core().compile_model(
+        model, "CPU", {**settings, "INFERENCE_PRECISION_HINT": computed}
+    )
+    queue = ov.AsyncInferQueue(compiled, threads)
+
+    def forward(batch: Tensor) -> Tensor:
+        parts = [part.contiguous().numpy() for part in batch.split(AT_ONCE)]
+        found: list[np.ndarray] = [np.empty(0)] * len(parts)
+
+        def keep(request: ov.InferRequest, i: int) -> None:
+            found[i] = request.get_output_tensor(0).data[: len(parts[i])].copy()
+
+        queue.set_callback(keep)
+        for i, part in enumerate(parts):
+            queue.start_async([np.resize(part, (AT_ONCE, *part.shape[1:]))], i)
+        queue.wait_all()
+        return torch.from_numpy(np.concatenate(found))
+
+    return forward
 
 
 def _fresh(task: TrainingContext) -> nn.Module:

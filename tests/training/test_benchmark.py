@@ -26,6 +26,7 @@ FROZEN = Speeds(
     precision="bf16",
     macs=1_800_000_000,
     peaks={"fp32": 200e9, "bf16": 400e9},
+    engine="onednn-graph",
     library="PyTorch 2",
     decoder="Pillow 12",
     machine=Turn(10.0, 19.0, 0.01),

@@ -2,17 +2,22 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from imgcli.config import ModelConfig
+from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
+from imgcli.models.fused_graph import GRAPH, LAYERS
 from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import load_dataset
 from imgcli.records import Preprocess, Samples
-from imgcli.training.features import frozen_features
+from imgcli.training.context import trained_context
+from imgcli.training.features import extract_features, frozen_features
+from imgcli.training.outputs import probs_by
+from imgcli.training.pipeline import train_run
 
 CPU = torch.device("cpu")
 
@@ -77,3 +82,51 @@ def test_where_not_one_photo_fits_a_sentence_says_so(here: Path) -> None:
     samples = load_dataset(Path("dataset")).samples
     with pytest.raises(ModelError, match="not enough memory"):
         frozen_features(network, samples, CPU, "fp32", here / "cache")
+
+
+class Untraceable(nn.Module):
+    """A backbone of no family, which has no graph."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        if torch.jit.is_tracing():
+            raise TypeError("this way of its own cannot be traced")
+        return images.mean((2, 3))
+
+
+def test_a_backbone_without_a_graph_is_computed_by_its_layers_and_a_note_says_so(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = load_dataset(Path("dataset")).samples
+    network = Network(Classifier(Untraceable(), nn.Linear(3, 3)), Preprocess(16), "own", None)
+    layers = extract_features(network, samples, CPU, "fp32", here / "one")
+    monkeypatch.setattr("imgcli.training.features.choose_engine", lambda *_: GRAPH)
+    found = extract_features(network, samples, CPU, "fp32", here / "two")
+    assert torch.equal(found.features, layers.features)
+    assert found.engine == layers.engine == LAYERS
+    said = capsys.readouterr().err
+    assert said.count("own is computed layer by layer") == 1 and "cannot be traced" in said
+
+
+def test_the_head_decides_alike_on_the_features_of_both_engines_which_are_kept_apart(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TrainConfig.of(
+        arch="mobilenetv2_050", freeze=True, pretrained=False, image_size=64, precision="bf16"
+    )
+    monkeypatch.setattr("imgcli.training.context.choose_precision", lambda *_, **__: "bf16")
+    probs, engines = [], []
+    for engine in (GRAPH, LAYERS):
+        monkeypatch.setattr("imgcli.training.features.choose_engine", lambda *_, e=engine: e)
+        trained = train_run(config, Path("dataset"), Path(f"runs-{engine}"), "cpu")
+        engines.append(trained.document["engine"])
+        context = trained_context(trained.run, trained.run.config, None, "cpu")
+        rows = context.rows("all")
+        probs.append(probs_by(context, context.network.classifier.head, rows))
+    assert engines == [GRAPH, LAYERS]
+    assert len(list((here / ".imgcli/cache/features").iterdir())) == 2
+    graph, layers = probs
+    assert np.abs(graph - layers).max() < 0.03
+    second, first = np.sort(layers, axis=1)[:, -2:].T
+    clear = first - second > 0.06
+    assert clear.any()
+    assert (graph.argmax(axis=1) == layers.argmax(axis=1))[clear].all()

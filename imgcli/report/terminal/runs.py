@@ -112,11 +112,12 @@ def _conditions(document: Mapping[str, Any]) -> Iterator[str]:
     """What computes here, how near it comes to what the machine can do, and what disturbs it."""
     chosen, by = document["precision"], document["learn"] or document["look"]
     others = [f", {times(by[chosen] / by[p])} as fast as {p}" for p in by if p != chosen]
+    by_graph = ", by oneDNN's graphs" if document["engine"] == "onednn-graph" else ""
     device = "the CPU" if document["device"] == "cpu" else document["device"]
     yield (
         f"On {device}, {count(document['cores'], 'core')}; {printable(document['arch'])} at "
         f"{document['size']} pixels, {document['gflops_per_photo']:.3g} GFLOP a photo. {chosen} is "
-        f"used{''.join(others)}."
+        f"used{by_graph}{''.join(others)}."
     )
     peaks = ", ".join(f"{rate:,.0f} GFLOP/s in {p}" for p, rate in document["peak_gflops"].items())
     yield f"Peak of matrix products and convolutions: {peaks}."
