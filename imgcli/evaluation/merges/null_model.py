@@ -42,7 +42,7 @@ def null_model(predictions: Predictions) -> NullModel:
     more = both > expected + expected.T  # else there is nothing to test
     for i in np.flatnonzero(more[first, second]):
         a, b = first[i], second[i]
-        p[i] = _tail(both[a, b], made[a], share[a, b], made[b], share[b, a])
+        p[i] = sum_tail(both[a, b], made[a], share[a, b], made[b], share[b, a])
     p_values = np.ones(counted.shape)
     p_values[first, second] = p_values[second, first] = holm(p)
     return NullModel(counted, expected, p_values)
@@ -100,7 +100,7 @@ def _named(errors: IntArray) -> FloatArray:
     return named
 
 
-def _tail(found: int, errors_a: int, share_a: float, errors_b: int, share_b: float) -> float:
+def sum_tail(found: int, errors_a: int, share_a: float, errors_b: int, share_b: float) -> float:
     """P(X + Y >= found) for independent binomials X of a's errors and Y of b's."""
     x = np.arange(errors_a + 1)
     ways = gammaln(errors_a + 1) - gammaln(x + 1) - gammaln(errors_a - x + 1)

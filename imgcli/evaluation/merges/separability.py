@@ -94,13 +94,13 @@ def passed(of_a: FloatArray, of_b: FloatArray) -> tuple[FloatArray, FloatArray]:
     1997).
     """
     m, n = of_a.shape[-1], of_b.shape[-1]
-    ranks = _ranks(np.concatenate([of_a, of_b], axis=-1))
-    below_a = ranks[..., :m] - _ranks(of_a)  # photos of b below each photo of a
-    below_b = ranks[..., m:] - _ranks(of_b)
+    ranks = average_ranks(np.concatenate([of_a, of_b], axis=-1))
+    below_a = ranks[..., :m] - average_ranks(of_a)  # photos of b below each photo of a
+    below_b = ranks[..., m:] - average_ranks(of_b)
     return 1.0 - below_a / n, below_b / m
 
 
-def _ranks(values: FloatArray) -> FloatArray:
+def average_ranks(values: FloatArray) -> FloatArray:
     """Ranks along the last axis from 1, of equal values their mean: scipy.stats' `rankdata`."""
     ranks = np.empty(values.shape)
     for place in np.ndindex(values.shape[:-1]):
@@ -126,12 +126,12 @@ def auc_interval(auc: float, m: int, n: int) -> tuple[float, float]:
         return (theta - auc) ** 2 - Z95**2 * variance(theta)
 
     inside = min(max(auc, 1e-9), 1 - 1e-9)  # the variance is 0 at 0 and 1, where no root is sought
-    low = _root(beyond, inside, 0.0) if auc > 0 else 0.0
-    high = _root(beyond, inside, 1.0) if auc < 1 else 1.0
+    low = root_between(beyond, inside, 0.0) if auc > 0 else 0.0
+    high = root_between(beyond, inside, 1.0) if auc < 1 else 1.0
     return low, high
 
 
-def _root(function: Callable[[float], float], below: float, above: float) -> float:
+def root_between(function: Callable[[float], float], below: float, above: float) -> float:
     """Where a function goes from below 0 to above, by bisection to the last bit that counts."""
     for _ in range(60):
         middle = (below + above) / 2

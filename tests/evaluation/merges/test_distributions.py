@@ -12,8 +12,8 @@ from scipy.optimize import brentq
 from scipy.stats import binom, entropy, norm, rankdata
 
 from imgcli.evaluation.merges.effects import information
-from imgcli.evaluation.merges.null_model import _tail
-from imgcli.evaluation.merges.separability import _ranks, _root
+from imgcli.evaluation.merges.null_model import sum_tail
+from imgcli.evaluation.merges.separability import average_ranks, root_between
 from imgcli.evaluation.subclasses import MAD
 from imgcli.records import FloatArray
 
@@ -37,14 +37,14 @@ def test_tails_are_those_of_binomials(
     for found in (0, 1, 3, made_a, made_a + made_b, made_a + made_b + 1):
         x = np.arange(made_a + 1)
         expected = binom.pmf(x, made_a, share_a) @ binom.sf(found - x - 1, made_b, share_b)
-        found_tail = _tail(found, made_a, share_a, made_b, share_b)
+        found_tail = sum_tail(found, made_a, share_a, made_b, share_b)
         assert found_tail == pytest.approx(min(expected, 1.0), rel=1e-9, abs=1e-250)
 
 
 @given(arrays(np.float64, (3, 7), elements=st.integers(0, 4).map(float)))
 def test_ranks_of_equal_values_are_their_mean(values: FloatArray) -> None:
-    np.testing.assert_array_equal(_ranks(values), rankdata(values, axis=-1))
-    np.testing.assert_array_equal(_ranks(values[0]), rankdata(values[0]))
+    np.testing.assert_array_equal(average_ranks(values), rankdata(values, axis=-1))
+    np.testing.assert_array_equal(average_ranks(values[0]), rankdata(values[0]))
 
 
 def test_a_root_is_found_from_either_side() -> None:
@@ -52,8 +52,8 @@ def test_a_root_is_found_from_either_side() -> None:
         return x**3 - 0.2
 
     root = brentq(cubic, 0.0, 1.0)
-    assert _root(cubic, 0.0, 1.0) == pytest.approx(root, abs=1e-11)
-    assert _root(lambda x: -cubic(x), 1.0, 0.0) == pytest.approx(root, abs=1e-11)
+    assert root_between(cubic, 0.0, 1.0) == pytest.approx(root, abs=1e-11)
+    assert root_between(lambda x: -cubic(x), 1.0, 0.0) == pytest.approx(root, abs=1e-11)
 
 
 def test_information_is_in_bits() -> None:
