@@ -128,7 +128,7 @@ def auc_interval(auc: float, m: int, n: int) -> tuple[float, float]:
     inside = min(max(auc, 1e-9), 1 - 1e-9)  # the variance is 0 at 0 and 1, where no root is sought
     low = root_between(beyond, inside, 0.0) if auc > 0 else 0.0
     high = root_between(beyond, inside, 1.0) if auc < 1 else 1.0
-    return low, high
+    return min(low, auc), max(high, auc)  # a root is found to 1e-18 only
 
 
 def root_between(function: Callable[[float], float], below: float, above: float) -> float:
