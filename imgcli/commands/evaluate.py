@@ -521,28 +521,40 @@ def drawings_of(
     evaluation: "Evaluation", predictions: "Predictions"
 ) -> "dict[str, Callable[[], Figure]]":
     """What draws each figure of an evaluation."""
-    from imgcli.evaluation.calibration import reliability
-    from imgcli.report.plots import evaluation as plots
-    from imgcli.report.plots.confusion import confusion
 
-    drawings: dict[str, Callable[[], Figure]] = {
-        "confusion": lambda: confusion(evaluation),
-        "precision": lambda: plots.precision(evaluation),
-        "reliability": lambda: plots.reliability(evaluation, reliability(predictions)),
-    }
-    if evaluation.folds:
-        drawings["folds"] = lambda: plots.folds(evaluation)
-    return drawings
+    def confusion() -> "Figure":
+        from imgcli.report.plots.confusion import confusion
+
+        return confusion(evaluation)
+
+    def precision() -> "Figure":
+        from imgcli.report.plots.evaluation import precision
+
+        return precision(evaluation)
+
+    def reliability() -> "Figure":
+        from imgcli.evaluation.calibration import reliability as bins_of
+        from imgcli.report.plots.evaluation import reliability
+
+        return reliability(evaluation, bins_of(predictions))
+
+    def folds() -> "Figure":
+        from imgcli.report.plots.evaluation import folds
+
+        return folds(evaluation)
+
+    drawings = {"confusion": confusion, "precision": precision, "reliability": reliability}
+    return {**drawings, "folds": folds} if evaluation.folds else drawings
 
 
 def _draw(run: "Run", evaluation: "Evaluation", predictions: "Predictions") -> tuple[Path, ...]:
-    """Draw an evaluation and store the figures with its run."""
-    from imgcli.report.plots.style import save
+    """Store the figures of an evaluation with its run; those that are there stay."""
+    from imgcli.report.plots.drawn import draw_changed
 
     suffix = "" if evaluation.folds else f"-{evaluation.on}"
-    paths = []
-    for name, draw in drawings_of(evaluation, predictions).items():
-        ending = "" if name == "folds" else suffix
-        paths.append(run.folder / "figures" / f"{name}{ending}.png")
-        save(draw(), paths[-1])
-    return tuple(paths)
+    drawings = {
+        name if name == "folds" else f"{name}{suffix}": draw
+        for name, draw in drawings_of(evaluation, predictions).items()
+    }
+    scored = (predictions.targets, predictions.probs, predictions.groups)
+    return draw_changed(run.folder / "figures", drawings, [evaluation, *scored])

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.flop_counter import FlopCounterMode
 
 from imgcli.config import ModelConfig
 from imgcli.errors import ModelError
@@ -126,6 +125,8 @@ def _layers(classifier: Classifier, images: Tensor) -> tuple[Layer, ...]:
 
 def _observe(module: nn.Module, images: Tensor) -> tuple[dict[str, tuple[int, ...]], Counter[str]]:
     """Show the network images; by module, the shape of what it gives and its own multiply-adds."""
+    from torch.utils.flop_counter import FlopCounterMode  # imports triton, where it is installed
+
     outputs: dict[str, tuple[int, ...]] = {}
     macs: Counter[str] = Counter()
     inside: list[str] = []  # the modules that are being called, outermost first

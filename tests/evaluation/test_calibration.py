@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 
 from imgcli.errors import RunError
 from imgcli.evaluation import metrics
@@ -39,6 +40,32 @@ def test_the_temperature_divides_the_logits(temperature: float) -> None:
     assert found == pytest.approx(temperature, rel=0.06)
     np.testing.assert_allclose(
         calibrated(some.probs, found), softmax(metrics.log_probs(some.probs) / found, axis=1)
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 30])
+@pytest.mark.parametrize("temperature", [0.05, 0.4, 1.0, 3.0, 40.0, 1000.0])
+def test_the_temperature_is_that_of_a_search_over_all(temperature: float, classes: int) -> None:
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.full(classes, 0.3), 600)
+    targets = (probs.cumsum(axis=1) > rng.random((600, 1))).argmax(axis=1)
+    scores = metrics.log_probs(probs) * temperature
+
+    def loss(exponent: float) -> float:
+        scaled = log_softmax(scores / np.exp(exponent), axis=1)
+        return -float(scaled[np.arange(600), targets].mean())
+
+    searched = minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded")
+    found = best_temperature(scores, targets)
+    assert found == pytest.approx(np.exp(searched.x), rel=1e-4)
+    assert loss(np.log(found)) <= searched.fun + 1e-9
+
+
+def test_photos_that_a_temperature_is_not_chosen_by_do_not_count() -> None:
+    some = overconfident()
+    scores, rows = metrics.log_probs(some.probs), np.arange(0, 3000, 3)
+    assert best_temperature(scores, some.targets, rows) == best_temperature(
+        scores[rows], some.targets[rows]
     )
 
 

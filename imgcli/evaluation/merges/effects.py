@@ -6,7 +6,7 @@ from itertools import permutations
 from typing import Any
 
 import numpy as np
-from scipy.stats import entropy
+from scipy.special import entr
 
 from imgcli.evaluation import metrics
 from imgcli.evaluation.intervals import first_of_groups
@@ -60,10 +60,13 @@ def information(confusion: IntArray) -> Information:
     difference that a merge makes, by less.
     """
     labels, preds = confusion.sum(axis=1), confusion.sum(axis=0)
-    joint = entropy(confusion[confusion > 0], base=2)
-    label_entropy = float(entropy(labels, base=2))
-    mutual = label_entropy + float(entropy(preds, base=2)) - float(joint)
-    return Information(label_entropy, mutual)
+    joint, label_entropy, pred_entropy = map(_bits, (confusion[confusion > 0], labels, preds))
+    return Information(label_entropy, label_entropy + pred_entropy - joint)
+
+
+def _bits(counts: IntArray) -> float:
+    """The entropy of shares, in bits."""
+    return float(entr(counts / counts.sum()).sum() / np.log(2))
 
 
 def consequences(before: IntArray, after: IntArray, chance_gain: float) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 Only the order of the scores is used, so neither class sizes nor a decision threshold enter.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import median, median_low
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import rankdata
 
 from imgcli.evaluation.intervals import group_sums
 from imgcli.evaluation.metrics import Z95, log_probs
@@ -95,10 +94,20 @@ def passed(of_a: FloatArray, of_b: FloatArray) -> tuple[FloatArray, FloatArray]:
     1997).
     """
     m, n = of_a.shape[-1], of_b.shape[-1]
-    ranks = rankdata(np.concatenate([of_a, of_b], axis=-1), axis=-1)
-    below_a = ranks[..., :m] - rankdata(of_a, axis=-1)  # photos of b below each photo of a
-    below_b = ranks[..., m:] - rankdata(of_b, axis=-1)
+    ranks = average_ranks(np.concatenate([of_a, of_b], axis=-1))
+    below_a = ranks[..., :m] - average_ranks(of_a)  # photos of b below each photo of a
+    below_b = ranks[..., m:] - average_ranks(of_b)
     return 1.0 - below_a / n, below_b / m
+
+
+def average_ranks(values: FloatArray) -> FloatArray:
+    """Ranks along the last axis from 1, of equal values their mean: scipy.stats' `rankdata`."""
+    ranks = np.empty(values.shape)
+    for place in np.ndindex(values.shape[:-1]):
+        row, ordered = values[place], np.sort(values[place])
+        ends = (np.searchsorted(ordered, row, side) for side in ("left", "right"))
+        ranks[place] = (sum(ends) + 1) / 2
+    return ranks
 
 
 def auc_interval(auc: float, m: int, n: int) -> tuple[float, float]:
@@ -117,9 +126,20 @@ def auc_interval(auc: float, m: int, n: int) -> tuple[float, float]:
         return (theta - auc) ** 2 - Z95**2 * variance(theta)
 
     inside = min(max(auc, 1e-9), 1 - 1e-9)  # the variance is 0 at 0 and 1, where no root is sought
-    low = brentq(beyond, 0.0, inside) if auc > 0 else 0.0
-    high = brentq(beyond, inside, 1.0) if auc < 1 else 1.0
-    return float(low), float(high)
+    low = root_between(beyond, inside, 0.0) if auc > 0 else 0.0
+    high = root_between(beyond, inside, 1.0) if auc < 1 else 1.0
+    return min(low, auc), max(high, auc)  # a root is found to 1e-18 only
+
+
+def root_between(function: Callable[[float], float], below: float, above: float) -> float:
+    """Where a function goes from below 0 to above, by bisection to the last bit that counts."""
+    for _ in range(60):
+        middle = (below + above) / 2
+        if function(middle) < 0:
+            below = middle
+        else:
+            above = middle
+    return (below + above) / 2
 
 
 # --- expected -------------------------------------------------------------------------------------
