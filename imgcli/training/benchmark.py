@@ -20,7 +20,7 @@ from imgcli.models.network import Network
 from imgcli.photos.layout import new_photos
 from imgcli.photos.views import decode_files
 from imgcli.records import Preprocess, Rejected
-from imgcli.training.device import autocast, choose_device, forward
+from imgcli.training.device import autocast, choose_device, forward, wait_for
 from imgcli.training.precision import choose_precision, has_bf16
 from imgcli.training.probe.heads import joined
 from imgcli.training.probe.logistic import SoftmaxRegression
@@ -96,7 +96,7 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
         config.model.arch,
         len(names),
         network.preprocess.size,
-        torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        torch.cuda.get_device_name() if device.type == "cuda" else device.type,
         cores(),
         decode,
         look,
@@ -144,8 +144,7 @@ def _training_rate(network: Network, device: torch.device, precision: str) -> fl
             logits = module(images)
         logits.float().square().sum().backward()
         module.zero_grad()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        wait_for(device)
 
     return _rate(step, network.preprocess, device)
 
