@@ -66,12 +66,10 @@ def _compute_in_full_float32() -> None:
     torch would use it in convolutions. Who wants speed has bf16, which "auto" takes there. Heads on
     frozen features are solved to a tolerance that TF32 does not reach.
     """
-    if hasattr(torch.backends, "fp32_precision"):  # torch 2.9, where the older names warn
-        torch.backends.fp32_precision = "ieee"
-        torch.backends.cuda.matmul.fp32_precision = "ieee"
-        torch.backends.cudnn.fp32_precision = "ieee"
-    else:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    # By the older names alone: where torch 2.9's were used too, reading these is an error, and
+    # torch.backends.cudnn.flags reads them.
+    torch.backends.cudnn.allow_tf32 = False
 
 
 @contextmanager

@@ -35,6 +35,10 @@ def test_fp32_on_a_gpu_is_no_tf32_and_trainings_alone_try_kernels() -> None:
         device = choose_device("auto")
     assert device.type == "cuda"
     assert torch.get_float32_matmul_precision() == "highest"
+    assert not torch.backends.cuda.matmul.allow_tf32
+    with torch.backends.cudnn.flags():  # torch's own code does; names of both kinds are an error
+        pass
+    assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cudnn.benchmark
     for kind, tried in (("cuda", True), ("cpu", False)):
         with kernels_by_trial(torch.device(kind)):
