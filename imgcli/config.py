@@ -568,7 +568,7 @@ TRACKERS: Mapping[str, str | None] = {
 }
 NO_TRACKER = "none"  # in place of all: not even those that a run has
 
-DEVICES = ("auto", "cpu", "cuda")
+DEVICES = ("auto", "cpu", "cuda", "mps")  # "auto" is cuda, or else cpu
 
 
 def check_limits(config: TrainConfig) -> None:
@@ -591,4 +591,6 @@ def check_device(name: str) -> None:
         WrongUsage: naming those that there are.
     """
     if name not in DEVICES:
-        raise WrongUsage(f"--device {name} is not known; use {', '.join(DEVICES[:-1])} or cuda.")
+        raise WrongUsage(
+            f"--device {name} is not known; use {', '.join(DEVICES[:-1])} or {DEVICES[-1]}."
+        )

@@ -399,6 +399,11 @@ NOT_OURS = {
     "_replace": "NamedTuple",
     "_repr_html_": "notebooks ask for it",
     "_unscaled_dash_pattern": "matplotlib has no other word for how a line is dashed",
+    **dict.fromkeys(
+        """_C _dispatch_has_kernel_for_dispatch_key _ensureCUDADeviceGuardSet _input_metadata
+        _local_scalar_dense _pin_memory _to_copy _unique2 _version""".split(),
+        "torch, a device of which tests/support/pretended stands in for",
+    ),
 }
 
 PRIVATE = re.compile(r"(?:.*\.)?_[^_]")

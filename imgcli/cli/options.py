@@ -58,7 +58,7 @@ FoldSeed = Annotated[
     int | None,
     typer.Option("--seed", show_default="the run's", help="Seed of the assignment to folds."),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the whole output if it exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Form = Annotated[

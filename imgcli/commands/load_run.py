@@ -247,7 +247,7 @@ def load_run(
 
     Args:
         run: "latest", a folder's name under runs/, a path, or several of these.
-        device: "auto", "cpu" or "cuda": where the network computes.
+        device: "auto", "cpu", "cuda" or "mps": where the network computes.
 
     Raises:
         RunError: there is no such run, it is unfinished or damaged, or the runs know different

@@ -49,7 +49,12 @@ def within_memory(sentence: str = f"There is not enough memory. {_REMEDY}") -> I
 
 
 def until_it_fits(
-    work: Callable[[int], T], parts: int, most: int, too_much: str, retry: Callable[[int], None]
+    work: Callable[[int], T],
+    parts: int,
+    most: int,
+    too_much: str,
+    retry: Callable[[int], None] = lambda parts: None,
+    make_room: Callable[[], bool] = lambda: False,
 ) -> tuple[T, int]:
     """Do work in more and more parts until it fits into memory.
 
@@ -59,6 +64,8 @@ def until_it_fits(
         most: parts that there can be.
         too_much: the sentence where even those do not fit.
         retry: called with the new number of parts, before they are tried.
+        make_room: gives back memory that only saves time, and says whether there was any. Called
+            before every attempt after the first; the parts stay as many where it did.
 
     Returns:
         What the work gave, and in how many parts.
@@ -74,11 +81,21 @@ def until_it_fits(
             if not is_out_of_memory(error):
                 raise
         # Outside the handler, whose traceback keeps the tensors of the failed attempt.
+        roomier = make_room()
+        give_back_unused()
+        if roomier:
+            continue
         if parts >= most:
             raise ModelError(too_much)
         parts = min(2 * parts, most)
-        torch.cuda.empty_cache()  # nothing where there is no GPU
         retry(parts)
+
+
+def give_back_unused() -> None:
+    """Give a GPU's memory that torch holds without use back to the device."""
+    torch.cuda.empty_cache()  # nothing where there is no GPU
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 class Batches:

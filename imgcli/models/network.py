@@ -78,7 +78,8 @@ def feature_count(backbone: nn.Module, size: int, channels: int = 3) -> int:
     training = backbone.training
     backbone.eval()
     with torch.inference_mode():
-        features = backbone(torch.zeros(1, channels, size, size))
+        where = next(backbone.parameters(), torch.empty(0)).device
+        features = backbone(torch.zeros(1, channels, size, size, device=where))
     backbone.train(training)
     assert features.ndim == 2, f"the backbone gives {tuple(features.shape)}, not (N, D)"
     return int(features.shape[1])

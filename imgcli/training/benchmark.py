@@ -28,9 +28,9 @@ from imgcli.models.network import Network
 from imgcli.photos.layout import new_photos
 from imgcli.photos.views import decode_files
 from imgcli.records import Preprocess, Rejected
-from imgcli.training.device import autocast, choose_device, forward
+from imgcli.training.device import autocast, choose_device, forward, wait_for
 from imgcli.training.features import for_extraction
-from imgcli.training.peak import peak, wait_for
+from imgcli.training.peak import peak
 from imgcli.training.precision import choose_precision, has_bf16
 from imgcli.training.probe.heads import joined
 from imgcli.training.probe.logistic import SoftmaxRegression
@@ -212,7 +212,7 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
         config.model.arch,
         len(names),
         network.preprocess.size,
-        torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        torch.cuda.get_device_name() if device.type == "cuda" else device.type,
         cores(),
         decoding,
         inference,

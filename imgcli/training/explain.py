@@ -299,7 +299,7 @@ class _Explainer:
         # In float32, as the maps are; the probabilities are of the run's own precision.
         score, contrast = torch.stack([of.totals for of in evidence]).sum(0).to(bias.device)
         both = joined_map(evidence, SIDE).numpy()
-        probs = torch.softmax(logits.double() / temperature, dim=1).cpu().numpy()
+        probs = torch.softmax(logits.cpu().double() / temperature, dim=1).numpy()
         for i, one in enumerate(batch):
             yield (
                 one,
@@ -356,7 +356,7 @@ def _two_classes(
     """The classes `(N,)` that are explained, and those that they are compared with."""
     order = logits.argsort(dim=1, descending=True, stable=True).tolist()
     both = [_pair(*of) for of in zip(order, chosen, labels, strict=True)]
-    a, b = torch.tensor(both, device=logits.device).T
+    a, b = to_device(torch.tensor(both), logits.device).T
     return a, b
 
 
@@ -398,7 +398,7 @@ class _TrainingPhotos:
         samples, part = dataset.samples, dataset.split.train
         train = samples.at(part)
         features, _ = frozen_features(network, train, device, precision)
-        readable = np.flatnonzero(~features[:, 0].isnan().cpu().numpy())
+        readable = np.flatnonzero((~features[:, 0].isnan()).cpu().numpy())
         directions = torch.nn.functional.normalize(features[torch.from_numpy(readable)], dim=1)
         own = {digest: i for i, digest in enumerate(train.digests)}
         return cls(train, own, readable, directions)

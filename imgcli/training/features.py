@@ -43,7 +43,7 @@ from imgcli.training.precision import usable_precision
 from imgcli.training.shared_photos import same_photos, team_on
 
 # Photos at once, the last ones repeated to make as many. Fewer on a CPU: one new photo costs less.
-BATCHES = {"cpu": 16}
+BATCHES = {"cpu": 16, "cuda": 256}
 
 
 class Extracted(NamedTuple):

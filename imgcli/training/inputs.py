@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from imgcli.compute.team import Team
 from imgcli.models.memory import Batches, is_out_of_memory
 from imgcli.photos.views import Pixels, enlarged, load_pixels
+from imgcli.progress import note
 from imgcli.records import IntArray, Preprocess, Rejected, Samples
 from imgcli.training.augment import Recipe, Share, augment, erase, luma, to_planes
-from imgcli.training.device import BATCH, forward, to_device
+from imgcli.training.device import eval_batch, forward, to_device, upload
 
 _RESIDENT = 0.5  # share of a GPU's free memory that photos may take
 _UPLOAD = 4096  # photos put there at once
@@ -38,8 +39,10 @@ class Inputs(Protocol):
         self, rows: IntArray, generator: torch.Generator, some: IntArray | None = None
     ) -> Tensor: ...
 
+    def make_room(self) -> bool: ...
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(eq=False)
 class DevicePixels:
     """Stored photos `(N, S, S, 3)` uint8 on their way to a device, or there already."""
 
@@ -67,14 +70,19 @@ class DevicePixels:
         """Some photos, `(B, S, S, 3)` uint8 on the device."""
         if self.resident is not None:
             return self.resident[to_device(rows, self.device)]
-        return to_device(self.pixels.gather(rows), self.device)
+        return upload(self.pixels.gather(rows), self.device)
+
+    def leave_device(self) -> bool:
+        """Send the photos batch by batch from now on; whether they were on the device."""
+        was_resident, self.resident = self.resident is not None, None
+        return was_resident
 
 
 def _on_device(pixels: Pixels, shape: tuple[int, ...], device: torch.device) -> Tensor:
     """All photos `(N, S, S, 3)`, zeros for those that cannot be read."""
     resident = torch.zeros(shape, dtype=torch.uint8, device=device)
     for rows in in_batches(np.flatnonzero(pixels.readable), _UPLOAD):
-        resident[to_device(rows, device)] = to_device(pixels.gather(rows), device)
+        resident[to_device(rows, device)] = upload(pixels.gather(rows), device)
     return resident
 
 
@@ -94,9 +102,10 @@ class PixelInputs:
     def of(
         cls, loaded: Sequence[Pixels], preprocess: Preprocess, recipe: Recipe, device: torch.device
     ) -> Self:
-        """Of the pixels of `views_of`."""
-        own, *larger = (DevicePixels.of(pixels, device) for pixels in loaded)
-        return cls(own, larger[0] if larger else own, preprocess, recipe)
+        """Of the pixels of `views_of`; what training reads in every epoch gets its room first."""
+        own, source = loaded[0], DevicePixels.of(loaded[-1], device)
+        seen = source if own is loaded[-1] else DevicePixels.of(own, device)
+        return cls(seen, source, preprocess, recipe)
 
     @property
     def flips(self) -> bool:
@@ -104,6 +113,14 @@ class PixelInputs:
 
     def readable(self) -> NDArray[np.bool_]:
         return self.own.pixels.readable
+
+    def make_room(self) -> bool:
+        """Take the photos off the device, those that evaluation alone reads first."""
+        left = self.own.leave_device() if self.own is not self.source else False
+        left = left or self.source.leave_device()
+        if left:
+            note("Out of memory: photos now come to the GPU batch by batch.")
+        return left
 
     def batch(self, rows: IntArray) -> Tensor:
         return to_images(self.own.gather(rows), self.preprocess)
@@ -136,7 +153,10 @@ class FeatureInputs:
         return type(self)(self.features, train.mean(0), train.std(0).clamp_min(1e-5))
 
     def readable(self) -> NDArray[np.bool_]:
-        return np.asarray(~self.features[:, 0].isnan().cpu().numpy())
+        return np.asarray((~self.features[:, 0].isnan()).cpu().numpy())
+
+    def make_room(self) -> bool:
+        return False
 
     def batch(self, rows: IntArray) -> Tensor:
         return (self._of(rows) - self.mean) / self.scale
@@ -218,7 +238,8 @@ def logits_of(
     """
     module.eval()
     compute = Batches(lambda some: forward(module, inputs.batch(some), precision, inputs.flips))
+    size = eval_batch(next(module.parameters()).device)
     if team is None:
-        return torch.cat([compute(some) for some in in_batches(rows, BATCH)])
-    positions = in_batches(np.arange(len(rows)), BATCH)[team.rank :: team.size]
+        return torch.cat([compute(some) for some in in_batches(rows, size)])
+    positions = in_batches(np.arange(len(rows)), size)[team.rank :: team.size]
     return team.joined(len(rows), [(some, compute(rows[some])) for some in positions])

@@ -33,4 +33,4 @@ def probs_by(context: TrainingContext, module: nn.Module, rows: IntArray) -> Flo
 
 def probs_of(logits: Tensor) -> FloatArray:
     """Probabilities `(M, K)` of logits, in double precision: in single, many would be 1."""
-    return np.asarray(torch.softmax(logits.double(), dim=1).cpu().numpy(), dtype=np.float64)
+    return np.asarray(torch.softmax(logits.cpu().double(), dim=1).numpy(), dtype=np.float64)

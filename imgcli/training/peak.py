@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from imgcli.models.fused_graph import graph_of
+from imgcli.training.device import wait_for
 
 ENOUGH = 0.3  # seconds over which a rate is measured
 
@@ -47,12 +48,6 @@ def convolution(device: torch.device, dtype: torch.dtype) -> float:
     module.weight = nn.Parameter(weight)
     graph = graph_of(nn.Sequential(module, nn.ReLU()).eval(), images)
     return operations * per_second(lambda: graph(images), device)
-
-
-def wait_for(device: torch.device) -> None:
-    """Until the device has done what it was told."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def per_second(step: Callable[[], object], device: torch.device) -> float:

@@ -73,7 +73,7 @@ class _Normalised(torch.autograd.Function):
         axes = [axis for axis in range(x.ndim) if axis != 1]
         shape = [1, -1] + [1] * (x.ndim - 2)
         own = x[:real]
-        count = own.new_tensor([own.numel() // own.shape[1]], dtype=torch.double)
+        count = own.new_full((1,), own.numel() // own.shape[1], dtype=torch.double)
         sums = team.sum(torch.cat([own.sum(axes).double(), count]))
         n, mean = sums[-1], (sums[:-1] / sums[-1])
         off = x - mean.float().view(shape)

@@ -26,7 +26,14 @@ from imgcli.records import IntArray
 from imgcli.runs import RUNS
 from imgcli.text import count
 from imgcli.training.checkpoint import State, carry_state, restore_state, save_state
-from imgcli.training.device import autocast, to_device
+from imgcli.training.device import (
+    autocast,
+    kernels_by_trial,
+    random_states,
+    set_random_states,
+    to_device,
+    widest,
+)
 from imgcli.training.inputs import Inputs, in_batches, logits_of
 from imgcli.training.lr_schedules import rate_at
 from imgcli.training.metrics import Metrics, compute_metrics
@@ -90,7 +97,7 @@ def train(
     if mix or optim.balance == "sample":
         watched = {"train": np.unique(rows), **watched}
 
-    with _resumable(state, checkpoint, optim.epochs):
+    with _resumable(state, checkpoint, optim.epochs), kernels_by_trial(targets.device):
         for epoch in range(state.epoch + 1, optim.epochs + 1):
             if optim.patience and state.epoch - state.best_epoch >= optim.patience:
                 break
@@ -112,13 +119,15 @@ def train(
                 set_rate(state.optimizer, lr)
                 part = part_of(len(batch), team, mixed=mix is not None)
                 # (B, C, S, S), or features (B, D); of a team each process has B photos of its own.
-                images = inputs.train_batch(batch, generator, part.prepared)
+                images = prepared(inputs, batch, generator, part.prepared)
                 labels = targets[to_device(batch, targets.device)]  # of the whole batch
-                own_labels = labels if part.prepared is None else labels[part.prepared]  # (B,)
+                own_labels = _at(labels, part.prepared)  # (B,)
                 mixed = mix(images, own_labels) if mix else (images, own_labels)  # (B, K) if mixed
                 own, own_labels = map(part.trained, mixed)
                 with own_draws():  # the loss () and logits (B, K)
-                    loss, logits = backward(state, optim, own, own_labels, weights, part, team)
+                    loss, logits = backward(
+                        state, optim, own, own_labels, weights, part, team, inputs.make_room
+                    )
                 optimizer_step(state, optim)
                 predicted.append((logits, labels, part.positions + offset))
                 offset += len(batch)
@@ -132,7 +141,7 @@ def train(
             metrics = {} if "train" in watched else {"train": _of_batches(predicted, team)}
             for name, part_rows in watched.items():
                 logits = logits_of(state.evaluated, inputs, part_rows, optim.precision, team)
-                metrics[name] = compute_metrics(logits, targets[part_rows])
+                metrics[name] = compute_metrics(logits, _at(targets, part_rows))
             rows_of_epoch = [
                 {"epoch": epoch, "part": name, **values.to_json()}
                 for name, values in metrics.items()
@@ -169,8 +178,9 @@ def balanced_weights(targets: Tensor, rows: IntArray) -> Tensor:
 
     A bootstrap sample may lack classes.
     """
-    counts = torch.bincount(targets[rows], minlength=int(targets.max()) + 1).double()
-    return (counts.sum() / (counts > 0).sum() / counts.clamp_min(1)).float()
+    known = targets.cpu()
+    counts = torch.bincount(known[rows], minlength=int(known.max()) + 1).double()
+    return (counts.sum() / (counts > 0).sum() / counts.clamp_min(1)).float().to(targets.device)
 
 
 def set_train_mode(module: nn.Module, model: ModelConfig, epoch: int) -> None:
@@ -186,6 +196,30 @@ def set_train_mode(module: nn.Module, model: ModelConfig, epoch: int) -> None:
                 norm.eval()
 
 
+def prepared(
+    inputs: Inputs, rows: IntArray, generator: torch.Generator, some: IntArray | None = None
+) -> Tensor:
+    """A batch of `inputs.train_batch`, with the memory that photos on a GPU take if need be.
+
+    Raises:
+        ModelError: even then it does not fit.
+    """
+    before, own = generator.get_state(), torch.get_rng_state()
+
+    def make_room() -> bool:
+        generator.set_state(before)
+        torch.set_rng_state(own)
+        return inputs.make_room()
+
+    too_much = (
+        f"There is not enough memory to prepare {count(len(rows), 'photo')} at once. Use a smaller "
+        "--batch-size or a smaller --image-size."
+    )
+    return until_it_fits(
+        lambda _: inputs.train_batch(rows, generator, some), 1, 1, too_much, make_room=make_room
+    )[0]
+
+
 def backward(
     state: State,
     optim: OptimConfig,
@@ -194,12 +228,13 @@ def backward(
     weights: Tensor,
     part: Part | None = None,
     team: Team | None = None,
+    make_room: Callable[[], bool] = lambda: False,
 ) -> tuple[Tensor, Tensor]:
     """The loss `()` and the logits `(B, K)` of a batch; its gradient is left in the weights.
 
-    A batch that does not fit into memory is taken in micro-batches, whose gradients add up to its
-    own. Batch norm then goes by the mean and deviation of each, and dropout draws for each; nothing
-    else changes but rounding.
+    A batch that does not fit into memory, even after room was made, is taken in micro-batches,
+    whose gradients add up to its own. Batch norm then goes by the mean and deviation of each, and
+    dropout draws for each; nothing else changes but rounding.
 
     Of a batch in shares the loss and the logits are those of the share; the gradient is that of the
     whole batch, the sum of what all processes have. It is added up once it is there, and not, as by
@@ -210,6 +245,7 @@ def backward(
         labels: `(B,)`, or shares of classes `(B, K)`.
         weights: of a photo of each class `(K,)`, for balance in the loss.
         part: the share of the batch that these photos are; None: all of it.
+        make_room: as of `until_it_fits`.
     """
     module, photos = state.module, len(images)
     part = part or part_of(photos, None, mixed=False)
@@ -219,7 +255,7 @@ def backward(
 
     def work(parts: int) -> tuple[Tensor, Tensor]:
         state.optimizer.zero_grad(set_to_none=True)
-        total, logits = torch.zeros((), dtype=torch.double, device=images.device), []
+        total, logits = torch.zeros((), dtype=widest(images.device), device=images.device), []
         for some, some_labels in zip(
             images.tensor_split(parts), labels.tensor_split(parts), strict=True
         ):  # micro-batch (b, C, S, S)
@@ -243,8 +279,11 @@ def backward(
             logits.append(some_logits.detach())
         return total, torch.cat(logits)
 
+    def with_more_room() -> bool:
+        _restore(module, before, images.device)
+        return make_room()
+
     def retry(parts: int) -> None:
-        _restore(module, before)
         few = -(-photos // parts)
         note(f"Out of memory: batches of {photos} are now taken in micro-batches of {few}.")
 
@@ -256,7 +295,7 @@ def backward(
     most = max(1, photos // smallest)
     if team and smallest == 2:
         most, too_much = 1, _too_much_together(size, team)
-    found, parts = until_it_fits(work, state.micro_batches, most, too_much, retry)
+    found, parts = until_it_fits(work, state.micro_batches, most, too_much, retry, with_more_room)
     state.micro_batches = max(state.micro_batches, parts)
     if team:
         team.sum_each([w.grad for w in module.parameters() if w.grad is not None])
@@ -287,7 +326,7 @@ def _order(
     rng = np.random.default_rng([config.seed, epoch])
     if config.optim.balance != "sample":
         return rng.permutation(rows)
-    p = weights[targets[rows]].double().cpu().numpy()
+    p = weights.cpu()[targets.cpu()[rows]].double().numpy()
     return rng.choice(rows, len(rows), p=p / p.sum())
 
 
@@ -300,18 +339,22 @@ def _batch_norms(module: nn.Module) -> list[_BatchNorm]:
 def _snapshot(module: nn.Module, device: torch.device) -> tuple[list[Tensor], list[Tensor]]:
     """What a failed attempt changes: batch-norm statistics, and the random state."""
     statistics = [b.clone() for norm in _batch_norms(module) for b in norm.buffers()]
-    on_gpu = [torch.cuda.get_rng_state()] if device.type == "cuda" else []
-    return statistics, [torch.get_rng_state(), *on_gpu]
+    return statistics, random_states(device)
 
 
-def _restore(module: nn.Module, before: tuple[list[Tensor], list[Tensor]]) -> None:
-    statistics, (random, *random_on_gpu) = before
+def _restore(
+    module: nn.Module, before: tuple[list[Tensor], list[Tensor]], device: torch.device
+) -> None:
+    statistics, random = before
     buffers = [b for norm in _batch_norms(module) for b in norm.buffers()]
     for buffer, value in zip(buffers, statistics, strict=True):
         buffer.copy_(value)
-    torch.set_rng_state(random)
-    for state in random_on_gpu:
-        torch.cuda.set_rng_state(state)
+    set_random_states(random, device)
+
+
+def _at(values: Tensor, positions: IntArray | None) -> Tensor:
+    """Values at some positions, or all of them, without a wait for their device."""
+    return values if positions is None else values[to_device(positions, values.device)]
 
 
 def _of_batches(predicted: Sequence[tuple[Tensor, Tensor, IntArray]], team: Team | None) -> Metrics:
