@@ -12,7 +12,7 @@ from tests.support.photos import write_dataset
 from tests.support.shell import Shell, imgcli
 
 TRAIN = [
-    *("train", "--arch", "resnet18", "--freeze", "--no-pretrained", "--image-size", "32"),
+    *("train", "--arch", "test_resnet", "--freeze", "--no-pretrained", "--image-size", "32"),
     *("--precision", "fp32", "--quiet"),
 ]
 

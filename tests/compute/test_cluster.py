@@ -124,7 +124,7 @@ def test_nodes_read_photos_in_shards(here: Path, shell: Shell, head: Cluster) ->
     shutil.rmtree(here / ".imgcli")
     shell.json("split", "shards", "--out", "b", "--cluster", head.address)
     assert (here / "a/split.json").read_bytes() == (here / "b/split.json").read_bytes()
-    words = ("--arch", "resnet18", "--no-pretrained", "--freeze", "--image-size", "32")
+    words = ("--arch", "test_resnet", "--no-pretrained", "--freeze", "--image-size", "32")
     shell.json("train", "--data", "b", *words, "--cluster", head.address)
     found = shell.json("predict", "b", "--cluster", head.address)
     shutil.rmtree(here / ".imgcli")
@@ -134,7 +134,7 @@ def test_nodes_read_photos_in_shards(here: Path, shell: Shell, head: Cluster) ->
 COMMANDS = (
     "check raw",
     "split raw --ratio 0.8",
-    "train --arch resnet18 --no-pretrained --freeze --image-size 32 --seed 1",
+    "train --arch test_resnet --no-pretrained --freeze --image-size 32 --seed 1",
     "evaluate",
     "predict raw/red raw/broken.jpg",
 )

@@ -31,7 +31,7 @@ BY_STEPS = (
 )
 FOLDS = f"evaluate --folds 3 {ONCE.removeprefix('--precision fp32 ')}"
 HEAD = (
-    f"train --arch resnet18 --no-pretrained --freeze --image-size 32 --seed 1 --out frozen {ONCE}"
+    f"train --arch test_resnet --no-pretrained --freeze --image-size 32 --seed 1 --out frozen {ONCE}"
 )
 SCORE = f"evaluate --run given --data dataset {ONCE.removeprefix('--precision fp32 ')}"
 COMMANDS_OF_ALL = [BY_STEPS, FOLDS, HEAD]
