@@ -9,6 +9,8 @@ import pytest
 from hypothesis import settings
 
 from imgcli import progress
+from imgcli.report.plots import style
+from tests.support import rendering
 from tests.support.runs import write_twins
 from tests.support.shell import Shell
 
@@ -18,6 +20,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No check here is about time, and a busy machine may be slow.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Before any module takes it by its name.
+style.save = rendering.save
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -42,6 +47,21 @@ def quick_path(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_disk_is_waited_for() -> Iterator[None]:
+    """What is synced to the disk is only looked at: no test takes the power away."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # which refuses the same descriptors
+        yield
+
+
+@pytest.fixture
+def rendered() -> Iterator[None]:
+    """Figures are rendered: for tests of what is in their files."""
+    with rendering.rendering():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -95,6 +95,7 @@ def test_a_precision_is_promised_by_the_folds(
     assert f"Answered {document['answered']} of 12 photos" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_learning_curve_is_printed_stored_and_drawn(
     here: Path, capsys: pytest.CaptureFixture[str], shell: Shell
 ) -> None:

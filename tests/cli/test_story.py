@@ -19,6 +19,7 @@ def source_folder(here: Path) -> Path:
     return write_classes(here / "photos", per_class=20)
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_five_commands_find_what_the_one_before_them_left(shell: Shell, tmp_path: Path) -> None:
     imported = shell.json("import", "photos", "--out", "raw")
     assert imported["added"] == 60 and imported["classes"] == {"blue": 20, "green": 20, "red": 20}
