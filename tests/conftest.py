@@ -24,7 +24,35 @@ settings.load_profile("untimed")
 # Before any module takes it by its name.
 style.save = rendering.save
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared"
+
+
+# Files that take longest on two cores, longest first. They are begun first, lest one be left over
+# while nobody else has anything to do. Those with clusters wait much, and have others between them.
+LONG = """
+    compute/test_cluster_trainings
+    commands/test_choose
+    compute/test_cluster
+    test_house
+    cli/test_demo
+    cli/test_offline
+    compute/test_team
+    training/test_training_kills
+    collect/test_scraping_politely
+    tracking/test_mlflow
+    training/tuning/test_search
+    tracking/test_wandb
+    training/test_pipeline
+    cli/test_damaged_files
+    commands/test_explain_mistakes
+""".split()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first; the others as they are named."""
+    places = {TESTS / f"{name}.py": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_a_photo_takes_a_quarter_of_its_fingerprint_which_stays_on_disk(
     monkeypatch.setattr(candidates, "BLOCK", 128)
     monkeypatch.setattr(links, "BLOCK", 128)
     monkeypatch.setattr(links, "PHOTOS", 256)
-    monkeypatch.setattr(local, "_most", 1)  # how many blocks are held at once
+    monkeypatch.setattr(local, "cores", lambda: 1)  # how many blocks are held at once
     n, coarse = 6000, np.random.default_rng(0).random((6000, 3, 8, 8), np.float32)
     finer = np.float32(cosines(8))
     fine = (finer.T @ coarse @ finer).reshape(n, 3, -1).transpose(0, 2, 1).reshape(n, -1)

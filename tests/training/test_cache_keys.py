@@ -22,7 +22,6 @@ from imgcli.training.scoring import score_folds, score_test
 from tests.support.trained_runs import FROZEN
 
 
-
 def swap(one: Path, other: Path) -> None:
     one.rename("aside")
     other.rename(one)
