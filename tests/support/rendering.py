@@ -9,24 +9,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from imgcli.files import atomic_file
 from imgcli.report.plots import style
+from tests.support.photos import png
+
+_PIXEL = png(Image.new("RGB", (1, 1)))
+_NOTHING = b'<svg xmlns="http://www.w3.org/2000/svg"/>\n'
 
 _render = style.save
 _wanted = False
 
 
 def save(figure: Figure, path: Path) -> None:
-    """`style.save`, but that its two files hold no picture where none is wanted."""
+    """`style.save`, but that its two files hold one pixel where no more is wanted."""
     if _wanted:
         _render(figure, path)
         return
     assert figure.axes and path.suffix == ".png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    for file in (path, path.with_suffix(".svg")):
+    for file, data in ((path, _PIXEL), (path.with_suffix(".svg"), _NOTHING)):
         with atomic_file(file) as temporary:
-            temporary.write_text("a figure that was drawn, and not rendered\n")
+            temporary.write_bytes(data)
 
 
 @contextmanager
