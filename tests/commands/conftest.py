@@ -17,7 +17,7 @@ def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_dataset(folder / "dataset", train=12, test=4, classes=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        train("test_resnet", freeze=True, pretrained=False, image_size=32, precision="fp32")
+        train("resnet18", freeze=True, pretrained=False, image_size=32, precision="fp32")
     return folder
 
 

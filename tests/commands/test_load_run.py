@@ -52,13 +52,13 @@ def labels() -> list[str]:
 
 def test_a_run_tells_what_it_is(there: LoadedRun, shell: Shell) -> None:
     assert there.classes == ("blue", "green") and there.data == Path("dataset").absolute()
-    assert there.config.model.arch == "test_resnet" and there.temperatures[0] != 1
+    assert there.config.model.arch == "resnet18" and there.temperatures[0] != 1
     assert len(there.history) and {"part", "loss"} <= set(there.history.columns)
     assert {path.name for path in there.figures} >= {"confusion.png", "folds.png"}
     assert there.evaluation and there.predictions
     assert there.evaluation.confusion.shape == (2, 2) and there.predictions.probs.shape == (24, 2)
     assert there.to_frame("photos").path.tolist() == list(there.predictions.paths)
-    assert "<img " in there._repr_html_() and "test_resnet" in repr(there)
+    assert "<img " in there._repr_html_() and "resnet18" in repr(there)
     assert as_printed(there.to_json()) == shell.json("show", str(there.folder))
     with pytest.raises(AttributeError):
         there.device = "cuda"  # type: ignore[misc]
