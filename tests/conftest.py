@@ -9,6 +9,8 @@ import pytest
 from hypothesis import settings
 
 from imgcli import progress
+from imgcli.report.plots import style
+from tests.support import rendering
 from tests.support.runs import write_twins
 from tests.support.shell import Shell
 
@@ -19,7 +21,38 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+# Before any module takes it by its name.
+style.save = rendering.save
+
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared"
+
+
+# Files that take longest on two cores, longest first. They are begun first, lest one be left over
+# while nobody else has anything to do. Those with clusters wait much, and have others between them.
+LONG = """
+    compute/test_cluster_trainings
+    commands/test_choose
+    compute/test_cluster
+    test_house
+    cli/test_demo
+    cli/test_offline
+    compute/test_team
+    training/test_training_kills
+    collect/test_scraping_politely
+    tracking/test_mlflow
+    training/tuning/test_search
+    tracking/test_wandb
+    training/test_pipeline
+    cli/test_damaged_files
+    commands/test_explain_mistakes
+""".split()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first; the others as they are named."""
+    places = {TESTS / f"{name}.py": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture
@@ -42,6 +75,21 @@ def quick_path(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_disk_is_waited_for() -> Iterator[None]:
+    """What is synced to the disk is only looked at: no test takes the power away."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # which refuses the same descriptors
+        yield
+
+
+@pytest.fixture
+def rendered() -> Iterator[None]:
+    """Figures are rendered: for tests of what is in their files."""
+    with rendering.rendering():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -48,6 +48,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.usefixtures("rendered")
 @pytest.mark.parametrize("kind", WRITERS)
 def test_what_fails_is_said_of_the_file_that_was_to_be_written(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "out" / "file.png"

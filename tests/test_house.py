@@ -6,12 +6,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.support.photos import write_classes
-from tests.support.shell import imgcli, modules_of
+from tests.support.shell import imgcli, modules_of_each
 
 HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
@@ -64,14 +65,27 @@ FORBIDDEN = {"extractall", "verify"}
 FORBIDDEN_NAMES = {"LOAD_TRUNCATED_IMAGES", "pickle", "allow_pickle=True"}
 
 
-def modules() -> Iterator[tuple[str, Path, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        yield parts[0], path, ast.parse(path.read_text("utf-8"))
+@cache
+def modules() -> list[tuple[str, Path, ast.Module]]:
+    return [
+        (path.relative_to(PACKAGE).with_suffix("").parts[0], path, ast.parse(path.read_bytes()))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    ]
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+@cache
+def nodes(tree: ast.Module) -> list[ast.AST]:
+    """All there is in a module; to walk it takes longer than to read it."""
+    return [*ast.walk(tree)]
+
+
+@cache
+def imported(tree: ast.Module) -> list[str]:
+    return [*_imported(tree)]
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module == "imgcli":
@@ -98,7 +112,7 @@ def test_commands_return_results_and_print_none() -> None:
     for room, path, tree in modules():
         if room == "commands":
             assert "typer" not in {name.partition(".")[0] for name in imported(tree)}, path
-            called = {name_of(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
+            called = {name_of(n.func) for n in nodes(tree) if isinstance(n, ast.Call)}
             assert ("", "print") not in called, path
 
 
@@ -111,7 +125,7 @@ def test_evaluation_and_report_know_no_torch() -> None:
 
 def test_nothing_unsafe_is_called() -> None:
     for _, path, tree in modules():
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 assert node.func.attr not in FORBIDDEN, f"{path}:{node.lineno}"
             if isinstance(node, ast.Name | ast.Attribute):
@@ -155,7 +169,7 @@ CLOCK_NAMES = {f"{clock}{unit}" for clock in ("perf_counter", "monotonic", "proc
 
 
 def reads_a_clock(tree: ast.Module) -> bool:
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "time":
             if CLOCK_NAMES & {alias.name for alias in node.names}:
                 return True
@@ -217,14 +231,14 @@ def writes(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """The calls that write to, rename or copy a file, but for a temporary of `atomic_file`."""
     temporary = {
         item.optional_vars.id
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.With)
         for item in node.items
         if isinstance(item.context_expr, ast.Call)
         and name_of(item.context_expr.func)[1] == "atomic_file"
         and isinstance(item.optional_vars, ast.Name)
     }
-    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+    for call in (node for node in nodes(tree) if isinstance(node, ast.Call)):
         owner, name = name_of(call.func)
         first = call.args[0] if call.args else None
         if owner in temporary or (isinstance(first, ast.Name) and first.id in temporary):
@@ -308,7 +322,7 @@ def test_only_the_polite_client_speaks_to_the_network() -> None:
             continue
         used = {name.partition(".")[0] for name in imported(tree)} & NETWORK
         assert not used - ASKS.get(path.relative_to(PACKAGE).as_posix(), set()), path
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        for call in (node for node in nodes(tree) if isinstance(node, ast.Call)):
             assert name_of(call.func)[1] not in ("urlopen", "urlretrieve"), f"{path}:{call.lineno}"
 
 
@@ -360,6 +374,14 @@ IMPORTS_NOT: dict[str, set[str]] = {
     "archs describe 8C3-P2": {"torchvision", "timm", "scipy", *FITTING, *DRAWING},
     "train --arch 8C3-P2 --epochs 1 --out more": {*FITTING, "scipy"},
 }
+# Those that draw, and therefore import matplotlib.
+DRAWN = (
+    "evaluate",
+    "evaluate --folds 3",
+    "evaluate --folds 3 --format csv",
+    "compare runs/first runs/second",
+    "report",
+)
 
 
 @pytest.fixture(scope="module")
@@ -382,12 +404,25 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def modules_in(worked: Path) -> dict[str, set[str]]:
+    """The modules of each command, typed one after another in that folder."""
+    with_torch = [words for words, without in IMPORTS_NOT.items() if "torch" not in without]
+    drawing = [words for words in DRAWN if words not in with_torch]
+    others = [words for words in IMPORTS_NOT if words not in (*with_torch, *drawing)]
+    assert len(with_torch) == 3 and drawing == [*DRAWN]
+    with contextlib.chdir(worked):
+        return {
+            **modules_of_each(others),
+            **modules_of_each(drawing, "matplotlib.figure", "matplotlib.backends.backend_agg"),
+            **modules_of_each(with_torch, "torch"),
+        }
+
+
 @pytest.mark.parametrize("words", IMPORTS_NOT)
-def test_a_command_imports_only_what_it_uses(
-    worked: Path, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(worked)
-    found = modules_of(*words.split())
+def test_a_command_imports_only_what_it_uses(words: str, modules_in: dict[str, set[str]]) -> None:
+    found = modules_in[words]
+    assert "imgcli.cli.main" in found
     theirs = {name for library in THEIRS.keys() & found for name in THEIRS[library]}
     assert not found & (IMPORTS_NOT[words] | EXTRAS - theirs)
 
@@ -411,7 +446,7 @@ PRIVATE = re.compile(r"(?:.*\.)?_[^_]")
 
 def private_names(tree: ast.Module) -> Iterator[str]:
     """The private names that are imported, read, or replaced by their name in a string."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("imgcli"):
             yield from (alias.name for alias in node.names if PRIVATE.match(alias.name))
         elif isinstance(node, ast.Attribute) and PRIVATE.match(node.attr):

@@ -35,6 +35,7 @@ def refused(shell: Shell, *words: str) -> tuple[int, str]:
     return code, err
 
 
+@pytest.mark.usefixtures("rendered")
 def test_two_runs_are_compared_and_everything_lies_beside_them(shell: Shell) -> None:
     names = made(12, 0)
     found = shell.json("compare", "--quiet", *names, "--window", "5")

@@ -35,7 +35,7 @@ def run(here: Path, monkeypatch: Patch, capsys: Capture) -> Run:
     (test / "blue").rename(test / "aside")
     (test / "green").rename(test / "blue")
     (test / "aside").rename(test / "green")
-    train = "train --arch resnet18 --freeze --no-pretrained --image-size 32 --precision fp32"
+    train = "train --arch test_resnet --freeze --no-pretrained --image-size 32 --precision fp32"
     assert imgcli(*train.split()) == 0
     capsys.readouterr()
     assert imgcli("evaluate", "--folds", "3", "--on", "all") == 0

@@ -12,7 +12,7 @@ from tests.support.photos import write_dataset
 from tests.support.shell import Shell, imgcli
 
 TRAIN = [
-    *("train", "--arch", "resnet18", "--freeze", "--no-pretrained", "--image-size", "32"),
+    *("train", "--arch", "test_resnet", "--freeze", "--no-pretrained", "--image-size", "32"),
     *("--precision", "fp32", "--quiet"),
 ]
 
@@ -131,6 +131,7 @@ def test_sets_and_costs_decide_by_the_folds(here: Path, shell: Shell) -> None:
     assert "Mean cost per held-out photo" in shell(*words[:2], "--cost", "costs.csv").out
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_learning_curve_is_printed_stored_and_drawn(
     here: Path, capsys: pytest.CaptureFixture[str], shell: Shell
 ) -> None:

@@ -188,8 +188,7 @@ def test_streams_that_are_closed_or_full_end_as_of_any_tool(
     tmp_path: Path, redirection: str, code: int, said: str
 ) -> None:
     line = (
-        f"({sys.executable} -m imgcli archs describe mnist-best --json {redirection}; "
-        "exit ${PIPESTATUS[0]})"
+        f"({sys.executable} -m imgcli archs resnet18 --json {redirection}; exit ${{PIPESTATUS[0]}})"
     )
     ended = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == code

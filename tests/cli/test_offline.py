@@ -1,32 +1,50 @@
 """A machine without network, and nothing but what the installation brings."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.support.photos import write_classes
-from tests.support.shell import offline
+from tests.support.shell import Offline, offline
 
 NO_TORCH = "sys.modules['torch'] = None"
 Patch = pytest.MonkeyPatch
 
 
+def nothing_cached(folder: Path) -> dict[str, str]:
+    """The environment of a machine that has fetched no weights before."""
+    return dict.fromkeys(("HF_HOME", "HF_HUB_CACHE", "TORCH_HOME"), str(folder / "hub"))
+
+
 @pytest.fixture(autouse=True)
-def nothing_cached(here: Path, monkeypatch: Patch) -> None:
-    """No weights that this machine has fetched before."""
-    monkeypatch.setenv("HF_HOME", str(here / "hub"))
-    monkeypatch.setenv("TORCH_HOME", str(here / "hub"))
+def as_on_a_new_machine(here: Path, monkeypatch: Patch) -> None:
+    for name, value in nothing_cached(here).items():
+        monkeypatch.setenv(name, value)
 
 
-def test_the_five_commands_need_no_socket(here: Path) -> None:
-    write_classes(here / "photos", per_class=13)
-    done = offline(
-        "import photos --out raw",
-        "split raw/ --ratio 0.9",
-        "train --freeze",
-        "evaluate --folds 10",
-        "suggest-merges",
-    )
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Offline]:
+    """A folder in which the five commands were typed, and what they did."""
+    folder = tmp_path_factory.mktemp("offline")
+    write_classes(folder / "photos", per_class=13)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in nothing_cached(folder).items():
+            patch.setenv(name, value)
+        patch.setenv("COLUMNS", "100")
+        patch.chdir(folder)
+        done = offline(
+            "import photos --out raw",
+            "split raw/ --ratio 0.9",
+            "train --freeze",
+            "evaluate --folds 10",
+            "suggest-merges",
+        )
+    return folder, done
+
+
+def test_the_five_commands_need_no_socket(worked: tuple[Path, Offline]) -> None:
+    here, done = worked
     assert (done.codes, done.sockets) == ([0, 0, 0, 0, 0], []), done.err
     assert "tf_efficientnet_lite2" in done.out and "(n = 36; 10 folds" in done.out
     assert (here / "runs/latest/figures/confusion.png").is_file()
@@ -55,11 +73,11 @@ bundled.installed_file = lambda arch: Path("w.pth") if arch == "tf_efficientnet_
 """
 
 
-def test_damaged_weights_are_refused_by_name_and_what_was_trained_needs_none(here: Path) -> None:
-    write_classes(here / "raw", per_class=6)
+def test_damaged_weights_are_refused_by_name_and_what_was_trained_needs_none(
+    here: Path, worked: tuple[Path, Offline]
+) -> None:
+    shutil.copytree(worked[0], here, dirs_exist_ok=True, symlinks=True)
     (here / "w.pth").write_bytes(b"something else")
-    before = offline("split raw --ratio 0.7", "train --freeze")
-    assert before.codes == [0, 0], before.err
     for command in ("train --freeze", "train --arch tf_efficientnet_lite2"):
         done = offline(command, first=DAMAGED + NO_TORCH)
         assert done.codes == [1]

@@ -19,6 +19,7 @@ def refused(shell: Shell, *words: str) -> str:
     return err
 
 
+@pytest.mark.usefixtures("rendered")
 def test_a_report_is_one_file_in_the_run_with_its_figures_beside(shell: Shell) -> None:
     said, tested = photo_predictions(COUNTS, folds=4), photo_predictions(COUNTS, on="test")
     made = reported_run(Path(), said, tested)

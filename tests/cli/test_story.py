@@ -9,7 +9,7 @@ from tests.support.photos import write_classes
 from tests.support.shell import Shell
 
 TRAIN = [
-    *("train", "--arch", "resnet18", "--freeze", "--no-pretrained", "--image-size", "32"),
+    *("train", "--arch", "test_resnet", "--freeze", "--no-pretrained", "--image-size", "32"),
     *("--precision", "fp32"),
 ]
 
@@ -19,6 +19,7 @@ def source_folder(here: Path) -> Path:
     return write_classes(here / "photos", per_class=20)
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_five_commands_find_what_the_one_before_them_left(shell: Shell, tmp_path: Path) -> None:
     imported = shell.json("import", "photos", "--out", "raw")
     assert imported["added"] == 60 and imported["classes"] == {"blue": 20, "green": 20, "red": 20}
@@ -29,7 +30,7 @@ def test_the_five_commands_find_what_the_one_before_them_left(shell: Shell, tmp_
     trained = shell.json(*TRAIN)
     assert set(trained) >= {"run", "arch", "params", "epochs", "images_per_second", "seconds"}
     assert set(trained["train"]) == {"n", "loss", "accuracy", "macro_precision", "macro_f1"}
-    assert trained["params"]["trainable"] == 512 * 3 + 3
+    assert trained["params"]["trainable"] == 96 * 3 + 3
 
     judged = shell.json("evaluate", "--folds", "3")
     assert judged["run"] == trained["run"]

@@ -61,6 +61,7 @@ def test_a_search_ends_with_its_best_as_a_command(
     )
 
 
+@pytest.mark.usefixtures("rendered")
 def test_json_is_one_document(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

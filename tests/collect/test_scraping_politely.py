@@ -68,7 +68,7 @@ def kill_after(child: "subprocess.Popen[bytes]", host: FakeHost, requests: int) 
     begin(child)
     while len(host.log) < target and child.poll() is None:
         time.sleep(0.001)
-    time.sleep(0.3)
+    time.sleep(0.2)
     child.send_signal(signal.SIGKILL)
     child.communicate()
 
@@ -83,10 +83,10 @@ def finish(*children: "subprocess.Popen[bytes]") -> None:
 
 def answers(n: int) -> dict[str, Answers]:
     """Photos that take long enough for a kill between a request and its answer."""
-    return {f"/{number}.png": Reply(body=photo(number), wait=0.5) for number in range(n)}
+    return {f"/{number}.png": Reply(body=photo(number), wait=0.4) for number in range(n)}
 
 
-@pytest.mark.parametrize(("delay", "crawl_delay"), [(0.8, 0.0), (0.005, 0.8)])
+@pytest.mark.parametrize(("delay", "crawl_delay"), [(0.5, 0.0), (0.005, 0.5)])
 def test_killed_and_started_again_at_once_no_host_is_asked_too_soon(
     tmp_path: Path, delay: float, crawl_delay: float
 ) -> None:
@@ -96,7 +96,7 @@ def test_killed_and_started_again_at_once_no_host_is_asked_too_soon(
         for child, requests in zip(killed, (2, 1, 1), strict=True):
             kill_after(child, host, requests)
         finish(last)
-        assert min(host.gaps()) >= 0.8
+        assert min(host.gaps()) >= 0.5
         assert host.asked("/robots.txt") == 1
         assert len(list((tmp_path / "raw/cat").iterdir())) == 4
 

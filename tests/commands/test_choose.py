@@ -4,6 +4,7 @@ import math
 import shlex
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from imgcli.commands.train import train
 from imgcli.errors import DataError, ModelError, WrongUsage
 from imgcli.evaluation import choosing as ranking
 from imgcli.models import bundled, hub
+from imgcli.models.describe import describe
 from imgcli.training import choosing
+from imgcli.training.benchmark import inference_rate
 from imgcli.training.choosing import Budget, Judge
 from tests.support.photos import coloured_photo
 from tests.support.shell import Printed, Shell, as_printed
@@ -27,6 +30,9 @@ from tests.support.weights import write_hub_cache
 AT_HAND = {"test_resnet": 1, "test_vit": 2, "test_byobnet": None, "mobilenetv3_small_050": 3}
 COLOURS = {"blue": (110, 120, 140), "green": (110, 135, 120), "red": (130, 115, 115)}
 CHEAPEST_FIRST = ["mobilenetv3_small_050", "test_byobnet", "test_vit", "test_resnet"]
+
+
+described = cache(describe)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +51,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def offline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No network, nothing installed; candidates are first judged on 30 photos."""
+    """No network, nothing installed; candidates are first judged on 30 photos.
+
+    All are described once, and as fast as one another: speed decides nothing but what is begun.
+    """
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TORCH_HOME", str(folder / "torch"))
@@ -53,6 +62,8 @@ def offline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(hub, "is_reachable", lambda *_: False)
     monkeypatch.setattr(bundled, "BUNDLED", {})
     monkeypatch.setattr(choosing, "MIN_PHOTOS", 30)
+    monkeypatch.setattr(choosing, "describe", described)
+    monkeypatch.setattr(choosing, "inference_rate", lambda *_: 500.0)
     yield
 
 
@@ -177,7 +188,10 @@ def test_the_terminal_says_what_was_not_judged(
     assert "Next: imgcli train --arch" in said and "--freeze" in said
 
 
-def test_too_little_time_for_one_candidate_says_what_it_takes(tmp_path: Path) -> None:
+def test_too_little_time_for_one_candidate_says_what_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "inference_rate", inference_rate)  # measured
     with pytest.raises(WrongUsage, match=r"too short for one candidate: .*Use --minutes \d+"):
         choose(minutes=1e-6, folds=3, out=tmp_path)
 

@@ -19,6 +19,7 @@ Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.mark.usefixtures("rendered")
 def test_folds_give_figures_with_intervals(run: Path, capsys: Capture, printed: Printed) -> None:
     result = evaluate(folds=3, repeats=2)
     assert capsys.readouterr().out == ""

@@ -28,7 +28,7 @@ def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         source.rename(folder / f"dataset/train/green/blue{i}.png")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        train("resnet18", freeze=True, pretrained=False, image_size=32, precision="fp32")
+        train("test_resnet", freeze=True, pretrained=False, image_size=32, precision="fp32")
         evaluate(folds=3)
         yield find_run("latest")
 

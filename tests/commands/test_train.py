@@ -41,6 +41,7 @@ def untimed(document: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in TIMED}
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_result_is_the_document_of_the_command(
     here: Path, capsys: Capture, printed: Printed
 ) -> None:

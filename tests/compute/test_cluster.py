@@ -24,7 +24,7 @@ from imgcli.photos import pipeline
 from imgcli.photos.pipeline import Photo, Transform, derive
 from imgcli.photos.row_cache import RowStore
 from imgcli.reading import pixel_limit, pixels_up_to
-from tests.support.cluster import RAY_WARNS, simulated
+from tests.support.cluster import NODE, RAY_WARNS, simulated
 from tests.support.photos import photo, write_classes
 from tests.support.shards import as_shards, named_apart
 from tests.support.shell import Shell
@@ -42,7 +42,7 @@ def head() -> Iterator[Cluster]:
 def with_second(head: Cluster) -> Any:
     """A second node, to be removed; this process is connected to the head before it is there."""
     assert connected()
-    node = head.add_node(num_cpus=1)
+    node = head.add_node(**NODE)
     head.wait_for_nodes()
     return node
 
@@ -122,11 +122,13 @@ def test_nodes_read_photos_in_shards(here: Path, shell: Shell, head: Cluster) ->
     as_shards(named_apart(write_classes(here / "raw")), here / "shards", per_shard=7)
     shell.json("split", "shards", "--out", "a")
     shutil.rmtree(here / ".imgcli")
-    shell.json("split", "shards", "--out", "b", "--cluster", head.address)
+    words = ("--arch", "test_resnet", "--no-pretrained", "--freeze", "--image-size", "32")
+    with on_cluster(head.address):
+        assert connected()  # once for all three, whose nodes then import imgcli once
+        shell.json("split", "shards", "--out", "b", "--cluster", head.address)
+        shell.json("train", "--data", "b", *words, "--cluster", head.address)
+        found = shell.json("predict", "b", "--cluster", head.address)
     assert (here / "a/split.json").read_bytes() == (here / "b/split.json").read_bytes()
-    words = ("--arch", "resnet18", "--no-pretrained", "--freeze", "--image-size", "32")
-    shell.json("train", "--data", "b", *words, "--cluster", head.address)
-    found = shell.json("predict", "b", "--cluster", head.address)
     shutil.rmtree(here / ".imgcli")
     assert shell.json("predict", "b") == found and len(found["predictions"]) == 36
 
@@ -134,7 +136,7 @@ def test_nodes_read_photos_in_shards(here: Path, shell: Shell, head: Cluster) ->
 COMMANDS = (
     "check raw",
     "split raw --ratio 0.8",
-    "train --arch resnet18 --no-pretrained --freeze --image-size 32 --seed 1",
+    "train --arch test_resnet --no-pretrained --freeze --image-size 32 --seed 1",
     "evaluate",
     "predict raw/red raw/broken.jpg",
 )

@@ -14,7 +14,7 @@ from ray.cluster_utils import Cluster
 
 from imgcli.compute.workers import FAILURES_NAME, max_failures
 from imgcli.errors import WrongUsage
-from tests.support.cluster import RAY_WARNS, simulated
+from tests.support.cluster import NODE, RAY_WARNS, simulated
 from tests.support.photos import write_classes
 from tests.support.shell import Shell, imgcli
 
@@ -65,7 +65,7 @@ def elsewhere(alone: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def removing(cluster: Cluster, when: Callable[[], bool]) -> "threading.Thread":
     """Remove the second node once something is so; a thread that ends then."""
     if not cluster.worker_nodes:  # a test before has removed it
-        cluster.add_node(num_cpus=1)
+        cluster.add_node(**NODE)
         cluster.wait_for_nodes()
     (second,) = cluster.worker_nodes
 

@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from imgcli.runs import Run
 from imgcli.training import inputs
 from imgcli.training.augment import RECIPES, Share, augment, erase
 from tests.support.photos import coloured_photo, write_classes, write_dataset
-from tests.support.processes import COMMANDS, helping, place_of, torchrun
+from tests.support.processes import COMMANDS, Helpers, place_of, torchrun
 from tests.support.shell import Shell, imgcli
 
 ONCE = "--precision fp32 --quiet"
@@ -31,7 +30,8 @@ BY_STEPS = (
 )
 FOLDS = f"evaluate --folds 3 {ONCE.removeprefix('--precision fp32 ')}"
 HEAD = (
-    f"train --arch resnet18 --no-pretrained --freeze --image-size 32 --seed 1 --out frozen {ONCE}"
+    "train --arch test_resnet --no-pretrained --freeze --image-size 32 --seed 1 --out frozen "
+    f"{ONCE}"
 )
 SCORE = f"evaluate --run given --data dataset {ONCE.removeprefix('--precision fp32 ')}"
 COMMANDS_OF_ALL = [BY_STEPS, FOLDS, HEAD]
@@ -138,6 +138,13 @@ def test_a_share_of_a_batch_is_augmented_as_in_the_whole_batch(name: str) -> Non
 STEPS = "train --arch 8C3V-P2 --image-size 16 --epochs 3 --lr 0.001 --batch-size 8 --precision fp32"
 
 
+@pytest.fixture(scope="module")
+def helpers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Helpers]:
+    made = Helpers(tmp_path_factory.mktemp("helpers"))
+    yield made
+    made.close()
+
+
 @pytest.fixture
 def dataset(
     both: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -154,16 +161,13 @@ def dataset(
         signal.signal(number, handler)
 
 
-def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a process, which ends within a minute."""
-    return (*process.communicate(timeout=60), process.returncode)[::-1]
-
-
-def test_other_versions_are_refused_with_both(dataset: Path, shell: Shell) -> None:
+def test_other_versions_are_refused_with_both(
+    dataset: Path, helpers: Helpers, shell: Shell
+) -> None:
     older = "import imgcli; imgcli.__version__ = '0.0.9'"
-    helper = helping(*STEPS.split(), folder=dataset, first=older)
+    helpers.start(*STEPS.split(), folder=dataset, first=older)
     code, out, err = shell(*STEPS.split())
-    assert (code, out) == (1, "") and ended(helper) == (1, "", "")
+    assert (code, out) == (1, "") and helpers.ended() == (1, "", "")
     assert "has imgcli 0.0.9, and process 0 on" in err and f"has imgcli {__version__}." in err
 
 
@@ -198,16 +202,20 @@ def test_a_place_to_meet_that_is_none_is_refused(
     assert said in capfd.readouterr().err
 
 
-def test_photos_that_a_process_cannot_see_are_refused(dataset: Path, shell: Shell) -> None:
+def test_photos_that_a_process_cannot_see_are_refused(
+    dataset: Path, helpers: Helpers, shell: Shell
+) -> None:
     elsewhere = dataset / "elsewhere"
     elsewhere.mkdir()
-    helper = helping(*STEPS.split(), folder=elsewhere)
+    helpers.start(*STEPS.split(), folder=elsewhere)
     code, out, err = shell(*STEPS.split())
-    assert (code, out) == (1, "") and ended(helper) == (1, "", "")
+    assert (code, out) == (1, "") and helpers.ended() == (1, "", "")
     assert f"Process 1 of 2: there is no folder '{elsewhere}/dataset'." in err
 
 
-def test_a_photo_too_large_for_process_0_is_so_for_all(dataset: Path, shell: Shell) -> None:
+def test_a_photo_too_large_for_process_0_is_so_for_all(
+    dataset: Path, helpers: Helpers, shell: Shell
+) -> None:
     write_dataset(dataset / "plain", train=4, test=1)
     coloured_photo((200, 50, 40), seed=7, size=60).save(dataset / "plain/train/red/00.png")
     elsewhere = dataset / "elsewhere"  # without the decoded photos of process 0
@@ -216,9 +224,9 @@ def test_a_photo_too_large_for_process_0_is_so_for_all(dataset: Path, shell: She
         *STEPS.replace("epochs 3", "epochs 1").split(),
         *"--data plain --max-pixels 900".split(),
     ]
-    helper = helping(*words, folder=elsewhere)
+    helpers.start(*words, folder=elsewhere)
     code, _, err = shell(*words)
-    assert (code, *ended(helper)) == (0, 0, "", ""), err
+    assert (code, *helpers.ended()) == (0, 0, "", ""), err
     assert "60×60" in err or "3,600" in err
 
 
@@ -246,20 +254,20 @@ helping.PATIENCE = 0.5
 """
 
 
-def test_why_a_process_failed_is_said(dataset: Path, shell: Shell) -> None:
-    helper = helping(*STEPS.split(), folder=dataset, first=f"exec({FAILS!r})")
+def test_why_a_process_failed_is_said(dataset: Path, helpers: Helpers, shell: Shell) -> None:
+    helpers.start(*STEPS.split(), folder=dataset, first=f"exec({FAILS!r})")
     code, out, err = shell(*STEPS.split())
-    assert (code, out) == (1, "") and ended(helper) == (1, "", "")
+    assert (code, out) == (1, "") and helpers.ended() == (1, "", "")
     assert "imgcli: Process 1 of 2: There is not enough memory. " in err
     assert "n epoch 2 of 3; 1 finished epoch kept. Go on with " in err
 
 
 def test_the_death_of_a_process_leaves_a_run_to_resume(
-    dataset: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+    dataset: Path, helpers: Helpers, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    helper = helping(*STEPS.split(), folder=dataset, first=f"exec({DIES!r})")
+    helpers.start(*STEPS.split(), folder=dataset, first=f"exec({DIES!r})")
     code, out, err = shell(*STEPS.split())
-    assert (code, out) == (1, "") and ended(helper) == (9, "", "")
+    assert (code, out) == (1, "") and helpers.ended() == (9, "", "")
     assert "Of 2 processes, the other process has ended or cannot be reached any more." in err
     assert "This was in epoch 2 of 3; 1 finished epoch kept. Go on with `imgcli train " in err
     assert err.count("imgcli: ") == 1
@@ -267,7 +275,9 @@ def test_the_death_of_a_process_leaves_a_run_to_resume(
     assert shell.json("train", "--resume")["epochs"] == 3
 
 
-def test_commands_that_share_nothing_run_once(dataset: Path, shell: Shell) -> None:
+def test_commands_that_share_nothing_run_once(
+    dataset: Path, helpers: Helpers, shell: Shell
+) -> None:
     words = ["check", "dataset"]
-    helper = helping(*words, folder=dataset)
-    assert shell.json(*words) and ended(helper) == (0, "", "")
+    helpers.start(*words, folder=dataset)
+    assert shell.json(*words) and helpers.ended() == (0, "", "")

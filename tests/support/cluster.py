@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from ray.cluster_utils import Cluster
@@ -24,6 +25,14 @@ SOON = {
     "health_check_failure_threshold": 2,
 }
 
+# Of one CPU, and without the processes that are for people who watch a cluster.
+NODE: dict[str, Any] = {
+    "num_cpus": 1,
+    "include_dashboard": False,
+    "include_log_monitor": False,
+    "no_monitor": True,
+}
+
 
 @contextmanager
 def simulated(nodes: int) -> Iterator[Cluster]:
@@ -31,9 +40,8 @@ def simulated(nodes: int) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": SOON}
-        made = Cluster(True, head_node_args=head)
+        made = Cluster(True, head_node_args={**NODE, "_system_config": SOON})
         for _ in range(nodes - 1):
-            made.add_node(num_cpus=1)
+            made.add_node(**NODE)
         yield made
         made.shutdown()

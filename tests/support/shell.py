@@ -5,7 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -73,6 +73,41 @@ def modules_of(*words: str, terminal: bool = False) -> set[str]:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].split())
+
+
+EACH = """
+import importlib, json, os, sys
+from imgcli.cli.main import main
+
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+for words in json.loads(sys.argv[1]):
+    sys.stdout.flush()
+    if os.fork() == 0:
+        sys.argv = ["imgcli", *words.split()]
+        try:
+            main()
+        finally:
+            sys.stdout.flush()
+            print("\\n" + json.dumps([words, *sys.modules]), flush=True)
+            os._exit(0)
+    assert os.wait()[1] == 0
+"""
+
+
+def modules_of_each(commands: Sequence[str], *imported: str) -> dict[str, set[str]]:
+    """The modules that a fresh `imgcli COMMAND` has imported when it ends, of each in turn.
+
+    They are children of one process that has imported what every command does.
+
+    Args:
+        imported: more that all of these commands import; once, for it takes long.
+    """
+    program = [sys.executable, "-c", EACH, json.dumps([*commands]), *imported]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith('["')]
+    return {words: set(modules) for words, *modules in map(json.loads, lines)}
 
 
 OFFLINE = """

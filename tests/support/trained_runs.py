@@ -13,7 +13,7 @@ from imgcli.training.model_io import save_model
 from imgcli.training.pipeline import train_run
 
 FROZEN = TrainConfig.of(
-    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
+    arch="test_resnet", image_size=32, freeze=True, pretrained=False, precision="fp32"
 )
 
 

@@ -31,7 +31,7 @@ def lines_of(path: Path) -> list[dict[str, str]]:
 
 def test_a_tracked_run_gets_what_is_found_out_about_it_later(here: Path, memory: Memory) -> None:
     given: dict[str, Any] = {"freeze": True, "pretrained": False, "precision": "fp32"}
-    made = train("resnet18", image_size=32, device="cpu", track="csv", **given)
+    made = train("test_resnet", image_size=32, device="cpu", track="csv", **given)
     found = evaluate(2, device="cpu")
     learning_curve(folds=2, device="cpu")
     write_report()

@@ -19,7 +19,7 @@ CONFIG = TrainConfig.of(
     arch="4C3-G", image_size=8, epochs=2, batch_size=16, lr=0.01, augment="none", precision="fp32"
 )
 PROBE = TrainConfig.of(
-    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
+    arch="test_resnet", image_size=32, freeze=True, pretrained=False, precision="fp32"
 )
 
 

@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from imgcli.config import TrainConfig
 from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import load_dataset
 from imgcli.records import Preprocess
@@ -20,10 +19,7 @@ from imgcli.training.cache_keys import changed_photos, photos_key
 from imgcli.training.features import frozen_features
 from imgcli.training.pipeline import train_run
 from imgcli.training.scoring import score_folds, score_test
-
-CONFIG = TrainConfig.of(
-    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
-)
+from tests.support.trained_runs import FROZEN
 
 
 def swap(one: Path, other: Path) -> None:
@@ -79,7 +75,7 @@ def other_weights(run: Run) -> None:
 def test_the_test_part_is_scored_again_when_what_decides_the_score_has_changed(
     here: Path, change: Callable[[Run], None]
 ) -> None:
-    run = train_run(CONFIG, Path("dataset"), Path("runs"), "cpu").run
+    run = train_run(FROZEN, Path("dataset"), Path("runs"), "cpu").run
     before = score_test(run, None, "cpu")
     assert score_test(run, None, "cpu").times is None
     change(run)
@@ -92,7 +88,7 @@ def test_the_test_part_is_scored_again_when_what_decides_the_score_has_changed(
 
 
 def test_a_score_that_was_entered_and_not_stored_is_made_again(here: Path) -> None:
-    run = train_run(CONFIG, Path("dataset"), Path("runs"), "cpu").run
+    run = train_run(FROZEN, Path("dataset"), Path("runs"), "cpu").run
     scored = score_test(run, None, "cpu").predictions
     kept = (run.folder / "predictions-test.npz").read_bytes()
     swap_labels(run)
@@ -104,7 +100,7 @@ def test_a_score_that_was_entered_and_not_stored_is_made_again(here: Path) -> No
 
 
 def backbone_of_the_run(run: Run) -> None:
-    first = "conv1.weight"
+    first = "conv1.0.weight"
     change_weights(run, lambda weights: weights.update({first: weights[first].flip(0)}))
 
 
@@ -112,7 +108,7 @@ def backbone_of_the_run(run: Run) -> None:
 def test_folds_are_computed_again_when_what_decides_them_has_changed(
     here: Path, change: Callable[[Run], None]
 ) -> None:
-    run = train_run(CONFIG, Path("dataset"), Path("runs"), "cpu").run
+    run = train_run(FROZEN, Path("dataset"), Path("runs"), "cpu").run
     score_folds(run, None, "train", 3, device="cpu")
     change(run)
     found = score_folds(run, None, "train", 3, device="cpu").predictions
@@ -154,7 +150,7 @@ def test_features_of_other_layers_with_the_same_weights_are_other_features(here:
 
 
 def test_changed_photos_are_found_by_their_digests(here: Path) -> None:
-    run = train_run(CONFIG, Path("dataset"), Path("runs"), "cpu").run
+    run = train_run(FROZEN, Path("dataset"), Path("runs"), "cpu").run
     said = score_folds(run, None, "train", 3, device="cpu").predictions
     assert changed_photos(load_dataset(Path("dataset")).samples, said) == []
     swap(Path("dataset/train/red/03.png"), Path("dataset/train/blue/03.png"))

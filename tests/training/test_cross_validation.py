@@ -21,7 +21,7 @@ from imgcli.training.scoring import score_folds
 from tests.support.features import HEAD, blobs, context_of
 
 PHOTOS = TrainConfig.of(
-    arch="resnet18", image_size=32, freeze=True, pretrained=False, precision="fp32"
+    arch="test_resnet", image_size=32, freeze=True, pretrained=False, precision="fp32"
 )
 
 

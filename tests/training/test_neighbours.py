@@ -27,7 +27,7 @@ def test_features_come_in_the_order_of_the_predictions(
     monkeypatch.setattr("imgcli.training.features.load_pixels", no_more)
     features = features_of(run, said, device="cpu")
     backwards = features_of(run, said.at(np.arange(len(said))[::-1]), device="cpu")
-    assert features is not None and backwards is not None and features.shape == (36, 512)
+    assert features is not None and backwards is not None and features.shape == (36, 96)
     np.testing.assert_array_equal(features, backwards[::-1])
 
 

@@ -57,7 +57,7 @@ def test_frozen_means_frozen_batch_norm_too(here: Path, config: TrainConfig) -> 
 
     run = trained(config)
     network, classes, _ = load_model(run)
-    start = create_network(ModelConfig("resnet18", image_size=32, pretrained=False), 3)
+    start = create_network(ModelConfig("test_resnet", image_size=32, pretrained=False), 3)
     assert fingerprint(network.classifier.backbone) == fingerprint(start.classifier.backbone)
     assert run.read_json("model.json")["backbone_sha256"] == fingerprint(start.classifier.backbone)
     assert classes == ("blue", "green", "red")
