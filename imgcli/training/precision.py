@@ -6,6 +6,7 @@ same kind of machine, however busy it is.
 """
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,14 +105,24 @@ def has_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(_INSTRUCTIONS & _cpu_flags())
 
 
-def _cpu_flags() -> set[str]:
+def has_tiles(device: torch.device) -> bool:
+    """Whether the device multiplies tiles of bf16 (AMX): it is a CPU and Linux says so."""
+    return device.type == "cpu" and "amx_bf16" in _cpu_flags()
+
+
+def _cpu_flags() -> frozenset[str]:
     """What Linux says the processor can do; torch tells it only in its newer versions."""
+    return _flags_in(CPUINFO)
+
+
+@cache
+def _flags_in(file: Path) -> frozenset[str]:
     try:
-        text = CPUINFO.read_text("utf-8", "replace")
+        text = file.read_text("utf-8", "replace")
     except OSError:  # another system
-        return set()
+        return frozenset()
     found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
-    return set(found[1].split()) if found else set()
+    return frozenset(found[1].split()) if found else frozenset()
 
 
 def _suits(work: Work, least: _Minimum) -> bool:

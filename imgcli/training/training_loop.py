@@ -30,6 +30,7 @@ from imgcli.training.device import autocast, to_device
 from imgcli.training.inputs import Inputs, in_batches, logits_of
 from imgcli.training.lr_schedules import rate_at
 from imgcli.training.metrics import Metrics, compute_metrics
+from imgcli.training.narrow_convolutions import narrow_convolutions
 from imgcli.training.optim import decaying, default_rate, make_optimizer, set_rate
 from imgcli.training.shares import OwnDraws, Part, part_of, whole_batch_norms
 
@@ -224,7 +225,11 @@ def backward(
             images.tensor_split(parts), labels.tensor_split(parts), strict=True
         ):  # micro-batch (b, C, S, S)
             real = min(len(some), part.real)
-            with autocast(images.device, optim.precision), whole_batch_norms(team, real):
+            with (
+                autocast(images.device, optim.precision),
+                narrow_convolutions(images.device, optim.precision),
+                whole_batch_norms(team, real),
+            ):
                 some_logits = module(some).float()[:real]  # (b, K)
             loss = functional.cross_entropy(
                 some_logits,
