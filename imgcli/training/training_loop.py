@@ -113,7 +113,7 @@ def train(
                 set_rate(state.optimizer, lr)
                 part = part_of(len(batch), team, mixed=mix is not None)
                 # (B, C, S, S), or features (B, D); of a team each process has B photos of its own.
-                images = inputs.train_batch(batch, generator, part.prepared)
+                images = inputs.train_batch(batch, generator, part.prepared, epoch)
                 labels = targets[to_device(batch, targets.device)]  # of the whole batch
                 own_labels = labels if part.prepared is None else labels[part.prepared]  # (B,)
                 mixed = mix(images, own_labels) if mix else (images, own_labels)  # (B, K) if mixed

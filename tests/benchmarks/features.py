@@ -92,7 +92,7 @@ def frozen(
     batches = torch.tensor_split(images, -(-n // (256 if device.type == "cuda" else BATCH)))
     looked: dict[str, Tensor] = {}
     module = fuse_for_inference(task.network.classifier.backbone, view, device)
-    look = Batches(lambda some: forward(module, inputs.batch(some), precision, view.test_flip))
+    look = Batches(lambda some: forward(module, inputs.batch(some), precision, view.test_views))
 
     def ours(folder: Path) -> None:
         rows = [np.arange(n)[start : start + BATCH] for start in range(0, n, BATCH)]
