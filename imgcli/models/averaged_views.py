@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,7 +26,8 @@ def _shifted(images: Tensor, by: int) -> Iterator[Tensor]:
     height, width = images.shape[2:]
     wider = functional.pad(images, (by,) * 4, mode="reflect")
     for start in (0, 2 * by):
-        yield wider[:, :, start : start + height, start : start + width]
+        some = wider[:, :, start : start + height, start : start + width]
+        yield some.contiguous(memory_format=torch.channels_last)  # a part of them is slow
 
 
 def mean_over_views(
