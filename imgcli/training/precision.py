@@ -102,27 +102,27 @@ def has_bf16(device: torch.device) -> bool:
     """Whether the device computes in bf16 by its own instructions; emulation does not count."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(_INSTRUCTIONS & _cpu_flags())
+    return device.type == "cpu" and bool(_INSTRUCTIONS & _cpu_flags(CPUINFO))
 
 
 def has_tiles(device: torch.device) -> bool:
     """Whether the device multiplies tiles of bf16 (AMX): it is a CPU and Linux says so."""
-    return device.type == "cpu" and "amx_bf16" in _cpu_flags()
+    return device.type == "cpu" and _has_amx(CPUINFO)
 
 
-def _cpu_flags() -> frozenset[str]:
+@cache  # asked in each step; of many cores it is a long file
+def _has_amx(cpuinfo: Path) -> bool:
+    return "amx_bf16" in _cpu_flags(cpuinfo)
+
+
+def _cpu_flags(cpuinfo: Path) -> set[str]:
     """What Linux says the processor can do; torch tells it only in its newer versions."""
-    return _flags_in(CPUINFO)
-
-
-@cache
-def _flags_in(file: Path) -> frozenset[str]:
     try:
-        text = file.read_text("utf-8", "replace")
+        text = cpuinfo.read_text("utf-8", "replace")
     except OSError:  # another system
-        return frozenset()
+        return set()
     found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
-    return frozenset(found[1].split()) if found else frozenset()
+    return set(found[1].split()) if found else set()
 
 
 def _suits(work: Work, least: _Minimum) -> bool:
