@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple, Self, get_args, get_origin, get_typ
 from imgcli.errors import WrongUsage
 
 Fit = Literal["squash", "crop", "pad"]
+MAX_SHIFT = 64  # pixels, of test-time augmentation
 PLUS = "+"  # between the networks of an arch
 
 
@@ -198,6 +199,13 @@ class ModelConfig:
         "Test-time augmentation: average the predictions of each photo and its mirror image.",
         negated=True,
     )
+    test_shift: int | None = _network(
+        "Test-time augmentation: average the predictions of each photo and of it shifted so far "
+        "along the diagonal, both ways; with --test-flip, of their mirror images too.",
+        "0",
+        metavar="PIXELS",
+        limits=Limits(high=MAX_SHIFT),
+    )
 
     @property
     def archs(self) -> list[str]:
@@ -345,7 +353,10 @@ class AugmentConfig:
         metavar="SHARE",
         limits=Limits(high=0.2),
     )
-    flip: bool | None = _augmentation("Mirror half of the photos, left and right.", negated=True)
+    flip: bool | None = _augmentation(
+        "Mirror half of the photos in an epoch, left and right, and the others in the next.",
+        negated=True,
+    )
     colour: float | None = _augmentation(
         "Colour jitter: brightness, contrast and saturation up to this share.",
         metavar="SHARE",

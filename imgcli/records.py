@@ -157,6 +157,24 @@ class SampleRange:
         return cls(data["bits"], **{k: (v[0], v[1]) if v else None for k, v in some.items()})
 
 
+class AveragedViews(NamedTuple):
+    """The views of a photo whose mean prediction is its own: test-time augmentation.
+
+    With both there are six: the photo and its two shifts, each mirrored as well.
+    """
+
+    flip: bool = False  # its mirror image too
+    shift: int = 0  # pixels; moved so far down and right, and so far up and left, too
+
+    def __str__(self) -> str:
+        """The views beside the photo, for a sentence."""
+        shifts = f"shifts of {'both' if self.flip else 'it'} by {self.shift} px"
+        return " and ".join(["its mirror image"] * self.flip + [shifts] * bool(self.shift))
+
+
+ONE_VIEW = AveragedViews()
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """How a decoded photo becomes the network's input; saved with the weights.
@@ -173,8 +191,13 @@ class Preprocess:
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # per channel, of pixels in [0, 1]
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     test_flip: bool = False  # judge the mean of what is said of the photo and of its mirror image
+    test_shift: int = 0  # pixels; and of the photo shifted both ways along the diagonal
     channels: Literal[1, 3] = 3  # 1: grey, made of the decoded pixels, which are of 3 all the same
     sample_range: SampleRange | None = None  # None: no training photo has more than 8 bits
+
+    @property
+    def test_views(self) -> AveragedViews:
+        return AveragedViews(self.test_flip, self.test_shift)
 
     def describe(self) -> str:
         """One sentence for people."""
@@ -183,13 +206,13 @@ class Preprocess:
             "crop": f"the centre {self.crop:.0%} of the photo, cut to {self.size}×{self.size}",
             "pad": f"the whole photo padded to {self.size}×{self.size}",
         }[self.fit]
-        twice = ", judged together with its mirror image" if self.test_flip else ""
+        several = f", judged together with {self.test_views}" if self.test_views != ONE_VIEW else ""
         grey = self.channels == 1
         mean, std = (self.mean[0], self.std[0]) if grey else (self.mean, self.std)
         normalised = f"{'in grey, ' if grey else ''}normalised by mean {mean} and std {std}"
         bits = self.sample_range.bits if self.sample_range else 16
         samples = f", samples of 16 bits from 0 to {(1 << bits) - 1:,}" if bits < 16 else ""
-        return f"{how} ({self.interpolation}), {normalised}{samples}{twice}"
+        return f"{how} ({self.interpolation}), {normalised}{samples}{several}"
 
     def geometry(self) -> str:
         """What decides the pixels before normalising: the key of decoded pixels."""

@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import UNSET, Meta, Struct, UnsetType
 from numpy.typing import NDArray
 
-from imgcli.config import Fit
+from imgcli.config import MAX_SHIFT, Fit
 from imgcli.documents import Count, Positive, Relative, Sha256, Share, stays_inside
 from imgcli.records import Predictions
 
@@ -66,6 +66,7 @@ class View(Struct):
     crop: Annotated[float, Meta(gt=0, le=1)] = 1.0
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     test_flip: bool = False
+    test_shift: Annotated[int, Meta(ge=0, le=MAX_SHIFT)] = 0  # pixels
     channels: Literal[1, 3] = 3
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imgcli.export.view import Geometry, View, geometry
+from imgcli.models.averaged_views import mean_over_views
 from imgcli.models.joined import FromShared
 from imgcli.models.network import Network
 from imgcli.records import Preprocess
@@ -57,7 +58,7 @@ class Member(nn.Module):
         super().__init__()
         preprocess = network.preprocess
         self.view, self.temperature = view, temperature
-        self.in_half, self.flips = precision == "fp16", preprocess.test_flip
+        self.in_half, self.views = precision == "fp16", preprocess.test_views
         self.grey = preprocess.channels == 1
         for name, values in _normalisation(preprocess).items():
             self.register_buffer(name, values, persistent=False)
@@ -69,9 +70,7 @@ class Member(nn.Module):
     def forward(self, view: Tensor) -> Tensor:
         images = (view * self.luma).sum(1, keepdim=True) if self.grey else view
         images = (images - self.mean) / self.std
-        logits = self._logits(images)
-        if self.flips:
-            logits = (logits + self._logits(images.flip(-1))) / 2
+        logits = mean_over_views(self._logits, images, self.views)
         return torch.softmax(logits / self.temperature, dim=1)
 
     def _logits(self, images: Tensor) -> Tensor:

@@ -155,6 +155,7 @@ def _config(
             "temperature": temperature_of(run),
             "fit": preprocess.fit,
             "test_flip": preprocess.test_flip,
+            "test_shift": preprocess.test_shift,
         },
     }
 

@@ -72,7 +72,13 @@ def create_network(model: ModelConfig, classes: int, seed: int = 0) -> Network:
     if variation.init is not None:
         pretrained = published or model.weights is not None
         initialise(head if pretrained else classifier, variation.init)
-    preprocess = replace(preprocess, test_flip=bool(model.test_flip))
+    shift = model.test_shift or 0
+    if shift >= preprocess.size:
+        raise ModelError(
+            f"--test-shift {shift} leaves nothing of {preprocess.size} × {preprocess.size} pixels. "
+            "Use a smaller one, or a larger --image-size."
+        )
+    preprocess = replace(preprocess, test_flip=bool(model.test_flip), test_shift=shift)
     head_name = head_names[0] if notation is None and head_names else None
     return Network(classifier, preprocess, model.arch, notation, head_name, given)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imgcli import __version__
-from imgcli.records import ClassFigures, Evaluation, Preprocess, Summary
+from imgcli.records import ONE_VIEW, ClassFigures, Evaluation, Preprocess, Summary
 from imgcli.report.page.context import Evaluated, Report, confused_pairs
 from imgcli.report.page.summary import tested
 from imgcli.report.table_formats import in_markdown, markdown_lines
@@ -244,10 +244,10 @@ def _differences(of: Card) -> Iterator[str]:
         "timm's transform resizes with Pillow; probabilities differ from those of `imgcli predict` "
         "by the rounding of pixels, and of bf16 where it computes in it."
     )
-    if of.preprocess.test_flip:
+    if of.preprocess.test_views != ONE_VIEW:
         yield (
-            "The figures below are of the mean over a photo and its mirror image, as imgcli "
-            "predicts; the lines above predict the photo alone."
+            f"The figures below are of the mean over a photo and {of.preprocess.test_views}, as "
+            "imgcli predicts; the lines above predict the photo alone."
         )
     if of.preprocess.sample_range is not None:
         yield (

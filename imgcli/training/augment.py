@@ -14,7 +14,7 @@ from imgcli.training.device import to_device
 
 class Recipe(NamedTuple):
     area: tuple[float, float] = (1.0, 1.0)  # share of the photo's area that is kept, uniform
-    flip: bool = False  # mirror left and right, half of the time
+    flip: bool = False  # mirror left and right: half of the photos, the others the next epoch
     shift: float = 0.0  # shift each way by up to this share of the side, at full area
     rotate: float = 0.0  # turn each way by up to this many degrees
     shear: float = 0.0  # slant each way by up to this many degrees
@@ -65,6 +65,7 @@ def recipe_of(config: AugmentConfig) -> Recipe:
 
 
 LUMA = (0.299, 0.587, 0.114)
+_GOLDEN = (5**0.5 - 1) / 2  # whose multiples are spread evenly
 _KNOTS = 6  # along a side, between which a bent photo is smooth
 _ERASED = (0.02, 0.33)  # share of the area (Zhong et al., Random Erasing, 2017)
 
@@ -105,12 +106,25 @@ class Draws:
         return drawn if self.some is None else drawn[self.some]
 
 
+def mirrored_in(epoch: int, rows: IntArray) -> Tensor:
+    """Which photos an epoch mirrors, `(B,)` bool: half of them, the others in the next.
+
+    So two epochs show every photo both ways, where drawing would show half of them one way twice
+    (Jordan, 94 % on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024).
+
+    Args:
+        rows: of the dataset `(B,)`; rows in a line take turns, and with them those of a class.
+    """
+    return torch.from_numpy((rows * _GOLDEN % 1 < 0.5) ^ (epoch % 2 == 1))
+
+
 def augment(
     pixels: Tensor,
     recipe: Recipe,
     size: int,
     generator: torch.Generator,
     share: Share | None = None,
+    mirrored: Tensor | None = None,
 ) -> Tensor:
     """Move, crop, mirror and recolour each photo of a batch by its own draws.
 
@@ -119,6 +133,7 @@ def augment(
         generator: on the CPU, so that every device draws the same.
         share: which photos of the batch these are; None: all. Not with `recipe.random`, which draws
             for one photo after the other.
+        mirrored: the photos that a recipe with `flip` mirrors, `(B,)` bool; None: drawn.
 
     Returns:
         Images `(B, 3, size, size)` float32 with values of 0 to 255, channels last.
@@ -126,9 +141,9 @@ def augment(
     assert share is None or recipe.random is None
     draws = Draws(generator, len(pixels), share)
     if recipe.warps or pixels.shape[1] != size:
-        images = _warp(to_planes(pixels), recipe, size, draws)
+        images = _warp(to_planes(pixels), recipe, size, draws, mirrored)
     else:
-        images = to_planes(_move(pixels, recipe, draws))
+        images = to_planes(_move(pixels, recipe, draws, mirrored))
     if recipe.random is not None:
         images = _change_at_random(images, recipe.random)
     return _recolour(images, recipe.colour, draws) if recipe.colour else images
@@ -145,13 +160,16 @@ def luma(images: Tensor) -> Tensor:
     return (images * weights).sum(1, keepdim=True)
 
 
-def _warp(images: Tensor, recipe: Recipe, size: int, draws: Draws) -> Tensor:
+def _warp(
+    images: Tensor, recipe: Recipe, size: int, draws: Draws, mirrored: Tensor | None
+) -> Tensor:
     """Crop, shift, mirror, turn and slant by one affine map per photo, and bend it."""
     n = len(images)
     drawn = draws.uniform(6)
     side = (recipe.area[0] + (recipe.area[1] - recipe.area[0]) * drawn[:, 0]).sqrt()
     room = 1 - side + 2 * recipe.shift  # how far the kept part's centre may be off, in half sides
-    mirror = torch.where(drawn[:, 1] < 0.5, -1.0, 1.0) if recipe.flip else torch.ones(n)
+    mirrored = drawn[:, 1] < 0.5 if mirrored is None else mirrored
+    mirror = torch.where(mirrored, -1.0, 1.0) if recipe.flip else torch.ones(n)
     turn, slant = torch.deg2rad(
         (2 * drawn[:, 4:] - 1) * torch.tensor([recipe.rotate, recipe.shear])
     ).unbind(1)
@@ -181,7 +199,7 @@ def _bends(size: int, amount: float, draws: Draws) -> Tensor:
     return smooth.permute(0, 2, 3, 1)
 
 
-def _move(pixels: Tensor, recipe: Recipe, draws: Draws) -> Tensor:
+def _move(pixels: Tensor, recipe: Recipe, draws: Draws, mirrored: Tensor | None) -> Tensor:
     """Shift by whole pixels, what comes in at the rim being mirrored, and flip."""
     if not (recipe.flip or recipe.shift):
         return pixels
@@ -192,7 +210,8 @@ def _move(pixels: Tensor, recipe: Recipe, draws: Draws) -> Tensor:
     places = (torch.arange(size) + offsets[:, :, None]).abs()  # (B, 2, size)
     places = torch.where(places < size, places, 2 * (size - 1) - places)
     if recipe.flip:
-        places[:, 1] = torch.where(drawn[:, 2:] < 0.5, places[:, 1].flip(1), places[:, 1])
+        mirrored = drawn[:, 2] < 0.5 if mirrored is None else mirrored
+        places[:, 1] = torch.where(mirrored[:, None], places[:, 1].flip(1), places[:, 1])
     rows, columns = to_device(places, pixels.device).unbind(1)
     photos = torch.arange(n, device=pixels.device)[:, None, None]
     return pixels[photos, rows[:, :, None], columns[:, None, :]]

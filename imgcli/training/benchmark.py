@@ -27,7 +27,7 @@ from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
 from imgcli.photos.layout import new_photos
 from imgcli.photos.views import decode_files
-from imgcli.records import Preprocess, Rejected
+from imgcli.records import AveragedViews, Preprocess, Rejected
 from imgcli.training.device import autocast, choose_device, forward, wait_for
 from imgcli.training.features import for_extraction
 from imgcli.training.peak import peak
@@ -274,7 +274,7 @@ def _extraction(network: Network, device: torch.device, precision: str) -> tuple
             logits: torch.Tensor = head(extract(images))
             return logits
 
-        return partial(_logits, module, precision, view.test_flip)
+        return partial(_logits, module, precision, view.test_views)
 
     engine = choose_engine(backbone, device)
     step = by(engine)
@@ -289,16 +289,16 @@ def _plain(network: Network, device: torch.device, precision: str) -> Step:
     """What a good loop of PyTorch does with each batch, its layers as they come."""
     module = copy.deepcopy(network.classifier).eval()
     module.to(device).to(memory_format=torch.channels_last)
-    return partial(_logits, module, precision, network.preprocess.test_flip)
+    return partial(_logits, module, precision, network.preprocess.test_views)
 
 
 def _logits(
     module: Callable[[torch.Tensor], torch.Tensor],
     precision: str,
-    flip: bool,
+    views: AveragedViews,
     images: torch.Tensor,
 ) -> torch.Tensor:
-    return forward(module, images, precision, flip).cpu()
+    return forward(module, images, precision, views).cpu()
 
 
 def _training(network: Network, device: torch.device, precision: str) -> Step:

@@ -36,7 +36,8 @@ def photos_key(samples: Samples, rows: IntArray) -> str:
 
 def view_key(preprocess: Preprocess) -> str:
     """Of the images a network sees: the preprocessing, and which code made them."""
-    seen = (preprocess.mean, preprocess.std, preprocess.test_flip, preprocess.channels)
+    shift = [preprocess.test_shift] if preprocess.test_shift else []
+    seen = (preprocess.mean, preprocess.std, preprocess.test_flip, preprocess.channels, *shift)
     normalised = hashlib.sha256(repr(seen).encode()).hexdigest()[:8]
     return f"{preprocess.geometry()}-{normalised}-{resize.BY}-v{decode.VERSION}"
 

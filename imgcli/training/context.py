@@ -23,7 +23,7 @@ from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network
 from imgcli.photos.dataset import Dataset, load_dataset, with_unlabelled
 from imgcli.photos.sample_range import range_of_files
-from imgcli.records import IntArray, Rejected, SampleRange
+from imgcli.records import ONE_VIEW, IntArray, Rejected, SampleRange
 from imgcli.runs import CACHE, Run
 from imgcli.tracking.session import NOT_TRACKED, TrackedRun
 from imgcli.training.augment import recipe_of
@@ -59,6 +59,21 @@ class TrainingContext:
     def labelled(self) -> NDArray[np.bool_]:
         """The readable rows with a label or a pseudo-label, `(N,)`."""
         return self.readable & (self.dataset.samples.targets >= 0)
+
+    def of_one_view(self) -> Self:
+        """The same, each photo judged by itself and not by the mean over its views.
+
+        Features of a frozen backbone are such means already.
+        """
+        preprocess = self.network.preprocess
+        if preprocess.test_views == ONE_VIEW or isinstance(self.inputs, FeatureInputs):
+            return self
+        alone = replace(preprocess, test_flip=False, test_shift=0)
+        return replace(
+            self,
+            network=replace(self.network, preprocess=alone),
+            inputs=replace(self.inputs, preprocess=alone),
+        )
 
     def rows(self, part: str) -> IntArray:
         """The readable rows of a part: "train", "val", "test", "all" of them, or "unlabelled"."""

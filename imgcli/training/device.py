@@ -20,6 +20,8 @@ from torch import Tensor
 from imgcli.compute.launch import local_rank, processes
 from imgcli.config import check_device
 from imgcli.errors import WrongUsage
+from imgcli.models.averaged_views import mean_over_views
+from imgcli.records import ONE_VIEW, AveragedViews
 
 BATCH = 64  # photos at once on a CPU, in eval mode
 _GPU_BATCH = 256  # which keeps a GPU busy for longer than it takes to queue them
@@ -197,23 +199,23 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def forward(
-    module: Callable[[Tensor], Tensor], images: Tensor, precision: str, flipped: bool = False
+    module: Callable[[Tensor], Tensor],
+    images: Tensor,
+    precision: str,
+    views: AveragedViews = ONE_VIEW,
 ) -> Tensor:
     """Run a module that is in eval mode without learning; the result in float32.
 
     Args:
-        flipped: the mean of what it gives for the images and for their mirror images.
+        views: of each image, whose mean result is given.
     """
     with torch.inference_mode():
-        return with_mirror(module, images, precision, flipped)
+        return of_views(module, images, precision, views)
 
 
-def with_mirror(
-    module: Callable[[Tensor], Tensor], images: Tensor, precision: str, flipped: bool
+def of_views(
+    module: Callable[[Tensor], Tensor], images: Tensor, precision: str, views: AveragedViews
 ) -> Tensor:
     """As `forward`, with gradients where they are wanted."""
     with autocast(images.device, precision):
-        out: Tensor = module(images).float()
-        if flipped:
-            out = (out + module(images.flip(-1)).float()) / 2
-    return out
+        return mean_over_views(lambda view: module(view).float(), images, views)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imgcli.errors import ImgcliError, WrongUsage
+from imgcli.models.averaged_views import views_of
 from imgcli.models.evidence import Evidence, EvidenceMaps, joined_map
 from imgcli.models.memory import Batches, within_memory
 from imgcli.models.network import Network
@@ -267,7 +268,7 @@ class _Explainer:
         self._maps = EvidenceMaps(arch, classifier.backbone, sample)
         self._features = Batches(
             lambda images: forward(
-                classifier.backbone, self._prepared(images), precision, self._view.test_flip
+                classifier.backbone, self._prepared(images), precision, self._view.test_views
             )
         )
 
@@ -332,19 +333,27 @@ class _Explainer:
             )
 
     def evidence(self, images: Tensor, rows: Tensor) -> list[Evidence]:
-        """The evidence for the directions `(Q, N, D)`; of mirror images too, where they count."""
-        own = self._maps(images, lambda _: rows)[1]
-        if not self._view.test_flip:
-            return own
-        mirrored = self._maps(images.flip(-1), lambda _: rows)[1]
+        """The evidence for the directions `(Q, N, D)`, the mean over the views that count.
+
+        Mirrored back; a shift is a fraction of a cell of the map, and left as it is.
+        """
+        each = [
+            self._maps(view, lambda _: rows)[1] for view in views_of(images, self._view.test_views)
+        ]
+        back = [i % 2 == 1 and self._view.test_flip for i in range(len(each))]
         return [
             replace(
-                one,
-                maps=(one.maps + other.maps.flip(-1)) / 2,
-                totals=(one.totals + other.totals) / 2,
-                exact=one.exact and other.exact,
+                of_view[0],
+                maps=torch.stack(
+                    [
+                        one.maps.flip(-1) if mirrored else one.maps
+                        for one, mirrored in zip(of_view, back, strict=True)
+                    ]
+                ).mean(0),
+                totals=torch.stack([one.totals for one in of_view]).mean(0),
+                exact=all(one.exact for one in of_view),
             )
-            for one, other in zip(own, mirrored, strict=True)
+            for of_view in zip(*each, strict=True)
         ]
 
 

@@ -208,7 +208,7 @@ class _Extraction:
                 module,
                 to_images(to_device(images, device), self.preprocess),
                 self.precision,
-                self.preprocess.test_flip,
+                self.preprocess.test_views,
             ).cpu()
         )
 

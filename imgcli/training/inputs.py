@@ -1,7 +1,7 @@
 """What a network is trained on, by row: pixels, or the features of a frozen backbone.
 
 Both give `train_batch(rows, generator)` for training and `batch(rows)` for evaluation, and say
-whether evaluation averages over mirror images too, so the training loop is the same for both.
+which views of a photo evaluation averages over, so the training loop is the same for both.
 """
 
 import math
@@ -18,8 +18,8 @@ from imgcli.compute.team import Team
 from imgcli.models.memory import Batches, is_out_of_memory
 from imgcli.photos.views import Pixels, enlarged, load_pixels
 from imgcli.progress import note
-from imgcli.records import IntArray, Preprocess, Rejected, Samples
-from imgcli.training.augment import Recipe, Share, augment, erase, luma, to_planes
+from imgcli.records import ONE_VIEW, AveragedViews, IntArray, Preprocess, Rejected, Samples
+from imgcli.training.augment import Recipe, Share, augment, erase, luma, mirrored_in, to_planes
 from imgcli.training.device import eval_batch, forward, to_device, upload
 
 _RESIDENT = 0.5  # share of a GPU's free memory that photos may take
@@ -29,14 +29,18 @@ _CACHED = 2**18  # values of photos that a core's cache holds
 
 class Inputs(Protocol):
     @property
-    def flips(self) -> bool: ...
+    def views(self) -> AveragedViews: ...
 
     def readable(self) -> NDArray[np.bool_]: ...
 
     def batch(self, rows: IntArray) -> Tensor: ...
 
     def train_batch(
-        self, rows: IntArray, generator: torch.Generator, some: IntArray | None = None
+        self,
+        rows: IntArray,
+        generator: torch.Generator,
+        some: IntArray | None = None,
+        epoch: int = 1,
     ) -> Tensor: ...
 
     def make_room(self) -> bool: ...
@@ -108,8 +112,8 @@ class PixelInputs:
         return cls(seen, source, preprocess, recipe)
 
     @property
-    def flips(self) -> bool:
-        return self.preprocess.test_flip
+    def views(self) -> AveragedViews:
+        return self.preprocess.test_views
 
     def readable(self) -> NDArray[np.bool_]:
         return self.own.pixels.readable
@@ -126,14 +130,20 @@ class PixelInputs:
         return to_images(self.own.gather(rows), self.preprocess)
 
     def train_batch(
-        self, rows: IntArray, generator: torch.Generator, some: IntArray | None = None
+        self,
+        rows: IntArray,
+        generator: torch.Generator,
+        some: IntArray | None = None,
+        epoch: int = 1,
     ) -> Tensor:
         """A batch, augmented; of the photos at the positions `some` alone, where they are given."""
         if some is not None and self.recipe.random is not None:
-            return self.train_batch(rows, generator)[to_device(some, self.source.device)]
+            whole = self.train_batch(rows, generator, epoch=epoch)
+            return whole[to_device(some, self.source.device)]
         share = None if some is None else Share(len(rows), some)
-        pixels = self.source.gather(rows if some is None else rows[some])
-        images = augment(pixels, self.recipe, self.preprocess.size, generator, share)
+        own = rows if some is None else rows[some]
+        pixels, mirrored = self.source.gather(own), mirrored_in(epoch, own)
+        images = augment(pixels, self.recipe, self.preprocess.size, generator, share, mirrored)
         images = normalise(images, self.preprocess)
         return erase(images, self.recipe.erase, generator, share) if self.recipe.erase else images
 
@@ -145,7 +155,7 @@ class FeatureInputs:
     features: Tensor  # (N, D) float32; a row of NaN where the photo cannot be read
     mean: Tensor | float = 0.0  # (D,)
     scale: Tensor | float = 1.0  # (D,)
-    flips: bool = False  # the features are those of both already
+    views: AveragedViews = ONE_VIEW  # the features are means over theirs already
 
     def standardised(self, rows: IntArray) -> Self:
         """The same features, standardised by `rows`."""
@@ -162,7 +172,11 @@ class FeatureInputs:
         return (self._of(rows) - self.mean) / self.scale
 
     def train_batch(
-        self, rows: IntArray, generator: torch.Generator, some: IntArray | None = None
+        self,
+        rows: IntArray,
+        generator: torch.Generator,
+        some: IntArray | None = None,
+        epoch: int = 1,
     ) -> Tensor:
         return self.batch(rows if some is None else rows[some])
 
@@ -237,7 +251,7 @@ def logits_of(
             batches, so that the logits are the same bits as of one process.
     """
     module.eval()
-    compute = Batches(lambda some: forward(module, inputs.batch(some), precision, inputs.flips))
+    compute = Batches(lambda some: forward(module, inputs.batch(some), precision, inputs.views))
     size = eval_batch(next(module.parameters()).device)
     if team is None:
         return torch.cat([compute(some) for some in in_batches(rows, size)])

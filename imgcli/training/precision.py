@@ -6,6 +6,7 @@ same kind of machine, however busy it is.
 """
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,13 +102,23 @@ def has_bf16(device: torch.device) -> bool:
     """Whether the device computes in bf16 by its own instructions; emulation does not count."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(_INSTRUCTIONS & _cpu_flags())
+    return device.type == "cpu" and bool(_INSTRUCTIONS & _cpu_flags(CPUINFO))
 
 
-def _cpu_flags() -> set[str]:
+def has_tiles(device: torch.device) -> bool:
+    """Whether the device multiplies tiles of bf16 (AMX): it is a CPU and Linux says so."""
+    return device.type == "cpu" and _has_amx(CPUINFO)
+
+
+@cache  # asked in each step; of many cores it is a long file
+def _has_amx(cpuinfo: Path) -> bool:
+    return "amx_bf16" in _cpu_flags(cpuinfo)
+
+
+def _cpu_flags(cpuinfo: Path) -> set[str]:
     """What Linux says the processor can do; torch tells it only in its newer versions."""
     try:
-        text = CPUINFO.read_text("utf-8", "replace")
+        text = cpuinfo.read_text("utf-8", "replace")
     except OSError:  # another system
         return set()
     found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)

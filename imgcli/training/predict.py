@@ -251,7 +251,7 @@ def _computing(network: LoadedNetwork) -> Callable[[Block], _Block]:
 
     def logits_of(images: Images) -> torch.Tensor:
         prepared = to_images(to_device(images, network.device), view)
-        return forward(network.classifier, prepared, network.precision, view.test_flip)
+        return forward(network.classifier, prepared, network.precision, view.test_views)
 
     compute = Batches(logits_of)
 

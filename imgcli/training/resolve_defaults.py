@@ -116,7 +116,13 @@ def _with_zoo(config: Config) -> Config:
     recipe = dict(ZOO[arch].recipe) if arch in ZOO and by_name else {}
     if config.optim.optimizer not in (None, recipe.get("optimizer")):
         recipe = {k: v for k, v in recipe.items() if k not in ("lr", "weight_decay", "momentum")}
-    plain = {"label_smoothing": 0.0, "test_flip": False, "mirror": False, "feature_power": 1.0}
+    plain = {
+        "label_smoothing": 0.0,
+        "test_flip": False,
+        "test_shift": 0,
+        "mirror": False,
+        "feature_power": 1.0,
+    }
     recipe = {**plain, **recipe}
     return config.with_(**{k: v for k, v in recipe.items() if config.get(k) is None})
 
@@ -212,6 +218,15 @@ RULES: tuple[Default | Unused | Refused | Checked, ...] = (
     Refused(
         lambda c: bool(c.model.mirror and c.model.test_flip),
         "--test-flip takes the mean of what --mirror keeps apart; leave out one of them.",
+    ),
+    Refused(
+        lambda c: bool(c.model.mirror and c.model.test_shift),
+        "--test-shift {test_shift} takes the mean of what --mirror keeps apart; leave out one of "
+        "them.",
+    ),
+    Refused(
+        lambda c: _has_power(c) and bool(c.model.test_shift),
+        "--feature-power {feature_power:g} does not go with --test-shift {test_shift}.",
     ),
     Refused(
         lambda c: _has_power(c) and not c.model.frozen,

@@ -13,7 +13,7 @@ from imgcli.photos.in_memory import content_of
 from imgcli.photos.pipeline import Photo, Undecodable
 from imgcli.photos.views import view_of
 from imgcli.records import Preprocess
-from imgcli.training.device import with_mirror
+from imgcli.training.device import of_views
 from imgcli.training.inputs import to_images
 from imgcli.training.precision import usable_precision
 from imgcli.training.predict import LoadedNetwork
@@ -24,7 +24,7 @@ class RunModel(nn.Module):
 
     The softmax of the logits are the probabilities of `imgcli predict`: the logits are those of the
     network divided by the run's temperature, in the precision of its training, and the mean of the
-    photo and of its mirror image if the run predicts so. Of several networks they are the logarithm
+    photo and of its other views if the run predicts so. Of several networks they are the logarithm
     of the mean of their probabilities.
 
     The networks, as they were trained, are `networks`; each has `backbone` and `head`.
@@ -36,7 +36,7 @@ class RunModel(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(one.classifier for one in networks)
         self.precisions = [one.precision for one in networks]
-        self.mirrored = [one.preprocess.test_flip for one in networks]
+        self.views = [one.preprocess.test_views for one in networks]
         device = networks[0].device
         temperatures = torch.tensor([one.temperature for one in networks], device=device)
         self.register_buffer("temperatures", temperatures, persistent=False)
@@ -52,7 +52,7 @@ class RunModel(nn.Module):
 
     def _logits(self, i: int, images: Tensor) -> Tensor:
         precision = usable_precision(self.precisions[i], images.device)
-        logits = with_mirror(self.networks[i], images, precision, self.mirrored[i])
+        logits = of_views(self.networks[i], images, precision, self.views[i])
         return logits / self.temperatures[i]
 
 

@@ -37,6 +37,7 @@ from imgcli.training.device import (
 from imgcli.training.inputs import Inputs, in_batches, logits_of
 from imgcli.training.lr_schedules import rate_at
 from imgcli.training.metrics import Metrics, compute_metrics
+from imgcli.training.narrow_convolutions import narrow_convolutions
 from imgcli.training.optim import decaying, default_rate, make_optimizer, set_rate
 from imgcli.training.shares import OwnDraws, Part, part_of, whole_batch_norms
 
@@ -119,7 +120,7 @@ def train(
                 set_rate(state.optimizer, lr)
                 part = part_of(len(batch), team, mixed=mix is not None)
                 # (B, C, S, S), or features (B, D); of a team each process has B photos of its own.
-                images = prepared(inputs, batch, generator, part.prepared)
+                images = prepared(inputs, batch, generator, part.prepared, epoch)
                 labels = targets[to_device(batch, targets.device)]  # of the whole batch
                 own_labels = _at(labels, part.prepared)  # (B,)
                 mixed = mix(images, own_labels) if mix else (images, own_labels)  # (B, K) if mixed
@@ -197,7 +198,11 @@ def set_train_mode(module: nn.Module, model: ModelConfig, epoch: int) -> None:
 
 
 def prepared(
-    inputs: Inputs, rows: IntArray, generator: torch.Generator, some: IntArray | None = None
+    inputs: Inputs,
+    rows: IntArray,
+    generator: torch.Generator,
+    some: IntArray | None = None,
+    epoch: int = 1,
 ) -> Tensor:
     """A batch of `inputs.train_batch`, with the memory that photos on a GPU take if need be.
 
@@ -215,9 +220,11 @@ def prepared(
         f"There is not enough memory to prepare {count(len(rows), 'photo')} at once. Use a smaller "
         "--batch-size or a smaller --image-size."
     )
-    return until_it_fits(
-        lambda _: inputs.train_batch(rows, generator, some), 1, 1, too_much, make_room=make_room
-    )[0]
+
+    def prepare(_: int) -> Tensor:
+        return inputs.train_batch(rows, generator, some, epoch)
+
+    return until_it_fits(prepare, 1, 1, too_much, make_room=make_room)[0]
 
 
 def backward(
@@ -260,7 +267,11 @@ def backward(
             images.tensor_split(parts), labels.tensor_split(parts), strict=True
         ):  # micro-batch (b, C, S, S)
             real = min(len(some), part.real)
-            with autocast(images.device, optim.precision), whole_batch_norms(team, real):
+            with (
+                autocast(images.device, optim.precision),
+                narrow_convolutions(images.device, optim.precision),
+                whole_batch_norms(team, real),
+            ):
                 some_logits = module(some).float()[:real]  # (b, K)
             loss = functional.cross_entropy(
                 some_logits,

@@ -101,7 +101,7 @@ def frozen(
     looked: dict[str, Tensor] = {}
     backbone, engine = task.network.classifier.backbone, str(task.engine)
     module = for_extraction(backbone, view, device, precision, engine)
-    look = Batches(lambda some: forward(module, inputs.batch(some), precision, view.test_flip))
+    look = Batches(lambda some: forward(module, inputs.batch(some), precision, view.test_views))
 
     def ours(folder: Path) -> None:
         size = BATCHES.get(device.type, BATCH)

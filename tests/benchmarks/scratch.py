@@ -1,4 +1,4 @@
-"""Training from scratch: imgcli's loop on the pixel store beside a plain PyTorch loop.
+"""Training from scratch: imgcli's loop on the pixel store beside a plain and a good PyTorch loop.
 
 `--full` also trains on all the pictures for as long as the arch's own recipe says.
 """
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from imgcli.models.network import Classifier
     from imgcli.records import Preprocess
 
+    Training = Callable[[Path, TrainConfig, torch.device], tuple[Classifier, Preprocess]]
+
 ARCH = "cifar-fast"
 PLAIN = "plain PyTorch loop, fp32"
+GOOD = "PyTorch loop by hand: pixels in memory, channels_last, bf16, fused SGD"
+_SGD_RATE = 0.4  # of a batch of 500, with Nesterov momentum (Page, How to Train Your ResNet)
 ULTRALYTICS = "ultralytics, yolo11n-cls"
 
 
@@ -59,12 +63,17 @@ def beside_plain(pictures: Photos, epochs: int, setting: Setting) -> Iterator[Re
         with chdir(folder):  # where the cache is empty
             train_run(config, data, runs, str(device))
 
-    def theirs(folder: Path) -> None:
-        network, preprocess = plain_training(data, resolve_defaults(config), device)
-        trained.append(lambda: plain_errors(network, preprocess, data, device))
+    def by(name: str, training: "Training") -> Contender:
+        def contender(folder: Path) -> None:
+            network, preprocess = training(data, resolve_defaults(config), device)
+            trained[name].append(lambda: plain_errors(network, preprocess, data, device))
 
-    trained: list[Callable[[], float]] = []
-    contenders: dict[str, Contender] = {"imgcli": ours, PLAIN: theirs}
+        return contender
+
+    peers = {PLAIN: plain_training, GOOD: good_training}
+    trained: dict[str, list[Callable[[], float]]] = {name: [] for name in peers}
+    contenders: dict[str, Contender] = {"imgcli": ours}
+    contenders |= {name: by(name, training) for name, training in peers.items()}
     failure = ultralytics_failure(data, setting)
     if not failure:
         contenders[ULTRALYTICS] = lambda folder: ultralytics_training(
@@ -75,19 +84,20 @@ def beside_plain(pictures: Photos, epochs: int, setting: Setting) -> Iterator[Re
         for finished in finished_runs(runs)[1:]:  # less the warm-up
             predictions = score_test(finished, data, str(device)).predictions
             wrong.append(100 * float((predictions.preds != predictions.targets).mean()))
-        theirs_wrong = tuple(errors() for errors in trained[1:])
+        their_wrong = {name: tuple(errors() for errors in trained[name][1:]) for name in peers}
 
     work = f"{ARCH} from scratch, {epochs} epochs, {pictures}"
-    yield _rate(work, seconds, PLAIN, images, Goal("faster", 3.0))
     tested = sum(1 for _ in data.glob("test/*/*"))
-    yield Result(
-        f"{work}: errors on the test part, {tested:,} pictures",
-        tuple(wrong),
-        theirs_wrong,
-        PLAIN,
-        "%",
-        note="after so few epochs; --full trains to the end",
-    )
+    for name, goal in ((PLAIN, 2.2), (GOOD, 1.3)):
+        yield _rate(work, seconds, name, images, Goal("faster", goal))
+        yield Result(
+            f"{work}: errors on the test part, {tested:,} pictures",
+            tuple(wrong),
+            their_wrong[name],
+            name,
+            "%",
+            note="after so few epochs; --full trains to the end",
+        )
     if failure:
         yield Result(work, (), (), f"{ULTRALYTICS}: not measured", note=failure)
     else:
@@ -164,6 +174,87 @@ def plain_training(
             schedule.step()
             loss.item()
     return module, network.preprocess
+
+
+def good_training(
+    data: Path, config: "TrainConfig", device: "torch.device"
+) -> "tuple[Classifier, Preprocess]":
+    """A loop as one would write it for speed: the same network, batch and epochs.
+
+    Photos are decoded once, by torchvision, and stay in memory as uint8; batches are cropped and
+    mirrored as a whole; convolutions are channels last and in bf16; SGD is fused.
+    """
+    import torch
+
+    from imgcli.config import ModelConfig
+    from imgcli.models.create import create_network
+    from imgcli.models.layers import Whitening
+    from imgcli.training.device import keep_freed_memory
+
+    keep_freed_memory()  # of the C library: jemalloc, which such loops are run with, does so too
+    optim = config.optim
+    pixels, targets = _decoded(data / "train")
+    network = create_network(
+        ModelConfig(ARCH, init=config.model.init), int(targets.max()) + 1, config.seed
+    )
+    module = network.classifier.to(device, memory_format=torch.channels_last).train()
+    look = network.preprocess
+    mean, std = (255 * torch.tensor(values, device=device) for values in (look.mean, look.std))
+    pixels, targets = pixels.to(device), targets.to(device)
+
+    def images_of(some: "torch.Tensor") -> "torch.Tensor":
+        return ((some.float() - mean) / std).permute(0, 3, 1, 2)  # channels last
+
+    for layer in module.modules():
+        if isinstance(layer, Whitening):
+            layer.fit(images_of(pixels[:: max(1, len(pixels) // 1000)]))
+    epochs, size = optim.epochs or 0, config_batch(config)
+    per_epoch = -(-len(pixels) // size)
+    optimizer = torch.optim.SGD(
+        module.parameters(), _SGD_RATE, 0.9, weight_decay=5e-4, nesterov=True, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _SGD_RATE, epochs * per_epoch)
+    generator = torch.Generator().manual_seed(config.seed)
+    for _ in range(epochs):
+        order = torch.randperm(len(pixels), generator=generator)
+        for rows in order.tensor_split(per_epoch):
+            images = images_of(_moved(pixels[rows], generator))
+            with torch.autocast(device.type, torch.bfloat16):
+                logits = module(images)
+            loss = torch.nn.functional.cross_entropy(
+                logits.float(), targets[rows], label_smoothing=optim.label_smoothing or 0.0
+            )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    return module, look
+
+
+def _decoded(folder: Path) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Pixels `(N, S, S, 3)` uint8 and targets `(N,)` of a folder of pictures of one size."""
+    import torch
+    from torchvision.datasets import ImageFolder
+    from torchvision.io import ImageReadMode, decode_image, read_file
+
+    samples = ImageFolder(folder).samples
+    photos = [decode_image(read_file(path), ImageReadMode.RGB) for path, _ in samples]
+    targets = torch.tensor([target for _, target in samples])
+    return torch.stack(photos).permute(0, 2, 3, 1).contiguous(), targets
+
+
+def _moved(pixels: "torch.Tensor", generator: "torch.Generator") -> "torch.Tensor":
+    """A batch `(B, S, S, 3)`, each photo shifted by up to two pixels and mirrored or not."""
+    import torch
+
+    n, size = pixels.shape[:2]
+    wide = torch.nn.functional.pad(pixels, (0, 0, 2, 2, 2, 2))
+    starts = torch.randint(0, 5, (2, n, 1), generator=generator)
+    rows, columns = (starts + torch.arange(size)).to(pixels.device)
+    mirrored = (torch.rand(n, 1, generator=generator) < 0.5).to(pixels.device)
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    photos = torch.arange(n, device=pixels.device)[:, None, None]
+    return wide[photos, rows[:, :, None], columns[:, None, :]]
 
 
 def plain_batches(

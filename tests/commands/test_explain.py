@@ -8,6 +8,7 @@ from PIL import Image
 
 from imgcli.commands.explain import explain, position
 from imgcli.commands.predict import predict
+from imgcli.commands.train import train
 from imgcli.photos.decode import view_box
 from imgcli.records import Preprocess
 from tests.support.shell import Shell
@@ -47,6 +48,18 @@ def test_the_cells_of_a_map_add_up_to_the_score(run: Path, tmp_path: Path) -> No
     (part,) = one.contributions
     assert float(one.contrast.sum()) == pytest.approx(part.contrast, rel=1e-3, abs=1e-4)
     assert one.nearest == ()
+
+
+def test_the_cells_add_up_over_all_views_and_to_what_is_predicted(
+    run: Path, tmp_path: Path
+) -> None:
+    views = {"test_flip": True, "test_shift": 2}
+    made = train(arch="4C3-P4-4C3", image_size=32, epochs=1, out=tmp_path / "views", **views)
+    (one,) = explain(PHOTO, run=made.run, out=tmp_path, nearest=0).photos
+    assert float(one.evidence.sum()) + one.bias == pytest.approx(one.logit, rel=1e-3)
+    assert all(part.exact for part in one.contributions)
+    predicted = predict(PHOTO, run=[made.run])
+    np.testing.assert_allclose(one.probs, predicted.probs[0], rtol=1e-4)
 
 
 def test_a_training_photo_is_nearest_to_itself_and_marked(run: Path, tmp_path: Path) -> None:

@@ -150,7 +150,11 @@ def test_several_runs_are_one_file_with_their_mean(here: Path, tmp_path: Path) -
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "timm": {"arch": "test_convnext", "fit": "crop"},
-    "torchvision, its mirror image": {"arch": "torchvision/squeezenet1_1", "test_flip": True},
+    "torchvision, six views": {
+        "arch": "torchvision/squeezenet1_1",
+        "test_flip": True,
+        "test_shift": 2,
+    },
     "grey, a residual group": {"arch": "4C3-R[4C3]-G", "channels": 1, "fit": "pad"},
     "two networks of other sizes": {
         "arch": "test_convnext+test_vit",

@@ -1,11 +1,21 @@
 """Augmentation: seeded, within its bounds, and absent where it is not asked for."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from imgcli.config import TrainConfig
-from imgcli.training.augment import RECIPES, Recipe, augment, erase, mixing, recipe_of, to_planes
+from imgcli.training.augment import (
+    RECIPES,
+    Recipe,
+    augment,
+    erase,
+    mirrored_in,
+    mixing,
+    recipe_of,
+    to_planes,
+)
 
 RANDOM = [name for name in RECIPES if name != "none"]
 
@@ -44,6 +54,23 @@ def test_half_of_the_photos_are_mirrored_and_no_more_is_done_by_a_flip_alone() -
     kept = (out == image).flatten(1).all(1)
     assert (mirrored ^ kept).all()
     assert 150 < mirrored.sum() < 250
+
+
+@pytest.mark.parametrize("recipe", [Recipe(flip=True), Recipe(flip=True, area=(0.99, 0.99))])
+def test_the_photos_to_mirror_can_be_given(recipe: Recipe) -> None:
+    ramp = torch.arange(0, 256, 16, dtype=torch.uint8).view(1, 1, 16, 1).expand(6, 16, 16, 3)
+    mirrored = torch.tensor([True, False, False, True, True, False])
+    out = augment(ramp, recipe, 16, seeded(), mirrored=mirrored)
+    assert torch.equal(out[:, 0, 0, 0] > out[:, 0, 0, -1], mirrored)
+
+
+def test_an_epoch_mirrors_half_of_the_photos_and_the_next_the_others() -> None:
+    rows = np.random.default_rng(0).permutation(1000)
+    first, second, third = (mirrored_in(epoch, rows) for epoch in (1, 2, 3))
+    assert torch.equal(first, ~second) and torch.equal(first, third)
+    assert 495 <= first.sum() <= 505
+    assert 20 <= first[rows < 50].sum() <= 30  # of a class, whose rows are in a line
+    assert torch.equal(mirrored_in(1, rows[7:9]), first[7:9])  # whatever the batch
 
 
 def test_small_photos_move_by_whole_pixels_the_rim_mirrored() -> None:

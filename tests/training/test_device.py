@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from imgcli.errors import WrongUsage
+from imgcli.records import AveragedViews
 from imgcli.training.device import choose_device, forward, kernels_by_trial
 from tests.support.pretended import pretended
 
@@ -13,7 +14,8 @@ def test_predictions_average_over_mirror_images_if_asked_for() -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(12, 2, bias=False)).eval()
     images = torch.rand(3, 3, 2, 2)
     both = (module(images) + module(images.flip(-1))) / 2
-    torch.testing.assert_close(forward(module, images, "fp32", flipped=True), both.detach())
+    found = forward(module, images, "fp32", AveragedViews(flip=True))
+    torch.testing.assert_close(found, both.detach())
 
 
 def test_auto_takes_a_cuda_gpu_and_an_apple_gpu_is_to_be_asked_for(

@@ -60,9 +60,11 @@ def test_a_run_of_several_is_evaluated_and_predicts(
         ({"freeze": True, "arch": "test_resnet+alexnet"}, "has no published weights"),
         ({"arch": "test_resnet", "mirror": True}, "--mirror joins features of a frozen backbone"),
         ({"freeze": True, "mirror": True, "test_flip": True}, "leave out one of them"),
+        ({"freeze": True, "mirror": True, "test_shift": 1}, "--test-shift 1 takes the mean"),
         ({"arch": "test_resnet", "feature_power": 0.5}, "add --freeze"),
         ({"freeze": True, "feature_power": 2.0}, "must be above 0 and at most 1"),
         ({"freeze": True, "feature_power": 0.5, "test_flip": True}, "--mirror does"),
+        ({"freeze": True, "feature_power": 0.5, "test_shift": 1}, "not go with --test-shift 1"),
     ],
 )
 def test_what_cannot_be_joined_is_refused(choices: dict[str, Any], said: str) -> None:

@@ -19,7 +19,7 @@ from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import ModelError
 from imgcli.models.create import create_network
 from imgcli.photos.layout import new_photos
-from imgcli.records import IntArray, Preprocess
+from imgcli.records import ONE_VIEW, AveragedViews, IntArray, Preprocess
 from imgcli.training.augment import RECIPES, Recipe, augment, erase, mixing
 from imgcli.training.device import to_device, widest
 from imgcli.training.explain import explain_photos
@@ -278,7 +278,7 @@ def test_predictions_scores_and_folds_come_from_the_device(
 def test_mirrored_evaluation_waits_for_nothing(gpu: PretendedDevice) -> None:
     module = create_network(ModelConfig(TINY, image_size=16), 3, 0).classifier.to(gpu.device)
     inputs = _Drawn(gpu.device)
-    inputs.flips = True
+    inputs.views = AveragedViews(flip=True, shift=1)
     with gpu.no_waiting():
         assert logits_of(module, inputs, np.arange(300), "bf16").shape == (300, 3)
 
@@ -302,7 +302,7 @@ def test_a_frozen_network_and_its_explanations_come_from_the_device(
 class _Drawn:
     """Inputs that are drawn: a dataset without photos."""
 
-    flips = False
+    views = ONE_VIEW
 
     def __init__(self, device: torch.device, spare: int = 0, fails: int = 0) -> None:
         self.device, self.spare, self.fails = device, spare, fails

@@ -210,6 +210,15 @@ def test_a_changed_test_part_is_scored_again(here: Path) -> None:
     assert score_test(run, None, "cpu").times == 1  # another test part, looked at once
 
 
+def test_training_photos_are_measured_by_one_view(here: Path) -> None:
+    plain, averaged = (
+        train_run(CONFIG.with_(**views), Path("dataset"), Path("runs"), "cpu").document
+        for views in ({}, {"test_flip": True, "test_shift": 2})
+    )
+    assert plain["train"] == averaged["train"]
+    assert plain["val"]["loss"] != averaged["val"]["loss"]
+
+
 def test_a_tracked_test_curve_is_kept_and_entered(here: Path) -> None:
     tracked = train_run(CONFIG.with_(track_test=True), Path("dataset"), Path("runs"), "cpu")
     assert tracked.document["test"]["n"] == 12
