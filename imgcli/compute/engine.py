@@ -21,7 +21,7 @@ from imgcli.compute.local import in_threads
 T = TypeVar("T")
 R = TypeVar("R")
 
-CHUNKS = 8  # of photos that a node gets at once: handing over costs it a millisecond
+CHUNKS = 4  # of photos that a node gets at once: handing over costs it a millisecond
 # Chunks per core that threads are ahead of the reader: while it stores a block of what they made,
 # or waits for a chunk that takes several times as long as others, none is idle.
 AHEAD = 2

@@ -25,6 +25,7 @@ from imgcli.models.describe import work_of
 from imgcli.models.fused_graph import LAYERS, CannotFuse, choose_engine
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
+from imgcli.photos.jpeg import simplejpeg
 from imgcli.photos.layout import new_photos
 from imgcli.photos.views import decode_files
 from imgcli.records import AveragedViews, Preprocess, Rejected
@@ -232,9 +233,10 @@ def measure_speeds(config: TrainConfig, folder: Path, device_name: str) -> Speed
 
 
 def decoder() -> str:
-    """What makes pixels of most files here."""
+    """What makes pixels of most files here, and what of the others."""
     turbo = pillow.version_feature("libjpeg_turbo")
-    return f"Pillow {version('pillow')}" + (f" with libjpeg-turbo {turbo}" if turbo else "")
+    others = f"Pillow {version('pillow')}" + (f" with libjpeg-turbo {turbo}" if turbo else "")
+    return f"simplejpeg {version('simplejpeg')}, and by {others}" if simplejpeg else others
 
 
 def _decoding(photos: list[Location], network: Network, folder: Path) -> Rate:

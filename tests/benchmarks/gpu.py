@@ -39,7 +39,7 @@ from imgcli.photos.split import split_folder
 from imgcli.records import Preprocess
 from imgcli.runs import Run, finished_runs
 from imgcli.training.augment import RECIPES, augment
-from imgcli.training.benchmark import inference_rate
+from imgcli.training.benchmark import extraction_rate
 from imgcli.training.context import FitSpec, make_context
 from imgcli.training.device import choose_device, forward, upload, wait_for
 from imgcli.training.fitting import fit_by_loop
@@ -245,7 +245,7 @@ def features_beside_timm(bench: Bench) -> Iterator[Result]:
     """Photos on the device already, through the network as imgcli runs it, and as timm's benchmark
     does: amp, channels_last, compiled."""
     network = bench.network(bench.big, bench.size)
-    ours = inference_rate(network, True, bench.device, bench.precision)
+    ours, _ = extraction_rate(network, bench.device, bench.precision)
     give_back_unused()
     batch = 8 if bench.quick else 256
     module = bench.network(bench.big, bench.size).classifier.backbone.eval().to(bench.device)

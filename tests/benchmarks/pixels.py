@@ -4,8 +4,8 @@ PEER is what torchvision's own examples build. BEST is what its parts allow: lib
 `decode_jpeg`, resizing in uint8 on the vector units, batches that are never floats.
 """
 
-import resource
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,11 +50,8 @@ def cold_pass(photos: Photos, rounds: int, work: Path, goals: dict[str, float]) 
         PEER: lambda folder: epoch(loader(photos.root)),
         BEST: lambda folder: batches_of(best_loader(photos.root)),
     }
-    used: dict[str, list[float]] = {name: [] for name in passes}
-    seconds = alternate(
-        {name: _noting(used[name], contender) for name, contender in passes.items()}, rounds, work
-    )
-    processor: dict[str, Costs] = {name: tuple(all[-rounds:]) for name, all in used.items()}
+    seconds = alternate(passes, rounds, work)
+    processor: dict[str, Costs] = {name: timed.cpu for name, timed in seconds.items()}
     does = {
         PEER: "decodes, resizes to 256 (bilinear), crops to 224, gives float tensors",
         BEST: "decodes, squashes to 224 (bilinear), gives uint8",
@@ -72,23 +69,6 @@ def cold_pass(photos: Photos, rounds: int, work: Path, goals: dict[str, float]) 
                 "imgcli scans, hashes, decodes, squashes to 224 (bicubic) and stores; the peer "
                 f"{does[peer]} and keeps nothing",
             )
-
-
-def _noting(used: list[float], contender: Contender) -> Contender:
-    """Note what it takes of the processor, its children included, in seconds."""
-
-    def noted(folder: Path) -> None:
-        before = _processor_seconds()
-        contender(folder)
-        used.append(_processor_seconds() - before)
-
-    return noted
-
-
-def _processor_seconds() -> float:
-    """User and system, of this process and the children that have ended."""
-    both = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
 def later_epoch(photos: Photos, rounds: int, setting: Setting) -> Iterator[Result]:
@@ -191,6 +171,11 @@ def loader(root: Path, *, shuffle: bool = False) -> "DataLoader[list[torch.Tenso
     )
 
 
+def _without_warnings(_: int) -> None:
+    """torchvision's decoder is to be removed some day, and says so at each photo."""
+    warnings.simplefilter("ignore")
+
+
 def best_loader(root: Path, *, shuffle: bool = False) -> "DataLoader[tuple[torch.Tensor, int]]":
     """Batches (B, 3, 224, 224) in uint8 by the fastest parts of torchvision."""
     import torch
@@ -208,6 +193,7 @@ def best_loader(root: Path, *, shuffle: bool = False) -> "DataLoader[tuple[torch
         BATCH,
         shuffle=shuffle,
         num_workers=2,
+        worker_init_fn=_without_warnings,
         persistent_workers=shuffle,
     )
 

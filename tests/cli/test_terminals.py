@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.markdown import Markdown
 
@@ -13,9 +14,10 @@ from imgcli.evaluation.evaluate import evaluate
 from imgcli.progress import counter, note
 from imgcli.report.terminal.archs import description
 from imgcli.report.terminal.comparison import compared
-from imgcli.report.terminal.evaluation import figures, per_class, predictions
+from imgcli.report.terminal.evaluation import figures, per_class
 from imgcli.report.terminal.narrow import READABLE
 from imgcli.report.terminal.pages import page
+from imgcli.report.terminal.predictions import predicted
 from tests.support.photos import write_classes
 from tests.support.predictions import sure
 from tests.support.runs import evaluated_run, judged, write_twins
@@ -107,7 +109,9 @@ def test_an_evaluation_and_predictions_lose_no_word(
     for columns in (width, 200):
         monkeypatch.setenv("COLUMNS", str(columns))
         probs = sure([0, 1, 2], 3)
-        show(figures(found), per_class(found), predictions(paths, ["cat", LONG, "owl"], probs))
+        names = ["cat", LONG, "owl"]
+        said = predicted(paths, names, probs, names, np.ones(3, bool))
+        show(figures(found), per_class(found), *said)
         printed.append(capsys.readouterr().out)
     check(*printed, width)
     assert ("recall in %: " in printed[0]) == (width < 80)

@@ -20,7 +20,7 @@ from imgcli.evaluation import choosing as ranking
 from imgcli.models import bundled, hub
 from imgcli.models.describe import describe
 from imgcli.training import choosing
-from imgcli.training.benchmark import inference_rate
+from imgcli.training.benchmark import extraction_rate
 from imgcli.training.choosing import Budget, Judge
 from tests.support.photos import coloured_photo
 from tests.support.shell import Printed, Shell, as_printed
@@ -63,7 +63,7 @@ def offline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(bundled, "BUNDLED", {})
     monkeypatch.setattr(choosing, "MIN_PHOTOS", 30)
     monkeypatch.setattr(choosing, "describe", described)
-    monkeypatch.setattr(choosing, "inference_rate", lambda *_: 500.0)
+    monkeypatch.setattr(choosing, "extraction_rate", lambda *_: (500.0, "layers"))
     yield
 
 
@@ -191,7 +191,7 @@ def test_the_terminal_says_what_was_not_judged(
 def test_too_little_time_for_one_candidate_says_what_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choosing, "inference_rate", inference_rate)  # measured
+    monkeypatch.setattr(choosing, "extraction_rate", extraction_rate)  # measured
     with pytest.raises(WrongUsage, match=r"too short for one candidate: .*Use --minutes \d+"):
         choose(minutes=1e-6, folds=3, out=tmp_path)
 

@@ -14,7 +14,7 @@ import imgcli as imgcli_api
 from imgcli import __version__
 from imgcli.errors import Refused
 from imgcli.runs import Run
-from imgcli.training import inputs
+from imgcli.training import device
 from imgcli.training.augment import RECIPES, Share, augment, erase
 from tests.support.photos import coloured_photo, write_classes, write_dataset
 from tests.support.processes import COMMANDS, Helpers, place_of, torchrun
@@ -38,8 +38,8 @@ COMMANDS_OF_ALL = [BY_STEPS, FOLDS, HEAD]
 # Few photos at once, so that these few are several batches; and what is done together is kept.
 FIRST = """
 from imgcli.compute.team import Team
-from imgcli.training import inputs, outputs
-inputs.BATCH = outputs.BATCH = 2
+from imgcli.training import device, outputs
+device.BATCH = outputs.BATCH = 2
 call = Team.call
 def listed(team, function, *arguments, **own):
     with open("tasks", "a") as file:
@@ -57,7 +57,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(one)
         assert imgcli("split", "raw", "--ratio", "0.85", "--quiet") == 0
-        patch.setattr(inputs, "BATCH", 2)
+        patch.setattr(device, "BATCH", 2)
         shutil.copytree(one, two, dirs_exist_ok=True)
         for words in COMMANDS_OF_ALL:
             assert imgcli(*words.split()) == 0

@@ -45,7 +45,9 @@ def test_a_run_keeps_the_range_of_its_photos_for_new_ones(shell: Shell) -> None:
     code, out, _ = shell("predict", "data/test", "--json")
     alone = shell("predict", "data/test/dark/5.png", "--json")[1]
     assert code == 0
-    assert json.loads(alone)["predictions"][0] in json.loads(out)["predictions"]
+    (photo,) = json.loads(alone)["predictions"]
+    both = {one["path"]: one["confidence"] for one in json.loads(out)["predictions"]}
+    assert photo["confidence"] == pytest.approx(both[photo["path"]], abs=1e-6)
 
 
 @pytest.mark.usefixtures("here")

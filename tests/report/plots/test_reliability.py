@@ -5,11 +5,8 @@ from matplotlib.figure import Figure
 
 from imgcli.report.plots.evaluation import reliability
 from imgcli.report.plots.training import learning_curve as curve
-from imgcli.report.terminal.evaluation import (
-    calibration_line,
-    promise_lines,
-    repeats_line,
-)
+from imgcli.report.terminal.evaluation import calibration_line, repeats_line
+from imgcli.report.terminal.predictions import promise_lines
 from tests.support.evaluations import evaluation
 
 
