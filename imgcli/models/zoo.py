@@ -92,7 +92,7 @@ ZOO: dict[str, Entry] = {
             "weight_decay": 1.5,
             "init": "identity",
             "batch_size": 500,
-            "epochs": 16,
+            "epochs": 12,
             "schedule": "one-cycle",
             "label_smoothing": 0.2,
             "augment": "small",
