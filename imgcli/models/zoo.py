@@ -81,7 +81,7 @@ ZOO: dict[str, Entry] = {
     # Page, How to Train Your ResNet; Jordan, 94 % on CIFAR-10 in 3.29 Seconds on a Single GPU.
     "cifar-fast": Entry(
         ":gelu-W2-gelu-64C3:none-P2-B-gelu-R[64C3B]-256C3:none-P2-B-gelu-R[256C3B]"
-        "-512C3:none-P2-B-gelu-R[512C3B]-GP",
+        "-256C3:none-P2-B-gelu-R[256C3B]-GP",
         32,
         "made to learn fast, after Page (2019) and Jordan (2024)",
         recipe={
@@ -92,7 +92,7 @@ ZOO: dict[str, Entry] = {
             "weight_decay": 1.5,
             "init": "identity",
             "batch_size": 500,
-            "epochs": 12,
+            "epochs": 13,
             "schedule": "one-cycle",
             "label_smoothing": 0.2,
             "augment": "small",
