@@ -17,6 +17,8 @@ try:
 except ImportError:  # no wheel for this machine: Pillow gives the same pixels
     simplejpeg = None
 
+HAS_SIMPLEJPEG = simplejpeg is not None
+
 
 def decode_jpeg(data: bytes, image: JpegImageFile) -> NDArray[np.uint8] | None:
     """The pixels (H, W, 3) of a JPEG as it is stored; None: Pillow has to decode it.

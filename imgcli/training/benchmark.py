@@ -25,7 +25,7 @@ from imgcli.models.describe import work_of
 from imgcli.models.fused_graph import LAYERS, CannotFuse, choose_engine
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Network
-from imgcli.photos.jpeg import simplejpeg
+from imgcli.photos.jpeg import HAS_SIMPLEJPEG
 from imgcli.photos.layout import new_photos
 from imgcli.photos.views import decode_files
 from imgcli.records import AveragedViews, Preprocess, Rejected
@@ -236,7 +236,7 @@ def decoder() -> str:
     """What makes pixels of most files here, and what of the others."""
     turbo = pillow.version_feature("libjpeg_turbo")
     others = f"Pillow {version('pillow')}" + (f" with libjpeg-turbo {turbo}" if turbo else "")
-    return f"simplejpeg {version('simplejpeg')}, and by {others}" if simplejpeg else others
+    return f"simplejpeg {version('simplejpeg')}, and by {others}" if HAS_SIMPLEJPEG else others
 
 
 def _decoding(photos: list[Location], network: Network, folder: Path) -> Rate:

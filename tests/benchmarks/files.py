@@ -23,7 +23,7 @@ def measure(setting: Setting) -> Iterator[Result]:
     digits = material.digits(2_000 if quick else 60_000)
     large = material.enlarged(40 if quick else 3_000, (1600, 1067))
     yield from exact(digits, 2.0, setting)
-    yield from exact(large, 5.0, setting)
+    yield from exact(large, 1.0, setting)
     yield near(material.photos(*((100, 5) if quick else ())), setting)
     yield search(material.pictures(1_000 if quick else 30_000), 10.0, setting)
     yield search(digits, None, setting)

@@ -175,7 +175,7 @@ def readme_block(results: str, machine: str) -> str:
         days = min(dates) if len(dates) == 1 else f"{min(dates)} to {max(dates)}"
         lines = [
             f"On {machine}; {days}.",
-            "imgcli and its peer took turns on a quiet machine, the peer with its best options:",
+            "Both took turns on a quiet machine, the peer with its best options:",
             "median (lowest–highest) of n rounds.",
             "",
             *(
