@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from imgcli.errors import DataError
-from imgcli.evaluation.intervals import group_sums, retraining
+from imgcli.evaluation.intervals import variance_of_mean
 from imgcli.evaluation.metrics import Z95
 from imgcli.records import UNSURE, FloatArray, IntArray, Predictions, Rejected
 from imgcli.tables import table_rows
@@ -105,9 +105,7 @@ def cost_figures(predictions: Predictions, costs: Costs) -> CostFigures:
 def _mean(paid: FloatArray, predictions: Predictions) -> MeanCost:
     """The mean, with an interval by how much near-duplicate groups differ from it."""
     value = float(paid.mean())
-    sums = group_sums(paid - value, predictions.groups)
-    variance = float(np.square(sums).sum()) / len(paid) ** 2 * retraining(predictions)
-    half = Z95 * math.sqrt(variance)
+    half = Z95 * math.sqrt(variance_of_mean(paid, predictions))
     return MeanCost(value, (value - half, value + half))
 
 

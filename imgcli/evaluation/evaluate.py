@@ -12,7 +12,7 @@ import numpy as np
 
 from imgcli.errors import DataError, RunError, WrongUsage
 from imgcli.evaluation import metrics
-from imgcli.evaluation.intervals import effective_sizes, group_sums, retraining
+from imgcli.evaluation.intervals import effective_sizes, variance_of_mean
 from imgcli.evaluation.metrics import FIGURES, Figure
 from imgcli.records import ClassFigures, Evaluation, FloatArray, IntArray, Predictions, Summary
 from imgcli.text import percent
@@ -277,7 +277,7 @@ def _mean(
     ]
     photos = np.mean(each, axis=0)
     value = float(photos.mean())
-    variance = _variance(photos, predictions.groups) * retraining(predictions)
+    variance = variance_of_mean(photos, predictions)
     half = metrics.Z95 * variance**0.5
     bounds = (max(value - half, 0.0), value + half)
     if share:
@@ -285,12 +285,6 @@ def _mean(
         n = value * (1 - value) / variance if variance > 0 else certain
         bounds = metrics.wilson_interval(value, n)
     return summary_of(value, bounds, np.array(folds) if folds else None)
-
-
-def _variance(photos: FloatArray, groups: IntArray) -> float:
-    """The variance of a mean over photos whose groups share their fate (Liang & Zeger 1986)."""
-    sums = group_sums(photos - photos.mean(), groups)
-    return float(np.square(sums).sum() / len(photos) ** 2)
 
 
 # --- several networks --------------------------------------------------------------------------

@@ -132,6 +132,15 @@ def _effective(value: float, variance: float, predictions: Predictions) -> float
     return independent_of_macro(predictions) / retraining(predictions)  # nothing varied
 
 
+def variance_of_mean(photos: FloatArray, predictions: Predictions) -> float:
+    """The variance of a mean over photos (M,) whose groups share their fate (Liang & Zeger 1986).
+
+    Where networks are retrained, too, that much larger.
+    """
+    sums = group_sums(photos - photos.mean(), predictions.groups)
+    return float(np.square(sums).sum() / len(photos) ** 2) * retraining(predictions)
+
+
 def group_sums(values: FloatArray, groups: IntArray) -> FloatArray:
     """Sums of values (M,) or (M, D) over the photos of each group, in the groups' order."""
     _, group = np.unique(groups, return_inverse=True)

@@ -76,7 +76,7 @@ def weak_slices(
     error = (predictions.preds != predictions.targets).astype(np.float64)
     group, size = np.unique(predictions.groups, return_inverse=True, return_counts=True)[1:]
     shares = group_sums(error, predictions.groups) / size
-    first = np.sort(first_of_groups(np.arange(len(predictions)), predictions.groups))
+    first = first_of_groups(np.arange(len(predictions)), predictions.groups)
     targets, shares = predictions.targets[first], shares[group[first]]
     inside = np.array([rows[first] for *_, rows in tried])
     excess, largest = _excesses(inside, targets, shares, np.random.default_rng(seed))
