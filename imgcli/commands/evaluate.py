@@ -397,8 +397,10 @@ def _is_own(run: "Run", data: Path | None) -> bool:
 
 def _refuse_levels_of_own(run: "Run", own: bool, asked: _Asked) -> None:
     """Refuse another reading of the run's own dataset: its classes would be others."""
+    from imgcli.photos.dataset import levels_of
+
     config = run.config.data
-    if own and asked.levels not in (AS_FOUND, Levels.of(config.classes_at, [config.parts or ""])):
+    if own and asked.levels not in (AS_FOUND, levels_of(config)):
         raise WrongUsage(
             f"'{asked.data}' is the run's own dataset, and the run '{run.folder}' knows which of "
             "its folders are the classes and the parts. Leave out --classes-at and --parts, or "

@@ -22,9 +22,8 @@ from imgcli.evaluation.evaluate import gap_sentence
 from imgcli.evaluation.label_errors import labels_sample_size
 from imgcli.evaluation.merges.suggest import confused_classes, merges_sample_size
 from imgcli.evaluation.slices import weak_slices
-from imgcli.folder_names import Levels
 from imgcli.photos.attributes import photo_attributes
-from imgcli.photos.dataset import leaks, listed_photos, manifest_samples, where_of
+from imgcli.photos.dataset import leaks, levels_of, listed_photos, manifest_samples, where_of
 from imgcli.photos.layout import find_manifest
 from imgcli.photos.manifest import Manifest
 from imgcli.photos.views import thumbnails
@@ -141,8 +140,7 @@ def _slices(
     """Photos with more errors than others; None where they are not at hand as evaluated."""
     if evaluated is None or not evaluated.predictions.digests or not data.is_dir():
         return None
-    predictions, config = evaluated.predictions, run.config.data
-    levels = Levels.of(config.classes_at, [config.parts or ""])
+    predictions, levels = evaluated.predictions, levels_of(run.config.data)
     try:
         found = photo_attributes(data, predictions.paths, predictions.digests, levels)
     except (DataError, OSError):  # moved or changed since, of which the report has a note

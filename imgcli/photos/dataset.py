@@ -89,7 +89,7 @@ def load_dataset(
         DataError: no such dataset, fewer than two classes, or photos that changed or are gone since
             the split.
     """
-    levels = other.levels if other else _levels(config) if config else AS_FOUND
+    levels = other.levels if other else levels_of(config) if config else AS_FOUND
     if group_by is None:
         group_by = config.grouping if config else NO_GROUP_BY
     check_group_by(group_by)
@@ -209,13 +209,14 @@ def listed_photos(root: Path, config: DataConfig) -> frozenset[str]:
     Raises:
         DataError: its manifest is damaged.
     """
-    layout = read_layout(root, _levels(config))
+    layout = read_layout(root, levels_of(config))
     if layout.manifest:
         return frozenset(photo.path for photo in layout.manifest.photos)
     return frozenset(layout.photos if layout.parts else ())
 
 
-def _levels(config: DataConfig) -> Levels:
+def levels_of(config: DataConfig) -> Levels:
+    """Which folders of a dataset are its classes and parts."""
     return Levels.of(config.classes_at, [config.parts or ""])
 
 
