@@ -17,7 +17,7 @@ from imgcli.text import count
 if TYPE_CHECKING:
     from imgcli.commands.export_run import ExportResult
     from imgcli.config import ModelConfig, TrainConfig
-    from imgcli.report.model_card import Licences
+    from imgcli.report.card.material import Licences
     from imgcli.runs import Run
 
 CREDITS = "credits.html"
@@ -50,7 +50,8 @@ def write_card(
     """
     from imgcli.commands.report_data import report_data
     from imgcli.evaluation.calibration import temperature_of
-    from imgcli.report.model_card import NAME, Card, card
+    from imgcli.report.card.card import NAME, card
+    from imgcli.report.card.material import Card
 
     first = runs[0]
     config, data = first.config, data or first.data
@@ -109,7 +110,7 @@ def _compared(exported: "ExportResult | None") -> str | None:
 def _licences(data: Path) -> "tuple[Licences, str | None]":
     """What is recorded of the dataset's photos, and their page of credits."""
     from imgcli.collect.scrape.credits import credits_page, licences_of, read_credits
-    from imgcli.report.model_card import Licences
+    from imgcli.report.card.material import Licences
 
     manifest = find_manifest(data) if data.is_dir() else None
     places: list[tuple[Path, list[str] | None]] = [(data, None)]

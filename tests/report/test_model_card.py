@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from imgcli.commands.export_run import export_run
 from imgcli.commands.model_card import write_card
 from imgcli.commands.split import split
-from imgcli.report.model_card import md
+from imgcli.report.card.markdown import md
 from imgcli.runs import Run
 from imgcli.text import printable
 from tests.support.evaluations import ODD_NAMES

@@ -1,0 +1,1 @@
+"""README.md of an exported run."""
