@@ -3,11 +3,9 @@
 It is not `imgcli.export`, the package that writes: once that is imported, the name is taken.
 """
 
-import hashlib
 import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -24,14 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imgcli.export.classifier import Exported
-    from imgcli.export.gate import Gate, Predict
-    from imgcli.export.held_out import HeldOut
-    from imgcli.locations import Location
+    from imgcli.export.gate import Gate
     from imgcli.photos.dataset import Dataset
-    from imgcli.records import FloatArray, IntArray
     from imgcli.runs import Run
-
-DOCUMENT = "export.json"  # in the folder: what is in it, and how it was compared with imgcli
 
 
 class Format(NamedTuple):
@@ -143,6 +136,8 @@ def export_run(
         return _export_folder(runs, format, kind, out, force, optional_path(data), repo)
 
     from imgcli.evaluation.calibration import temperature_of
+    from imgcli.export.comparison import Comparison
+    from imgcli.export.folder import is_export, user_files
     from imgcli.export.held_out import dataset_of
     from imgcli.files import writing
     from imgcli.staging import staged_folder
@@ -158,16 +153,16 @@ def export_run(
     options = Options(precision, opset or OPSET)
     about = _about(exported, options, format, runs, min_precision, threshold)
     writer = import_module(f"imgcli.export.{kind.module}")
-    with staged_folder(out, replace=force or _is_export(out), user_files=_user_files) as staged:
+    with staged_folder(out, replace=force or is_export(out), user_files=user_files) as staged:
         file = staged.folder / writer.NAME
         more = [_calibration(exported, dataset)] if format == "onnx" else []
         with writing(out / writer.NAME, by=file):
             writer.write(exported, file, options, about, *more)
-        check = _Check(runs, temperatures, exported, dataset, writer.load(file))
-        gate, notes = check.gate(strict=precision == "fp32")
+        comparison = Comparison(runs, temperatures, exported, dataset, writer.load(file))
+        gate, notes = comparison.gate(strict=precision == "fp32")
         accuracy = None
         if precision != "fp32":
-            accuracy = check.accuracy_lost(f"export --precision {precision}")
+            accuracy = comparison.accuracy_lost(f"export --precision {precision}")
             if accuracy is None:
                 notes.append(
                     "The accuracy that is lost is not known: the dataset has no validation and no "
@@ -253,12 +248,7 @@ def _calibration(exported: "Exported", dataset: "Dataset") -> "Iterator[NDArray[
     from imgcli.export.plain_photos import plain_photos
 
     train = HeldOut(dataset, "train", dataset.split.train)
-    return plain_photos(train.calibration, exported.least_side, _range(exported))
-
-
-def _range(exported: "Exported") -> Any:
-    """The runs' range of samples of photos of more than 8 bits."""
-    return exported.networks[0].preprocess.sample_range
+    return plain_photos(train.calibration, exported.least_side, exported.sample_range)
 
 
 def _about(
@@ -297,124 +287,6 @@ def _about(
     }
 
 
-# --- the comparison with imgcli -----------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Check:
-    """A written file, and what it was written of."""
-
-    runs: "list[Run]"
-    temperatures: list[float]
-    exported: "Exported"
-    dataset: "Dataset"
-    predict: "Predict"
-
-    def gate(self, *, strict: bool) -> "tuple[Gate, list[str]]":
-        from imgcli.errors import DataError
-        from imgcli.export import gate, held_out
-
-        photos = held_out.for_parity(self.dataset, gate.LEAST)
-        kept, ours, theirs = self._both(photos, "fp32")
-        if len(kept) == 0:
-            raise DataError(
-                f"No photo of '{self.dataset.samples.root}' can be read, so the exported file "
-                "cannot be compared with imgcli. Name the dataset: --data DIR"
-            )
-        files = [photos.files[row] for row in kept]
-        samples = self.dataset.samples
-        names = [f"{samples.root}/{samples.paths[row]}" for row in photos.rows[kept]]
-        found = gate.compare(ours, theirs, names, photos.part, strict=strict)
-        notes = []
-        if photos.part == "train":
-            notes.append(
-                "The dataset has no held-out photos: the file was compared on training photos."
-            )
-        if strict and (note := self._of_own_precision(files, theirs)):
-            notes.append(note)
-        return found, notes
-
-    def accuracy_lost(self, why: str) -> dict[str, Any] | None:
-        """The accuracy of imgcli minus the file's, on the same held-out photos, with its interval.
-
-        Args:
-            why: for the ledger, where the photos are of the test part.
-        """
-        from imgcli.evaluation.compare import compare
-        from imgcli.export import held_out
-
-        photos = held_out.for_accuracy(self.dataset)
-        if photos is None:
-            return None
-        held_out.enter(self.runs, photos, why)
-        kept, ours, theirs = self._both(photos, "fp32")
-        both = {
-            name: held_out.as_predictions(photos, kept, self.exported.classes, probs)
-            for name, probs in (("imgcli", ours), ("exported", theirs))
-        }
-        (pair,) = compare(both, figures=("accuracy",))
-        found = pair.differences["accuracy"]
-        sign = 1 if pair.runs[0] == "imgcli" else -1
-        low, high = sorted(sign * edge for edge in found.ci95)
-        accuracies = {name: float((p.preds == p.targets).mean()) for name, p in both.items()}
-        return {
-            "on": photos.part,
-            "n": len(kept),
-            **accuracies,
-            "lost": sign * found.value,
-            "ci95": [low, high],
-            "p_value": found.p_value,
-        }
-
-    def _both(self, photos: "HeldOut", precision: str) -> "tuple[IntArray, FloatArray, FloatArray]":
-        """Which of the photos can be read, and their probabilities by imgcli and by the file."""
-        import numpy as np
-
-        from imgcli.export.plain_photos import plain_photo
-        from imgcli.progress import track
-
-        files = photos.files
-        predicted = self._by_imgcli(files, precision)
-        assert predicted.rows is not None
-        kept, theirs = [], []
-        for i, row in enumerate(track(predicted.rows.tolist(), "Checking", unit="photos")):
-            pixels = plain_photo(files[row], self.exported.least_side, _range(self.exported))
-            if pixels is not None:
-                kept.append(i)
-                theirs.append(self.predict(pixels[None])[0].astype(np.float64))
-        none = np.empty((0, len(self.exported.classes)))
-        found = np.stack(theirs) if theirs else none
-        return predicted.rows[kept], predicted.probs[kept], found
-
-    def _by_imgcli(self, files: "list[Location]", precision: str | None) -> Any:
-        from imgcli.records import NewPhotos
-        from imgcli.training.predict import predict_photos
-
-        names = tuple(map(str, files))
-        named = NewPhotos(names, names, lambda: files)
-        return predict_photos(self.runs, named, "cpu", self.temperatures, precision)
-
-    def _of_own_precision(self, files: "list[Location]", theirs: "FloatArray") -> str | None:
-        """How far `imgcli predict` is from the file where it computes in bf16 here."""
-        import numpy as np
-
-        from imgcli.training.device import choose_device
-        from imgcli.training.precision import usable_precision
-
-        device = choose_device("cpu")
-        stored = {str(one.read_json("model.json").get("precision")) for one in self.runs}
-        if {usable_precision(one, device) for one in stored} <= {"fp32"}:
-            return None
-        predicted = self._by_imgcli(files, None)
-        differ = float(np.abs(predicted.probs - theirs).max())
-        other = int((predicted.probs.argmax(1) != theirs.argmax(1)).sum())
-        return (
-            "imgcli predict computes this run in bf16 on this processor, the file in fp32: their "
-            f"probabilities differ by up to {differ:.2g}, and the predicted class for {other:,} of "
-            f"{count(len(files), 'photo')}."
-        )
-
-
 # --- the folder ---------------------------------------------------------------------------------
 
 
@@ -429,10 +301,11 @@ def _export_folder(
 ) -> ExportResult:
     """An export that is a folder of files, whose writer checks what it writes, with its card."""
     from imgcli.commands.model_card import write_card
+    from imgcli.export.folder import is_export, user_files
     from imgcli.staging import staged_folder
 
     writer = import_module(f"imgcli.export.{kind.module}")
-    with staged_folder(out, replace=force or _is_export(out), user_files=_user_files) as staged:
+    with staged_folder(out, replace=force or is_export(out), user_files=user_files) as staged:
         writer.write(runs, staged.folder)
         write_card(runs, staged.folder, format, data=data, repo=repo)
         notes = [writer.COMPARED]
@@ -455,11 +328,13 @@ def _result(
 ) -> ExportResult:
     """The result of what a staged folder holds, which is written beside it as a document."""
     from imgcli.aside import files_in
+    from imgcli.export.folder import DOCUMENT
     from imgcli.files import write_json
+    from imgcli.reading import digest_of
 
     gate, accuracy, notes = checked
     written = sorted(files_in(folder))
-    digests = {name: _digest(folder / name) for name in written}
+    digests = {name: digest_of(folder / name) for name in written}
     classes = tuple(runs[0].read_json("model.json")["classes"])
     result = ExportResult(
         runs=tuple(one.folder for one in runs),
@@ -491,35 +366,3 @@ def _input(exported: "Exported") -> dict[str, Any]:
         "preprocess": [network.preprocess.describe() for network in exported.networks],
         "least_side": exported.least_side,
     }
-
-
-def _digest(file: Path) -> str:
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _known(folder: Path) -> Mapping[str, str]:
-    """The files that an export's document names, with their SHA-256."""
-    with suppress(OSError, ValueError, AttributeError):
-        known = json.loads((folder / DOCUMENT).read_text("utf-8")).get("sha256")
-        if isinstance(known, dict):
-            return known
-    return {}
-
-
-def _is_export(folder: Path) -> bool:
-    """Whether there is an export, as it was written and with nothing else, or nothing at all."""
-    return folder.is_dir() and bool(_known(folder)) and not _user_files(folder)
-
-
-def _user_files(folder: Path) -> Sequence[str]:
-    """What in a folder imgcli did not write."""
-    from imgcli.aside import files_in
-
-    known = _known(folder)
-    return [
-        name
-        for name in files_in(folder)
-        if not (name == DOCUMENT and known)
-        and (name not in known or _digest(folder / name) != known[name])
-    ]

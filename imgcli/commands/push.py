@@ -102,8 +102,9 @@ def push(
 
 def _export(runs: "Sequence[Run]", format: Format, folder: Path, repo: str | None) -> None:
     """What `imgcli export` writes, and a card beside a file too."""
-    from imgcli.commands.export_run import DOCUMENT, export_run
+    from imgcli.commands.export_run import export_run
     from imgcli.commands.model_card import write_card
+    from imgcli.export.folder import DOCUMENT
 
     done = export_run(format, run=[run.folder for run in runs], out=folder, repo=repo)
     (folder / DOCUMENT).unlink()  # which is for the next export to the same place

@@ -11,7 +11,7 @@ from imgcli.export.view import Geometry, View, geometry
 from imgcli.models.averaged_views import mean_over_views
 from imgcli.models.joined import FromShared
 from imgcli.models.network import Network
-from imgcli.records import Preprocess
+from imgcli.records import Preprocess, SampleRange
 from imgcli.training.augment import LUMA
 
 
@@ -32,6 +32,11 @@ class Exported:
     def least_side(self) -> int:
         """Pixels of a decoded JPEG's short side that are enough for all views."""
         return max(one.least_side for one in self.geometries)
+
+    @property
+    def sample_range(self) -> SampleRange | None:
+        """The range of samples of photos of more than 8 bits, which the networks share."""
+        return self.networks[0].preprocess.sample_range
 
     def example(self) -> list[Tensor]:
         """Two black views of each geometry, to trace with."""

@@ -44,7 +44,7 @@ class Card:
 
     @property
     def evaluated(self) -> Evaluated | None:
-        """The evaluation of the exported network; of several runs, whose mean it is, there is none."""
+        """The evaluation of the exported network; None for the mean of several runs."""
         return self.report.evaluated if len(self.runs) == 1 else None
 
     @property
