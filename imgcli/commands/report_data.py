@@ -73,6 +73,7 @@ def report_data(run: Run, data: Path, *, figures: bool = True) -> Report:
         evaluations=ledger.evaluations(run) or None,
         merges=confused.merges if confused else None,
         confused=[pair.reason() for pair in confused.others] if confused else (),
+        undecided=[pair.reason() for pair in confused.undecided] if confused else (),
         issues=known_issues(run, deciding) if deciding else None,
         merges_sample_size=merges_sample_size(deciding) if deciding else None,
         labels_sample_size=labels_sample_size(deciding) if deciding else None,
