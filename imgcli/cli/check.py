@@ -90,8 +90,9 @@ def check(
     them back.
 
     --labels uses a run evaluated with `imgcli evaluate --folds 10` to find
-    photos that look like another class. It writes relabel.csv: delete rows, or
-    write another class as new_label; then give it to --fix.
+    photos that look like another class. It writes relabel.csv: write yes in
+    its column accept where the new label is right, or another class as
+    new_label; then give it to --fix.
 
     Examples:
 

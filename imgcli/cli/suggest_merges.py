@@ -69,5 +69,6 @@ def _tables(result: "MergesResult") -> list[RenderableType]:
     return [
         *merges.suggestions(result.suggestions, result.accuracy, result.plan, result.too_few),
         *merges.confused(result.confused),
+        *merges.undecided(result.undecided),
         *merges.splits(result.splits or ()),
     ]

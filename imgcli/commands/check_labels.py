@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.commands.results import Result
 
 if TYPE_CHECKING:
     from imgcli.evaluation.label_errors import LabelIssue
+    from imgcli.evaluation.wrong_labels import WrongLabels
     from imgcli.records import Predictions
     from imgcli.runs import Run
 
@@ -23,6 +24,9 @@ class LabelsResult(Result):
     data: Path
     classes: Mapping[str, int]  # photos per class, of those evaluated
     issues: "tuple[LabelIssue, ...]"  # worst first
+    wrong: "WrongLabels"  # how many labels of all are wrong
+    expected: float  # how many of the issues
+    summary: str  # both, in sentences
     too_few: str | None  # a sentence if there are too few photos to find any
     plan: Path | None  # the relabel plan, for `check --fix`
 
@@ -37,6 +41,8 @@ class LabelsResult(Result):
             "run": str(self.run),
             "data": str(self.data),
             "labels": [as_json(issue) for issue in self.issues],
+            "wrong": {**self.wrong.to_json(), "of_listed": self.expected},
+            "summary": self.summary,
             "too_few": self.too_few,
             "plan": None if self.plan is None else str(self.plan),
         }
@@ -53,7 +59,7 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
     from numpy import bincount
 
     from imgcli.evaluation import predictions_io
-    from imgcli.evaluation.label_errors import label_issues, labels_sample_size
+    from imgcli.evaluation.label_errors import labels_sample_size, review_labels
     from imgcli.files import as_json
     from imgcli.photos import relabel
     from imgcli.runs import FOLDS
@@ -65,31 +71,44 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
         from imgcli.training.features import features_of
 
         features = features_of(run, predictions, data)
-    issues = label_issues(predictions, features)
+    review = review_labels(predictions, features)
+    issues = review.issues
     documents = [as_json(issue) for issue in issues]
     folder, origins = relabel.origins(data, [issue.path for issue in issues])
     written = relabel.write_plan(plan, folder, origins, documents) if issues else None
-    run.write_json(NAME, {"predictions": run.digest(FOLDS), "labels": documents})
+    kept = {"predictions": run.digest(FOLDS), "labels": documents, "summary": review.summary}
+    run.write_json(NAME, kept)
     sizes = bincount(predictions.targets, minlength=len(predictions.classes)).tolist()
     return LabelsResult(
         run=run.folder,
         data=data,
         classes=dict(zip(predictions.classes, sizes, strict=True)),
         issues=tuple(issues),
+        wrong=review.wrong,
+        expected=review.expected,
+        summary=review.summary,
         too_few=None if issues else labels_sample_size(predictions),
         plan=written,
     )
 
 
-def known_issues(run: "Run", predictions: "Predictions") -> list[dict[str, Any]]:
+class KnownIssues(NamedTuple):
+    """Labels to review as a document has them, and the sentences on how many are wrong."""
+
+    issues: list[dict[str, Any]]
+    summary: str
+
+
+def known_issues(run: "Run", predictions: "Predictions") -> KnownIssues:
     """The issues of the last `check --labels`; without one, those the probabilities alone show."""
-    from imgcli.evaluation.label_errors import label_issues
+    from imgcli.evaluation.label_errors import review_labels
     from imgcli.files import as_json
     from imgcli.runs import FOLDS
 
     if (run.folder / NAME).is_file():
         kept = run.read_json(NAME)
-        if kept.get("predictions") == run.digest(FOLDS):  # else the run was evaluated again
-            # An earlier version listed photos of the test part too, of folds of all photos.
-            return [one for one in kept["labels"] if not one["path"].startswith("test/")]
-    return [as_json(issue) for issue in label_issues(predictions)]
+        # Not of an evaluation before, nor of an earlier version, which estimated no number.
+        if kept.get("predictions") == run.digest(FOLDS) and "summary" in kept:
+            return KnownIssues(kept["labels"], kept["summary"])
+    review = review_labels(predictions)
+    return KnownIssues([as_json(issue) for issue in review.issues], review.summary)

@@ -27,13 +27,17 @@ NAME = "merges.json"  # in the run
 class MergesResult(Tabular):
     """The merges to consider, best first; none is a good answer."""
 
-    _keys = ("run", "accuracy", "suggestions", "confused", "too_few", "splits", "data", "merges")
+    _keys = (
+        *("run", "accuracy", "suggestions", "confused", "undecided"),
+        *("too_few", "splits", "data", "merges"),
+    )
 
     run: Path
     data: Path  # the dataset that the run was trained on, or other photos
     accuracy: float  # before any merge
     suggestions: tuple[MergeSuggestion, ...]
     confused: tuple[Mapping[str, Any], ...]  # pairs that are no merge, the worst first
+    undecided: tuple[Mapping[str, Any], ...]  # pairs of too few photos to tell
     too_few: str | None  # a sentence if there are too few photos to suggest any
     splits: tuple[Mapping[str, Any], ...] | None  # classes that may be two; None without features
     kept_in: Path | None = None  # the folder of the plan, of other photos; None in the run's
@@ -109,6 +113,7 @@ def suggest_merges(
         accuracy=float((predictions.preds == predictions.targets).mean()),
         suggestions=tuple(suggestions),
         confused=_pairs_json(confused.others),
+        undecided=_pairs_json(confused.undecided),
         too_few=None if suggestions else merges_sample_size(predictions),
         splits=_splits(found, data, predictions) if frozen else None,
     )
@@ -146,6 +151,7 @@ def _of_other(run: Run, data: Path, kept: Run) -> MergesResult:
         accuracy=float((predictions.preds == predictions.targets).mean()),
         suggestions=tuple(confused.merges),
         confused=_pairs_json(confused.others),
+        undecided=_pairs_json(confused.undecided),
         too_few=None if confused.merges else merges_sample_size(predictions),
         splits=None,
         kept_in=kept.folder,

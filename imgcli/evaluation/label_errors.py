@@ -5,18 +5,27 @@ fit to all other photos' features. The probabilities of each are calibrated, and
 probability is compared for the class given and the likeliest other one. A share of the expected
 confusion of the two classes is subtracted: in a pair that is often confused the network is
 sometimes confident and wrong, so such a photo ranks behind one of a pair that is never confused.
+No more are listed than are expected to be wrong in all, and none that is wrong with less than a
+probability of one in four.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_softmax
+from scipy.special import log_softmax
 
 from imgcli.errors import DataError
 from imgcli.evaluation.calibration import best_temperature
 from imgcli.evaluation.intervals import too_few
 from imgcli.evaluation.metrics import log_probs
+from imgcli.evaluation.wrong_labels import (
+    WrongLabels,
+    log_odds_against,
+    planted_odds,
+    probability_wrong,
+    wrong_labels,
+)
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.text import percent
 
@@ -24,10 +33,8 @@ NEAREST = 10  # photos of a class that are asked
 DISCOUNT = 0.4  # share of the log odds of a mean confusion that is subtracted
 RARE = 0.005  # a rarer confusion counts as this
 RIDGE = 1.0  # variance of a label that the linear fit leaves unexplained
-# Log odds from which on a photo is listed. With 5 % of labels flipped, 65 to 75 % of what is then
-# listed was, and 85 to 99 % of what was is listed (frozen features of 2,056 photos).
-MIN_LOG_ODDS = 2.0
-MIN_PHOTOS = 6  # with fewer, no log odds of two classes reach MIN_LOG_ODDS once calibrated
+LISTED = 0.25  # probability of being wrong from which on a label is listed
+MIN_PHOTOS = 6  # with fewer, predictions are not sure enough to contradict a label
 AT_ONCE = 1024  # photos whose similarities to all others are held
 
 
@@ -47,7 +54,7 @@ class LabelIssue:
     path: str
     label: str
     suggestion: str
-    score: float  # 0 to 1, larger is worse; the list is sorted by it
+    score: float  # the probability that the label is wrong; the list is sorted by it
     probability: float  # of the label, out-of-fold
     suggested_probability: float
     nearest: int | None  # neighbours that were counted, if there are features
@@ -56,8 +63,39 @@ class LabelIssue:
     reason: str  # one sentence
 
 
+@dataclass(frozen=True)
+class LabelReview:
+    """The labels to review, and how many are wrong in all."""
+
+    issues: list[LabelIssue]  # worst first
+    wrong: WrongLabels
+
+    @property
+    def expected(self) -> float:
+        """How many of the listed labels are wrong."""
+        return sum(issue.score for issue in self.issues)
+
+    @property
+    def summary(self) -> str:
+        """What to expect of the list, for people."""
+        listed, wrong = len(self.issues), self.wrong.sentence()
+        if listed:
+            return f"{wrong} Of the {listed:,} listed, about {self.expected:,.0f}."
+        if self.wrong.expected < LISTED:
+            return wrong
+        return (
+            f"{wrong} The predictions are too often wrong themselves to show which. With a better "
+            "network (imgcli choose) they can."
+        )
+
+
 def label_issues(predictions: Predictions, features: FloatArray | None = None) -> list[LabelIssue]:
-    """The photos that are more probably of another class than of their own, worst first.
+    """The issues of `review_labels`."""
+    return review_labels(predictions, features).issues
+
+
+def review_labels(predictions: Predictions, features: FloatArray | None = None) -> LabelReview:
+    """Find the photos that are more probably of another class than of their own.
 
     Args:
         features: `(M, D)` of a frozen backbone, rows as in the predictions; None for the
@@ -71,15 +109,21 @@ def label_issues(predictions: Predictions, features: FloatArray | None = None) -
             f"The predictions of part '{predictions.on}' are of training photos and do not show "
             "whether their labels are wrong. Run `imgcli evaluate --folds 10` first."
         )
-    if len(predictions) < 2 or len(predictions.classes) < 2:
-        return []
+    targets = predictions.targets
+    if len(predictions) < MIN_PHOTOS or len(predictions.classes) < 2:
+        return LabelReview([], WrongLabels(len(predictions), 0, 0))
     around = None if features is None else neighbours(features, predictions)
-    odds, suggested = suspicion(predictions, features, around)
-    wrong = np.flatnonzero(odds > MIN_LOG_ODDS)
-    return [
-        _issue(predictions, row, int(suggested[row]), float(expit(odds[row])), around)
-        for row in wrong[np.argsort(-odds[wrong], kind="stable")]
+    log_p = joint_log_probs(predictions, features, around)
+    discounts = _discounts(log_p, targets)
+    odds, suggested = log_odds_against(log_p, targets, discounts)
+    wrong = wrong_labels(log_p, targets)
+    score = probability_wrong(odds, planted_odds(log_p, targets, discounts), wrong.expected)
+    worst = np.lexsort((-odds, -score))[: round(wrong.expected)]
+    issues = [
+        _issue(predictions, row, int(suggested[row]), float(score[row]), around)
+        for row in worst[score[worst] >= LISTED].tolist()
     ]
+    return LabelReview(issues, wrong)
 
 
 def labels_sample_size(predictions: Predictions) -> str | None:
@@ -91,18 +135,28 @@ def suspicion(
     predictions: Predictions, features: FloatArray | None, around: Neighbours | None
 ) -> tuple[FloatArray, IntArray]:
     """Each photo's log odds of being labelled wrong `(M,)`, and the class it then is of `(M,)`."""
-    targets, rows = predictions.targets, np.arange(len(predictions))
+    log_p = joint_log_probs(predictions, features, around)
+    return log_odds_against(log_p, predictions.targets, _discounts(log_p, predictions.targets))
+
+
+def joint_log_probs(
+    predictions: Predictions, features: FloatArray | None, around: Neighbours | None
+) -> FloatArray:
+    """The mean log probabilities `(M, K)` of all predictors, each calibrated first."""
     predicted = [log_probs(predictions.probs)]
     if features is not None and around is not None:
         predicted += [around.likeness, linear_fit(features, predictions)]
-    scaled = [log_p / best_temperature(log_p, targets) for log_p in predicted]
-    log_p = log_softmax(np.mean([log_softmax(one, axis=1) for one in scaled], axis=0), axis=1)
-    own = log_p[rows, targets]
-    others = log_p.copy()
-    others[rows, targets] = -np.inf
-    suggested = others.argmax(axis=1)
-    confused = mean_confusion(np.exp(log_p), targets)[targets, suggested]
-    return others[rows, suggested] - own - DISCOUNT * np.log(confused + RARE), suggested
+    scaled = [log_p / best_temperature(log_p, predictions.targets) for log_p in predicted]
+    joint: FloatArray = log_softmax(
+        np.mean([log_softmax(one, axis=1) for one in scaled], axis=0), axis=1
+    )
+    return joint
+
+
+def _discounts(log_p: FloatArray, targets: IntArray) -> FloatArray:
+    """What the expected confusion of two classes takes off log odds, `(K, K)`."""
+    discounts: FloatArray = DISCOUNT * np.log(mean_confusion(np.exp(log_p), targets) + RARE)
+    return discounts
 
 
 def mean_confusion(predicted: FloatArray, targets: IntArray) -> FloatArray:

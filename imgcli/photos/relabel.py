@@ -1,12 +1,13 @@
 """The relabel plan: photos that are to have another label, in a table that the user edits.
 
-    folder,path,label,new_label,score,reason,sha256
-    raw,cat/017.jpg,cat,dog,0.9871,"The network, which had not seen it, …",9f2c…
+    accept,folder,path,label,new_label,score,reason,sha256
+    yes,raw,cat/017.jpg,cat,dog,0.9871,"Out-of-fold probability 98.7 % for …",9f2c…
 
-A row that is deleted, or whose new label is its label or empty, leaves the photo as it is. A text
-that begins with an apostrophe is protected from spreadsheets, as by `wording.csv_text`. The columns
-`folder`, `score`, `reason` and `sha256` may be missing. Nothing is moved before every row
-has been understood and every photo found to be the one that was looked at.
+A row that is not accepted, or whose new label is its label or empty, leaves the photo as it is. A
+text that begins with an apostrophe is protected from spreadsheets, as by `text.csv_text`. The
+columns `folder`, `score`, `reason` and `sha256` may be missing; without `accept`, as in a table of
+one's own, all rows are accepted. Nothing is moved before every row has been understood and every
+photo found to be the one that was looked at.
 """
 
 import csv
@@ -32,7 +33,9 @@ from imgcli.reading import read_regular
 from imgcli.text import csv_text, free_suffixes, from_cell, listed
 
 PLAN = Path("relabel.csv")
-COLUMNS = ("folder", "path", "label", "new_label", "score", "reason", "sha256")
+ACCEPT = "accept"
+ACCEPTED = ("yes", "y", "x", "1", "true")  # what a user may write there
+COLUMNS = (ACCEPT, "folder", "path", "label", "new_label", "score", "reason", "sha256")
 NEEDED = ("path", "label", "new_label")
 TOLD = ("folder", *NEEDED, "sha256")
 
@@ -94,7 +97,7 @@ def write_plan(
     rows: list[tuple[object, ...]] = [COLUMNS]
     for origin, issue in zip(origins, issues, strict=True):
         advice = (issue["suggestion"], f"{issue['score']:.4f}", issue["reason"])
-        rows.append((folder, origin.path, issue["label"], *advice, origin.sha256))
+        rows.append(("", folder, origin.path, issue["label"], *advice, origin.sha256))
     data = csv_text(rows).encode()
     free = (PLAN.with_stem(PLAN.stem + suffix) for suffix in free_suffixes())
     for place in [file] if file else free:
@@ -194,7 +197,8 @@ def _read(file: Path) -> list[_Row]:
     rows: dict[str, _Row] = {}
     for number, line in lines:
         folder, path, label, new, sha256 = (from_cell(line.get(name) or "") for name in TOLD)
-        if new.strip() in ("", label.strip()):
+        accepted = from_cell(line.get(ACCEPT, ACCEPTED[0]) or "").strip().casefold() in ACCEPTED
+        if not accepted or new.strip() in ("", label.strip()):
             continue
         row = _Row(f"Line {number} of '{file}'", folder, path, label, new, sha256.strip())
         if path in rows:

@@ -8,6 +8,7 @@ import pytest
 from imgcli.commands.check_labels import known_issues
 from imgcli.records import Predictions
 from imgcli.runs import Run
+from tests.support.plans import accept_all
 from tests.support.runs import WRONG, labelled_predictions, run_with_a_wrong_label
 from tests.support.shell import Shell, imgcli
 from tests.support.trees import files_of
@@ -33,6 +34,9 @@ def test_a_wrong_label_is_found_corrected_and_put_back(
     assert 'alt="train/blue/12.png"' in Path(found["sheet"]).read_text("utf-8")
     assert files_of(Path("raw")) == before
     assert imgcli("check", "--fix", "relabel.csv") == 0
+    assert "Nothing was moved. Write yes in its column accept" in capsys.readouterr().out
+    accept_all(Path("relabel.csv"))
+    assert imgcli("check", "--fix", "relabel.csv") == 0
     out = capsys.readouterr().out
     assert "Relabelled 1 photo:\n  blue/12.png → red/12.png" in out
     assert "Undo: imgcli restore raw\nNext: imgcli split raw --update, then imgcli train" in out
@@ -49,6 +53,7 @@ def test_for_people_it_names_the_plan_and_what_to_type(run: Run, capsys: Capture
     out = capsys.readouterr().out
     assert "train/blue/12.png" in out and "Next: imgcli check --fix 'my plan.csv'" in out
     assert "exact duplicates" not in out and "photos of 3 classes" not in out
+    accept_all(Path("my plan.csv"))
     assert imgcli("check", "--fix", "my plan.csv", "--dry-run") == 0
     assert "Would relabel 1 photo:" in capsys.readouterr().out
     assert Path("raw", WRONG).exists()
@@ -65,14 +70,14 @@ def test_with_a_folder_that_is_checked_too(run: Run, capsys: Capture) -> None:
 
 def test_the_report_shows_the_list_that_was_found_until_the_run_is_judged_again(run: Run) -> None:
     predictions = run.load_predictions("predictions-folds.npz")
-    assert [issue["path"] for issue in known_issues(run, predictions)] == [f"train/{WRONG}"]
+    assert [issue["path"] for issue in known_issues(run, predictions).issues] == [f"train/{WRONG}"]
     assert imgcli("check", "--labels") == 0
     kept = run.read_json("labels.json")
     shown = [{**issue, "path": "kept"} for issue in kept["labels"]]
     run.write_json("labels.json", {**kept, "labels": shown})
-    assert known_issues(run, predictions) == shown
+    assert known_issues(run, predictions).issues == shown
     run.save_predictions("predictions-folds.npz", labelled_predictions(Path("dataset"), seed=1))
-    assert [issue["path"] for issue in known_issues(run, predictions)] == [f"train/{WRONG}"]
+    assert [issue["path"] for issue in known_issues(run, predictions).issues] == [f"train/{WRONG}"]
 
 
 def test_right_labels_make_no_plan(run: Run, capsys: Capture) -> None:

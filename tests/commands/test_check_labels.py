@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from imgcli.commands.check import check
+from tests.support.plans import accept_all
 from tests.support.runs import WRONG, run_with_a_wrong_label
 from tests.support.shell import Printed
 
@@ -20,6 +21,7 @@ def test_it_returns_what_the_command_prints(here: Path, printed: Printed) -> Non
     both = check("raw", labels=True)
     assert both.found is not None and both.labels is not None
     assert printed("check", "raw", "--labels") == both.to_json()
+    accept_all(Path("relabel.csv"))
     fixed = check(fix="relabel.csv").fixed
     assert fixed is not None and [(move.path, move.to) for move in fixed.moved] == [
         (WRONG, "red/12.png")

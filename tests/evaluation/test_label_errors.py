@@ -167,11 +167,11 @@ def test_training_photos_are_refused() -> None:
 
 
 def test_of_two_classes_six_photos_are_the_fewest_that_can_be_flagged() -> None:
-    targets = np.array([1, 1, 0, 0, 0, 0])
-    enough = predictions(targets, sure([1, 1, 0, 0, 0, 1], 2))
+    targets = np.array([0, 0, 0, 0, 1, 1])
+    enough = predictions(targets, sure([1, 0, 0, 0, 1, 1], 2))
     assert len(enough) == MIN_PHOTOS and len(label_issues(enough)) == 1
     assert labels_sample_size(enough) is None
-    fewer = predictions(targets[1:], sure([1, 0, 0, 0, 1], 2))
+    fewer = predictions(targets[:-1], sure([1, 0, 0, 0, 1], 2))
     assert label_issues(fewer) == []
     assert (labels_sample_size(fewer) or "").startswith(
         "5 photos are too few to tell whether one is"

@@ -13,6 +13,7 @@ from imgcli.errors import DataError, StorageError
 from imgcli.photos.quarantine import quarantine, restore
 from imgcli.photos.relabel import PLAN, origins, planned, write_plan
 from tests.support.kills import stopped_at
+from tests.support.plans import accept_all
 from tests.support.trees import FileStates, file_states
 
 NAMES = (
@@ -42,7 +43,8 @@ def issue(label: str = "cat", suggestion: str = "owl, barn") -> dict[str, Any]:
 
 def plan_of(raw: Path, *names: str, file: Path | None = None) -> Path:
     folder, found = origins(raw, names)
-    return write_plan(file, folder, found, [issue(name.split("/")[0]) for name in names])
+    plan = write_plan(file, folder, found, [issue(name.split("/")[0]) for name in names])
+    return accept_all(plan)
 
 
 def edit(plan: Path, path: str, new_label: str) -> None:
@@ -62,7 +64,16 @@ def carry_out(plan: Path) -> Path:
     return root
 
 
-def test_a_plan_left_alone_does_what_it_suggests_and_is_undone(raw: Path) -> None:
+def test_rows_that_are_not_accepted_leave_their_photos(raw: Path) -> None:
+    folder, found = origins(raw, ["cat/a.jpg", "dog/b.jpg"])
+    plan = write_plan(None, folder, found, [issue("cat"), issue("dog")])
+    assert planned(plan, None, raw)[1] == []
+    text = plan.read_text().splitlines(keepends=True)
+    plan.write_text("".join([*text[:2], "X " + text[2]]))
+    assert [move.path for move in planned(plan, None, raw)[1]] == ["dog/b.jpg"]
+
+
+def test_an_accepted_plan_does_what_it_suggests_and_is_undone(raw: Path) -> None:
     before = file_states(raw)
     assert carry_out(plan_of(raw, *NAMES)) == raw
     moved = {f"owl, barn/{name.split('/')[-1]}": before[name] for name in NAMES}
@@ -120,7 +131,7 @@ def test_names_that_a_spreadsheet_would_run_are_harmless_and_survive(
         (Path("raw") / label / f"{label}.jpg").write_bytes(os.fsencode(label))
     wanted = dict(zip(NASTY, NASTY[1:] + NASTY[:1], strict=True))
     folder, found = origins(Path("raw"), [f"{label}/{label}.jpg" for label in NASTY])
-    plan = write_plan(None, folder, found, [issue(a, b) for a, b in wanted.items()])
+    plan = accept_all(write_plan(None, folder, found, [issue(a, b) for a, b in wanted.items()]))
     if quoted:
         for row in csv.reader(io.StringIO(plan.read_text("utf-8"), newline="")):
             assert all(cell.isprintable() and cell[:1] not in tuple("=+-@＝") for cell in row)
@@ -173,7 +184,8 @@ def test_a_plan_that_is_not_there_says_how_to_write_one(raw: Path) -> None:
 
 
 def test_a_plan_that_may_have_been_edited_is_never_overwritten(raw: Path) -> None:
-    assert plan_of(raw, "cat/a.jpg") == plan_of(raw, "cat/a.jpg") == PLAN
+    folder, found = origins(raw, ["cat/a.jpg"])
+    assert {write_plan(None, folder, found, [issue()]) for _ in range(2)} == {PLAN}
     edit(PLAN, "cat/a.jpg", "dog")
     mine = PLAN.read_bytes()
     assert plan_of(raw, "cat/a.jpg") == Path("relabel-2.csv")
@@ -189,7 +201,7 @@ def test_a_dataset_made_elsewhere_is_relabelled_in_its_parts(raw: Path) -> None:
             (data / part / name).parent.mkdir(parents=True)
             (data / part / name).write_bytes(f"{part}{name}".encode())
     folder, found = origins(data, ["test/cat/1.jpg"])
-    plan = write_plan(None, folder, found, [issue("cat", "dog")])
+    plan = accept_all(write_plan(None, folder, found, [issue("cat", "dog")]))
     _, (move,) = planned(plan, None, raw)
     assert move.to is not None and move.to.startswith("test/dog/1-")
 

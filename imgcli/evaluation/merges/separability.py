@@ -154,6 +154,7 @@ class ExpectedAuc:
 
     def __init__(self, predictions: Predictions) -> None:
         occur = np.unique(predictions.targets).tolist()
+        self.classes = occur  # by number, those with photos
         self._logs = {target: mean_logs(predictions, target) for target in occur}
         self._losses: dict[tuple[int, int], float] = {}
         spread = np.linspace(0, len(occur) - 1, min(OTHERS, len(occur))).round().astype(int)

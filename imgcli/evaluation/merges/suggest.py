@@ -21,7 +21,8 @@ from imgcli.text import percent, times
 
 Links = dict[tuple[int, int], PairEvidence]
 
-TOLD_APART = 0.9  # AUC from which the model tells two classes apart, however often it errs
+TOLD_APART = 0.9  # AUC from which the model tells two classes apart, however often it errs,
+OVERLAPPING = 0.85  # or an interval above this: the most seen of classes whose meanings overlap
 MIN_PHOTOS = 8  # photos; of all confusions of two classes among fewer, none is beyond chance
 
 
@@ -31,6 +32,15 @@ class Confused:
 
     merges: list[MergeSuggestion]  # that cannot be told apart, best first
     others: list[PairEvidence]  # that can be, or are hard beside all classes; the worst first
+    undecided: list[PairEvidence]  # hardly told apart, and of too few photos to show more
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of classes by their numbers, the smaller first."""
+
+    confused: Links  # by more than chance, or with the same photos
+    undecided: Links
 
 
 def suggest_merges(predictions: Predictions) -> list[MergeSuggestion]:
@@ -54,9 +64,11 @@ def confused_classes(
     is: a chain a-b-c is not a group. A group comes beside its pairs, or in their place where all of
     them are `same`, because merging two of three would leave a coin to toss.
 
-    A pair that the model tells apart (AUC of 0.9 and more) is no merge: two classes of one meaning
-    stay below that with any number of photos; of two meanings, more photos or a better network
-    raise it. With two classes there is nothing to suggest: every error of one falls on the other.
+    A pair that the model tells apart (AUC of 0.9 and more, or an interval above 0.85) is no merge:
+    two classes of one meaning stay below that with any number of photos; of two meanings, more
+    photos or a better network raise it. A pair that is told apart far worse than its classes are
+    from others, and of too few photos to be confused by more than chance, is undecided.
+    With two classes there is nothing to suggest: every error of one falls on the other.
 
     Args:
         alpha: largest p-value, corrected for the number of pairs.
@@ -72,9 +84,9 @@ def confused_classes(
             f"which classes are confused. Run `imgcli evaluate --folds 10` first."
         )
     confusion = confusion_of(predictions)
-    pairs = _confused(predictions, confusion, alpha, min_rate)
-    links = {pair: one for pair, one in pairs.items() if _is_one(one, alpha, max_auc)}
-    others = [one for pair, one in pairs.items() if pair not in links]
+    pairs = _pairs(predictions, confusion, alpha, min_rate)
+    links = {pair: one for pair, one in pairs.confused.items() if _is_one(one, alpha, max_auc)}
+    others = [one for pair, one in pairs.confused.items() if pair not in links]
     groups = _groups(links, len(predictions.classes))
     settled = {
         pair
@@ -89,7 +101,10 @@ def confused_classes(
     found = [suggestion for suggestion in found if suggestion.evidence["gain_beyond_chance"] > 0]
     return Confused(
         sorted(found, key=lambda suggestion: (-suggestion.score, suggestion.classes)),
-        sorted(others, key=lambda pair: (-pair.score, pair.classes)),
+        *(
+            sorted(some, key=lambda pair: (-pair.score, pair.classes))
+            for some in (others, pairs.undecided.values())
+        ),
     )
 
 
@@ -110,31 +125,30 @@ def disjoint(suggestions: Sequence[MergeSuggestion]) -> list[tuple[str, ...]]:
     return taken
 
 
-def _confused(
-    predictions: Predictions, confusion: IntArray, alpha: float, min_rate: float
-) -> Links:
-    """The pairs that are confused by more than chance, or have the same photos.
-
-    Returns:
-        Their evidence by class numbers, the smaller first.
-    """
+def _pairs(predictions: Predictions, confusion: IntArray, alpha: float, min_rate: float) -> _Pairs:
+    """The pairs that are confused, and those hardly told apart."""
     if len(predictions) == 0 or len(predictions.classes) < 3:
-        return {}
+        return _Pairs({}, {})
     null, expected_auc = null_model(predictions), ExpectedAuc(predictions)
-    found = {}
+    confused, undecided = {}, {}
     for a, b in _candidates(predictions, null.p_values <= alpha):
         evidence = evidence_of(predictions, confusion, null, expected_auc, a, b)
         if evidence.rate >= min_rate and (evidence.p_value <= alpha or evidence.much_shared):
-            found[a, b] = evidence
-    return found
+            confused[a, b] = evidence
+    for a, b in itertools.combinations(expected_auc.classes, 2):
+        if (a, b) not in confused and 1 - expected_auc.loss(a, b) < TOLD_APART:
+            evidence = evidence_of(predictions, confusion, null, expected_auc, a, b)
+            if evidence.apart.auc_ci95[1] < TOLD_APART and evidence.stands_out:
+                undecided[a, b] = evidence
+    return _Pairs(confused, undecided)
 
 
 def _is_one(pair: PairEvidence, alpha: float, max_auc: float) -> bool:
     """Whether a confused pair is to be merged."""
     if pair.apart.auc_ci95[1] > max_auc:
         return False
-    hardly_apart = pair.apart.auc < TOLD_APART and pair.stands_out and pair.p_value <= alpha
-    return hardly_apart or pair.much_shared
+    told_apart = pair.apart.auc >= TOLD_APART or pair.apart.auc_ci95[0] >= OVERLAPPING
+    return pair.much_shared or (not told_apart and pair.stands_out and pair.p_value <= alpha)
 
 
 def _candidates(predictions: Predictions, confused: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgcli.report.page.html import Thumbnails, environment, gallery_images
-from imgcli.report.terminal.check import CONFLICTS, KINDS, LABELS_EXPECTED, sentences
+from imgcli.report.terminal.check import CONFLICTS, KINDS, sentences
 from imgcli.text import count, percent
 
 # Shown of each kind; the JSON document lists all.
@@ -21,7 +21,7 @@ ABOUT = {
     "near-duplicates keeps the first of each class. Distance: the largest local difference to the "
     "first photo, in units of contrast; 0 is identical, threshold 0.28.",
     "labels": "Each with its label, the suggested label, and the out-of-fold probability of that. "
-    f"{LABELS_EXPECTED} Look before you relabel: a rare but correct label can be listed.",
+    "{summary} Look before you relabel: a rare but correct label can be listed.",
     "shortcuts": "One place in the photos tells the class by itself. Look for a mark there, and "
     "crop or blank it in all photos: a network may learn it instead of the class.",
     "exact": "The same bytes under several names. --fix duplicates keeps the first of each class.",
@@ -54,7 +54,7 @@ class Section:
 def sections(document: Mapping[str, Any]) -> list[Section]:
     """The findings of a check's JSON document; none where nothing was found."""
     found = [
-        *_labels(document.get("labels", [])),
+        *_labels(document),
         *_conflicts(document),
         *_duplicates(document),
         *_shortcuts(document),
@@ -80,7 +80,8 @@ def page(document: Mapping[str, Any], thumbnails: Thumbnails) -> str:
     )
 
 
-def _labels(issues: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
+def _labels(document: Mapping[str, Any]) -> Iterator[Section]:
+    issues = document.get("labels", [])
     groups = tuple(
         (
             Tile(
@@ -91,7 +92,8 @@ def _labels(issues: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
         for one in issues[:PHOTOS]
     )
     more = f"and {len(issues) - PHOTOS:,} more" if len(issues) > PHOTOS else ""
-    yield Section(f"Labels to review ({len(issues):,})", ABOUT["labels"], groups, more)
+    about = ABOUT["labels"].format(summary=document.get("summary", ""))
+    yield Section(f"Labels to review ({len(issues):,})", about, groups, more)
 
 
 def _conflicts(document: Mapping[str, Any]) -> Iterator[Section]:

@@ -65,7 +65,9 @@ class Report:
     evaluations: int | None = None  # of the test part, up to now
     merges: Sequence[MergeSuggestion] | None = None  # None: no out-of-fold predictions
     confused: Sequence[str] = ()  # a sentence on each pair of classes that is no merge
+    undecided: Sequence[str] = ()  # or of too few photos to tell
     issues: Sequence[Mapping[str, Any]] | None = None  # of labels; None: no such predictions
+    labels_summary: str = ""  # how many of them, and of all labels, are expected to be wrong
     # Photos with more errors than others: a sentence, and paths; None where not looked for.
     slices: Sequence[tuple[str, Sequence[str]]] | None = None
     merges_sample_size: str | None = None  # the sentence that photos are too few to suggest any
@@ -193,9 +195,10 @@ def _advice(report: Report) -> dict[str, Any]:
         "no_merges": merges_text.NONE,
         "confused": report.confused[: merges_text.MAX_PAIRS],
         "hard": merges_text.HARD,
+        "undecided": report.undecided[: merges_text.MAX_PAIRS],
+        "few": merges_text.FEW,
         "suspects": galleries.suspects(report.issues),
-        "no_labels": check_text.NO_LABELS,
-        "labels_expected": check_text.LABELS_EXPECTED,
+        "no_labels": check_text.no_labels(report.labels_summary),
     }
 
 

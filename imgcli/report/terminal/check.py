@@ -67,7 +67,7 @@ def checked(document: Mapping[str, Any], following: str) -> list[RenderableType]
         lines += fixed(document["fixed"], f"imgcli restore {root}")
     shown = found(document) if "files" in document else []
     if "labels" in document:
-        shown.append(labels_table(document["labels"], document["too_few"]))
+        shown.append(labels_table(document["labels"], document["summary"], document["too_few"]))
     return [*shown, *texts(lines + _next_steps(document, following))]
 
 
@@ -75,7 +75,7 @@ def _next_steps(document: Mapping[str, Any], following: str) -> list[str]:
     if document.get("plan"):
         plan = quote(document["plan"])
         return [
-            f"To edit: {plan}; the photo of a deleted row stays as it is",
+            f"To accept: write yes in the column accept of {plan}; other rows change nothing",
             f"Next: imgcli check --fix {plan}",
         ]
     if "labels" in document or len(document["classes"]) < 2:
@@ -188,10 +188,9 @@ def _left(done: Mapping[str, Any]) -> list[str]:
 # --- labels --------------------------------------------------------------------------------------
 
 MAX_LABELS = 20  # rows of the table
-NO_LABELS = "No labels to review: none contradicts the out-of-fold predictions clearly enough."
-# Measured on frozen features of 2,056 photos; see evaluation/label_errors.
-LABELS_EXPECTED = (
-    "If 5 % of all labels are wrong, expect 65 to 75 % of this list to be wrong; if fewer, less."
+NOT_ACCEPTED = (
+    "The plan asks for no other label. Nothing was moved. Write yes in its column accept where the "
+    "new label is right."
 )
 LABELS_LEGEND = (
     "Probability: out-of-fold, of the label → of the suggested label. Neighbours: the most similar "
@@ -201,14 +200,22 @@ LABELS_LEGEND = (
 Issue = Mapping[str, Any]  # of the JSON document, which has the worst first
 
 
-def labels_table(issues: Sequence[Issue], too_few: str | None = None) -> RenderableType:
+def no_labels(summary: str) -> str:
+    """The sentences where no label is to be reviewed."""
+    return f"No labels to review. {summary}"
+
+
+def labels_table(
+    issues: Sequence[Issue], summary: str, too_few: str | None = None
+) -> RenderableType:
     """The worst of them: the photo, its label, the suggested label, and the evidence.
 
     Args:
+        summary: how many of them, and of all labels, are expected to be wrong.
         too_few: the sentence that photos are too few to find any.
     """
     if not issues:
-        return Text(too_few or NO_LABELS)
+        return Text(too_few or no_labels(summary))
     shown = table(
         *map(text, ("photo", "label", "suggested")),
         *map(number, ("probability\nin %", "neighbours\nas suggested")),
@@ -219,7 +226,7 @@ def labels_table(issues: Sequence[Issue], too_few: str | None = None) -> Rendera
     more = len(issues) - MAX_LABELS
     rest = f" {count(more, 'photo')} more: the plan lists them all." if more > 0 else ""
     heading = Text(f"Labels to review ({len(issues):,})", style="bold")
-    return Group(heading, Text(LABELS_EXPECTED), shown, Text(LABELS_LEGEND + rest))
+    return Group(heading, Text(summary), shown, Text(LABELS_LEGEND + rest))
 
 
 def _probability(issue: Issue) -> str:
@@ -241,7 +248,7 @@ def relabelled(done: Mapping[str, Any], undo: str, then: str) -> list[str]:
     listed = done["moved"] or done.get("would_move", [])
     lines = first([f"{move['path']} → {move['to']}" for move in listed], MAX_LABELS)
     if not listed:
-        return _left(done) or ["The plan asks for no other label. Nothing was moved."]
+        return _left(done) or [NOT_ACCEPTED]
     if done["quarantine"] is None:
         return [f"Would relabel {count(len(listed), 'photo')}:", *lines]
     head = f"Relabelled {count(len(listed), 'photo')}:"

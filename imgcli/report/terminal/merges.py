@@ -16,11 +16,12 @@ HARD = (
     "Merge such classes only if they mean the same to you: more photos of both, or another network "
     "(imgcli choose), tell them apart better."
 )
-MAX_PHOTOS = 4  # named per suggestion; --json has all of them
-NONE = (
-    "No merges suggested: no two classes are confused more often than independent errors would "
-    "explain."
+FEW = (
+    "They may be one class or two. Collect more photos of both; if they mean the same to you, "
+    "merge them."
 )
+MAX_PHOTOS = 4  # named per suggestion; --json has all of them
+NONE = "No merges suggested: the model shows no two classes to be one."
 
 
 def suggestions(
@@ -42,6 +43,15 @@ def suggestions(
 
 def confused(found: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     """The confused classes that are not suggested; nothing where there are none."""
+    return _pairs(found, "Most confused classes that are no merge", HARD)
+
+
+def undecided(found: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """The classes of too few photos to tell; nothing where there are none."""
+    return _pairs(found, "Classes of too few photos to tell apart", FEW)
+
+
+def _pairs(found: Sequence[Mapping[str, Any]], title: str, advice: str) -> list[RenderableType]:
     if not found:
         return []
     names = (" + ".join(map(printable, pair["classes"])) for pair in found[:MAX_PAIRS])
@@ -50,11 +60,7 @@ def confused(found: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
         for name, pair in zip(names, found, strict=False)
     ]
     more = f" The worst {MAX_PAIRS} of {len(found):,}." if len(found) > MAX_PAIRS else ""
-    return [
-        Text("\nMost confused classes that are no merge", "bold"),
-        _ranked(entries),
-        Text(f"{HARD}{more}"),
-    ]
+    return [Text(f"\n{title}", "bold"), _ranked(entries), Text(f"{advice}{more}")]
 
 
 def splits(found: Sequence[Mapping[str, Any]]) -> list[RenderableType]:

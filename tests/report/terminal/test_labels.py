@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from imgcli.report.terminal.check import NOT_ACCEPTED, relabelled
 from imgcli.report.terminal.check import labels_table as table
-from imgcli.report.terminal.check import relabelled
 from tests.support.reports import piped
 
 
@@ -23,8 +23,11 @@ def issue(path: str = "train/cat/1.jpg", **more: Any) -> dict[str, Any]:
     }
 
 
+SUMMARY = "About 2 of 40 labels are expected to be wrong."
+
+
 def printed(*issues: dict[str, Any]) -> str:
-    return piped(table(issues))
+    return piped(table(issues, SUMMARY))
 
 
 def test_the_table_shows_what_speaks_for_it() -> None:
@@ -34,6 +37,7 @@ def test_the_table_shows_what_speaks_for_it() -> None:
         and "1.0 → 95.0" in text
         and "8 of 10" in text
         and "Labels to review (1)" in text
+        and SUMMARY in text
     )
     assert "–" in printed(issue(nearest=None))
     assert printed().startswith("No labels to review")
@@ -68,4 +72,4 @@ def test_what_would_be_done_and_nothing_are_told_apart() -> None:
     would = done(quarantine=None, moved=[], would_move=done()["moved"][:1])
     assert relabelled(would, "", "") == ["Would relabel 1 photo:", "  cat/0.jpg → dog/0.jpg"]
     (nothing,) = relabelled({**would, "would_move": []}, "", "")
-    assert nothing == "The plan asks for no other label. Nothing was moved."
+    assert nothing == NOT_ACCEPTED

@@ -8,7 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from imgcli.config import TrainConfig
 from imgcli.training.context import FitSpec
 from imgcli.training.fitting import fit_all
-from tests.support.features import context_of
+from imgcli.training.probe.fit import ENOUGH, validation_folds
+from tests.support.features import HEAD, context_of
 
 
 @pytest.mark.parametrize("balance", ["loss", "sample"])
@@ -31,3 +32,14 @@ def test_a_balanced_head_weighs_all_classes_the_same(balance: str) -> None:
         (features - features.mean(axis=0)) / scale
     )
     assert (said == found[balance]).mean() > 0.98
+
+
+def test_inner_folds_are_fitted_until_enough_photos_are_held_out() -> None:
+    for n, folds in ((300, 3), (3 * ENOUGH - 6, 2), (3 * ENOUGH, 1)):
+        targets = np.arange(n) % 3
+        context = context_of(torch.zeros(n, 2), targets, HEAD)
+        pairs = validation_folds(context, FitSpec(np.arange(n)))
+        held = np.concatenate([rows for _, rows in pairs])
+        assert len(pairs) == folds and len(np.unique(held)) == len(held)
+        assert folds == 3 or len(held) >= ENOUGH
+        assert all(np.intersect1d(fit, rows).size == 0 for fit, rows in pairs)
