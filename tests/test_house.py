@@ -18,9 +18,14 @@ HOUSE = Path(__file__).resolve().parents[1]
 PACKAGE = HOUSE / "imgcli"
 GROUND = {
     *("errors", "config", "text", "progress", "records", "reading", "documents", "run_documents"),
-    *("files", "aside", "staging", "batch", "runs", "ledger", "image_types", "provenance"),
+    *("files", "aside", "staging", "batch", "runs", "latest_run", "run_lookup", "ledger"),
+    *("image_types", "provenance"),
     *("folder_names", "tree_readings", "class_folders", "compute"),
     *("photo_sizes", "parquet_tables", "tables", "photo_files", "locations", "http", "remote"),
+}
+TORCHLESS = {
+    *("collect", "photos", "evaluation", "report"),
+    *("errors", "records", "runs", "latest_run", "run_lookup"),
 }
 ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking", "export"}
 ALLOWED = {
@@ -49,7 +54,9 @@ ALLOWED = {
     "parquet_tables": {"errors", "reading", "remote"},
     "tables": {"errors", "image_types", "parquet_tables", "reading", "records"},
     "photo_files": {"errors", "folder_names", "image_types", "tables", "text"},
-    "runs": GROUND - {"ledger"},
+    "runs": GROUND - {"latest_run", "run_lookup", "ledger"},
+    "latest_run": GROUND - {"run_lookup", "ledger"},
+    "run_lookup": GROUND - {"ledger"},
     "ledger": GROUND,
     **{room: GROUND | {room} for room in ROOMS},
     "training": GROUND | {"training", "photos", "models", "tracking"},
@@ -118,7 +125,7 @@ def test_commands_return_results_and_print_none() -> None:
 
 def test_evaluation_and_report_know_no_torch() -> None:
     for room, path, tree in modules():
-        if room in ("evaluation", "report", "collect", "photos", "records", "runs", "errors"):
+        if room in TORCHLESS:
             heavy = {name.partition(".")[0] for name in imported(tree)} & {"torch", "timm"}
             assert not heavy, path
 
@@ -188,11 +195,12 @@ def test_no_result_is_decided_by_a_clock() -> None:
 # Where files may be written at all, and why there. A file that is written beside these three goes
 # through one of them: `with files.atomic_file(path) as temporary`, `write_json`, a `Batch`, …
 WRITERS = {
+    "latest_run.py": "the link runs/latest, made beside it and renamed over it",
     "files.py": "the atomic writer",
     "aside.py": "renaming what is not to be lost",
     "staging.py": "folders written whole, by renaming",
     "batch.py": "many small files made durable together, and lines that are only added",
-    "runs.py": "the link runs/latest, made beside it and renamed over it",
+    "runs.py": "a run's folder, made beside the others and renamed",
 }
 # What else writes by itself: the calls it makes, each with the reason that no writer could do it.
 EXCEPTIONS = {

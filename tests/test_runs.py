@@ -22,19 +22,10 @@ from imgcli.files import (
     write_atomic,
     write_json,
 )
+from imgcli.latest_run import finish_run, make_room_for_latest, through_latest
 from imgcli.records import Predictions
-from imgcli.runs import (
-    Run,
-    find_run,
-    find_runs,
-    finish_run,
-    finished_runs,
-    make_room_for_latest,
-    named,
-    new_run,
-    through_latest,
-    unfinished_run,
-)
+from imgcli.run_lookup import find_run, find_runs, unfinished_run
+from imgcli.runs import Run, finished_runs, named, new_run
 
 CONFIG = TrainConfig.of(arch="small-cnn", model_args={"pad_type": "same"})
 

@@ -77,7 +77,7 @@ def compare(
 
       imgcli compare runs/*-alexnet --format latex > table.tex
     """
-    from imgcli.runs import refuse_missing
+    from imgcli.run_lookup import refuse_missing
 
     check_form(form, table, TABLES, json)
     refuse_missing(runs)

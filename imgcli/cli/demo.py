@@ -70,7 +70,7 @@ def _write_digits(raw: Path, runs: Path, force: bool) -> None:
     from imgcli.aside import set_aside
     from imgcli.collect.digits import TWO_NAMES, digits
     from imgcli.collect.ingest import open_store
-    from imgcli.runs import through_latest
+    from imgcli.latest_run import through_latest
 
     # report.html is the last file that the demo makes; without it, an interrupted demo goes on.
     if through_latest(runs / "latest" / "report.html").exists() and not force:

@@ -168,7 +168,8 @@ def _data_option(result: command.EvaluateResult) -> str:
 
 
 def _run_option(folder: Path) -> str:
-    from imgcli.runs import Run, is_latest, named
+    from imgcli.latest_run import is_latest
+    from imgcli.runs import Run, named
 
     if is_latest(Run(folder)):
         return ""

@@ -48,7 +48,7 @@ def report(
 
       imgcli report --run 20260101-120000-resnet101 --out resnet.html
     """
-    from imgcli.runs import refuse_missing
+    from imgcli.run_lookup import refuse_missing
 
     refuse_missing([run])
 

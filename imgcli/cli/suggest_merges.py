@@ -47,7 +47,7 @@ def suggest_merges(
 
       imgcli suggest-merges --run latest --retrain --json
     """
-    from imgcli.runs import refuse_missing
+    from imgcli.run_lookup import refuse_missing
 
     check_form(form, None, "suggestions", json)
     refuse_missing([run])

@@ -104,7 +104,7 @@ def check(
         return _relabel(edited, root, levels, dry_run=dry_run)
     kinds = kinds_in(fixes)
     if labels:
-        from imgcli.runs import find_run
+        from imgcli.run_lookup import find_run
 
         issues = check_labels(find_run(run), data, plan)
         result = CheckResult(issues.data, labels=issues)

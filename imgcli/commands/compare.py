@@ -23,7 +23,7 @@ from imgcli.report.plots import comparison as plots
 from imgcli.report.plots import training
 from imgcli.report.plots.style import save
 from imgcli.report.table_formats import TableRecord
-from imgcli.runs import find_runs
+from imgcli.run_lookup import find_runs
 from imgcli.text import listed, percent, printable
 
 if TYPE_CHECKING:

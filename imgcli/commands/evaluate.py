@@ -232,7 +232,7 @@ def evaluate(
 
     from imgcli.files import need_writable
     from imgcli.photos.dataset import refuse_missing
-    from imgcli.runs import find_runs
+    from imgcli.run_lookup import find_runs
     from imgcli.tracking.session import chosen_trackers
 
     follow = chosen_trackers(track)

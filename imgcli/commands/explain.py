@@ -95,7 +95,7 @@ def explain(
     if not 0 <= nearest <= 50:
         raise WrongUsage(f"--nearest {nearest} must be from 0 to 50.")
     check_device(device)
-    from imgcli.runs import find_run
+    from imgcli.run_lookup import find_run
 
     found = find_run(str(run))
     target = optional_path(out)

@@ -128,7 +128,7 @@ def export_run(
     """
     kind = _checked(format, precision, opset, min_precision)
 
-    from imgcli.runs import find_runs
+    from imgcli.run_lookup import find_runs
 
     runs = find_runs(names(run))
     out = optional_path(out) or _default_folder(runs, format, precision)

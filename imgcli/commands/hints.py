@@ -8,7 +8,7 @@ from imgcli.commands.training_config import asked_words
 from imgcli.errors import ImgcliError
 from imgcli.models.bundled import bundled_archs
 from imgcli.models.hub_repository import is_hub
-from imgcli.runs import find_run
+from imgcli.run_lookup import find_run
 from imgcli.staging import is_occupied
 from imgcli.text import free_suffixes
 

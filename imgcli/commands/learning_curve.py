@@ -78,7 +78,7 @@ def learning_curve(
     """
     from imgcli.files import need_writable
     from imgcli.photos.dataset import refuse_missing
-    from imgcli.runs import find_run
+    from imgcli.run_lookup import find_run
     from imgcli.tracking.session import chosen_trackers
 
     follow = chosen_trackers(track)

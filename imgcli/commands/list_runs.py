@@ -8,9 +8,10 @@ from typing import Any, Literal
 from imgcli.commands.results import Tabular
 from imgcli.commands.run_facts import RunFacts, run_facts
 from imgcli.errors import RunError
+from imgcli.latest_run import latest_run
 from imgcli.report.table_formats import TableRecord
 from imgcli.report.table_records import runs_table
-from imgcli.runs import LATEST, RUNS, Run, all_runs, latest_run
+from imgcli.runs import LATEST, RUNS, Run, all_runs
 from imgcli.text import listed, megabytes, percent
 
 Order = Literal["date", "accuracy", "size", "arch"]

@@ -255,7 +255,7 @@ def load_run(
     """
     check_device(device)
     from imgcli.evaluation.calibration import temperature_of
-    from imgcli.runs import find_runs
+    from imgcli.run_lookup import find_runs
 
     runs = find_runs(names(run))
     known = [_classes(one) for one in runs]

@@ -58,9 +58,9 @@ def merge(
         DataError: the classes, the plan or `merge.json` cannot be used.
         StorageError: `out` exists, or one folder is inside the other.
     """
+    from imgcli.latest_run import through_latest
     from imgcli.photos.merge import classes_in, merge_classes, undo_merge
     from imgcli.photos.merge_spec import read_plan, typed_merge
-    from imgcli.runs import through_latest
 
     levels = Levels.of(classes_at, parts)
     texts = [merges] if isinstance(merges, str) else list(merges)

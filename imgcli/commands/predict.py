@@ -192,7 +192,7 @@ def predict(
         raise WrongUsage(f"--csv {csv} exists. Name another file, or move it away.")
 
     # What there is to predict, and by what, before torch is imported.
-    from imgcli.runs import find_runs
+    from imgcli.run_lookup import find_runs
 
     if isinstance(run, str | Path | Sequence):
         loaded, runs = None, find_runs(names(run))

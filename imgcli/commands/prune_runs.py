@@ -10,7 +10,8 @@ from imgcli.commands.results import Result
 from imgcli.commands.run_facts import RunFacts, run_facts
 from imgcli.errors import StorageError, WrongUsage
 from imgcli.files import sweep_temporaries
-from imgcli.runs import RUNS, Run, all_runs, remove_run
+from imgcli.latest_run import remove_run
+from imgcli.runs import RUNS, Run, all_runs
 
 
 @dataclass(frozen=True)

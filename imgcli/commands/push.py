@@ -73,7 +73,7 @@ def push(
         ImgcliError: what the command line would say.
     """
     from imgcli.export.upload import check_access, check_name, upload
-    from imgcli.runs import find_runs
+    from imgcli.run_lookup import find_runs
 
     check_name(repo)
     runs = find_runs(names(run))

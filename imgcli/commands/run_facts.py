@@ -10,7 +10,8 @@ from imgcli.errors import ImgcliError
 from imgcli.evaluation.evaluate import summaries
 from imgcli.evaluation.metrics import FIGURES, wilson_interval
 from imgcli.evaluation.predictions_io import NAMES, On
-from imgcli.runs import Run, in_use, latest_run, size_of, source_of
+from imgcli.latest_run import latest_run
+from imgcli.runs import Run, in_use, size_of, source_of
 
 
 @dataclass(frozen=True)

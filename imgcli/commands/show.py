@@ -15,7 +15,8 @@ from imgcli.commands.run_facts import RunFacts, accuracies_of, run_facts
 from imgcli.commands.training_config import asked_words
 from imgcli.errors import ImgcliError
 from imgcli.evaluation.calibration import temperature_of
-from imgcli.runs import RUNS, Run, latest_run
+from imgcli.latest_run import latest_run
+from imgcli.runs import RUNS, Run
 from imgcli.text import megabytes, percent
 
 MODEL_KEYS = (
@@ -81,7 +82,7 @@ def show(run: str | Path = "latest", *, runs: str | Path = RUNS) -> ShowResult:
 
 def _find(name: str | Path, runs: Path) -> Run:
     if str(name) == "latest" and latest_run(runs) is None:
-        from imgcli.runs import find_run
+        from imgcli.run_lookup import find_run
 
         return find_run("latest", runs)
     (found,) = chosen_runs([name], runs)

@@ -17,7 +17,8 @@ from imgcli.progress import note, track
 from imgcli.records import MergeSuggestion, Predictions
 from imgcli.report.table_formats import TableRecord
 from imgcli.report.table_records import merge_table
-from imgcli.runs import FOLDS, Run, find_run, named
+from imgcli.run_lookup import find_run
+from imgcli.runs import FOLDS, Run, named
 from imgcli.text import count, percent
 
 NAME = "merges.json"  # in the run

@@ -98,7 +98,7 @@ def train(
         TypeError: an unknown choice; the message names the nearest one.
         ImgcliError: what the command line would say.
     """
-    from imgcli.runs import run_of_this_launch, unfinished_run
+    from imgcli.run_lookup import run_of_this_launch, unfinished_run
     from imgcli.tracking.session import chosen_trackers
 
     asked = chosen_trackers(track)

@@ -52,8 +52,8 @@ def _of_weights(weights: str, arch: str | None) -> dict[str, Any]:
 
 def _lasting(place: str) -> str:
     """A path or weights of the hub by what will stay the same: runs/latest will be another run."""
+    from imgcli.latest_run import through_latest
     from imgcli.models.hub_repository import is_hub, pinned
-    from imgcli.runs import through_latest
 
     return pinned(place) if is_hub(place) else str(through_latest(Path(place)))
 

@@ -17,7 +17,7 @@ from imgcli.reading import open_regular
 from imgcli.report.page.context import Missing
 from imgcli.report.page.page import page
 from imgcli.report.plots.style import save
-from imgcli.runs import find_run
+from imgcli.run_lookup import find_run
 from imgcli.text import megabytes, printable
 from imgcli.tracking.session import chosen_trackers
 

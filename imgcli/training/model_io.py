@@ -14,6 +14,7 @@ from torch import Tensor
 from imgcli.config import ModelConfig, TrainConfig
 from imgcli.errors import ModelError
 from imgcli.files import write_atomic
+from imgcli.latest_run import finish_run
 from imgcli.models.create import create_network
 from imgcli.models.hub_repository import is_hub
 from imgcli.models.joined import networks_of
@@ -30,7 +31,7 @@ from imgcli.models.weights import (
 from imgcli.progress import note_once
 from imgcli.reading import digest_of
 from imgcli.records import Preprocess
-from imgcli.runs import Run, finish_run
+from imgcli.runs import Run
 from imgcli.text import count
 
 WEIGHTS = "model.safetensors"

@@ -13,12 +13,14 @@ import torch
 from imgcli import ledger
 from imgcli.config import TrainConfig
 from imgcli.errors import DataError, RunError, WrongUsage
+from imgcli.latest_run import make_room_for_latest
 from imgcli.models.memory import within_memory
 from imgcli.models.network import Classifier, Network, count_params, fingerprint
 from imgcli.photos.assign import suggested_folds
 from imgcli.photos.dataset import load_dataset
 from imgcli.records import IntArray, Rejected
-from imgcli.runs import CHECKPOINT, RUNS, Run, make_room_for_latest, new_run, sweep, training
+from imgcli.run_lookup import sweep
+from imgcli.runs import CHECKPOINT, RUNS, Run, new_run, training
 from imgcli.text import listed
 from imgcli.tracking.about import about_run
 from imgcli.tracking.session import NO_TRACKERS, TrackedRun, Trackers

@@ -16,9 +16,9 @@ BATCH = 64
 ARCH = "mobilenetv2_100"
 # A process of its own, as `imgcli evaluate` is one: with its imports, from a cold cache.
 FEATURE_PASS = (
-    "import sys; from pathlib import Path; from imgcli import runs;"
+    "import sys; from pathlib import Path; from imgcli.run_lookup import find_run;"
     "from imgcli.training.context import make_context;"
-    "run = runs.find_run(); make_context(run.config, run.data, sys.argv[1])"
+    "run = find_run(); make_context(run.config, run.data, sys.argv[1])"
 )
 LIBRARIES = "import torch, timm, torchvision, sklearn.linear_model"
 

@@ -99,7 +99,7 @@ def store_folds(project: Path) -> None:
     from imgcli.files import save_arrays
     from imgcli.photos.dataset import load_dataset
     from imgcli.records import Predictions
-    from imgcli.runs import find_run
+    from imgcli.run_lookup import find_run
     from imgcli.training.cache_keys import evaluation_key
 
     with chdir(project):

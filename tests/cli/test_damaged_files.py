@@ -33,7 +33,8 @@ from imgcli.photos.quarantine import Move, quarantine, restore
 from imgcli.photos.views import thumbnail
 from imgcli.records import Rejected
 from imgcli.report.plots import training
-from imgcli.runs import Run, find_run
+from imgcli.run_lookup import find_run
+from imgcli.runs import Run
 from imgcli.training.model_io import load_model
 from tests.support.photos import coloured_photo, write_classes
 from tests.support.shell import imgcli

@@ -17,7 +17,8 @@ from imgcli.evaluation.calibration import (
 from imgcli.evaluation.predictions_io import for_decisions
 from imgcli.evaluation.selective import selective_prediction
 from imgcli.records import Predictions
-from imgcli.runs import Run, find_run
+from imgcli.run_lookup import find_run
+from imgcli.runs import Run
 from tests.support.photos import write_dataset
 from tests.support.shell import imgcli
 

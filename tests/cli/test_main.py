@@ -54,7 +54,7 @@ def test_quiet_holds_for_one_command(
         progress.note("a note")
         raise DataError("No run.")
 
-    monkeypatch.setattr("imgcli.runs.find_run", fails)
+    monkeypatch.setattr("imgcli.run_lookup.find_run", fails)
     assert imgcli("report", *words) == 1
     progress.note("of the next command")
     notes = [] if words else ["a note"]

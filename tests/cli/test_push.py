@@ -13,7 +13,7 @@ import timm
 import torch
 
 from imgcli.export import timm_folder, upload
-from imgcli.runs import find_run
+from imgcli.run_lookup import find_run
 from imgcli.training.model_io import load_model
 from tests.support.fake_hub import TOKEN, FakeHub, Repo, asked_by, use
 from tests.support.photos import write_classes, write_dataset

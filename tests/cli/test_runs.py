@@ -11,8 +11,10 @@ import pytest
 
 from imgcli.config import TrainConfig
 from imgcli.files import locked
+from imgcli.latest_run import remove_run
 from imgcli.ledger import enter
-from imgcli.runs import Run, new_run, remove_run, sweep
+from imgcli.run_lookup import sweep
+from imgcli.runs import Run, new_run
 from tests.support.runs import evaluated_run, judged
 from tests.support.shell import Shell
 from tests.support.trees import file_states

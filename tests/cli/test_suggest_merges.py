@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from imgcli.runs import Run, find_run
+from imgcli.run_lookup import find_run
+from imgcli.runs import Run
 from imgcli.training.scoring import score_folds
 from tests.support import runs
 from tests.support.photos import write_dataset

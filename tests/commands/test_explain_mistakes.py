@@ -12,7 +12,8 @@ from imgcli.commands.train import train
 from imgcli.commands.write_report import write_report
 from imgcli.evaluation import explanations_io
 from imgcli.evaluation.predictions_io import out_of_fold
-from imgcli.runs import Run, find_run
+from imgcli.run_lookup import find_run
+from imgcli.runs import Run
 from tests.support.photos import write_dataset
 from tests.support.shell import Shell, modules_of
 from tests.support.trees import file_states

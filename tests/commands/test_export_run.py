@@ -24,7 +24,8 @@ from imgcli.commands.predict import predict
 from imgcli.commands.train import train
 from imgcli.errors import DataError, ModelError, Refused, RunError, StorageError, WrongUsage
 from imgcli.export import gate, torchscript_file
-from imgcli.runs import Run, find_run
+from imgcli.run_lookup import find_run
+from imgcli.runs import Run
 from tests.support.disk import small_files
 from tests.support.photos import jpeg, make_photo, write_dataset
 from tests.support.shell import Shell, as_printed

@@ -8,7 +8,8 @@ import pytest
 from imgcli.compute.interface import choose_interface
 from imgcli.compute.launch import is_helper, name_of_launch, processes, shares
 from imgcli.config import TrainConfig
-from imgcli.runs import new_run, run_of_this_launch
+from imgcli.run_lookup import run_of_this_launch
+from imgcli.runs import new_run
 
 TORCHRUN = {
     "RANK": "0",

@@ -12,8 +12,9 @@ from imgcli.commands.split import split
 from imgcli.config import TrainConfig
 from imgcli.evaluation import metrics
 from imgcli.files import save_arrays, write_atomic
+from imgcli.latest_run import finish_run
 from imgcli.records import Predictions
-from imgcli.runs import Run, finish_run, new_run
+from imgcli.runs import Run, new_run
 from tests.support.photos import coloured_photo, write_classes
 from tests.support.predictions import predictions, sure, with_twins
 

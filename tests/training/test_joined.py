@@ -12,7 +12,7 @@ from imgcli.config import TrainConfig
 from imgcli.errors import ModelError, WrongUsage
 from imgcli.models.joined import networks_of
 from imgcli.photos.dataset import load_dataset
-from imgcli.runs import find_run
+from imgcli.run_lookup import find_run
 from imgcli.training.features import frozen_features
 from imgcli.training.model_io import load_model
 from imgcli.training.resolve_defaults import resolve_defaults

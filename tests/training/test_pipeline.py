@@ -17,7 +17,8 @@ from imgcli.files import atomic_file, write_json
 from imgcli.models import weights as weights_module
 from imgcli.models.network import fingerprint
 from imgcli.models.zoo import ZOO, Entry
-from imgcli.runs import Run, find_run, finished_runs, unfinished_run
+from imgcli.run_lookup import find_run, unfinished_run
+from imgcli.runs import Run, finished_runs
 from imgcli.training import cross_validation as folds_module
 from imgcli.training.bagging import train_bag
 from imgcli.training.model_io import chosen_in, load_model

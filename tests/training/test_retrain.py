@@ -8,8 +8,9 @@ from PIL import Image
 
 from imgcli.config import TrainConfig
 from imgcli.errors import RunError
+from imgcli.latest_run import finish_run
 from imgcli.records import Predictions
-from imgcli.runs import Run, finish_run, new_run
+from imgcli.runs import Run, new_run
 from imgcli.training.retrain import retrained
 from imgcli.training.scoring import score_folds
 from tests.support.photos import write_dataset

@@ -11,7 +11,8 @@ from imgcli.commands.evaluate import evaluate
 from imgcli.config import TrainConfig
 from imgcli.errors import DataError, WrongUsage
 from imgcli.evaluation.predictions_io import for_decisions
-from imgcli.runs import Run, find_run
+from imgcli.run_lookup import find_run
+from imgcli.runs import Run
 from imgcli.training.other_data import is_own
 from tests.support.photos import coloured_photo, write_dataset
 from tests.support.shell import Shell

@@ -13,17 +13,9 @@ import pytest
 from imgcli.config import TrainConfig
 from imgcli.errors import DataError, RunError, StorageError
 from imgcli.files import locked, sweep_temporaries, temporary_name, write_atomic
-from imgcli.runs import (
-    CHECKPOINT,
-    Run,
-    find_run,
-    finish_run,
-    finished_runs,
-    new_run,
-    sweep,
-    training,
-    unfinished_run,
-)
+from imgcli.latest_run import finish_run
+from imgcli.run_lookup import find_run, sweep, unfinished_run
+from imgcli.runs import CHECKPOINT, Run, finished_runs, new_run, training
 from imgcli.training.bagging import train_bag
 from imgcli.training.pipeline import train_run
 
