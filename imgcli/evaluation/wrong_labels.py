@@ -18,7 +18,7 @@ from imgcli.records import FloatArray, IntArray
 from imgcli.text import count, percent
 
 SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the photos, the surest
-FEWEST = 50  # photos that tell a share; of a small set, half of it do
+FEWEST = 200  # photos that tell a share; of a small set, half of it do
 
 
 @dataclass(frozen=True)
