@@ -28,9 +28,9 @@ import builtins, contextlib, hashlib, importlib, os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from imgcli import progress, runs as run_folders
+from imgcli import progress, run_lookup
 from imgcli.training.pipeline import train_run
-from imgcli.runs import Run
+from imgcli.runs import CHECKPOINT, Run
 from tests.training.test_training_kills import CONFIG
 
 progress.be_quiet()
@@ -39,7 +39,7 @@ CHANGES = ("mkdir", "rename", "replace", "unlink", "symlink", "fsync", "rmdir")
 
 def start(runs):
     try:
-        left = run_folders.unfinished_run(None, runs)
+        left = run_lookup.unfinished_run(None, runs)
     except Exception:
         return train_run(CONFIG, Path("dataset"), runs, "cpu").run
     return train_run(left.config, left.data, runs, "cpu", resume=left).run
@@ -104,7 +104,7 @@ def bits(run):
 def main():
     import_what_training_imports()
     in_a_child(lambda: start(Path("whole")))
-    expected = bits(run_folders.find_run("latest", Path("whole")))
+    expected = bits(run_lookup.find_run("latest", Path("whole")))
     killed, limit = True, 0
     while killed:
         runs = Path(f"runs-{limit}")
@@ -119,9 +119,9 @@ def main():
         assert not [path for path in found if path.suffix == ".tmp"], f"after {limit}: {found}"
         folders = [path for path in runs.iterdir() if path.is_dir() and not path.is_symlink()]
         assert all(Run(folder).finished and Run(folder).begun for folder in folders), found
-        assert not [path for path in found if path.name == run_folders.CHECKPOINT], found
+        assert not [path for path in found if path.name == CHECKPOINT], found
         assert all(bits(Run(folder)) == expected for folder in folders), f"after {limit} calls"
-        assert bits(run_folders.find_run("latest", runs)) == expected
+        assert bits(run_lookup.find_run("latest", runs)) == expected
         limit += 1
     print(limit)
 
@@ -142,12 +142,13 @@ def test_a_training_killed_anywhere_is_made_whole_by_the_next_start(here: Path) 
 
 
 BEGINNING = """
-import sys; from pathlib import Path; from imgcli import runs as run_folders
-from imgcli.config import TrainConfig
+import sys; from pathlib import Path; from imgcli.config import TrainConfig
+from imgcli.latest_run import finish_run; from imgcli.run_lookup import sweep
+from imgcli.runs import new_run
 for seed in range(10):
     config = TrainConfig.of(arch="tiny", seed=10 * int(sys.argv[1]) + seed)
-    run_folders.sweep(Path("runs"))
-    run_folders.finish_run(run_folders.new_run(Path("runs"), config, Path("d")), {})
+    sweep(Path("runs"))
+    finish_run(new_run(Path("runs"), config, Path("d")), {})
 """
 
 
