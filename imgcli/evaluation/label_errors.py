@@ -6,7 +6,7 @@ probability is compared for the class given and the likeliest other one. A share
 confusion of the two classes is subtracted: in a pair that is often confused the network is
 sometimes confident and wrong, so such a photo ranks behind one of a pair that is never confused.
 No more are listed than are expected to be wrong in all, and none that is wrong with less than a
-probability of one in four.
+probability of one in ten.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ NEAREST = 10  # photos of a class that are asked
 DISCOUNT = 0.4  # share of the log odds of a mean confusion that is subtracted
 RARE = 0.005  # a rarer confusion counts as this
 RIDGE = 1.0  # variance of a label that the linear fit leaves unexplained
-LISTED = 0.25  # probability of being wrong from which on a label is listed
+LISTED = 0.1  # probability of being wrong from which on a label is listed
 MIN_PHOTOS = 6  # with fewer, predictions are not sure enough to contradict a label
 AT_ONCE = 1024  # photos whose similarities to all others are held
 
@@ -81,7 +81,7 @@ class LabelReview:
         listed, wrong = len(self.issues), self.wrong.sentence()
         if listed:
             return f"{wrong} Of the {listed:,} listed, about {self.expected:,.0f}."
-        if self.wrong.expected < LISTED:
+        if round(self.wrong.expected) == 0:
             return wrong
         return (
             f"{wrong} The predictions are too often wrong themselves to show which. With a better "

@@ -70,7 +70,7 @@ def wrong_labels(log_p: FloatArray, targets: IntArray) -> WrongLabels:
 
     Of several shares of the photos the one whose interval ends lowest: as many as tell much, and
     no more than are predicted nearly without error. It is lowest by luck, too, so the largest share
-    whose interval holds that one's estimate stands for it.
+    whose interval holds the centre of that one's stands for it.
 
     Args:
         log_p: `(M, K)` log probabilities, none made with the photo's own label.
@@ -85,7 +85,9 @@ def wrong_labels(log_p: FloatArray, targets: IntArray) -> WrongLabels:
     sizes = [n for n in (int(share * m) for share in SHARES) if n >= min(FEWEST, m / 2)] or [m]
     tried = [WrongLabels(m, n, int(found[n - 1])) for n in sizes]
     lowest = min(tried, key=lambda one: one.ci95[1])
-    return max((one for one in tried if one.ci95[0] <= lowest.expected), key=lambda one: one.surest)
+    return max(
+        (one for one in tried if one.ci95[0] <= sum(lowest.ci95) / 2), key=lambda one: one.surest
+    )
 
 
 def log_odds_against(

@@ -40,7 +40,7 @@ def test_the_estimate_is_near_what_was_planted(clearness: float, share: float) -
 
 
 def test_the_list_is_no_longer_than_that_and_its_scores_are_probabilities() -> None:
-    for clearness, precision in ((8.0, 0.7), (3.0, 0.3)):
+    for clearness, precision in ((8.0, 0.6), (3.0, 0.25)):
         log_p, labels, wrong = planted(0, clearness, 0.05)
         review = review_labels(predictions(labels, np.exp(log_p)))
         listed = np.array([issue.index for issue in review.issues])
