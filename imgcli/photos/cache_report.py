@@ -1,6 +1,6 @@
 """What the cache of a workspace holds, and how it is emptied.
 
-    .imgcli/cache/<kind>/<name>/    a row store of pixels, frozen features, fingerprints or metadata
+    .imgcli/cache/<kind>/<name>/    a row store: pixels, features, fingerprints, groups, metadata
     .imgcli/cache/digests.sqlite    what `digest_memory` remembers of files
 
 All of it can be made again, so what is removed costs time and nothing else. Removed is only what
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from imgcli.files import sweep_temporaries
-from imgcli.photos import decode, fingerprint, metadata
+from imgcli.photos import candidates, decode, fingerprint, metadata
 from imgcli.photos.digest_memory import MEMORY
 from imgcli.photos.row_cache_files import (
     INDEX,
@@ -163,9 +163,9 @@ def _time(seconds: float) -> datetime:
 def _is_current(kind: str, name: str) -> bool:
     """Whether the versions that stand in a store's name are those of this imgcli."""
     ours = {"decode": decode.VERSION, "facts": metadata.VERSION, "v": decode.VERSION}
-    if kind == "sketches":
-        ours["v"] = fingerprint.VERSION
-    made_by = re.findall(r"(?:^|-)(decode|facts|v)(\d+)(?=-|$)", name)
+    if kind in ("sketches", "groups"):
+        ours |= {"v": fingerprint.VERSION, "search": candidates.VERSION}
+    made_by = re.findall(r"(?:^|-)(decode|facts|search|v)(\d+)(?=-|$)", name)
     return all(int(version) == ours[what] for what, version in made_by)
 
 

@@ -30,6 +30,7 @@ Codes = NDArray[np.uint64]
 Sliceable = TypeVar("Sliceable", bound=Any)
 View = tuple[int, tuple[float, float], tuple[float, float]]
 
+VERSION = 1  # of the whole search: raised when the same fingerprints come into other groups
 BLOCK = 1024  # fingerprints at once, in 40 MB per core at most
 
 # A view is a turn and what is cut off across and down, before and after, as shares of a side. All

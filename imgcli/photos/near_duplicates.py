@@ -21,6 +21,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Literal
 
@@ -28,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcli.locations import Location, Where, locations_of
-from imgcli.photos import decode, fingerprint, pipeline, resize
-from imgcli.photos.candidates import BLOCK, FingerprintRows, blocks, candidates, survey
+from imgcli.photos import candidates, decode, fingerprint, pipeline, resize
+from imgcli.photos.candidates import BLOCK, FingerprintRows, blocks, survey
 from imgcli.photos.decode import Fault
 from imgcli.photos.fingerprint import Array, Fingerprints
 from imgcli.photos.links import Comparison, join, residuals
@@ -38,6 +39,7 @@ from imgcli.photos.row_cache import RowStore
 from imgcli.photos.sample_range import find_range
 from imgcli.photos.views import store_of
 from imgcli.progress import note_once
+from imgcli.reading import digest_of_lines
 from imgcli.records import IntArray, Preprocess, Rejected
 from imgcli.runs import CACHE
 
@@ -133,17 +135,29 @@ class FileFingerprints:
     """The fingerprints of N files."""
 
     fingerprints: StoredFingerprints  # S, one of each content that can be decoded, by digest
+    digests: tuple[str, ...]  # (S,) of these contents
     row: IntArray  # (N,) of each file's fingerprint; -1 for a file that cannot be decoded
     faults: dict[int, Fault]  # of the latter, by position
+    cache: Path  # where groups are kept
     ranges: tuple[str, ...] = ()  # what samples of more than 8 bits are black and white
 
     def groups(self) -> IntArray:
-        """The group (N,) of each file, as of `duplicate_groups`."""
+        """The group (N,) of each file, as of `duplicate_groups`; the cache keeps those found."""
         groups = len(self.fingerprints) + np.arange(len(self.row))
         readable = self.row >= 0
-        found = group_fingerprints(self.fingerprints, self.fingerprints.order)
+        found = self._known_groups()
         groups[readable] = found[self.row[readable]]
         return _numbered(groups)
+
+    def _known_groups(self) -> IntArray:
+        """The group (S,) of each fingerprint, from the cache if just these were searched before."""
+        store = group_store(self.fingerprints.store.folder.name, self.digests, self.cache)
+        rows = store.rows(self.digests)
+        if len(rows) and rows.min() >= 0:
+            return store.take(rows)[:, 0]
+        found = group_fingerprints(self.fingerprints, self.fingerprints.order)
+        store.append(self.digests, found[:, None])
+        return found
 
     def distances(self, file: int, others: IntArray) -> Array:
         """The registration residual (M,) of `file` and each of the other files."""
@@ -168,10 +182,12 @@ def fingerprint_files(
     view = replace(DEFAULT_VIEW, sample_range=sample_range)
     store, faults = _filled_store(contents, unique, view, cache)
     rows = store.rows(unique)
-    fingerprints = StoredFingerprints(store, rows[rows >= 0])
-    row = np.where(rows >= 0, np.cumsum(rows >= 0) - 1, -1)
+    good = rows >= 0
+    fingerprints = StoredFingerprints(store, rows[good])
+    readable = tuple(compress(unique, good))
+    row = np.where(good, np.cumsum(good) - 1, -1)
     found = {i: faults[c] for i, c in enumerate(content.tolist()) if c in faults}
-    return FileFingerprints(fingerprints, row[content], found, tuple(ranges))
+    return FileFingerprints(fingerprints, readable, row[content], found, cache, tuple(ranges))
 
 
 def _numbered(groups: IntArray) -> IntArray:
@@ -191,11 +207,22 @@ def group_fingerprints(fingerprints: FingerprintRows, order: IntArray | None = N
     known = survey(fingerprints, order)
     if np.count_nonzero(known.tolerance) < 2:
         return known.twin
-    pairs = candidates(fingerprints, known, order)
+    pairs = candidates.candidates(fingerprints, known, order)
     comparison = Comparison(fingerprints, known.tolerance, order)
     links = comparison.links(pairs)
     groups = join(links, len(order), comparison.resemble)
     return np.where(known.tolerance > 0, groups, known.twin)
+
+
+def group_store(made_by: str, digests: Sequence[str], cache: Path) -> RowStore:
+    """Where the groups of just these photos are kept, a row for each photo.
+
+    Args:
+        made_by: what their fingerprints are made by, as in the name of their store.
+        digests: SHA-256 of the photos, sorted.
+    """
+    name = f"{made_by}-search{candidates.VERSION}-{digest_of_lines(digests)[:16]}"
+    return RowStore(cache / "groups" / name, (1,), "int64", about="groups of near-duplicates")
 
 
 # --- fingerprints -------------------------------------------------------------------------------

@@ -85,6 +85,7 @@ def test_pruning_takes_the_old_the_damaged_and_what_another_version_made(
     filled(tmp_path / "pixels/224-v999", 1)
     filled(tmp_path / f"sketches/v0-decode{decode.VERSION}", 1)
     filled(tmp_path / f"sketches/v{fingerprint.VERSION}-by-decode0", 1)
+    filled(tmp_path / f"groups/v{fingerprint.VERSION}-search0-00", 1)
     filled(tmp_path / "features/damaged", 1)
     (tmp_path / "features/damaged/meta.json").write_text("{")
     (tmp_path / "features/empty").mkdir()
@@ -93,6 +94,7 @@ def test_pruning_takes_the_old_the_damaged_and_what_another_version_made(
         filled(tmp_path / "features/before", 1)
     assert prune(tmp_path) == [
         *("features/before", "features/damaged", "features/empty"),
+        f"groups/v{fingerprint.VERSION}-search0-00",
         *("pixels/224-v999", "pixels/old"),
         f"sketches/v0-decode{decode.VERSION}",
         f"sketches/v{fingerprint.VERSION}-by-decode0",

@@ -19,7 +19,12 @@ from sklearn.datasets import load_digits
 from imgcli.photos import decode, fingerprint
 from imgcli.photos.candidates import INDEXED, SIGNS, Tables, descriptors_of
 from imgcli.photos.links import join
-from imgcli.photos.near_duplicates import DEFAULT_VIEW, duplicate_groups, group_fingerprints
+from imgcli.photos.near_duplicates import (
+    DEFAULT_VIEW,
+    duplicate_groups,
+    group_fingerprints,
+    group_store,
+)
 from imgcli.photos.views import Pixels, load_pixels
 from imgcli.records import IntArray, Samples
 from tests.support.photos import jpeg, make_photo, png
@@ -245,6 +250,7 @@ def test_the_partition_does_not_depend_on_order_or_names(
     album: tuple[Path, list[Path], list[str]], order: list[int]
 ) -> None:
     cache, _, digests = album
+    shutil.rmtree(cache / "groups", ignore_errors=True)  # so that they are searched
     names = [Path(f"elsewhere/{place}") for place in range(15)]
     groups, _ = duplicate_groups(names, [digests[i] for i in order], "near", cache)
     expected = [*range(6), *range(4), *range(3), 0, 6]
@@ -261,6 +267,32 @@ def test_a_second_run_opens_no_file(album: tuple[Path, list[Path], list[str]]) -
     again = [file.with_name("gone") for file in files]
     groups, faults = duplicate_groups(again, digests, "near", cache)
     assert faults == [] and len(set(groups.tolist())) == 7
+
+
+def test_the_same_photos_are_searched_once(album: tuple[Path, list[Path], list[str]]) -> None:
+    cache, files, digests = album
+    made_by = next((cache / "sketches").iterdir()).name
+    shutil.rmtree(cache / "groups", ignore_errors=True)
+    contents = sorted(set(digests))
+    kept = group_store(made_by, contents, cache)
+    kept.append(contents, np.zeros((len(contents), 1), np.int64))
+    kept.flush()
+    assert duplicate_groups(files, digests, "near", cache)[0].tolist() == [0] * len(files)
+    fewer, _ = duplicate_groups(files[:6], digests[:6], "near", cache)
+    assert fewer.tolist() == [*range(6)]
+
+
+@pytest.mark.parametrize("damage", ["cut", "spoilt"])
+def test_damaged_groups_are_searched_again(
+    damage: str, album: tuple[Path, list[Path], list[str]]
+) -> None:
+    cache, files, digests = album
+    shutil.rmtree(cache / "groups", ignore_errors=True)
+    right, _ = duplicate_groups(files, digests, "near", cache)
+    (rows,) = (cache / "groups").rglob("rows.bin")
+    data = rows.read_bytes()
+    rows.write_bytes(data[:-1] if damage == "cut" else data[:-1] + b"\x07")
+    assert duplicate_groups(files, digests, "near", cache)[0].tolist() == right.tolist()
 
 
 # --- the pass that is kept ----------------------------------------------------------------------
