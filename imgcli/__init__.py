@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from imgcli.commands.prune_runs import prune_runs
     from imgcli.commands.push import push
     from imgcli.commands.restore import restore
+    from imgcli.commands.review import review
     from imgcli.commands.scrape import scrape
     from imgcli.commands.show import show
     from imgcli.commands.split import split
@@ -66,6 +67,7 @@ __all__ = [  # each in the module of that name in imgcli.commands, but for on_cl
     "prune_runs",
     "push",
     "restore",
+    "review",
     "scrape",
     "show",
     "split",

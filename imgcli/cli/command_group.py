@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "Estimate the error of a run, with its 95 % interval.",
     "compare": "Compare runs on the same photos.",
     "suggest-merges": "Suggest classes to merge, and classes to split.",
+    "review": "Decide about labels, duplicates, merges and predictions in the browser.",
     "merge": "Merge classes, in a new folder.",
     "report": "Write a report: one HTML file of all results.",
     "push": "Upload a run to the Hugging Face hub, with a model card.",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imgcli.commands.results import Result
 
 if TYPE_CHECKING:
-    from imgcli.evaluation.label_errors import LabelIssue
+    from imgcli.evaluation.label_errors import LabelIssue, LabelReview
     from imgcli.evaluation.wrong_labels import WrongLabels
-    from imgcli.records import Predictions
+    from imgcli.records import FloatArray, Predictions
     from imgcli.runs import Run
 
 NAME = "labels.json"  # in the run
@@ -59,25 +59,17 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
     from numpy import bincount
 
     from imgcli.evaluation import predictions_io
-    from imgcli.evaluation.label_errors import labels_sample_size, review_labels
+    from imgcli.evaluation.label_errors import labels_sample_size
     from imgcli.files import as_json
     from imgcli.photos import relabel
-    from imgcli.runs import FOLDS
 
     data = data or run.data
     predictions = predictions_io.out_of_fold(run, data)
-    features = None
-    if run.config.model.frozen:  # else torch is not needed
-        from imgcli.training.features import features_of
-
-        features = features_of(run, predictions, data)
-    review = review_labels(predictions, features)
+    review = find_issues(run, predictions, run_features(run, predictions, data))
     issues = review.issues
-    documents = [as_json(issue) for issue in issues]
     folder, origins = relabel.origins(data, [issue.path for issue in issues])
+    documents = [as_json(issue) for issue in issues]
     written = relabel.write_plan(plan, folder, origins, documents) if issues else None
-    kept = {"predictions": run.digest(FOLDS), "labels": documents, "summary": review.summary}
-    run.write_json(NAME, kept)
     sizes = bincount(predictions.targets, minlength=len(predictions.classes)).tolist()
     return LabelsResult(
         run=run.folder,
@@ -90,6 +82,30 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
         too_few=None if issues else labels_sample_size(predictions),
         plan=written,
     )
+
+
+def run_features(run: "Run", predictions: "Predictions", data: Path) -> "FloatArray | None":
+    """The features of the predicted photos; None of a run without a frozen backbone."""
+    if not run.config.model.frozen:  # torch is not needed
+        return None
+    from imgcli.training.features import features_of
+
+    return features_of(run, predictions, data)
+
+
+def find_issues(
+    run: "Run", predictions: "Predictions", features: "FloatArray | None"
+) -> "LabelReview":
+    """Find the labels to review, and keep the list in the run."""
+    from imgcli.evaluation.label_errors import review_labels
+    from imgcli.files import as_json
+    from imgcli.runs import FOLDS
+
+    review = review_labels(predictions, features)
+    documents = [as_json(issue) for issue in review.issues]
+    kept = {"predictions": run.digest(FOLDS), "labels": documents, "summary": review.summary}
+    run.write_json(NAME, kept)
+    return review
 
 
 class KnownIssues(NamedTuple):

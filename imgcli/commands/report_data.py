@@ -82,7 +82,7 @@ def report_data(run: Run, data: Path, *, figures: bool = True) -> Report:
         samples=samples,
         split=split,
         slices=_slices(run, data, evaluated),
-        evidence=_evidence(run, explanations),
+        evidence=evidence_of(run, explanations),
         evidence_held_out=explanations is not None and explanations.held_out,
     )
 
@@ -151,7 +151,7 @@ def _slices(
     return [(one.sentence, one.wrong) for one in weak_slices(predictions, found)]
 
 
-def _evidence(run: Run, found: explanations_io.Explanations | None) -> dict[str, PhotoEvidence]:
+def evidence_of(run: Run, found: explanations_io.Explanations | None) -> dict[str, PhotoEvidence]:
     """What `imgcli explain` has found in mistakes, by path."""
     if found is None:
         return {}

@@ -43,10 +43,7 @@ def photo_attributes(
     good = np.flatnonzero(found.row >= 0)
     rows = good.tolist()
     metadata = read_metadata([files[i] for i in rows], [digests[i] for i in rows], cache)
-    made_by: dict[str, tuple[str | None, str | None]] = {}
-    with suppress(OSError):
-        for line in provenance.read(layout.folders[-1]):
-            made_by[line["sha256"]] = line.get("source"), line.get("creator")
+    made_by = makers(layout.folders[-1])
 
     def of_all(values: FloatArray) -> FloatArray:
         every = np.full(len(paths), np.nan)
@@ -61,6 +58,15 @@ def photo_attributes(
         "source": [made_by.get(digest, (None, None))[0] for digest in digests],
         "photographer": [made_by.get(digest, (None, None))[1] for digest in digests],
     }
+
+
+def makers(folder: Path) -> dict[str, tuple[str | None, str | None]]:
+    """The source and the photographer of photos by their SHA-256, as collecting recorded them."""
+    made_by: dict[str, tuple[str | None, str | None]] = {}
+    with suppress(OSError):
+        for line in provenance.read(folder):
+            made_by[line["sha256"]] = line.get("source"), line.get("creator")
+    return made_by
 
 
 def _brightness(found: FileFingerprints, files: IntArray) -> FloatArray:

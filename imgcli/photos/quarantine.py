@@ -103,7 +103,7 @@ def quarantine(root: Path, moves: Sequence[Move]) -> Moved:
             home, {m.path: (m.to, m.sha256) for m in moves if m.to and m.sha256}
         )
         places = ((m.path, home / m.path, home / m.to if m.to else batch / m.path) for m in moves)
-        done, left = _rename_all(track(places, "Moving", len(moves), "photos"), (home, batch))
+        done, left = rename_all(track(places, "Moving", len(moves), "photos"), (home, batch))
     return Moved((batch,), done, left)
 
 
@@ -114,16 +114,28 @@ def begin_batch(home: Path, moves: Sequence[Move], folders: Sequence[str] = ()) 
         folders: that are about to be made in `home`.
     """
     batch = _new_batch(home)
+    write_journal(batch, home.name, moves, folders)
+    sync_folder(batch.parent)
+    return batch
+
+
+def write_journal(
+    batch: Path, folder: str, moves: Sequence[Move], folders: Sequence[str] = ()
+) -> None:
+    """Write a batch's journal, durably, in place of the one it has.
+
+    Args:
+        folder: the name of the folder beside the quarantine that the moves are in.
+        folders: that were made in it for photos put there.
+    """
     journal = {
         "format": FORMAT,
         "imgcli": __version__,
-        "folder": home.name,
+        "folder": folder,
         "moves": [{k: v for k, v in asdict(m).items() if v is not None} for m in moves],
         **({"folders": list(folders)} if folders else {}),
     }
     write_json(batch / JOURNAL, journal)
-    sync_folder(batch.parent)
-    return batch
 
 
 def restore(place: Path | None = None) -> Moved:
@@ -145,14 +157,14 @@ def restore(place: Path | None = None) -> Moved:
     folder, batches = _batches(place or Path(FOLDER))
     for batch, journal in batches:
         if journal is None:
-            _remove_emptied(batch)
+            remove_emptied(batch)
             continue
         home = batch.parent.parent / journal.folder
         with locked(home.with_name(f".{home.name}.lock")):
             moves = [move for move in journal.moves if move.source is None]
             waiting, lost = _waiting(moves, batch, home)
             moving = track(waiting, "Moving back", unit="photos")
-            back, stay = _rename_all(moving, (home, batch))
+            back, stay = rename_all(moving, (home, batch))
             stay = (*stay, *lost)
             kept = {item.path for item in stay}
             back_in = {m.path: m.to for m in moves if m.to and m.path not in kept}
@@ -163,7 +175,7 @@ def restore(place: Path | None = None) -> Moved:
             stay = (*stay, *changed)
             _remove_made(home, journal.folders, placed)
             if not stay:
-                _remove_emptied(batch)
+                remove_emptied(batch)
         done += (f"{journal.folder}/{path}" for path in back)
         left += (Rejected(f"{journal.folder}/{item.path}", item.reason) for item in stay)
     with suppress(OSError):  # what is left, or of another folder
@@ -198,7 +210,7 @@ def refuse_split(root: Path) -> None:
 # --- moving -------------------------------------------------------------------------------------
 
 
-def _rename_all(
+def rename_all(
     places: Iterable[tuple[str, Path, Path]], roots: Sequence[Path]
 ) -> tuple[tuple[str, ...], tuple[Rejected, ...]]:
     """Rename files that are called so, from where to where; nothing is overwritten.
@@ -358,7 +370,7 @@ def _journal(batch: Path) -> Journal:
         raise DataError(f"'{file}' cannot be read ({reason}). Move the photos by hand.") from None
 
 
-def _remove_emptied(batch: Path) -> None:
+def remove_emptied(batch: Path) -> None:
     """Remove a batch from which everything has gone back; whatever else is in it stays."""
     (batch / JOURNAL).unlink(missing_ok=True)
     sweep_temporaries(batch)

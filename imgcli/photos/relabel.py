@@ -27,7 +27,7 @@ from imgcli.files import write_atomic
 from imgcli.folder_names import AS_FOUND, Levels
 from imgcli.locations import Where, as_words, name_of
 from imgcli.photos.hashing import digests_by_path
-from imgcli.photos.layout import find_manifest, find_photos
+from imgcli.photos.layout import Layout, find_manifest, find_photos
 from imgcli.photos.quarantine import Move, refuse_split
 from imgcli.reading import read_regular
 from imgcli.text import csv_text, free_suffixes, from_cell, listed
@@ -158,24 +158,40 @@ def planned(
     digests, _ = digests_by_path(root, [row.path for row in rows])
     for row in rows:
         _check_photo(row, digests.get(row.path), root)
-    taken: set[str] = set()
-    folders = {  # as they are spelt on disk
-        (layout.around(path), place.label): path.split("/")[place.depth - 1]
-        for path, place in places.items()
-    }
+    destinations, taken = Destinations.of(layout, root), set[str]()
     moves = []
     for row in rows:
-        label, digest = _known(row, layout.classes), digests[row.path]
-        class_folder = folders.get((layout.around(row.path), label), label)
-        to = _free(
-            root,
-            f"{layout.around(row.path)}{class_folder}",
-            row.path.split("/")[-1],
-            digest,
-            taken,
-        )
-        moves.append(Move(row.path, "label", f"is {label}, not {row.label}", to, digest))
+        label = _known(row, layout.classes)
+        moves.append(destinations.move(row.path, row.label, label, digests[row.path], taken))
     return root, moves
+
+
+@dataclass(frozen=True, eq=False)
+class Destinations:
+    """Where in a folder of class folders a photo of another class goes."""
+
+    root: Path
+    layout: Layout
+    spelt: Mapping[tuple[str, str], str]  # a class's folder as it is on disk, by part and class
+
+    @classmethod
+    def of(cls, layout: Layout, root: Path) -> "Destinations":
+        spelt = {
+            (layout.around(path), place.label): path.split("/")[place.depth - 1]
+            for path, place in layout.photos.items()
+        }
+        return cls(root, layout, spelt)
+
+    def move(self, path: str, old: str, label: str, sha256: str, taken: set[str]) -> Move:
+        """The move of a photo of class `old` into the folder of `label`, in the same part.
+
+        Args:
+            taken: paths that other moves are about to take, in lower case; gets this one's.
+        """
+        around = self.layout.around(path)
+        folder = f"{around}{self.spelt.get((around, label), label)}"
+        to = _free(self.root, folder, path.split("/")[-1], sha256, taken)
+        return Move(path, "label", f"is {label}, not {old}", to, sha256)
 
 
 def _read(file: Path) -> list[_Row]:

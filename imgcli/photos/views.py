@@ -158,6 +158,7 @@ def thumbnails(
     side: int,
     digests: Mapping[str, str],
     among: Container[str],
+    quality: int = QUALITY,
 ) -> Generator[bytes | None, None, None]:
     """A thumbnail of each photo, in order, made in threads only a little ahead of the reader.
 
@@ -166,6 +167,7 @@ def thumbnails(
         digests: SHA-256 of the bytes that a file must still hold, by path, where that is known.
         among: the photos that the folder itself has. Paths come from files that a stranger may have
             written, to have any picture of this machine shown; no other file is opened.
+        quality: of the WebP, 0 to 100.
 
     Yields:
         A WebP of `side` pixels at most; None for a photo that is not among them, is gone, has
@@ -177,24 +179,32 @@ def thumbnails(
     shown = iter(locations_of(where, (path for path in paths if path in among)))
     files = [next(shown) if is_wanted else "" for is_wanted in wanted[0].tolist()]
     known = [digests.get(path) for path in paths]
-    with closing(pipeline.derive([_thumbnail_of(side)], files, known, wanted=wanted)) as derived:
+    with closing(
+        pipeline.derive([_thumbnail_of(side, quality)], files, known, wanted=wanted)
+    ) as derived:
         for is_wanted in wanted[0].tolist():
             made = next(derived)[1] if is_wanted else {}
             yield None if isinstance(made, Fault) else made.get(0)
 
 
-def thumbnail(file: Path, side: int, sha256: str | None = None) -> bytes | None:
-    """A thumbnail of one photo, as of `thumbnails`."""
+def thumbnail(
+    file: Path, side: int, sha256: str | None = None, quality: int = QUALITY
+) -> bytes | None:
+    """A thumbnail of one photo, as of `thumbnails`.
+
+    Args:
+        quality: of the WebP, 0 to 100.
+    """
     digests = {} if sha256 is None else {file.name: sha256}
-    return next(thumbnails(file.parent, [file.name], side, digests, {file.name}))
+    return next(thumbnails(file.parent, [file.name], side, digests, {file.name}, quality))
 
 
-def _thumbnail_of(side: int) -> Transform:
+def _thumbnail_of(side: int, quality: int) -> Transform:
     def apply(photo: Photo) -> bytes:
         small = resize.as_image(photo.decoded(side, own_range(photo.data))).copy()
         small.thumbnail((side, side))
         made = io.BytesIO()
-        small.save(made, "WEBP", quality=QUALITY)
+        small.save(made, "WEBP", quality=quality)
         return made.getvalue()
 
     return Transform(apply)

@@ -1,0 +1,109 @@
+"""A batch of the quarantine that grows by one photo at a time, as decisions are made.
+
+The journal is written before each photo moves, as `quarantine` does for many at once: whenever the
+process is killed, `imgcli restore` brings every photo back, and nothing but the last move is in
+doubt. A move can be undone before others, in any order.
+"""
+
+import threading
+from pathlib import Path
+
+from imgcli import provenance
+from imgcli.errors import DataError, StorageError
+from imgcli.files import locked
+from imgcli.photos.quarantine import (
+    Move,
+    begin_batch,
+    refuse_split,
+    remove_emptied,
+    rename_all,
+    write_journal,
+)
+from imgcli.reading import digest_of
+
+WAIT = 5.0  # seconds for another imgcli that moves photos there
+
+
+class OpenBatch:
+    """The moves of one session in one folder; threads may share it.
+
+    Raises:
+        DataError: `root` was made by `imgcli split`, whose manifest vouches for every photo.
+    """
+
+    def __init__(self, root: Path) -> None:
+        refuse_split(root)
+        self.home = root.resolve()
+        self.moves: list[Move] = []
+        self._batch: Path | None = None
+        self._turn = threading.RLock()
+
+    def move(self, move: Move) -> None:
+        """Move one photo; durable when it returns.
+
+        Raises:
+            DataError: the photo is gone or has changed.
+            StorageError: it cannot be moved; it then is where it was.
+        """
+        with self._turn, locked(self.home.with_name(f".{self.home.name}.lock"), WAIT):
+            self._check(move)
+            self._write([*self.moves, move])
+            batch = self._batch
+            assert batch is not None
+            if move.to and move.sha256:
+                provenance.append_moves(self.home, {move.path: (move.to, move.sha256)})
+            new = self.home / move.to if move.to else batch / move.path
+            _, left = rename_all([(move.path, self.home / move.path, new)], (self.home, batch))
+            if left:
+                self._take_back_lines(move)
+                self._write(self.moves)
+                raise StorageError(f"'{move.path}' was not moved: {left[0].reason}.")
+            self.moves.append(move)
+
+    def undo(self, move: Move) -> None:
+        """Move a photo back to where it was.
+
+        Raises:
+            StorageError: something else has that place, or the photo is gone from its new one.
+        """
+        with self._turn, locked(self.home.with_name(f".{self.home.name}.lock"), WAIT):
+            batch = self._batch
+            assert batch is not None and move in self.moves
+            now = self.home / move.to if move.to else batch / move.path
+            _, left = rename_all([(move.path, now, self.home / move.path)], (self.home, batch))
+            if left:
+                raise StorageError(f"'{move.path}' was not moved back: {left[0].reason}.")
+            self._take_back_lines(move)
+            self.moves.remove(move)
+            self._write(self.moves)
+
+    def close(self) -> None:
+        """Leave nothing behind of a batch whose moves were all undone."""
+        with self._turn:
+            if self._batch is not None and not self.moves:
+                remove_emptied(self._batch)
+                self._batch = None
+
+    def _check(self, move: Move) -> None:
+        try:
+            digest = digest_of(self.home / move.path)
+        except OSError:
+            raise DataError(
+                f"'{self.home / move.path}' is not there any more. Leave it out, and start again "
+                "to see what is there now."
+            ) from None
+        if move.sha256 is not None and digest != move.sha256:
+            raise DataError(
+                f"'{self.home / move.path}' has changed since it was looked at. Start again to see "
+                "what is there now."
+            )
+
+    def _write(self, moves: list[Move]) -> None:
+        if self._batch is None:
+            self._batch = begin_batch(self.home, moves)
+        else:
+            write_journal(self._batch, self.home.name, moves)
+
+    def _take_back_lines(self, move: Move) -> None:
+        if move.to:
+            provenance.remove_moves(self.home, {move.path: move.to})
