@@ -3,7 +3,7 @@
 The commands as functions: `imgcli.split(...)`, `imgcli.train(...)`, ... Each takes typed arguments,
 prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` and
 `imgcli.export_run` are the commands `report` and `export`, because `imgcli.report` and
-`imgcli.export` are packages, and `imgcli.list_runs` is `runs`.
+`imgcli.export` are packages; `imgcli.review_photos` is `review`, `imgcli.list_runs` is `runs`.
 `imgcli.load_run` gives a trained run to work with; inside `with imgcli.on_cluster("auto"):` a Ray
 cluster does the work. A function is imported at its first use.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from imgcli.commands.prune_runs import prune_runs
     from imgcli.commands.push import push
     from imgcli.commands.restore import restore
-    from imgcli.commands.review import review
+    from imgcli.commands.review_photos import review_photos
     from imgcli.commands.scrape import scrape
     from imgcli.commands.show import show
     from imgcli.commands.split import split
@@ -67,7 +67,7 @@ __all__ = [  # each in the module of that name in imgcli.commands, but for on_cl
     "prune_runs",
     "push",
     "restore",
-    "review",
+    "review_photos",
     "scrape",
     "show",
     "split",

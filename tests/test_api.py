@@ -25,6 +25,7 @@ def test_each_function_is_documented_and_typed(name: str) -> None:
 def test_the_functions_are_those_of_the_commands() -> None:
     names = {
         "report": "write_report",
+        "review": "review_photos",
         "export": "export_run",
         "import": "import_photos",
         "runs": "list_runs",

@@ -324,6 +324,7 @@ NETWORK = {"requests", "urllib3", "http", "socket", "httpx", "aiohttp"}
 ASKS = {
     "models/hub.py": {"socket"},  # whether the hub can be reached, before it is tried
     "compute/interface.py": {"socket"},  # by which interface another host is reached
+    "review/server.py": {"socket"},  # that this machine's own browser is answered through
     "compute/addresses.py": {"socket"},  # whether a cluster answers where --cluster says
 }
 

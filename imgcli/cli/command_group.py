@@ -18,7 +18,7 @@ COMMANDS = {
     "import": "Copy labelled photos, in many formats, into one folder of class folders.",
     "credits": "Write a page with the author and licence of every scraped photo.",
     "check": "Find faulty files, duplicates, outliers and wrong labels before training.",
-    "restore": "Move photos back that `imgcli check --fix` moved into quarantine/ or relabelled.",
+    "restore": "Move photos back that `imgcli check --fix` or `imgcli review` moved.",
     "split": "Split photos into train and test, stratified by class; duplicates stay together.",
     "choose": "Find out which pretrained network suits the photos best.",
     "train": "Train a network on the train part of a dataset.",

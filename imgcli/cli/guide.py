@@ -13,7 +13,7 @@ from imgcli.errors import WrongUsage
 GUIDES = Path(__file__).resolve().parents[1] / "guides"  # one Markdown file per topic
 TOPICS = (  # in the order of the work
     *("collecting", "checking", "splitting", "training"),
-    *("evaluating", "merging", "predicting", "publishing", "scaling"),
+    *("evaluating", "reviewing", "merging", "predicting", "publishing", "scaling"),
 )
 
 Topic = Annotated[

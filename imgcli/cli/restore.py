@@ -22,7 +22,7 @@ Folder = Annotated[
 
 
 def restore(folder: Folder = None, json: Json = False, quiet: Quiet = False) -> None:
-    """Move photos back that `imgcli check --fix` moved into quarantine/ or relabelled.
+    """Move photos back that `imgcli check --fix` or `imgcli review` moved.
 
     Each goes back to its old place, with its name, bytes and times. Where
     another file has that place by now, both stay where they are. After an

@@ -9,8 +9,7 @@ from rich.console import RenderableType
 
 from imgcli.cli.console import render
 from imgcli.cli.options import Json, Quiet, RunData, RunName
-from imgcli.commands.review import ReviewResult, What
-from imgcli.commands.review import review as review_photos
+from imgcli.commands.review_photos import ReviewResult, What, review_photos
 from imgcli.text import count
 
 Kind = Annotated[What, typer.Argument(metavar="[WHAT]", help="What to review.")]

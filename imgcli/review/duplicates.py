@@ -113,11 +113,11 @@ def _item(name: str, group: Group, labels: Mapping[str, str], photo_ids: Mapping
     conflict = len(names) > 1
     repeated = len(group.paths) > len(names)
     photos = tuple(
-        Photo(photo_ids[path], path, f"{labels[path]}{_distance(i, group)}")
+        Photo(photo_ids[path], path, f"{i + 1}: {labels[path]}{_distance(i, group)}")
         for i, path in enumerate(group.paths[:SHOWN])
     )
     only = [
-        Choice(f"{ONLY}{i}", f"Only this one ({labels[path]})", str(i + 1) if i < KEYS else "")
+        Choice(f"{ONLY}{i}", f"Only photo {i + 1} ({labels[path]})", str(i + 1) if i < KEYS else "")
         for i, path in enumerate(group.paths[:SHOWN])
     ]
     best = Choice(BEST, "Keep the first of each class" if conflict else "Keep the first", "b")

@@ -70,12 +70,12 @@ def label_queue(
     destinations: Destinations,
     pictures: Pictures,
     *,
+    kept: Kept,
     beside: Callable[[Item], tuple[Strip, ...]],
     estimate: str = "",
     empty: str = "",
 ) -> Queue:
     """A queue of doubts, less those that were kept before."""
-    kept = Kept("labels")
     known = kept.subjects()
     asked = {doubt.id: doubt for doubt in doubts if subject_of(doubt) not in known}
     return Queue(
@@ -96,7 +96,7 @@ def label_queue(
 def _item(doubt: Doubt, classes: Sequence[str]) -> Item:
     """A photo and the classes that have a key: all of few, the likeliest of many."""
     likely = [name for name, _ in doubt.top]
-    near = list(dict.fromkeys([doubt.suggestion, *likely, doubt.label]))
+    near = [name for name in dict.fromkeys([doubt.suggestion, *likely]) if name != doubt.label]
     with_keys = list(classes) if len(classes) <= KEYS else near[:KEYS]
     return Item(
         id=doubt.id,

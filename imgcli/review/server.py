@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -53,10 +53,12 @@ def listening(port: int = 0) -> socket.socket:
     Raises:
         StorageError: the port is taken.
     """
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Named as TCP: else asyncio lets an answer wait 40 ms for more to send.
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((HOST, port))
+        found.listen()  # a browser that is opened before the page answers waits for it
     except OSError as error:
         found.close()
         raise StorageError(
@@ -132,7 +134,7 @@ class Guard:
         if _is_same(request.cookies.get(COOKIE, ""), self._token):
             return None
         if request.method == "GET" and _is_same(request.query_params.get("token", ""), self._token):
-            entered = RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
+            entered = RedirectResponse(request.url.path, 303)
             entered.set_cookie(COOKIE, self._token, httponly=True, samesite="strict", path="/")
             return entered
         return _plain("Open the address that imgcli printed, with its token.", 403)
@@ -158,7 +160,7 @@ async def _with_headers(send: Send, message: Message) -> None:
 
 def _refused(_: Request, error: Exception) -> Response:
     """A decision that cannot be carried out: its sentence."""
-    return _Json({"error": printable(str(error))}, HTTPStatus.CONFLICT)
+    return _Json({"error": printable(str(error))}, 409)
 
 
 # --- what is answered ---------------------------------------------------------------------------
@@ -185,7 +187,7 @@ class _Pages:
     async def first(self, _: Request) -> Response:
         """The first queue in which there is something to decide."""
         names = [name for name, queue in self._queues.items() if queue.waiting()]
-        return RedirectResponse(f"/{(names or [*self._queues])[0]}", HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"/{(names or [*self._queues])[0]}", 303)
 
     async def page(self, request: Request) -> Response:
         name = request.path_params["queue"]
@@ -302,11 +304,16 @@ async def _json(work: Callable[[], dict[str, Any]]) -> Response:
 def _item(item: Item, queue: Queue) -> dict[str, Any]:
     """An item as the page has it; names as they can be shown, ids as they are."""
     found = asdict(item)
+    found["question"], found["reason"] = _shown(item.question), _shown(item.reason)
     for photo in found["photos"]:
-        photo["name"] = printable(photo["name"])
-        photo["caption"] = printable(photo["caption"])
+        photo["name"], photo["caption"] = printable(photo["name"]), _shown(photo["caption"])
         photo["why"] = photo["id"] in queue.maps
     return found
+
+
+def _shown(text: str) -> str:
+    """A text in which no line ends between a number and its sign."""
+    return printable(text).replace(" %", "\u00a0%")
 
 
 def _state(queue: Queue) -> dict[str, Any]:
@@ -336,8 +343,6 @@ def _sentence(error: Exception) -> str:
 
 def serve(app: Starlette, listener: socket.socket) -> None:
     """Answer until Ctrl-C; a request that is being carried out is finished."""
-    import uvicorn
-
     config = uvicorn.Config(
         app,
         log_level="error",

@@ -1,6 +1,5 @@
 """The report in a real browser: it renders, it can be clicked through, it asks for nothing."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,37 +12,18 @@ from imgcli.records import Predictions
 from imgcli.report.page.page import page
 from imgcli.report.plots import evaluation as evaluation_plots
 from imgcli.report.plots.class_map import class_map
+from tests.support.browser import NEEDED, headless
 from tests.support.predictions import ODD, photo_predictions
 from tests.support.reports import report_of, tiny
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None or DRIVER is None, reason="no chromium and chromedriver on this machine"
-    ),
-]
-
-QUIET = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
+pytestmark = NEEDED
 COUNTS = ((30, 5, 0, 0), (2, 30, 1, 0), (0, 0, 30, 0), (0, 4, 0, 1))
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for argument in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    with headless(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 def opened(browser: Any, folder: Path, text: str, width: int = 1200) -> Any:

@@ -55,6 +55,7 @@ function show_state(found) {
   options("label", found.labels);
   options("source", found.sources);
   $("by-source").hidden = found.sources.length < 2;
+  $("by-confidence").hidden = !state.items.some((item) => item.confidence !== null);
 }
 
 function options(field, names) {

@@ -1,4 +1,4 @@
-"""`imgcli.review`: decide about labels, duplicates, merges and predictions in the browser."""
+"""`imgcli.review_photos`: decide about labels, duplicates and merges in the browser."""
 
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ class ReviewResult(Result):
     next: tuple[str, ...]  # commands
 
 
-def review(
+def review_photos(
     what: What = "all",
     *,
     run: str = "latest",
@@ -71,7 +71,7 @@ def review(
     try:
         from imgcli.review import server
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "anyio"):
+        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
             raise
         raise Refused(
             "The page needs starlette and uvicorn. Get them with: pip install 'imgcli[review]'"
@@ -225,6 +225,7 @@ class _Desk:
         from imgcli.photos.dataset import levels_of
         from imgcli.photos.layout import find_photos
         from imgcli.photos.relabel import Destinations
+        from imgcli.review.kept import Kept
         from imgcli.review.labels import label_queue
 
         known = self._of_run
@@ -240,6 +241,7 @@ class _Desk:
             batch,
             Destinations.of(find_photos(folder, levels), folder),
             known.pictures,
+            kept=Kept("labels"),
             beside=known.beside,
             estimate=estimate,
             empty=empty,
