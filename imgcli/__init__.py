@@ -3,7 +3,8 @@
 The commands as functions: `imgcli.split(...)`, `imgcli.train(...)`, ... Each takes typed arguments,
 prints nothing and returns a frozen result with `to_json()`. `imgcli.write_report` and
 `imgcli.export_run` are the commands `report` and `export`, because `imgcli.report` and
-`imgcli.export` are packages; `imgcli.review_photos` is `review`, `imgcli.list_runs` is `runs`.
+`imgcli.export` are packages; `imgcli.review_photos` is `review`, `imgcli.list_runs` is `runs`,
+`imgcli.next_photos` is `next` and `imgcli.label_photos` is `label`.
 `imgcli.load_run` gives a trained run to work with; inside `with imgcli.on_cluster("auto"):` a Ray
 cluster does the work. A function is imported at its first use.
 """
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from imgcli.commands.explain import explain
     from imgcli.commands.export_run import export_run
     from imgcli.commands.import_photos import import_photos
+    from imgcli.commands.label_photos import label_photos
     from imgcli.commands.learning_curve import learning_curve
     from imgcli.commands.list_runs import list_runs
     from imgcli.commands.load_run import load_run
     from imgcli.commands.merge import merge
+    from imgcli.commands.next_photos import next_photos
     from imgcli.commands.predict import predict
     from imgcli.commands.prune_runs import prune_runs
     from imgcli.commands.push import push
@@ -58,10 +61,12 @@ __all__ = [  # each in the module of that name in imgcli.commands, but for on_cl
     "explain",
     "export_run",
     "import_photos",
+    "label_photos",
     "learning_curve",
     "list_runs",
     "load_run",
     "merge",
+    "next_photos",
     "on_cluster",
     "predict",
     "prune_runs",

@@ -26,6 +26,8 @@ def test_the_functions_are_those_of_the_commands() -> None:
     names = {
         "report": "write_report",
         "review": "review_photos",
+        "next": "next_photos",
+        "label": "label_photos",
         "export": "export_run",
         "import": "import_photos",
         "runs": "list_runs",

@@ -19,6 +19,8 @@ COMMANDS = {
     "credits": "Write a page with the author and licence of every scraped photo.",
     "check": "Find faulty files, duplicates, outliers and wrong labels before training.",
     "restore": "Move photos back that `imgcli check --fix` or `imgcli review` moved.",
+    "next": "List the photos to label next, the most valuable first.",
+    "label": "Label photos in the browser, the most valuable first.",
     "split": "Split photos into train and test, stratified by class; duplicates stay together.",
     "choose": "Find out which pretrained network suits the photos best.",
     "train": "Train a network on the train part of a dataset.",
@@ -44,6 +46,7 @@ COMMANDS = {
 }
 
 
+NAMES = {"import": "import_photos", "next": "next_photos", "label": "label_photos"}
 WIDE = 80  # columns that typer's help in boxes needs
 
 
@@ -58,7 +61,7 @@ def load_command(name: str) -> Any:
 
 @cache
 def _load(name: str, mode: Literal["rich"] | None) -> Any:
-    function = {"import": "import_photos"}.get(name, name.replace("-", "_"))
+    function = NAMES.get(name, name.replace("-", "_"))
     found = getattr(import_module(f"imgcli.cli.{function}"), function)
     if isinstance(found, typer.Typer):
         found.rich_markup_mode = mode

@@ -143,6 +143,12 @@ Cluster = Annotated[
         callback=_use_cluster,
     ),
 ]
+Port = Annotated[
+    int, typer.Option("--port", min=0, max=65535, show_default="a free one", help="Of the page.")
+]
+NoBrowser = Annotated[
+    bool, typer.Option("--no-browser", help="Print the address and open no browser.")
+]
 ClassesAt = Annotated[
     str | None,
     typer.Option(

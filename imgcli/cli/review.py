@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 
 from imgcli.cli.console import render
-from imgcli.cli.options import Json, Quiet, RunData, RunName
+from imgcli.cli.options import Json, NoBrowser, Port, Quiet, RunData, RunName
 from imgcli.commands.review_photos import ReviewResult, What, review_photos
 from imgcli.text import count
 
@@ -21,12 +21,6 @@ Dir = Annotated[
         show_default="what the dataset was split from, or raw/",
         help="Where to look for duplicates.",
     ),
-]
-Port = Annotated[
-    int, typer.Option("--port", min=0, max=65535, show_default="a free one", help="Of the page.")
-]
-NoBrowser = Annotated[
-    bool, typer.Option("--no-browser", help="Print the address and open no browser.")
 ]
 
 

@@ -1,6 +1,5 @@
 """`imgcli.review_photos`: decide about labels, duplicates and merges in the browser."""
 
-import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from imgcli.commands.check_fix import after_relabelling
 from imgcli.commands.folders import default_folder, optional_path
+from imgcli.commands.local_page import page_server, show_page
 from imgcli.commands.results import Result
-from imgcli.errors import DataError, ImgcliError, Refused, RunError
+from imgcli.errors import DataError, ImgcliError, RunError
 from imgcli.progress import note
 
 if TYPE_CHECKING:
@@ -68,30 +68,12 @@ def review_photos(
         DataError: the photos are gone, or cannot be moved where they are.
         StorageError: the port is taken.
     """
-    try:
-        from imgcli.review import server
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
-            raise
-        raise Refused(
-            "The page needs starlette and uvicorn. Get them with: pip install 'imgcli[review]'"
-        ) from None
+    page_server()
     desk = _Desk(run, optional_path(data), optional_path(folder))
     queues = desk.queues(KINDS if what == "all" else (what,))
-    listener = server.listening(port)
-    port, token = listener.getsockname()[1], server.new_token()
-    app = server.make_app(desk.title, queues, token, port)
-    address = f"http://{server.HOST}:{port}/?token={token}"
-    note(f"Open {address}")
-    note("Each decision is carried out at once, and u takes it back. Ctrl-C ends.")
-    if browser:
-        webbrowser.open(address)
-    try:
-        server.serve(app, listener)
-    finally:
-        listener.close()
-        for batch in desk.batches.values():
-            batch.close()
+    address = show_page(
+        f"imgcli review · {desk.title}", queues, desk.batches.values(), port, browser
+    )
     return desk.result(address, queues)
 
 

@@ -170,7 +170,7 @@ def restore(place: Path | None = None) -> Moved:
             back_in = {m.path: m.to for m in moves if m.to and m.path not in kept}
             provenance.remove_moves(home, back_in)
             placed = [move for move in journal.moves if move.source is not None]
-            removed, changed = _take_out(placed, home)
+            removed, changed = take_out(placed, home)
             out += (f"{journal.folder}/{path}" for path in removed)
             stay = (*stay, *changed)
             _remove_made(home, journal.folders, placed)
@@ -263,7 +263,7 @@ def _new_batch(home: Path) -> Path:
 # --- taking out ---------------------------------------------------------------------------------
 
 
-def _take_out(placed: Sequence[Move], home: Path) -> tuple[list[str], list[Rejected]]:
+def take_out(placed: Sequence[Move], home: Path) -> tuple[list[str], list[Rejected]]:
     """Remove photos that were put there; one that has changed, or is the only copy, stays."""
     done: list[str] = []
     left: list[Rejected] = []

@@ -54,8 +54,11 @@ class SortedInto:
 Contents = Callable[[], Iterable[str | bytes]]  # the file of each photo, or its bytes, in order
 
 
-def refuse_place(target: Path, sources: Iterable[Path]) -> None:
+def refuse_place(target: Path, sources: Iterable[Path], option: str = "--sort-into") -> None:
     """Refuse a folder that photos may not be sorted into.
+
+    Args:
+        option: that names it.
 
     Raises:
         StorageError: it is a file.
@@ -63,13 +66,13 @@ def refuse_place(target: Path, sources: Iterable[Path]) -> None:
         DataError: it was made by `imgcli split`.
     """
     if target.exists() and not target.is_dir():
-        raise StorageError(f"'{target}' is a file. Choose another folder for --sort-into.")
+        raise StorageError(f"'{target}' is a file. Choose another folder for {option}.")
     place = target.resolve()
     for source in sources:
         if source.is_dir() and place.is_relative_to(source.resolve()):
             raise WrongUsage(
-                f"--sort-into '{target}' is inside '{source}', whose photos are predicted. Choose "
-                "a folder outside it."
+                f"{option} '{target}' is inside '{source}', whose photos go there. Choose a folder "
+                "outside it."
             )
     refuse_split(target)
 
@@ -134,7 +137,7 @@ class _Plan:
             if digest is None:
                 plan.left.append(Rejected(photo.name, name))
                 continue
-            path = _free(home, photo.folder, name, digest, taken)
+            path = free_place(home, photo.folder, name, digest, taken)
             taken.add((photo.folder, path.rpartition("/")[2].casefold()))
             if os.path.lexists(home / path):
                 plan.already.append(path)
@@ -204,7 +207,7 @@ def _container(name: str) -> str:
     return next((name[:i] for i in ends if os.path.isfile(name[:i])), name)
 
 
-def _free(home: Path, folder: str, name: str, digest: str, taken: Set[tuple[str, str]]) -> str:
+def free_place(home: Path, folder: str, name: str, digest: str, taken: Set[tuple[str, str]]) -> str:
     """A path that is free, or has the same bytes already."""
     stem, suffix = os.path.splitext(name)
     tagged = (f"{stem[:200]}-{digest[:8]}{extra}{suffix}" for extra in free_suffixes())

@@ -104,6 +104,9 @@ class Queue:
         classes: that may be chosen beside an item's own choices, as "is:<name>".
         beside: photos to compare an item's with.
         maps: ids of the photos that have a picture of the evidence in them, as "why-<id>".
+        further_classes: whether a class may be named that is not among `classes`.
+        more: gives further items when all are decided.
+        status: how far one has come, where the items are not all that there is.
     """
 
     name: str
@@ -117,11 +120,15 @@ class Queue:
     beside: Callable[[Item], tuple[Strip, ...]] = lambda item: ()
     maps: frozenset[str] = frozenset()
     empty: str = "Nothing to decide here."
+    further_classes: bool = False
+    more: Callable[[], Sequence[Item]] | None = None
+    status: Callable[[], Progress] | None = None
     _by_id: dict[str, Item] = field(init=False)
     _done: list[tuple[Item, str, Undo]] = field(init=False, default_factory=list)
     _turn: threading.RLock = field(init=False, default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
+        self.items = list(self.items)
         self._by_id = {item.id: item for item in self.items}
         assert len(self._by_id) == len(self.items)
 
@@ -156,10 +163,7 @@ class Queue:
         """
         with self._turn:
             item = self.item(item_id)
-            named = choice.removeprefix(IS)
-            if choice not in {one.id for one in item.choices} and not (
-                choice != named and named in self.classes
-            ):
+            if choice not in {one.id for one in item.choices} and not self._is_class(choice):
                 raise WrongUsage(f"'{choice}' is no choice for '{item.photos[0].name}'.")
             if (before := self.decided.get(item_id)) is not None:
                 raise DataError(
@@ -167,6 +171,21 @@ class Queue:
                     "Undo that first."
                 )
             self._done.append((item, choice, self.apply(item, choice)))
+            if self.more is not None and not self.waiting():
+                self._extend(self.more())
+
+    def _is_class(self, choice: str) -> bool:
+        """Whether a choice is of a class beside an item's own choices."""
+        name = choice.removeprefix(IS)
+        return choice != name and (
+            name in self.classes or (self.further_classes and bool(name.strip()))
+        )
+
+    def _extend(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if item.id not in self._by_id:
+                self.items = [*self.items, item]
+                self._by_id[item.id] = item
 
     def undo(self) -> Item | None:
         """Take back the last choice that was carried out; None where there is none.
@@ -189,6 +208,8 @@ class Queue:
 
     def progress(self) -> Progress:
         """How many are decided, and how many are left."""
+        if self.status is not None:
+            return self.status()
         decided = len(self.decided)
         left = len(self.items) - decided
         return Progress(decided, left, f"{decided:,} decided, {left:,} left")

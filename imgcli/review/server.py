@@ -322,6 +322,7 @@ def _state(queue: Queue) -> dict[str, Any]:
     return {
         "progress": asdict(queue.progress()),
         "estimate": queue.estimate,
+        "further_classes": queue.further_classes,
         "labels": sorted({item.label for item in waiting if item.label}),
         "sources": sorted({item.source for item in waiting if item.source}),
     }

@@ -1,80 +1,25 @@
 """`imgcli review` as it is typed: a page until Ctrl-C, and what was decided there."""
 
 import json
-import re
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-import requests
 
 import imgcli.review
 from imgcli.commands.restore import restore
-from tests.support.processes import environment
-from tests.support.review import Page
+from tests.support.pages import ended, typed
 from tests.support.runs import WRONG, run_with_a_wrong_label
 from tests.support.shell import Shell
 from tests.support.trees import file_states
-
-ADDRESS = re.compile(r"Open (http://127\.0\.0\.1:(\d+)/\?token=(\S+))")
-
-
-class Running(NamedTuple):
-    """A command that shows a page, and the page."""
-
-    process: "subprocess.Popen[str]"
-    page: Page
-    notes: list[str]  # before the page was there
-
-
-@contextmanager
-def typed(*words: str) -> Iterator[Running]:
-    """Type `imgcli review --no-browser WORDS...`, and open what it prints."""
-    command = [sys.executable, "-m", "imgcli", "review", "--no-browser", *words]
-    process = subprocess.Popen(
-        command,
-        env=environment(),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        with requests.Session() as session:
-            assert process.stderr is not None
-            notes: list[str] = []
-            found = None
-            while found is None and (line := process.stderr.readline()):
-                notes.append(line)
-                found = ADDRESS.search(line)
-            assert found is not None, notes
-            page = Page(int(found[2]), found[3], session)
-            page.get(f"/?token={page.token}")
-            yield Running(process, page, notes)
-    finally:
-        process.kill()
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-
-
-def ended(process: "subprocess.Popen[str]") -> str:
-    """Press Ctrl-C; what it printed."""
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0 and "Traceback" not in err, err
-    return out
 
 
 def test_decisions_are_carried_out_at_once_and_told_in_the_end(here: Path) -> None:
     run_with_a_wrong_label(here)
     before = file_states(here / "raw")
-    with typed() as running:
+    with typed("review") as running:
         page = running.page
         (item,) = page.items("labels")
         assert item["suggested"] == "is:red" and item["photos"][0]["name"] == WRONG
@@ -90,13 +35,13 @@ def test_decisions_are_carried_out_at_once_and_told_in_the_end(here: Path) -> No
 
 def test_its_document_says_what_was_decided_and_what_is_left(here: Path) -> None:
     run_with_a_wrong_label(here)
-    with typed("labels", "--json") as running:
+    with typed("review", "labels", "--json") as running:
         (item,) = running.page.items("labels")
         running.page.decide("labels", item["id"], choice="keep")
         document: dict[str, Any] = json.loads(ended(running.process))
     assert document["decided"] == {"labels": 1} and document["left"] == {"labels": 0}
     assert document["moved"] == 0 and document["folder"] is None and document["plan"] is None
-    with typed("labels") as running:
+    with typed("review", "labels") as running:
         assert running.page.items("labels") == []
         assert ended(running.process) == "Nothing was decided.\n"
 
@@ -104,7 +49,7 @@ def test_its_document_says_what_was_decided_and_what_is_left(here: Path) -> None
 def test_a_killed_page_has_lost_nothing_that_was_decided(here: Path) -> None:
     run_with_a_wrong_label(here)
     before = file_states(here / "raw")
-    with typed() as running:
+    with typed("review") as running:
         (item,) = running.page.items("labels")
         running.page.decide("labels", item["id"], choice="quarantine")
         running.process.kill()
@@ -118,7 +63,7 @@ def test_without_a_run_the_duplicates_are_shown_and_the_rest_is_named(here: Path
     from tests.support.photos import write_tree
 
     write_tree("raw", {"cat": 3, "dog": 3})
-    with typed() as running:
+    with typed("review") as running:
         assert running.page.get("/").url.endswith("/duplicates")
         assert any("Left out:" in line and "imgcli train" in line for line in running.notes)
         ended(running.process)

@@ -119,3 +119,35 @@ def kill_everywhere(folder: str) -> None:
         if not killed:
             assert step > 10
             return
+
+
+# --- photos that stay where they are ------------------------------------------------------------
+
+
+def test_a_photo_is_placed_as_a_link_and_taken_out_again(tmp_path: Path) -> None:
+    roll = write_tree(tmp_path / "photos", {"a": 2})
+    (tmp_path / "raw").mkdir()
+    before = file_states(roll)
+    batch = OpenBatch(tmp_path / "raw")
+    one = batch.place(roll / "a/00.png", "cat", "labelled as cat")
+    other = batch.place(roll / "a/01.png", "cat", "labelled as cat")
+    assert one is not None and other is not None
+    assert (tmp_path / "raw/cat/00.png").samefile(roll / "a/00.png")
+    assert batch.place(roll / "a/00.png", "cat", "once more") is None
+    batch.undo(one)
+    assert [p.name for p in (tmp_path / "raw/cat").iterdir()] == ["01.png"]
+    batch.undo(other)
+    batch.close()
+    assert not list((tmp_path / "raw").iterdir()) and file_states(roll) == before
+
+
+def test_another_photo_of_the_same_name_keeps_its_place(tmp_path: Path) -> None:
+    roll = write_tree(tmp_path / "photos", {"a": 1, "b": 1})
+    (tmp_path / "raw").mkdir()
+    batch = OpenBatch(tmp_path / "raw")
+    for folder in ("a", "b"):
+        batch.place(roll / folder / "00.png", "cat", "labelled as cat")
+    placed = {p.read_bytes() for p in (tmp_path / "raw/cat").iterdir()}
+    assert placed == {(roll / f / "00.png").read_bytes() for f in ("a", "b")}
+    assert len(restore(tmp_path / "raw").taken_out) == 2
+    assert not list((tmp_path / "raw").iterdir())

@@ -31,3 +31,10 @@ def write_hub_cache(folder: Path, seeds: Mapping[str, int | None]) -> Path:
         (repository / "snapshots" / "0123abc").mkdir(parents=True)
         save_file(state, repository / "snapshots" / "0123abc" / "model.safetensors")
     return folder
+
+
+def write_weights(file: Path, arch: str = "test_resnet", seed: int = 0) -> Path:
+    """A file of a small network's random weights, for `--weights`."""
+    torch.manual_seed(seed)
+    save_file(timm.create_model(arch).state_dict(), file)
+    return file

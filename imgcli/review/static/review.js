@@ -51,9 +51,11 @@ function show_state(found) {
   document.querySelector("#progress .bar div").style.transform = `scaleX(${share})`;
   const narrowed = state.found < left ? `, ${state.found.toLocaleString("en")} of them shown by the filter` : "";
   $("status").textContent = sentence + narrowed;
-  document.querySelector("nav a[aria-current] .n").textContent = left;
+  document.querySelector("nav a[aria-current] .n").textContent = left.toLocaleString("en");
   options("label", found.labels);
   options("source", found.sources);
+  state.further = found.further_classes;
+  $("by-label").hidden = found.labels.length < 2;
   $("by-source").hidden = found.sources.length < 2;
   $("by-confidence").hidden = !state.items.some((item) => item.confidence !== null);
 }
@@ -116,10 +118,10 @@ function choices(item) {
 }
 
 function other(item) {
-  if (!$("classes").options.length) return null;
+  if (!$("classes").options.length && !state.further) return null;
   const input = element("input", {list: "classes", placeholder: "another class", "aria-label": "Another class", id: "other"});
   const take = () => {
-    if ([...$("classes").options].some((one) => one.value === input.value)) decide([item.id], `is:${input.value}`);
+    if (state.further || [...$("classes").options].some((one) => one.value === input.value)) decide([item.id], `is:${input.value}`);
     else if (input.value) tell(`'${input.value}' is no class here.`);
   };
   input.addEventListener("change", take);
