@@ -46,8 +46,8 @@ def test_nothing_to_label_is_one_sentence(tmp_path: Path) -> None:
     roll = write_tree(tmp_path / "photos", {"a": 1})
     (tmp_path / "raw/cat").mkdir(parents=True)
     os.link(roll / "a/00.png", tmp_path / "raw/cat/0.png")
-    with pytest.raises(DataError, match="All photos in .* are labelled"):
+    with pytest.raises(DataError, match=r"All photos in .* are labelled"):
         photos_to_label(roll, tmp_path / "raw", cache=tmp_path / "cache")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="No photo in .* to label"):
+    with pytest.raises(DataError, match=r"No photo in .* to label"):
         photos_to_label(tmp_path / "empty", None, cache=tmp_path / "cache")
