@@ -1,6 +1,6 @@
 """Labels that are probably wrong, and the plan that corrects them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imgcli.commands.results import Result
 
 if TYPE_CHECKING:
+    from imgcli.evaluation.label_effect import LabelEffect
     from imgcli.evaluation.label_errors import LabelIssue
     from imgcli.evaluation.wrong_labels import WrongLabels
     from imgcli.records import Predictions
@@ -29,6 +30,7 @@ class LabelsResult(Result):
     summary: str  # both, in sentences
     too_few: str | None  # a sentence if there are too few photos to find any
     plan: Path | None  # the relabel plan, for `check --fix`
+    effect: "LabelEffect | None"  # of correcting the issues; None if no head can be refitted
 
     def to_json(self) -> dict[str, Any]:
         """What `imgcli check --labels --json` says of labels."""
@@ -43,6 +45,7 @@ class LabelsResult(Result):
             "labels": [as_json(issue) for issue in self.issues],
             "wrong": {**self.wrong.to_json(), "of_listed": self.expected},
             "summary": self.summary,
+            "effect": self.effect and self.effect.to_json(),
             "too_few": self.too_few,
             "plan": None if self.plan is None else str(self.plan),
         }
@@ -73,10 +76,12 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
         features = features_of(run, predictions, data)
     review = review_labels(predictions, features)
     issues = review.issues
+    effect = _effect(run, data, predictions, issues)
+    summary = f"{review.summary} {effect.sentence()}" if effect else review.summary
     documents = [as_json(issue) for issue in issues]
     folder, origins = relabel.origins(data, [issue.path for issue in issues])
     written = relabel.write_plan(plan, folder, origins, documents) if issues else None
-    kept = {"predictions": run.digest(FOLDS), "labels": documents, "summary": review.summary}
+    kept = {"predictions": run.digest(FOLDS), "labels": documents, "summary": summary}
     run.write_json(NAME, kept)
     sizes = bincount(predictions.targets, minlength=len(predictions.classes)).tolist()
     return LabelsResult(
@@ -86,10 +91,27 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
         issues=tuple(issues),
         wrong=review.wrong,
         expected=review.expected,
-        summary=review.summary,
+        summary=summary,
+        effect=effect,
         too_few=None if issues else labels_sample_size(predictions),
         plan=written,
     )
+
+
+def _effect(
+    run: "Run", data: Path, predictions: "Predictions", issues: "Sequence[LabelIssue]"
+) -> "LabelEffect | None":
+    """What correcting the issues does, by refitting; None for a trained backbone, or no issue."""
+    if not issues or not run.config.model.frozen:
+        return None
+    import numpy as np
+
+    from imgcli.evaluation.label_effect import effect_of_correcting
+    from imgcli.training.retrain import relabelled
+
+    after = relabelled(run, data, predictions, {one.index: one.suggestion for one in issues})
+    listed = np.flatnonzero(np.isin(predictions.indices, [one.index for one in issues]))
+    return effect_of_correcting(predictions, after, listed)
 
 
 class KnownIssues(NamedTuple):

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from imgcli import __version__, ledger
 from imgcli.commands.check_labels import known_issues
+from imgcli.commands.learning_curve import is_probe, known_curve
 from imgcli.commands.slices import slices_of
 from imgcli.commands.training_config import train_command
 from imgcli.errors import RunError
@@ -115,7 +116,7 @@ def _evaluated(run: Run, on: Literal["folds", "test"]) -> Evaluated | None:
             f"Remove it and evaluate the run again: {again} --run {quote(named(run))}"
         )
     evaluation = predictions_io.pooled(stored)
-    gap = gap_sentence(evaluation, run.config.model.frozen)
+    gap = gap_sentence(evaluation, is_probe(run), known_curve(run, evaluation))
     return Evaluated(stored.predictions, evaluation, gap)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from imgcli.evaluation.intervals import first_of_groups, group_sums
+from imgcli.evaluation.intervals import first_of_groups, group_sums, retraining
 from imgcli.evaluation.metrics import independent, wilson_interval
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.text import count, interval, percent
@@ -193,7 +193,9 @@ def _slice(
         value=value,
         n=n,
         accuracy=accuracy,
-        accuracy_ci95=wilson_interval(accuracy, independent(predictions.groups[rows])),
+        accuracy_ci95=wilson_interval(
+            accuracy, independent(predictions.groups[rows]) / retraining(predictions.folds)
+        ),
         elsewhere=float(elsewhere.sum() / own[there].sum()) if own[there].any() else accuracy,
         p_value=p_value,
         tried=tried,

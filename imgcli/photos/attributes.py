@@ -1,4 +1,4 @@
-"""What photos have besides what they show: size, shape, brightness, sharpness, who made them, with what."""
+"""What photos have besides what they show: size, shape, brightness, sharpness, maker, camera."""
 
 from collections.abc import Sequence
 from contextlib import suppress
