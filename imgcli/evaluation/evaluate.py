@@ -242,7 +242,7 @@ def scores(
     Returns:
         `top5` is None where there are no more than five classes.
     """
-    figures = {"macro_recall": metrics.macro_recall}
+    figures: dict[str, Figure] = {"macro_recall": metrics.macro_recall}
     if _even(predictions):  # it is the accuracy, and has its interval
         figures = {"accuracy": FIGURES["accuracy"]}
     (recall,) = summaries(predictions, figures, seed, repeats).values()

@@ -32,6 +32,7 @@ ENDS = (0.1, 0.25)  # shares of the photos at either end of a number
 VALUES = 100  # of a named attribute, the most frequent
 OVERLAP = 0.5  # share of the smaller of two slices by one attribute; the better one is left out
 AT_ONCE = 1 << 24  # exchanged errors that are held
+MOST = 10  # slices, the worst
 SHOWN = 6  # photos of a slice
 CLUSTER = "cluster"  # the attribute of slices in feature space
 
@@ -73,7 +74,7 @@ def weak_slices(
     clusters: Sequence[Sequence[str | None]] = (),
     seed: int = 0,
 ) -> list[Slice]:
-    """The slices with more errors than chance explains, worst first; of overlapping ones the worst.
+    """The slices with more errors than chance explains, the ten worst; of those that overlap, one.
 
     A near-duplicate group counts as one photo, with the mean of its errors.
 
@@ -95,6 +96,8 @@ def weak_slices(
     p_values = (1 + (largest[:, None] >= excess - 1e-9).sum(axis=0)) / (1 + len(largest))
     weak: list[tuple[Slice, Bools]] = []
     for i in np.argsort(-excess, kind="stable").tolist():
+        if len(weak) == MOST:
+            break
         name, value, rows = tried[i]
         if p_values[i] > SURE or any(
             name == one.attribute and _overlap(rows, other) >= OVERLAP for one, other in weak
