@@ -67,6 +67,8 @@ def _lines(result: "ReportResult") -> Iterator[Text]:
     yield Text(printable(f"Report: {result.report} ({megabytes(result.bytes)})"), no_wrap=True)
     if result.figures:
         yield Text(printable(f"Figures: {result.figures[0].parent}/"), no_wrap=True)
+    for weak in result.slices or ():
+        yield Text(printable(f"Where it fails: {weak['sentence']}"))
     for one in result.missing:
         yield Text(printable(f"Not in it: {one.what}."))
         yield Text(printable(f"To add it: {one.command}"), no_wrap=True)

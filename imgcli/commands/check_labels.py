@@ -1,6 +1,6 @@
 """Labels that are probably wrong, and the plan that corrects them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imgcli.commands.results import Result
 
 if TYPE_CHECKING:
+    from imgcli.evaluation.label_effect import LabelEffect
     from imgcli.evaluation.label_errors import LabelIssue, LabelReview
     from imgcli.evaluation.wrong_labels import WrongLabels
     from imgcli.records import FloatArray, Predictions
@@ -29,6 +30,7 @@ class LabelsResult(Result):
     summary: str  # both, in sentences
     too_few: str | None  # a sentence if there are too few photos to find any
     plan: Path | None  # the relabel plan, for `check --fix`
+    effect: "LabelEffect | None"  # of correcting the issues; None if no head can be refitted
 
     def to_json(self) -> dict[str, Any]:
         """What `imgcli check --labels --json` says of labels."""
@@ -43,6 +45,7 @@ class LabelsResult(Result):
             "labels": [as_json(issue) for issue in self.issues],
             "wrong": {**self.wrong.to_json(), "of_listed": self.expected},
             "summary": self.summary,
+            "effect": self.effect and self.effect.to_json(),
             "too_few": self.too_few,
             "plan": None if self.plan is None else str(self.plan),
         }
@@ -65,8 +68,8 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
 
     data = data or run.data
     predictions = predictions_io.out_of_fold(run, data)
-    review = find_issues(run, predictions, run_features(run, predictions, data))
-    issues = review.issues
+    found = find_issues(run, data, predictions, run_features(run, predictions, data))
+    review, issues = found.review, found.review.issues
     folder, origins = relabel.origins(data, [issue.path for issue in issues])
     documents = [as_json(issue) for issue in issues]
     written = relabel.write_plan(plan, folder, origins, documents) if issues else None
@@ -78,7 +81,8 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
         issues=tuple(issues),
         wrong=review.wrong,
         expected=review.expected,
-        summary=review.summary,
+        summary=found.summary,
+        effect=found.effect,
         too_few=None if issues else labels_sample_size(predictions),
         plan=written,
     )
@@ -93,19 +97,50 @@ def run_features(run: "Run", predictions: "Predictions", data: Path) -> "FloatAr
     return features_of(run, predictions, data)
 
 
+class FoundLabels(NamedTuple):
+    """The labels to review, and what correcting them does."""
+
+    review: "LabelReview"
+    effect: "LabelEffect | None"
+
+    @property
+    def summary(self) -> str:
+        """Both, in sentences."""
+        if self.effect is None:
+            return self.review.summary
+        return f"{self.review.summary} {self.effect.sentence()}"
+
+
 def find_issues(
-    run: "Run", predictions: "Predictions", features: "FloatArray | None"
-) -> "LabelReview":
+    run: "Run", data: Path, predictions: "Predictions", features: "FloatArray | None"
+) -> FoundLabels:
     """Find the labels to review, and keep the list in the run."""
     from imgcli.evaluation.label_errors import review_labels
     from imgcli.files import as_json
     from imgcli.runs import FOLDS
 
     review = review_labels(predictions, features)
+    found = FoundLabels(review, _effect(run, data, predictions, review.issues))
     documents = [as_json(issue) for issue in review.issues]
-    kept = {"predictions": run.digest(FOLDS), "labels": documents, "summary": review.summary}
+    kept = {"predictions": run.digest(FOLDS), "labels": documents, "summary": found.summary}
     run.write_json(NAME, kept)
-    return review
+    return found
+
+
+def _effect(
+    run: "Run", data: Path, predictions: "Predictions", issues: "Sequence[LabelIssue]"
+) -> "LabelEffect | None":
+    """What correcting the issues does, by refitting; None for a trained backbone, or no issue."""
+    if not issues or not run.config.model.frozen:
+        return None
+    import numpy as np
+
+    from imgcli.evaluation.label_effect import effect_of_correcting
+    from imgcli.training.retrain import relabelled
+
+    after = relabelled(run, data, predictions, {one.index: one.suggestion for one in issues})
+    listed = np.flatnonzero(np.isin(predictions.indices, [one.index for one in issues]))
+    return effect_of_correcting(predictions, after, listed)
 
 
 class KnownIssues(NamedTuple):

@@ -476,6 +476,7 @@ def _document(
     predictions: "Predictions",
     repeats: "Sequence[Predictions]",
 ) -> dict[str, Any]:
+    from imgcli.commands.learning_curve import is_probe, known_curve
     from imgcli.evaluation.evaluate import (
         evaluation_json,
         gap_sentence,
@@ -488,7 +489,9 @@ def _document(
         "run": " + ".join(str(run.folder) for run in runs),
         **evaluation_json(evaluation),
         **scores_json(scores(predictions, repeats=repeats)),
-        "gap": gap_sentence(evaluation, all(run.config.model.frozen for run in runs)),
+        "gap": gap_sentence(
+            evaluation, all(is_probe(run) for run in runs), known_curve(runs[0], evaluation)
+        ),
         "repeats": 1 + len(repeats),
         "per_repeat": per_repeat([predictions, *repeats]),
         "groups": len(set(predictions.groups.tolist())),

@@ -11,9 +11,13 @@ from imgcli.config import check_device
 from imgcli.text import interval, percent
 
 if TYPE_CHECKING:
+    from imgcli.records import Evaluation
     from imgcli.report.table_formats import TableRecord
     from imgcli.runs import Run
     from imgcli.tracking.session import TrackedRun
+
+
+NAME = "learning-curve.json"  # in the run
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,6 +95,20 @@ def learning_curve(
         return _curve(chosen, data, folds, seed, device, tracked)
 
 
+def is_probe(run: "Run") -> bool:
+    """Whether its training fitted a head to its optimum on a frozen backbone."""
+    return run.config.model.frozen and run.config.optim.is_probe
+
+
+def known_curve(run: "Run", evaluation: "Evaluation") -> str | None:
+    """What the run's learning curve says of more photos; None without one of these photos."""
+    if not (run.folder / NAME).is_file():
+        return None
+    kept = run.read_json(NAME)
+    same = evaluation.on == "train" and kept.get("n") == evaluation.n
+    return kept.get("sentence") if same else None
+
+
 def _curve(
     chosen: "Run",
     data: Path | None,
@@ -106,11 +124,11 @@ def _curve(
 
     answers = answers_by_share(chosen, data, folds, seed, device)
     found = evaluation.learning_curve(
-        answers.classes, answers.photos, answers.right, answers.targets, answers.groups
+        answers.classes, answers.photos, answers.right, answers.targets, answers.groups, folds
     )
     document = {"run": str(chosen.folder), "folds": folds, "n": len(answers.targets), **found}
     document["sentence"] = evaluation.curve_sentence(document)
-    chosen.write_json("learning-curve.json", document)
+    chosen.write_json(NAME, document)
     figure = chosen.folder / "figures" / "learning-curve.png"
     save(plots.learning_curve(document), figure)
     add_curve(tracked, document, figure)

@@ -14,16 +14,16 @@ from matplotlib.figure import Figure
 
 from imgcli import __version__, ledger
 from imgcli.commands.check_labels import known_issues
+from imgcli.commands.learning_curve import is_probe, known_curve
+from imgcli.commands.slices import slices_of
 from imgcli.commands.training_config import train_command
-from imgcli.errors import DataError, RunError
+from imgcli.errors import RunError
 from imgcli.evaluation import explanations_io, predictions_io
 from imgcli.evaluation.calibration import reliability
 from imgcli.evaluation.evaluate import gap_sentence
 from imgcli.evaluation.label_errors import labels_sample_size
 from imgcli.evaluation.merges.suggest import confused_classes, merges_sample_size
-from imgcli.evaluation.slices import weak_slices
-from imgcli.photos.attributes import photo_attributes
-from imgcli.photos.dataset import leaks, levels_of, listed_photos, manifest_samples, where_of
+from imgcli.photos.dataset import leaks, listed_photos, manifest_samples, where_of
 from imgcli.photos.layout import find_manifest
 from imgcli.photos.manifest import Manifest
 from imgcli.photos.views import thumbnails
@@ -81,7 +81,7 @@ def report_data(run: Run, data: Path, *, figures: bool = True) -> Report:
         labels_sample_size=labels_sample_size(deciding) if deciding else None,
         samples=samples,
         split=split,
-        slices=_slices(run, data, evaluated),
+        slices=slices_of(run, data, evaluated.predictions) if evaluated else None,
         evidence=evidence_of(run, explanations),
         evidence_held_out=explanations is not None and explanations.held_out,
     )
@@ -116,7 +116,7 @@ def _evaluated(run: Run, on: Literal["folds", "test"]) -> Evaluated | None:
             f"Remove it and evaluate the run again: {again} --run {quote(named(run))}"
         )
     evaluation = predictions_io.pooled(stored)
-    gap = gap_sentence(evaluation, run.config.model.frozen)
+    gap = gap_sentence(evaluation, is_probe(run), known_curve(run, evaluation))
     return Evaluated(stored.predictions, evaluation, gap)
 
 
@@ -135,20 +135,6 @@ def _figures(run: Run, evaluated: Evaluated | None) -> dict[str, Figure]:
         unit = training.unit(run.config)
         found["history"] = training.history(rows, kept if unit == "epoch" else None, unit)
     return {name: figure for name, figure in found.items() if figure is not None}
-
-
-def _slices(
-    run: Run, data: Path, evaluated: Evaluated | None
-) -> list[tuple[str, tuple[str, ...]]] | None:
-    """Photos with more errors than others; None where they are not at hand as evaluated."""
-    if evaluated is None or not evaluated.predictions.digests or not data.is_dir():
-        return None
-    predictions, levels = evaluated.predictions, levels_of(run.config.data)
-    try:
-        found = photo_attributes(data, predictions.paths, predictions.digests, levels)
-    except (DataError, OSError):  # moved or changed since, of which the report has a note
-        return None
-    return [(one.sentence, one.wrong) for one in weak_slices(predictions, found)]
 
 
 def evidence_of(run: Run, found: explanations_io.Explanations | None) -> dict[str, PhotoEvidence]:

@@ -330,7 +330,7 @@ class _Known:
         from imgcli.commands.check_labels import NAME, find_issues, known_issues
 
         if not (self.run.folder / NAME).is_file():
-            find_issues(self.run, self.predictions, self.features)
+            find_issues(self.run, self.data, self.predictions, self.features)
         return known_issues(self.run, self.predictions)
 
     def doubts(self, rows: Sequence[int], said: Sequence[tuple[str, float, str]]) -> "list[Doubt]":

@@ -3,9 +3,10 @@
 It is not `imgcli.report`, the package that draws: once that is imported, the name is taken.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from imgcli import aside
 from imgcli.commands.report_data import report_data, thumbnails_of
@@ -33,12 +34,15 @@ class ReportResult(Result):
     bytes: int
     figures: tuple[Path, ...]  # PNGs in the run's folder, each with its SVG beside it
     missing: tuple[Missing, ...]  # with the commands that make it
+    slices: Sequence[Mapping[str, Any]] | None = None  # weak ones; None: not looked for
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.run)
         yield "report", f"{self.report} ({megabytes(self.bytes)})"
         if self.missing:
             yield "not in it", "; ".join(f"{one.what}: {one.command}" for one in self.missing)
+        for one in self.slices or ():
+            yield "where it fails", one["sentence"]
 
 
 def write_report(
@@ -80,6 +84,7 @@ def write_report(
         bytes=out.stat().st_size,
         figures=tuple(figures),
         missing=tuple(content.missing),
+        slices=content.slices,
     )
 
 

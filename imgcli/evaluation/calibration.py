@@ -102,12 +102,15 @@ def helpful_temperature(predictions: Predictions) -> tuple[float, Predictions]:
     """The temperature to use, and the predictions as held-out photos have them with it.
 
     It is 1 where the temperature of the other folds does not lower the log loss of held-out photos
-    by more than a standard error: what is calibrated already would be made worse.
+    by more than a standard error, or raises their calibration error: what is calibrated already
+    would be made worse.
     """
     crossed = cross_calibrated(predictions)
     before, after = (log_losses(one.probs, one.targets) for one in (predictions, crossed))
     gain = before - after
     if predictions.folds and gain.mean() <= gain.std() / len(gain) ** 0.5:
+        return 1.0, predictions
+    if _ece(crossed) > _ece(predictions):
         return 1.0, predictions
     return best_temperature(log_probs(predictions.probs), predictions.targets), crossed
 
@@ -127,14 +130,18 @@ def checked_json(predictions: Predictions, temperature: float) -> dict[str, Any]
 def _calibration_json(
     before: Predictions, after: Predictions, temperature: float
 ) -> dict[str, Any]:
-    before_and_after = (expected_calibration_error(p.probs, p.targets) for p in (before, after))
     return {
         "temperature": temperature,
         "factor": 1 / temperature,  # on the logits: the same, as earlier versions kept it
         "n": len(before),
         "folds": before.folds,
-        **dict(zip(("ece_before", "ece"), before_and_after, strict=True)),
+        "ece_before": _ece(before),
+        "ece": _ece(after),
     }
+
+
+def _ece(predictions: Predictions) -> float:
+    return expected_calibration_error(predictions.probs, predictions.targets)
 
 
 def made_of(run: Run) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from imgcli.errors import DataError, RunError, WrongUsage
 from imgcli.evaluation import metrics
-from imgcli.evaluation.intervals import effective_sizes, variance_of_mean
+from imgcli.evaluation.intervals import effective_sizes, retraining, variance_of_mean
 from imgcli.evaluation.metrics import FIGURES, Figure
 from imgcli.records import ClassFigures, Evaluation, FloatArray, IntArray, Predictions, Summary
 from imgcli.text import percent
@@ -95,7 +95,7 @@ def class_figures(every: Sequence[Predictions]) -> tuple[ClassFigures, ...]:
     """Precision, recall and F1 of each class, with its n and Wilson intervals.
 
     Intervals are of the effective sample size (`metrics.independent`): for recall of the photos of
-    the class, for precision of those predicted as it.
+    the class, for precision of those predicted as it; of folds for networks that are retrained.
 
     Args:
         every: the repeats of the same photos; repeats narrow no interval.
@@ -122,13 +122,13 @@ def class_figures(every: Sequence[Predictions]) -> tuple[ClassFigures, ...]:
 
 
 def _independent(labels: Sequence[IntArray], every: Sequence[Predictions]) -> FloatArray:
-    """Independent photos of each class `(K,)`, by these labels, in the mean of the repeats."""
+    """Photos of each class that intervals are of `(K,)`, by these labels, in the repeats' mean."""
     k = len(every[0].classes)
     each = [
         metrics.independent_per_class(of_one, one.groups, k)
         for of_one, one in zip(labels, every, strict=True)
     ]
-    return np.asarray(np.mean(each, axis=0))
+    return np.asarray(np.mean(each, axis=0)) / retraining(every[0].folds)
 
 
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -159,15 +159,19 @@ def macro_over(evaluation: Evaluation) -> dict[str, Any]:
     return {"n": classes - len(without), "of": classes, "left_out": without}
 
 
-def gap_sentence(evaluation: Evaluation, frozen: bool) -> str | None:
+ASK_CURVE = "Whether more photos would help, `imgcli learning-curve` tells."
+
+
+def gap_sentence(evaluation: Evaluation, frozen: bool, curve: str | None = None) -> str | None:
     """The gap between training and held-out accuracy; None without training figures.
 
     A gap is overfitting when it is over two points and over two standard errors of the folds'
     held-out accuracies; underfitting where at least half of the error is there in training.
 
     Args:
-        frozen: whether only a head was fitted to a frozen backbone. Its regularisation was chosen
-            by held-out photos already, and more features than photos fit any of them.
+        frozen: whether a head was fitted to its optimum on a frozen backbone. Its regularisation
+            was chosen by held-out photos already, and more features than photos fit any of them.
+        curve: what the run's learning curve says of more photos, where it was drawn.
     """
     if evaluation.train is None:
         return None
@@ -179,6 +183,12 @@ def gap_sentence(evaluation: Evaluation, frozen: bool) -> str | None:
         f"Accuracy {percent(trained.value)} on training photos, {percent(tested.value)} on "
         "held-out photos"
     )
+    if miss > 0.1 and miss > gap and frozen:
+        return (
+            f"{found}: underfitting, or labels that cannot be told apart. The head is at its "
+            "optimum, so most of the error is in the features: what can help is another backbone "
+            "(imgcli choose) or training all weights (--no-freeze)."
+        )
     if miss > 0.1 and miss > gap:
         return (
             f"{found}: underfitting, or labels that cannot be told apart; most of the error is "
@@ -188,7 +198,7 @@ def gap_sentence(evaluation: Evaluation, frozen: bool) -> str | None:
         return (
             f"{found}. The head of a frozen backbone fits its training photos, and its "
             "regularisation was chosen by others: what can help is another backbone (imgcli "
-            "choose), training all weights (--no-freeze) or more photos (imgcli learning-curve)."
+            f"choose) or training all weights (--no-freeze). {curve or ASK_CURVE}"
         )
     if gap > max(0.02, 2 * noise):
         return (
@@ -232,12 +242,15 @@ def scores(
     Returns:
         `top5` is None where there are no more than five classes.
     """
-    recall = summaries(predictions, {"macro_recall": metrics.macro_recall}, seed, repeats)
+    figures: dict[str, Figure] = {"macro_recall": metrics.macro_recall}
+    if _even(predictions):  # it is the accuracy, and has its interval
+        figures = {"accuracy": FIGURES["accuracy"]}
+    (recall,) = summaries(predictions, figures, seed, repeats).values()
     many = len(predictions.classes) > TOP
     top5 = partial(metrics.among_first, k=TOP)
     return {
-        **recall,
-        "balanced_accuracy": recall["macro_recall"],
+        "macro_recall": recall,
+        "balanced_accuracy": recall,
         "top5": _mean(top5, predictions, repeats, share=True) if many else None,
         "log_loss": _mean(metrics.log_losses, predictions, repeats),
         "brier": _mean(metrics.brier_scores, predictions, repeats),
@@ -281,7 +294,7 @@ def _mean(
     half = metrics.Z95 * variance**0.5
     bounds = (max(value - half, 0.0), value + half)
     if share:
-        certain = metrics.independent(predictions.groups)
+        certain = metrics.independent(predictions.groups) / retraining(predictions.folds)
         n = value * (1 - value) / variance if variance > 0 else certain
         bounds = metrics.wilson_interval(value, n)
     return summary_of(value, bounds, np.array(folds) if folds else None)
@@ -336,6 +349,11 @@ def _of_a_test(accuracy: Summary, photos: int) -> tuple[float, float] | None:
     if accuracy.effective_n is None:
         return None
     return metrics.interval_of_a_test(accuracy.value, accuracy.effective_n, photos)
+
+
+def _even(predictions: Predictions) -> bool:
+    sizes = np.bincount(predictions.targets)
+    return len(np.unique(sizes[sizes > 0])) == 1
 
 
 def _known(figure: float) -> float | None:

@@ -12,6 +12,7 @@ its intervals for macro precision held the truth as rarely as 88 % of the time.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -21,19 +22,35 @@ from imgcli.evaluation.metrics import (
     Figure,
     Margins,
     confusion_of,
+    f1,
     independent,
     independent_per_class,
     margins_of,
+    precision,
+    recall,
 )
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.text import count
 
-# The photos of each class that its share in a macro figure is of, (..., K).
-SHARES_OF: dict[str, Callable[[Margins], Counts]] = {
-    "macro_precision": lambda margins: margins.predicted,
-    "macro_recall": lambda margins: margins.actual,
-    "macro_f1": lambda margins: (margins.actual + margins.predicted) / 2,
+
+class _OfClass(NamedTuple):
+    """What a macro figure is the mean of: a figure of each class, by a share of some photos."""
+
+    figure: Figure  # -> (..., K)
+    photos: Callable[[Margins], Counts]  # that the share of hits is of, (..., K)
+    slope: Callable[[FloatArray], FloatArray]  # of the figure by that share
+
+
+OF_CLASS = {
+    "macro_precision": _OfClass(precision, lambda margins: margins.predicted, np.ones_like),
+    "macro_recall": _OfClass(recall, lambda margins: margins.actual, np.ones_like),
+    "macro_f1": _OfClass(  # F1 = 2 q / (1 + q), of the share q = TP / (TP + FP + FN)
+        f1,
+        lambda margins: margins.actual + margins.predicted - margins.hits,
+        lambda q: 2 / (1 + q) ** 2,
+    ),
 }
+NEVER = 0.5  # mean squared error of the 0 of a class never predicted: 0.5 away, and as uncertain
 CHUNK = 4_000_000  # numbers held at once in each of two arrays: 32 MB
 
 
@@ -49,48 +66,60 @@ def effective_sizes(
 
     Wilson's interval of so many (Franco et al. 2019), unlike the bootstrap's own percentiles, holds
     near 0 and 1 and does not shrink to nothing where every photo is correct. The bootstrap gives
-    the figure's variance; that of each class's share with a success and a failure added is taken
-    where it is more: of a class of which four photos are all correct the bootstrap knows no other
-    outcome.
+    the figure's variance. What that of a class's own share with a success and a failure added has
+    more than the bootstrap is added: of a class of which four photos are all correct the bootstrap
+    knows no other outcome.
 
     Args:
         repeats: the same photos predicted again, in other folds. The predictions of a photo are
             drawn together, so repeats add no photos.
     """
     drawn: dict[str, list[FloatArray]] = {name: [] for name in figures}
+    moments = {name: np.zeros((2, len(predictions.classes))) for name in figures}
     for margins in resampled_margins(predictions, draws, seed, repeats):
         for name, figure in figures.items():
             drawn[name].append(figure(margins))
+            if name in OF_CLASS:
+                of_class = np.nan_to_num(OF_CLASS[name].figure(margins))
+                moments[name] += of_class.sum(axis=0), np.square(of_class).sum(axis=0)
     found = {}
     for name in figures:
-        variance = max(float(np.var(np.concatenate(drawn[name]))), _of_classes(name, predictions))
-        variance *= retraining(predictions)
+        mean, square = moments[name] / draws
+        variance = float(np.var(np.concatenate(drawn[name])))
+        variance += _missed(name, predictions, square - mean**2)
+        variance *= retraining(predictions.folds)
         found[name] = _effective(values[name], variance, predictions)
     return found
 
 
-def retraining(predictions: Predictions) -> float:
+def retraining(folds: int | None) -> float:
     """How many times larger a variance is where the networks are retrained, too.
 
     Of k folds Nadeau and Bengio (Inference for the Generalization Error, 2003) put 1/k + 1/(k - 1)
     in the place of 1/k, which was too wide in simulation; half of that correction was enough:
     1.56 with ten folds. A network that is given, as for a test part, is not retrained: 1.
     """
-    k = predictions.folds or 0
+    k = folds or 0
     return 1 + k / (2 * (k - 1)) if k > 1 else 1.0
 
 
-def _of_classes(name: str, predictions: Predictions) -> float:
-    """The variance of a macro figure by its classes, each a share of independent photos; else 0."""
-    if name not in SHARES_OF:
+def _missed(name: str, predictions: Predictions, drawn: FloatArray) -> float:
+    """The variance of a macro figure that its classes have and the bootstrap has not; else 0.
+
+    Args:
+        drawn: (K,) the variance of each class's figure in the bootstrap.
+    """
+    if name not in OF_CLASS:
         return 0.0
+    _, photos_of, slope = OF_CLASS[name]
     margins = margins_of(confusion_of(predictions))
-    occurs = margins.actual > 0
     effective = independent(predictions.groups) / len(predictions)
-    photos = effective * SHARES_OF[name](margins)[occurs]
-    share = (effective * margins.hits[occurs] + 1) / (photos + 2)
-    variance: float = (share * (1 - share) / np.maximum(photos, 1)).sum() / occurs.sum() ** 2
-    return variance
+    photos = effective * photos_of(margins)
+    share = (effective * margins.hits + 1) / (photos + 2)
+    own = share * (1 - share) / np.maximum(photos, 1) * slope(share) ** 2
+    own = np.where(margins.predicted > 0, own, NEVER)
+    occurs = margins.actual > 0
+    return float(np.maximum(own - drawn, 0)[occurs].sum() / occurs.sum() ** 2)
 
 
 def resampled_margins(
@@ -129,7 +158,7 @@ def _counts(group: IntArray, label: IntArray, shape: tuple[int, int]) -> csr_arr
 def _effective(value: float, variance: float, predictions: Predictions) -> float:
     if variance > 0 and 0 < value < 1:
         return value * (1 - value) / variance
-    return independent_of_macro(predictions) / retraining(predictions)  # nothing varied
+    return independent_of_macro(predictions) / retraining(predictions.folds)  # nothing varied
 
 
 def variance_of_mean(photos: FloatArray, predictions: Predictions) -> float:
@@ -138,7 +167,7 @@ def variance_of_mean(photos: FloatArray, predictions: Predictions) -> float:
     Where networks are retrained, too, that much larger.
     """
     sums = group_sums(photos - photos.mean(), predictions.groups)
-    return float(np.square(sums).sum() / len(photos) ** 2) * retraining(predictions)
+    return float(np.square(sums).sum() / len(photos) ** 2) * retraining(predictions.folds)
 
 
 def group_sums(values: FloatArray, groups: IntArray) -> FloatArray:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from imgcli.evaluation.intervals import retraining
 from imgcli.evaluation.metrics import independent, wilson_interval
 from imgcli.records import FloatArray, IntArray
 from imgcli.text import percent
@@ -27,6 +28,7 @@ def learning_curve(
     correct: NDArray[np.bool_],
     targets: IntArray,
     groups: IntArray,
+    folds: int,
     seed: int = 0,
 ) -> dict[str, Any]:
     """The points of the curve and what to expect, as in the document of `learning-curve --json`.
@@ -39,6 +41,7 @@ def learning_curve(
         photos: (S,) training photos, growing.
         correct: (S, M) whether each held-out photo was classified correctly.
         targets, groups: (M,).
+        folds: that held the photos out: intervals are of the network trained on so many photos.
     """
     n = np.bincount(targets, minlength=len(classes))
     there = np.flatnonzero(n)
@@ -55,7 +58,10 @@ def learning_curve(
         row = {"class": classes[label], "n": int(n[label]), "recall": (1 - errors[0]).tolist()}
         per_class.append({**row, **_expected(errors[:, -1], *of_class)})
     return {
-        "points": [_point(*point, groups) for point in zip(photos.tolist(), correct, strict=True)],
+        "points": [
+            _point(*point, independent(groups) / retraining(folds))
+            for point in zip(photos.tolist(), correct, strict=True)
+        ],
         "times": MORE,
         "expected": expected,
         "per_class": sorted(per_class, key=lambda row: -row["gain"]),
@@ -136,9 +142,9 @@ def _errors(misses: FloatArray) -> FloatArray:
     return shares
 
 
-def _point(photos: float, correct: NDArray[np.bool_], groups: IntArray) -> dict[str, Any]:
+def _point(photos: float, correct: NDArray[np.bool_], n: float) -> dict[str, Any]:
     value = float(correct.mean())
-    ends = wilson_interval(value, independent(groups))
+    ends = wilson_interval(value, n)
     return {"photos": photos, "accuracy": value, "ci95": list(ends)}
 
 

@@ -105,7 +105,7 @@ def sets_of(probs: FloatArray, thresholds: FloatArray | tuple[float, ...]) -> Bo
 
 def _effective(predictions: Predictions) -> float:
     """Independent photos, fewer since thresholds chosen on other photos would be others."""
-    return independent(predictions.groups) / retraining(predictions)
+    return independent(predictions.groups) / retraining(predictions.folds)
 
 
 def _needed(coverage: float) -> int:

@@ -1,21 +1,22 @@
 """Where a network fails: slices of the photos that it is wrong about more often than by chance.
 
 A slice is the photos that share a value of an attribute: a source, a photographer, dark or small
-photos. What is compared is the slice and other photos of the same classes, so a slice of hard
-classes is none. All slices are tried together: the largest excess over them is compared with what
-it is when errors are exchanged at random within each class (Westfall and Young, Resampling-Based
-Multiple Testing, 1993), so in 95 of 100 sets without a weak slice nothing is reported.
+photos; or that are a cluster of their class in feature space. What is compared is the slice and
+other photos of the same classes, so a slice of hard classes is none. All slices are tried together:
+the largest excess over them is compared with what it is when errors are exchanged at random within
+each class (Westfall and Young, Resampling-Based Multiple Testing, 1993), so in 95 of 100 sets
+without a weak slice nothing is reported.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from imgcli.evaluation.intervals import first_of_groups, group_sums
+from imgcli.evaluation.intervals import first_of_groups, group_sums, retraining
 from imgcli.evaluation.metrics import independent, wilson_interval
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.text import count, interval, percent
@@ -29,8 +30,11 @@ FEWEST = 20  # photos of a slice
 LEAST = 0.03  # points of accuracy below that of other photos of the same classes
 ENDS = (0.1, 0.25)  # shares of the photos at either end of a number
 VALUES = 100  # of a named attribute, the most frequent
+OVERLAP = 0.5  # share of the smaller of two slices by one attribute; the better one is left out
 AT_ONCE = 1 << 24  # exchanged errors that are held
+MOST = 10  # slices, the worst
 SHOWN = 6  # photos of a slice
+CLUSTER = "cluster"  # the attribute of slices in feature space
 
 
 @dataclass(frozen=True)
@@ -59,18 +63,27 @@ class Slice:
             f"{count(self.tried, 'slice')} tried)."
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {**asdict(self), "sentence": self.sentence}
+
 
 def weak_slices(
-    predictions: Predictions, attributes: Mapping[str, Attribute], seed: int = 0
+    predictions: Predictions,
+    attributes: Mapping[str, Attribute],
+    clusters: Sequence[Sequence[str | None]] = (),
+    seed: int = 0,
 ) -> list[Slice]:
-    """The slices with more errors than chance explains, worst first; of overlapping ones the worst.
+    """The slices with more errors than chance explains, the ten worst; of those that overlap, one.
 
     A near-duplicate group counts as one photo, with the mean of its errors.
 
     Args:
         attributes: (M,) values of each, by name.
+        clusters: (M,) the cluster of each photo, several times: coarse and fine ones overlap.
     """
-    tried = [(name, *one) for name, given in attributes.items() for one in _slices(given)]
+    given = [*attributes.items(), *((CLUSTER, names) for names in clusters)]
+    tried = [(name, *one) for name, values in given for one in _slices(values)]
     if not tried:
         return []
     error = (predictions.preds != predictions.targets).astype(np.float64)
@@ -81,39 +94,45 @@ def weak_slices(
     inside = np.array([rows[first] for *_, rows in tried])
     excess, largest = _excesses(inside, targets, shares, np.random.default_rng(seed))
     p_values = (1 + (largest[:, None] >= excess - 1e-9).sum(axis=0)) / (1 + len(largest))
-    found = [
-        _slice(predictions, name, value, rows, float(p), len(tried))
-        for (name, _, value, rows), p in zip(tried, p_values, strict=True)
-    ]
-    weak = [
-        (name, side, -z, one)
-        for (name, side, *_), z, one in zip(tried, excess, found, strict=True)
-        if one.p_value <= SURE and one.elsewhere - one.accuracy >= LEAST
-    ]
-    weak.sort(key=lambda item: item[:3])
-    worst = [min(some, key=lambda item: item[2]) for _, some in groupby(weak, lambda i: i[:2])]
-    return [one for *_, one in sorted(worst, key=lambda item: item[2])]
+    weak: list[tuple[Slice, Bools]] = []
+    for i in np.argsort(-excess, kind="stable").tolist():
+        if len(weak) == MOST:
+            break
+        name, value, rows = tried[i]
+        if p_values[i] > SURE or any(
+            name == one.attribute and _overlap(rows, other) >= OVERLAP for one, other in weak
+        ):
+            continue
+        found = _slice(predictions, name, value, rows, float(p_values[i]), len(tried))
+        if found.elsewhere - found.accuracy >= LEAST:
+            weak.append((found, rows))
+    return [one for one, _ in weak]
 
 
-def _slices(given: Attribute) -> Iterator[tuple[str, str, Bools]]:
-    """The slices by an attribute: what overlaps with what, the value in words, which photos."""
+def _overlap(one: Bools, other: Bools) -> float:
+    """Photos in both slices, as a share of the smaller one."""
+    return float((one & other).sum() / min(one.sum(), other.sum()))
+
+
+def _slices(given: Attribute) -> Iterator[tuple[str, Bools]]:
+    """The slices by an attribute: the value in words, and which photos."""
     if isinstance(given, np.ndarray):
         known = given[~np.isnan(given)]
         for share in ENDS if len(known) else ():
             low, high = np.quantile(known, [share, 1 - share])
-            yield from _worth("low", f"of {_number(low)} and less", given <= low)
-            yield from _worth("high", f"of {_number(high)} and more", given >= high)
+            yield from _worth(f"of {_number(low)} and less", given <= low)
+            yield from _worth(f"of {_number(high)} and more", given >= high)
         return
     names = np.array(["" if name is None else name for name in given])
-    values, n = np.unique(names, return_counts=True)
-    for value in values[np.argsort(-n, kind="stable")][:VALUES].tolist():
-        if value:
-            yield from _worth(value, value, names == value)
+    values, of, n = np.unique(names, return_inverse=True, return_counts=True)
+    for place in np.argsort(-n, kind="stable")[:VALUES].tolist():
+        if values[place]:
+            yield from _worth(str(values[place]), of == place)
 
 
-def _worth(side: str, value: str, rows: Bools) -> Iterator[tuple[str, str, Bools]]:
+def _worth(value: str, rows: Bools) -> Iterator[tuple[str, Bools]]:
     if rows.sum() >= FEWEST and (~rows).sum() >= FEWEST:
-        yield side, value, rows
+        yield value, rows
 
 
 def _number(value: float) -> str:
@@ -177,7 +196,9 @@ def _slice(
         value=value,
         n=n,
         accuracy=accuracy,
-        accuracy_ci95=wilson_interval(accuracy, independent(predictions.groups[rows])),
+        accuracy_ci95=wilson_interval(
+            accuracy, independent(predictions.groups[rows]) / retraining(predictions.folds)
+        ),
         elsewhere=float(elsewhere.sum() / own[there].sum()) if own[there].any() else accuracy,
         p_value=p_value,
         tried=tried,

@@ -1,4 +1,4 @@
-"""What photos have besides what they show: size, shape, brightness, sharpness, who made them."""
+"""What photos have besides what they show: size, shape, brightness, sharpness, maker, camera."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,11 +8,11 @@ import numpy as np
 
 from imgcli import provenance
 from imgcli.folder_names import AS_FOUND, Levels
-from imgcli.locations import locations_of
+from imgcli.locations import Location, locations_of
 from imgcli.photos import fingerprint
 from imgcli.photos.candidates import BLOCK, blocks
 from imgcli.photos.layout import read_layout
-from imgcli.photos.metadata import read_metadata
+from imgcli.photos.metadata import Metadata, camera_of, read_metadata
 from imgcli.photos.near_duplicates import FileFingerprints, fingerprint_files
 from imgcli.records import FloatArray, IntArray
 from imgcli.runs import CACHE
@@ -55,6 +55,7 @@ def photo_attributes(
         "width over height": of_all(metadata.width / metadata.height),
         "brightness (0 to 255)": of_all(_brightness(found, good)),
         "sharpness (0 to 1)": of_all(metadata.sharpness),
+        "camera": _cameras(metadata, files, good),
         "source": [made_by.get(digest, (None, None))[0] for digest in digests],
         "photographer": [made_by.get(digest, (None, None))[1] for digest in digests],
     }
@@ -76,3 +77,16 @@ def _brightness(found: FileFingerprints, files: IntArray) -> FloatArray:
     for some in blocks(np.argsort(rows), BLOCK):
         means[some] = fingerprint.luma(found.fingerprints[rows[some]]).mean(axis=(1, 2))
     return means
+
+
+def _cameras(
+    metadata: Metadata[FloatArray], files: Sequence[Location], good: IntArray
+) -> list[str | None]:
+    """The camera of each file. The metadata tell cameras apart; one photo of each has its name."""
+    known = np.flatnonzero(~np.isnan(metadata.camera))
+    _, first, which = np.unique(metadata.camera[known], return_index=True, return_inverse=True)
+    names = [camera_of(files[good[known[place]]]) for place in first.tolist()]
+    cameras: list[str | None] = [None] * len(files)
+    for row, camera in zip(good[known].tolist(), which.tolist(), strict=True):
+        cameras[row] = names[camera]
+    return cameras

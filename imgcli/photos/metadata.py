@@ -171,6 +171,18 @@ def _read_taken(file: Location) -> tuple[str, float] | None:
     return None
 
 
+def camera_of(file: Location) -> str | None:
+    """Make and model of the camera by EXIF, without its serial number; None where it has none."""
+    with suppress(Exception), open_location(file, MAX_PHOTO) as data:
+        with Image.open(data, formats=FORMATS) as image:
+            exif = Image.Image.getexif(image)
+        names = [str(exif.get(tag) or "").strip("\0 ") for tag in (MAKE, MODEL)]
+        if names[1].lower().startswith(names[0].lower()):
+            names = names[1:]  # "Canon" "Canon EOS 5D"
+        return " ".join(name for name in names if name) or None
+    return None
+
+
 def _taken(exif: Image.Exif) -> tuple[str, float] | None:
     """The camera, by its make, model and serial number, and when it released, in seconds."""
     details = exif.get_ifd(EXIF)

@@ -1,6 +1,6 @@
-"""Cross-validation with merged classes, on cached features and the same folds."""
+"""Cross-validation with merged classes or other labels, on cached features and the same folds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +43,34 @@ def retrained(
     _need_same_photos(run, context, before)
     for names in merges:
         yield _out_of_fold(_merged(context, names), before)
+
+
+def relabelled(
+    run: Run, data: Path | None, before: Predictions, labels: Mapping[int, str]
+) -> Predictions:
+    """Out-of-fold predictions by the run's config, with some labels changed, in the same folds.
+
+    Args:
+        data: the dataset, where it is not the one the run was trained on.
+        before: the run's out-of-fold predictions, of a frozen backbone.
+        labels: the new classes, by the photos' rows of the dataset.
+
+    Raises:
+        RunError: the photos differ.
+    """
+    network, _, _ = load_model(run)
+    context = make_context(run.config, run.data if data is None else data, network=network)
+    _need_same_photos(run, context, before)
+    samples = context.dataset.samples
+    targets = samples.targets.copy()
+    for row, name in labels.items():
+        targets[row] = samples.classes.index(name)
+    changed = replace(
+        context,
+        dataset=replace(context.dataset, samples=replace(samples, targets=targets)),
+        targets=torch.from_numpy(targets).to(context.targets.device),
+    )
+    return _out_of_fold(changed, before)
 
 
 @within_memory()

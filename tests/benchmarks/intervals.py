@@ -1,14 +1,16 @@
 """How often intervals of folds hold the figures of the network that is delivered.
 
     python -m tests.benchmarks.intervals DATASET WEIGHTS [--draws 1000] [--n 150 400 1600]
+    python -m tests.benchmarks.intervals FEATURES.npz
 
 DATASET is 10,000 photos and more as `imgcli split` leaves them, WEIGHTS those of mobilenetv2_100:
-their frozen features are the population. Each draw takes n photos of it, trains ten heads of folds
-and the head that is delivered, and measures that one on photos that were not drawn. Classes are
-even, or of sizes up to 1:8. A row has the accuracy delivered, then for each figure how often the
-interval held it and how wide the interval is beside one of the true spread, 1.96 √(mean squared
-error); and the same without the correction for retrained networks. Not among the timed
-benchmarks.
+their frozen features are the population; or `features` (N, D) and `targets` (N,) of a file are.
+Each draw takes n photos of it, trains ten heads of folds and the head that is delivered, and
+measures that one on photos that were not drawn. Classes are even, or of sizes up to 1:8. A row has
+the accuracy delivered, then for each figure how often the interval held it and how wide the
+interval is beside one of the true spread, 1.96 √(mean squared error); and the same without the
+correction for retrained networks. The last column is how often the intervals of the classes' recall
+and precision held. Not among the timed benchmarks.
 """
 
 import argparse
@@ -21,7 +23,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from imgcli.config import TrainConfig
-from imgcli.evaluation.metrics import FIGURES, Z95, Margins, confusion_of, wilson_interval
+from imgcli.evaluation.evaluate import class_figures
+from imgcli.evaluation.metrics import (
+    FIGURES,
+    Z95,
+    Margins,
+    confusion_of,
+    precision,
+    recall,
+    wilson_interval,
+)
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.training.context import make_context
 from imgcli.training.inputs import FeatureInputs
@@ -61,10 +72,15 @@ def population(dataset: Path, weights: Path) -> tuple[FloatArray, IntArray]:
     assert isinstance(task.inputs, FeatureInputs)
     rows = task.rows("all")
     features = task.inputs.features[rows].double().numpy()
-    features -= features.mean(axis=0)
+    return leading(features), task.dataset.samples.targets[rows]
+
+
+def leading(features: FloatArray) -> FloatArray:
+    """Features (N, D) along their first components, (N, COMPONENTS)."""
+    features = features - features.mean(axis=0)
     values, vectors = np.linalg.eigh(features.T @ features / len(features))
-    scaled = features @ vectors[:, -COMPONENTS:] / np.sqrt(values[-1])
-    return scaled, task.dataset.samples.targets[rows]
+    scaled: FloatArray = features @ vectors[:, -COMPONENTS:] / np.sqrt(values[-1])
+    return scaled
 
 
 def head(strength: float) -> LogisticRegression:
@@ -106,11 +122,12 @@ def report(features: FloatArray, targets: IntArray, n: int, uneven: bool, chosen
     shares /= shares.sum()
     for strength in (30.0, 3000.0):
         tallies = {(name, retrained): Tally() for name in FIGURES for retrained in (True, False)}
-        accuracies = []
+        accuracies, of_classes = [], []
         for seed in range(chosen):
             some, delivered = draw(features, targets, n, shares, strength, seed)
             values = {name: float(f(confusion_of(some))) for name, f in FIGURES.items()}
             accuracies.append(float(FIGURES["accuracy"](delivered)))
+            of_classes += held_of_classes(some, delivered)
             given = replace(some, fold=np.full(len(some), -1))
             for retrained, which in ((True, some), (False, given)):
                 for name, bounds in intervals_of(which, draws=300).items():
@@ -118,19 +135,35 @@ def report(features: FloatArray, targets: IntArray, n: int, uneven: bool, chosen
                     tallies[name, retrained].add(values[name], bounds, truth)
         sizes = "uneven" if uneven else "even"
         print(f"| {n:,} {sizes}, C {strength:g}, {np.mean(accuracies):.3f} ", end="")
-        print("|", " | ".join(str(tally) for tally in tallies.values()), "|", flush=True)
+        print("|", " | ".join(str(tally) for tally in tallies.values()), end=" ")
+        print(f"| {100 * np.mean(of_classes):.1f} % |", flush=True)
+
+
+def held_of_classes(some: Predictions, delivered: Margins) -> list[bool]:
+    """Whether the interval of each class's recall and precision holds the delivered head's."""
+    truths = (recall(delivered), precision(delivered))
+    found = []
+    for label, one in enumerate(class_figures([some])):
+        for bounds, truth in zip((one.recall_ci95, one.precision_ci95), truths, strict=True):
+            if bounds and not np.isnan(truth[label]):
+                found.append(bool(bounds[0] <= truth[label] <= bounds[1]))
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.intervals")
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("weights", type=Path)
+    parser.add_argument("weights", type=Path, nargs="?")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--n", type=int, nargs="+", default=[150, 400, 1600])
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")  # scikit-learn's, of classes of fewer photos than folds
-    features, targets = population(chosen.dataset, chosen.weights)
-    head_row = [f"{name}{end}" for name in FIGURES for end in ("", ", without")]
+    if chosen.weights is None:
+        kept = np.load(chosen.dataset)
+        features, targets = leading(kept["features"].astype(float)), kept["targets"]
+    else:
+        features, targets = population(chosen.dataset, chosen.weights)
+    head_row = [f"{name}{end}" for name in FIGURES for end in ("", ", without")] + ["classes"]
     print(f"| photos, head, accuracy | {' | '.join(head_row)} |\n|{'---|' * (len(head_row) + 1)}")
     for n in chosen.n:
         for uneven in (False, True):

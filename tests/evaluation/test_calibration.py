@@ -117,6 +117,20 @@ def test_what_is_calibrated_stays_as_it_is() -> None:
     assert kept >= 7
 
 
+def test_a_temperature_that_raises_the_calibration_error_is_not_used() -> None:
+    """Few photos are much too sure, and weigh in the log loss; the others are calibrated."""
+    sure_of = np.repeat([0.75, 0.999], [900, 100])
+    correct = np.r_[np.arange(900) % 4 > 0, np.arange(100) % 10 > 0]
+    probs = np.c_[sure_of, 1 - sure_of]
+    some = predictions(np.where(correct, 0, 1), probs, fold=np.arange(1000) // 10 % 5)
+    crossed = cross_calibrated(some)
+    before, after = (metrics.log_loss(one.probs, some.targets) for one in (some, crossed))
+    assert after < before - 0.01  # and yet
+    error = metrics.expected_calibration_error(crossed.probs, some.targets)
+    found = calibration_json(some)
+    assert found["temperature"] == 1 and found["ece"] == found["ece_before"] < error
+
+
 def test_without_folds_nothing_is_left_to_choose_on() -> None:
     some = predictions([0, 1], sure([0, 1], 3))
     np.testing.assert_array_equal(cross_calibrated(some).probs, some.probs)

@@ -14,6 +14,7 @@ from imgcli.evaluation.evaluate import (
     evaluation_json,
     gap_sentence,
 )
+from imgcli.evaluation.intervals import retraining
 from imgcli.records import IntArray, Predictions
 from tests.support.predictions import of_confusion, predictions, sure
 
@@ -109,7 +110,7 @@ def test_repeats_are_pooled_and_photos_counted_once() -> None:
     assert (found.n, found.folds, found.confusion.sum()) == (8, 4, 8)
     a = found.per_class[0]
     assert (a.n, a.recall) == (4, 7 / 8)
-    assert a.recall_ci95 == tuple(map(float, metrics.wilson(7 / 8, 4)))
+    assert a.recall_ci95 == tuple(map(float, metrics.wilson(7 / 8, 4 / retraining(4))))
 
 
 def test_the_same_answers_again_add_no_certainty() -> None:
@@ -287,6 +288,20 @@ def test_the_gap_of_a_head_on_a_frozen_backbone_is_not_called_overfitting() -> N
     sentence = sides(100, 70, frozen=True)
     assert sentence is not None and "overfitting" not in sentence
     assert "--no-freeze" in sentence and "imgcli choose" in sentence
+
+
+def test_what_a_learning_curve_found_is_said_in_place_of_the_command_for_it() -> None:
+    train = np.array([[[100, 0], [0, 100]]])
+    found = evaluate(of_confusion([[85, 15], [15, 85]]), train)
+    asked, known = (gap_sentence(found, True, curve) for curve in (None, "More will help."))
+    assert asked is not None and asked.endswith("`imgcli learning-curve` tells.")
+    assert known is not None and known.endswith("(--no-freeze). More will help.")
+
+
+def test_a_fitted_head_that_errs_in_training_is_not_to_be_trained_longer() -> None:
+    sentence = sides(62, 60, frozen=True)
+    assert sentence is not None and "underfitting" in sentence and "--no-freeze" in sentence
+    assert "longer" not in sentence
 
 
 def test_the_baseline_is_the_share_of_the_largest_class() -> None:

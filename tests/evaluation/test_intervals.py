@@ -111,6 +111,40 @@ def test_intervals_of_folds_hold_the_accuracy_of_a_retrained_network() -> None:
         assert of_given_ones / 300 < 0.92
 
 
+def test_the_interval_of_macro_precision_holds_it_with_uneven_classes_of_few_photos() -> None:
+    """Nearest centroids of classes of 3 to 33 points, really fitted; some are never predicted."""
+    rng, size = np.random.default_rng(0), 30
+    sizes = np.geomspace(3, 33, 8).astype(int)
+    k, targets = len(sizes), np.repeat(np.arange(len(sizes)), sizes)
+    centres = 0.5 * rng.normal(size=(k, size))
+    labels = np.repeat(np.arange(k), 60 * sizes)
+    new = centres[labels] + rng.normal(size=(len(labels), size))
+
+    def predicted(x: FloatArray, targets: IntArray, of: FloatArray) -> IntArray:
+        n = np.bincount(targets, minlength=k)
+        means = np.eye(k)[targets].T @ x / np.maximum(n, 0.1)[:, None]
+        logits = of @ means.T - (means**2).sum(axis=1) / 2 + np.log(np.maximum(n, 0.5))
+        return np.asarray(logits.argmax(axis=1))
+
+    held = 0
+    for _ in range(100):
+        x = centres[targets] + rng.normal(size=(len(targets), size))
+        fold, preds = rng.permutation(len(x)) % 10, np.zeros(len(x), np.int64)
+        for f in range(10):
+            preds[fold == f] = predicted(x[fold != f], targets[fold != f], x[fold == f])
+        delivered = metrics.confusion_matrix(labels, predicted(x, targets, new), k)
+        of_folds = predictions(targets, sure(preds, k), fold=fold)
+        low, high = intervals_of(of_folds, draws=200)["macro_precision"]
+        held += low <= float(metrics.macro_precision(delivered)) <= high
+    assert held >= 91
+
+
+def test_a_class_that_was_never_predicted_may_have_any_precision() -> None:
+    matrix = [[20, 0, 0, 0], [0, 20, 0, 0], [0, 0, 20, 0], [1, 0, 0, 0]]
+    low, high = intervals_of(of_confusion(matrix))["macro_precision"]
+    assert low < 0.35 and high > 0.92
+
+
 def test_a_class_of_few_photos_that_are_all_correct_is_not_certain() -> None:
     matrix = np.diag([4, 4, 4, 100])
     some = of_confusion(matrix.tolist())

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from imgcli.evaluation.intervals import retraining
 from imgcli.evaluation.learning_curve import curve_sentence, extrapolated, learning_curve
+from imgcli.evaluation.metrics import wilson_interval
 
 PHOTOS = np.array([100.0, 180, 320, 560, 1000])
 
@@ -33,7 +35,7 @@ def drawn(seed: int, m: int = 600, **power: float) -> dict[str, object]:
     rng = np.random.default_rng(seed)
     right = rng.random(m) >= law(PHOTOS, **power)[:, None]
     targets = np.arange(m) % 3
-    return learning_curve(("a", "b", "c"), PHOTOS, right, targets, np.arange(m), seed)
+    return learning_curve(("a", "b", "c"), PHOTOS, right, targets, np.arange(m), 5, seed)
 
 
 def test_what_twice_the_photos_bring_lies_in_its_interval() -> None:
@@ -52,11 +54,19 @@ def test_classes_are_told_apart_and_one_without_photos_is_left_out() -> None:
     rng = np.random.default_rng(0)
     targets = np.repeat([0, 2], 300)
     right = np.where(targets == 0, True, rng.random((5, 600)) >= law(PHOTOS)[:, None] * 3)
-    found = learning_curve(("easy", "none", "hard"), PHOTOS, right, targets, np.arange(600))
+    found = learning_curve(("easy", "none", "hard"), PHOTOS, right, targets, np.arange(600), 5)
     assert [row["class"] for row in found["per_class"]] == ["hard", "easy"]
     hard, easy = found["per_class"]
     assert easy["gain"] == 0 and easy["recall"] == [1.0] * 5 and hard["gain"] > 0.01
     assert [point["photos"] for point in found["points"]] == PHOTOS.tolist()
+
+
+def test_intervals_of_points_are_of_networks_that_are_retrained() -> None:
+    right = np.arange(100) < np.array([[80], [82], [84], [86], [90]])
+    found = learning_curve(("a",), PHOTOS, right, np.zeros(100, np.int64), np.arange(100), 5)
+    low, high = found["points"][-1]["ci95"]
+    assert (low, high) == wilson_interval(0.9, 100 / retraining(5))
+    assert low < wilson_interval(0.9, 100)[0]
 
 
 def sentence(gain: float, low: float, high: float) -> str:

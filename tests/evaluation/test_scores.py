@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from imgcli.evaluation import metrics
-from imgcli.evaluation.evaluate import per_repeat, scores, scores_json
+from imgcli.evaluation.evaluate import evaluate, per_repeat, scores, scores_json
 from imgcli.records import Predictions
 from tests.support.predictions import of_confusion, predictions, sure
 
@@ -48,6 +48,13 @@ def test_among_the_first_counts_ties_as_the_answer_does() -> None:
     probs = np.full((6, 6), 1 / 6)
     assert metrics.among_first(probs, np.arange(6), 1).tolist() == [1, 0, 0, 0, 0, 0]
     assert metrics.among_first(probs, np.arange(6), 5).tolist() == [1, 1, 1, 1, 1, 0]
+
+
+def test_with_classes_of_one_size_balanced_accuracy_and_accuracy_have_one_interval() -> None:
+    even = of_confusion([[38, 2], [1, 39]], fold=np.arange(80) % 4)
+    assert evaluate(even).accuracy.ci95 == getattr(scores(even)["balanced_accuracy"], "ci95", None)
+    uneven = of_confusion([[38, 2], [1, 9]])
+    assert evaluate(uneven).accuracy.value != getattr(scores(uneven)["macro_recall"], "value", None)
 
 
 def test_five_classes_have_no_top_five() -> None:

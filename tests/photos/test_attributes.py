@@ -2,10 +2,12 @@
 
 import json
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from imgcli.photos.attributes import photo_attributes
 from tests.support.photos import image_bytes, make_photo
@@ -42,3 +44,21 @@ def test_photos_have_sizes_brightness_sharpness_and_who_made_them() -> None:
         root, list(files), [digests[1], digests[0], "0" * 64], cache=Path("c")
     )
     assert np.isnan(np.array(changed["width over height"], float)).all()
+
+
+@pytest.mark.usefixtures("here")
+def test_the_camera_is_named_by_make_and_model_without_its_serial_number() -> None:
+    cameras = [("Canon", "Canon EOS 5D", "77"), ("NIKON", "D90", "12"), None, ("Canon", "", "")]
+    files = {}
+    for i, camera in enumerate(cameras):
+        exif = Image.Exif()
+        if camera:
+            exif[0x010F], exif[0x0110], exif[0x0132] = *camera[:2], "2020:02:03 04:05:06"
+            exif.get_ifd(0x8769)[0xA431] = camera[2]
+        stream = BytesIO()
+        make_photo(i, (80, 80)).save(stream, "JPEG", exif=exif)
+        files[f"train/a/{i}.jpg"] = stream.getvalue()
+    root = make_tree(Path("data"), files)
+    digests = [sha256(data).hexdigest() for data in files.values()]
+    found = photo_attributes(root, list(files), digests)
+    assert found["camera"] == ["Canon EOS 5D", "NIKON D90", None, "Canon"]

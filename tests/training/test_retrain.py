@@ -11,7 +11,7 @@ from imgcli.errors import RunError
 from imgcli.latest_run import finish_run
 from imgcli.records import Predictions
 from imgcli.runs import Run, new_run
-from imgcli.training.retrain import retrained
+from imgcli.training.retrain import relabelled, retrained
 from imgcli.training.scoring import score_folds
 from tests.support.photos import write_dataset
 from tests.support.trained_runs import FROZEN, trained
@@ -53,6 +53,21 @@ def test_a_fold_chooses_all_by_itself_as_it_did_before_the_merge(
     run.write_json("model.json", {**model, "chosen": {**model["chosen"], "weight_decay": 3.0}})
     (again,) = retrained(run, None, before, [("blue",)])
     np.testing.assert_array_equal(again.probs, same.probs)
+
+
+def test_corrected_labels_go_through_the_same_folds(judged: tuple[Run, Predictions]) -> None:
+    run, before = judged
+    violet = before.classes.index("violet")
+    rows = before.indices[before.targets == violet].tolist()
+    after = relabelled(run, None, before, dict.fromkeys(rows, "blue"))
+    assert after.paths == before.paths and after.classes == before.classes
+    np.testing.assert_array_equal(after.fold, before.fold)
+    np.testing.assert_array_equal(
+        after.targets, np.where(before.targets == violet, 0, before.targets)
+    )
+    assert (after.preds != violet).all() and (before.preds == violet).any()
+    same = relabelled(run, None, before, {})
+    np.testing.assert_allclose(same.probs, before.probs, atol=1e-5)
 
 
 def test_other_photos_are_refused(judged: tuple[Run, Predictions], tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ class Report:
     undecided: Sequence[str] = ()  # or of too few photos to tell
     issues: Sequence[Mapping[str, Any]] | None = None  # of labels; None: no such predictions
     labels_summary: str = ""  # how many of them, and of all labels, are expected to be wrong
-    # Photos with more errors than others: a sentence, and paths; None where not looked for.
-    slices: Sequence[tuple[str, Sequence[str]]] | None = None
+    # Photos with more errors than others: "sentence", and paths as "wrong"; None: not looked for.
+    slices: Sequence[Mapping[str, Any]] | None = None
     merges_sample_size: str | None = None  # the sentence that photos are too few to suggest any
     labels_sample_size: str | None = None  # or to find any
     samples: Samples | None = None  # the dataset on disk
@@ -145,8 +145,8 @@ def _slices(report: Report, predictions: Predictions) -> list[dict[str, Any]] | 
     if report.slices is None:
         return None
     return [
-        {"sentence": sentence, "photos": galleries.named(predictions, paths)}
-        for sentence, paths in report.slices
+        {"sentence": one["sentence"], "photos": galleries.named(predictions, one["wrong"])}
+        for one in report.slices
     ]
 
 

@@ -132,7 +132,8 @@ def test_a_run_that_was_never_evaluated_says_how_to_evaluate_it() -> None:
 def test_where_it_fails_is_said_with_the_mistakes_or_that_nothing_was_found() -> None:
     said = photo_predictions(((6, 2), (1, 7)))
     wrong = [said.paths[i] for i in np.flatnonzero(said.preds != said.targets)[:2]]
-    text = page(report_of(said, slices=[("Source flickr: accuracy 60 %.", wrong)]), tiny)
+    weak = {"sentence": "Source flickr: accuracy 60 %.", "wrong": wrong}
+    text = page(report_of(said, slices=[weak]), tiny)
     section = text.split('id="slices"')[1].split("</section>")[0]
     assert "Source flickr: accuracy 60" in section
     assert section.count("<figure") == 2 or section.count("<li") == 2
