@@ -4,6 +4,7 @@
     model.json         what came of it; SHA-256 of the files beside it
     calibration.json   the factor on the logits
     labels.json        labels that are probably wrong
+    learning-curve.json  accuracy by the number of training photos
     predictions-*.npz  what the network said of photos
 
 Each carries a hash of its content, but for `merges.json`, which is a plan that users edit.
@@ -135,11 +136,36 @@ class Labels(Struct):
     labels: list[Issue]
 
 
+class Expected(Struct, frozen=True):
+    """An accuracy in `learning-curve.json`."""
+
+    accuracy: Share
+    ci95: tuple[Share, Share]
+
+
+class Point(Expected, frozen=True):
+    """The accuracy of so many training photos, on average over the folds."""
+
+    photos: Positive
+
+
+class LearningCurve(Struct):
+    """`learning-curve.json`."""
+
+    folds: Count
+    n: Count
+    points: Annotated[list[Point], Meta(min_length=1)]
+    times: Positive
+    expected: Expected
+    sentence: str
+
+
 KINDS: Mapping[str, Any] = {
     "config.json": Config,
     "model.json": Model,
     "calibration.json": Calibration,
     "labels.json": Labels,
+    "learning-curve.json": LearningCurve,
 }
 
 
@@ -162,6 +188,8 @@ def remedy(name: str, run: str) -> str:
         return f"Remove it and judge the run again: {folds}"
     if name == "labels.json":
         return f"Remove it and look at the labels again: imgcli check --labels --run {run}"
+    if name == "learning-curve.json":
+        return f"Remove it and make the curve again: imgcli learning-curve --run {run}"
     if name == "explanations.npz":
         return f"Remove it and explain the mistakes again: imgcli explain --run {run}"
     if name == "history.csv":

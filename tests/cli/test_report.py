@@ -29,7 +29,7 @@ def test_a_report_is_one_file_in_the_run_with_its_figures_beside(shell: Shell) -
     document = shell.json("report")
     page = Path(document["report"])
     assert page == made.folder / "report.html" and page.stat().st_size == document["bytes"]
-    names = ("folds", "precision", "map", "reliability", "history")
+    names = ("folds", "precision", "reliability", "map", "history")
     assert document["figures"] == [str(made.folder / "figures" / f"{name}.png") for name in names]
     files = [Path(path) for path in document["figures"]]
     files += [path.with_suffix(".svg") for path in files]
