@@ -26,7 +26,7 @@ from imgcli.photos.attributes import photo_attributes
 from imgcli.photos.dataset import leaks, levels_of, listed_photos, manifest_samples, where_of
 from imgcli.photos.layout import find_manifest
 from imgcli.photos.manifest import Manifest
-from imgcli.photos.views import thumbnails
+from imgcli.photos.thumbnail_cache import cached_thumbnails
 from imgcli.records import Predictions, Samples, Split
 from imgcli.report.page.context import Evaluated, Missing, Report
 from imgcli.report.page.evidence import PhotoEvidence
@@ -89,7 +89,7 @@ def thumbnails_of(report: Report, run: Run) -> Thumbnails:
     samples = report.samples
     digests = {} if samples is None else dict(zip(samples.paths, samples.digests, strict=True))
     return partial(
-        thumbnails,
+        cached_thumbnails,
         where_of(Path(report.data)),
         digests={path: digest for path, digest in digests.items() if digest},
         among=listed_photos(Path(report.data), run.config.data),

@@ -21,6 +21,7 @@ from imgcli.text import escaped, printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from matplotlib.transforms import BboxBase
 
@@ -34,6 +35,29 @@ TEST = "#000000"
 INK = "#222222"
 FAINT = "#666666"
 LINE = "#D9D9D9"
+
+Rgba = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Colours from one to the next, at even distances; a page needs no matplotlib to use them."""
+
+    colours: tuple[str, ...]  # "#RRGGBB"
+
+    def __call__(self, share: float) -> Rgba:
+        """The colour at a share of the way, each part in [0, 1]."""
+        stops = np.array([[*bytes.fromhex(colour[1:])] for colour in self.colours]) / 255
+        at = np.linspace(0, 1, len(stops))
+        red, green, blue = (float(np.interp(share, at, part)) for part in stops.T)
+        return red, green, blue, 1.0
+
+    def colormap(self) -> "Colormap":
+        """The same for matplotlib."""
+        from matplotlib.colors import LinearSegmentedColormap
+
+        return LinearSegmentedColormap.from_list("scale", list(self.colours))
+
 
 DPI = 150
 SMALL, NORMAL, LARGE = 8.0, 9.0, 12.0  # points
