@@ -5,6 +5,7 @@
     calibration.json   the factor on the logits
     labels.json        labels that are probably wrong
     learning-curve.json  accuracy by the number of training photos
+    features.json      where the features of a frozen backbone are in the cache
     predictions-*.npz  what the network said of photos
 
 Each carries a hash of its content, but for `merges.json`, which is a plan that users edit.
@@ -19,7 +20,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from numpy.typing import NDArray
 
 from imgcli.config import MAX_SHIFT, Fit
-from imgcli.documents import Count, Positive, Relative, Sha256, Share, stays_inside
+from imgcli.documents import Count, Name, Positive, Relative, Sha256, Share, stays_inside
 from imgcli.records import Predictions
 
 EDITED = ("merges.json",)  # by users, and so without a hash
@@ -160,12 +161,29 @@ class LearningCurve(Struct):
     sentence: str
 
 
+class FeatureStore(Struct, frozen=True):
+    """Where the features of one network are in the cache."""
+
+    name: Name
+    size: Annotated[int, Meta(ge=1, le=1 << 24)]  # of one photo's
+
+
+class Features(Struct):
+    """`features.json`."""
+
+    weights: Sha256
+    made_by: str
+    power: Positive
+    stores: Annotated[list[FeatureStore], Meta(min_length=1)]
+
+
 KINDS: Mapping[str, Any] = {
     "config.json": Config,
     "model.json": Model,
     "calibration.json": Calibration,
     "labels.json": Labels,
     "learning-curve.json": LearningCurve,
+    "features.json": Features,
 }
 
 

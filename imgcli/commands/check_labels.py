@@ -67,10 +67,10 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
     data = data or run.data
     predictions = predictions_io.out_of_fold(run, data)
     features = None
-    if run.config.model.frozen:  # else torch is not needed
-        from imgcli.training.features import features_of
+    if run.config.model.frozen:
+        from imgcli.training.known_features import features_of_run
 
-        features = features_of(run, predictions, data)
+        features = features_of_run(run, predictions, data)
     review = review_labels(predictions, features)
     issues = review.issues
     documents = [as_json(issue) for issue in issues]
