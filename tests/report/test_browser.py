@@ -1,49 +1,19 @@
 """The report in a real browser: it renders, it can be clicked through, it asks for nothing."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from imgcli.evaluation.evaluate import evaluate
 from imgcli.records import Predictions
-from imgcli.report.page.page import page
-from imgcli.report.plots import evaluation as evaluation_plots
-from imgcli.report.plots.class_map import class_map
+from tests.support.browser import IN_A_BROWSER, browser, drawn_page
 from tests.support.predictions import ODD, photo_predictions
-from tests.support.reports import report_of, tiny
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None or DRIVER is None, reason="no chromium and chromedriver on this machine"
-    ),
-]
+__all__ = ["browser"]
+pytestmark = IN_A_BROWSER
 
-QUIET = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 COUNTS = ((30, 5, 0, 0), (2, 30, 1, 0), (0, 0, 30, 0), (0, 4, 0, 1))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for argument in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
 
 
 def opened(browser: Any, folder: Path, text: str, width: int = 1200) -> Any:
@@ -55,15 +25,6 @@ def opened(browser: Any, folder: Path, text: str, width: int = 1200) -> Any:
     browser.set_window_size(width, 900)
     browser.get(file.as_uri())
     return browser
-
-
-def drawn_page(said: Predictions, **more: Any) -> str:
-    found = evaluate(said)
-    drawn = {
-        "precision": evaluation_plots.precision(found),
-        "map": class_map(said, found.confusion),
-    }
-    return page(report_of(said, figures={k: v for k, v in drawn.items() if v}, **more), tiny)
 
 
 def click(browser: Any, cell: int) -> int:

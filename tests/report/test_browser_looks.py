@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from imgcli.report.page import contact_sheet
-from tests.report.test_browser import browser, drawn_page, pytestmark
+from tests.support.browser import IN_A_BROWSER, browser, drawn_page
 from tests.support.predictions import photo_predictions
 
-__all__ = ["browser", "pytestmark"]
+__all__ = ["browser"]
+pytestmark = IN_A_BROWSER
 
 NARROW = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
 CONTRAST = """
