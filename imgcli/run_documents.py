@@ -4,6 +4,8 @@
     model.json         what came of it; SHA-256 of the files beside it
     calibration.json   the factor on the logits
     labels.json        labels that are probably wrong
+    learning-curve.json  accuracy by the number of training photos
+    features.json      where the features of a frozen backbone are in the cache
     predictions-*.npz  what the network said of photos
 
 Each carries a hash of its content, but for `merges.json`, which is a plan that users edit.
@@ -18,7 +20,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from numpy.typing import NDArray
 
 from imgcli.config import MAX_SHIFT, Fit
-from imgcli.documents import Count, Positive, Relative, Sha256, Share, stays_inside
+from imgcli.documents import Count, Name, Positive, Relative, Sha256, Share, stays_inside
 from imgcli.records import Predictions
 
 EDITED = ("merges.json",)  # by users, and so without a hash
@@ -135,11 +137,53 @@ class Labels(Struct):
     labels: list[Issue]
 
 
+class Expected(Struct, frozen=True):
+    """An accuracy in `learning-curve.json`."""
+
+    accuracy: Share
+    ci95: tuple[Share, Share]
+
+
+class Point(Expected, frozen=True):
+    """The accuracy of so many training photos, on average over the folds."""
+
+    photos: Positive
+
+
+class LearningCurve(Struct):
+    """`learning-curve.json`."""
+
+    folds: Count
+    n: Count
+    points: Annotated[list[Point], Meta(min_length=1)]
+    times: Positive
+    expected: Expected
+    sentence: str
+
+
+class FeatureStore(Struct, frozen=True):
+    """Where the features of one network are in the cache."""
+
+    name: Name
+    size: Annotated[int, Meta(ge=1, le=1 << 24)]  # of one photo's
+
+
+class Features(Struct):
+    """`features.json`."""
+
+    weights: Sha256
+    made_by: str
+    power: Positive
+    stores: Annotated[list[FeatureStore], Meta(min_length=1)]
+
+
 KINDS: Mapping[str, Any] = {
     "config.json": Config,
     "model.json": Model,
     "calibration.json": Calibration,
     "labels.json": Labels,
+    "learning-curve.json": LearningCurve,
+    "features.json": Features,
 }
 
 
@@ -162,6 +206,8 @@ def remedy(name: str, run: str) -> str:
         return f"Remove it and judge the run again: {folds}"
     if name == "labels.json":
         return f"Remove it and look at the labels again: imgcli check --labels --run {run}"
+    if name == "learning-curve.json":
+        return f"Remove it and make the curve again: imgcli learning-curve --run {run}"
     if name == "explanations.npz":
         return f"Remove it and explain the mistakes again: imgcli explain --run {run}"
     if name == "history.csv":

@@ -40,8 +40,8 @@ def cache(
 ) -> None:
     """Show the entries of .imgcli/cache, and remove them.
 
-    The cache holds decoded pixels, features of frozen backbones, fingerprints
-    and hashes of files. It only saves time: a missing entry is computed again
+    The cache holds decoded pixels, thumbnails, features of frozen backbones,
+    fingerprints and hashes of files. It only saves time: a missing entry is computed again
     when it is needed. Entries in use by another imgcli are left.
 
     Examples:

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from imgcli.cli.console import render
 from imgcli.cli.options import ClassesAt, Cluster, Json, MaxPixels, Parts, Quiet, RunData, RunName
-from imgcli.commands.check import SHEET, CheckResult
+from imgcli.commands.check import LABELS_SHEET, SHEET, CheckResult
 from imgcli.commands.check import check as check_photos
 from imgcli.commands.check_fix import after_relabelling
 from imgcli.report.terminal import check as tables
@@ -59,7 +59,7 @@ Sheet = Annotated[
     typer.Option(
         "--sheet",
         metavar="FILE",
-        show_default=str(SHEET),
+        show_default=f"{SHEET}; {LABELS_SHEET.name} beside it for labels alone",
         help="Contact sheet to write, a page with the photos of all findings.",
     ),
 ]

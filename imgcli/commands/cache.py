@@ -11,7 +11,7 @@ from imgcli.errors import WrongUsage
 if TYPE_CHECKING:
     from imgcli.photos.cache_report import Stored
 
-Kind = Literal["pixels", "features", "sketches", "facts", "digests"]
+Kind = Literal["pixels", "features", "sketches", "facts", "thumbnails", "digests"]
 DEFAULT_DAYS = 30
 MAX_DAYS = 36_500
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imgcli.photos.quality import Issue
 
 SHEET = Path(".imgcli/check/contact.html")
+LABELS_SHEET = SHEET.with_name("labels.html")  # where only labels are checked
 
 FINDINGS = ("unreadable", "duplicates", "near_duplicates", "conflicts", "issues")
 
@@ -81,7 +82,8 @@ def check(
         labels: find labels that are probably wrong, by the out-of-fold predictions of `run`.
         data: dataset for `labels`; by default the one of the run.
         plan: where `labels` writes its plan; by default relabel.csv. No file is overwritten.
-        sheet: the contact sheet; by default .imgcli/check/contact.html.
+        sheet: the contact sheet; by default .imgcli/check/contact.html, or labels.html beside it
+            where only labels are checked.
         classes_at: the level of the class folders below `folder`, or a pattern of them.
         parts: as of `import_photos`.
 
@@ -174,7 +176,8 @@ def _write_sheet(result: CheckResult, sheet: Path | None, levels: Levels) -> Pat
     from imgcli.photos.views import thumbnails
     from imgcli.report.page import contact_sheet
 
-    file, shown = sheet or SHEET, _for_the_sheet(result)
+    default = SHEET if result.found else LABELS_SHEET
+    file, shown = sheet or default, _for_the_sheet(result)
     root = Path(shown["dir"])
     layout = find_photos(root, levels)
     # Photos of wrong labels, maybe of another folder, are in the dataset: see `relabel.origins`.

@@ -34,6 +34,9 @@ class Fixed(Result):
 
 def plan_in(fixes: Sequence[str]) -> Path | None:
     """The relabel plan among the values of --fix: a file, and no kind."""
+    if not fixes:
+        return None  # without the imports of a check
+
     from imgcli.photos.check import KINDS
 
     for word in fixes:
@@ -44,6 +47,9 @@ def plan_in(fixes: Sequence[str]) -> Path | None:
 
 def kinds_in(fixes: Sequence[str]) -> list[str]:
     """The kinds of --fix, given one by one or separated by commas."""
+    if not fixes:
+        return []
+
     from imgcli.photos.check import KINDS
 
     named = [word.strip().replace("_", "-") for words in fixes for word in words.split(",")]

@@ -90,11 +90,11 @@ def check_labels(run: "Run", data: Path | None, plan: Path | None) -> LabelsResu
 
 def run_features(run: "Run", predictions: "Predictions", data: Path) -> "FloatArray | None":
     """The features of the predicted photos; None of a run without a frozen backbone."""
-    if not run.config.model.frozen:  # torch is not needed
+    if not run.config.model.frozen:
         return None
-    from imgcli.training.features import features_of
+    from imgcli.training.known_features import features_of_run
 
-    return features_of(run, predictions, data)
+    return features_of_run(run, predictions, data)
 
 
 class FoundLabels(NamedTuple):

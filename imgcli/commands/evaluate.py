@@ -562,4 +562,5 @@ def _draw(run: "Run", evaluation: "Evaluation", predictions: "Predictions") -> t
         for name, draw in drawings_of(evaluation, predictions).items()
     }
     scored = (predictions.targets, predictions.probs, predictions.groups)
-    return draw_changed(run.folder / "figures", drawings, [evaluation, *scored])
+    stored = draw_changed(run.folder / "figures", drawings, [evaluation, *scored])
+    return tuple(figure.png for figure in stored.values())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,15 @@ from imgcli.config import check_device
 from imgcli.text import interval, percent
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from imgcli.records import Evaluation
     from imgcli.report.table_formats import TableRecord
     from imgcli.runs import Run
     from imgcli.tracking.session import TrackedRun
 
-
 NAME = "learning-curve.json"  # in the run
+FIGURE = "learning-curve"  # in its figures
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,9 +48,7 @@ class LearningCurveResult(Tabular):
         return curve_tables(self.document)
 
     def _repr_html_(self) -> str:
-        from imgcli.report.plots.training import learning_curve
-
-        return f"{super()._repr_html_()}{image_html(learning_curve(self.document))}"
+        return f"{super()._repr_html_()}{image_html(draw_curve(self.document))}"
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "run", str(self.run)
@@ -102,9 +103,9 @@ def is_probe(run: "Run") -> bool:
 
 def known_curve(run: "Run", evaluation: "Evaluation") -> str | None:
     """What the run's learning curve says of more photos; None without one of these photos."""
-    if not (run.folder / NAME).is_file():
+    kept = stored_curve(run)
+    if kept is None:
         return None
-    kept = run.read_json(NAME)
     same = evaluation.on == "train" and kept.get("n") == evaluation.n
     return kept.get("sentence") if same else None
 
@@ -118,8 +119,7 @@ def _curve(
     tracked: "TrackedRun",
 ) -> LearningCurveResult:
     from imgcli.evaluation import learning_curve as evaluation
-    from imgcli.report.plots import training as plots
-    from imgcli.report.plots.style import save
+    from imgcli.report.plots.drawn import draw_changed
     from imgcli.training.learning_curve import answers_by_share
 
     answers = answers_by_share(chosen, data, folds, seed, device)
@@ -129,8 +129,8 @@ def _curve(
     document = {"run": str(chosen.folder), "folds": folds, "n": len(answers.targets), **found}
     document["sentence"] = evaluation.curve_sentence(document)
     chosen.write_json(NAME, document)
-    figure = chosen.folder / "figures" / "learning-curve.png"
-    save(plots.learning_curve(document), figure)
+    drawing = {FIGURE: partial(draw_curve, document)}
+    figure = draw_changed(chosen.folder / "figures", drawing, document)[FIGURE].png
     add_curve(tracked, document, figure)
     return LearningCurveResult(
         run=chosen.folder,
@@ -141,3 +141,19 @@ def _curve(
             for name in ("folds", "n", "points", "times", "expected", "per_class", "sentence")
         },
     )
+
+
+def stored_curve(run: "Run") -> dict[str, Any] | None:
+    """The document of the run's learning curve; None where none was made.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    return run.read_json(NAME) if (run.folder / NAME).is_file() else None
+
+
+def draw_curve(document: Mapping[str, Any]) -> "Figure":
+    """The figure of a learning curve's document."""
+    from imgcli.report.plots.training import learning_curve
+
+    return learning_curve(document)

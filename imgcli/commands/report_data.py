@@ -10,30 +10,26 @@ from shlex import join, quote
 from typing import Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from imgcli import __version__, ledger
 from imgcli.commands.check_labels import known_issues
-from imgcli.commands.learning_curve import is_probe, known_curve
+from imgcli.commands.learning_curve import is_probe, known_curve, stored_curve
+from imgcli.commands.report_figures import report_figures
 from imgcli.commands.slices import slices_of
 from imgcli.commands.training_config import train_command
 from imgcli.errors import RunError
 from imgcli.evaluation import explanations_io, predictions_io
-from imgcli.evaluation.calibration import reliability
 from imgcli.evaluation.evaluate import gap_sentence
 from imgcli.evaluation.label_errors import labels_sample_size
 from imgcli.evaluation.merges.suggest import confused_classes, merges_sample_size
 from imgcli.photos.dataset import leaks, listed_photos, manifest_samples, where_of
 from imgcli.photos.layout import find_manifest
 from imgcli.photos.manifest import Manifest
-from imgcli.photos.views import thumbnails
+from imgcli.photos.thumbnail_cache import cached_thumbnails
 from imgcli.records import Predictions, Samples, Split
 from imgcli.report.page.context import Evaluated, Missing, Report
 from imgcli.report.page.evidence import PhotoEvidence
 from imgcli.report.page.html import Thumbnails
-from imgcli.report.plots import evaluation as plots
-from imgcli.report.plots import training
-from imgcli.report.plots.class_map import class_map
 from imgcli.report.terminal.runs import leaking
 from imgcli.runs import Run, named
 from imgcli.text import count
@@ -46,7 +42,7 @@ def report_data(run: Run, data: Path, *, figures: bool = True) -> Report:
 
     Args:
         data: the dataset folder.
-        figures: whether to draw them.
+        figures: whether to draw those that are missing or show something else now.
 
     Raises:
         RunError: the run's files are damaged, or not of one training.
@@ -64,7 +60,7 @@ def report_data(run: Run, data: Path, *, figures: bool = True) -> Report:
         made=f"{datetime.now():%Y-%m-%d %H:%M}",
         model=run.read_json("model.json"),
         data=str(data),
-        figures=_figures(run, evaluated) if figures else {},
+        figures=report_figures(run, evaluated) if figures else {},
         commands=list(_commands(run, data, manifest, folds, test)),
         versions=_versions(),
         missing=list(_missing(run, data, folds, test, explanations)),
@@ -92,7 +88,7 @@ def thumbnails_of(report: Report, run: Run) -> Thumbnails:
     samples = report.samples
     digests = {} if samples is None else dict(zip(samples.paths, samples.digests, strict=True))
     return partial(
-        thumbnails,
+        cached_thumbnails,
         where_of(Path(report.data)),
         digests={path: digest for path, digest in digests.items() if digest},
         among=listed_photos(Path(report.data), run.config.data),
@@ -118,23 +114,6 @@ def _evaluated(run: Run, on: Literal["folds", "test"]) -> Evaluated | None:
     evaluation = predictions_io.pooled(stored)
     gap = gap_sentence(evaluation, is_probe(run), known_curve(run, evaluation))
     return Evaluated(stored.predictions, evaluation, gap)
-
-
-def _figures(run: Run, evaluated: Evaluated | None) -> dict[str, Figure]:
-    """The figures that there are data for, in the order of the page."""
-    found: dict[str, Figure | None] = {}
-    if evaluated is not None:
-        evaluation, bins = evaluated.evaluation, reliability(evaluated.predictions)
-        found["folds"] = plots.folds(evaluation) if evaluation.folds else None
-        found["precision"] = plots.precision(evaluation)
-        found["map"] = class_map(evaluated.predictions, evaluation.confusion)
-        found["reliability"] = plots.reliability(evaluation, bins)
-    rows = training.rows(run)
-    if len({row["epoch"] for row in rows}) > 1:  # else there is no curve
-        kept = run.read_json("model.json").get("kept_epoch")
-        unit = training.unit(run.config)
-        found["history"] = training.history(rows, kept if unit == "epoch" else None, unit)
-    return {name: figure for name, figure in found.items() if figure is not None}
 
 
 def evidence_of(run: Run, found: explanations_io.Explanations | None) -> dict[str, PhotoEvidence]:
@@ -259,6 +238,8 @@ def _commands(
         words = ["evaluate", "--folds", str(folds.predictions.folds), *repeated, *on]
         yield join(["imgcli", *words, "--run", name])
         yield join(["imgcli", "suggest-merges", "--run", name])
+    if stored_curve(run) is not None:
+        yield join(["imgcli", "learning-curve", "--run", name])
     if test is not None:
         yield join(["imgcli", "evaluate", "--run", name])
     yield join(["imgcli", "report", "--run", name])

@@ -172,10 +172,10 @@ def _splits(
 ) -> tuple[dict[str, Any], ...] | None:
     """The classes whose photos are of two kinds; None if the photos are not there."""
     from imgcli.evaluation.subclasses import suggest_splits
-    from imgcli.training.features import features_of
+    from imgcli.training.known_features import features_of_run
 
     try:
-        features = features_of(run, predictions, data)
+        features = features_of_run(run, predictions, data)
     except Refused as error:
         if data is not None:
             raise

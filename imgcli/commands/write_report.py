@@ -17,7 +17,6 @@ from imgcli.progress import note
 from imgcli.reading import open_regular
 from imgcli.report.page.context import Missing
 from imgcli.report.page.page import page
-from imgcli.report.plots.style import save
 from imgcli.run_lookup import find_run
 from imgcli.text import megabytes, printable
 from imgcli.tracking.session import chosen_trackers
@@ -69,9 +68,6 @@ def write_report(
     out = found.folder / "report.html" if out is None else Path(out)
     _check_replaceable(out)
     content = report_data(found, found.data if data is None else Path(data))
-    figures = {found.folder / "figures" / f"{name}.png": f for name, f in content.figures.items()}
-    for path, figure in figures.items():
-        save(figure, path)
     text = page(content, thumbnails_of(content, found))
     out.parent.mkdir(parents=True, exist_ok=True)
     if kept := aside.write_page(out, text):
@@ -82,7 +78,7 @@ def write_report(
         run=found.folder,
         report=out,
         bytes=out.stat().st_size,
-        figures=tuple(figures),
+        figures=tuple(figure.png for figure in content.figures.values()),
         missing=tuple(content.missing),
         slices=content.slices,
     )

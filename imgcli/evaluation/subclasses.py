@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 from scipy.special import ndtr
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.extmath import randomized_svd
 
 from imgcli.evaluation.intervals import first_of_groups
 from imgcli.evaluation.merges.null_model import holm
@@ -30,6 +29,7 @@ AXES = 3
 MIN_PHOTOS = 10  # photos of the smaller part,
 MIN_SHARE = 0.15  # and the share of the class that it must be
 DRAWS = 100  # from the Gaussian
+TINY = 1e-12  # deviation of a feature that is the same in all photos
 STEPS = 30  # of two means at most
 EXAMPLES = 3  # photos of each part
 MAD = 0.6744897501960817  # median absolute deviation of a standard normal distribution
@@ -106,7 +106,8 @@ def suggest_splits(
     """
     if len(features) == 0:
         return []
-    standard = StandardScaler().fit_transform(features)
+    deviations = features.std(axis=0)
+    standard = (features - features.mean(axis=0)) / np.where(deviations > TINY, deviations, 1)
     halved = [
         _halved(label, standard[rows], rows)
         for label in range(len(classes))
@@ -162,10 +163,23 @@ def _between(points: FloatArray, second: NDArray[np.bool_]) -> FloatArray:
     return squares
 
 
+def principal_components(centred: FloatArray, most: int) -> FloatArray:
+    """Points `(n, most)` along the leading axes of centred ones `(n, d)`, up to their signs.
+
+    By the eigenvectors of the smaller of the two Gram matrices.
+    """
+    n, d = centred.shape
+    gram = centred @ centred.T if n <= d else centred.T @ centred
+    values, vectors = eigh(gram, subset_by_index=(len(gram) - most, len(gram) - 1))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    if n > d:
+        return np.asarray(centred @ vectors)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0)))
+
+
 def _halved(label: int, standard: FloatArray, rows: IntArray) -> _Halved:
     centred = standard - standard.mean(axis=0)
-    left, lengths, _ = randomized_svd(centred, min(AXES, *centred.shape), random_state=0)
-    points = left * lengths  # principal components
+    points = principal_components(centred, min(AXES, *centred.shape))
     indices, parts = two_means(points[None])
     rng = np.random.default_rng(0)
     drawn = rng.normal(size=(DRAWS, *points.shape)) * points.std(axis=0, ddof=1)

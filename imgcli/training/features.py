@@ -34,10 +34,12 @@ from imgcli.photos.row_cache import RowStore
 from imgcli.photos.views import Images, Pixels, load_pixels
 from imgcli.progress import counter, note_once
 from imgcli.records import FloatArray, IntArray, Predictions, Preprocess, Rejected, Samples
+from imgcli.run_documents import FeatureStore
 from imgcli.runs import CACHE, Run
 from imgcli.training.cache_keys import changed_photos, view_key
 from imgcli.training.device import BATCH, as_many_threads, choose_device, forward, to_device
 from imgcli.training.inputs import to_images
+from imgcli.training.known_features import remember_stores
 from imgcli.training.model_io import load_model
 from imgcli.training.precision import usable_precision
 from imgcli.training.shared_photos import same_photos, team_on
@@ -52,6 +54,7 @@ class Extracted(NamedTuple):
     features: Tensor  # (N, D) on the device, NaN for photos that cannot be read
     rejected: list[Rejected]
     engine: str  # of `models.fused_graph`; of several networks, each one that is used, joined by +
+    stores: tuple[FeatureStore, ...]  # where they are in the cache, network by network
 
 
 def frozen_features(
@@ -89,7 +92,8 @@ def extract_features(
     raw = torch.from_numpy(np.concatenate([features for features, *_ in found], axis=1))
     power = power_of(backbone)
     features = (raw if power == 1 else signed_power(raw, power)).to(device)
-    return Extracted(features, found[0][1], "+".join(sorted({engine for *_, engine in found})))
+    engines = "+".join(sorted({engine for _, _, engine, _ in found}))
+    return Extracted(features, found[0][1], engines, tuple(store for *_, store in found))
 
 
 def _features(
@@ -100,8 +104,8 @@ def _features(
     device: torch.device,
     precision: str,
     cache: Path,
-) -> tuple[NDArray[np.float32], list[Rejected], str]:
-    """Features `(N, D)` of one network, as of `extract_features`, and the engine.
+) -> tuple[NDArray[np.float32], list[Rejected], str, FeatureStore]:
+    """Features `(N, D)` of one network, as of `extract_features`, the engine, and their place.
 
     Those of a network that has no graph are extracted, and kept, as its layers give them.
     """
@@ -113,17 +117,19 @@ def _features(
         choose_engine(backbone, device),
     )
     try:
-        return (*_by_one_engine(task, arch, samples, device, cache), task.engine)
+        features, rejected, store = _by_one_engine(task, arch, samples, device, cache)
+        return features, rejected, task.engine, store
     except CannotFuse as error:
         note_once(f"{arch} is computed layer by layer, for oneDNN makes no graph of it: {error}.")
     task = replace(task, engine=LAYERS)
-    return (*_by_one_engine(task, arch, samples, device, cache), task.engine)
+    features, rejected, store = _by_one_engine(task, arch, samples, device, cache)
+    return features, rejected, task.engine, store
 
 
 def _by_one_engine(
     task: "_Extraction", arch: str, samples: Samples, device: torch.device, cache: Path
-) -> tuple[NDArray[np.float32], list[Rejected]]:
-    """Features `(N, D)` by the engine of a task, and the photos that cannot be read.
+) -> tuple[NDArray[np.float32], list[Rejected], FeatureStore]:
+    """Features `(N, D)` by the engine of a task, the photos that cannot be read, and the store.
 
     Raises:
         CannotFuse: photos are missing from the cache, and the network has no graph.
@@ -171,7 +177,7 @@ def _by_one_engine(
     where = store.rows(samples.digests)
     matrix = np.full((len(samples), size), np.nan, dtype=np.float32)
     matrix[where >= 0] = store.take(where[where >= 0])
-    return matrix, rejected
+    return matrix, rejected, FeatureStore(store.folder.name, size)
 
 
 def for_extraction(
@@ -316,11 +322,12 @@ def features_of(
     rows = np.array([row_of[path] for path in predictions.paths])
     where = choose_device(device)
     precision = usable_precision(stored, where)
-    features, rejected = frozen_features(network, samples, where, precision)
-    found = features.cpu().numpy()[rows]
+    extracted = extract_features(network, samples, where, precision)
+    found, rejected = extracted.features.cpu().numpy()[rows], extracted.rejected
     if np.isnan(found).any():
         raise DataError(
             f"'{rejected[0].path}' cannot be read any more ({rejected[0].reason}). Restore it, or "
             "evaluate the run again: imgcli evaluate --folds 10"
         )
+    remember_stores(run, extracted.stores, power_of(network.classifier.backbone))
     return np.asarray(found, dtype=np.float64)

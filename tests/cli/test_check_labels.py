@@ -63,6 +63,7 @@ def test_with_a_folder_that_is_checked_too(run: Run, capsys: Capture) -> None:
     assert imgcli("check", "raw", "--labels") == 0
     out = capsys.readouterr().out
     assert "36 photos of 3 classes" in out and "train/blue/12.png" in out
+    assert not Path(".imgcli/check/labels.html").exists()
     page = Path(".imgcli/check/contact.html").read_text("utf-8")
     assert 'alt="../dataset/train/blue/12.png"' in page and "<img " in page
     assert page.count("blue → red, ") == 1
@@ -137,3 +138,13 @@ def test_photos_of_another_dataset_and_too_few_of_them_are_noted(run: Run, capsy
     assert told.startswith("'dataset' lacks 1 of 1 photo that the run")
     assert "1 photo is too few to tell whether one is labelled wrong" in out
     assert "No labels to review" not in out
+
+
+def test_the_page_of_the_check_stays_where_labels_alone_are_checked(run: Run, shell: Shell) -> None:
+    checked = Path(shell.json("check", "raw")["sheet"])
+    before = checked.read_bytes()
+    labels = shell.json("check", "--labels")["sheet"]
+    assert labels == ".imgcli/check/labels.html" and checked.read_bytes() == before
+    assert f"<h1>Labels of dataset, by run {run.folder.name}</h1>" in Path(labels).read_text(
+        "utf-8"
+    )

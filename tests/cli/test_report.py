@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from imgcli import ledger
+from imgcli.config import TrainConfig
 from tests.support.photos import write_classes
 from tests.support.predictions import photo_predictions
 from tests.support.runs import reported_run, write_photos
@@ -11,6 +12,7 @@ from tests.support.shell import Shell, imgcli
 pytestmark = pytest.mark.usefixtures("here")
 
 COUNTS = ((6, 2, 0), (1, 7, 0), (0, 0, 8))
+PROBE = TrainConfig.of(arch="tiny", freeze=True, optimizer="lbfgs")
 
 
 def refused(shell: Shell, *words: str) -> str:
@@ -29,7 +31,7 @@ def test_a_report_is_one_file_in_the_run_with_its_figures_beside(shell: Shell) -
     document = shell.json("report")
     page = Path(document["report"])
     assert page == made.folder / "report.html" and page.stat().st_size == document["bytes"]
-    names = ("folds", "precision", "map", "reliability", "history")
+    names = ("folds", "precision", "reliability", "map", "history")
     assert document["figures"] == [str(made.folder / "figures" / f"{name}.png") for name in names]
     files = [Path(path) for path in document["figures"]]
     files += [path.with_suffix(".svg") for path in files]
@@ -107,3 +109,58 @@ def test_a_report_is_replaced_and_nothing_else_is(shell: Shell) -> None:
 def test_one_photo_makes_a_report() -> None:
     reported_run(Path(), test=photo_predictions([[0, 1, 0], [0, 0, 0], [0, 0, 0]], on="test"))
     assert imgcli("report") == 0
+
+
+CURVE = {
+    "folds": 5,
+    "n": 24,
+    "points": [{"photos": 12.0, "accuracy": 0.8, "ci95": [0.7, 0.9]}],
+    "times": 2,
+    "expected": {"accuracy": 0.85, "ci95": [0.7, 0.95]},
+    "sentence": "Expected accuracy with twice the photos: 85.0 %.",
+}
+
+
+def test_the_learning_curve_is_shown_where_it_was_made(shell: Shell) -> None:
+    said = photo_predictions(COUNTS, folds=4)
+    made = reported_run(Path(), said)
+    write_photos(Path(), said)
+    assert "learning-curve" not in Path(shell.json("report")["report"]).read_text("utf-8")
+    made.write_json("learning-curve.json", CURVE)
+    document = shell.json("report")
+    assert document["figures"][-1].endswith("figures/learning-curve.png")
+    text = Path(document["report"]).read_text("utf-8")
+    assert '<figure class="drawing" id="learning-curve">' in text
+    assert f"imgcli learning-curve --run {made.folder.name}" in text
+
+
+def test_a_damaged_learning_curve_is_a_sentence(shell: Shell) -> None:
+    said = photo_predictions(COUNTS, folds=4)
+    made = reported_run(Path(), said)
+    write_photos(Path(), said)
+    made.write_json("learning-curve.json", {**CURVE, "points": []})
+    assert "make the curve again: imgcli learning-curve --run" in refused(shell)
+
+
+def test_a_head_fitted_on_frozen_features_has_no_training_history(shell: Shell) -> None:
+    said = photo_predictions(COUNTS, folds=4)
+    made = reported_run(Path(), said, config=PROBE)
+    write_photos(Path(), said)
+    document = shell.json("report")
+    assert not any("history" in path for path in document["figures"])
+    assert "Training history" not in (made.folder / "report.html").read_text("utf-8")
+
+
+def test_figures_are_drawn_again_only_where_they_change(shell: Shell) -> None:
+    said = photo_predictions(COUNTS, folds=4)
+    made = reported_run(Path(), said)
+    write_photos(Path(), said)
+
+    def times() -> dict[str, int]:
+        return {Path(p).name: Path(p).stat().st_mtime_ns for p in shell.json("report")["figures"]}
+
+    before = times()
+    assert times() == before
+    (made.folder / "figures" / "map.svg").write_text("edited")
+    after = times()
+    assert {name for name in before if before[name] != after[name]} == {"map.png"}

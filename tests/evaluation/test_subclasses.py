@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcli.evaluation.subclasses import MIN_PHOTOS, suggest_splits, two_means
+from imgcli.evaluation.subclasses import (
+    MIN_PHOTOS,
+    principal_components,
+    suggest_splits,
+    two_means,
+)
 from imgcli.records import FloatArray, IntArray
 
 K, N, D = 6, 50, 40
@@ -97,3 +102,12 @@ def test_few_photos_or_all_the_same_say_nothing() -> None:
     assert suggest_splits(kinds()[few], TARGETS[few], ALONE[few], CLASSES) == []
     assert suggest_splits(np.ones((K * N, D)), TARGETS, ALONE, CLASSES) == []
     assert suggest_splits(np.empty((0, D)), TARGETS[:0], ALONE[:0], CLASSES) == []
+
+
+@pytest.mark.parametrize("shape", [(12, 30), (30, 12)])
+def test_points_lie_along_the_leading_axes(shape: tuple[int, int]) -> None:
+    points = np.random.default_rng(0).normal(size=shape) * np.linspace(3, 1, shape[1])
+    centred = points - points.mean(axis=0)
+    left, lengths, _ = np.linalg.svd(centred, full_matrices=False)
+    found = principal_components(centred, 3)
+    np.testing.assert_allclose(np.abs(found), np.abs(left * lengths)[:, :3], atol=1e-9)

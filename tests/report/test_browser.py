@@ -1,29 +1,19 @@
 """The report in a real browser: it renders, it can be clicked through, it asks for nothing."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from imgcli.evaluation.evaluate import evaluate
 from imgcli.records import Predictions
-from imgcli.report.page.page import page
-from imgcli.report.plots import evaluation as evaluation_plots
-from imgcli.report.plots.class_map import class_map
-from tests.support.browser import NEEDED, headless
+from tests.support.browser import IN_A_BROWSER, browser, drawn_page
 from tests.support.predictions import ODD, photo_predictions
-from tests.support.reports import report_of, tiny
 
-pytestmark = NEEDED
+__all__ = ["browser"]
+pytestmark = IN_A_BROWSER
+
 COUNTS = ((30, 5, 0, 0), (2, 30, 1, 0), (0, 0, 30, 0), (0, 4, 0, 1))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with headless(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 def opened(browser: Any, folder: Path, text: str, width: int = 1200) -> Any:
@@ -35,15 +25,6 @@ def opened(browser: Any, folder: Path, text: str, width: int = 1200) -> Any:
     browser.set_window_size(width, 900)
     browser.get(file.as_uri())
     return browser
-
-
-def drawn_page(said: Predictions, **more: Any) -> str:
-    found = evaluate(said)
-    drawn = {
-        "precision": evaluation_plots.precision(found),
-        "map": class_map(said, found.confusion),
-    }
-    return page(report_of(said, figures={k: v for k, v in drawn.items() if v}, **more), tiny)
 
 
 def click(browser: Any, cell: int) -> int:

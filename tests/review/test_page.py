@@ -8,19 +8,14 @@ from typing import Any
 import pytest
 
 from imgcli.review.queue import Queue
-from tests.support.browser import NEEDED, headless
+from tests.support.browser import IN_A_BROWSER, browser
 from tests.support.photos import write_tree
 from tests.support.review import Page, doubtful, served
 from tests.support.trees import file_states
 
-pytestmark = NEEDED
+__all__ = ["browser"]
+pytestmark = IN_A_BROWSER
 WAIT = 20.0  # seconds
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with headless(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
 
 
 @pytest.fixture

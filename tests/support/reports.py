@@ -2,28 +2,38 @@
 
 import io
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from rich.console import Console, RenderableType
 
 from imgcli.evaluation.evaluate import evaluate
 from imgcli.evaluation.merges.suggest import suggest_merges
 from imgcli.records import Predictions, Samples, Split
 from imgcli.report.page.context import Evaluated, Report
+from imgcli.report.plots import style
+from imgcli.report.plots.drawn import StoredFigure
 
 
-def report_of(said: Predictions | None, **more: Any) -> Report:
+def stored(figure: Figure) -> StoredFigure:
+    """A figure as it is in a run's folder."""
+    return StoredFigure(Path("figure.png"), style.svg(figure), style.heading(figure))
+
+
+def report_of(
+    said: Predictions | None, figures: Mapping[str, Figure] | None = None, **more: Any
+) -> Report:
     bare = Report(
         run="20260101-000000-tiny",
         made="2026-01-01 00:00",
         model={"arch": "tiny", "classes": ["a", "b"], "val": None, "imgcli": "0"},
         data="dataset",
-        figures={},
+        figures={name: stored(figure) for name, figure in (figures or {}).items()},
         commands=["imgcli train --arch tiny"],
         versions={"imgcli": "0"},
     )

@@ -81,11 +81,12 @@ def reported_run(
     *,
     classes: Sequence[str] | None = None,
     epochs: int = 3,
+    config: TrainConfig | None = None,
 ) -> Run:
     """A finished run in `root/runs`, trained on `root/dataset`."""
     known = folds or test
     names = list(classes or (known.classes if known else ("cat", "dog")))
-    config = TrainConfig.of(arch="tiny", optimizer="sgd", epochs=epochs)
+    config = config or TrainConfig.of(arch="tiny", optimizer="sgd", epochs=epochs)
     made = new_run(root / "runs", config, root / "dataset")
     rows = [f"{e},,train,9,{1 / e},{1 - 0.5 / e},,,\n" for e in range(1, epochs + 1)]
     write_atomic(made.folder / "history.csv", HISTORY + "".join(rows))

@@ -2,9 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
-from imgcli.report.page.html import Thumbnails, environment, gallery_images
+from markupsafe import Markup
+
+from imgcli.report.page.html import (
+    Thumbnails,
+    environment,
+    gallery_images,
+    policy_hash,
+    source,
+)
 from imgcli.report.terminal.check import CONFLICTS, KINDS, sentences
 from imgcli.text import count, percent
 
@@ -46,6 +55,11 @@ class Section:
     more: str  # how much is not shown, as text; "" for nothing
 
     @property
+    def in_cards(self) -> bool:
+        """Whether its groups are to be told apart: there are several, not all of one photo."""
+        return len(self.groups) > 1 and max(map(len, self.groups)) > 1
+
+    @property
     def paths(self) -> list[str]:
         """The photos that it shows."""
         return [tile.path for group in self.groups for tile in group]
@@ -67,6 +81,7 @@ def page(document: Mapping[str, Any], thumbnails: Thumbnails) -> str:
     """The sheet of a check's JSON document, as HTML."""
     shown = sections(document)
     most = max(document["classes"].values(), default=1)
+    css = "\n".join((source("base.css"), source("contact.css")))
     return (
         environment()
         .get_template("contact.html")
@@ -75,9 +90,24 @@ def page(document: Mapping[str, Any], thumbnails: Thumbnails) -> str:
             sections=shown,
             images=gallery_images((path for s in shown for path in s.paths), thumbnails),
             sentences=sentences(document),
-            widths={name: 100 * n / most for name, n in document["classes"].items()},
+            shares={name: n / most for name, n in document["classes"].items()},
+            title=_title(document),
+            labels_only=_is_of_labels_only(document),
+            css=Markup(css),
+            css_hash=policy_hash(css),
         )
     )
+
+
+def _is_of_labels_only(document: Mapping[str, Any]) -> bool:
+    return "labels" in document and "files" not in document
+
+
+def _title(document: Mapping[str, Any]) -> str:
+    """What the page is of: a folder's check, or its labels by a run's predictions."""
+    if not _is_of_labels_only(document):
+        return f"Check of {document['dir']}"
+    return f"Labels of {document['dir']}, by run {PurePath(document['run']).name}"
 
 
 def _labels(document: Mapping[str, Any]) -> Iterator[Section]:

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from imgcli.records import Evaluation, MergeSuggestion, Predictions, Samples, Split, Summary
 from imgcli.report.page import galleries, summary
 from imgcli.report.page.evidence import PhotoEvidence
 from imgcli.report.page.matrix import MatrixTable, matrix_table
-from imgcli.report.plots import style
+from imgcli.report.plots.drawn import StoredFigure
 from imgcli.report.terminal import check as check_text
 from imgcli.report.terminal import merges as merges_text
 from imgcli.report.terminal.evaluation import FIGURES, interval_line, measured_on
@@ -55,7 +54,7 @@ class Report:
     made: str  # when
     model: Mapping[str, Any]  # the run's model.json
     data: str  # the dataset's folder
-    figures: Mapping[str, Figure]  # by name, in the order of the page
+    figures: Mapping[str, StoredFigure]  # by name, in the order of the page
     commands: Sequence[str]
     versions: Mapping[str, str]
     missing: Sequence[Missing] = ()
@@ -107,13 +106,11 @@ def _has(found: Mapping[str, Any], section: str) -> bool:
     return section in ("verdict", "commands") or bool(found[section])
 
 
-def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, Any]]:
+def _figures(figures: Mapping[str, StoredFigure]) -> dict[str, dict[str, Any]]:
     """Each figure with its title and lines, which a page writes itself."""
-    found = {}
-    for name, figure in figures.items():
-        title, lines = style.untitled(figure)
-        found[name] = {"figure": figure, "title": title, "lines": lines}
-    return found
+    return {
+        name: {"svg": figure.svg, "heading": figure.heading} for name, figure in figures.items()
+    }
 
 
 def _evaluation(report: Report) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 The environment escapes names and refuses unknown variables.
 """
 
+import hashlib
 from base64 import b64encode
 from collections.abc import Callable, Generator, Iterable, Sequence
+from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -34,6 +36,16 @@ def environment() -> Environment:
     }
     found.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return found
+
+
+def source(name: str) -> str:
+    """A style sheet or script of the templates, as it is."""
+    return (files("imgcli.report.page") / "templates" / name).read_text("utf-8")
+
+
+def policy_hash(text: str) -> str:
+    """The hash by which a page's policy allows a script or style sheet."""
+    return "sha256-" + b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _name(text: str) -> Markup:

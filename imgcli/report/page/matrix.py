@@ -3,19 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 
 from imgcli.records import Evaluation, IntArray, Predictions
 from imgcli.report.plots import confusion
+from imgcli.report.plots.style import Rgba, Scale
 
 LEVELS = 10  # of each colour scale
 MAX_PHOTOS = 30_000  # behind all cells together; names of a million would be a page of 100 MB
 
 # On a dark page frequent cells are bright, so that a rare error stays dim there too.
-HITS_DARK = LinearSegmentedColormap.from_list("hits_dark", ["#1C2733", "#2F6C9E"])
-ERRORS_DARK = LinearSegmentedColormap.from_list(
-    "errors_dark", ["#33261A", "#8A4B10", "#F09A2A", "#FFE3B8"]
-)
+HITS_DARK = Scale(("#1C2733", "#2F6C9E"))
+ERRORS_DARK = Scale(("#33261A", "#8A4B10", "#F09A2A", "#FFE3B8"))
 
 
 @dataclass(frozen=True)
@@ -111,13 +109,17 @@ def rules() -> tuple[str, str]:
     return _rules(light), _rules(dark)
 
 
-def _rules(scales: dict[str, LinearSegmentedColormap]) -> str:
+def _rules(scales: dict[str, Scale]) -> str:
     return "\n".join(
-        f".{name}{level}{{background:{to_hex(colour)};color:{confusion.ink_on(colour)}}}"
+        f".{name}{level}{{background:{_hex(colour)};color:{confusion.ink_on(colour)}}}"
         for name, scale in scales.items()
         for level, colour in _colours(scale)
     )
 
 
-def _colours(scale: Colormap) -> list[tuple[int, tuple[float, float, float, float]]]:
+def _hex(colour: Rgba) -> str:
+    return "#" + bytes(round(255 * part) for part in colour[:3]).hex()
+
+
+def _colours(scale: Scale) -> list[tuple[int, Rgba]]:
     return [(level, scale((level - 0.5) / LEVELS)) for level in range(1, LEVELS + 1)]

@@ -4,10 +4,7 @@ Names are escaped, and the page's own policy allows it nothing but the one scrip
 sheet that it was written with, by their hashes, and the pictures inside it.
 """
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from typing import Any
 
 from jinja2.utils import htmlsafe_json_dumps
@@ -17,7 +14,14 @@ from imgcli.records import Predictions
 from imgcli.report.page import matrix
 from imgcli.report.page.context import Report, page_context
 from imgcli.report.page.evidence import evidence_images
-from imgcli.report.page.html import Thumbnails, cell_images, environment, gallery_images
+from imgcli.report.page.html import (
+    Thumbnails,
+    cell_images,
+    environment,
+    gallery_images,
+    policy_hash,
+    source,
+)
 from imgcli.report.page.matrix import MatrixTable
 from imgcli.report.page.svg import Drawings
 from imgcli.text import percent, printable
@@ -31,15 +35,14 @@ def page(report: Report, thumbnails: Thumbnails) -> str:
     shown = page_context(report)
     drawings = Drawings()
     for name, figure in shown["figures"].items():
-        alt = ". ".join((figure["title"], *figure["lines"]))
-        figure["svg"] = drawings.add(figure["figure"], name, alt)
+        figure["svg"] = drawings.add(figure["svg"], figure["heading"], name)
     images = gallery_images(_gallery_paths(shown), thumbnails)
     mistakes = [*shown["worst"], *(p for merge in shown["merges"] or () for p in merge["photos"])]
     evidence = evidence_images(mistakes, images, report.evidence)
     body = templates.get_template("body.html").render(shown, images=images, evidence=evidence)
     table: MatrixTable | None = shown["confusion"]
     css = _style_sheet(drawings, 1 if table is None else len(table.order))
-    script = _source("page.js")
+    script = source("page.js")
     data: dict[str, Any] = {}
     thumbs: dict[int, str] = {}
     if table is not None and report.evaluated is not None:
@@ -47,12 +50,13 @@ def page(report: Report, thumbnails: Thumbnails) -> str:
         room = MAX_BYTES - sum(map(_bytes, (body, css, script, htmlsafe_json_dumps(data))))
         thumbs = _cell_thumbs(table, report.evaluated.predictions, thumbnails, room)
     return templates.get_template("page.html").render(
-        title=report.run,
+        run=report.run,
+        data_folder=report.data,
         body=Markup(body),
         css=Markup(css),
         script=Markup(script),
-        css_hash=_hash(css),
-        script_hash=_hash(script),
+        css_hash=policy_hash(css),
+        script_hash=policy_hash(script),
         data=data,
         thumbs=thumbs,
     )
@@ -103,21 +107,13 @@ def _style_sheet(drawings: Drawings, classes: int) -> str:
     return "\n".join(
         (
             f":root{{--k:{classes}}}",
-            _source("page.css"),
+            source("base.css"),
+            source("page.css"),
             light,
             f"@media screen and (prefers-color-scheme:dark){{{dark}}}",
             drawings.rules,
         )
     )
-
-
-def _source(name: str) -> str:
-    return (files("imgcli.report.page") / "templates" / name).read_text("utf-8")
-
-
-def _hash(text: str) -> str:
-    """The hash by which a policy allows a script or style sheet."""
-    return "sha256-" + b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _bytes(text: str) -> int:

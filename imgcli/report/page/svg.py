@@ -9,9 +9,9 @@ import re
 from xml.etree import ElementTree
 
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from imgcli.report.plots import style
+from imgcli.report.plots.style import Heading
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -39,24 +39,27 @@ class Drawings:
     def __init__(self) -> None:
         self._classes: dict[str, str] = {}  # by the declarations that they stand for
 
-    def add(self, figure: Figure, name: str, alt: str) -> Markup:
-        """The markup of a figure.
+    def add(self, svg: str, heading: Heading, name: str) -> Markup:
+        """The markup of a figure without its heading, which is what it says to a screen reader.
 
         Args:
+            svg: the document, as `style.save` writes it.
             name: unlike that of any other figure of the page.
-            alt: what is to be seen, for those who cannot see it.
         """
-        root = ElementTree.fromstring(style.svg(figure))
+        root = ElementTree.fromstring(svg)
         general = root.find(f"{{{SVG}}}defs")  # the first: a style rule for the whole page
         if general is not None:
             root.remove(general)
+        for parent in root.iter():
+            for headline in [one for one in parent if one.get("id") in (style.TITLE, style.LINES)]:
+                parent.remove(headline)
         referred = set(re.findall(r"#([\w-]+)", " ".join(_references(root))))
         for element in root.iter():
             self._restyle(element, f"{name}-", referred)
-        box = root.attrib["viewBox"]
-        width, height = (f"{float(side) * POINT:.0f}" for side in box.split()[2:])
+        box = " ".join(f"{side:g}" for side in heading.box)
+        width, height = (f"{side * POINT:.0f}" for side in heading.box[2:])
         root.attrib = {"viewBox": box, "width": width, "height": height, "role": "img"}
-        root.set("aria-label", alt)
+        root.set("aria-label", ". ".join((heading.title, *heading.lines)))
         return Markup(ElementTree.tostring(root, encoding="unicode"))
 
     @property

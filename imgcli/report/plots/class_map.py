@@ -1,15 +1,17 @@
 """The class map: classes that get similar probabilities are close together."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.report.plots import style
 from imgcli.report.plots.style import canvas, styled, titled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MIN_CLASSES = 3  # with photos; two have one distance and no map
 MAX_CLASSES = 120
@@ -57,12 +59,17 @@ def places(far: FloatArray) -> FloatArray:
     return across
 
 
+def has_map(confusion: IntArray) -> bool:
+    """Whether there are classes enough for a map."""
+    return int((confusion.sum(axis=1) > 0).sum()) >= MIN_CLASSES
+
+
 @styled
-def class_map(predictions: Predictions, confusion: IntArray) -> Figure | None:
+def class_map(predictions: Predictions, confusion: IntArray) -> "Figure | None":
     """Each class a dot, joined by lines to those it is confused with; None for too few classes."""
     n = confusion.sum(axis=1)
     shown = np.sort(np.argsort(-n, kind="stable")[: min(MAX_CLASSES, int((n > 0).sum()))])
-    if len(shown) < MIN_CLASSES:
+    if not has_map(confusion):
         return None
     far = distances(predictions)[np.ix_(shown, shown)]
     points = places(far)
@@ -84,8 +91,10 @@ def class_map(predictions: Predictions, confusion: IntArray) -> Figure | None:
     return figure
 
 
-def _draw_lines(axes: Axes, points: FloatArray, shares: FloatArray) -> None:
+def _draw_lines(axes: "Axes", points: FloatArray, shares: FloatArray) -> None:
     """A line for each of the pairs that are confused most, as many as there are classes."""
+    from matplotlib.collections import LineCollection
+
     order = np.argsort(-np.triu(shares, 1), axis=None, kind="stable")[: len(points)]
     pairs = [divmod(int(cell), len(points)) for cell in order if shares.flat[cell] > 0]
     pairs = [(a, b) for a, b in pairs if a < b]
@@ -100,7 +109,7 @@ def _draw_lines(axes: Axes, points: FloatArray, shares: FloatArray) -> None:
 DOT = 0.07  # inches, half of a dot with the room around it
 
 
-def _write_names(axes: Axes, points: FloatArray, names: Sequence[str]) -> None:
+def _write_names(axes: "Axes", points: FloatArray, names: Sequence[str]) -> None:
     """Write each name at the nearest place that is free, joined to its dot where that is far."""
     shown = style.labels(names, most=32)
     taken: list[Box] = [(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in points]

@@ -1,26 +1,25 @@
 """The confusion matrix, confused classes next to each other."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
-from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm
-from matplotlib.figure import Figure
 
 from imgcli.records import Evaluation, FloatArray, IntArray
 from imgcli.report.plots import style
-from imgcli.report.plots.style import canvas, left_out, styled, titled, write_at_ends
+from imgcli.report.plots.style import Scale, canvas, left_out, styled, titled, write_at_ends
 from imgcli.report.terminal.evaluation import verdict
 from imgcli.text import percent
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from matplotlib.figure import Figure
+
 # Hits recede into a pale blue; errors run from white over orange to near black, so that both scales
 # darken with their number in grey print too.
-HITS = LinearSegmentedColormap.from_list("hits", ["#F2F7FC", "#8DB9DE"])
-ERRORS = LinearSegmentedColormap.from_list(
-    "errors", ["#FFF7EC", "#FDD9A5", "#F59A23", "#C2410C", "#5C1405"]
-)
+HITS = Scale(("#F2F7FC", "#8DB9DE"))
+ERRORS = Scale(("#FFF7EC", "#FDD9A5", "#F59A23", "#C2410C", "#5C1405"))
 
 MAX_SHAPES = 60  # classes whose cells are shapes in the SVG; of more, they are an image in it
 MAX_COUNTED = 100  # classes whose counts are written; of more, they could not be read
@@ -29,7 +28,7 @@ MAX_COUNTED = 100  # classes whose counts are written; of more, they could not b
 @styled
 def confusion(
     evaluation: Evaluation, order: Literal["similarity", "name"] = "similarity"
-) -> Figure:
+) -> "Figure":
     """The confusion matrix: row = true class, column = predicted class, each cell its photos.
 
     Colour is the share of the row, on one scale for hits and on a finer one (square root) for
@@ -106,16 +105,19 @@ def _most_errors(matrix: IntArray) -> IntArray:
     return np.sort(np.argsort(-errors, kind="stable")[: style.MAX_CLASSES])
 
 
-def _draw_cells(axes: Axes, matrix: IntArray, shares: FloatArray, cell: float) -> QuadMesh:
+def _draw_cells(axes: "Axes", matrix: IntArray, shares: FloatArray, cell: float) -> "QuadMesh":
     """Colour the cells that are not empty and write their counts; returns the errors' scale."""
+    from matplotlib.colors import Normalize, PowerNorm
+
     k = len(matrix)
     correct, empty = np.eye(k, dtype=bool), matrix == 0
     hits = np.ma.masked_where(~correct | empty, shares)
     errors = np.ma.masked_where(correct | empty, shares)
     scale = PowerNorm(0.5, 0, worst_share(shares))
     painted = k > MAX_SHAPES
-    hit_scale = axes.pcolormesh(hits, cmap=HITS, norm=Normalize(0, 1), rasterized=painted)
-    error_scale = axes.pcolormesh(errors, cmap=ERRORS, norm=scale, rasterized=painted)
+    blue, orange = HITS.colormap(), ERRORS.colormap()
+    hit_scale = axes.pcolormesh(hits, cmap=blue, norm=Normalize(0, 1), rasterized=painted)
+    error_scale = axes.pcolormesh(errors, cmap=orange, norm=scale, rasterized=painted)
     for row, column in np.argwhere(~empty & (k <= MAX_COUNTED)):
         ink = ink_on((hit_scale if row == column else error_scale).to_rgba(shares[row, column]))
         _write_count(axes, row, column, str(matrix[row, column]), ink, cell)
@@ -133,7 +135,7 @@ def worst_share(shares: FloatArray) -> float:
     return max(0.1, float(errors.max(initial=0)))
 
 
-def _write_count(axes: Axes, row: int, column: int, text: str, ink: str, cell: float) -> None:
+def _write_count(axes: "Axes", row: int, column: int, text: str, ink: str, cell: float) -> None:
     """Write a count into its cell, smaller where it is long and not at all below 4 points."""
     size = min(cell * 72 * 0.5, cell * 72 * 0.92 / (0.64 * len(text)), 11.0)
     if size >= 4:
@@ -142,12 +144,17 @@ def _write_count(axes: Axes, row: int, column: int, text: str, ink: str, cell: f
 
 
 def ink_on(background: Any) -> str:
-    """White or dark, whichever reads on `background` (RGBA)."""
-    lightness = float(np.dot(background[:3], (0.299, 0.587, 0.114)))
-    return "white" if lightness < 0.55 else style.INK
+    """White or black, whichever stands out more from `background` (RGBA): by 4.5 at least.
+
+    The contrast is that of WCAG 2.2, by relative luminance.
+    """
+    parts = np.asarray(background[:3], dtype=np.float64)
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ (0.2126, 0.7152, 0.0722))
+    return "white" if 1.05 * 0.05 > (luminance + 0.05) ** 2 else "black"
 
 
-def _name_cells(axes: Axes, names: Sequence[str], cell: float) -> None:
+def _name_cells(axes: "Axes", names: Sequence[str], cell: float) -> None:
     """Class names on both axes; columns upright unless all fit, and above too in a tall matrix."""
     size, shown = _name_size(cell), style.labels(names)
     middles = np.arange(len(names)) + 0.5
@@ -166,7 +173,7 @@ def _name_size(cell: float) -> float:
     return min(max(cell * 72 * 0.62, 6.0), style.NORMAL)
 
 
-def _write_recall(axes: Axes, hits: IntArray, n: IntArray, cell: float) -> float:
+def _write_recall(axes: "Axes", hits: IntArray, n: IntArray, cell: float) -> float:
     """Write the recall of each row at its end, "72.7 % of 66"; returns the width in inches."""
     recall = np.divide(hits, n, out=np.full(len(n), np.nan), where=n > 0)
     # Figure spaces are as wide as digits, so the numbers stand in columns.
@@ -178,7 +185,7 @@ def _write_recall(axes: Axes, hits: IntArray, n: IntArray, cell: float) -> float
 ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # shares to mark on the scale
 
 
-def _draw_scale(figure: Figure, scale: QuadMesh, side: float, left: float) -> None:
+def _draw_scale(figure: "Figure", scale: "QuadMesh", side: float, left: float) -> None:
     """The errors' colours, `left` inches from the left of a matrix that is `side` inches high."""
     height = min(2.0, side * 0.8)
     box = (left / side, (side - 0.32 - height) / side, 0.14 / side, height / side)

@@ -1,7 +1,8 @@
 """Figures in a folder, drawn again only when what they show has changed.
 
-`drawn.json` beside them keeps for each what it was drawn of and the digests of its files, so that
-one that was changed or taken away is drawn again. matplotlib is imported only to draw.
+`drawn.json` beside them keeps for each what it was drawn of, its title and lines, and the digests
+of its files, so that one that was changed or taken away is drawn again. matplotlib is imported
+only to draw.
 """
 
 import hashlib
@@ -17,8 +18,8 @@ import numpy as np
 from imgcli import __version__
 from imgcli.documents import DocumentError, Sha256, read_document
 from imgcli.files import write_json
-from imgcli.reading import digest_of, hash_of_arrays
-from imgcli.report.plots.style import save
+from imgcli.reading import digest_of, hash_of_arrays, read_regular
+from imgcli.report.plots.style import Heading, heading, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,12 +34,22 @@ class _Drawn:
     made_of: Sha256
     png: Sha256
     svg: Sha256
+    heading: Heading
+
+
+@dataclass(frozen=True)
+class StoredFigure:
+    """A figure in a folder, with its heading apart."""
+
+    png: Path
+    svg: str  # the text of the file beside it
+    heading: Heading
 
 
 def draw_changed(
     folder: Path, drawings: "Mapping[str, Callable[[], Figure]]", shown: Any
-) -> tuple[Path, ...]:
-    """Draw figures that are not there, or were drawn of something else; their PNGs.
+) -> dict[str, StoredFigure]:
+    """Draw figures that are not there, or were drawn of something else; all of them by name.
 
     Args:
         drawings: what draws each figure, by its name without a suffix.
@@ -47,22 +58,30 @@ def draw_changed(
             such, figures are always drawn.
     """
     made_of, before = _digest(shown), _read(folder / NAME)
-    now = dict(before)
+    now, stored = dict(before), {}
     for name, draw in drawings.items():
-        if name in now and now[name] == _found(folder, name, made_of):
+        png = folder / f"{name}.png"
+        if name in now and now[name] == _found(png, made_of, now[name].heading):
+            stored[name] = _stored(png, now[name].heading)
             continue
-        save(draw(), folder / f"{name}.png")
+        figure = draw()
+        save(figure, png)
+        stored[name] = _stored(png, heading(figure))
         now.pop(name, None)
-        if made_of and (drawn := _found(folder, name, made_of)):
+        if made_of and (drawn := _found(png, made_of, stored[name].heading)):
             now[name] = drawn
     if now != before:
         write_json(folder / NAME, {name: asdict(one) for name, one in now.items()})
-    return tuple(folder / f"{name}.png" for name in drawings)
+    return stored
 
 
-def _found(folder: Path, name: str, made_of: str) -> _Drawn | None:
+def _stored(png: Path, headed: Heading) -> StoredFigure:
+    return StoredFigure(png, read_regular(png.with_suffix(".svg")).decode(), headed)
+
+
+def _found(png: Path, made_of: str, headed: Heading) -> _Drawn | None:
     try:
-        return _Drawn(made_of, *(digest_of(folder / f"{name}.{kind}") for kind in ("png", "svg")))
+        return _Drawn(made_of, digest_of(png), digest_of(png.with_suffix(".svg")), headed)
     except OSError:
         return None
 

@@ -7,6 +7,7 @@ import io
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -20,7 +21,9 @@ from imgcli.text import escaped, printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
+    from matplotlib.transforms import BboxBase
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,6 +35,29 @@ TEST = "#000000"
 INK = "#222222"
 FAINT = "#666666"
 LINE = "#D9D9D9"
+
+Rgba = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Colours from one to the next, at even distances; a page needs no matplotlib to use them."""
+
+    colours: tuple[str, ...]  # "#RRGGBB"
+
+    def __call__(self, share: float) -> Rgba:
+        """The colour at a share of the way, each part in [0, 1]."""
+        stops = np.array([[*bytes.fromhex(colour[1:])] for colour in self.colours]) / 255
+        at = np.linspace(0, 1, len(stops))
+        red, green, blue = (float(np.interp(share, at, part)) for part in stops.T)
+        return red, green, blue, 1.0
+
+    def colormap(self) -> "Colormap":
+        """The same for matplotlib."""
+        from matplotlib.colors import LinearSegmentedColormap
+
+        return LinearSegmentedColormap.from_list("scale", list(self.colours))
+
 
 DPI = 150
 SMALL, NORMAL, LARGE = 8.0, 9.0, 12.0  # points
@@ -124,8 +150,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 def save(figure: "Figure", path: Path) -> None:
     """Write `figure` as `path`, a PNG, and as SVG beside it, grown to hold every label."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.set_dpi(DPI)
-    bounds = figure.get_tightbbox().padded(0.2)  # inches; once for both, for it takes long
+    bounds = _bounds(figure)  # once for both, for it takes long
     for file, metadata in ((path, None), (path.with_suffix(".svg"), UNDATED)):
         with atomic_file(file) as temporary:
             kind = file.suffix.removeprefix(".")
@@ -153,10 +178,16 @@ def png(figure: "Figure") -> bytes:
 
 @styled
 def svg(figure: "Figure") -> str:
-    """`figure` as the text of an SVG document, grown to hold every label."""
+    """`figure` as the text of an SVG document, the same that `save` writes."""
     text = io.StringIO()
-    figure.savefig(text, format="svg", pad_inches=0.02, metadata=UNDATED, **TIGHT)
+    figure.savefig(text, format="svg", metadata=UNDATED, bbox_inches=_bounds(figure))
     return text.getvalue()
+
+
+def _bounds(figure: "Figure") -> "BboxBase":
+    """The part of the canvas, in inches, that holds every label and some room around them."""
+    figure.set_dpi(DPI)
+    return figure.get_tightbbox().padded(0.2)
 
 
 TIGHT: dict[str, Any] = {"bbox_inches": "tight"}
@@ -179,14 +210,14 @@ def legend_below(axes: "Axes", columns: int = 4) -> None:
 def titled(figure: "Figure", title: str, *lines: str) -> None:
     """A bold title and plain lines under it, above whatever labels the first axes have on top.
 
-    They are the figure's label too, for `untitled`.
+    They are the figure's label too, for `heading`.
     """
     figure.set_label("\n".join((title, *lines)))
     columns = max(92, int(figure.get_figwidth() * 72 / (NORMAL * 0.51)))
     # No line ends between a number and what belongs to it.
     bound = (line.replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0") for line in lines)
     text = "\n".join(textwrap.fill(line, columns) for line in bound)
-    below = figure.axes[0].set_title(text, color=FAINT, linespacing=1.4)
+    below = figure.axes[0].set_title(text, color=FAINT, linespacing=1.4, gid=LINES)
     figure.axes[0].annotate(
         title,
         xy=(0, 1),
@@ -205,17 +236,32 @@ def left_out(shown: int, classes: int, which: str) -> list[str]:
     return [] if shown == classes else [f"Shown: the {shown} of {classes:,} classes with {which}"]
 
 
-TITLE = "title"
+TITLE, LINES = "title", "lines"  # ids of a figure's title and the lines under it, in its SVG too
 
 
-def untitled(figure: "Figure") -> tuple[str, list[str]]:
-    """Take title and lines off a figure, for a page that writes them as text of its own."""
-    axes = figure.axes[0]
-    axes.set_title("", loc="left")
-    for text in [text for text in axes.texts if text.get_gid() == TITLE]:
-        text.remove()
+@dataclass(frozen=True)
+class Heading:
+    """A figure's title and lines, for a page that writes them itself, and what is left below."""
+
+    title: str
+    lines: tuple[str, ...]
+    box: tuple[float, float, float, float]  # of the rest in the SVG: left, top, width, height
+
+
+@styled
+def heading(figure: "Figure") -> Heading:
+    """The heading of a figure that `titled` has given one."""
+    whole = _bounds(figure)
+    texts = figure.findobj(lambda artist: artist.get_gid() in (TITLE, LINES))
+    for text in texts:
+        text.set_visible(False)
+    rest = figure.get_tightbbox().padded(0.02)
+    for text in texts:
+        text.set_visible(True)
+    corner = (rest.x0 - whole.x0, whole.y1 - rest.y1)
+    left, top, width, height = (round(72 * inches, 2) for inches in (*corner, *rest.size))
     title, *lines = str(figure.get_label()).split("\n")
-    return title, lines
+    return Heading(title, tuple(lines), (left, top, width, height))
 
 
 def in_percent(axis: "Axis") -> None:

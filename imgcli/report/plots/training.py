@@ -11,12 +11,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
 from imgcli.config import TrainConfig
 from imgcli.errors import RunError
@@ -26,6 +23,10 @@ from imgcli.report.plots import style
 from imgcli.report.plots.style import canvas, in_percent, styled, titled
 from imgcli.runs import Run
 from imgcli.text import count, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NAME = "history.csv"  # in a run's folder
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, csv.Error)
@@ -105,7 +106,7 @@ PARTS = {
 @styled
 def history(
     rows: Sequence[Mapping[str, Any]], kept: int | None = None, unit: str = "epoch"
-) -> Figure:
+) -> "Figure":
     """Loss and accuracy over the epochs, one line per part, and faintly the loss of each batch.
 
     Args:
@@ -116,6 +117,9 @@ def history(
         unit: "iteration" where the rows are of a linear probe: then "batch" holds the objective
             over all photos.
     """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
     figure = Figure(figsize=(8.4, 3.2))
     loss = figure.add_axes((0.0, 0.0, 0.45, 1.0))
     accuracy = figure.add_axes((0.55, 0.0, 0.45, 1.0))
@@ -137,7 +141,7 @@ def history(
     return figure
 
 
-def _draw_batches(axes: Axes, batches: Sequence[Mapping[str, Any]], unit: str) -> None:
+def _draw_batches(axes: "Axes", batches: Sequence[Mapping[str, Any]], unit: str) -> None:
     """A thin line that reaches an epoch's number with the last batch of that epoch."""
     if not batches:
         return
@@ -148,7 +152,7 @@ def _draw_batches(axes: Axes, batches: Sequence[Mapping[str, Any]], unit: str) -
     axes.plot(np.concatenate(x), losses, color=style.TRAIN, alpha=0.6, lw=0.9, label=name)
 
 
-def _draw_curves(axes: Axes, rows: Sequence[Mapping[str, Any]], key: str) -> None:
+def _draw_curves(axes: "Axes", rows: Sequence[Mapping[str, Any]], key: str) -> None:
     for part, (name, colour, line) in PARTS.items():
         points = [(row["epoch"], row.get(key)) for row in rows if row["part"] == part]
         if points:
@@ -181,12 +185,14 @@ def _kept_line(rows: Sequence[Mapping[str, Any]], kept: int | None, unit: str) -
 
 
 @styled
-def learning_curve(document: Mapping[str, Any]) -> Figure:
+def learning_curve(document: Mapping[str, Any]) -> "Figure":
     """Accuracy over the training photos, on a logarithmic scale, and as expected of more.
 
     Args:
         document: of the JSON contract of `learning-curve`.
     """
+    from matplotlib.ticker import NullFormatter, NullLocator
+
     figure, axes = canvas(6.2, 3.6)
     points, expected = document["points"], document["expected"]
     photos = [point["photos"] for point in points]
@@ -222,6 +228,6 @@ def learning_curve(document: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _bars(axes: Axes, x: list[float], ends: list[list[float]], colour: str) -> None:
+def _bars(axes: "Axes", x: list[float], ends: list[list[float]], colour: str) -> None:
     lows, highs = zip(*ends, strict=True)
     axes.vlines(x, lows, highs, color=colour, linewidth=4, alpha=0.4)

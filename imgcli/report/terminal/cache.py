@@ -18,6 +18,7 @@ KINDS = {
     "features": "frozen features",
     "sketches": "fingerprints",
     "facts": "sizes and sharpness",
+    "thumbnails": "thumbnails",
     "digests": "hashes of files",
     "unfinished": "unfinished files",
 }

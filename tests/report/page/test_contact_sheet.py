@@ -54,7 +54,9 @@ def test_names_are_text_and_nothing_is_fetched() -> None:
     assert '<script>"\\x1b' in page.text
     assert not {"script", "link", "iframe"} & {tag for tag, _ in page.tags}
     assert {attrs["src"][:5] for _, attrs in page.tags if attrs.get("src")} == {"data:"}
-    assert ("div", {"class": "none", "role": "img", "aria-label": "cannot be shown"}) in page.tags
+    (blank,) = (attrs for _, attrs in page.tags if attrs.get("class") == "blank")
+    assert blank["role"] == "img" and "gone: not found, or changed" in str(blank["aria-label"])
+    assert not any("style" in attrs for _, attrs in page.tags) and "unsafe" not in text
 
 
 def test_tables_have_captions_and_headers() -> None:
@@ -99,6 +101,27 @@ def test_metadata_is_a_sentence_where_there_is_any() -> None:
 def test_wrong_labels_are_shown_first_with_what_they_look_like() -> None:
     said = {"label": "cat", "suggestion": "<dog>", "suggested_probability": 0.97}
     issues = [{"path": f"cat/{i}.jpg", **said} for i in range(60)]
-    shown = contact_sheet.page(document(labels=issues), pictures)
+    shown = contact_sheet.page(document(labels=issues, run="runs/first"), pictures)
     assert "cat → &lt;dog&gt;, 97.0 %" in shown and "and 12 more; --json lists all" in shown
     assert shown.count('alt="cat/') == 48
+
+
+def test_the_title_says_which_folder_or_which_run() -> None:
+    checked = contact_sheet.page(document(files=4), pictures)
+    assert (
+        "<title>Check of raw – imgcli check</title>" in checked
+        and "<h1>Check of raw</h1>" in checked
+    )
+    said = {"label": "cat", "suggestion": "dog", "suggested_probability": 0.97}
+    labels = document(labels=[{"path": "cat/1.jpg", **said}], dir="dataset", run="runs/first")
+    assert "<h1>Labels of dataset, by run first</h1>" in contact_sheet.page(labels, pictures)
+    both = contact_sheet.page({**labels, "files": 4}, pictures)
+    assert "<h1>Check of dataset</h1>" in both
+
+
+def test_groups_are_told_apart_and_single_photos_are_one_gallery() -> None:
+    pairs = document(duplicates=[["cat/a", "cat/b"], ["cat/c", "cat/d"]])
+    assert contact_sheet.page(pairs, pictures).count('role="group"') == 2
+    dark = [{"kind": "dark", "path": f"{i}", "detail": "dark"} for i in range(3)]
+    page = contact_sheet.page(document(issues=dark), pictures)
+    assert 'role="group"' not in page and page.count('<ul class="gallery">') == 1

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from imgcli.report.plots.drawn import NAME, draw_changed
-from imgcli.report.plots.style import canvas
+from imgcli.report.plots.style import canvas, titled
 
 DRAWN: list[str] = []
 
@@ -16,7 +16,9 @@ DRAWN: list[str] = []
 def drawing(name: str) -> Callable[[], Figure]:
     def draw() -> Figure:
         DRAWN.append(name)
-        return canvas(1, 1)[0]
+        figure = canvas(1, 1)[0]
+        titled(figure, f"Figure {name}", "of two", "lines")
+        return figure
 
     return draw
 
@@ -24,9 +26,12 @@ def drawing(name: str) -> Callable[[], Figure]:
 def drawn(folder: Path, *names: str, shown: object = ("cat", np.eye(2))) -> list[str]:
     """Which figures are drawn."""
     DRAWN.clear()
-    paths = draw_changed(folder, {name: drawing(name) for name in names}, shown)
-    assert paths == tuple(folder / f"{name}.png" for name in names)
-    assert all(path.is_file() and path.with_suffix(".svg").is_file() for path in paths)
+    found = draw_changed(folder, {name: drawing(name) for name in names}, shown)
+    assert [one.png for one in found.values()] == [folder / f"{name}.png" for name in found]
+    assert tuple(found) == names
+    for name, one in found.items():
+        assert one.png.is_file() and one.svg == one.png.with_suffix(".svg").read_text("utf-8")
+        assert one.heading.title == f"Figure {name}" and one.heading.lines == ("of two", "lines")
     return [*DRAWN]
 
 
