@@ -24,10 +24,20 @@ GROUND = {
     *("photo_sizes", "parquet_tables", "tables", "photo_files", "locations", "http", "remote"),
 }
 TORCHLESS = {
-    *("collect", "photos", "evaluation", "report"),
+    *("collect", "photos", "evaluation", "report", "review"),
     *("errors", "records", "runs", "latest_run", "run_lookup"),
 }
-ROOMS = {"collect", "photos", "models", "training", "evaluation", "report", "tracking", "export"}
+ROOMS = {
+    "collect",
+    "photos",
+    "models",
+    "training",
+    "evaluation",
+    "report",
+    "tracking",
+    "export",
+    "review",
+}
 ALLOWED = {
     "errors": {"text"},
     "text": set(),
@@ -61,6 +71,7 @@ ALLOWED = {
     **{room: GROUND | {room} for room in ROOMS},
     "training": GROUND | {"training", "photos", "models", "tracking"},
     "export": GROUND | {"export", "photos", "models", "training", "evaluation"},
+    "review": GROUND | {"review", "photos", "evaluation", "report"},
     "commands": GROUND | ROOMS | {"commands"},
     "cli": GROUND | {"commands", "report", "cli"},
 }

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.report.plots import style
 from imgcli.report.plots.style import canvas, styled, titled
+from imgcli.report.projection import places_by_distance
 
 MIN_CLASSES = 3  # with photos; two have one distance and no map
 MAX_CLASSES = 120
-NEIGHBOURS = 6  # the perplexity
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
@@ -32,31 +32,6 @@ def distances(predictions: Predictions) -> FloatArray:
     return far
 
 
-def places(far: FloatArray) -> FloatArray:
-    """A point in the unit square for each class, (K, 2), near those of its nearest classes.
-
-    By t-SNE, started from classical scaling. Most classes are equally far from each other, which no
-    plane can show; t-SNE gives up these distances to keep the small ones.
-    """
-    from sklearn.manifold import TSNE
-
-    k = len(far)
-    centring = np.eye(k) - 1 / k
-    values, vectors = np.linalg.eigh(-0.5 * centring @ far**2 @ centring)
-    start = vectors[:, -2:] * np.sqrt(np.maximum(values[-2:], 1e-6))
-    method = TSNE(
-        metric="precomputed",
-        init=1e-4 * start / start.std(),
-        perplexity=min(NEIGHBOURS, (k - 1) / 2),
-        learning_rate=50.0,
-        method="exact",
-    )
-    points = np.asarray(method.fit_transform(far.copy()), dtype=np.float64)  # squares what it gets
-    low, high = points.min(axis=0), points.max(axis=0)
-    across: FloatArray = (points - low) / np.maximum(high - low, 1e-9)
-    return across
-
-
 @styled
 def class_map(predictions: Predictions, confusion: IntArray) -> Figure | None:
     """Each class a dot, joined by lines to those it is confused with; None for too few classes."""
@@ -65,7 +40,7 @@ def class_map(predictions: Predictions, confusion: IntArray) -> Figure | None:
     if len(shown) < MIN_CLASSES:
         return None
     far = distances(predictions)[np.ix_(shown, shown)]
-    points = places(far)
+    points = places_by_distance(far)
     width, height = 6.5 + 0.04 * len(shown), 3.2 + 0.06 * len(shown)  # inches
     figure, axes = canvas(width, height)
     axes.set(xlim=(0, width), ylim=(0, height), xticks=[], yticks=[])

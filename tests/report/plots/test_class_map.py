@@ -6,7 +6,8 @@ from matplotlib.text import Text
 
 from imgcli.evaluation.metrics import confusion_matrix
 from imgcli.records import Predictions
-from imgcli.report.plots.class_map import class_map, distances, places
+from imgcli.report.plots.class_map import class_map, distances
+from imgcli.report.projection import places_by_distance
 from tests.support.figures import boxes, drawn
 from tests.support.predictions import photo_predictions
 
@@ -31,7 +32,7 @@ def test_distance_is_nothing_for_classes_that_look_alike_and_one_for_those_that_
 
 def test_classes_that_are_mixed_up_lie_beside_each_other() -> None:
     said = blocks(6)
-    points = places(distances(said))
+    points = places_by_distance(distances(said))
     far = np.linalg.norm(points[:, None] - points[None], axis=2) + 9 * np.eye(12)
     assert far.argmin(axis=1).tolist() == [i ^ 1 for i in range(12)]
     assert points.min() == 0 and points.max() == 1
@@ -39,7 +40,7 @@ def test_classes_that_are_mixed_up_lie_beside_each_other() -> None:
 
 def test_the_map_is_the_same_each_time() -> None:
     far = distances(blocks(4))
-    assert np.array_equal(places(far), places(far))
+    assert np.array_equal(places_by_distance(far), places_by_distance(far))
 
 
 @pytest.mark.parametrize("k", [3, 4, 30, 100])

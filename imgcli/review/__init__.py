@@ -1,0 +1,1 @@
+"""Pages in the browser, served to this machine alone, where photos are looked at and decided."""
