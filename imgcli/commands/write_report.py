@@ -5,7 +5,11 @@ It is not `imgcli.report`, the package that draws: once that is imported, the na
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
 
 from imgcli import aside
 from imgcli.commands.report_data import report_data, thumbnails_of
@@ -14,10 +18,12 @@ from imgcli.commands.tracked_results import finished_runs_tracked
 from imgcli.errors import StorageError
 from imgcli.progress import note
 from imgcli.reading import open_regular
-from imgcli.report.page.context import Missing
+from imgcli.report.page.context import Missing, Report
 from imgcli.report.page.page import page
-from imgcli.report.plots.style import save
+from imgcli.report.plots import training
+from imgcli.report.plots.drawn import draw_changed
 from imgcli.run_lookup import find_run
+from imgcli.runs import Run
 from imgcli.text import megabytes, printable
 from imgcli.tracking.session import chosen_trackers
 
@@ -65,9 +71,7 @@ def write_report(
     out = found.folder / "report.html" if out is None else Path(out)
     _check_replaceable(out)
     content = report_data(found, found.data if data is None else Path(data))
-    figures = {found.folder / "figures" / f"{name}.png": f for name, f in content.figures.items()}
-    for path, figure in figures.items():
-        save(figure, path)
+    figures = _store_figures(found, content)
     text = page(content, thumbnails_of(content, found))
     out.parent.mkdir(parents=True, exist_ok=True)
     if kept := aside.write_page(out, text):
@@ -78,9 +82,27 @@ def write_report(
         run=found.folder,
         report=out,
         bytes=out.stat().st_size,
-        figures=tuple(figures),
+        figures=figures,
         missing=tuple(content.missing),
     )
+
+
+def _store_figures(run: Run, content: Report) -> tuple[Path, ...]:
+    """Keep the figures with the run; those that show the same as before stay as they are."""
+    shown: list[Any] = []
+    if (evaluated := content.evaluated) is not None:  # as `evaluate` has them
+        scored = evaluated.predictions
+        shown = [evaluated.evaluation, scored.targets, scored.probs, scored.groups]
+    history = [training.rows(run), content.model.get("kept_epoch")]
+    stored: list[Path] = []
+    for name, figure in content.figures.items():
+        of = history if name == "history" else shown
+        stored += draw_changed(run.folder / "figures", {name: partial(_drawn, figure)}, of)
+    return tuple(stored)
+
+
+def _drawn(figure: Figure) -> Figure:
+    return figure
 
 
 def _check_replaceable(out: Path) -> None:

@@ -46,7 +46,8 @@ def test_photos_of_a_frozen_run_lie_by_their_features_and_are_coloured_by_source
     predictions = evaluate(folds=2, run=run).predictions
     first = data / predictions.paths[0]
     provenance = data / "provenance.jsonl"
-    line = {"source": "web", "sha256": digest_of(first)}
+    size = first.stat().st_size
+    line = {"path": "a.png", "source": "web", "sha256": digest_of(first), "size": size}
     provenance.write_text(json.dumps(line) + "\n")
     try:
         found, _ = photo_map(find_run(str(run)))
