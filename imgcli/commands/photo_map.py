@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from imgcli.folder_names import Levels
     from imgcli.records import Predictions
     from imgcli.review.map import PhotoMap, Thumbnail
     from imgcli.runs import Run
-    from imgcli.tree_readings import Levels
 
 SIDE = 176  # pixels of a thumbnail
 
