@@ -64,7 +64,7 @@ ALLOWED = {
     **{room: GROUND | {room} for room in ROOMS},
     "training": GROUND | {"training", "photos", "models", "tracking"},
     "export": GROUND | {"export", "photos", "models", "training", "evaluation"},
-    "review": GROUND | {"review", "photos", "report"},
+    "review": GROUND | {"review", "photos", "evaluation", "report"},
     "commands": GROUND | ROOMS | {"commands"},
     "cli": GROUND | {"commands", "report", "cli"},
 }

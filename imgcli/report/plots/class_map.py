@@ -8,6 +8,7 @@ import numpy as np
 from imgcli.records import FloatArray, IntArray, Predictions
 from imgcli.report.plots import style
 from imgcli.report.plots.style import canvas, styled, titled
+from imgcli.report.projection import places_by_distance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 MIN_CLASSES = 3  # with photos; two have one distance and no map
 MAX_CLASSES = 120
-NEIGHBOURS = 6  # the perplexity
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
@@ -34,31 +34,6 @@ def distances(predictions: Predictions) -> FloatArray:
     return far
 
 
-def places(far: FloatArray) -> FloatArray:
-    """A point in the unit square for each class, (K, 2), near those of its nearest classes.
-
-    By t-SNE, started from classical scaling. Most classes are equally far from each other, which no
-    plane can show; t-SNE gives up these distances to keep the small ones.
-    """
-    from sklearn.manifold import TSNE
-
-    k = len(far)
-    centring = np.eye(k) - 1 / k
-    values, vectors = np.linalg.eigh(-0.5 * centring @ far**2 @ centring)
-    start = vectors[:, -2:] * np.sqrt(np.maximum(values[-2:], 1e-6))
-    method = TSNE(
-        metric="precomputed",
-        init=1e-4 * start / start.std(),
-        perplexity=min(NEIGHBOURS, (k - 1) / 2),
-        learning_rate=50.0,
-        method="exact",
-    )
-    points = np.asarray(method.fit_transform(far.copy()), dtype=np.float64)  # squares what it gets
-    low, high = points.min(axis=0), points.max(axis=0)
-    across: FloatArray = (points - low) / np.maximum(high - low, 1e-9)
-    return across
-
-
 def has_map(confusion: IntArray) -> bool:
     """Whether there are classes enough for a map."""
     return int((confusion.sum(axis=1) > 0).sum()) >= MIN_CLASSES
@@ -72,16 +47,16 @@ def class_map(predictions: Predictions, confusion: IntArray) -> "Figure | None":
     if not has_map(confusion):
         return None
     far = distances(predictions)[np.ix_(shown, shown)]
-    points = places(far)
+    points = places_by_distance(far)
     width, height = 6.5 + 0.04 * len(shown), 3.2 + 0.06 * len(shown)  # inches
     figure, axes = canvas(width, height)
     axes.set(xlim=(0, width), ylim=(0, height), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     points = 0.3 + points * (width - 0.6, height - 0.6)
     confused = (confusion + confusion.T)[np.ix_(shown, shown)]
-    _draw_lines(axes, points, confused / np.minimum.outer(n[shown], n[shown]))
+    lines = _draw_lines(axes, points, confused / np.minimum.outer(n[shown], n[shown]))
     axes.plot(*points.T, "o", color=style.HELD_OUT, markersize=6, mec="white", mew=0.8)
-    _write_names(axes, points, [predictions.classes[i] for i in shown])
+    _write_names(axes, points, lines, [predictions.classes[i] for i in shown])
     titled(
         figure,
         "Class map",
@@ -91,8 +66,12 @@ def class_map(predictions: Predictions, confusion: IntArray) -> "Figure | None":
     return figure
 
 
-def _draw_lines(axes: "Axes", points: FloatArray, shares: FloatArray) -> None:
-    """A line for each of the pairs that are confused most, as many as there are classes."""
+def _draw_lines(axes: "Axes", points: FloatArray, shares: FloatArray) -> FloatArray:
+    """A line for each of the pairs that are confused most, as many as there are classes.
+
+    Returns:
+        Their ends, (L, 2, 2), and nothing of their widths.
+    """
     from matplotlib.collections import LineCollection
 
     order = np.argsort(-np.triu(shares, 1), axis=None, kind="stable")[: len(points)]
@@ -102,27 +81,60 @@ def _draw_lines(axes: "Axes", points: FloatArray, shares: FloatArray) -> None:
     lines = LineCollection([points[list(pair)] for pair in pairs], linewidths=widths, zorder=1)
     lines.set(color=style.TRAIN, alpha=0.45, capstyle="round")
     axes.add_collection(lines)
+    return points[np.array(pairs, dtype=np.int64).reshape(-1, 2)]
 
 
 # --- names --------------------------------------------------------------------------------------
 
 DOT = 0.07  # inches, half of a dot with the room around it
+NEAR = 0.45  # inches from a dot; no name goes farther to be off a line
 
 
-def _write_names(axes: "Axes", points: FloatArray, names: Sequence[str]) -> None:
-    """Write each name at the nearest place that is free, joined to its dot where that is far."""
+def _write_names(axes: "Axes", points: FloatArray, lines: FloatArray, names: Sequence[str]) -> None:
+    """Write each name at the nearest place that is free, joined to its dot where that is far.
+
+    A line between dots is not free either, unless the free places are all farther than NEAR.
+    """
     shown = style.labels(names, most=32)
     taken: list[Box] = [(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in points]
     height = 1.3 * style.SMALL / 72
     for (x, y), text in zip(points, shown, strict=True):
         width = style.text_width(text, style.SMALL) + 0.04
-        box = next(box for box in _around(x, y, width, height) if not _hits(box, taken))
+        box = _place(x, y, width, height, taken, lines)
         taken.append(box)
         middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         axes.text(*middle, text, fontsize=style.SMALL, ha="center", va="center")
         nearest = (np.clip(x, box[0], box[2]), np.clip(y, box[1], box[3]))
         if np.hypot(nearest[0] - x, nearest[1] - y) > 2 * DOT:
             axes.plot((x, nearest[0]), (y, nearest[1]), color=style.FAINT, lw=0.6, zorder=1)
+
+
+def _place(
+    x: float, y: float, width: float, height: float, taken: Sequence[Box], lines: FloatArray
+) -> Box:
+    crossed: Box | None = None  # the nearest free place but for lines
+    for box in _around(x, y, width, height):
+        if crossed is not None and abs(box[1] + height / 2 - y) > NEAR + height:
+            return crossed
+        if _hits(box, taken):
+            continue
+        if not _crosses(box, lines):
+            return box
+        crossed = crossed or box
+    raise AssertionError("there are places without end")
+
+
+def _crosses(box: Box, lines: FloatArray) -> bool:
+    """Whether any line (L, 2, 2) passes through a box.
+
+    By slabs: a line is inside the box where its ranges inside both sides overlap.
+    """
+    start, along = lines[:, 0], lines[:, 1] - lines[:, 0]
+    along = np.where(along == 0, 1e-12, along)
+    one, other = (box[:2] - start) / along, (box[2:] - start) / along
+    enters = np.minimum(one, other).max(axis=1, initial=0)
+    leaves = np.maximum(one, other).min(axis=1, initial=1)
+    return bool((enters < leaves).any())
 
 
 def _around(x: float, y: float, width: float, height: float) -> Iterator[Box]:

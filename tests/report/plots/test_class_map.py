@@ -6,7 +6,8 @@ from matplotlib.text import Text
 
 from imgcli.evaluation.metrics import confusion_matrix
 from imgcli.records import Predictions
-from imgcli.report.plots.class_map import class_map, distances, places
+from imgcli.report.plots.class_map import class_map, distances
+from imgcli.report.projection import places_by_distance
 from tests.support.figures import boxes, drawn
 from tests.support.predictions import photo_predictions
 
@@ -31,15 +32,37 @@ def test_distance_is_nothing_for_classes_that_look_alike_and_one_for_those_that_
 
 def test_classes_that_are_mixed_up_lie_beside_each_other() -> None:
     said = blocks(6)
-    points = places(distances(said))
+    points = places_by_distance(distances(said))
     far = np.linalg.norm(points[:, None] - points[None], axis=2) + 9 * np.eye(12)
     assert far.argmin(axis=1).tolist() == [i ^ 1 for i in range(12)]
     assert points.min() == 0 and points.max() == 1
 
 
+def test_no_class_is_thrown_far_off_all_others() -> None:
+    rng = np.random.default_rng(2)
+    confusion = np.diag(rng.integers(40, 90, 30))
+    confusion[0, 1] = confusion[1, 0] = 6
+    confusion[2:, 2:] += (rng.random((28, 28)) < 0.12) * rng.integers(1, 4, (28, 28))
+    points = places_by_distance(distances(photo_predictions(confusion)))
+    off = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    assert off.max() < 4 * np.median(off)
+
+
+def test_names_stay_off_the_lines_where_there_is_room() -> None:
+    figure = drawing(blocks(3))
+    axes = drawn(figure).axes[0]
+    lines = axes.collections[0].get_segments()
+    assert len(lines) == 3
+    for box in boxes([text for text in axes.texts if text.get_text().startswith("class_")]):
+        corners = axes.transData.inverted().transform([[box.x0, box.y0], [box.x1, box.y1]])
+        for ends in lines:
+            along = ends[0] + np.linspace(0, 1, 200)[:, None] * (ends[1] - ends[0])
+            assert not ((corners[0] < along) & (along < corners[1])).all(axis=1).any()
+
+
 def test_the_map_is_the_same_each_time() -> None:
     far = distances(blocks(4))
-    assert np.array_equal(places(far), places(far))
+    assert np.array_equal(places_by_distance(far), places_by_distance(far))
 
 
 @pytest.mark.parametrize("k", [3, 4, 30, 100])
