@@ -12,7 +12,7 @@ from imgcli.errors import WrongUsage
 
 GUIDES = Path(__file__).resolve().parents[1] / "guides"  # one Markdown file per topic
 TOPICS = (  # in the order of the work
-    *("collecting", "checking", "splitting", "training"),
+    *("collecting", "labelling", "checking", "splitting", "training"),
     *("evaluating", "reviewing", "merging", "predicting", "publishing", "scaling"),
 )
 

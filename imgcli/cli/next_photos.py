@@ -57,7 +57,7 @@ def next_photos(
 
       imgcli next photos/ -n 50
 
-      imgcli next photos/ --labelled raw/ --format label-studio > tasks.json
+      imgcli next photos/ --labelled raw/ --format label-studio
     """
     if form and json:
         raise WrongUsage(f"--format {form} and --json each print everything; give one of them.")

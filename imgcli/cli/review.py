@@ -38,7 +38,7 @@ def review(
 
     WHAT is labels (those to review, by predictions made without them),
     duplicates, merges, predictions (photos whose own class is predicted with
-    less than 50 %), or all.
+    less than 50 %), map (all photos in the plane, alike ones together), or all.
 
     Starts a page for this machine alone. Each decision is one key and is
     carried out at once, as `imgcli check --fix` does: photos move to their new

@@ -1,7 +1,7 @@
 """Shows queues of decisions on a page of this machine, for `review` and `label`."""
 
 import webbrowser
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from imgcli.progress import note
 if TYPE_CHECKING:
     from imgcli.photos.open_batch import OpenBatch
     from imgcli.review.queue import Queue
+    from imgcli.review.server import Further
 
 
 def page_server() -> Any:
@@ -35,6 +36,7 @@ def show_page(
     batches: Iterable["OpenBatch"],
     port: int,
     browser: bool,
+    further: Sequence["Further"] = (),
 ) -> str:
     """Serve queues until Ctrl-C, and close the batches that photos were moved in; the address.
 
@@ -44,10 +46,11 @@ def show_page(
     server = page_server()
     listener = server.listening(port)
     port, token = listener.getsockname()[1], server.new_token()
-    app = server.make_app(title, queues, token, port)
+    app = server.make_app(title, queues, token, port, further)
     address = f"http://{server.HOST}:{port}/?token={token}"
     note(f"Open {address}")
-    note("Each decision is carried out at once, and u takes it back. Ctrl-C ends.")
+    if queues:
+        note("Each decision is carried out at once, and u takes it back. Ctrl-C ends.")
     if browser:
         webbrowser.open(address)
     try:

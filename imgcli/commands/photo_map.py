@@ -36,10 +36,10 @@ def photo_map(run: "Run", data: Path | None = None) -> "tuple[PhotoMap, Thumbnai
     predictions = out_of_fold(run, data)
     levels = levels_of(run.config.data)
     features, meaning = None, ALIKE
-    if run.config.model.frozen:  # else torch is not needed
-        from imgcli.training.features import features_of
+    if run.config.model.frozen:
+        from imgcli.training.known_features import features_of_run
 
-        features = features_of(run, predictions, data)
+        features = features_of_run(run, predictions, data)
     if features is None:
         features, meaning = np.sqrt(predictions.probs), "Photos close together get similar answers"
     found = PhotoMap(
@@ -55,15 +55,12 @@ def photo_map(run: "Run", data: Path | None = None) -> "tuple[PhotoMap, Thumbnai
 
 def _sources(data: Path, levels: "Levels", predictions: "Predictions") -> list[str | None]:
     """Where each photo was found, by the provenance file of the dataset's folder of photos."""
-    from imgcli import provenance
+    from imgcli.photos.attributes import makers
     from imgcli.photos.layout import read_layout
 
-    try:
-        lines = list(provenance.read(read_layout(data, levels).folders[-1]))
-    except OSError:
-        lines = []
-    known = {line["sha256"]: line.get("source") for line in lines}
-    return [known.get(digest) for digest in predictions.digests] or [None] * len(predictions)
+    known = makers(read_layout(data, levels).folders[-1])
+    sources = [known.get(digest, (None, None))[0] for digest in predictions.digests]
+    return sources or [None] * len(predictions)
 
 
 def _thumbnails(run: "Run", data: Path, predictions: "Predictions") -> "Thumbnail":

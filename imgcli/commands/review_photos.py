@@ -10,10 +10,12 @@ from imgcli.commands.check_fix import after_relabelling
 from imgcli.commands.folders import default_folder, optional_path
 from imgcli.commands.local_page import page_server, show_page
 from imgcli.commands.results import Result
-from imgcli.errors import DataError, ImgcliError, RunError
+from imgcli.errors import DataError, ImgcliError, Refused, RunError
 from imgcli.progress import note
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from imgcli.commands.check_labels import KnownIssues
     from imgcli.photos.open_batch import OpenBatch
     from imgcli.records import FloatArray, Predictions
@@ -21,11 +23,12 @@ if TYPE_CHECKING:
     from imgcli.review.merges import Accepted
     from imgcli.review.pictures import Pictures
     from imgcli.review.queue import Item, Queue, Strip
+    from imgcli.review.server import Further
     from imgcli.runs import Run
 
 Kind = Literal["labels", "duplicates", "merges", "predictions"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-What = Literal["labels", "duplicates", "merges", "predictions", "all"]
+What = Literal["labels", "duplicates", "merges", "predictions", "map", "all"]
 TOP = 4  # classes that are shown with their probabilities
 WEAK = 0.5  # a label whose out-of-fold probability is lower is shown among the predictions
 
@@ -54,8 +57,10 @@ def review_photos(
 ) -> ReviewResult:
     """Show decisions to take in the browser, and carry each out at once; ends with Ctrl-C.
 
+    Beside them, a map of all photos that the run has out-of-fold predictions of.
+
     Args:
-        what: labels to review, duplicates, merges or weak predictions; or all that there is.
+        what: labels to review, duplicates, merges, weak predictions, the map, or all that there is.
         data: the run's dataset; by default the one it was trained on.
         folder: where duplicates are looked for; by default what the dataset was split from, or
             raw/ or dataset/.
@@ -70,9 +75,11 @@ def review_photos(
     """
     page_server()
     desk = _Desk(run, optional_path(data), optional_path(folder))
-    queues = desk.queues(KINDS if what == "all" else (what,))
+    kinds = KINDS if what == "all" else () if what == "map" else (what,)
+    queues = desk.queues(kinds)
+    further = desk.map(needed=what == "map") if what in ("map", "all") else []
     address = show_page(
-        f"imgcli review · {desk.title}", queues, desk.batches.values(), port, browser
+        f"imgcli review · {desk.title}", queues, desk.batches.values(), port, browser, further
     )
     return desk.result(address, queues)
 
@@ -108,11 +115,36 @@ class _Desk:
                 found[kind] = makers[kind]()
             except (RunError, DataError) as error:
                 missing.append(error)
-        if not found:
+        if missing and not found:
             raise missing[0]
         for sentence in dict.fromkeys(map(str, missing)):
             note(f"Left out: {sentence}")
         return found
+
+    def map(self, needed: bool) -> "list[Further]":
+        """The map of the run's photos; none where there is nothing for it yet.
+
+        Raises:
+            RunError, DataError, Refused: where it is `needed`.
+        """
+        from imgcli.report.projection import need_projection
+        from imgcli.review.server import Further
+
+        try:
+            need_projection()
+            known = self._of_run
+        except (RunError, DataError, Refused):
+            if needed:
+                raise
+            return []
+
+        def routes() -> "Sequence[BaseRoute]":
+            from imgcli.commands.photo_map import photo_map
+            from imgcli.review.map import routes as routes_of
+
+            return routes_of(*photo_map(known.run, known.data))
+
+        return [Further("map", "Map", routes)]
 
     def result(self, address: str, queues: Mapping[str, "Queue"]) -> ReviewResult:
         """What was decided."""

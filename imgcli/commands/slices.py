@@ -36,10 +36,10 @@ def _clusters(run: "Run", data: Path, predictions: "Predictions") -> list[list[s
     if not run.config.model.frozen:  # folds had other features; torch is not needed
         return []
     from imgcli.evaluation.clusters import clusters_within_classes
-    from imgcli.training.features import features_of
+    from imgcli.training.known_features import features_of_run
 
     try:
-        features = features_of(run, predictions, data)
+        features = features_of_run(run, predictions, data)
     except (Refused, OSError):
         return []
     assert features is not None

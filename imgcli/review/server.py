@@ -6,12 +6,13 @@ name, or from another origin, is refused, so that no page elsewhere can decide a
 asked for by the ids of a queue, never by paths.
 """
 
+import asyncio
 import json
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -68,22 +69,31 @@ def listening(port: int = 0) -> socket.socket:
     return found
 
 
+@dataclass(frozen=True)
+class Further:
+    """A page that shows something else than a queue; it is made when it is first asked for."""
+
+    name: str  # its path, and the beginning of the paths of all that it needs
+    title: str
+    routes: Callable[[], Sequence[BaseRoute]]
+
+
 def make_app(
     title: str,
     queues: Mapping[str, Queue],
     token: str,
     port: int,
-    further: Sequence[BaseRoute] = (),
+    further: Sequence[Further] = (),
 ) -> Starlette:
     """The application that shows queues, and takes decisions.
 
     Args:
         title: what is reviewed, for people.
-        queues: by name, in the order in which they are offered; one at least.
+        queues: by name, in the order in which they are offered.
         token: who has it is answered.
-        further: routes of other pages.
+        further: other pages; one at least where there is no queue.
     """
-    pages = _Pages(title, dict(queues))
+    pages = _Pages(title, dict(queues), further)
     routes: list[BaseRoute] = [
         Route("/", pages.first),
         Route("/static/{name}", _static),
@@ -92,7 +102,7 @@ def make_app(
         Route("/api/{queue}/decide", pages.decide, methods=["POST"]),
         Route("/api/{queue}/undo", pages.undo, methods=["POST"]),
         Route("/photo/{queue}/{side:int}/{photo}", pages.photo),
-        *further,
+        *(Route(f"/{one.name}{{rest:path}}", _Later(one.routes)) for one in further),
         Route("/{queue}", pages.page),
     ]
     guard = Middleware(Guard, token=token, port=port)
@@ -178,8 +188,8 @@ class _Json(Response):
 class _Pages:
     """The routes of the queues."""
 
-    def __init__(self, title: str, queues: dict[str, Queue]) -> None:
-        self._title, self._queues = title, queues
+    def __init__(self, title: str, queues: dict[str, Queue], further: Sequence[Further]) -> None:
+        self._title, self._queues, self._further = title, queues, further
         self._templates = Environment(
             loader=PackageLoader("imgcli.review"), autoescape=True, undefined=StrictUndefined
         )
@@ -187,14 +197,18 @@ class _Pages:
     async def first(self, _: Request) -> Response:
         """The first queue in which there is something to decide."""
         names = [name for name, queue in self._queues.items() if queue.waiting()]
-        return RedirectResponse(f"/{(names or [*self._queues])[0]}", 303)
+        others = [*self._queues, *(one.name for one in self._further)]
+        return RedirectResponse(f"/{(names or others)[0]}", 303)
 
     async def page(self, request: Request) -> Response:
         name = request.path_params["queue"]
         if name not in self._queues:
             return _plain("There is no such page here.", 404)
         text = self._templates.get_template("review.html").render(
-            title=printable(self._title), queues=self._queues, here=self._queues[name]
+            title=printable(self._title),
+            queues=self._queues,
+            further=self._further,
+            here=self._queues[name],
         )
         return Response(text.encode("utf-8", "replace"), media_type="text/html")
 
@@ -271,6 +285,25 @@ class _Pages:
         if name not in self._queues:
             raise WrongUsage(f"There is nothing called '{name}' to review here.")
         return self._queues[name]
+
+
+class _Later:
+    """An application that is made when it is first asked for."""
+
+    def __init__(self, routes: Callable[[], Sequence[BaseRoute]]) -> None:
+        self._routes = routes
+        self._app: Starlette | None = None
+        self._turn = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with self._turn:
+                if self._app is None:
+                    self._app = Starlette(routes=await run_in_threadpool(self._routes))
+        except (ImgcliError, OSError) as error:
+            await _plain(printable(_sentence(error)), 409)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 async def _static(request: Request) -> Response:

@@ -38,7 +38,7 @@ def test_in_a_terminal_a_guide_is_formatted(
     [
         ("train", "There is no guide 'train'; did you mean training"),
         ("splitting/../../cli", "There is no guide 'splitting/../../cli'; "),
-        ("xyz", "There is no guide 'xyz'; choose from collecting, checking, splitting, "),
+        ("xyz", "There is no guide 'xyz'; choose from collecting, labelling, checking, "),
     ],
 )
 def test_an_unknown_topic_is_a_sentence_with_the_nearest(

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
-from imgcli.errors import StorageError
+from imgcli.errors import DataError, StorageError
 from imgcli.photos.quarantine import restore
 from imgcli.review import server
 from tests.support.disk import small_files
@@ -225,3 +227,32 @@ def test_a_torn_line_of_what_was_kept_is_passed_over(raw: Path) -> None:
     queue.decide("p1", "keep")
     assert [json.loads(line)["kept"] for line in file.read_bytes().splitlines()] == [True, True]
     assert len(doubtful(raw).waiting()) == 10
+
+
+# --- other pages --------------------------------------------------------------------------------
+
+
+def test_another_page_is_made_when_it_is_first_asked_for(raw: Path) -> None:
+    made = []
+
+    def routes() -> list[Route]:
+        made.append(True)
+        return [Route("/album", lambda request: PlainTextResponse("all photos"))]
+
+    further = [server.Further("album", "Album", routes)]
+    with served({"labels": doubtful(raw)}, further) as page:
+        assert 'href="/album">Album' in page.get("/labels").text and not made
+        assert [page.get("/album").text for _ in range(2)] == ["all photos"] * 2
+        assert made == [True] and page.get("/album/nothing").status_code == 404
+        assert requests.get(f"{page.address}/album", timeout=30).status_code == 403
+
+
+def test_another_page_that_cannot_be_made_says_why(raw: Path) -> None:
+    def routes() -> list[Route]:
+        raise DataError("The photos are gone.")
+
+    with served({}, [server.Further("album", "Album", routes)]) as page:
+        assert page.get("/").url.endswith("/album")
+        assert (page.get("/album").status_code, page.get("/album").text) == (
+            409, "The photos are gone.\n"
+        )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,11 +88,11 @@ class Page:
 
 
 @contextmanager
-def served(queues: Mapping[str, Queue]) -> Iterator[Page]:
-    """The page of queues, entered with its token."""
+def served(queues: Mapping[str, Queue], further: Sequence[server.Further] = ()) -> Iterator[Page]:
+    """The page of queues, and of others, entered with its token."""
     listener, token = server.listening(), server.new_token()
     port = listener.getsockname()[1]
-    app = server.make_app("raw", queues, token, port)
+    app = server.make_app("raw", queues, token, port, further)
     config = uvicorn.Config(app, log_level="error", lifespan="off")
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
