@@ -7,19 +7,22 @@ from typing import Any
 import pytest
 
 from imgcli.commands.restore import restore
-from tests.commands.test_next_photos import NETWORK, roll  # noqa: F401  a fixture
 from tests.support.pages import ended, typed
 from tests.support.shell import Shell
 from tests.support.trees import file_states
+from tests.support.unlabelled import NETWORK, true_label, write_roll
 
-COLOURS = ("red", "green", "blue")
+
+@pytest.fixture
+def roll(here: Path) -> Path:
+    return write_roll()
 
 
 def truth(item: dict[str, Any]) -> str:
-    return COLOURS[int(Path(item["photos"][0]["name"]).name[0])]
+    return true_label(item["photos"][0]["name"])
 
 
-def test_labels_become_class_folders_and_the_same_command_goes_on(roll: Path) -> None:  # noqa: F811
+def test_labels_become_class_folders_and_the_same_command_goes_on(roll: Path) -> None:
     before = file_states(roll)
     words = ("label", "photos", "--classes", "red,green", *NETWORK)
     with typed(*words, "--json") as running:
@@ -39,7 +42,7 @@ def test_labels_become_class_folders_and_the_same_command_goes_on(roll: Path) ->
     assert file_states(roll) == before
     placed = {p.name: p.parent.name for p in Path("raw").rglob("*.png")}
     assert len(placed) == 39
-    assert all(COLOURS[int(name[0])] == folder for name, folder in placed.items())
+    assert all(true_label(name) == folder for name, folder in placed.items())
     with typed(*words) as running:
         waiting = {i["photos"][0]["name"] for i in running.page.items("label")}
         assert not waiting & {f"photos/{name}" for name in placed}
@@ -48,7 +51,7 @@ def test_labels_become_class_folders_and_the_same_command_goes_on(roll: Path) ->
     assert not list(Path("raw").rglob("*.png")) and file_states(roll) == before
 
 
-def test_a_killed_page_has_lost_no_label(roll: Path) -> None:  # noqa: F811
+def test_a_killed_page_has_lost_no_label(roll: Path) -> None:
     with typed("label", "photos", "--classes", "red,green,blue", *NETWORK) as running:
         item = running.page.items("label")[0]
         running.page.decide("label", item["id"], choice=f"is:{truth(item)}")
@@ -68,7 +71,7 @@ def test_a_killed_page_has_lost_no_label(roll: Path) -> None:  # noqa: F811
     ],
 )
 def test_bad_input_is_one_sentence(
-    roll: Path,  # noqa: F811
+    roll: Path,
     shell: Shell,
     words: tuple[str, ...],
     sentence: str,

@@ -8,26 +8,19 @@ from pathlib import Path
 import pytest
 
 from imgcli.commands.next_photos import next_photos
-from tests.support.photos import coloured_photo, write_classes
+from tests.support.photos import write_classes
 from tests.support.shell import Printed, Shell
+from tests.support.unlabelled import NETWORK, true_label, write_roll
 from tests.support.weights import write_weights
-
-NETWORK = ("--arch", "test_resnet", "--weights", "weights.safetensors")
 
 
 @pytest.fixture
 def roll(here: Path) -> Path:
-    """60 photos of three colours in one folder, without labels."""
-    write_weights(Path("weights.safetensors"))
-    Path("photos").mkdir()
-    for k, colour in enumerate(((200, 30, 30), (30, 200, 30), (30, 30, 200))):
-        for i in range(20):
-            coloured_photo(colour, 100 * k + i).save(f"photos/{k}-{i:02d}.png")
-    return Path("photos")
+    return write_roll()
 
 
 def label(name: str) -> None:
-    colour = ("red", "green", "blue")[int(Path(name).name[0])]
+    colour = true_label(name)
     Path("raw", colour).mkdir(parents=True, exist_ok=True)
     Path("raw", colour, Path(name).name).hardlink_to(name)
 
