@@ -165,7 +165,8 @@ def _parts(near: NoveltyDetector, features: FloatArray, probs: FloatArray) -> Fl
     means = near.class_means
     crossed = -2 * white @ means.T + (means**2).sum(axis=1)
     nearest = (white**2).sum(axis=1) + crossed.min(axis=1)
-    return np.c_[entropy, np.sqrt(np.maximum(nearest, 0))]
+    parts: FloatArray = np.c_[entropy, np.sqrt(np.maximum(nearest, 0))]
+    return parts
 
 
 def _joined(standard: FloatArray) -> FloatArray:
