@@ -47,8 +47,8 @@ SortInto = Annotated[
         "--sort-into",
         metavar="DIR",
         show_default=False,
-        help="Put every photo into DIR/<class>/, the unsure ones into DIR/unsure/, those of none of "
-        "the classes into 'DIR/none of these/'. Originals stay; `imgcli restore DIR` takes the "
+        help="Put every photo into DIR/<class>/, the unsure ones into DIR/unsure/, those of none "
+        "of the classes into 'DIR/none of these/'. Originals stay; `imgcli restore DIR` takes the "
         "photos out again.",
     ),
 ]
