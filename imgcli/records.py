@@ -21,6 +21,7 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 UNSURE = "unsure"  # in the place of a class: no answer
+NONE_OF_THESE = "none of these"  # in the place of a class: a photo unlike those of every class
 
 
 @dataclass(frozen=True)

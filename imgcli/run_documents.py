@@ -202,7 +202,7 @@ def remedy(name: str, run: str) -> str:
     folds = f"imgcli evaluate --folds 10 --run {run}"
     if name.startswith("predictions-test"):
         return f"Remove it and judge the run again: imgcli evaluate --run {run}"
-    if name.startswith(("predictions-", "calibration")):
+    if name.startswith(("predictions-", "calibration", "novelty")):
         return f"Remove it and judge the run again: {folds}"
     if name == "labels.json":
         return f"Remove it and look at the labels again: imgcli check --labels --run {run}"

@@ -47,8 +47,9 @@ SortInto = Annotated[
         "--sort-into",
         metavar="DIR",
         show_default=False,
-        help="Put every photo into DIR/<class>/, and the unsure ones into DIR/unsure/. Originals "
-        "stay; `imgcli restore DIR` takes the photos out again.",
+        help="Put every photo into DIR/<class>/, the unsure ones into DIR/unsure/, those of none "
+        "of the classes into 'DIR/none of these/'. Originals stay; `imgcli restore DIR` takes the "
+        "photos out again.",
     ),
 ]
 Linked = Annotated[
@@ -90,6 +91,18 @@ Coverage = Annotated[
 ]
 
 
+FalseAlarms = Annotated[
+    float,
+    typer.Option(
+        "--false-alarms",
+        metavar="SHARE",
+        help="Answer 'none of these' to photos unlike those of every class; of photos of the "
+        "classes, at most this share is taken for such. 0 gives every photo a class. Needs `imgcli "
+        "evaluate --folds` first, and a run with --freeze.",
+    ),
+]
+
+
 def predict(
     paths: Paths,
     run: RunNames = ["latest"],  # noqa: B006
@@ -99,6 +112,7 @@ def predict(
     unsure: Unsure = None,
     coverage: Coverage = None,
     cost: CostTable = None,
+    false_alarms: FalseAlarms = command.FALSE_ALARMS,
     sort_into: SortInto = None,
     link: Linked = "auto",
     root: TableRoot = None,
@@ -146,6 +160,7 @@ def predict(
         unsure=unsure,
         coverage=coverage,
         cost=cost,
+        false_alarms=false_alarms,
         sort_into=sort_into,
         link=link,
         root=root,
@@ -175,7 +190,7 @@ def _tables(result: command.PredictResult) -> Iterator[RenderableType]:
     if not (result.csv or result.sorted):
         yield from predicted(
             *(result.paths, result.classes, result.probs, result.predictions),
-            *(result.sure, result.prediction_sets),
+            *(result.sure, result.prediction_sets, result.none_of_these),
         )
     yield from texts(_sentences(result))
 
@@ -185,6 +200,7 @@ def _sentences(result: command.PredictResult) -> list[str]:
     from imgcli.report.terminal.predictions import (
         answered_line,
         cost_lines,
+        novelty_line,
         promise_lines,
         set_lines,
         sorted_lines,
@@ -199,6 +215,8 @@ def _sentences(result: command.PredictResult) -> list[str]:
         lines += cost_lines(result.cost.to_json(), n - answered, n)
     elif result.threshold is not None:
         lines.append(answered_line(result.threshold, answered, n))
+    if result.novelty:
+        lines.append(novelty_line(result.novelty.to_json(), n))
     if result.sorted:
         lines += sorted_lines(result.sorted.to_json())
     return lines

@@ -299,6 +299,11 @@ def _evaluated(
     figures: tuple[Path, ...] = ()
     if len(runs) == 1:
         document["calibration"] = _calibrate(runs[0], predictions, own)
+        if own and predictions.folds:
+            from imgcli.commands.novelty import keep_novelty
+            from imgcli.evaluation.predictions_io import for_decisions
+
+            keep_novelty(runs[0], for_decisions(predictions), asked.data, asked.device)
         store = runs[0] if own else _beside_own(runs[0], asked)
         store.write_json("evaluation.json", document)
         figures = _draw(store, evaluation, predictions)

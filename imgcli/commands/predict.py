@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from imgcli.commands.load_run import LoadedRun
+    from imgcli.commands.novelty import NoveltyFigures
     from imgcli.commands.sort_photos import Sorted
     from imgcli.evaluation.costs import CostFigures
     from imgcli.evaluation.decisions import Decisions
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     Photos = str | Path | Image | NDArray[Any] | Sequence[str | Path | Image | NDArray[Any]]
 
 Link = Literal["auto", "hard", "symlink", "copy"]
+FALSE_ALARMS = 0.05  # default share of photos of the classes that are taken for none of them
 MOST_SHOWN = 20  # photos in a notebook
 
 
@@ -47,6 +49,8 @@ class PredictResult(Tabular):
     predictions: tuple[str, ...]  # (M,) the answer, or the most probable class where there is none
     confidence: "FloatArray"  # (M,) its probability
     sure: "NDArray[np.bool_]"  # (M,) whether there is an answer
+    none_of_these: "NDArray[np.bool_]"  # (M,) whether the photo is unlike those of every class
+    novelty: "NoveltyFigures | None"  # what that is decided by; None without false alarms
     threshold: float | None  # the confidence that is enough for one; None without such
     promise: "SelectivePrediction | None"  # threshold and precision, with min_precision only
     sets: "PredictionSets | None"  # thresholds of the classes, with coverage only
@@ -76,6 +80,7 @@ class PredictResult(Tabular):
         return {
             "run": self._run,
             **_document(self._found, self._top, self._decided, self.predictions, self.confidence),
+            **({"novelty": self.novelty.to_json()} if self.novelty else {}),
             **({"sorted": self.sorted.to_json()} if self.sorted else {}),
         }
 
@@ -120,6 +125,7 @@ class PredictResult(Tabular):
         yield "run", self._run
         for i, path in enumerate(self.paths[:MOST_SHOWN]):
             unsure = "" if self.sure[i] else "unsure; "
+            unsure = "none of these; " if self.none_of_these[i] else unsure
             yield path, f"{unsure}{self.predictions[i]} ({percent(self.confidence[i])})"
         if len(self.paths) > MOST_SHOWN:
             yield "…", f"{len(self.paths) - MOST_SHOWN:,} more"
@@ -139,6 +145,7 @@ def predict(
     unsure: float | None = None,
     coverage: float | None = None,
     cost: str | Path | None = None,
+    false_alarms: float = FALSE_ALARMS,
     sort_into: str | Path | None = None,
     link: Link = "auto",
     root: str | Path | None = None,
@@ -163,8 +170,10 @@ def predict(
             such as 0.95, of each class; by the run's out-of-fold predictions. A photo with one
             class in its set is answered.
         cost: a table of what mistakes cost; the answer of least expected cost is given.
-        sort_into: a folder that gets every photo in a folder of its class, or in unsure/; nothing
-            in it is overwritten, and `imgcli.restore` takes them out again.
+        false_alarms: photos unlike those of every class are of none of them; of photos of the
+            classes, at most this share is taken for such. 0 gives every photo a class.
+        sort_into: a folder that gets every photo in a folder of its class, in unsure/ or in "none
+            of these"/; nothing in it is overwritten, and `imgcli.restore` takes them out again.
         link: how photos are placed there; "auto": hard links, copies where there are none.
         root: the folder that the paths in tables and lists are below; by default each one's own.
         path_column: the column of a table with the photos' paths.
@@ -183,6 +192,10 @@ def predict(
         raise WrongUsage(f"--unsure {unsure:g} is not a confidence between 0 and 1, such as 0.6.")
     if coverage is not None and not 0 < coverage < 1:
         raise WrongUsage(f"--coverage {coverage:g} is not a share between 0 and 1, such as 0.95.")
+    if not 0 <= false_alarms < 1:
+        raise WrongUsage(
+            f"--false-alarms {false_alarms:g} is not a share from 0 to below 1, such as 0.05."
+        )
     _refuse_several(unsure=unsure, min_precision=min_precision, coverage=coverage, cost=cost)
     if link != "auto" and sort_into is None:
         raise WrongUsage(f"--link {link} goes with --sort-into.")
@@ -204,15 +217,27 @@ def predict(
 
     temperatures = [temperature_of(one) for one in runs]
     decide = _Decide(runs, temperatures, unsure, min_precision, coverage, cost)
+    detector, novelty = None, None
+    if false_alarms:
+        from imgcli.commands.novelty import find_novelty
+
+        detector, novelty = find_novelty(runs, temperatures, false_alarms)
+    score = None if detector is None else detector.scores
     if loaded is None:
         from imgcli.training.predict import predict_photos
 
-        found = predict_photos(runs, photos, device, temperatures)
+        found = predict_photos(runs, photos, device, temperatures, score=score)
     else:
         from imgcli.training.predict import predict_by
 
-        found = predict_by(loaded.networks, photos)
+        found = predict_by(loaded.networks, photos, score)
     decided = decide(found)
+    if found.scores is not None and novelty is not None and novelty.threshold is not None:
+        from imgcli.evaluation.decisions import with_novelty
+
+        of_each = (found.probs, found.classes, found.scores)
+        decided = with_novelty(decided, *of_each, novelty.threshold)
+        novelty = replace(novelty, none_of_these=int(decided.none_of_these.sum()))
     if csv is not None:
         found.write_csv(csv, top, decided.answers, decided.columns)
     placed = None
@@ -229,6 +254,8 @@ def predict(
         predictions=tuple(found.classes[k] for k in shown),
         confidence=found.probs[range(len(shown)), shown],
         sure=decided.sure,
+        none_of_these=decided.none_of_these,
+        novelty=novelty,
         threshold=decide.threshold,
         promise=decide.promise,
         sets=decide.sets,

@@ -15,7 +15,7 @@ from imgcli.photos.decode import read_photo
 from imgcli.photos.manifest import Link
 from imgcli.photos.sorting import ToSort, refuse_place, sort_into
 from imgcli.reading import matching
-from imgcli.records import UNSURE, IntArray, NewPhotos, Rejected
+from imgcli.records import NONE_OF_THESE, UNSURE, IntArray, NewPhotos, Rejected
 from imgcli.text import free_suffixes, percent
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class Sorted(Result):
     classes: Mapping[str, int]  # photos per class's folder, those that were there included
     unsure: int
     unsure_folder: str  # "unsure", unless a class is called so
+    none_of_these: int
+    none_of_these_folder: str  # "none of these", unless a class is called so
     already: int  # photos that were there before, with the same bytes
     copied: int  # that could not be linked
     left: tuple[Rejected, ...]  # not placed, and why
@@ -56,18 +58,23 @@ def sort_photos(
     """Put every predicted photo into the folder of its class, the unsure ones into unsure/.
 
     Args:
-        answers: (M,) the class given to each of the predicted photos, -1 for none.
+        answers: (M,) the class given to each of the predicted photos, -1 for unsure, -2 for none of
+            these.
     """
     assert found.rows is not None
     folders = {name: safe_name(name) for name in found.classes}
     taken = {folder.casefold() for folder in folders.values()}
-    unsure = next(f"{UNSURE}{end}" for end in free_suffixes() if UNSURE + end not in taken)
+    unsure, none = (
+        next(f"{name}{end}" for end in free_suffixes() if name + end not in taken)
+        for name in (UNSURE, NONE_OF_THESE)
+    )
+    unanswered = {-1: unsure, -2: none}
     to_sort = []
     given = np.where(answers < 0, found.probs.argmax(axis=1), answers)
-    for i, k, p, answered in zip(found.rows, given, found.probs, answers >= 0, strict=True):
+    for i, k, p, answer in zip(found.rows, given, found.probs, answers.tolist(), strict=True):
         name = found.classes[k]
         reason = f"predicted as {name} ({percent(p[k])})"
-        folder = folders[name] if answered else unsure
+        folder = unanswered.get(answer, folders[name])
         to_sort.append(ToSort(photos.names[i], photos.inner[i], folder, reason))
     chosen = set(found.rows.tolist())
 
@@ -81,9 +88,11 @@ def sort_photos(
     by_folder = {folder: name for name, folder in folders.items()}
     return Sorted(
         out=target,
-        classes={by_folder[f]: n for f, n in sorted(counts.items()) if f != unsure},
+        classes={by_folder[f]: n for f, n in sorted(counts.items()) if f in by_folder},
         unsure=counts[unsure],
         unsure_folder=unsure,
+        none_of_these=counts[none],
+        none_of_these_folder=none,
         already=len(done.already),
         copied=done.copied,
         left=done.left,

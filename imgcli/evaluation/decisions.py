@@ -1,7 +1,7 @@
 """What is answered to new photos: the most probable class, none, several, or what costs least."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from imgcli.evaluation.selective import SelectivePrediction
 
 SEPARATOR = " | "  # of the classes of a set in a table
+NOVEL = -2  # in the place of a class: none of these
 
 
 @dataclass(frozen=True, eq=False)
 class Decisions:
     """The answers to M photos over K classes."""
 
-    answers: IntArray  # (M,) classes; -1 for no answer
+    answers: IntArray  # (M,) classes; -1 for no answer, -2 for none of these
     photos: Sequence[Mapping[str, Any]]  # (M,) what the document says of each beside its class
     columns: Mapping[str, Sequence[object]]  # of a table, each (M,)
     document: Mapping[str, Any] = field(default_factory=dict)  # what it says of all together
@@ -31,6 +32,11 @@ class Decisions:
     def sure(self) -> NDArray[np.bool_]:
         """Which photos are answered, (M,)."""
         return np.asarray(self.answers >= 0)
+
+    @property
+    def none_of_these(self) -> NDArray[np.bool_]:
+        """Which photos are of none of the classes, (M,)."""
+        return np.asarray(self.answers == NOVEL)
 
     def shown(self, probs: FloatArray) -> IntArray:
         """The class of each photo, (M,): its answer, or the most probable one where it has none."""
@@ -102,10 +108,34 @@ def by_cost(
     )
 
 
+def with_novelty(
+    decided: Decisions,
+    probs: FloatArray,
+    classes: Sequence[str],
+    scores: FloatArray,
+    threshold: float,
+) -> Decisions:
+    """The same, but photos whose novelty is above `threshold` are of none of the classes."""
+    novel = scores > threshold
+    answers = np.where(novel, NOVEL, decided.answers)
+    photos: list[Mapping[str, Any]] = []
+    for said, far, score in zip(decided.photos, novel.tolist(), scores.tolist(), strict=True):
+        unsure = {"unsure": said["unsure"] and not far} if "unsure" in said else {}
+        photos.append({**said, **unsure, "none_of_these": far, "novelty": score})
+    likely = [classes[k] for k in probs.argmax(axis=1)]
+    counts = _counts(answers) if UNSURE in decided.document else {}
+    return replace(
+        decided,
+        answers=answers,
+        photos=photos,
+        columns={"likely": likely, **decided.columns},
+        document={**decided.document, **counts},
+    )
+
+
 def _unsure(answers: IntArray) -> list[Mapping[str, Any]]:
     return [{"unsure": unsure} for unsure in (answers < 0).tolist()]
 
 
 def _counts(answers: IntArray) -> dict[str, int]:
-    unsure = int((answers < 0).sum())
-    return {"answered": len(answers) - unsure, UNSURE: unsure}
+    return {"answered": int((answers >= 0).sum()), UNSURE: int((answers == -1).sum())}

@@ -24,13 +24,27 @@ from imgcli.photos.decode import Fault
 from imgcli.photos.pipeline import BLOCK
 from imgcli.photos.views import Block, Images, decode_photos
 from imgcli.progress import counter, quietly
-from imgcli.records import UNSURE, FloatArray, IntArray, NewPhotos, Preprocess, Rejected
+from imgcli.records import (
+    NONE_OF_THESE,
+    UNSURE,
+    FloatArray,
+    IntArray,
+    NewPhotos,
+    Preprocess,
+    Rejected,
+)
 from imgcli.runs import Run
 from imgcli.text import csv_text
 from imgcli.training.device import as_many_threads, choose_device, forward, to_device
 from imgcli.training.inputs import to_images
 from imgcli.training.model_io import load_model
 from imgcli.training.precision import usable_precision
+
+# Features (B, D) that the head sees and probabilities (B, K) → a score of each photo, (B,).
+Score = Callable[[FloatArray, FloatArray], FloatArray]
+
+
+NO_ANSWER = {-1: UNSURE, -2: NONE_OF_THESE}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +56,7 @@ class Predicted:
     probs: FloatArray  # (M, K)
     rejected: list[Rejected]
     rows: IntArray | None = None  # (M,) which of the photos that were named these are
+    scores: FloatArray | None = None  # (M,) by the first run's features, where these were asked for
 
     def ranked(self, top: int) -> list[list[tuple[str, float]]]:
         """The `top` most probable classes of each photo with their probabilities."""
@@ -60,8 +75,8 @@ class Predicted:
         """A CSV table with a row per photo: path, class, confidence, and the runners-up.
 
         Args:
-            answers: (M,) the class given to each photo, -1 for "unsure"; by default the most
-                probable one.
+            answers: (M,) the class given to each photo, -1 for "unsure" and -2 for "none of
+                these"; by default the most probable one.
             further: columns at the end, (M,) each.
         """
         places = range(2, min(top, len(self.classes)) + 1)
@@ -73,7 +88,7 @@ class Predicted:
         ends = list(zip(*further.values(), strict=True)) or [()] * len(best)
         for i, ranked in enumerate(self.ranked(top)):
             cells = [cell for other, q in ranked[1:] for cell in (other, f"{q:.6f}")]
-            answer = self.classes[given[i]] if given[i] >= 0 else UNSURE
+            answer = self.classes[given[i]] if given[i] >= 0 else NO_ANSWER[int(given[i])]
             rows.append([self.paths[i], answer, f"{confidence[i]:.6f}", *cells, *ends[i]])
         return csv_text(rows)
 
@@ -133,31 +148,36 @@ def predict_photos(
     device_name: str = "auto",
     temperatures: Sequence[float] | None = None,
     precision: str | None = None,
+    score: Score | None = None,
 ) -> Predicted:
     """Predict photos; by several runs, the mean of their probabilities.
 
     Args:
         temperatures: that each run's logits are divided by, which calibrates them.
         precision: to compute in; each run's own where that is None.
+        score: of each photo, by the features and probabilities of the first run.
 
     Raises:
         RunError: a run is damaged, or the runs know different classes.
     """
     each = zip(runs, temperatures or [1.0] * len(runs), strict=True)
-    return predict_by((load_network(run, device_name, t, precision) for run, t in each), photos)
+    networks = (load_network(run, device_name, t, precision) for run, t in each)
+    return predict_by(networks, photos, score)
 
 
 @within_memory()
-def predict_by(networks: Iterable[LoadedNetwork], photos: NewPhotos) -> Predicted:
+def predict_by(
+    networks: Iterable[LoadedNetwork], photos: NewPhotos, score: Score | None = None
+) -> Predicted:
     """As `predict_photos`, by networks that are loaded when they are needed.
 
     Raises:
         RunError: the runs know different classes.
     """
-    predictions = []
+    predictions: list[Predicted] = []
     runs = []
     for network in networks:
-        predictions.append(_predict(network, photos))
+        predictions.append(_predict(network, photos, None if predictions else score))
         runs.append(network.run)
         refuse_other_classes(runs, [predicted.classes for predicted in predictions])
         del network  # before the next one is loaded
@@ -180,19 +200,22 @@ def refuse_other_classes(runs: Sequence[Run], classes: Sequence[tuple[str, ...]]
             )
 
 
-def _predict(network: LoadedNetwork, photos: NewPhotos) -> Predicted:
+def _predict(network: LoadedNetwork, photos: NewPhotos, score: Score | None) -> Predicted:
     """One run's predictions of photos, in the order named; those that cannot be read are listed."""
     read: list[int] = []
     rejected: list[Rejected] = []
     probs = [np.empty((0, len(network.classes)))]
+    scores = [np.empty(0)]
 
-    with closing(_logits(network, photos)) as blocks:
+    with closing(_logits(network, photos, score is not None)) as blocks:
         for block in blocks:
             rejected += [Rejected(photos.names[i], fault.sentence) for i, fault in block.faults]
             if block.logits is None:
                 continue
             scaled = torch.tensor(block.logits, dtype=torch.float64) / network.temperature
             probs.append(torch.softmax(scaled, dim=1).numpy())
+            if score is not None and block.features is not None:
+                scores.append(score(block.features.astype(np.float64), probs[-1]))
             read.extend(block.indices.tolist())
     order = np.argsort(read)
     rows = np.asarray(read, dtype=np.int64)[order]
@@ -202,6 +225,7 @@ def _predict(network: LoadedNetwork, photos: NewPhotos) -> Predicted:
         np.concatenate(probs)[order],
         rejected,
         rows,
+        None if score is None else np.concatenate(scores)[order],
     )
 
 
@@ -211,19 +235,22 @@ class _Block(NamedTuple):
     indices: IntArray  # (B,) of those that can be decoded
     logits: NDArray[np.float32] | None  # (B, K); None where none can be
     faults: list[tuple[int, Fault]]
+    features: NDArray[np.float32] | None = None  # (B, D) that the head sees, where asked for
 
 
 Contents = Sequence[tuple[int, Location | bytes | Fault]]  # photos with their positions
 
 
-def _logits(network: LoadedNetwork, photos: NewPhotos) -> Generator[_Block, None, None]:
+def _logits(
+    network: LoadedNetwork, photos: NewPhotos, with_features: bool
+) -> Generator[_Block, None, None]:
     """What the network gives for the photos, block by block, in this process or on a cluster."""
     contents = (
         Fault("read", "Rejected", one.reason) if isinstance(one, Rejected) else one
         for one in photos.contents()
     )
     if engine.engine() != "ray":
-        compute = _computing(network)
+        compute = _computing(network, with_features)
         for block in decode_photos(contents, len(photos.names), network.preprocess):
             yield compute(block)
         return
@@ -232,7 +259,7 @@ def _logits(network: LoadedNetwork, photos: NewPhotos) -> Generator[_Block, None
     sent = replace(network, classifier=copy.deepcopy(network.classifier).cpu())
     threads = torch.get_num_threads()
     found = engine.by_holders(
-        partial(_decoding_and_computing, sent, threads),
+        partial(_decoding_and_computing, sent, threads, with_features),
         blocks,
         threads=threads,
         gpu=network.device.type == "cuda",
@@ -245,29 +272,47 @@ def _logits(network: LoadedNetwork, photos: NewPhotos) -> Generator[_Block, None
             bar.update(len(made.indices) + len(made.faults))
 
 
-def _computing(network: LoadedNetwork) -> Callable[[Block], _Block]:
-    """What gives the logits of decoded photos."""
-    view = network.preprocess
+class _LogitsAndFeatures(torch.nn.Module):
+    """Images → logits and, behind them, the features that they are made of: `(N, K + D)`."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.classifier.backbone(images)
+        return torch.cat([self.classifier.head(features), features], dim=1)
+
+
+def _computing(network: LoadedNetwork, with_features: bool) -> Callable[[Block], _Block]:
+    """What gives the logits of decoded photos, and their features if those are asked for."""
+    view, k = network.preprocess, len(network.classes)
+    module = _LogitsAndFeatures(network.classifier) if with_features else network.classifier
 
     def logits_of(images: Images) -> torch.Tensor:
         prepared = to_images(to_device(images, network.device), view)
-        return forward(network.classifier, prepared, network.precision, view.test_views)
+        return forward(module, prepared, network.precision, view.test_views)
 
     compute = Batches(logits_of)
 
     def work(block: Block) -> _Block:
-        logits = compute(block.images).cpu().numpy() if len(block.indices) else None
-        return _Block(block.indices, logits, block.faults)
+        if not len(block.indices):
+            return _Block(block.indices, None, block.faults)
+        found = compute(block.images).cpu().numpy()
+        features = found[:, k:] if with_features else None
+        return _Block(block.indices, found[:, :k], block.faults, features)
 
     return work
 
 
-def _decoding_and_computing(network: LoadedNetwork, threads: int) -> Callable[[Contents], _Block]:
+def _decoding_and_computing(
+    network: LoadedNetwork, threads: int, with_features: bool
+) -> Callable[[Contents], _Block]:
     """What decodes up to a block of photos and gives their logits, in this process."""
     as_many_threads(threads)
     classifier = network.classifier.to(choose_device(network.device.type))
     here = replace(network, classifier=classifier.to(memory_format=torch.channels_last))
-    compute = _computing(here)
+    compute = _computing(here, with_features)
 
     def work(contents: Contents) -> _Block:
         with quietly(True):  # the process that runs the command counts them
@@ -276,6 +321,6 @@ def _decoding_and_computing(network: LoadedNetwork, threads: int) -> Callable[[C
             )
         made, first = compute(block), contents[0][0]
         faults = [(first + i, fault) for i, fault in made.faults]
-        return _Block(first + made.indices, made.logits, faults)
+        return _Block(first + made.indices, made.logits, faults, made.features)
 
     return work

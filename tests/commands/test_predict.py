@@ -1,9 +1,11 @@
 """`imgcli.predict` as a function."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from imgcli.commands.evaluate import evaluate
 from imgcli.commands.predict import predict
@@ -70,13 +72,13 @@ def between(tmp_path: Path) -> Path:
 def test_photos_below_a_confidence_are_unsure(
     run: Path, between: Path, printed: Printed, shell: Shell, tmp_path: Path
 ) -> None:
-    everything = predict(between)
+    everything = predict(between, false_alarms=0)
     below = float(everything.confidence.max())
-    result = predict(between, unsure=below, csv=tmp_path / "found.csv")
+    result = predict(between, false_alarms=0, unsure=below, csv=tmp_path / "found.csv")
     np.testing.assert_array_equal(result.sure, everything.confidence >= below)
-    document = printed("predict", str(between), "--unsure", repr(below))
+    document = printed("predict", str(between), "--false-alarms", "0", "--unsure", repr(below))
     assert as_printed(result.to_json()) == document
-    shown = shell("predict", str(between), "--unsure", repr(below)).out
+    shown = shell("predict", str(between), "--false-alarms", "0", "--unsure", repr(below)).out
     assert f"Answered {document['answered']} of 8 photos, those with a confidence of" in shown
     unsure = [row for row in document["predictions"] if row["class"] is None]
     assert len(unsure) == document["unsure"] == 8 - document["answered"] > 0
@@ -94,10 +96,19 @@ def test_members_of_an_archive_are_predicted_as_the_files_are(run: Path, tmp_pat
 def test_photos_are_sorted_by_their_predictions(
     run: Path, between: Path, shell: Shell, tmp_path: Path
 ) -> None:
-    out, answers = tmp_path / "sorted it", predict(between)
+    out, answers = tmp_path / "sorted it", predict(between, false_alarms=0)
     below = float(answers.confidence.max())
     before = file_states(between)
-    document = shell.json("predict", str(between), "--sort-into", str(out), "--unsure", repr(below))
+    document = shell.json(
+        "predict",
+        str(between),
+        "--false-alarms",
+        "0",
+        "--sort-into",
+        str(out),
+        "--unsure",
+        repr(below),
+    )
     found = document["sorted"]
     assert found["unsure"] == document["unsure"] == len(list(out.glob("unsure/*")))
     for label, n in found["classes"].items():
@@ -109,7 +120,7 @@ def test_photos_are_sorted_by_their_predictions(
         folder = out / (label if sure else "unsure")
         assert any(Path(path).samefile(photo) for photo in folder.iterdir())
     assert file_states(between) == before
-    code, shown, _ = shell("predict", str(between), "--sort-into", str(out))
+    code, shown, _ = shell("predict", str(between), "--false-alarms", "0", "--sort-into", str(out))
     assert code == 0 and f"Undo: imgcli restore '{out}'" in shown
     code, shown, _ = shell("restore", str(out))
     assert code == 0 and shown.startswith("Took ") and not out.exists()
@@ -134,6 +145,7 @@ def test_mistakes_of_predict_are_sentences(tmp_path: Path) -> None:
         ({"min_precision": 95}, "--min-precision 95 is not a share"),
         ({"csv": tmp_path}, "exists. Name another file"),
         ({"unsure": 60}, "--unsure 60 is not a confidence"),
+        ({"false_alarms": 5}, "--false-alarms 5 is not a share"),
         ({"unsure": 0.5, "min_precision": 0.9}, "give the one or the other"),
         ({"coverage": 95}, "--coverage 95 is not a share"),
         ({"coverage": 0.95, "min_precision": 0.9}, "--min-precision and --coverage both say"),
@@ -142,3 +154,48 @@ def test_mistakes_of_predict_are_sentences(tmp_path: Path) -> None:
     ):
         with pytest.raises(WrongUsage, match=message):
             predict("x", **given)  # type: ignore[arg-type]
+
+
+def test_photos_of_none_of_the_classes_are_told(
+    run: Path, shell: Shell, printed: Printed, tmp_path: Path
+) -> None:
+    evaluate(folds=3)
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    for i in range(4):
+        noise = np.random.default_rng(i).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(odd / f"{i}.png")
+    result = predict(["dataset/test", odd], false_alarms=0.1)
+    strange = np.array([str(odd) in path for path in result.paths])
+    assert result.none_of_these[strange].all() and not result.sure[strange].any()
+    assert result.none_of_these[~strange].mean() < 0.5
+    document = printed("predict", "dataset/test", str(odd), "--false-alarms", "0.1")
+    assert as_printed(result.to_json()) == document
+    told = [one["path"] for one in document["predictions"] if one["none_of_these"]]
+    assert len(told) == document["novelty"]["none_of_these"] >= 4
+    assert all(one["class"] is None for one in document["predictions"] if one["none_of_these"])
+    words = ("predict", "dataset/test", str(odd), "--false-alarms")
+    shown = shell(*words, "0.1").out
+    assert "None of these; most probable:" in shown and "None of these: " in shown
+    assert predict([odd], false_alarms=0.1).table.count(",none of these,") == 4
+    everything = predict([odd], false_alarms=0)
+    assert everything.sure.all() and everything.novelty is None
+    out = tmp_path / "sorted"
+    placed = predict([odd], false_alarms=0.1, sort_into=out).sorted
+    assert placed is not None and placed.none_of_these == 4
+    assert len(list((out / "none of these").iterdir())) == 4
+
+
+def test_why_no_photo_is_of_none_of_the_classes_is_said(
+    run: Path, shell: Shell, tmp_path: Path
+) -> None:
+    kept = Path("runs/latest/novelty.npz")
+    kept.unlink(missing_ok=True)
+    assert "evaluate the run first" in shell("predict", "dataset/test").out
+    evaluate(folds=3)
+    assert kept.is_file()  # made again of stored folds
+    shown = " ".join(shell("predict", "dataset/test", "--false-alarms", "0.01").out.split())
+    assert "false alarms of 0.01 take 99 out-of-fold photos" in shown
+    second = shutil.copytree(Path("runs") / run.name, tmp_path / "second")
+    averaged = shell("predict", "dataset/test", "--run", "latest", "--run", str(second)).out
+    assert "several are averaged" in " ".join(averaged.split())

@@ -27,25 +27,34 @@ def predicted(
     shown: Sequence[str],
     sure: NDArray[np.bool_],
     sets: Sequence[Sequence[str]] | None = None,
+    none_of_these: NDArray[np.bool_] | None = None,
 ) -> Iterator[RenderableType]:
-    """Predictions of new photos: those that are answered, then the unsure ones.
+    """Predictions of new photos: those answered, then the unsure ones, then none of these.
 
     Args:
         probs: (M, K), rows in the order of `paths`.
         shown: (M,) the class of each photo: its answer, or the most probable one.
         sure: (M,) which photos are answered.
         sets: (M,) the classes that each photo may be of, where these were asked for.
+        none_of_these: (M,) which photos are of none of the classes.
     """
-    for wanted, title in ((sure, ""), (~sure, "Unsure; most probable:")):
+    novel = np.zeros(len(sure), bool) if none_of_these is None else none_of_these
+    unsure = "Unsure; most probable:" if sets is None else "More than one class:"
+    parts = (
+        (sure, "", sets),
+        (~sure & ~novel, unsure, sets),
+        (novel, "None of these; most probable:", None),
+    )
+    for wanted, title, own_sets in parts:
         rows = np.flatnonzero(wanted)
         if not len(rows):
             continue
         some = rows[:MAX_PREDICTED].tolist()
-        if sets is not None:
-            yield from ["More than one class:"] if title else []
-            yield _sets([paths[row] for row in some], classes, probs[some], [sets[i] for i in some])
+        yield from [title] if title else []
+        if own_sets is not None:
+            own = [own_sets[i] for i in some]
+            yield _sets([paths[row] for row in some], classes, probs[some], own)
         else:
-            yield from [title] if title else []
             yield _predictions(
                 [paths[row] for row in some], classes, probs[some], [shown[row] for row in some]
             )
@@ -92,6 +101,22 @@ def answered_line(threshold: float, answered: int, n: int) -> str:
     return (
         f"Answered {answered:,} of {count(n, 'photo')}, those with a confidence of at least "
         f"{percent(threshold)}; the rest is unsure."
+    )
+
+
+def novelty_line(novelty: Document, n: int) -> str:
+    """How many photos are of none of the classes, and how often photos of the classes are.
+
+    Args:
+        novelty: of the JSON contract of `predict`.
+        n: photos at hand.
+    """
+    if novelty["unavailable"] is not None:
+        return f"Photos of none of the classes are not told: {novelty['unavailable']}"
+    return (
+        f"None of these: {novelty['none_of_these']:,} of {count(n, 'photo')}. Of photos like the "
+        f"{novelty['n']:,} that the run was evaluated on, up to "
+        f"{percent(novelty['false_alarms'])} are called so by mistake."
     )
 
 
@@ -198,7 +223,11 @@ def sorted_table(document: Document) -> Table:
         document: "sorted" of the JSON contract of `predict`.
     """
     shown = table(text("sorted into"), number("photos"), gap=2)
-    rows = {**document["classes"], document["unsure_folder"]: document["unsure"]}
+    rows = {
+        **document["classes"],
+        document["unsure_folder"]: document["unsure"],
+        document["none_of_these_folder"]: document["none_of_these"],
+    }
     for name, photos in rows.items():
         if photos:
             shown.add_row(Text(printable(name)), f"{photos:,}")
@@ -211,7 +240,7 @@ def sorted_lines(document: Document) -> list[str]:
     Args:
         document: "sorted" of the JSON contract of `predict`.
     """
-    photos = sum(document["classes"].values()) + document["unsure"]
+    photos = sum(document["classes"].values()) + document["unsure"] + document["none_of_these"]
     new, lines = photos - document["already"], []
     lines.append(f"Put {count(new, 'photo')} into {document['out']}; their originals stay.")
     if document["already"]:
