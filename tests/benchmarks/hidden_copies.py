@@ -1,6 +1,6 @@
 """Which copies hide from the search for near-duplicates: a table of kinds, with n and intervals.
 
-    python -m tests.benchmarks.hidden_copies --photos FOLDER --each 40
+    python -m tests.benchmarks.hidden_copies --photos FOLDER
 
 Photos of FOLDER (class folders) are drawn at random; of each kind the same number of copies is made
 and put among all of them. A copy is found if it is in its original's group. The first two kinds are
@@ -169,8 +169,8 @@ def table(outcome: Outcome) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, required=True, help="class folders")
-    parser.add_argument("--each", type=int, default=40, help="copies of each kind")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--each", type=int, default=200, help="copies of each kind")
+    parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     files = [asked.photos / path for path in find_photos(asked.photos).photos]
     with TemporaryDirectory() as folder:
