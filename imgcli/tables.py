@@ -1,8 +1,9 @@
 """Tables row by row, and the common names of their columns.
 
-CSV and TSV with a first line of names or without; JSON lines; a JSON list of objects, or an object
-of photos and their labels; a text file of a path and a label in each line, of an id and what it has
-(a path, a label, a name), or of a label alone; with comments after #.
+CSV and TSV with a first line of names or without; JSON lines; a JSON list of objects, which may be
+an export of Label Studio, or an object of photos and their labels; a text file of a path and a
+label in each line, of an id and what it has (a path, a label, a name), or of a label alone; with
+comments after #.
 """
 
 import csv
@@ -14,6 +15,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
+from imgcli import label_studio
 from imgcli.errors import DataError
 from imgcli.image_types import is_photo_name
 from imgcli.parquet_tables import first_line, is_parquet, open_parquet
@@ -180,8 +182,10 @@ def _json_table(path: Path, file: IO[str]) -> Iterator[Row]:
             "object of photos and their labels."
         )
     for number, cells in enumerate(document, 1):
-        fault = Rejected(f"{path}[{number}]", "not an object")
-        yield number, cells if isinstance(cells, dict) else fault
+        if isinstance(cells, dict) and label_studio.is_export(cells):
+            cells = label_studio.row(cells)
+        reason = cells if isinstance(cells, str) else "not an object"
+        yield number, cells if isinstance(cells, dict) else Rejected(f"{path}[{number}]", reason)
 
 
 def _encoding(path: Path) -> str:

@@ -21,7 +21,16 @@ GROUND = {
     *("files", "aside", "staging", "batch", "runs", "latest_run", "run_lookup", "ledger"),
     *("image_types", "provenance"),
     *("folder_names", "tree_readings", "class_folders", "compute"),
-    *("photo_sizes", "parquet_tables", "tables", "photo_files", "locations", "http", "remote"),
+    *(
+        "label_studio",
+        "photo_sizes",
+        "parquet_tables",
+        "tables",
+        "photo_files",
+        "locations",
+        "http",
+        "remote",
+    ),
 }
 TORCHLESS = {
     *("collect", "photos", "evaluation", "report", "review"),
@@ -55,7 +64,8 @@ ALLOWED = {
     "class_folders": {"errors", "folder_names", "text", "tree_readings"},
     "photo_sizes": set(),
     "parquet_tables": {"errors", "reading", "remote"},
-    "tables": {"errors", "image_types", "parquet_tables", "reading", "records"},
+    "label_studio": set(),
+    "tables": {"errors", "image_types", "label_studio", "parquet_tables", "reading", "records"},
     "photo_files": {"errors", "folder_names", "image_types", "tables", "text"},
     "runs": GROUND - {"latest_run", "run_lookup", "ledger"},
     "latest_run": GROUND - {"run_lookup", "ledger"},

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 from imgcli.commands.folders import optional_path
 from imgcli.commands.results import Result
 from imgcli.commands.training_config import training_config
 from imgcli.errors import WrongUsage
+from imgcli.label_studio import task
 from imgcli.text import csv_text
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class NextResult(Result):
         if form == "csv":
             rows = [(p.path, p.guess or "", "yes" if p.random else "no") for p in self.photos]
             return csv_text([("path", "guess", "random"), *rows])
-        return json.dumps([_task(photo) for photo in self.photos], indent=1) + "\n"
+        return json.dumps([task(photo.path, photo.guess) for photo in self.photos], indent=1) + "\n"
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         yield "photos", f"{len(self.photos):,} of {self.left:,} without a label"
@@ -206,13 +206,3 @@ class LabelPool:
         from imgcli.evaluation.labelling import in_audit
 
         return NextPhoto(self.names[row], guess, bool(in_audit([self.digests[row]])[0]))
-
-
-def _task(photo: NextPhoto) -> dict[str, Any]:
-    """A task of Label Studio: the photo by its path below the served root, with the guess."""
-    image = f"/data/local-files/?d={quote(photo.path)}"
-    choice = {"from_name": "choice", "to_name": "image", "type": "choices"}
-    guessed = [
-        {"result": [{**choice, "value": {"choices": [name]}}]} for name in [photo.guess] if name
-    ]
-    return {"data": {"image": image}, "meta": {"path": photo.path}, "predictions": guessed}
