@@ -20,8 +20,8 @@ from imgcli.runs import FOLDS, Run
 
 NAME = "novelty.npz"  # in a run's folder
 FORMAT = 1
-# Chosen on known and unknown classes of three datasets, over choices of classes that serve for
-# nothing else: see tests/benchmarks/novelty.py. Distances up to the usual tell nothing there that
+# Chosen on known and unknown classes of three datasets, and on one split of caltech30 through the
+# whole program: see tests/benchmarks/novelty.py. Distances up to the usual tell nothing there that
 # the entropy does not; with their full weight photos that are known by sight come out as strange.
 SOFTER = 3.0  # temperature that probabilities are softened by before their entropy is taken
 WEIGHT = 0.75  # of the distance beside the entropy, both in standard deviations
