@@ -200,6 +200,7 @@ def _sentences(result: command.PredictResult) -> list[str]:
     from imgcli.report.terminal.predictions import (
         answered_line,
         cost_lines,
+        drift_lines,
         novelty_line,
         promise_lines,
         set_lines,
@@ -217,6 +218,8 @@ def _sentences(result: command.PredictResult) -> list[str]:
         lines.append(answered_line(result.threshold, answered, n))
     if result.novelty:
         lines.append(novelty_line(result.novelty.to_json(), n))
+    if result.drift:
+        lines += drift_lines(result.drift.sentence, [result.paths[i] for i in result.drift.farthest])
     if result.sorted:
         lines += sorted_lines(result.sorted.to_json())
     return lines

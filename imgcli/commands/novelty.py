@@ -9,9 +9,11 @@ from imgcli.errors import ImgcliError
 from imgcli.progress import note
 
 if TYPE_CHECKING:
+    from imgcli.evaluation.drift import Drift
     from imgcli.evaluation.novelty import NoveltyDetector
     from imgcli.records import Predictions
     from imgcli.runs import Run
+    from imgcli.training.predict import Predicted
 
 
 @dataclass(frozen=True)
@@ -88,3 +90,18 @@ def find_novelty(
             "--false-alarms, or add photos."
         )
     return found, NoveltyFigures(false_alarms, threshold, len(found.known), 0, None)
+
+
+def find_drift(run: "Run", detector: "NoveltyDetector", found: "Predicted") -> "Drift | None":
+    """How the photos at hand differ from those of the run's folds; None for too few to tell."""
+    import numpy as np
+
+    from imgcli.evaluation.drift import drift
+    from imgcli.runs import FOLDS
+
+    assert found.scores is not None
+    predictions = run.load_predictions(FOLDS)
+    k = len(found.classes)
+    before = np.bincount(predictions.preds, minlength=k)
+    now = np.bincount(found.probs.argmax(axis=1), minlength=k)
+    return drift(detector.known, detector.weights, found.scores, before, now)

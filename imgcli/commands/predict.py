@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from imgcli.commands.sort_photos import Sorted
     from imgcli.evaluation.costs import CostFigures
     from imgcli.evaluation.decisions import Decisions
+    from imgcli.evaluation.drift import Drift
     from imgcli.evaluation.prediction_sets import PredictionSets
     from imgcli.evaluation.selective import SelectivePrediction
     from imgcli.records import FloatArray, NewPhotos, Predictions, Rejected
@@ -51,6 +52,7 @@ class PredictResult(Tabular):
     sure: "NDArray[np.bool_]"  # (M,) whether there is an answer
     none_of_these: "NDArray[np.bool_]"  # (M,) whether the photo is unlike those of every class
     novelty: "NoveltyFigures | None"  # what that is decided by; None without false alarms
+    drift: "Drift | None"  # how the photos differ from those of the folds; None for too few
     threshold: float | None  # the confidence that is enough for one; None without such
     promise: "SelectivePrediction | None"  # threshold and precision, with min_precision only
     sets: "PredictionSets | None"  # thresholds of the classes, with coverage only
@@ -81,8 +83,14 @@ class PredictResult(Tabular):
             "run": self._run,
             **_document(self._found, self._top, self._decided, self.predictions, self.confidence),
             **({"novelty": self.novelty.to_json()} if self.novelty else {}),
+            **({"drift": self._drift_json()} if self.drift else {}),
             **({"sorted": self.sorted.to_json()} if self.sorted else {}),
         }
+
+    def _drift_json(self) -> dict[str, Any]:
+        """The drift with the paths of the photos that differ most."""
+        assert self.drift is not None
+        return {**self.drift.to_json(), "farthest": [self.paths[i] for i in self.drift.farthest]}
 
     @property
     def _run(self) -> str:
@@ -217,7 +225,7 @@ def predict(
 
     temperatures = [temperature_of(one) for one in runs]
     decide = _Decide(runs, temperatures, unsure, min_precision, coverage, cost)
-    detector, novelty = None, None
+    detector, novelty, differs = None, None, None
     if false_alarms:
         from imgcli.commands.novelty import find_novelty
 
@@ -238,6 +246,10 @@ def predict(
         of_each = (found.probs, found.classes, found.scores)
         decided = with_novelty(decided, *of_each, novelty.threshold)
         novelty = replace(novelty, none_of_these=int(decided.none_of_these.sum()))
+    if found.scores is not None and detector is not None:
+        from imgcli.commands.novelty import find_drift
+
+        differs = find_drift(runs[0], detector, found)
     if csv is not None:
         found.write_csv(csv, top, decided.answers, decided.columns)
     placed = None
@@ -256,6 +268,7 @@ def predict(
         sure=decided.sure,
         none_of_these=decided.none_of_these,
         novelty=novelty,
+        drift=differs,
         threshold=decide.threshold,
         promise=decide.promise,
         sets=decide.sets,

@@ -120,6 +120,13 @@ def novelty_line(novelty: Document, n: int) -> str:
     )
 
 
+def drift_lines(sentence: str | None, farthest: Sequence[str]) -> list[str]:
+    """How the photos differ from those that the run was evaluated on; nothing if they do not."""
+    if sentence is None:
+        return []
+    return [sentence, f"Most unlike them: {listed(farthest, most=len(farthest))}."]
+
+
 def promise_lines(promise: Document, answered: int, n: int) -> list[str]:
     """The coverage of a selective prediction, and the precision that it was chosen for.
 
