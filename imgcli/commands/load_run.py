@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.commands.evaluate import Drawing, drawings_of
 from imgcli.commands.folders import names
+from imgcli.commands.predict import FALSE_ALARMS, predict
 from imgcli.commands.results import Tabular, image_html
 from imgcli.config import TrainConfig, check_device
 from imgcli.errors import Refused, RunError, WrongUsage
@@ -81,6 +82,7 @@ class LoadedRun(Tabular):
         top: int = 5,
         min_precision: float | None = None,
         unsure: float | None = None,
+        false_alarms: float = FALSE_ALARMS,
     ) -> "PredictResult":
         """Predict photos, as `imgcli.predict` does; the network stays loaded.
 
@@ -89,10 +91,16 @@ class LoadedRun(Tabular):
             top: classes per photo in the document.
             min_precision: answer only with enough confidence for this precision.
             unsure: answer only with at least this confidence.
+            false_alarms: share of photos of the classes that may be taken for none of them.
         """
-        from imgcli.commands.predict import predict
-
-        return predict(photos, run=self, top=top, min_precision=min_precision, unsure=unsure)
+        return predict(
+            photos,
+            run=self,
+            top=top,
+            min_precision=min_precision,
+            unsure=unsure,
+            false_alarms=false_alarms,
+        )
 
     def as_sklearn(self) -> "RunClassifier":
         """A fitted estimator of scikit-learn: classes_, predict, predict_proba, score.

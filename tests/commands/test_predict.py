@@ -24,13 +24,13 @@ Capture = pytest.CaptureFixture[str]
 def test_predictions_are_arrays_and_a_document(
     run: Path, capsys: Capture, tmp_path: Path, printed: Printed
 ) -> None:
-    result = predict("dataset/test", csv=tmp_path / "found.csv", top=1)
+    result = predict("dataset/test", csv=tmp_path / "found.csv", top=1, false_alarms=0)
     assert capsys.readouterr().out == ""
     assert result.probs.shape == (8, 2) and len(result.paths) == len(result.predictions) == 8
     np.testing.assert_array_equal(result.confidence, result.probs.max(axis=1))
     assert result.sure.all() and result.promise is None and result.rejected == ()
     assert (tmp_path / "found.csv").read_text().startswith("path,class,confidence\n")
-    typed = printed("predict", "dataset/test", "--top", "1")
+    typed = printed("predict", "dataset/test", "--top", "1", "--false-alarms", "0")
     assert as_printed(result.to_json()) == typed
     assert result.predictions[0] in repr(result)
 
