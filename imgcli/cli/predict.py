@@ -219,7 +219,9 @@ def _sentences(result: command.PredictResult) -> list[str]:
     if result.novelty:
         lines.append(novelty_line(result.novelty.to_json(), n))
     if result.drift:
-        lines += drift_lines(result.drift.sentence, [result.paths[i] for i in result.drift.farthest])
+        lines += drift_lines(
+            result.drift.sentence, [result.paths[i] for i in result.drift.farthest]
+        )
     if result.sorted:
         lines += sorted_lines(result.sorted.to_json())
     return lines

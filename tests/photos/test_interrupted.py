@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from imgcli.photos.digest_memory import MEMORY
+from imgcli.photos.pipeline import CHUNK
 from imgcli.photos.row_cache_files import INDEX, RECORD
 from tests.support.photos import photo
 
@@ -93,4 +94,4 @@ def test_fingerprints_are_kept(raw: Path, number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_metadata_is_kept(raw: Path, number: signal.Signals) -> None:
     kept = rows(check_until(raw, number, 3 * N + LAST), "facts")
-    assert N > kept >= (128 if number == signal.SIGKILL else LAST - 3 * 8)
+    assert N > kept >= (128 if number == signal.SIGKILL else LAST - 3 * CHUNK)

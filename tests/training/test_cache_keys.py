@@ -19,6 +19,7 @@ from imgcli.training.cache_keys import changed_photos, photos_key
 from imgcli.training.features import frozen_features
 from imgcli.training.pipeline import train_run
 from imgcli.training.scoring import score_folds, score_test
+from tests.support.processor import needs_bf16
 from tests.support.trained_runs import FROZEN
 
 
@@ -70,7 +71,10 @@ def other_weights(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [swap_labels, swap_class_names, other_preprocessing, mirrored, other_precision, other_weights],
+    [
+        *(swap_labels, swap_class_names, other_preprocessing, mirrored, other_weights),
+        pytest.param(other_precision, marks=needs_bf16),
+    ],
 )
 def test_the_test_part_is_scored_again_when_what_decides_the_score_has_changed(
     here: Path, change: Callable[[Run], None]

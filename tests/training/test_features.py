@@ -18,6 +18,7 @@ from imgcli.training.context import trained_context
 from imgcli.training.features import extract_features, frozen_features
 from imgcli.training.outputs import probs_by
 from imgcli.training.pipeline import train_run
+from tests.support.processor import needs_bf16
 
 CPU = torch.device("cpu")
 
@@ -107,6 +108,8 @@ def test_a_backbone_without_a_graph_is_computed_by_its_layers_and_a_note_says_so
     assert said.count("own is computed layer by layer") == 1 and "cannot be traced" in said
 
 
+@needs_bf16
+@needs_bf16
 def test_the_head_decides_alike_on_the_features_of_both_engines_which_are_kept_apart(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from imgcli.training import precision as precision_module
 from imgcli.training.narrow_convolutions import SideBySide, in_lines, narrow_convolutions
+from tests.support.processor import needs_bf16
 
 CPU = torch.device("cpu")
 
@@ -25,6 +26,7 @@ def gradients(layer: nn.Conv2d, images: torch.Tensor) -> tuple[list[torch.Tensor
     return [one.clone() for one in found if one is not None], type(out.grad_fn).__name__
 
 
+@needs_bf16  # emulated, the sums themselves are rounded
 @pytest.mark.parametrize(
     ("photos", "size", "kernel", "bias"),
     [
