@@ -199,3 +199,19 @@ def test_why_no_photo_is_of_none_of_the_classes_is_said(
     second = shutil.copytree(Path("runs") / run.name, tmp_path / "second")
     averaged = shell("predict", "dataset/test", "--run", "latest", "--run", str(second)).out
     assert "several are averaged" in " ".join(averaged.split())
+
+
+def test_photos_that_differ_from_those_before_are_said_to(
+    run: Path, printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate(folds=3)
+    for i in range(12):
+        noise = np.random.default_rng(i).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{i}.png")
+    assert predict("dataset/test", false_alarms=0.1).drift is None  # too few to tell
+    monkeypatch.setattr("imgcli.evaluation.drift.FEWEST", 4)
+    same = predict("dataset/train", false_alarms=0.1).drift
+    assert same is not None and not same.by_novelty
+    document = printed("predict", str(tmp_path), "--false-alarms", "0.1")
+    assert "look different from those" in document["drift"]["sentence"]
+    assert set(document["drift"]["farthest"]) <= {p["path"] for p in document["predictions"]}

@@ -39,6 +39,10 @@ def test_a_hundred_other_photos_nearly_always_do() -> None:
     assert sum(compared(seed, tilt=0.95).by_classes for seed in range(200)) >= 190
 
 
+def test_photos_that_are_less_novel_do_not_differ() -> None:
+    assert not any(compared(seed, shift=-0.8).by_novelty for seed in range(100))
+
+
 def test_a_small_difference_of_many_photos_is_not_told() -> None:
     found = compared(0, shift=0.1, n=50_000)
     assert found.novelty_p < 0.025 and found.sentence is None
