@@ -18,6 +18,9 @@ from imgcli.text import count, percent
 
 LEVEL = 0.05  # of both tests together
 FEWEST = 50  # new photos
+FEWEST_KNOWN = (
+    200  # held-out ones; with fewer, distances from the folds' photos are of another size
+)
 LEAST = 0.1  # difference of distributions, and of class proportions, from which on it is told
 EXPECTED = 5.0  # photos of a class in either set; rarer ones are counted together
 SHOWN = 10  # photos that differ most
@@ -79,7 +82,7 @@ def drift(
         now: (K,) new photos by predicted class.
     """
     n, m = len(scores), float(weights.sum())
-    if n < FEWEST or m < FEWEST:
+    if n < FEWEST or m < FEWEST_KNOWN:
         return None
     difference = _largest_difference(known, weights, scores)
     novelty_p = float(np.exp(-2 * difference**2 * n * m / (n + m)))

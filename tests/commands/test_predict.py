@@ -209,9 +209,8 @@ def test_photos_that_differ_from_those_before_are_said_to(
         noise = np.random.default_rng(i).integers(0, 256, (32, 32, 3), dtype=np.uint8)
         Image.fromarray(noise).save(tmp_path / f"{i}.png")
     assert predict("dataset/test", false_alarms=0.1).drift is None  # too few to tell
-    monkeypatch.setattr("imgcli.evaluation.drift.FEWEST", 4)
-    same = predict("dataset/train", false_alarms=0.1).drift
-    assert same is not None and not same.by_novelty
+    for few in ("FEWEST", "FEWEST_KNOWN"):
+        monkeypatch.setattr(f"imgcli.evaluation.drift.{few}", 4)
     document = printed("predict", str(tmp_path), "--false-alarms", "0.1")
     assert "look different from those" in document["drift"]["sentence"]
     assert set(document["drift"]["farthest"]) <= {p["path"] for p in document["predictions"]}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imgcli.evaluation.drift import FEWEST, Drift, drift
+from imgcli.evaluation.drift import FEWEST, FEWEST_KNOWN, Drift, drift
 from imgcli.records import FloatArray
 
 KNOWN, NEW, K = 600, 100, 8
@@ -59,9 +59,9 @@ def test_copies_of_one_held_out_photo_count_once() -> None:
 
 def test_too_few_photos_tell_nothing() -> None:
     counts = np.array([5, 5])
-    few, many = np.arange(FEWEST - 1.0), np.arange(100.0)
-    assert drift(many, np.ones(100), few, counts, counts) is None
-    assert drift(few, np.ones(len(few)), many, counts, counts) is None
+    new, known = np.arange(FEWEST - 1.0), np.arange(FEWEST_KNOWN - 1.0)
+    assert drift(np.arange(300.0), np.ones(300), new, counts, counts) is None
+    assert drift(known, np.ones(len(known)), np.arange(100.0), counts, counts) is None
 
 
 def test_the_photos_that_differ_most_are_named_first() -> None:
