@@ -39,7 +39,7 @@ T = TypeVar("T")
 TRIES = 6  # of one request; with the pauses between them about 15 s
 FIRST_PAUSE = 0.5  # seconds; twice that after the next failure, and so on
 LONGEST_PAUSE = 30.0  # seconds
-FIRST_ANSWER = 6.0  # seconds until a place answers at all; later requests are retried for longer
+FIRST_ANSWER = 20.0  # seconds until a place answers at all; loading its library is in them
 WEB = {"http", "https"}
 _FAST = 2  # tries of the first request
 
