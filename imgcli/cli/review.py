@@ -12,7 +12,7 @@ from imgcli.cli.options import Json, NoBrowser, Port, Quiet, RunData, RunName
 from imgcli.commands.review_photos import ReviewResult, What, review_photos
 from imgcli.text import count
 
-Kind = Annotated[What, typer.Argument(metavar="[WHAT]", help="What to review.")]
+Kind = Annotated[What, typer.Argument(metavar="WHAT", help="What to review.")]
 Dir = Annotated[
     Path | None,
     typer.Option(
